@@ -1,0 +1,83 @@
+"""The HTTP face of complaints: raise one, look at one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from fastapi import FastAPI, Path, Response
+from pydantic import ConfigDict
+
+from services.complaints.handlers import Handlers, known
+from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
+from shared.contracts.decision import Decision
+from shared.contracts.event import ID_PATTERN, Fact
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.http import IDEMPOTENCY_KEY, Face
+from shared.runtime.settle import Settler, Snapshot
+
+ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
+
+
+class RaiseComplaint(ComplaintRaised):
+    """A complaint raised by an employee, a customer or a system over HTTP."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
+    """How a raised complaint is answered."""
+    if isinstance(fact, ComplaintRepeated):
+        return 200, {"complaint_id": fact.complaint_id}
+    triaged = cast("ComplaintTriaged", fact)
+    return 201, {
+        "complaint_id": triaged.complaint_id,
+        "category": triaged.category,
+        "severity": triaged.severity,
+        "promised_by": triaged.promised_by,
+    }
+
+
+def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
+    """The routes."""
+    app = face.api(
+        "complaints",
+        "Every complaint is received once, answered by a promised time and followed to the end.",
+    )
+
+    @app.post("/v1/complaints", status_code=201)
+    async def raise_complaint(
+        command: RaiseComplaint,
+        principal: Annotated[Principal, face.principal(Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM)],
+        key: IDEMPOTENCY_KEY = None,
+    ) -> Response:
+        """Raise a complaint; the answer is the promise."""
+        if command.site != principal.site:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+
+        async def decide(snapshot: Snapshot, name: str) -> Decision:
+            return await handlers.raise_complaint(
+                command, f"/http/{principal.subject}", f"co-{name}", snapshot
+            )
+
+        return await face.write(principal, "complaints", key, command, decide, answer)
+
+    @app.get("/v1/complaints/{complaint_id}")
+    async def look(
+        complaint_id: ComplaintId, principal: Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+    ) -> dict[str, Any]:
+        """One complaint as employees of its site see it."""
+        snapshot = settler.look()
+        complaint = await known(complaint_id, snapshot)
+        if complaint.site != principal.site:
+            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
+        shown = complaint.model_dump(mode="json", exclude={"text", "contact", "customer_ref"})
+        return {
+            "complaint_id": complaint_id,
+            **shown,
+            "text": await handlers.read_text(complaint, snapshot),
+        }
+
+    return app

@@ -1,0 +1,31 @@
+"""Builds complaints: the only file that knows all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from services.complaints.adapters import RulesReader
+from services.complaints.api import api
+from services.complaints.domain import FOLDS
+from services.complaints.handlers import Handlers
+from services.complaints.settings import Settings
+from services.complaints.stream import inboxes
+from shared.contracts.decision import Domain
+from shared.runtime.app import App, Parts, utc_now
+from shared.runtime.keys import KEY_FOLDS
+from shared.runtime.policy import POLICY_FOLDS
+from shared.runtime.store import Store
+
+DOMAIN = Domain("complaints", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS})
+
+
+def build(
+    settings: Settings, *, now: Callable[[], datetime] = utc_now, store: Store | None = None
+) -> App:
+    """The service, ready to run; nothing is connected yet."""
+    parts = Parts(settings, DOMAIN, now=now, store=store)
+    handlers = Handlers(parts.vault, RulesReader())
+    return App(
+        parts, inboxes=inboxes(handlers), api=api(parts.face, handlers, parts.settler), rings={}
+    )

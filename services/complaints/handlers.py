@@ -1,0 +1,122 @@
+"""What complaints does with each input: one function per input, an index at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.complaints.domain import Complaint, claim, hear, plausible, receive
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import ComplaintRepeated
+from shared.contracts.decision import Decision
+from shared.contracts.event import Event, Fact, fingerprint
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import FeedbackReceived
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from shared.runtime.keys import Keys, key_key
+from shared.runtime.policy import Policies, policy_key
+from shared.runtime.seal import Vault
+from shared.runtime.settle import Snapshot
+
+if TYPE_CHECKING:
+    from services.complaints.ports import Reader
+
+
+class Handlers:
+    """The inputs of complaints and what they need."""
+
+    def __init__(self, vault: Vault, reader: Reader) -> None:
+        self._vault = vault
+        self._keys = Keys(vault)
+        self._policies = Policies()
+        self._reader = reader
+
+    def reads_of_raised(self, event: Event[ComplaintRaised]) -> Sequence[str]:
+        """The complaint if it came before, the customer's key, the policy."""
+        complaint_id = complaint_id_of(event)
+        customer_ref = self._customer_ref(event.source, event.data, complaint_id)
+        return complaint_key(complaint_id), key_key(customer_ref), policy_key(event.data.site)
+
+    async def on_raised(self, event: Event[ComplaintRaised], snapshot: Snapshot) -> Decision:
+        """Another system tells of a complaint; raises Rejected for times no complaint can have."""
+        if not plausible(event.time, snapshot.now):
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
+        return await self.raise_complaint(
+            event.data, event.source, complaint_id_of(event), snapshot
+        )
+
+    async def raise_complaint(
+        self, raised: ComplaintRaised, source: str, complaint_id: str, snapshot: Snapshot
+    ) -> Decision:
+        """Receive a complaint once; raises Rejected(time_out_of_range, unknown_site)."""
+        if not plausible(raised.occurred_at, snapshot.now):
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
+        policy, version = await self._policies.at(raised.site, snapshot)
+        if await snapshot.get(Complaint, complaint_id) is not None:
+            return Decision((ComplaintRepeated(complaint_id=complaint_id),))
+        customer_ref = self._customer_ref(source, raised, complaint_id)
+        facts: tuple[Fact, ...] = ()
+        key = await self._keys.of(customer_ref, snapshot)
+        if key is None:
+            key, created = self._keys.create(customer_ref)
+            facts = (created,)
+        language = self._reader.language(raised.text, raised.language)
+        contact = raised.contact
+        return Decision(
+            facts
+            + receive(
+                raised,
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                language=language,
+                text=key.seal("text", raised.text),
+                contact=None
+                if contact is None or contact.email is None
+                else key.seal("contact", contact.model_dump_json()),
+                understood=self._reader.understand(raised.text, language),
+                policy=policy,
+                policy_version=version,
+                now=snapshot.now,
+            )
+        )
+
+    async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
+        """An employee gave the customer something and so took the complaint on."""
+        fact = event.data
+        complaint = await known(fact.complaint_id, snapshot)
+        return claim(complaint, fact.complaint_id, fact.employee_id, snapshot.now)
+
+    async def on_feedback(self, event: Event[FeedbackReceived], snapshot: Snapshot) -> Decision:
+        """The customer answered "did it help?"."""
+        fact = event.data
+        complaint = await known(fact.complaint_id, snapshot)
+        policy, _ = await self._policies.at(complaint.site, snapshot)
+        return hear(complaint, fact.complaint_id, fact.helped, policy, snapshot.now)
+
+    async def read_text(self, complaint: Complaint, snapshot: Snapshot) -> str | None:
+        """What the customer wrote, or None once the customer was erased; raises Unavailable."""
+        key = await self._keys.of(complaint.customer_ref, snapshot)
+        return None if key is None else key.open("text", complaint.text)
+
+    def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
+        """A pseudonym: of the other system's customer, or of this complaint alone."""
+        return self._vault.customer_ref(source, raised.customer or f"complaint/{complaint_id}")
+
+
+def complaint_id_of(event: Event[ComplaintRaised]) -> str:
+    """CloudEvents makes (source, id) unique, so a repeat is the same complaint."""
+    return "co-" + fingerprint(event.source, event.id)
+
+
+def complaint_key(complaint_id: str) -> str:
+    """The document to read ahead for a complaint."""
+    return f"{Complaint.KIND}:{complaint_id}"
+
+
+async def known(complaint_id: str, snapshot: Snapshot) -> Complaint:
+    """A complaint we have; raises Rejected(unknown_complaint)."""
+    complaint = await snapshot.get(Complaint, complaint_id)
+    if complaint is None:
+        raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
+    return complaint

@@ -1,0 +1,44 @@
+"""The Kafka face of complaints: which topic goes to which handler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.complaints.handlers import Handlers, complaint_key
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import FeedbackReceived
+from shared.runtime.policy import POLICY_INBOX
+from shared.runtime.settle import Handler, Inbox
+
+
+def inboxes(handlers: Handlers) -> Sequence[Inbox]:
+    """Everything complaints consumes."""
+    return (
+        POLICY_INBOX,
+        Inbox(
+            ComplaintRaised.TOPIC,
+            [Handler(ComplaintRaised, handlers.on_raised, handlers.reads_of_raised)],
+            strict=True,
+        ),
+        Inbox(
+            CheckIssued.TOPIC,
+            [
+                Handler(
+                    CheckIssued,
+                    handlers.on_issued,
+                    lambda event: (complaint_key(event.data.complaint_id),),
+                )
+            ],
+        ),
+        Inbox(
+            FeedbackReceived.TOPIC,
+            [
+                Handler(
+                    FeedbackReceived,
+                    handlers.on_feedback,
+                    lambda event: (complaint_key(event.data.complaint_id),),
+                )
+            ],
+        ),
+    )

@@ -1,0 +1,74 @@
+"""The HTTP face of the notifier: the page behind the link, and the answer.
+
+Opening the link changes nothing, because mail scanners open links too; only the button answers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from services.notifier.handlers import Handlers
+from services.notifier.ports import Links
+from services.notifier.wording import Wording
+from shared.contracts.decision import Decision
+from shared.contracts.event import Fact
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.http import NO_STORE, Face
+from shared.runtime.settle import Snapshot
+
+#: The page has no scripts and asks nobody else for anything.
+PAGE_HEADERS = {
+    **NO_STORE,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+Token = Annotated[str, Path(max_length=1024)]
+
+
+class GiveFeedback(BaseModel):
+    """The answer as a command."""
+
+    helped: Helped
+
+
+def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
+    """How an answer is answered."""
+    assert isinstance(fact, FeedbackReceived)
+    return 200, {"helped": fact.helped, "complaint_id": fact.complaint_id}
+
+
+def api(face: Face, handlers: Handlers, links: Links, wording: Wording) -> FastAPI:
+    """The routes."""
+    app = face.api("notifier", "Customers are told, asked whether it helped, and heard.")
+
+    @app.get("/f/{token}", response_class=HTMLResponse)
+    async def ask(token: Token) -> Response:
+        """The page that asks "did it help?"."""
+        complaint_id, _ = links.read(token)
+        page = wording.page("ask", await handlers.language_of(complaint_id), token=token)
+        return HTMLResponse(page, headers=PAGE_HEADERS)
+
+    @app.post("/f/{token}/{helped}")
+    async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
+        """The customer's answer; the same answer again is the same answer."""
+        complaint_id, check_id = links.read(token)
+        customer = Principal(complaint_id, Kind.CUSTOMER, site="")
+
+        async def decide(snapshot: Snapshot, _name: str) -> Decision:
+            return await handlers.answer(complaint_id, check_id, helped, snapshot)
+
+        response = await face.write(
+            customer, "feedback", f"{check_id}/{helped}", GiveFeedback(helped=helped), decide, answer
+        )
+        if "text/html" not in request.headers.get("accept", ""):
+            return response
+        page = wording.page(f"thanks_{helped}", await handlers.language_of(complaint_id), token=token)
+        return HTMLResponse(page, headers=PAGE_HEADERS)
+
+    return app

@@ -1,0 +1,49 @@
+"""Builds the notifier: the only file that knows all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from services.notifier.adapters import SignedLinks, SmtpMailer
+from services.notifier.api import api
+from services.notifier.domain import FOLDS, SEND, timers
+from services.notifier.handlers import Handlers
+from services.notifier.ports import Mailer
+from services.notifier.settings import Settings
+from services.notifier.stream import inboxes
+from services.notifier.wording import Wording
+from shared.contracts.decision import Domain
+from shared.runtime.app import App, Parts, utc_now
+from shared.runtime.keys import KEY_FOLDS, Keys
+from shared.runtime.policy import POLICY_FOLDS
+from shared.runtime.store import Store
+
+DOMAIN = Domain("notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
+
+
+def build(
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    store: Store | None = None,
+    mailer: Mailer | None = None,
+) -> App:
+    """The service, ready to run; nothing is connected yet."""
+    parts = Parts(settings, DOMAIN, now=now, store=store)
+    links = SignedLinks(parts.vault.derive("feedback-link"), settings.public_url, now)
+    wording = Wording()
+    handlers = Handlers(
+        parts.settler,
+        Keys(parts.vault),
+        mailer or SmtpMailer(settings.smtp_host, settings.smtp_port, now),
+        links,
+        wording,
+        parts.crash,
+    )
+    return App(
+        parts,
+        inboxes=inboxes(handlers),
+        api=api(parts.face, handlers, links, wording),
+        rings={SEND: handlers.send},
+    )

@@ -1,0 +1,291 @@
+"""The life of a message, and the answer to "did it help?": pure rules.
+
+A message is queued, handed to its provider at most once at a time, and ends sent or failed. The one
+window nobody can close is between the provider's yes and our record of it: an attempt whose fate is
+unknown is repeated once the wait is over, counted, and carries the same Message-ID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import (
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintTriaged,
+    Language,
+)
+from shared.contracts.decision import Decision, Document, Fold, Timer
+from shared.contracts.event import Fact, fingerprint
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+    MessageAttempted,
+    MessageDelayed,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+    Occasion,
+)
+from shared.contracts.policy import Retry
+from shared.contracts.reasons import Reason
+
+#: A provider that has not answered for this long will not; the attempt's fate is unknown then.
+ATTEMPT_LASTS = timedelta(seconds=60)
+#: How long a key or a story may be on its way before waiting for it counts as a failed attempt.
+RETRY_LONGEST = timedelta(hours=6)
+SEND = "send"
+
+
+class State(StrEnum):
+    """Where a message stands."""
+
+    QUEUED = "queued"
+    ATTEMPTED = "attempted"
+    DELAYED = "delayed"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Story(Document):
+    """What the notifier must know of a complaint to write to its customer."""
+
+    KIND: ClassVar[str] = "story"
+
+    customer_ref: str
+    site: str
+    language: Language
+    contact: str | None
+    promised_by: datetime | None = None
+
+
+class Given(Document):
+    """What a message about a check says."""
+
+    KIND: ClassVar[str] = "given"
+
+    complaint_id: str
+    item: str
+    value_minor: int
+    currency: str
+    code: str
+    valid_until: datetime
+
+
+class Message(Document):
+    """One message: why, about what, and its fate."""
+
+    KIND: ClassVar[str] = "message"
+
+    complaint_id: str
+    customer_ref: str
+    site: str
+    occasion: Occasion
+    language: Language
+    about: str
+    state: State
+    attempt: int = 0
+
+
+class Answer(Document):
+    """What the customer answered about a check."""
+
+    KIND: ClassVar[str] = "answer-given"
+
+    helped: Helped
+
+
+def message_id_of(occasion: Occasion, about: str) -> str:
+    """One message per occasion and what it is about, however often its cause is heard of."""
+    return "me-" + fingerprint(occasion, about)
+
+
+def queue(
+    occasion: Occasion,
+    about: str,
+    *,
+    complaint_id: str,
+    customer_ref: str,
+    site: str,
+    language: Language,
+    now: datetime,
+) -> Decision:
+    """A message is due now."""
+    return Decision(
+        (
+            MessageQueued(
+                message_id=message_id_of(occasion, about),
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                occasion=occasion,
+                language=language,
+                site=site,
+                about=about,
+                queued_at=now,
+            ),
+        )
+    )
+
+
+def attempt(message: Message, message_id: str, now: datetime) -> Decision:
+    """Take a message in hand, unless its fate is known already."""
+    if message.state in (State.SENT, State.FAILED):
+        return Decision()
+    return Decision(
+        (
+            MessageAttempted(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                attempt=message.attempt + 1,
+                repeats_unknown=message.state is State.ATTEMPTED,
+                attempted_at=now,
+            ),
+        )
+    )
+
+
+def sent(message: Message, message_id: str, now: datetime) -> Decision:
+    """The provider took it."""
+    return Decision(
+        (
+            MessageSent(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                attempt=message.attempt,
+                sent_at=now,
+            ),
+        )
+    )
+
+
+def not_sent(
+    message: Message, message_id: str, reason: Reason, retry: Retry | None, now: datetime
+) -> Decision:
+    """Later again, the delay doubling each time; without a `retry`, or after its last, it failed."""
+    if retry is None or message.attempt >= retry.attempts_max:
+        return Decision(
+            (
+                MessageFailed(
+                    message_id=message_id,
+                    complaint_id=message.complaint_id,
+                    occasion=message.occasion,
+                    reason=reason,
+                    failed_at=now,
+                ),
+            )
+        )
+    delay = min(retry.first_delay * 2 ** (message.attempt - 1), RETRY_LONGEST)
+    return Decision(
+        (
+            MessageDelayed(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                attempt=message.attempt,
+                reason=reason,
+                retry_at=now + delay,
+            ),
+        )
+    )
+
+
+def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
+    """The customer's answer, in their own hand."""
+    return Decision(
+        (
+            FeedbackReceived(
+                complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
+            ),
+        )
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """When a message is looked at next."""
+    match fact:
+        case MessageQueued():
+            return (Timer(SEND, fact.message_id, fact.queued_at),)
+        case MessageAttempted():
+            return (Timer(SEND, fact.message_id, fact.attempted_at + ATTEMPT_LASTS),)
+        case MessageDelayed():
+            return (Timer(SEND, fact.message_id, fact.retry_at),)
+        case MessageSent() | MessageFailed():
+            return (Timer(SEND, fact.message_id, None),)
+        case _:
+            return ()
+
+
+def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
+    """A complaint we may write about."""
+    return Story(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        contact=fact.contact,
+        promised_by=story.promised_by if story else None,
+    )
+
+
+def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
+    """By when the customer hears from us; the received fact comes first on the same partition."""
+    known = story or Story(
+        customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
+    )
+    return known.model_copy(update={"promised_by": fact.promised_by})
+
+
+def given(_: Given | None, fact: CheckIssued) -> Given:
+    """What was given."""
+    return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
+
+
+def message_queued(_: Message | None, fact: MessageQueued) -> Message:
+    """A new message."""
+    return Message(
+        state=State.QUEUED, **fact.model_dump(include=set(Message.model_fields) - {"state"})
+    )
+
+
+def message_attempted(message: Message, fact: MessageAttempted) -> Message:
+    """In the provider's hands, perhaps."""
+    return message.model_copy(update={"state": State.ATTEMPTED, "attempt": fact.attempt})
+
+
+def message_delayed(message: Message, _: MessageDelayed) -> Message:
+    """Not taken; later again."""
+    return message.model_copy(update={"state": State.DELAYED})
+
+
+def message_sent(message: Message, _: MessageSent) -> Message:
+    """Taken."""
+    return message.model_copy(update={"state": State.SENT})
+
+
+def message_failed(message: Message, _: MessageFailed) -> Message:
+    """Never to be delivered."""
+    return message.model_copy(update={"state": State.FAILED})
+
+
+def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
+    """The customer answered."""
+    return Answer(helped=fact.helped)
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
+    ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+    ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+    CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
+    MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
+    MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
+    MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
+    MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
+    FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),),
+}

@@ -1,0 +1,217 @@
+"""What the notifier does with each input: queue messages, send what is due, hear answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from services.notifier.domain import (
+    SEND,
+    Answer,
+    Given,
+    Message,
+    Story,
+    attempt,
+    hear,
+    message_id_of,
+    not_sent,
+    queue,
+    sent,
+)
+from services.notifier.ports import Letter
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
+from shared.contracts.decision import Decision
+from shared.contracts.event import Event
+from shared.contracts.intake import Contact
+from shared.contracts.notifier import Helped, MessageAttempted, Occasion
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.keys import Keys
+from shared.runtime.observe import MESSAGES
+from shared.runtime.policy import Policies
+from shared.runtime.settle import Settler, Snapshot
+
+if TYPE_CHECKING:
+    from services.notifier.ports import Links, Mailer
+    from services.notifier.wording import Wording
+    from shared.runtime.seal import DataKey
+
+
+class Handlers:
+    """The inputs of the notifier and what they need."""
+
+    def __init__(
+        self,
+        settler: Settler,
+        keys: Keys,
+        mailer: Mailer,
+        links: Links,
+        wording: Wording,
+        crash: Callable[[str], None],
+    ) -> None:
+        self._settler = settler
+        self._keys = keys
+        self._mailer = mailer
+        self._links = links
+        self._wording = wording
+        self._crash = crash
+        self._policies = Policies()
+
+    async def on_triaged(self, event: Event[ComplaintTriaged], snapshot: Snapshot) -> Decision:
+        """Acknowledge at once: it was received, and by when the customer hears from us."""
+        fact = event.data
+        if not fact.has_contact:
+            return Decision()
+        return await self._queue(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact, snapshot)
+
+    async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
+        """Tell the customer what they were given, and ask whether it helped."""
+        fact = event.data
+        return await self._queue(Occasion.CHECK_GIVEN, fact.check_id, fact, snapshot)
+
+    async def on_reopened(self, event: Event[ComplaintReopened], snapshot: Snapshot) -> Decision:
+        """Say that we heard the no, and by when we are back."""
+        fact = event.data
+        if not fact.has_contact:
+            return Decision()
+        return await self._queue(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact, snapshot)
+
+    async def _queue(
+        self,
+        occasion: Occasion,
+        about: str,
+        fact: ComplaintTriaged | ComplaintReopened | CheckIssued,
+        snapshot: Snapshot,
+    ) -> Decision:
+        """Queue a message unless it was before: a cause may be heard of twice."""
+        if await snapshot.get(Message, message_id_of(occasion, about)) is not None:
+            return Decision()
+        return queue(
+            occasion,
+            about,
+            complaint_id=fact.complaint_id,
+            customer_ref=fact.customer_ref,
+            site=fact.site,
+            language=fact.language,
+            now=snapshot.now,
+        )
+
+    async def send(self, message_id: str, due_ms: int) -> None:
+        """Send one message that is due: take it in hand, hand it over, record its fate.
+
+        Each step is a commit, so a process that dies leaves the message to the next one. Raises
+        Unavailable while the store is away; the mail server's absence is a fact, not an error.
+        """
+
+        async def take(snapshot: Snapshot) -> Decision:
+            message = await known(message_id, snapshot)
+            return attempt(message, message_id, snapshot.now)
+
+        cause = f"timer/{SEND}/{message_id}/{due_ms}"
+        taken = await self._settler.settle_internal(cause, message_id, take, f"{SEND}|{message_id}")
+        if not taken:
+            return
+        assert isinstance(taken[0], MessageAttempted)
+        number = taken[0].attempt
+        if taken[0].repeats_unknown:
+            MESSAGES.labels(taken[0].occasion, "repeated_unknown").inc()
+        reason, permanent = await self._hand_over(message_id)
+        self._crash("effected")
+
+        async def record(snapshot: Snapshot) -> Decision:
+            message = await known(message_id, snapshot)
+            if message.attempt != number:
+                return Decision()
+            if reason is None:
+                return sent(message, message_id, snapshot.now)
+            policy, _ = await self._policies.at(message.site, snapshot)
+            retry = None if permanent else policy.notify.retry
+            return not_sent(message, message_id, reason, retry, snapshot.now)
+
+        await self._settler.settle_internal(f"{cause}/{number}", message_id, record)
+        MESSAGES.labels(taken[0].occasion, "sent" if reason is None else reason.value).inc()
+
+    async def _hand_over(self, message_id: str) -> tuple[Reason | None, bool]:
+        """Write the letter and hand it over: (None, _) if taken, else why not and whether for good."""
+        try:
+            letter = await self._letter(message_id, self._settler.look())
+            await self._mailer.send(letter)
+        except Unavailable as unavailable:
+            return unavailable.reason, False
+        except Rejected as rejected:
+            return rejected.reason, True
+        return None, False
+
+    async def _letter(self, message_id: str, snapshot: Snapshot) -> Letter:
+        """The words for a message; raises Unavailable while a part is on its way, Rejected if none comes."""
+        message = await known(message_id, snapshot)
+        story = await snapshot.get(Story, message.complaint_id)
+        if story is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        if story.contact is None:
+            raise Rejected(Reason.NO_CONTACT)
+        key = await self._keys.of(story.customer_ref, snapshot)
+        if key is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        contact = Contact.model_validate_json(key.open("contact", story.contact))
+        if contact.email is None:
+            raise Rejected(Reason.NO_CONTACT)
+        policy, _ = await self._policies.at(message.site, snapshot)
+        values: dict[str, object] = {"name": contact.name, "site_name": policy.site_name}
+        values |= await self._particulars(message, story, policy, key, snapshot)
+        rendered = self._wording.render(message.occasion, message.language, **values)
+        return Letter(
+            message_id, policy.notify.mail_from, contact.email, rendered.subject, rendered.body
+        )
+
+    async def _particulars(
+        self, message: Message, story: Story, policy: Policy, key: DataKey, snapshot: Snapshot
+    ) -> dict[str, object]:
+        """What this occasion says beyond the greeting."""
+        language = message.language
+        if message.occasion is not Occasion.CHECK_GIVEN:
+            if story.promised_by is None:
+                raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+            return {
+                "promised_by": self._wording.format_time(
+                    story.promised_by, policy.timezone, language
+                ),
+                "reference": message.complaint_id[-6:].upper(),
+            }
+        check = await snapshot.get(Given, message.about)
+        if check is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        title = policy.checks[check.item.partition("/")[0]].title
+        return {
+            "title": title.get(language) or next(iter(title.values())),
+            "value": self._wording.format_money(check.value_minor, check.currency, language)
+            if check.value_minor
+            else None,
+            "code": key.open("code", check.code),
+            "valid_until": self._wording.format_time(check.valid_until, policy.timezone, language),
+            "feedback_url": self._links.feedback(message.complaint_id, message.about),
+        }
+
+    async def answer(
+        self, complaint_id: str, check_id: str, helped: Helped, snapshot: Snapshot
+    ) -> Decision:
+        """The customer's answer; raises Rejected(already_answered) for a second, other one."""
+        if await snapshot.get(Answer, check_id) is not None:
+            raise Rejected(Reason.ALREADY_ANSWERED, status=409)
+        return hear(complaint_id, check_id, helped, snapshot.now)
+
+    async def language_of(self, complaint_id: str) -> str:
+        """The language to ask in; English where we do not know the complaint."""
+        story = await self._settler.look().get(Story, complaint_id)
+        return story.language if story else "en"
+
+
+async def known(message_id: str, snapshot: Snapshot) -> Message:
+    """A message that was queued; anything else is a defect of ours."""
+    message = await snapshot.get(Message, message_id)
+    if message is None:
+        msg = f"no message {message_id}"
+        raise AssertionError(msg)
+    return message

@@ -1,0 +1,41 @@
+"""What the rules of the notifier need from the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message ready to go: addresses, words, and the id that tells repeats apart."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    subject: str
+    body: str
+
+
+class Mailer(Protocol):
+    """Hands letters to a mail server."""
+
+    async def send(self, letter: Letter) -> None:
+        """Hand one over; returns when it was accepted.
+
+        May take as long as the server does, up to its time limit. Raises Unavailable for what may
+        work later and Rejected for an address or a letter that never will.
+        """
+        ...
+
+
+class Links(Protocol):
+    """Makes and reads the links customers answer by."""
+
+    def feedback(self, complaint_id: str, check_id: str) -> str:
+        """The address that asks "did it help?"."""
+        ...
+
+    def read(self, token: str) -> tuple[str, str]:
+        """Complaint and check of a link's token; raises Rejected(link_invalid)."""
+        ...

@@ -1,0 +1,57 @@
+"""The Kafka face of the notifier: which topic goes to which handler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.notifier.domain import message_id_of
+from services.notifier.handlers import Handlers
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
+from shared.contracts.notifier import Occasion
+from shared.runtime.keys import VAULT_INBOX
+from shared.runtime.policy import POLICY_INBOX
+from shared.runtime.settle import Handler, Inbox
+
+
+def inboxes(handlers: Handlers) -> Sequence[Inbox]:
+    """Everything the notifier consumes."""
+    return (
+        POLICY_INBOX,
+        VAULT_INBOX,
+        Inbox(
+            ComplaintTriaged.TOPIC,
+            [
+                Handler(
+                    ComplaintReceived, reads=lambda event: (f"story:{event.data.complaint_id}",)
+                ),
+                Handler(
+                    ComplaintTriaged,
+                    handlers.on_triaged,
+                    lambda event: (
+                        f"story:{event.data.complaint_id}",
+                        message_key(Occasion.ACKNOWLEDGEMENT, event.data.complaint_id),
+                    ),
+                ),
+                Handler(ComplaintReopened, handlers.on_reopened),
+            ],
+        ),
+        Inbox(
+            CheckIssued.TOPIC,
+            [
+                Handler(
+                    CheckIssued,
+                    handlers.on_issued,
+                    lambda event: (
+                        f"given:{event.data.check_id}",
+                        message_key(Occasion.CHECK_GIVEN, event.data.check_id),
+                    ),
+                )
+            ],
+        ),
+    )
+
+
+def message_key(occasion: Occasion, about: str) -> str:
+    """The document of a message."""
+    return f"message:{message_id_of(occasion, about)}"

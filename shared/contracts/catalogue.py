@@ -1,0 +1,183 @@
+"""The map: which fact lies on which topic, who makes it, who reads it.
+
+Topics, subscriptions, AsyncAPI, the reference pages and the tests come from these two tables and
+from nothing else. A new fact is a new row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from shared.contracts.compensation import CheckIssued, CheckRefused
+from shared.contracts.complaints import (
+    ComplaintClaimed,
+    ComplaintConfirmed,
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintRepeated,
+    ComplaintTriaged,
+)
+from shared.contracts.event import Fact
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    MessageAttempted,
+    MessageDelayed,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+)
+from shared.contracts.policy import PolicyPublished
+from shared.contracts.vault import CustomerKeyCreated
+
+OTHER_SYSTEMS = "other systems"
+OPERATOR = "operator"
+COMPLAINTS = "complaints"
+COMPENSATION = "compensation"
+NOTIFIER = "notifier"
+SERVICES = (COMPLAINTS, COMPENSATION, NOTIFIER)
+
+#: State is rebuilt from these topics, so they outlive everything in them: the longest validity and
+#: the longest promise a policy may state (731 days), and a year to find out that one is missing.
+REBUILD_RETENTION = timedelta(days=1096)
+#: Clear text: long enough to survive a long weekend of a service that is down.
+INTAKE_RETENTION = timedelta(days=7)
+#: A bad message waits this long for somebody to look at it; it may hold clear text.
+DEAD_LETTER_RETENTION = timedelta(days=14)
+#: A destroyed key must be gone within an hour, also from the segment that is being written.
+COMPACTION_LAG_MAX = timedelta(hours=1)
+#: Long letters from other systems (5 MB and more) must arrive, to be refused with a reason.
+LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
+#: As many workers as one service can have; more is an option of `topics create`.
+PARTITIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fact: who makes it and which services read it."""
+
+    fact: type[Fact]
+    producer: str
+    consumers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic; `retention` is None where compaction alone decides what stays."""
+
+    name: str
+    key: str
+    description: str
+    retention: timedelta | None = REBUILD_RETENTION
+    cleanup: Literal["delete", "compact"] = "delete"
+    partitions: int = PARTITIONS
+    compaction_lag_max: timedelta | None = None
+    message_bytes_max: int | None = None
+
+
+TABLE: tuple[Row, ...] = (
+    Row(ComplaintRaised, OTHER_SYSTEMS, (COMPLAINTS,)),
+    # The notifier finds the sealed address in the received fact and nowhere else.
+    Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
+    Row(ComplaintRepeated, COMPLAINTS),
+    Row(ComplaintTriaged, COMPLAINTS, (COMPENSATION, NOTIFIER)),
+    Row(ComplaintClaimed, COMPLAINTS),
+    Row(ComplaintConfirmed, COMPLAINTS),
+    Row(ComplaintReopened, COMPLAINTS, (COMPENSATION, NOTIFIER)),
+    Row(CheckIssued, COMPENSATION, (COMPLAINTS, NOTIFIER)),
+    Row(CheckRefused, COMPENSATION),
+    Row(MessageQueued, NOTIFIER),
+    Row(MessageAttempted, NOTIFIER),
+    Row(MessageDelayed, NOTIFIER),
+    Row(MessageSent, NOTIFIER),
+    Row(MessageFailed, NOTIFIER),
+    Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
+    Row(CustomerKeyCreated, COMPLAINTS, (COMPENSATION, NOTIFIER)),
+    Row(PolicyPublished, OPERATOR, SERVICES),
+)
+
+
+def dead_letters(consumer: str) -> str:
+    """The topic for what this service could not accept."""
+    return f"recovery.{consumer}.dlq.v1"
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(
+        "recovery.intake.v1",
+        key="the publisher's choice",
+        description="Complaints from other systems, in clear text; short-lived, own access rights.",
+        retention=INTAKE_RETENTION,
+        message_bytes_max=LARGE_MESSAGE_BYTES,
+    ),
+    Topic(
+        "recovery.complaints.v1",
+        key="complaint_id",
+        description="The life of each complaint; words and addresses sealed.",
+    ),
+    Topic(
+        "recovery.compensation.v1",
+        key="check_id",
+        description="Service checks given, and wishes that did not fit.",
+    ),
+    Topic(
+        "recovery.notifier.v1",
+        key="complaint_id",
+        description="What customers were told and what they answered.",
+    ),
+    Topic(
+        "recovery.vault.v1",
+        key="customer_ref",
+        description="Wrapped keys of customers; a tombstone erases. Own access rights.",
+        retention=None,
+        cleanup="compact",
+        compaction_lag_max=COMPACTION_LAG_MAX,
+    ),
+    Topic(
+        "recovery.policy.v1",
+        key="site",
+        description="What each site decides; the latest version stays.",
+        retention=None,
+        cleanup="compact",
+    ),
+    *(
+        Topic(
+            dead_letters(consumer),
+            key="as it came",
+            description=f"What {consumer} could not accept, untouched, with the reason in headers.",
+            retention=DEAD_LETTER_RETENTION,
+            message_bytes_max=LARGE_MESSAGE_BYTES,
+        )
+        for consumer in SERVICES
+    ),
+)
+
+#: Every fact by its CloudEvents type.
+FACTS: Mapping[str, type[Fact]] = {row.fact.TYPE: row.fact for row in TABLE}
+
+
+def topics() -> tuple[Topic, ...]:
+    """Every topic the product needs."""
+    return TOPICS
+
+
+def subscriptions(consumer: str) -> dict[str, tuple[type[Fact], ...]]:
+    """What a service reads: topic → fact types. Other types on the topic are not for it.
+
+    Raises KeyError for a name that is no service.
+    """
+    if consumer not in SERVICES:
+        raise KeyError(consumer)
+    found: dict[str, tuple[type[Fact], ...]] = {}
+    for row in TABLE:
+        if consumer in row.consumers:
+            found[row.fact.TOPIC] = (*found.get(row.fact.TOPIC, ()), row.fact)
+    return found
+
+
+def produced(producer: str) -> tuple[type[Fact], ...]:
+    """The facts this producer makes; no one else does."""
+    return tuple(row.fact for row in TABLE if row.producer == producer)

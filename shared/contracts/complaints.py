@@ -1,0 +1,124 @@
+"""Facts owned by the complaints service."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from shared.contracts.event import Fact, Id, Sealed
+from shared.contracts.intake import Channel
+
+
+class Category(StrEnum):
+    """What the complaint is about."""
+
+    FOOD = "food"
+    DELAY = "delay"
+    NOISE = "noise"
+    CLEANLINESS = "cleanliness"
+    STAFF = "staff"
+    BILLING = "billing"
+    BAGGAGE = "baggage"
+    FACILITIES = "facilities"
+    SAFETY = "safety"
+    OTHER = "other"
+
+
+class Severity(StrEnum):
+    """How bad it is for this customer."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
+class Language(StrEnum):
+    """The languages we answer in."""
+
+    NB = "nb"
+    SV = "sv"
+    DA = "da"
+    EN = "en"
+
+
+class ComplaintFact(Fact):
+    """Common to all: facts of one complaint keep their order."""
+
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    complaint_id: Id
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class ComplaintReceived(ComplaintFact):
+    """A complaint is ours now: recorded once, words and contact sealed."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.received.v1"
+
+    customer_ref: Id
+    site: Id
+    channel: Channel
+    language: Language
+    text: Sealed
+    contact: Sealed | None = None
+    raised_by: Id | None = None
+    occurred_at: AwareDatetime | None = None
+    received_at: AwareDatetime
+
+
+class ComplaintRepeated(ComplaintFact):
+    """The same event came again from its source; nothing else happens."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.repeated.v1"
+
+
+class ComplaintTriaged(ComplaintFact):
+    """Category, severity and the promise: by when the customer hears from us."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.triaged.v1"
+
+    customer_ref: Id
+    site: Id
+    language: Language
+    category: Category
+    severity: Severity
+    safety: bool
+    promised_by: AwareDatetime
+    policy_version: Annotated[int, Field(ge=1)]
+    has_contact: bool
+
+
+class ComplaintClaimed(ComplaintFact):
+    """One named employee has it now: whoever gave the customer something."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.claimed.v1"
+
+    employee_id: Id
+    claimed_at: AwareDatetime
+
+
+class ComplaintConfirmed(ComplaintFact):
+    """The customer said it helped."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.confirmed.v1"
+
+    confirmed_at: AwareDatetime
+
+
+class ComplaintReopened(ComplaintFact):
+    """The customer said it did not help: back with the same employee, with a new promise."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.reopened.v1"
+
+    customer_ref: Id
+    site: Id
+    language: Language
+    employee_id: Id | None
+    round: Annotated[int, Field(ge=1, le=1000)]
+    promised_by: AwareDatetime
+    has_contact: bool

@@ -1,0 +1,83 @@
+"""The words every rule is written in: documents, folds, postings, timers, decisions.
+
+A service is described to the runtime by one `Domain`: which documents a fact changes, which accounts
+it posts to, which timers it sets. The runtime applies exactly these when it commits and again when
+it rebuilds, so there is no second code path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contracts.event import Fact
+
+
+class Document(BaseModel):
+    """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    KIND: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One row of *fact × document*: the document's id, and its next state given the fact."""
+
+    document: type[Document]
+    id: Callable[[Any], str]
+    evolve: Callable[[Any, Any], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """`amount_minor` onto an account; negative gives back. Accounts are named with their window."""
+
+    account: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something that must happen later: at `due`, or not any more when `due` is None."""
+
+    name: str
+    id: str
+    due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one input causes: facts, and the ceilings its postings must stay under.
+
+    An account without a ceiling may only not go below zero. No facts means: nothing to do, which is
+    a decision too (the input is settled).
+    """
+
+    facts: Sequence[Fact] = ()
+    ceilings: Mapping[str, int] = field(default_factory=dict)
+
+
+def no_postings(_fact: Fact) -> Iterable[Posting]:
+    """For services that hold no accounts."""
+    return ()
+
+
+def no_timers(_fact: Fact) -> Iterable[Timer]:
+    """For services that wait for nothing."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Everything the runtime must know of a service's rules."""
+
+    owner: str
+    folds: Mapping[type[Fact], Sequence[Fold]]
+    postings: Callable[[Any], Iterable[Posting]] = no_postings
+    timers: Callable[[Any], Iterable[Timer]] = no_timers

@@ -1,0 +1,111 @@
+"""Facts owned by the notifier: what customers were told and what they answered."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from shared.contracts.complaints import Language
+from shared.contracts.event import Fact, Id
+from shared.contracts.reasons import Reason
+
+
+class Occasion(StrEnum):
+    """Why a message is sent; one message per complaint or check, occasion and channel."""
+
+    ACKNOWLEDGEMENT = "acknowledgement"
+    CHECK_GIVEN = "check_given"
+    REOPENED = "reopened"
+
+
+class Helped(StrEnum):
+    """The answer to "did it help?"."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class MessageFact(Fact):
+    """Common to all: facts about one message keep their order."""
+
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    message_id: Id
+    complaint_id: Id
+
+    def key(self) -> str:
+        """The complaint: its messages and answers stay in order."""
+        return self.complaint_id
+
+
+class MessageQueued(MessageFact):
+    """A message is due; what it says is looked up when it is sent."""
+
+    TYPE: ClassVar[str] = "recovery.message.queued.v1"
+
+    customer_ref: Id
+    occasion: Occasion
+    language: Language
+    site: Id
+    about: Id
+    queued_at: AwareDatetime
+
+
+class MessageAttempted(MessageFact):
+    """Handed to the provider now; without a later fact its fate is unknown."""
+
+    TYPE: ClassVar[str] = "recovery.message.attempted.v1"
+
+    occasion: Occasion
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    repeats_unknown: bool
+    attempted_at: AwareDatetime
+
+
+class MessageDelayed(MessageFact):
+    """The provider could not take it; it is tried again at `retry_at`."""
+
+    TYPE: ClassVar[str] = "recovery.message.delayed.v1"
+
+    occasion: Occasion
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    reason: Reason
+    retry_at: AwareDatetime
+
+
+class MessageSent(MessageFact):
+    """The provider accepted it."""
+
+    TYPE: ClassVar[str] = "recovery.message.sent.v1"
+
+    occasion: Occasion
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    sent_at: AwareDatetime
+
+
+class MessageFailed(MessageFact):
+    """It cannot be delivered; terminal, with the reason, never silent."""
+
+    TYPE: ClassVar[str] = "recovery.message.failed.v1"
+
+    occasion: Occasion
+    reason: Reason
+    failed_at: AwareDatetime
+
+
+class FeedbackReceived(Fact):
+    """The customer answered "did it help?"."""
+
+    TYPE: ClassVar[str] = "recovery.feedback.received.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: Id
+    check_id: Id
+    helped: Helped
+    answered_at: AwareDatetime
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id

@@ -1,0 +1,48 @@
+"""Every reason code the product answers with: closed, snake_case, the `type` of a problem.
+
+One code means one thing everywhere: in a problem, in a dead letter's header, in a metric label.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused, or cannot be done now."""
+
+    # A message or request is wrong and stays wrong.
+    MALFORMED_BYTES = "malformed_bytes"
+    INVALID_UTF8 = "invalid_utf8"
+    MISSING_ID = "missing_id"
+    UNKNOWN_TYPE = "unknown_type"
+    SCHEMA_INVALID = "schema_invalid"
+    TOO_LARGE = "too_large"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
+    UNKNOWN_SITE = "unknown_site"
+    UNKNOWN_COMPLAINT = "unknown_complaint"
+    UNKNOWN_CHECK = "unknown_check"
+    UNKNOWN_EMPLOYEE = "unknown_employee"
+    UNKNOWN_ROUTE = "unknown_route"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CURRENCY_UNKNOWN = "currency_unknown"
+    AMOUNT_NOT_OFFERED = "amount_not_offered"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    ALREADY_ANSWERED = "already_answered"
+    LINK_INVALID = "link_invalid"
+    NO_CONTACT = "no_contact"
+    ADDRESS_REFUSED = "address_refused"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    HANDLER_FAILED = "handler_failed"
+    # A wish that does not fit; the answer says what does.
+    AUTHORITY_EXHAUSTED = "authority_exhausted"
+    # The world is down or not ready; the same thing may work later.
+    STORE_UNAVAILABLE = "store_unavailable"
+    STORE_STALE = "store_stale"
+    OUTBOX_FULL = "outbox_full"
+    CONTENDED = "contended"
+    KEY_NOT_YET_KNOWN = "key_not_yet_known"
+    MAIL_UNAVAILABLE = "mail_unavailable"
+    STORY_NOT_YET_KNOWN = "story_not_yet_known"

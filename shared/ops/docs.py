@@ -1,0 +1,338 @@
+"""Write docs/reference from the contracts, and refuse changes that would break somebody.
+
+The committed schemas are what is out there; the models are what comes next. Writing the pages again
+is therefore the moment to compare the two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from shared.contracts.asyncapi import document, schema
+from shared.contracts.catalogue import FACTS, SERVICES, TABLE, Topic, dead_letters, topics
+from shared.contracts.reasons import Reason
+
+REFERENCE = Path("docs/reference")
+ROLLOUT = (
+    "Make it a new version (`.v2`) beside the old one, and roll out consumers first: consumers that"
+    " read both, then producers that write the new one, then remove the old one."
+)
+NOTICE = "<!-- Generated: `python -m shared.ops docs`. Do not edit. -->"
+
+#: What each code means to the person who meets it.
+MEANINGS: dict[str, str] = {
+    "malformed_bytes": "The message is not JSON.",
+    "invalid_utf8": "The message is not UTF-8.",
+    "missing_id": "The event has no id, so a repeat could not be told from a new one.",
+    "unknown_type": "The event type is not one this topic carries.",
+    "schema_invalid": "A field is missing, of the wrong type or out of its bounds.",
+    "too_large": "The text or the message is longer than allowed.",
+    "time_out_of_range": "A time lies too far in the past or in the future.",
+    "unknown_site": "No policy was published for this site.",
+    "unknown_complaint": "There is no such complaint, or it is not yours to see.",
+    "unknown_check": "There is no such check, or it is not yours to see.",
+    "unknown_employee": "The policy in force does not list this employee as active.",
+    "unknown_route": "There is nothing at this address.",
+    "method_not_allowed": "The address exists, and not for this method.",
+    "currency_unknown": "The currency is not the site's.",
+    "amount_not_offered": "The catalogue of the site does not offer this item or amount.",
+    "idempotency_key_missing": "Every write needs an Idempotency-Key.",
+    "idempotency_key_reused": "The key was used for a different request.",
+    "already_answered": "The customer has answered this question before.",
+    "link_invalid": "The customer's link is damaged, expired or for something else.",
+    "no_contact": "The customer left no address, so there is nowhere to write to.",
+    "address_refused": "The provider does not accept the address.",
+    "unauthenticated": "The token is missing, expired, for somebody else or badly signed.",
+    "forbidden": "This kind of principal may not do that.",
+    "handler_failed": "A defect of ours; the message is kept and an alarm was raised.",
+    "authority_exhausted": "The wish does not fit what is left; the answer says what does.",
+    "store_unavailable": "The store does not answer.",
+    "store_stale": "The store lost data and must be rebuilt from the topics first.",
+    "outbox_full": "The broker has been away for longer than can be held.",
+    "contended": "Others changed the same thing at the same moment, again and again.",
+    "key_not_yet_known": "The customer's key has not arrived yet.",
+    "mail_unavailable": "The mail provider does not take the message now.",
+    "story_not_yet_known": "A fact arrived before the complaint or check it is about.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference between two versions of a schema, and whether somebody's messages break."""
+
+    pointer: str
+    what: str
+    breaking: bool
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.pointer}: {self.what}"
+
+
+#: Keyword → whether a larger number lets more through.
+_BOUNDS = {
+    "maximum": True,
+    "exclusiveMaximum": True,
+    "maxLength": True,
+    "maxItems": True,
+    "maxProperties": True,
+    "minimum": False,
+    "exclusiveMinimum": False,
+    "minLength": False,
+    "minItems": False,
+    "minProperties": False,
+}
+Schema = dict[str, Any]
+
+
+def changes(old: Schema, new: Schema) -> list[Change]:
+    """What differs for those who write and those who read, field by field.
+
+    Breaking: a field removed, made required or narrowed. Widened is not, if consumers go first.
+    """
+    return list(_compare(old, new, old, new, ""))
+
+
+def _variants(part: object, root: Schema) -> dict[str, Schema]:
+    """The alternatives of a schema by their JSON type, references resolved."""
+    found = part if isinstance(part, dict) else {}
+    if "$ref" in found:
+        resolved: Any = root
+        for step in str(found["$ref"]).removeprefix("#/").split("/"):
+            resolved = resolved[step]
+        return _variants(resolved, root)
+    if "anyOf" in found:
+        return {kind: it for alt in found["anyOf"] for kind, it in _variants(alt, root).items()}
+    return {str(found.get("type", "anything")): found}
+
+
+def _compare(
+    old: object, new: object, old_root: Schema, new_root: Schema, at: str
+) -> Iterator[Change]:
+    before, after = _variants(old, old_root), _variants(new, new_root)
+    for kind in before.keys() - after.keys():
+        yield Change(at or "/", f"does not take {kind} any more", breaking=True)
+    for kind in after.keys() - before.keys():
+        yield Change(at or "/", f"also takes {kind} now", breaking=False)
+    for kind in sorted(before.keys() & after.keys()):
+        o, n = before[kind], after[kind]
+        yield from _values(o, n, at)
+        yield from _fields(o, n, old_root, new_root, at)
+        for inner in ("items", "additionalProperties", "propertyNames"):
+            if inner in o or inner in n:
+                yield from _compare(
+                    o.get(inner, {}), n.get(inner, {}), old_root, new_root, f"{at}/{inner}"
+                )
+
+
+def _fields(
+    old: Schema, new: Schema, old_root: Schema, new_root: Schema, at: str
+) -> Iterator[Change]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
+    for name in before:
+        if name not in after:
+            yield Change(f"{at}/{name}", "was removed", breaking=True)
+        else:
+            yield from _compare(before[name], after[name], old_root, new_root, f"{at}/{name}")
+    for name in sorted(needed_after - needed_before):
+        yield Change(f"{at}/{name}", "was made required", breaking=True)
+    for name in sorted((needed_before - needed_after) & set(after)):
+        yield Change(f"{at}/{name}", "may be left out now", breaking=False)
+
+
+def _values(old: Schema, new: Schema, at: str) -> Iterator[Change]:
+    for keyword, larger_is_wider in _BOUNDS.items():
+        o, n = old.get(keyword), new.get(keyword)
+        if o == n:
+            continue
+        widened = n is None or (o is not None and (n > o) == larger_is_wider)
+        yield Change(at or "/", f"{keyword} was {o}, is {n}", breaking=not widened)
+    for keyword in ("pattern", "format", "const"):
+        o, n = old.get(keyword), new.get(keyword)
+        if o != n:
+            yield Change(at or "/", f"{keyword} was {o}, is {n}", breaking=n is not None)
+    if old.get("enum") != new.get("enum"):
+        before, after = set(old.get("enum", ())), set(new.get("enum", ()))
+        gone, more = sorted(before - after), sorted(after - before)
+        if after and (gone or not before):
+            what = f"does not take {gone} any more" if before else f"takes only {more} now"
+            yield Change(at or "/", what, breaking=True)
+        else:
+            yield Change(at or "/", f"also takes {more or 'anything'} now", breaking=False)
+
+
+def committed_changes(root: Path = Path()) -> dict[str, list[Change]]:
+    """Per fact that was committed, how the models differ from its schema; unchanged ones left out.
+
+    A fact that is gone from the catalogue is a breaking change of the whole.
+    """
+    found: dict[str, list[Change]] = {}
+    for path in sorted((root / REFERENCE / "schemas").glob("*.json")):
+        kind = path.name.removesuffix(".json")
+        if kind not in FACTS:
+            found[kind] = [Change("/", "the fact was removed", breaking=True)]
+            continue
+        differ = changes(json.loads(path.read_text(encoding="utf-8")), schema(FACTS[kind]))
+        if differ:
+            found[kind] = differ
+    return found
+
+
+def render() -> dict[Path, str]:
+    """Every generated page, by its path under docs/reference."""
+    return {
+        Path("asyncapi.yaml"): yaml.safe_dump(
+            document(), sort_keys=False, allow_unicode=True, width=100
+        ),
+        Path("topics.md"): _topics_page(),
+        Path("reasons.md"): _reasons_page(),
+        **{
+            Path("schemas", f"{kind}.json"): json.dumps(schema(fact), indent=2) + "\n"
+            for kind, fact in FACTS.items()
+        },
+    }
+
+
+def stale(root: Path = Path()) -> list[Path]:
+    """Pages that are missing, differ from what would be written, or belong to nothing."""
+    reference = root / REFERENCE
+    pages = render()
+    found = [
+        path
+        for path, text in pages.items()
+        if not (reference / path).is_file()
+        or (reference / path).read_text(encoding="utf-8") != text
+    ]
+    orphans = (path.relative_to(reference) for path in reference.glob("schemas/*.json"))
+    return [*found, *(path for path in orphans if path not in pages)]
+
+
+def write(root: Path = Path()) -> None:
+    """Write every page and remove the schemas of facts that are gone."""
+    reference = root / REFERENCE
+    pages = render()
+    for path, text in pages.items():
+        (reference / path).parent.mkdir(parents=True, exist_ok=True)
+        (reference / path).write_text(text, encoding="utf-8")
+    for path in reference.glob("schemas/*.json"):
+        if path.relative_to(reference) not in pages:
+            path.unlink()
+
+
+def _topics_page() -> str:
+    lines = [
+        NOTICE,
+        "# Topics and facts",
+        "",
+        "Made from `shared/contracts/catalogue.py`.",
+        "",
+        "```mermaid",
+        *_picture(),
+        "```",
+        "",
+        "Everything a service cannot accept goes to its own dead letters.",
+        "",
+        "## Topics",
+        "",
+        "| topic | key | kept for | clean-up | partitions | what it carries |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| `{topic.name}` | {topic.key} | {_kept(topic)} | {topic.cleanup} |"
+            f" {topic.partitions} | {topic.description} |"
+            for topic in topics()
+        ),
+        "",
+        "## Facts",
+        "",
+        "| fact | topic | made by | read by | what happened |",
+        "|---|---|---|---|---|",
+        *(
+            f"| [`{row.fact.TYPE}`](schemas/{row.fact.TYPE}.json) | `{row.fact.TOPIC}` |"
+            f" {row.producer} | {', '.join(row.consumers) or '-'} |"
+            f" {(row.fact.__doc__ or '').strip()} |"
+            for row in TABLE
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kept(topic: Topic) -> str:
+    return "the latest per key" if topic.retention is None else f"{topic.retention.days} days"
+
+
+def _picture() -> Iterator[str]:
+    """Programs, topics, and an arrow for each pair that a fact connects."""
+    yield "flowchart LR"
+    names: dict[str, str] = {}
+    for row in TABLE:
+        for who in (row.producer, *row.consumers):
+            names.setdefault(who, who.replace(" ", "-"))
+    for who, name in names.items():
+        yield f"  {name}[{who}]"
+    for topic in topics():
+        if any(row.fact.TOPIC == topic.name for row in TABLE):
+            yield f"  {topic.name}[({topic.name})]"
+    arrows: dict[str, None] = {}
+    for row in TABLE:
+        arrows[f"  {names[row.producer]} --> {row.fact.TOPIC}"] = None
+        for consumer in row.consumers:
+            arrows[f"  {row.fact.TOPIC} --> {names[consumer]}"] = None
+    for service in SERVICES:
+        arrows[f"  {service} -.-> {dead_letters(service)}[({dead_letters(service)})]"] = None
+    yield from arrows
+
+
+def _reasons_page() -> str:
+    lines = [
+        NOTICE,
+        "# Reason codes",
+        "",
+        "One code means one thing everywhere: as the `type` of a problem, in the header of a dead"
+        " letter, as a metric label.",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{reason.value}` | {MEANINGS[reason]} |" for reason in Reason),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+app = typer.Typer(name="docs", help="The generated reference pages.")
+
+
+@app.callback(invoke_without_command=True)
+def docs_command(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit status 1 if a page is stale.")
+    ] = False,
+    allow_breaking: Annotated[
+        bool, typer.Option("--allow-breaking", help="Before the first release only.")
+    ] = False,
+) -> None:
+    """Write docs/reference from the contracts; refuses a breaking change of a committed schema."""
+    differ = committed_changes()
+    breaking = False
+    for kind, found in differ.items():
+        for change in found:
+            breaking = breaking or change.breaking
+            label = "breaking" if change.breaking else "consumers first"
+            typer.echo(f"{kind}{change} ({label})", err=True)
+    if breaking and not allow_breaking:
+        typer.echo(ROLLOUT, err=True)
+        raise typer.Exit(1)
+    if not check:
+        write()
+        return
+    found_stale = stale()
+    for path in found_stale:
+        typer.echo(f"{REFERENCE / path} is stale: python -m shared.ops docs", err=True)
+    if found_stale:
+        raise typer.Exit(1)

@@ -1,0 +1,129 @@
+"""Sign tokens for the local demo, and for nothing else.
+
+In production tokens come from the company's identity provider and services know its public keys
+only. This key lies in a file beside the local data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+Kind = Literal["employee", "customer", "manager", "system"]
+
+RUN_DIR = Path(".run")
+KEY_FILE = "demo-key.json"
+JWKS_FILE = "jwks.json"
+#: The name of RFC 9864; "EdDSA" alone is deprecated.
+ALGORITHM = "Ed25519"
+ISSUER = "local-demo"
+AUDIENCE = "service-check"
+#: A working day on board; a demo token that leaks is worthless tomorrow.
+TTL_S = 12 * 3600
+
+
+def demo_key(run_dir: Path = RUN_DIR) -> OKPKey:
+    """The local demo's signing key, made at the first call, readable by its owner only. Blocks.
+
+    Writes the public half beside it as `jwks.json`, for the services. Raises PermissionError when
+    others may read the private half.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / KEY_FILE
+    if not path.exists():
+        made = OKPKey.generate_key("Ed25519", auto_kid=True)
+        own = run_dir / f"{KEY_FILE}.{os.getpid()}"
+        descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(made.as_dict(private=True), file)
+        try:
+            os.link(own, path)  # whole or not at all, and the first of two wins
+        except FileExistsError:
+            pass
+        finally:
+            own.unlink()
+    if path.stat().st_mode & 0o077:
+        raise PermissionError(f"{path} may be read by others: chmod 600 {path}")
+    key = OKPKey.import_key(json.loads(path.read_text(encoding="utf-8")))
+    public = {**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}
+    own = run_dir / f"{JWKS_FILE}.{os.getpid()}"
+    own.write_text(json.dumps({"keys": [public]}, indent=2) + "\n", encoding="utf-8")
+    own.replace(run_dir / JWKS_FILE)
+    return key
+
+
+def sign(
+    key: OKPKey,
+    *,
+    subject: str,
+    kind: Kind,
+    site: str,
+    role: str | None = None,
+    ttl_s: int = TTL_S,
+    audience: str = AUDIENCE,
+    issuer: str = ISSUER,
+    now: datetime,
+) -> str:
+    """A signed token; the role is for display, since authority is looked up and never read here."""
+    issued_s = int(now.timestamp())
+    claims: dict[str, str | int] = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject,
+        "kind": kind,
+        "site": site,
+        "iat": issued_s,
+        "exp": issued_s + ttl_s,
+    }
+    if role is not None:
+        claims["role"] = role
+    header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
+    return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+
+
+app = typer.Typer(
+    name="token", help="Sign tokens with a throw-away key: local demo only.", no_args_is_help=True
+)
+Subject = Annotated[str, typer.Argument(help="Who: a pseudonymous id.")]
+Site = Annotated[str, typer.Option(help="The site the token is for.")]
+Role = Annotated[str | None, typer.Option(help="The role, for display.")]
+Ttl = Annotated[int, typer.Option(min=1, max=7 * 86_400, help="Seconds the token is good for.")]
+
+
+def _print(kind: Kind, subject: str, site: str, role: str | None, ttl_s: int) -> None:
+    typer.echo("for the local demo only", err=True)
+    now = datetime.now(UTC)
+    typer.echo(
+        sign(demo_key(), subject=subject, kind=kind, site=site, role=role, ttl_s=ttl_s, now=now)
+    )
+
+
+@app.command()
+def employee(subject: Subject, site: Site, role: Role = None, ttl_s: Ttl = TTL_S) -> None:
+    """A token for an employee. Local demo only."""
+    _print("employee", subject, site, role, ttl_s)
+
+
+@app.command()
+def manager(subject: Subject, site: Site, role: Role = None, ttl_s: Ttl = TTL_S) -> None:
+    """A token for a manager. Local demo only."""
+    _print("manager", subject, site, role, ttl_s)
+
+
+@app.command()
+def customer(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
+    """A token for a customer. Local demo only."""
+    _print("customer", subject, site, None, ttl_s)
+
+
+@app.command()
+def system(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
+    """A token for another system. Local demo only."""
+    _print("system", subject, site, None, ttl_s)

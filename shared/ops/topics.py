@@ -1,0 +1,175 @@
+"""Create the topics of the catalogue and show what is there.
+
+Topics exist before the services start: Faust subscribes to nothing if its topic is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+
+from shared.contracts.catalogue import Topic, topics
+
+#: Where the local stack writes its addresses.
+STACK_ENV = Path(".run/stack.env")
+#: With three copies, two confirm: one broker may be away and nothing confirmed is lost.
+REPLICATION_SAFE = 3
+#: More than one cluster of this product could use; a slip of the finger stops here.
+PARTITIONS_MAX = 1000
+
+
+class NoBroker(LookupError):
+    """Nobody said where Kafka is."""
+
+
+def bootstrap_servers(given: str | None = None) -> str:
+    """Where Kafka is: as given, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
+
+    Raises NoBroker.
+    """
+    found = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if found:
+        return found
+    if STACK_ENV.exists():
+        for line in STACK_ENV.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            if name.strip() == "KAFKA_BOOTSTRAP_SERVERS":
+                return value.strip().strip("'\"")
+    raise NoBroker(
+        "set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m shared.ops stack up"
+    )
+
+
+def _ms(duration: timedelta) -> str:
+    return str(duration // timedelta(milliseconds=1))
+
+
+def configs(topic: Topic, replication: int) -> dict[str, str]:
+    """The topic's settings as Kafka names them; everything else is the broker's default."""
+    found: dict[str, str] = {"cleanup.policy": topic.cleanup}
+    if topic.retention is not None:
+        found["retention.ms"] = _ms(topic.retention)
+    if topic.compaction_lag_max is not None:
+        found["max.compaction.lag.ms"] = _ms(topic.compaction_lag_max)
+        # Only closed segments are compacted: close them well within the lag.
+        found["segment.ms"] = _ms(topic.compaction_lag_max / 4)
+    if topic.message_bytes_max is not None:
+        found["max.message.bytes"] = str(topic.message_bytes_max)
+    if replication >= REPLICATION_SAFE:
+        found["min.insync.replicas"] = "2"
+    return found
+
+
+def create(
+    bootstrap: str, *, partitions: int | None = None, replication: int = 1
+) -> tuple[str, ...]:
+    """Create the topics that are missing and wait until they have leaders; return their names.
+
+    Topics that exist stay as they are. Blocks; raises Kafka's own errors.
+    """
+    wanted = topics()
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        there = set(admin.list_topics())
+        missing = {
+            topic.name: {
+                "num_partitions": partitions or topic.partitions,
+                "replication_factor": replication,
+                "configs": configs(topic, replication),
+            }
+            for topic in wanted
+            if topic.name not in there
+        }
+        for name, options in missing.items():
+            try:
+                admin.create_topics({name: options})
+            except TopicAlreadyExistsError:  # another one was quicker, which is as good
+                continue
+        admin.wait_for_topics([topic.name for topic in wanted], timeout_ms=30_000)
+    finally:
+        admin.close()
+    return tuple(missing)
+
+
+def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str, ...]]:
+    """Per topic of the catalogue, where the broker differs from it; empty if it does not.
+
+    Partition counts may differ on purpose and are not compared. Blocks.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        there = set(admin.list_topics())
+        found: dict[str, tuple[str, ...]] = {}
+        for topic in topics():
+            if topic.name not in there:
+                found[topic.name] = ("is missing",)
+                continue
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic.name)
+            answer = admin.describe_configs([resource], config_filter="all")
+            settings = {name: value["value"] for name, value in answer["topic"][topic.name].items()}
+            found[topic.name] = tuple(
+                f"{name} is {settings.get(name)}, not {value}"
+                for name, value in configs(topic, replication).items()
+                if settings.get(name) != value
+            )
+    finally:
+        admin.close()
+    return found
+
+
+app = typer.Typer(name="topics", help="The topics of the catalogue.", no_args_is_help=True)
+BootstrapOption = Annotated[
+    str | None, typer.Option("--bootstrap", help="Kafka's address; else KAFKA_BOOTSTRAP_SERVERS.")
+]
+ReplicationOption = Annotated[
+    int,
+    typer.Option(
+        envvar="KAFKA_REPLICATION", min=1, max=9, help="Copies of each topic; 3 in production."
+    ),
+]
+
+
+@app.command("create")
+def create_command(
+    bootstrap: BootstrapOption = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            envvar="KAFKA_PARTITIONS", min=1, max=PARTITIONS_MAX, help="Instead of the catalogue's."
+        ),
+    ] = None,
+    replication: ReplicationOption = 1,
+) -> None:
+    """Create the topics that are missing; may be repeated."""
+    where = _where(bootstrap)
+    made = create(where, partitions=partitions, replication=replication)
+    _print([f"{name}: created" for name in made] or ["all topics are there"])
+
+
+@app.command("show")
+def show_command(bootstrap: BootstrapOption = None, replication: ReplicationOption = 1) -> None:
+    """Compare the broker with the catalogue; exit status 1 if they differ."""
+    found = differences(_where(bootstrap), replication=replication)
+    _print([f"{name}: {'; '.join(wrong) or 'as declared'}" for name, wrong in found.items()])
+    if any(found.values()):
+        raise typer.Exit(1)
+
+
+def _where(given: str | None) -> str:
+    try:
+        return bootstrap_servers(given)
+    except NoBroker as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _print(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,295 @@
+"""A service as a process: opened in reading order, closed in reverse.
+
+store → generation → policy → relay, timers, streams → HTTP
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import uuid
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import uvicorn
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from shared.contracts.decision import Domain
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Authenticator
+from shared.runtime.crash import crash_at
+from shared.runtime.faults import Unavailable
+from shared.runtime.http import Face
+from shared.runtime.kafka import Stream
+from shared.runtime.observe import configure, log
+from shared.runtime.policy import POLICY_INBOX
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.relay import Relay
+from shared.runtime.seal import Vault
+from shared.runtime.settings import RuntimeSettings
+from shared.runtime.settle import Inbox, Record, Settler
+from shared.runtime.store import Store
+from shared.runtime.timers import Ring, Timers
+
+#: How long one look at Kafka may take at start before we go on without.
+KAFKA_LOOK_S = 10.0
+RETRY_S = 1.0
+
+S = TypeVar("S", bound=RuntimeSettings)
+
+
+def utc_now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class Parts:
+    """What every service is built from, made of its settings and its domain."""
+
+    def __init__(
+        self,
+        settings: RuntimeSettings,
+        domain: Domain,
+        *,
+        now: Callable[[], datetime],
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.domain = domain
+        self.now = now
+        self.vault = Vault(b64decode(settings.master_key.get_secret_value()))
+        self.crash = crash_at(settings.crash_at)
+        self.store = store or RedisStore(settings.redis_url, domain.owner, settings.shard)
+        self.settler = Settler(
+            self.store, domain, now=now, seal_dead=self.vault.seal_dead, crash=self.crash
+        )
+        authenticator = Authenticator(
+            json.loads(settings.jwks.read_text(encoding="utf-8")),
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            now=now,
+        )
+        self.health: dict[str, bool] = {"generation": False}
+        self.face = Face(
+            self.settler,
+            authenticator,
+            owner=domain.owner,
+            publish_wait_ms=settings.publish_wait_ms,
+            ready=self._ready,
+        )
+
+    async def _ready(self) -> Mapping[str, bool]:
+        try:
+            self.health["store"] = await self.store.open_generation()
+        except Unavailable:
+            self.health["store"] = False
+        return self.health
+
+
+class App:
+    """One service: its parts, its streams, its routes, its timers."""
+
+    def __init__(
+        self, parts: Parts, *, inboxes: Sequence[Inbox], api: FastAPI, rings: Mapping[str, Ring]
+    ) -> None:
+        self.parts = parts
+        self.inboxes = inboxes
+        self.api = api
+        self.rings = rings
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until told to stop; then stop taking in, settle what is in hand, and close."""
+        parts, settings = self.parts, self.parts.settings
+        owner = parts.domain.owner
+        if isinstance(parts.store, RedisStore):
+            await parts.store.open()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self.api, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=75
+            )
+        )
+        server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]  # signals are ours
+        listening = socket.create_server((settings.host, settings.port), backlog=2048)
+        port = listening.getsockname()[1]
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        log.info("listening", service=owner, port=port, face=settings.face)
+        sys.stdout.write(f"{owner} http://{settings.host}:{port}\n")
+        sys.stdout.flush()
+        background: list[asyncio.Task[None]] = []
+        stream: Stream | None = None
+        relay = Relay(
+            parts.store,
+            owner=owner,
+            holder=settings.holder,
+            bootstrap=settings.kafka_bootstrap,
+            crash=parts.crash,
+        )
+        timers = Timers(parts.store, self.rings, holder=settings.holder, now=parts.now)
+        try:
+            opened = asyncio.create_task(self._open_generation())
+            await _first(opened, stopping)
+            if settings.face != "api" and not stopping.is_set():
+                background = [asyncio.create_task(relay.run())]
+                if self.rings:
+                    background.append(asyncio.create_task(timers.run()))
+                stream = Stream(
+                    parts.settler,
+                    self.inboxes,
+                    owner=owner,
+                    bootstrap=settings.kafka_bootstrap,
+                    session_s=settings.session_s,
+                )
+                parts.health["stream"] = False
+                await _first(asyncio.create_task(self._start_stream(stream)), stopping)
+            await stopping.wait()
+        finally:
+            if stream is not None:
+                await stream.stop()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await relay.release()
+            await timers.release()
+            server.should_exit = True
+            await serving
+            if isinstance(parts.store, RedisStore):
+                await parts.store.close()
+            log.info("stopped", service=owner)
+
+    async def _start_stream(self, stream: Stream) -> None:
+        """Read the policy that is in force, then join the group."""
+        while True:
+            try:
+                await self._catch_up(POLICY_INBOX)
+                break
+            except (KafkaError, OSError, Unavailable) as error:
+                log.warning("waiting_for_policy", error=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+        await stream.start()
+        while not stream.assigned():  # noqa: ASYNC110 - Faust has no event for it
+            await asyncio.sleep(0.05)
+        self.parts.health["stream"] = True
+        log.info("streaming", service=self.parts.domain.owner)
+
+    async def _catch_up(self, inbox: Inbox) -> None:
+        """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        await consumer.start()
+        try:
+            places = await _partitions(consumer, inbox.topic)
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                while await consumer.position(place) < ends[place]:
+                    found = await consumer.getmany(place, timeout_ms=500)
+                    for batch in found.values():
+                        records = [Record(r.offset, r.value, r.headers) for r in batch]
+                        await self.parts.settler.settle_records(inbox, place.partition, records)
+        finally:
+            await consumer.stop()
+
+    async def _open_generation(self) -> None:
+        """Find out whether the store holds our state; begin it where there never was any."""
+        owner, store = self.parts.domain.owner, self.parts.store
+        told = False
+        while True:
+            try:
+                known = await store.open_generation()
+                on_topic = await self._last_published()
+                if not known and on_topic == 0:
+                    await store.begin_generation(uuid.uuid4().hex, 0)
+                elif not known or (on_topic or 0) > await store.last_sequence():
+                    raise Unavailable(Reason.STORE_STALE)
+            except Unavailable as unavailable:
+                if not told:
+                    log.error("store_not_usable", service=owner, reason=unavailable.reason.value)
+                    told = True
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.parts.health["generation"] = True
+                return
+
+    async def _last_published(self) -> int | None:
+        """The highest sequence on our own topic, 0 if it is empty, None if Kafka is away."""
+        topic = f"recovery.{self.parts.domain.owner}.v1"
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        last = 0
+        try:
+            async with asyncio.timeout(KAFKA_LOOK_S):
+                await consumer.start()
+                places = await _partitions(consumer, topic)
+                ends = await consumer.end_offsets(places)
+                consumer.assign(places)
+                for place in places:
+                    if ends[place] == 0:
+                        continue
+                    consumer.seek(place, ends[place] - 1)
+                    record = await consumer.getone(place)
+                    last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+        except (KafkaError, OSError, TimeoutError):
+            return None
+        finally:
+            with suppress(KafkaError, OSError):
+                await consumer.stop()
+        return last
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """A topic's partitions; raises KafkaError while there is no such topic."""
+    await consumer.topics()
+    found = consumer.partitions_for_topic(topic)
+    if not found:
+        msg = f"topic {topic} does not exist"
+        raise KafkaError(msg)
+    return [TopicPartition(topic, partition) for partition in sorted(found)]
+
+
+async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """Wait for a step of the start, unless we are told to stop meanwhile."""
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    else:
+        task.result()
+
+
+class _no_signals:  # noqa: N801 - stands in for uvicorn's context manager
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
+    """Run a service from its environment; exits 2 with all errors if that is not complete."""
+    try:
+        settings = settings_of()
+    except ValidationError as error:
+        for item in error.errors():
+            sys.stderr.write(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}\n")
+        sys.exit(2)
+    configure(settings.log_level)
+    log.info("settings", **settings.model_dump(mode="json"))
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await build(settings).run(stopping)
+
+    uvloop.run(run())

@@ -1,0 +1,38 @@
+"""Named crash points: where a test may end a process, as a power cut would.
+
+Production passes `nowhere`. The points: `decided` (a batch is decided, nothing committed),
+`committed` (committed, not yet published or answered), `published` (on Kafka, not yet trimmed),
+`effected` (a message handed to its provider, not yet recorded).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+POINTS = ("decided", "committed", "published", "effected")
+
+
+def nowhere(_point: str) -> None:
+    """No crash."""
+
+
+def crash_at(spec: str) -> Callable[[str], None]:
+    """`point:n` ends this process by SIGKILL at the n-th passing of the point; empty never does."""
+    if not spec:
+        return nowhere
+    where, _, count = spec.partition(":")
+    if where not in POINTS:
+        msg = f"no crash point {where}; there are {', '.join(POINTS)}"
+        raise ValueError(msg)
+    left = int(count)
+
+    def pass_by(point: str) -> None:
+        nonlocal left
+        if point == where:
+            left -= 1
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return pass_by

@@ -1,0 +1,28 @@
+"""The two faults a handler may meet; everything else is a defect and loud.
+
+Rejected     the input is wrong and stays wrong: a dead letter, or a problem to the caller.
+Unavailable  the world is down or not ready: the same input again later, or 503 with Retry-After.
+"""
+
+from __future__ import annotations
+
+from shared.contracts.reasons import Reason
+
+
+class Rejected(Exception):
+    """This input will never be accepted; `where` are field locations, never values."""
+
+    def __init__(self, reason: Reason, *, where: tuple[str, ...] = (), status: int = 422) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.where = where
+        self.status = status
+
+
+class Unavailable(Exception):
+    """Something this input needs is not there now; the input itself may be fine."""
+
+    def __init__(self, reason: Reason, *, retry_after_s: int = 1) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.retry_after_s = retry_after_s

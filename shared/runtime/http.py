@@ -1,0 +1,208 @@
+"""The HTTP face's common part: problems, idempotent writes, bounds, health, metrics.
+
+Routes stay thin: they read a command, name a decision, and say how its fact looks as an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Annotated, Any
+
+import prometheus_client
+from fastapi import Depends, FastAPI, Header, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.contracts.decision import Decision
+from shared.contracts.event import Fact
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Authenticator, Kind, Principal
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import REQUESTS, log, raised_at
+from shared.runtime.settle import Request, Settled, Settler, Snapshot
+
+#: A command is small; the longest complaint text in four-byte characters fits with room to spare.
+BODY_BYTES_MAX = 256 * 1024
+PROBLEM = "application/problem+json"
+IDEMPOTENCY_KEY = Annotated[
+    str | None, Header(alias="Idempotency-Key", description="Chosen by the client, one per wish.")
+]
+BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def problem(
+    status: int,
+    reason: Reason,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An RFC 9457 problem; `type` is the reason code."""
+    body = {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
+    return Response(
+        to_json({**body, **(extra or {})}), status, {**NO_STORE, **(headers or {})}, PROBLEM
+    )
+
+
+class Bounded:
+    """Refuses a request body over the bound before it is read into memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes in; answer 413 once it is too much."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > BODY_BYTES_MAX:
+            await problem(413, Reason.TOO_LARGE)(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BODY_BYTES_MAX:
+                raise Rejected(Reason.TOO_LARGE, status=413)
+            return message
+
+        await self.app(scope, counted, send)
+
+
+class Face:
+    """What the routes of one service share: who asks, and how a write is settled and answered."""
+
+    def __init__(
+        self,
+        settler: Settler,
+        authenticator: Authenticator,
+        *,
+        owner: str,
+        publish_wait_ms: int,
+        ready: Callable[[], Awaitable[Mapping[str, bool]]],
+    ) -> None:
+        self._settler = settler
+        self._authenticator = authenticator
+        self._owner = owner
+        self._publish_wait_ms = publish_wait_ms
+        self._ready = ready
+
+    def principal(self, *kinds: Kind) -> Any:  # noqa: ANN401 - FastAPI's Depends is untyped
+        """A dependency: the caller, who must be of one of the kinds; raises Rejected."""
+
+        async def check(
+            bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+        ) -> Principal:
+            if bearer is None:
+                raise Rejected(Reason.UNAUTHENTICATED, status=401)
+            principal = self._authenticator.authenticate(bearer.credentials)
+            if principal.kind not in kinds:
+                raise Rejected(Reason.FORBIDDEN, status=403)
+            return principal
+
+        return Depends(check)
+
+    async def write(
+        self,
+        principal: Principal,
+        route: str,
+        key: str | None,
+        command: BaseModel,
+        decide: Callable[[Snapshot, str], Awaitable[Decision]],
+        answer: Callable[[Fact], tuple[int, Mapping[str, Any]]],
+        reads: Sequence[str] = (),
+    ) -> Response:
+        """Settle a command and answer with its fact; raises Rejected, Unavailable.
+
+        Waits for the disk, and at most `publish_wait_ms` for Kafka: the header `Published` says
+        whether the facts are there already.
+        """
+        if not key or len(key) > 255:  # noqa: PLR2004 - the length Stripe allows, which clients know
+            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
+        digest = sha256(command.model_dump_json().encode()).hexdigest()
+        # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
+        request = Request(f"{principal.kind}/{principal.subject}", route, key.strip('"'), digest)
+        settled: Settled = await self._settler.settle_request(request, decide, reads)
+        published = await self._settler.store.wait_published(settled.sequence, self._publish_wait_ms)
+        status, body = answer(settled.fact)
+        REQUESTS.labels(self._owner, route, status).inc()
+        headers = {**NO_STORE, "Published": "true" if published else "false"}
+        if settled.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        media = PROBLEM if status >= 400 else "application/json"  # noqa: PLR2004 - first error status
+        return Response(to_json(body), status, headers, media)
+
+    def api(self, title: str, description: str) -> FastAPI:
+        """A FastAPI app with everything that is the same in every service."""
+        app = FastAPI(title=title, description=description, version="1.0.0")
+        app.add_middleware(Bounded)
+        app.add_exception_handler(Rejected, self._rejected)
+        app.add_exception_handler(Unavailable, self._unavailable)
+        app.add_exception_handler(RequestValidationError, self._invalid)
+        app.add_exception_handler(HTTPException, self._http)
+        app.add_exception_handler(Exception, self._failed)
+
+        @app.get("/live", include_in_schema=False)
+        async def live() -> PlainTextResponse:
+            """The loop turns; depends on nothing else, or a broker's outage would restart us."""
+            return PlainTextResponse("live")
+
+        @app.get("/ready", include_in_schema=False)
+        async def ready() -> Response:
+            """Whether this process can settle."""
+            parts = await self._ready()
+            return Response(
+                to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, "application/json"
+            )
+
+        @app.get("/metrics", include_in_schema=False)
+        async def metrics() -> Response:
+            """Prometheus text."""
+            return Response(
+                prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
+            )
+
+        return app
+
+    async def _rejected(self, _request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, Rejected)
+        REQUESTS.labels(self._owner, error.reason.value, error.status).inc()
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
+        where = [{"pointer": pointer} for pointer in error.where]
+        return problem(
+            error.status, error.reason, extra={"errors": where} if where else {}, headers=headers
+        )
+
+    async def _unavailable(self, _request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, Unavailable)
+        REQUESTS.labels(self._owner, error.reason.value, 503).inc()
+        return problem(503, error.reason, headers={"Retry-After": str(error.retry_after_s)})
+
+    async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        errors = [
+            {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
+            for item in error.errors()[:20]
+        ]
+        return problem(422, Reason.SCHEMA_INVALID, extra={"errors": errors})
+
+    async def _http(self, _request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = {404: Reason.UNKNOWN_ROUTE, 405: Reason.METHOD_NOT_ALLOWED}
+        reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
+        return problem(error.status_code, reason, headers=error.headers)
+
+    async def _failed(self, _request: HttpRequest, error: Exception) -> Response:
+        log.error("request_failed", error=type(error).__name__, at=raised_at(error))
+        return problem(500, Reason.HANDLER_FAILED)

@@ -1,0 +1,199 @@
+"""The Kafka face: a Faust app whose agents receive whole partition batches and settle them.
+
+Faust keeps what it is good at: group membership, rebalancing, flow control, acknowledgement. What
+enters a stream is one event per partition batch instead of one per record (docs/gotchas.md), which
+is what makes it fast. The discipline: an agent never raises, because Faust acknowledges a message
+whose agent failed; it settles, waits and tries again, or ends the process.
+
+This module rests on private names of faust-streaming 0.15.3; hence the exact pin, and the
+integration tests with rebalances.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import faust
+from aiokafka.structs import ConsumerRecord
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, StreamT
+
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import STREAM_RETRIES, log
+from shared.runtime.settle import Broken, Inbox, Record, Settler
+
+#: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
+#: for little and a crash repeats little.
+POLL_RECORDS_MAX = 2000
+#: Milliseconds, where stock Faust sleeps a second once backpressure has paused every partition.
+PAUSED_POLL_S = 0.005
+#: Waiting for a world that is away, in seconds: first, longest, and how long in all before the
+#: process ends and its supervisor starts it anew. Below the 300 s in which Kafka expects a poll.
+RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
+EXIT_BROKEN = 70
+
+
+class PackConsumer(driver.Consumer):
+    """Hands each partition's fetched records on as one message; the last offset stands for all."""
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Yield one message per partition, its value the list of records."""
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await asyncio.sleep(PAUSED_POLL_S)
+            return
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        for tp, batch in records.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                # A rebalance began: what is dropped here was not committed and comes again.
+                return
+            if batch and (active is None or tp in active or tp in self._buffered_partitions):
+                message = self._to_message(tp, batch[-1])
+                message.value = cast("bytes", batch)  # the raw codec hands it through as it is
+                yield tp, message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets advance in strides here; a stride is not a gap."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """The offset to commit: behind the last batch acknowledged.
+
+        One agent per topic with concurrency one settles and acknowledges in order, so the highest
+        acknowledged offset closes an in-order prefix.
+        """
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        highest = max(acked)
+        acked.clear()
+        self._acked_index[tp].clear()
+        return highest + 1
+
+
+class IdempotentProducer(driver.Producer):
+    """Faust's own producer; used for nothing of ours, but never with weaker settings."""
+
+    def _settings_extra(self) -> dict[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class PackTransport(driver.Transport):
+    """The aiokafka transport with both of the above."""
+
+    Consumer = PackConsumer
+    Producer = IdempotentProducer
+
+
+class PackApp(faust.App):
+    """A Faust app on the pack transport."""
+
+    def _new_transport(self) -> PackTransport:
+        return PackTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> PackTransport:
+        return PackTransport(self.conf.broker_producer, self)
+
+
+class Stream:
+    """One service's streams: an agent per inbox, all settling into one store."""
+
+    def __init__(
+        self, settler: Settler, inboxes: Sequence[Inbox], *, owner: str, bootstrap: str, session_s: float
+    ) -> None:
+        self._settler = settler
+        self._owner = owner
+        self._progress: dict[TP, int] = {}
+        self.app = PackApp(
+            f"recovery-{owner}",
+            broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+            processing_guarantee="at_least_once",
+            store="memory://",
+            table_standby_replicas=0,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            broker_commit_interval=1.0,
+            broker_commit_every=5000,
+            broker_max_poll_records=POLL_RECORDS_MAX,
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=session_s / 5,
+            broker_rebalance_timeout=max(30.0, session_s),
+            broker_request_timeout=max(30.0, session_s),
+            broker_max_poll_interval=300.0,
+            consumer_max_fetch_size=1024 * 1024,
+            producer_acks=-1,
+            producer_request_timeout=30.0,
+            stream_wait_empty=True,
+            stream_publish_on_commit=False,
+            # Counted in batches here: a few packs waiting are enough to keep an agent busy.
+            stream_buffer_maxsize=16,
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            cython_optimizations=False,
+        )
+        for inbox in inboxes:
+            topic = self.app.topic(
+                inbox.topic, key_serializer="raw", value_serializer="raw", internal=False
+            )
+            self.app.agent(topic, name=f"settle-{inbox.topic}", concurrency=1)(self._agent(inbox))
+
+    def _agent(self, inbox: Inbox) -> Any:  # noqa: ANN401 - Faust types agents as Any
+        async def settle_batches(stream: StreamT[Any]) -> None:
+            async for event in stream.events():
+                batch: list[ConsumerRecord[bytes, bytes]] = event.value
+                records = [Record(record.offset, record.value, record.headers) for record in batch]
+                await self._settle(inbox, event.message.partition, records)
+
+        return settle_batches
+
+    async def _settle(self, inbox: Inbox, partition: int, records: list[Record]) -> None:
+        """Settle until it is done; ends the process when the world stays away or we are broken."""
+        waited, pause = 0.0, RETRY_FIRST_S
+        while True:
+            try:
+                await self._settler.settle_records(inbox, partition, records)
+            except Unavailable as unavailable:
+                STREAM_RETRIES.labels(self._owner).inc()
+                log.warning("stream_waits", service=self._owner, reason=unavailable.reason.value)
+                if waited >= RETRY_TOTAL_S:
+                    end_process("world_away")
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, RETRY_LONGEST_S)
+            except Broken:
+                end_process("brake")
+            except Exception as error:  # noqa: BLE001 - an agent that raises loses the message
+                log.critical("stream_broken", service=self._owner, error=type(error).__name__)
+                end_process("defect")
+            else:
+                return
+
+    async def start(self) -> None:
+        """Join the group and begin; returns once the consumer runs."""
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Settle what is in hand, commit, leave the group."""
+        await self.app.stop()
+
+    def assigned(self) -> bool:
+        """Whether the group has given us our share (which may be nothing)."""
+        return bool(self.app.consumer_generation_id > 0 and not self.app.rebalancing)
+
+
+def end_process(why: str) -> None:
+    """Leave at once: unacknowledged batches come again, to us or to another worker."""
+    log.critical("process_ends", why=why)
+    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(EXIT_BROKEN)
+
+
+

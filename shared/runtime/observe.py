@@ -1,0 +1,47 @@
+"""What operators see: structured logs and metrics; never a value a person wrote.
+
+Metric names are this typed list with a sentence each.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("service_check")
+
+SETTLED = Counter("settled_records", "Records settled, by service and topic.", ["service", "topic"])
+DEAD_LETTERS = Counter("dead_letters", "Records put away as dead letters.", ["service", "reason"])
+REQUESTS = Counter("requests", "Requests answered, by route and status.", ["service", "route", "status"])
+REQUEST_SECONDS = Histogram("request_seconds", "Time to answer a write.", ["service", "route"])
+OUTBOX_WAITING = Gauge("outbox_waiting_lines", "Facts committed and not yet on Kafka.", ["service"])
+RELAYED = Counter("relayed_lines", "Facts published by this process's relay.", ["service"])
+MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
+STREAM_RETRIES = Counter("stream_retries", "Batches tried again because the world was away.", ["service"])
+
+
+def raised_at(error: BaseException) -> str:
+    """File and line of a failure. Never its text: that may quote what a person wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "unknown"
+
+
+def configure(level: str = "INFO") -> None:
+    """Log JSON lines to standard error; everything below `level` is dropped."""
+    number = logging.getLevelNamesMapping()[level]
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,77 @@
+"""The policy as a service sees it: the version in force per site, parsed once per version.
+
+A decision reads the small head document, so a new version applies from the next decision on, and a
+decision that raced with it is taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from shared.contracts.decision import Document, Fold
+from shared.contracts.event import Fact
+from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from shared.runtime.settle import Handler, Inbox, Snapshot
+
+#: Sites with one or two versions each; a process that sees more forgets and reads again.
+REMEMBERED_MAX = 1000
+
+
+class PolicyHead(Document):
+    """Which version is in force at a site."""
+
+    KIND: ClassVar[str] = "policy"
+
+    version: int
+
+
+class PolicyVersion(Document):
+    """One published version, whole."""
+
+    KIND: ClassVar[str] = "policy-version"
+
+    policy: Policy
+
+
+POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
+    PolicyPublished: (
+        Fold(PolicyHead, lambda fact: fact.site, lambda _, fact: PolicyHead(version=fact.version)),
+        Fold(
+            PolicyVersion,
+            lambda fact: f"{fact.site}/{fact.version}",
+            lambda _, fact: PolicyVersion(policy=fact.policy),
+        ),
+    )
+}
+POLICY_INBOX = Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished)])
+
+
+def policy_key(site: str) -> str:
+    """The document to read ahead for decisions at a site."""
+    return f"{PolicyHead.KIND}:{site}"
+
+
+class Policies:
+    """Parsed policies by site and version."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[tuple[str, int], Policy] = {}
+
+    async def at(self, site: str, snapshot: Snapshot) -> tuple[Policy, int]:
+        """The policy in force and its version; raises Rejected(unknown_site), Unavailable."""
+        head = await snapshot.get(PolicyHead, site)
+        if head is None:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        parsed = self._parsed.get((site, head.version))
+        if parsed is None:
+            stored = await snapshot.get(PolicyVersion, f"{site}/{head.version}")
+            if stored is None:
+                msg = f"policy {site}/{head.version} is in force and not stored"
+                raise AssertionError(msg)
+            if len(self._parsed) >= REMEMBERED_MAX:
+                self._parsed.clear()
+            parsed = self._parsed[site, head.version] = stored.policy
+        return parsed, head.version

@@ -1,0 +1,313 @@
+"""The store made of Redis: one script call settles, concurrent callers share calls.
+
+What arrives while a call is in flight goes into the next one (group commit, and group reads), so
+the cost of a round trip and of the fsync behind it is shared by everybody who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
+from shared.runtime.store import (
+    ABSENT,
+    OUTBOX_LINES_MAX,
+    Commit,
+    Committed,
+    Conflict,
+    Exceeded,
+    Outcome,
+    Versioned,
+)
+
+#: A settled call takes milliseconds; two seconds mean the store is gone, and 503 is the better answer.
+TIMEOUT_S = 2.0
+#: Grouping needs few connections: one call in flight per kind, the listener, the relay and timers.
+CONNECTIONS_MAX = 8
+#: Callers served by one script call; more only makes the call long for everybody else.
+GROUP_MAX = 256
+#: Errors by which the server says it cannot serve now; anything else it refuses is our defect.
+CANNOT_SERVE = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY", "MISCONF", "CLUSTERDOWN")
+VERSION_DIGITS = 10
+
+TRIM = """
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1])
+local drop = tonumber(ARGV[2]) - first
+if drop > 0 then redis.call('LTRIM', KEYS[1], drop, -1) end
+redis.call('PUBLISH', ARGV[3], ARGV[2])
+return 1
+"""
+LEASE = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+I = TypeVar("I")
+O = TypeVar("O")
+
+
+class Grouped(Generic[I, O]):
+    """Calls that share a trip: while one is in flight, the next group forms."""
+
+    def __init__(self, call: Callable[[list[I]], Awaitable[list[O]]], most: int) -> None:
+        self._call = call
+        self._most = most
+        self._waiting: list[tuple[I, asyncio.Future[O]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: I) -> O:
+        """Wait for the item's result; raises what the shared call raised."""
+        future: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._serve())
+        return await future
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                results = await self._call([item for item, _ in group])
+            except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), result in zip(group, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """What a Redis error means to us; raises it again where it is our own defect."""
+    if isinstance(error, ResponseError) and not str(error).startswith(CANNOT_SERVE):
+        raise error
+    return Unavailable(Reason.STORE_UNAVAILABLE)
+
+
+class RedisStore:
+    """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
+
+    def __init__(self, url: str, owner: str, shard: str = "c0") -> None:
+        self._redis = redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS_MAX,
+                timeout=TIMEOUT_S,
+                socket_timeout=TIMEOUT_S,
+                socket_connect_timeout=TIMEOUT_S,
+                # One layer retries, and it is not this one: a commit that timed out may have happened.
+                retry=Retry(NoBackoff(), 0),
+            )
+        )
+        self._prefix = prefix = f"{owner}:{{{shard}}}:"
+        self._fixed = [prefix + name for name in ("generation", "outbox", "sequence", "timers")]
+        self._channel = prefix + "announce"
+        source = Path(__file__).with_name("settle.lua").read_text(encoding="utf-8")
+        self._settle = self._redis.register_script(source)
+        self._trim = self._redis.register_script(TRIM)
+        self._lease = self._redis.register_script(LEASE)
+        self._release = self._redis.register_script(RELEASE)
+        self._generation = ""
+        self._commit_group: Grouped[Commit, Outcome | Unavailable] = Grouped(self._commit, GROUP_MAX)
+        self._read_group: Grouped[Sequence[str], list[bytes | None]] = Grouped(self._mget, GROUP_MAX)
+        self._published = 0
+        self._announced = asyncio.Condition()
+        self._pending = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start listening for announcements; the server need not be there yet."""
+        self._listener = asyncio.create_task(self._listen(), name="store-announcements")
+
+    async def close(self) -> None:
+        """Stop listening and close the connections."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+        await self._redis.aclose()
+
+    async def read(self, keys: Sequence[str]) -> list[Versioned]:
+        """Documents under the keys; waits for the store, raises Unavailable."""
+        found = await self._read_group([self._prefix + key for key in keys])
+        return [
+            ABSENT if value is None else Versioned(int(value[:VERSION_DIGITS]), value[VERSION_DIGITS:])
+            for value in found
+        ]
+
+    async def balances(self, accounts: Sequence[str]) -> list[int]:
+        """Balances in minor units; waits for the store, raises Unavailable."""
+        found = await self._read_group([f"{self._prefix}account:{name}" for name in accounts])
+        return [int(value or 0) for value in found]
+
+    async def _mget(self, groups: list[Sequence[str]]) -> list[list[bytes | None]]:
+        keys = [self._fixed[0], *(key for group in groups for key in group)]
+        marker, *values = await self._ask(self._redis.mget(keys))
+        if not self._generation or (marker or b"").decode() != self._generation:
+            raise Unavailable(Reason.STORE_STALE)
+        results, start = [], 0
+        for group in groups:
+            results.append(values[start : start + len(group)])
+            start += len(group)
+        return results
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """Apply one commit, together with whatever else waits; raises Unavailable."""
+        outcome = await self._commit_group(commit)
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        return outcome
+
+    async def _commit(self, commits: list[Commit]) -> list[Outcome | Unavailable]:
+        keys = list(self._fixed)
+        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, len(commits)]
+        prefix, account = self._prefix, f"{self._prefix}account:"
+        for commit in commits:
+            keys += [prefix + write.key for write in commit.writes]
+            keys += [account + charge.account for charge in commit.charges]
+            args += (len(commit.writes), len(commit.charges), len(commit.timers), len(commit.lines))
+            for write in commit.writes:
+                args += (write.version, write.body or b"", write.ttl_s or 0)
+            for charge in commit.charges:
+                args += (charge.amount_minor, charge.ceiling_minor)
+            for member, due in commit.timers:
+                args += (member, "" if due is None else due)
+            args += commit.lines
+        results = await self._ask(self._settle(keys=keys, args=args))
+        return [self._outcome(result) for result in results]
+
+    def _outcome(self, result: list[Any]) -> Outcome | Unavailable:
+        match result:
+            case [0, sequence]:
+                return Committed(int(sequence))
+            case [1, key]:
+                return Conflict(key.decode().removeprefix(self._prefix))
+            case [2, key, balance]:
+                return Exceeded(key.decode().removeprefix(f"{self._prefix}account:"), int(balance))
+            case [3]:
+                return Unavailable(Reason.STORE_STALE)
+            case _:
+                return Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
+
+    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
+        """Timers due by now, earliest first; raises Unavailable."""
+        found = await self._ask(
+            self._redis.zrange(
+                self._fixed[3], "-inf", now_ms, byscore=True, offset=0, num=most, withscores=True
+            )
+        )
+        return [(member.decode(), int(due)) for member, due in found]
+
+    async def pending(self, most: int) -> tuple[int, list[bytes]]:
+        """The oldest outbox lines and the sequence of the first of them; raises Unavailable."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.get(self._fixed[2])
+        pipeline.llen(self._fixed[1])
+        pipeline.lrange(self._fixed[1], 0, most - 1)
+        last, length, lines = await self._ask(pipeline.execute())
+        return int(last or 0) - int(length) + 1, lines
+
+    async def trim(self, holder: str, sequence: int) -> None:
+        """Drop lines up to `sequence` and announce it; raises Unavailable if the lease is lost."""
+        keys = [self._fixed[1], self._fixed[2], f"{self._prefix}lease:relay"]
+        if not await self._ask(self._trim(keys=keys, args=[holder, sequence, self._channel])):
+            raise Unavailable(Reason.CONTENDED)
+
+    async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """Take or prolong a lease; False while another holds it; raises Unavailable."""
+        return bool(
+            await self._ask(self._lease(keys=[f"{self._prefix}lease:{name}"], args=[holder, ttl_ms]))
+        )
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give a lease back; raises Unavailable."""
+        await self._ask(self._release(keys=[f"{self._prefix}lease:{name}"], args=[holder]))
+
+    async def published(self) -> int:
+        """The sequence up to which everything is on Kafka; raises Unavailable."""
+        first, _ = await self.pending(1)
+        return first - 1
+
+    async def last_sequence(self) -> int:
+        """The number of the last line ever appended; raises Unavailable."""
+        return int(await self._ask(self._redis.get(self._fixed[2])) or 0)
+
+    async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
+        """Wait for the relay's announcement; False when the time is up. Asks nothing of Redis."""
+        if self._published >= sequence:
+            return True
+        try:
+            async with asyncio.timeout(timeout_ms / 1000), self._announced:
+                await self._announced.wait_for(lambda: self._published >= sequence)
+        except TimeoutError:
+            return False
+        return True
+
+    async def wait_pending(self, timeout_ms: int) -> None:
+        """Return when something was committed, or when the time is up. Asks nothing of Redis."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._pending.wait()
+        self._pending.clear()
+
+    async def open_generation(self) -> bool:
+        """Learn the generation marker; False if there is none; raises Unavailable."""
+        marker = await self._ask(self._redis.get(self._fixed[0]))
+        self._generation = marker.decode() if marker else ""
+        return bool(marker)
+
+    async def begin_generation(self, marker: str, sequence: int) -> None:
+        """Set the marker and the sequence to go on from; raises Unavailable."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.set(self._fixed[2], sequence)
+        pipeline.set(self._fixed[0], marker)
+        await self._ask(pipeline.execute())
+        self._generation = marker
+
+    async def _ask(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - redis-py answers are untyped
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+    async def _listen(self) -> None:
+        """Follow the announcements of all processes of this owner, through every reconnect."""
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe(self._channel)
+                    await self._announce(await self.published())
+                    while True:
+                        message = await channel.get_message(
+                            ignore_subscribe_messages=True, timeout=TIMEOUT_S / 2
+                        )
+                        if message is None:
+                            continue
+                        if message["data"] == b"pending":
+                            self._pending.set()
+                        else:
+                            await self._announce(int(message["data"]))
+            except (RedisConnectionError, RedisError, OSError, Unavailable):
+                # Waiters time out by themselves meanwhile; what was missed is asked for on return.
+                await asyncio.sleep(0.2)
+
+    async def _announce(self, sequence: int) -> None:
+        async with self._announced:
+            self._published = max(self._published, sequence)
+            self._announced.notify_all()

@@ -1,0 +1,137 @@
+-- Applies commits, each whole or refused by itself. No rule lives here: versions and balances are
+-- compared, nothing else. All of a commit is checked before its first write, because a script is
+-- isolated but not rolled back.
+--
+-- KEYS: generation, outbox, last sequence, timers, then per commit its documents and its accounts.
+-- ARGV: expected generation, outbox bound, channel, number of commits, then per commit:
+--   d documents: version, body ('' = expect only), ttl in s (0 = none)
+--   c charges:   amount, ceiling
+--   t timers:    member, due in ms ('' = clear)
+--   l lines
+-- A document is stored as 10 digits of version, then its JSON.
+-- Returns per commit {0, sequence} | {1, key} | {2, account, balance} | {3} generation | {4} full.
+local KEYS_FIXED = 4
+local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
+local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local commits = tonumber(ARGV[4])
+local k, a = KEYS_FIXED, 4
+local results = {}
+local generation = redis.call('GET', KEYS[1])
+local waiting = redis.call('LLEN', KEYS[2])
+local sequence = tonumber(redis.call('GET', KEYS[3]) or '0')
+local appended = false
+
+local function call_in_chunks(command, first, args)
+  for start = 1, #args, CHUNK do
+    local stop = math.min(start + CHUNK - 1, #args)
+    if first then
+      redis.call(command, first, unpack(args, start, stop))
+    else
+      redis.call(command, unpack(args, start, stop))
+    end
+  end
+end
+
+local function read_in_chunks(from, count)
+  local values = {}
+  for start = 1, count, CHUNK do
+    local stop = math.min(start + CHUNK - 1, count)
+    local part = redis.call('MGET', unpack(KEYS, from + start, from + stop))
+    for i = 1, #part do values[start + i - 1] = part[i] end
+  end
+  return values
+end
+
+for n = 1, commits do
+  local documents, charges = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local timers, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+  local at_documents = a + 4
+  local at_charges = at_documents + 3 * documents
+  local at_timers = at_charges + 2 * charges
+  local at_lines = at_timers + 2 * timers
+  a = at_lines + lines
+  local first_document, first_account = k, k + documents
+  k = first_account + charges
+  local refused
+
+  if generation ~= expected_generation then
+    refused = {3}
+  elseif lines > 0 and waiting + lines > outbox_max then
+    refused = {4}
+  end
+  if not refused then
+    local stored = read_in_chunks(first_document, documents)
+    for i = 1, documents do
+      local version = stored[i] and tonumber(string.sub(stored[i], 1, 10)) or 0
+      if version ~= tonumber(ARGV[at_documents + 3 * i - 2]) then
+        refused = {1, KEYS[first_document + i]}
+        break
+      end
+    end
+  end
+  local balances = {}
+  if not refused and charges > 0 then
+    local stored = read_in_chunks(first_account, charges)
+    for i = 1, charges do
+      local key = KEYS[first_account + i]
+      local before = balances[key] or tonumber(stored[i] or '0')
+      local after = before + tonumber(ARGV[at_charges + 2 * i - 1])
+      if after < 0 or after > tonumber(ARGV[at_charges + 2 * i]) then
+        refused = {2, key, tostring(before)}
+        break
+      end
+      balances[key] = after
+    end
+  end
+
+  if refused then
+    results[n] = refused
+  else
+    local sets = {}
+    for i = 1, documents do
+      local body = ARGV[at_documents + 3 * i - 1]
+      if body ~= '' then
+        local value = string.format('%010d', tonumber(ARGV[at_documents + 3 * i - 2]) + 1) .. body
+        local ttl = ARGV[at_documents + 3 * i]
+        if ttl == '0' then
+          sets[#sets + 1] = KEYS[first_document + i]
+          sets[#sets + 1] = value
+        else
+          redis.call('SET', KEYS[first_document + i], value, 'EX', ttl)
+        end
+      end
+    end
+    for key, balance in pairs(balances) do
+      sets[#sets + 1] = key
+      sets[#sets + 1] = string.format('%d', balance)
+    end
+    call_in_chunks('MSET', nil, sets)
+    local set, cleared = {}, {}
+    for i = 1, timers do
+      local due = ARGV[at_timers + 2 * i]
+      if due == '' then
+        cleared[#cleared + 1] = ARGV[at_timers + 2 * i - 1]
+      else
+        set[#set + 1] = due
+        set[#set + 1] = ARGV[at_timers + 2 * i - 1]
+      end
+    end
+    call_in_chunks('ZREM', KEYS[4], cleared)
+    call_in_chunks('ZADD', KEYS[4], set)
+    if lines > 0 then
+      for start = 1, lines, CHUNK do
+        local stop = math.min(start + CHUNK - 1, lines)
+        redis.call('RPUSH', KEYS[2], unpack(ARGV, at_lines + start, at_lines + stop))
+      end
+      waiting = waiting + lines
+      sequence = sequence + lines
+      appended = true
+    end
+    results[n] = {0, sequence}
+  end
+end
+if appended then
+  redis.call('SET', KEYS[3], string.format('%d', sequence))
+  redis.call('PUBLISH', channel, 'pending')
+end
+return results

@@ -1,0 +1,172 @@
+"""What a store promises: one atomic commit of everything an input causes.
+
+Two adapters keep the promise and pass one suite: `RedisStore` for real, `MemoryStore` for unit and
+simulation tests. No rule lives in a store: it compares versions and balances, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+#: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
+#: memory of the smallest store we run, and hours of traffic with the broker away.
+OUTBOX_LINES_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """A stored document: its JSON and the version a commit must expect. Version 0 is absent."""
+
+    version: int
+    body: bytes
+
+
+ABSENT = Versioned(0, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document as it was read (`version`) and, unless only expected, as it shall be (`body`)."""
+
+    key: str
+    version: int
+    body: bytes | None = None
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A posting with its ceiling: refused unless 0 ≤ balance + amount ≤ ceiling."""
+
+    account: str
+    amount_minor: int
+    ceiling_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything one input causes; applied whole or not at all.
+
+    timers: (member, due in ms since the epoch), or None to clear. lines: encoded outbox lines.
+    """
+
+    writes: Sequence[Write]
+    charges: Sequence[Charge] = ()
+    timers: Sequence[tuple[str, int | None]] = ()
+    lines: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Applied; `sequence` is the number of the owner's last outbox line."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A document was not at the version that was read: load and decide again."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A charge did not fit; decide again with the balances as they are now."""
+
+    account: str
+    balance_minor: int
+
+
+Outcome = Committed | Conflict | Exceeded
+
+
+class Store(Protocol):
+    """State, accounts, timers and outbox of one service in one shard.
+
+    Every method may wait for the store and raises Unavailable when it cannot answer in time, is
+    full, or is not of the generation this process knows.
+    """
+
+    async def read(self, keys: Sequence[str]) -> list[Versioned]:
+        """The documents under the keys, in order; ABSENT where there is none."""
+        ...
+
+    async def balances(self, accounts: Sequence[str]) -> list[int]:
+        """The balances in minor units, in order; 0 where nothing was posted."""
+        ...
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """Apply one commit atomically; it is on disk when this returns Committed."""
+        ...
+
+    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
+        """Timers due by now: (member, due in ms), earliest first, at most `most`."""
+        ...
+
+    async def pending(self, most: int) -> tuple[int, list[bytes]]:
+        """The oldest outbox lines and the sequence of the first of them."""
+        ...
+
+    async def trim(self, holder: str, sequence: int) -> None:
+        """Drop lines up to `sequence`; only the lease's holder may (else Unavailable)."""
+        ...
+
+    async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """Take or prolong a lease; False while another holds it."""
+        ...
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give a lease back if it is held by `holder`."""
+        ...
+
+    async def published(self) -> int:
+        """The sequence up to which everything is on Kafka."""
+        ...
+
+    async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
+        """Wait until everything up to `sequence` is on Kafka; False when the time is up."""
+        ...
+
+    async def wait_pending(self, timeout_ms: int) -> None:
+        """Return when something new may be in the outbox, or when the time is up."""
+        ...
+
+    async def last_sequence(self) -> int:
+        """The number of the last line ever appended."""
+        ...
+
+    async def open_generation(self) -> bool:
+        """Whether the generation marker is there; remembers it for every later commit."""
+        ...
+
+    async def begin_generation(self, marker: str, sequence: int) -> None:
+        """Set the marker and the sequence to go on from: an empty store, or one just rebuilt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One outbox line: where it goes and what. Headers mark a dead letter; facts have none.
+
+    Topics, keys and headers are of closed alphabets without newlines, `=` or `;`.
+    """
+
+    topic: str
+    key: str
+    value: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encode(self) -> bytes:
+        """The line as the store holds it."""
+        headers = ";".join(f"{name}={value}" for name, value in self.headers)
+        return f"{self.topic}\n{self.key}\n{headers}\n".encode() + self.value
+
+    @staticmethod
+    def decode(line: bytes) -> Line:
+        """The inverse of `encode`; raises ValueError on anything else."""
+        topic, key, headers, value = line.split(b"\n", 3)
+        pairs = (pair.partition("=") for pair in headers.decode().split(";") if pair)
+        return Line(topic.decode(), key.decode(), value, tuple((name, text) for name, _, text in pairs))

@@ -1,0 +1,82 @@
+"""Timers: what must happen later, kept in the store, rung by one process at a time.
+
+A timer is cleared by the commit that settles it, so one that rings in a process that dies rings
+again. Who handles it reads the entity's state first; ringing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import log, raised_at
+from shared.runtime.store import Store
+
+Ring = Callable[[str, int], Awaitable[None]]
+
+#: How often to look; a message or a reminder may come this much late.
+LOOK_S = 0.1
+LEASE_MS = 10_000
+#: Timers handled at once: enough to keep a mail server busy, few enough to be polite to it.
+AT_ONCE_MAX = 32
+#: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
+FAILED_PAUSE_S = 30.0
+
+
+class Timers:
+    """Rings the due timers of one owner: `rings[name](id, due_ms)`."""
+
+    def __init__(
+        self, store: Store, rings: Mapping[str, Ring], *, holder: str, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._rings = rings
+        self._holder = holder
+        self._now = now
+        self._ringing: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Ring until cancelled; waits through every outage of the store."""
+        try:
+            while True:
+                try:
+                    if await self._store.lease("timers", self._holder, LEASE_MS):
+                        await self._look()
+                except Unavailable as unavailable:
+                    log.warning("timers_wait", reason=unavailable.reason.value)
+                    await asyncio.sleep(unavailable.retry_after_s)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for task in self._ringing.values():
+                task.cancel()
+
+    async def _look(self) -> None:
+        free = AT_ONCE_MAX - len(self._ringing)
+        if free <= 0:
+            return
+        now_ms = int(self._now().timestamp() * 1000)
+        # Those ringing are still due, so ask for as many more.
+        for member, due in await self._store.due(now_ms, free + len(self._ringing)):
+            if member not in self._ringing:
+                task = asyncio.create_task(self._ring(member, due))
+                self._ringing[member] = task
+
+    async def _ring(self, member: str, due: int) -> None:
+        name, _, timer_id = member.partition("|")
+        try:
+            await self._rings[name](timer_id, due)
+        except Unavailable as unavailable:
+            await asyncio.sleep(unavailable.retry_after_s)
+        except Exception as error:  # noqa: BLE001 - loud, and one bad timer must not stop the others
+            log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
+            await asyncio.sleep(FAILED_PAUSE_S)
+        finally:
+            del self._ringing[member]
+
+    async def release(self) -> None:
+        """Hand the lease on at a clean stop."""
+        with suppress(Unavailable):
+            await self._store.release("timers", self._holder)

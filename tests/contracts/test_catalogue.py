@@ -1,0 +1,136 @@
+"""The catalogue is the map: nothing lies, is read or is made outside it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import shared.contracts
+from shared.contracts.catalogue import (
+    FACTS,
+    OPERATOR,
+    OTHER_SYSTEMS,
+    REBUILD_RETENTION,
+    SERVICES,
+    TABLE,
+    dead_letters,
+    produced,
+    subscriptions,
+    topics,
+)
+from shared.contracts.event import Fact
+from shared.contracts.policy import CatalogueItem, Playbook
+from shared.ops.topics import configs
+
+ROOT = Path(__file__).parents[2]
+BY_NAME = {fact.__name__: fact for fact in FACTS.values()}
+
+
+def undeclared(service: str, sources: dict[str, str]) -> list[str]:
+    """Facts and topics that a service's code names though the catalogue gives it neither side."""
+    declared = {*produced(service)}
+    for facts in subscriptions(service).values():
+        declared.update(facts)
+    allowed_topics = {fact.TOPIC for fact in declared} | {dead_letters(service)}
+    found: list[str] = []
+    for path, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "shared.contracts"
+            ):
+                names = (BY_NAME.get(alias.name) for alias in node.names)
+                found += [f"{path}: {fact.TYPE}" for fact in names if fact and fact not in declared]
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                is_topic = re.fullmatch(r"recovery\.[a-z.-]+\.v[0-9]+", node.value)
+                known = node.value in allowed_topics | {fact.TYPE for fact in declared}
+                if is_topic and not known:
+                    found.append(f"{path}: {node.value}")
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_names_only_facts_and_topics_that_the_catalogue_gives_it(service: str) -> None:
+    folder = ROOT / "services" / service
+    sources = {str(path): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
+    assert undeclared(service, sources) == []
+
+
+def test_reading_something_undeclared_is_found() -> None:
+    code = "from shared.contracts.compensation import CheckRefused\nTOPIC = 'recovery.intake.v1'\n"
+    assert undeclared("notifier", {"stream.py": code}) == [
+        "stream.py: recovery.check.refused.v1",
+        "stream.py: recovery.intake.v1",
+    ]
+
+
+def test_every_fact_of_the_contracts_is_in_the_catalogue_once() -> None:
+    for path in Path(shared.contracts.__path__[0]).glob("*.py"):
+        importlib.import_module(f"shared.contracts.{path.stem}")
+
+    def concrete(of: type[Fact]) -> set[type[Fact]]:
+        below = {fact for sub in of.__subclasses__() for fact in concrete(sub)}
+        is_ours = of.__module__.startswith("shared.contracts") and "TYPE" in vars(of)
+        return below | ({of} if is_ours else set())
+
+    assert len(FACTS) == len(TABLE)
+    assert concrete(Fact) == set(FACTS.values())
+
+
+def test_names_follow_the_rule() -> None:
+    for kind, fact in FACTS.items():
+        assert re.fullmatch(r"recovery\.[a-z-]+\.[a-z]+\.v[0-9]+", kind)
+        assert fact.__doc__
+    for topic in topics():
+        assert re.fullmatch(r"recovery\.[a-z]+(\.dlq)?\.v[0-9]+", topic.name)
+
+
+def test_every_fact_has_a_topic_and_every_topic_but_dead_letters_has_a_fact() -> None:
+    names = [topic.name for topic in topics()]
+    assert len(names) == len(set(names))
+    used = {fact.TOPIC for fact in FACTS.values()}
+    assert used | {dead_letters(service) for service in SERVICES} == set(names)
+
+
+def test_each_topic_has_one_producer() -> None:
+    for topic in topics():
+        assert len({row.producer for row in TABLE if row.fact.TOPIC == topic.name}) <= 1
+
+
+def test_producers_and_consumers_are_known_and_nobody_reads_its_own_facts() -> None:
+    for row in TABLE:
+        assert row.producer in {*SERVICES, OPERATOR, OTHER_SYSTEMS}
+        assert set(row.consumers) <= set(SERVICES) - {row.producer}
+
+
+def test_a_name_that_is_no_service_has_no_subscriptions() -> None:
+    with pytest.raises(KeyError):
+        subscriptions("complaint")
+
+
+def test_topics_that_state_is_rebuilt_from_outlive_what_a_policy_can_promise() -> None:
+    for duration in (CatalogueItem.model_fields["valid"], Playbook.model_fields["promise"]):
+        (longest,) = (part.le for part in duration.metadata if hasattr(part, "le"))
+        assert longest < REBUILD_RETENTION
+    for topic in topics():
+        if topic.name.split(".")[1] in SERVICES and ".dlq." not in topic.name:
+            assert topic.retention == REBUILD_RETENTION
+
+
+def test_clear_text_does_not_stay() -> None:
+    settings = {topic.name: configs(topic, 1) for topic in topics()}
+    assert settings["recovery.intake.v1"]["retention.ms"] == str(7 * 86_400_000)
+    assert settings["recovery.complaints.dlq.v1"]["retention.ms"] == str(14 * 86_400_000)
+
+
+def test_the_vault_forgets_a_destroyed_key_within_an_hour() -> None:
+    (vault,) = (configs(topic, 3) for topic in topics() if topic.name == "recovery.vault.v1")
+    assert vault == {
+        "cleanup.policy": "compact",
+        "max.compaction.lag.ms": "3600000",
+        "segment.ms": "900000",
+        "min.insync.replicas": "2",
+    }

@@ -1,0 +1,193 @@
+"""The reference pages are in step, resolve, and no committed schema is broken."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shared.contracts.asyncapi import document, schema
+from shared.contracts.catalogue import FACTS, topics
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.reasons import Reason
+from shared.ops.docs import (
+    MEANINGS,
+    REFERENCE,
+    ROLLOUT,
+    changes,
+    committed_changes,
+    stale,
+    write,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def references(part: object) -> Iterator[str]:
+    """Every $ref in a document."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(part, list):
+        for item in part:
+            yield from references(item)
+
+
+def resolve(document: dict[str, Any], reference: str) -> object:
+    """What a local reference points to; KeyError if nothing."""
+    assert reference.startswith("#/")
+    found: Any = document
+    for step in reference[2:].split("/"):
+        found = found[step]
+    return found
+
+
+def test_every_reference_of_the_asyncapi_document_resolves() -> None:
+    whole = document()
+    found = list(references(whole))
+    assert found
+    for reference in found:
+        assert resolve(whole, reference)
+
+
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_every_schema_is_valid_stands_alone_and_accepts_its_example(kind: str) -> None:
+    found = schema(FACTS[kind])
+    Draft202012Validator.check_schema(found)
+    for reference in references(found):
+        assert resolve(found, reference)
+    text = (ROOT / f"shared/contracts/examples/{kind}.json").read_text(encoding="utf-8")
+    Draft202012Validator(found).validate(json.loads(text)["data"])
+
+
+def test_the_asyncapi_document_describes_every_topic_and_every_fact() -> None:
+    whole = document()
+    assert {it["address"] for it in whole["channels"].values()} == {it.name for it in topics()}
+    assert {it["name"] for it in whole["components"]["messages"].values()} == set(FACTS)
+
+
+def test_every_message_of_an_operation_belongs_to_its_channel() -> None:
+    for operation in document()["operations"].values():
+        prefix = operation["channel"]["$ref"] + "/messages/"
+        assert operation["messages"]
+        for message in operation["messages"]:
+            assert message["$ref"].startswith(prefix)
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(MEANINGS) == {reason.value for reason in Reason}
+
+
+def test_the_reference_pages_are_in_step_with_the_contracts() -> None:
+    assert stale(ROOT) == [], "run: python -m shared.ops docs"
+
+
+def test_a_page_that_differs_or_belongs_to_nothing_is_stale(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert stale(tmp_path) == []
+    (tmp_path / REFERENCE / "topics.md").write_text("old", encoding="utf-8")
+    (tmp_path / REFERENCE / "schemas/recovery.gone.v1.json").write_text("{}", encoding="utf-8")
+    assert stale(tmp_path) == [Path("topics.md"), Path("schemas/recovery.gone.v1.json")]
+
+
+def test_no_committed_schema_is_broken() -> None:
+    broken = [
+        f"{kind}{change}"
+        for kind, found in committed_changes(ROOT).items()
+        for change in found
+        if change.breaking
+    ]
+    assert broken == [], ROLLOUT
+
+
+Edit = Callable[[dict[str, Any]], object]
+BREAKING: dict[str, tuple[Edit, str]] = {
+    "a field removed": (lambda s: s["properties"].pop("code_hash"), "/code_hash: was removed"),
+    "a new field required": (
+        lambda s: (s["properties"].update(n={"type": "string"}), s["required"].append("n")),
+        "/n: was made required",
+    ),
+    "an optional field made required": (
+        lambda s: s["$defs"]["Remainder"]["required"].append("until"),
+        "/left/items/until: was made required",
+    ),
+    "a type changed": (
+        lambda s: s["properties"].update(value_minor={"type": "string"}),
+        "/value_minor: does not take integer any more",
+    ),
+    "null refused": (
+        lambda s: s["$defs"]["Remainder"]["properties"]["until"]["anyOf"].pop(),
+        "/left/items/until: does not take null any more",
+    ),
+    "a maximum lowered": (
+        lambda s: s["properties"]["cost_minor"].update(maximum=5),
+        "/cost_minor: maximum was 1000000000000, is 5",
+    ),
+    "a minimum raised": (
+        lambda s: s["properties"]["policy_version"].update(minimum=2),
+        "/policy_version: minimum was 1, is 2",
+    ),
+    "a pattern changed": (
+        lambda s: s["properties"]["currency"].update(pattern="^NOK$"),
+        "/currency: pattern was ^[A-Z]{3}$, is ^NOK$",
+    ),
+    "a value taken away": (
+        lambda s: s["$defs"]["CheckKind"]["enum"].remove("apology"),
+        "/kind: does not take ['apology'] any more",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKING)
+def test_a_breaking_change_is_found_and_located(name: str) -> None:
+    edit, expected = BREAKING[name]
+    old, new = schema(CheckIssued), copy.deepcopy(schema(CheckIssued))
+    edit(new)
+    assert [str(change) for change in changes(old, new) if change.breaking] == [expected]
+
+
+COMPATIBLE: dict[str, Edit] = {
+    "nothing": lambda s: s.update(),
+    "an optional field more": lambda s: s["properties"].update(n={"type": "string"}),
+    "another description": lambda s: s.update(description="New words."),
+    "a value more": lambda s: s["$defs"]["CheckKind"]["enum"].append("refund"),
+    "a larger maximum": lambda s: s["properties"]["cost_minor"].update(maximum=10**13),
+    "null as well": lambda s: s["properties"].update(
+        item={"anyOf": [s["properties"]["item"], {"type": "null"}]}
+    ),
+    "a field that may be left out": lambda s: s["required"].remove("debits"),
+}
+
+
+@pytest.mark.parametrize("name", COMPATIBLE)
+def test_an_additive_change_breaks_nobody(name: str) -> None:
+    old, new = schema(CheckIssued), copy.deepcopy(schema(CheckIssued))
+    COMPATIBLE[name](new)
+    assert [str(change) for change in changes(old, new) if change.breaking] == []
+
+
+def test_the_check_fails_on_a_committed_schema_that_the_models_no_longer_meet(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    assert committed_changes(tmp_path) == {}
+    path = tmp_path / REFERENCE / "schemas" / f"{CheckIssued.TYPE}.json"
+    older = json.loads(path.read_text(encoding="utf-8"))
+    older["properties"]["removed_since"] = {"type": "string"}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    (tmp_path / REFERENCE / "schemas/recovery.gone.v1.json").write_text("{}", encoding="utf-8")
+    found = committed_changes(tmp_path)
+    assert [str(it) for it in found[CheckIssued.TYPE]] == ["/removed_since: was removed"]
+    assert found["recovery.gone.v1"][0].breaking
+
+
+def test_the_advice_names_who_goes_first() -> None:
+    assert "consumers first" in ROLLOUT

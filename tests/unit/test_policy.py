@@ -1,0 +1,329 @@
+"""The policy file: what is accepted, and the line each mistake is reported at."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from shared.contracts.compensation import CheckKind
+from shared.contracts.complaints import Category, Severity
+from shared.contracts.policy import Policy
+from shared.ops.policy import FILE_BYTES_MAX, BrokenPolicy, Problem, load, publish
+from shared.ops.token import JWKS_FILE, KEY_FILE, demo_key, sign
+
+DEMO = Path(__file__).parents[2] / "policy/demo.yaml"
+
+
+@pytest.fixture
+def demo() -> Policy:
+    """The demo policy, which is right."""
+    policy = load(DEMO)
+    assert isinstance(policy, Policy)
+    return policy
+
+
+def problems(tmp_path: Path, text: str | bytes) -> list[Problem]:
+    """What is wrong with a file of this content."""
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = load(path)
+    assert isinstance(found, list)
+    return found
+
+
+def edited(old: str, new: str) -> str:
+    """The demo policy with one thing changed."""
+    text = DEMO.read_text(encoding="utf-8")
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def line_of(text: str, part: str) -> int:
+    """The number of the first line that holds it."""
+    return text[: text.index(part)].count("\n") + 1
+
+
+def test_the_demo_policy_is_right_and_offers_every_amount_of_a_gift_card(demo: Policy) -> None:
+    assert [(option.item, option.cost_minor, option.value_minor) for option in demo.options()] == [
+        ("dinner-for-two", 480_00, 1200_00),
+        ("cinema", 90_00, 250_00),
+        ("taxfree-card/20000", 200_00, 200_00),
+        ("taxfree-card/50000", 500_00, 500_00),
+        ("taxfree-card/100000", 1000_00, 1000_00),
+        ("sincere-words", 0, 0),
+    ]
+    assert {option.currency for option in demo.options()} == {"NOK"}
+
+
+def test_a_published_policy_is_read_back_as_it_was(demo: Policy) -> None:
+    assert Policy.model_validate_json(demo.model_dump_json()) == demo
+
+
+def test_a_normal_day_is_used_up_after_a_handful_of_dinners(demo: Policy) -> None:
+    dinner = demo.checks["dinner-for-two"].cost
+    assert dinner is not None
+    assert 3 <= demo.authority_of("cabin-crew").per_day // dinner <= 6
+
+
+def test_every_role_has_authority_and_one_without_its_own_has_that_of_any(demo: Policy) -> None:
+    anyone = demo.authority_of("any")
+    assert demo.authority_of("reception").per_day == 8000_00
+    assert demo.authority_of("deck") == anyone
+    assert demo.authority_of("a role of tomorrow") == anyone
+
+
+def test_a_situation_without_a_playbook_gets_the_default_promise_and_all_that_fits(
+    demo: Policy,
+) -> None:
+    written = demo.playbook(Category.FOOD, Severity.SEVERE)
+    assert written.promise == timedelta(minutes=15)
+    fallback = demo.playbook(Category.BAGGAGE, Severity.MILD)
+    assert fallback.promise == timedelta(hours=24)
+    assert "dinner-for-two" not in fallback.suggest
+    assert {"cinema", "taxfree-card/20000", "sincere-words"} <= set(fallback.suggest)
+
+
+def test_in_every_situation_something_that_is_free_can_be_given(demo: Policy) -> None:
+    free = {option.item for option in demo.options() if option.cost_minor == 0}
+    for category in Category:
+        assert any(demo.checks[item].fits_category(category) for item in free)
+
+
+CASES = {
+    "text for an amount": (
+        "per_stay: 5000_00",
+        'per_stay: "x"',
+        'limits.customer.per_stay: must be a whole number of minor units, got "x"',
+    ),
+    "a fraction": (
+        "per_stay: 5000_00",
+        "per_stay: 50.5",
+        "limits.customer.per_stay: must be a whole number of minor units, got 50.5",
+    ),
+    "a negative amount": (
+        "per_stay: 5000_00",
+        "per_stay: -1",
+        "limits.customer.per_stay: should be greater than or equal to 1, got -1",
+    ),
+    "an amount beyond all bounds": (
+        "per_stay: 5000_00",
+        "per_stay: 1e99",
+        "limits.customer.per_stay: must be a whole number of minor units, got 1e+99",
+    ),
+    "an amount with thousands of digits": (
+        "per_stay: 5000_00",
+        f"per_stay: {'9' * 5000}",
+        "limits.customer.per_stay: must be a whole number of minor units, got",
+    ),
+    "not a number": (
+        "per_stay: 5000_00",
+        "per_stay: .nan",
+        'limits.customer.per_stay: must be a whole number of minor units, got ".nan"',
+    ),
+    "a misspelt limit": ("per_stay:", "per_say:", "limits.customer.per_say: is not a known field"),
+    "an unknown currency": (
+        "currency: NOK",
+        "currency: NOX",
+        'currency: is not a currency of ISO 4217, got "NOX"',
+    ),
+    "an unknown zone": (
+        "Europe/Oslo",
+        "Europe/Olso",
+        'timezone: is not a time zone of the IANA database, got "Europe/Olso"',
+    ),
+    "a folder for a zone": ("Europe/Oslo", "Europe", "timezone: is not a time zone"),
+    "the country code that YAML takes for false": (
+        "[nb, sv, da, en]",
+        "[no, sv, da, en]",
+        "languages.0: must be one of 'nb', 'sv', 'da' or 'en', got \"no\"",
+    ),
+    "seconds for a duration": (
+        "promise_default: PT24H",
+        "promise_default: 86400",
+        "promise_default: must be an ISO 8601 duration like PT15M or P7D, got 86400",
+    ),
+    "a time of day without a colon": (
+        'day_starts: "06:00"',
+        "day_starts: 6",
+        'authority.day_starts: must be a time of day like "06:00", got 6',
+    ),
+    "a key that stands twice": (
+        "site_name: Aurora",
+        "site: ms-borealis",
+        "site: stands here twice, first in line",
+    ),
+    "more per check than per day": (
+        "any:        {per_check: 1500_00",
+        "any:        {per_check: 2500_00",
+        "authority.roles.any.per_check: must not be above per_day (200000), got 250000",
+    ),
+    "no authority for everybody": (
+        "any:        {per_check",
+        "anyone:     {per_check",
+        'authority.roles: needs a role "any" with amounts: every rank has some',
+    ),
+    "a gift card with a cost": (
+        "amounts: [200_00",
+        "cost: 5\n    amounts: [200_00",
+        "checks.taxfree-card.cost: a gift card has amounts and no cost, got 5",
+    ),
+    "a gift card without amounts": (
+        "amounts: [200_00, 500_00, 1000_00]",
+        "amounts: []",
+        "checks.taxfree-card.amounts: a gift card needs at least one amount",
+    ),
+    "an apology that costs": ("cost: 0", "cost: 1", "checks.sincere-words.cost: an apology costs"),
+    "an experience without a value": (
+        "    value: 250_00\n",
+        "",
+        "checks.cinema.value: an experience needs a value",
+    ),
+    "a title that a language lacks": (
+        "      sv: Biokväll för två\n",
+        "",
+        "checks.cinema.title: is missing sv",
+    ),
+    "nothing that is free for everything": (
+        "kind: apology",
+        "kind: apology\n    fits: [food]",
+        "checks: needs one thing that costs nothing and fits everything",
+    ),
+    "a suggestion of nothing": (
+        "suggest: [dinner-for-two, cinema]",
+        "suggest: [dinner-for-two, cinemas]",
+        "playbooks.food.moderate.suggest.1: is not a check; there are",
+    ),
+    "a gift card suggested without its amount": (
+        "suggest: [dinner-for-two, cinema]",
+        "suggest: [taxfree-card]",
+        "playbooks.food.moderate.suggest.0: is not a check; there are",
+    ),
+    "an employee of no role": (
+        "role: restaurant",
+        "role: resturant",
+        "employees.e-sofia.role: is not a role; there are",
+    ),
+    "a category of tomorrow": ("  noise:\n", "  nois:\n", "playbooks.nois: must be one of"),
+    "a sender that is no address": ("service@aurora.example", "aurora", "notify.mail_from: "),
+    "a retry without end": ("attempts_max: 8", "attempts_max: 1000", "notify.retry.attempts_max: "),
+    "a tag that would make an object": (
+        "site_name: Aurora",
+        "site_name: !!python/object/apply:os.getcwd []",
+        "site_name: the tag",
+    ),
+    "half a character": (
+        "site_name: Aurora",
+        'site_name: "\\ud800"',
+        "site_name: holds half a character",
+    ),
+    "an alias": ("site_name: Aurora", "site_name: *x", "aliases are not used here"),
+    "a tabulator": ("site_name: Aurora", "\tsite_name: Aurora", "is not YAML"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_mistake_is_one_line_at_its_place(name: str, tmp_path: Path) -> None:
+    old, new, expected = CASES[name]
+    text = edited(old, new)
+    found = problems(tmp_path, text)
+    (match,) = [
+        it for it in found if f"{it.pointer}: {it.message}".removeprefix(": ").startswith(expected)
+    ]
+    assert "\n" not in match.message
+    if new and "\n" not in new:
+        assert match.line == line_of(text, new) or not new.startswith(old[:4])
+    assert match.line <= text.count("\n") + 1
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    text = edited("currency: NOK", "currency: NOX").replace("per_stay: 5000_00", "per_stay: x")
+    text = text.replace("cost: 480_00", "cost: 4.8").replace("mail_from:", "mail_form:")
+    found = problems(tmp_path, text)
+    assert [it.pointer for it in found] == [
+        "currency",
+        "limits.customer.per_stay",
+        "checks.dinner-for-two.cost",
+        "notify.mail_from",
+        "notify.mail_form",
+    ]
+    assert [it.line for it in found] == [
+        line_of(text, "currency:"),
+        line_of(text, "per_stay: x"),
+        line_of(text, "cost: 4.8"),
+        line_of(text, "notify:"),
+        line_of(text, "mail_form:"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"site: \xff\xfe", "is not UTF-8"),
+        (b"site: \x00", "is not YAML"),
+        (b"a" * (FILE_BYTES_MAX + 1), "is larger than"),
+        (b"[" * 50_000, "is nested deeper than"),
+        (b"- 1\n", "must be fields with values"),
+        (b"just words", "must be fields with values"),
+        (b"? [a, b]\n: 1\n", "a name must be text"),
+        (b"site: a\n---\nsite: b\n", "is not YAML"),
+    ],
+)
+def test_what_is_no_policy_at_all_is_said_in_one_line(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    assert any(it.message.startswith(message) for it in problems(tmp_path, content))
+
+
+def test_a_file_that_is_not_there_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    (found,) = load(tmp_path / "none.yaml")
+    assert isinstance(found, Problem)
+    assert found.message.startswith("cannot be read")
+
+
+def test_publishing_a_broken_file_says_every_line_and_touches_no_broker(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(edited("currency: NOK", "currency: NOX"), encoding="utf-8")
+    with pytest.raises(BrokenPolicy) as caught:
+        publish(path, "nowhere.invalid:1")
+    assert re.fullmatch(rf"{re.escape(str(path))}:\d+: currency: is not .*", str(caught.value))
+
+
+def test_a_demo_token_is_read_with_the_published_keys_and_the_key_is_private(
+    tmp_path: Path,
+) -> None:
+    key = demo_key(tmp_path)
+    assert (tmp_path / KEY_FILE).stat().st_mode & 0o777 == 0o600
+    assert demo_key(tmp_path).kid == key.kid
+    published = (tmp_path / JWKS_FILE).read_text(encoding="utf-8")
+    assert '"d"' not in published
+    now = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    token = sign(key, subject="e-ingrid", kind="employee", site="ms-aurora", ttl_s=60, now=now)
+    keys = KeySet.import_key_set(json.loads(published))
+    claims = jwt.decode(token, keys, algorithms=["Ed25519"]).claims
+    assert claims == {
+        "iss": "local-demo",
+        "aud": "service-check",
+        "sub": "e-ingrid",
+        "kind": "employee",
+        "site": "ms-aurora",
+        "iat": int(now.timestamp()),
+        "exp": int(now.timestamp()) + 60,
+    }
+
+
+def test_a_demo_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    demo_key(tmp_path)
+    (tmp_path / KEY_FILE).chmod(0o644)
+    with pytest.raises(PermissionError):
+        demo_key(tmp_path)
+
+
+def test_every_kind_of_check_is_in_the_demo(demo: Policy) -> None:
+    assert {option.kind for option in demo.options()} == set(CheckKind)
