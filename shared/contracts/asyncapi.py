@@ -112,7 +112,7 @@ def _operations() -> Json:
         channel, fact = _name(row.fact.TOPIC), _name(row.fact.TYPE)
         sides = [("send", row.producer), *(("receive", consumer) for consumer in row.consumers)]
         for action, who in sides:
-            if who not in (*SERVICES, OPERATOR):
+            if who not in {*SERVICES, OPERATOR}:
                 continue  # what other systems do is theirs to describe
             operation = found.setdefault(
                 f"{who}-{action}-{channel}",

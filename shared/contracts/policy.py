@@ -145,25 +145,20 @@ class CatalogueItem(_Part):
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Each kind has its own amounts and none of the others'."""
+        money = {"cost": self.cost, "value": self.value}
         if self.kind is CheckKind.GIFT_CARD:
-            if not self.amounts:
-                yield ("amounts",), None, "a gift card needs at least one amount"
-            if len(set(self.amounts)) < len(self.amounts):
-                yield ("amounts",), self.amounts, "an amount is listed twice"
-            for name, got in (("cost", self.cost), ("value", self.value)):
+            if len(set(self.amounts)) < max(len(self.amounts), 1):
+                yield ("amounts",), self.amounts, "a gift card needs amounts, each listed once"
+            for name, got in money.items():
                 if got is not None:
                     yield (name,), got, f"a gift card has amounts and no {name}"
             return
         if self.amounts:
             yield ("amounts",), self.amounts, "only a gift card has amounts"
-        if self.kind is CheckKind.APOLOGY:
-            if self.cost:
-                yield ("cost",), self.cost, "an apology costs nothing"
-            if self.value:
-                yield ("value",), self.value, "an apology has no value in money"
-            return
-        for name, got in (("cost", self.cost), ("value", self.value)):
-            if got is None:
+        for name, got in money.items():
+            if self.kind is CheckKind.APOLOGY and got:
+                yield (name,), got, f"an apology has no {name}"
+            if self.kind is CheckKind.EXPERIENCE and got is None:
                 yield (name,), None, f"an experience needs a {name}"
 
 
@@ -250,7 +245,8 @@ class Policy(_Part):
     def authority_of(self, role: str) -> RoleAuthority:
         """What an employee of this role may give; never nothing."""
         authority = self.authority.roles.get(role) or self.authority.roles[ANY_ROLE]
-        assert authority is not None  # `Authority.contradictions` refuses a policy without
+        if authority is None:  # `Authority.contradictions` refuses a policy without
+            raise AssertionError
         return authority
 
     def _amounts_of(self, item: str) -> Iterator[tuple[str, int, int]]:
@@ -284,9 +280,18 @@ class Policy(_Part):
             yield (
                 ("checks",),
                 sorted(self.checks),
-                "needs one thing that costs nothing and fits everything, so that there is always"
-                " something to give",
+                "needs one thing that is free and fits everything, so that something always fits",
             )
+        yield from self._suggestions_that_lead_nowhere(offered)
+        for employee, who in self.employees.items():
+            if who.role not in self.authority.roles:
+                yield (
+                    ("employees", employee, "role"),
+                    who.role,
+                    f"is not a role; there are {', '.join(sorted(self.authority.roles))}",
+                )
+
+    def _suggestions_that_lead_nowhere(self, offered: set[str]) -> Iterator[Contradiction]:
         for category, by_severity in self.playbooks.items():
             for severity, playbook in by_severity.items():
                 for position, option in enumerate(playbook.suggest):
@@ -296,13 +301,6 @@ class Policy(_Part):
                             option,
                             f"is not a check; there are {', '.join(sorted(offered))}",
                         )
-        for employee, who in self.employees.items():
-            if who.role not in self.authority.roles:
-                yield (
-                    ("employees", employee, "role"),
-                    who.role,
-                    f"is not a role; there are {', '.join(sorted(self.authority.roles))}",
-                )
 
 
 class PolicyPublished(Fact):

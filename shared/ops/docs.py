@@ -295,8 +295,7 @@ def _reasons_page() -> str:
         NOTICE,
         "# Reason codes",
         "",
-        "One code means one thing everywhere: as the `type` of a problem, in the header of a dead"
-        " letter, as a metric label.",
+        "One code means one thing: as a problem's type, a dead letter's header, a metric's label.",
         "",
         "| code | meaning |",
         "|---|---|",

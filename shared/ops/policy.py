@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 import yaml
@@ -73,9 +73,8 @@ class _Loader(yaml.SafeLoader):
     YAML 1.1 reads `no` as false (and Norwegian as nothing), `12:30` as 750, `0o17` as 15.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
-
+_Loader.yaml_implicit_resolvers = {}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""]
@@ -288,7 +287,7 @@ def last_version(site: str, bootstrap: str) -> int:
 
 
 def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> int:
-    """Publish the file as the site's next version, and return that version. Blocks until it is safe.
+    """Publish the file as the site's next version, and return that version. Blocks.
 
     Two operators who publish for one site at the same moment may get the same version; the later
     message stays. Raises BrokenPolicy, and Kafka's own errors when it cannot be reached.

@@ -184,12 +184,14 @@ class App:
 
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        consumer = AIOKafkaConsumer(
+            inbox.topic,
+            bootstrap_servers=self.parts.settings.kafka_bootstrap,
+            auto_offset_reset="earliest",
+        )
         await consumer.start()
         try:
-            places = await _partitions(consumer, inbox.topic)
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
+            places = _partitions(consumer, inbox.topic)
             ends = await consumer.end_offsets(places)
             for place in places:
                 while await consumer.position(place) < ends[place]:
@@ -224,21 +226,23 @@ class App:
     async def _last_published(self) -> int | None:
         """The highest sequence on our own topic, 0 if it is empty, None if Kafka is away."""
         topic = f"recovery.{self.parts.domain.owner}.v1"
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        consumer = AIOKafkaConsumer(
+            topic, bootstrap_servers=self.parts.settings.kafka_bootstrap
+        )
         last = 0
         try:
             async with asyncio.timeout(KAFKA_LOOK_S):
                 await consumer.start()
-                places = await _partitions(consumer, topic)
+                places = _partitions(consumer, topic)
                 ends = await consumer.end_offsets(places)
-                consumer.assign(places)
                 for place in places:
                     if ends[place] == 0:
                         continue
                     consumer.seek(place, ends[place] - 1)
                     record = await consumer.getone(place)
                     last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
-        except (KafkaError, OSError, TimeoutError):
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("kafka_away", topic=topic, error=type(error).__name__)
             return None
         finally:
             with suppress(KafkaError, OSError):
@@ -246,14 +250,13 @@ class App:
         return last
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """A topic's partitions; raises KafkaError while there is no such topic."""
-    await consumer.topics()
-    found = consumer.partitions_for_topic(topic)
+def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """All partitions of the one topic; raises KafkaError while there is no such topic."""
+    found: set[TopicPartition] = consumer.assignment()
     if not found:
         msg = f"topic {topic} does not exist"
         raise KafkaError(msg)
-    return [TopicPartition(topic, partition) for partition in sorted(found)]
+    return sorted(found)
 
 
 async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:

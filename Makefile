@@ -1,0 +1,60 @@
+# The one command surface. `make` lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt lint types imports check test test-unit test-integration demo bench up down contracts clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(READY) ## Make .venv from the lock; everything else does this by itself
+
+$(READY): requirements.txt
+	@echo "setting up .venv (once, about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+fmt: $(READY) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: $(READY) ## Style
+	@$(BIN)/ruff check .
+
+types: $(READY) ## Strict types
+	@$(BIN)/mypy
+
+imports: $(READY) ## Who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+check: lint types imports test ## Everything CI runs
+
+test: $(READY) ## All tests, on a real Kafka and Redis of their own
+	@$(BIN)/python -m pytest
+
+test-unit: $(READY) ## The tests that need nothing
+	@$(BIN)/python -m pytest -m "not integration and not e2e"
+
+test-integration: $(READY) ## The tests on a real Kafka and Redis
+	@$(BIN)/python -m pytest -m "integration or e2e"
+
+demo: $(READY) ## The story, live; INPUT=file RATE=per-second REPORT=path.json
+	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) $(if $(REPORT),--report "$(REPORT)")
+
+bench: $(READY) ## Rates and ratios; REPORT=path.json
+	@$(BIN)/python -m bench $(if $(REPORT),--report "$(REPORT)")
+
+up: $(READY) ## Start a local Kafka and Redis that stay
+	@$(BIN)/python -m shared.ops stack up
+
+down: $(READY) ## Stop them
+	@$(BIN)/python -m shared.ops stack down
+
+contracts: $(READY) ## Write docs/reference again
+	@$(BIN)/python -m shared.ops docs
+
+clean: ## Remove what was made here
+	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

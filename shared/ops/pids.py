@@ -1,0 +1,162 @@
+"""Child processes known by pid, so that any later command can end them, and only them.
+
+A pid alone may be somebody else's by now. Each pid file therefore carries the start time of the
+process as the kernel tells it, and nothing is signalled unless both still agree.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+#: A healthy broker flushes and leaves in one to three seconds; a stuck one gets no more than this.
+TERM_DEADLINE_S = 20.0
+#: SIGKILL is the kernel's work; only a process stuck in the disk driver needs longer.
+KILL_DEADLINE_S = 10.0
+POLL_INTERVAL_S = 0.02
+
+#: Runs first in the child: an own session, so that Ctrl-C on the terminal reaches our program and
+#: not the servers under it; and, when asked for, a SIGKILL from the kernel should the parent die.
+#: A line of Python instead of `preexec_fn`, which may deadlock in a program with threads.
+_SHIM = """\
+import ctypes, os, signal, sys
+parent, directory, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+os.setsid()
+os.chdir(directory)
+if parent:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+os.execvp(command[0], command)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: its pid, and its start time as an opaque word of the kernel."""
+
+    pid: int
+    started: str
+
+    def alive(self) -> bool:
+        """Tell whether this very process still runs; reaps it if it was our child and ended."""
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            pass  # Not our child: an earlier command started it.
+        return _start_time(self.pid) == self.started
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.alive():
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass  # It ended between the look and the signal.
+
+
+def spawn(command: Sequence[str], *, directory: Path, log: Path, dies_with_parent: bool) -> Process:
+    """Start a command in a session of its own, output appended to `log`; does not wait for it.
+
+    With `dies_with_parent` the kernel kills it when this process dies, on Linux. The kernel ties
+    that promise to the calling *thread*; from another thread than the main one it is not asked
+    for, because the end of a pool thread would take a healthy server along.
+    Raises OSError if the process cannot be made; a command that cannot be found ends at once.
+    """
+    tied = (
+        dies_with_parent
+        and sys.platform == "linux"
+        and threading.current_thread() is threading.main_thread()
+    )
+    parent = os.getpid() if tied else 0
+    with log.open("ab") as output:
+        fd = output.fileno()
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-ISc", _SHIM, str(parent), str(directory), *command],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, fd, 1),
+                (os.POSIX_SPAWN_DUP2, fd, 2),
+            ],
+        )
+    return Process(pid, _start_time(pid) or "ended")
+
+
+def current() -> Process:
+    """Name this very process."""
+    return Process(os.getpid(), _start_time(os.getpid()) or "")
+
+
+def remember(process: Process, pid_file: Path) -> None:
+    """Write the pid file, whole or not at all."""
+    draft = pid_file.with_suffix(".draft")
+    draft.write_text(f"{process.pid} {process.started}\n")
+    draft.replace(pid_file)
+
+
+def recall(pid_file: Path) -> Process | None:
+    """Return the running process that a pid file names, or None."""
+    try:
+        pid, _, started = pid_file.read_text().strip().partition(" ")
+    except FileNotFoundError:
+        return None
+    process = Process(int(pid), started) if pid.isdecimal() else None
+    return process if process is not None and process.alive() else None
+
+
+def stop(processes: Iterable[Process], *, at_once: bool = False) -> None:
+    """End processes and wait until they are gone: SIGTERM, then SIGKILL after a deadline.
+
+    `at_once` skips SIGTERM, for servers whose data is thrown away. Blocks for at most
+    TERM_DEADLINE_S + KILL_DEADLINE_S. Raises TimeoutError if one survives SIGKILL.
+    """
+    left = list(processes)
+    steps = [(signal.SIGTERM, TERM_DEADLINE_S), (signal.SIGKILL, KILL_DEADLINE_S)]
+    for number, deadline_s in steps[1:] if at_once else steps:
+        for process in left:
+            process.signal(number)
+        if wait_until(lambda: not any(process.alive() for process in left), deadline_s):
+            return
+    msg = f"still running after SIGKILL: {[process.pid for process in left if process.alive()]}"
+    raise TimeoutError(msg)
+
+
+def wait_until(true: Callable[[], bool], deadline_s: float) -> bool:
+    """Poll until `true()` or the deadline; tells which. Blocks."""
+    end = time.monotonic() + deadline_s
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(POLL_INTERVAL_S)
+    return True
+
+
+def _start_time(pid: int) -> str | None:
+    """Start time of a live process, None for an ended one; a zombie has ended."""
+    if sys.platform == "linux":
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - hot in a poll
+                # The second field is the name in brackets and may hold spaces and brackets.
+                fields = stat.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else fields[19]
+    ps = shutil.which("ps") or "ps"
+    answer = subprocess.run(  # noqa: S603 - fixed words and a number
+        [ps, "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, started = answer.stdout.strip().partition(" ")
+    return None if not state or state.startswith("Z") else started.strip()

@@ -1,0 +1,141 @@
+"""The services as local processes: started with one environment, watched, ended by pid.
+
+Used by the demo, the tests and the bench; in production an orchestrator does this.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+#: A service is up in about two seconds; a loaded machine may need many times that.
+READY_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 20.0
+
+
+class NotReady(Exception):
+    """A service ended, or did not get ready in time; its log says why."""
+
+
+@dataclass
+class Service:
+    """One running service process."""
+
+    name: str
+    process: subprocess.Popen[str]
+    log: Path
+    url: str = ""
+
+    def wait_url(self, deadline: float) -> str:
+        """The address it listens on, from its first line; raises NotReady."""
+        if not self.url:
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline()
+            if not line:
+                self._give_up()
+            self.url = line.split()[1]
+        if time.monotonic() > deadline:
+            self._give_up()
+        return self.url
+
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Poll until it can settle; raises NotReady."""
+        deadline = time.monotonic() + timeout_s
+        url = self.wait_url(deadline)
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                self._give_up()
+            try:
+                if httpx.get(f"{url}/ready", timeout=2.0).status_code == 200:  # noqa: PLR2004
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+        raise NotReady("\n".join([f"{self.name} is not ready; {self.log} ends:", *last]))
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to stop and wait; kills it only when it does not. Returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+
+@dataclass
+class Services:
+    """Starts services with a common environment and ends all of them."""
+
+    directory: Path
+    environment: Mapping[str, str]
+    running: list[Service] = field(default_factory=list)
+
+    def start(self, name: str, **settings: str) -> Service:
+        """Start one; settings are environment variables without their prefix. Does not wait."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        log = self.directory / f"{name}-{len(self.running)}.log"
+        own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in settings.items()}
+        with log.open("w", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                env={**os.environ, **self.environment, **own},
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+        service = Service(name, process, log)
+        self.running.append(service)
+        return service
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        for service in self.running:
+            if service.process.poll() is None:
+                service.process.send_signal(signal.SIGTERM)
+        for service in self.running:
+            service.stop()
+            if service.process.stdout is not None:
+                service.process.stdout.close()
+
+
+def master_key(directory: Path) -> str:
+    """The local master key, made at the first call, readable by its owner only."""
+    path = directory / "master.key"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(b64encode(secrets.token_bytes(32)).decode())
+    return path.read_text(encoding="ascii")
+
+
+def environment(directory: Path, bootstrap: str, redis_url: str) -> dict[str, str]:
+    """The environment every local service needs; keys lie in `directory`."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "REDIS_URL": redis_url,
+        "SERVICE_CHECK_MASTER_KEY": master_key(directory),
+        "SERVICE_CHECK_JWKS": str(directory / "jwks.json"),
+    }
