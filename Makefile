@@ -1,5 +1,5 @@
 # The one command surface. `make` lists what there is.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -57,4 +57,5 @@ contracts: $(READY) ## Write docs/reference again
 	@$(BIN)/python -m shared.ops docs
 
 clean: ## Remove what was made here
+	@[ ! -e .run/stack.env ] || $(BIN)/python -m shared.ops stack down
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -29,12 +29,13 @@ _ID_CHARS_MAX = 200
 _LANGUAGE_CHARS_MAX = 35
 
 #: Best guess first. A column is taken if it is called so, else ends so, else has it as a word.
-_TEXT_NAMES = "text content body message comment comments description narrative complaint review feedback tweet"
+_TEXT_NAMES = """text content body message comment comments description narrative complaint
+    review feedback tweet"""
 _DATE_NAMES = "occurred date datetime time timestamp created published"
 _LANGUAGE_NAMES = "language lang locale"
 _ID_NAMES = "id uuid"
 
-#: What exports write besides ISO 8601: "21st August 2024" (after the ordinal is gone), "Aug 21, 2024".
+#: What exports write besides ISO 8601; "21st August" comes here without its ordinal.
 _DATE_FORMATS = (
     "%d %B %Y",
     "%d %b %Y",
@@ -99,18 +100,19 @@ def rows(
         msg = f"{path}: no such file"
         raise InputError(msg)
 
+    # Two exports are often both called reviews.csv; their folder tells them apart.
+    source = "/files/" + quote("/".join(path.resolve().parts[-2:]))[:_ID_CHARS_MAX]
+
     def read() -> Iterator[Row]:
-        columns: tuple[str, str | None, str | None, str | None] | None = None
-        position = 0
-        for line, record in reader(path, report):
-            if columns is None:
-                columns = (
-                    _column(record, text_column, _TEXT_NAMES, "text"),
+        columns: list[str | None] = []
+        for position, (line, record) in enumerate(reader(path, report), start=1):
+            if not columns:
+                columns = [
+                    _column(record, text_column, _TEXT_NAMES, wanted="text"),
                     _column(record, date_column, _DATE_NAMES),
                     _column(record, language_column, _LANGUAGE_NAMES),
                     _column(record, id_column, _ID_NAMES),
-                )
-            position += 1
+                ]
             text, date, language, given_id = (_value(record, column) for column in columns)
             if text is None:
                 report(Unreadable(line, f"nothing in the column {columns[0]!r}"))
@@ -121,7 +123,7 @@ def rows(
                 language=language if language and len(language) <= _LANGUAGE_CHARS_MAX else None,
                 id=_id(given_id, position, text),
                 position=position,
-                source=f"/files/{quote(path.name)[:_ID_CHARS_MAX]}",
+                source=source,
             )
 
     return read()
@@ -215,7 +217,7 @@ def _json_lines(
 
 
 def _column(record: Iterable[str], named: str | None, names: str, wanted: str = "") -> str | None:
-    """The column that was named, or the best guess; raises InputError if `wanted` is not found."""
+    """Find the column that was named, or guess; raises InputError if `wanted` is not found."""
     columns = list(record)
     if named is not None:
         for column in columns:
@@ -262,7 +264,7 @@ def _id(given: str | None, position: int, text: str) -> str:
 
 
 def _moment(written: str) -> str | None:
-    """A date as RFC 3339 in UTC, read as UTC where it names no zone; None if it is no date we know."""
+    """Write a date as RFC 3339; without a zone it is UTC, and None if it is no date we know."""
     iso = re.sub(r" (?=[+-]\d\d:?\d\d$)", "", written.replace(" UTC", "Z"))
     with suppress(ValueError, OverflowError):
         return _in_utc(datetime.fromisoformat(iso))
@@ -274,6 +276,7 @@ def _moment(written: str) -> str | None:
 
 
 def _in_utc(moment: datetime) -> str:
+    """Write a time as RFC 3339, one without a zone as UTC."""
     return format_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 

@@ -1,6 +1,6 @@
 """The HTTP face of compensation: what may I give, and give it."""
 
-from __future__ import annotations
+# Annotations are evaluated here and not postponed: they name dependencies made in `api`.
 
 from typing import Annotated, Any, cast
 

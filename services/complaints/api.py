@@ -1,6 +1,6 @@
 """The HTTP face of complaints: raise one, look at one."""
 
-from __future__ import annotations
+# Annotations are evaluated here and not postponed: they name dependencies made in `api`.
 
 from typing import Annotated, Any, cast
 

@@ -3,7 +3,7 @@
 Opening the link changes nothing, because mail scanners open links too; only the button answers.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here and not postponed: they name dependencies made in `api`.
 
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from services.notifier.handlers import Handlers
+from services.notifier.page import Page
 from services.notifier.ports import Links
-from services.notifier.wording import Wording
 from shared.contracts.decision import Decision
 from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
@@ -43,7 +43,7 @@ def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
     return 200, {"helped": fact.helped, "complaint_id": fact.complaint_id}
 
 
-def api(face: Face, handlers: Handlers, links: Links, wording: Wording) -> FastAPI:
+def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
     """The routes."""
     app = face.api("notifier", "Customers are told, asked whether it helped, and heard.")
 
@@ -51,8 +51,8 @@ def api(face: Face, handlers: Handlers, links: Links, wording: Wording) -> FastA
     async def ask(token: Token) -> Response:
         """The page that asks "did it help?"."""
         complaint_id, _ = links.read(token)
-        page = wording.page("ask", await handlers.language_of(complaint_id), token=token)
-        return HTMLResponse(page, headers=PAGE_HEADERS)
+        html = page.ask(await handlers.language_of(complaint_id), token)
+        return HTMLResponse(html, headers=PAGE_HEADERS)
 
     @app.post("/f/{token}/{helped}")
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
@@ -68,7 +68,7 @@ def api(face: Face, handlers: Handlers, links: Links, wording: Wording) -> FastA
         )
         if "text/html" not in request.headers.get("accept", ""):
             return response
-        page = wording.page(f"thanks_{helped}", await handlers.language_of(complaint_id), token=token)
-        return HTMLResponse(page, headers=PAGE_HEADERS)
+        html = page.thanks(await handlers.language_of(complaint_id), helped)
+        return HTMLResponse(html, headers=PAGE_HEADERS)
 
     return app

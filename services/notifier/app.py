@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.api import api
 from services.notifier.domain import FOLDS, SEND, timers
 from services.notifier.handlers import Handlers
+from services.notifier.page import Page
 from services.notifier.ports import Mailer
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
@@ -19,6 +21,7 @@ from shared.runtime.keys import KEY_FOLDS, Keys
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
+TEMPLATES = Path(__file__).with_name("templates")
 DOMAIN = Domain("notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
 
 
@@ -32,7 +35,7 @@ def build(
     """The service, ready to run; nothing is connected yet."""
     parts = Parts(settings, DOMAIN, now=now, store=store)
     links = SignedLinks(parts.vault.derive("feedback-link"), settings.public_url, now)
-    wording = Wording()
+    wording, page = Wording(TEMPLATES), Page()
     handlers = Handlers(
         parts.settler,
         Keys(parts.vault),
@@ -44,6 +47,6 @@ def build(
     return App(
         parts,
         inboxes=inboxes(handlers),
-        api=api(parts.face, handlers, links, wording),
+        api=api(parts.face, handlers, links, page),
         rings={SEND: handlers.send},
     )

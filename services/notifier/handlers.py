@@ -19,6 +19,7 @@ from services.notifier.domain import (
     sent,
 )
 from services.notifier.ports import Letter
+from services.notifier.wording import Wording, format_money, format_time
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.decision import Decision
@@ -35,7 +36,6 @@ from shared.runtime.settle import Settler, Snapshot
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
-    from services.notifier.wording import Wording
     from shared.runtime.seal import DataKey
 
 
@@ -159,7 +159,7 @@ class Handlers:
         if contact.email is None:
             raise Rejected(Reason.NO_CONTACT)
         policy, _ = await self._policies.at(message.site, snapshot)
-        values: dict[str, object] = {"name": contact.name, "site_name": policy.site_name}
+        values: dict[str, str] = {"name": contact.name or "", "site_name": policy.site_name}
         values |= await self._particulars(message, story, policy, key, snapshot)
         rendered = self._wording.render(message.occasion, message.language, **values)
         return Letter(
@@ -168,16 +168,14 @@ class Handlers:
 
     async def _particulars(
         self, message: Message, story: Story, policy: Policy, key: DataKey, snapshot: Snapshot
-    ) -> dict[str, object]:
+    ) -> dict[str, str]:
         """What this occasion says beyond the greeting."""
         language = message.language
         if message.occasion is not Occasion.CHECK_GIVEN:
             if story.promised_by is None:
                 raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
             return {
-                "promised_by": self._wording.format_time(
-                    story.promised_by, policy.timezone, language
-                ),
+                "promised_by": format_time(story.promised_by, policy.timezone, language),
                 "reference": message.complaint_id[-6:].upper(),
             }
         check = await snapshot.get(Given, message.about)
@@ -186,11 +184,11 @@ class Handlers:
         title = policy.checks[check.item.partition("/")[0]].title
         return {
             "title": title.get(language) or next(iter(title.values())),
-            "value": self._wording.format_money(check.value_minor, check.currency, language)
+            "value": format_money(check.value_minor, check.currency, language)
             if check.value_minor
-            else None,
+            else "",
             "code": key.open("code", check.code),
-            "valid_until": self._wording.format_time(check.valid_until, policy.timezone, language),
+            "valid_until": format_time(check.valid_until, policy.timezone, language),
             "feedback_url": self._links.feedback(message.complaint_id, message.about),
         }
 

@@ -33,7 +33,7 @@ _NAME_CHARS_MAX = 60
 _VALUE_CHARS_MAX = 2_000
 #: RFC 5322 asks for lines below 998 bytes; readers show far less.
 _SUBJECT_CHARS_MAX = 160
-_NAME = re.compile(r"[^\W\d_]+(?:(?:[ '’-]|\. ?)[^\W\d_]+)*\.?")
+_NAME = re.compile(r"[^\W\d_]+(?:(?:[ '’-]|\. )[^\W\d_]+)*\.?")
 _HEADER = "Subject: "
 
 
@@ -82,7 +82,8 @@ def greeting_name(name: str) -> str:
     no address, no link, no markup, no control or invisible character fits.
     """
     plain = unicodedata.normalize("NFC", _one_line(name[: 10 * _NAME_CHARS_MAX]))
-    return plain if len(plain) <= _NAME_CHARS_MAX and _NAME.fullmatch(plain) else ""
+    letters = "".join(char for char in plain if not unicodedata.category(char).startswith("M"))
+    return plain if len(plain) <= _NAME_CHARS_MAX and _NAME.fullmatch(letters) else ""
 
 
 def format_time(moment: datetime, zone: str, language: str) -> str:

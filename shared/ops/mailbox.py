@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.controller import Controller
+
+from shared.ops.processes import free_port
 
 #: Letters kept; a run that sends more is not one of ours.
 LETTERS_MAX = 100_000
@@ -32,7 +34,8 @@ class Mailbox:
         self.letters: list[Received] = []
         self.refuse: str | None = None
         self._lock = threading.Lock()
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        self.port = free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802, ANN401 - aiosmtpd's interface
         """Keep a letter."""
@@ -56,7 +59,7 @@ class Mailbox:
         with self._lock:
             return [letter for letter in self.letters if letter.recipient == recipient]
 
-    def __enter__(self) -> Mailbox:
+    def __enter__(self) -> Self:
         """Start listening."""
         self._controller.start()
         return self
@@ -64,8 +67,3 @@ class Mailbox:
     def __exit__(self, *_: object) -> None:
         """Stop listening."""
         self._controller.stop()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._controller.server.sockets[0].getsockname()[1])  # type: ignore[union-attr]  # set once started

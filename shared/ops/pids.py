@@ -13,18 +13,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+from pathlib import Path
 
 #: A healthy broker flushes and leaves in one to three seconds; a stuck one gets no more than this.
 TERM_DEADLINE_S = 20.0
 #: SIGKILL is the kernel's work; only a process stuck in the disk driver needs longer.
 KILL_DEADLINE_S = 10.0
 POLL_INTERVAL_S = 0.02
+#: States of a process that has ended and waits for its parent to notice.
+_ENDED = frozenset("ZX")
 
 #: Runs first in the child: an own session, so that Ctrl-C on the terminal reaches our program and
 #: not the servers under it; and, when asked for, a SIGKILL from the kernel should the parent die.
@@ -51,19 +51,22 @@ class Process:
 
     def alive(self) -> bool:
         """Tell whether this very process still runs; reaps it if it was our child and ended."""
-        try:
+        state, started = _look(self.pid)
+        if started != self.started:
+            return False
+        if state not in _ENDED:
+            return True
+        # ChildProcessError: not our child, an earlier command started it.
+        with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass  # Not our child: an earlier command started it.
-        return _start_time(self.pid) == self.started
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
         if self.alive():
-            try:
+            # ProcessLookupError: it ended between the look and the signal.
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass  # It ended between the look and the signal.
 
 
 def spawn(command: Sequence[str], *, directory: Path, log: Path, dies_with_parent: bool) -> Process:
@@ -92,12 +95,13 @@ def spawn(command: Sequence[str], *, directory: Path, log: Path, dies_with_paren
                 (os.POSIX_SPAWN_DUP2, fd, 2),
             ],
         )
-    return Process(pid, _start_time(pid) or "ended")
+    return Process(pid, _look(pid)[1])
 
 
-def current() -> Process:
-    """Name this very process."""
-    return Process(os.getpid(), _start_time(os.getpid()) or "")
+def find(pid: int) -> Process | None:
+    """Return the running process with this pid, or None; a zombie has ended."""
+    state, started = _look(pid)
+    return Process(pid, started) if state and state not in _ENDED else None
 
 
 def remember(process: Process, pid_file: Path) -> None:
@@ -144,19 +148,19 @@ def wait_until(true: Callable[[], bool], deadline_s: float) -> bool:
     return True
 
 
-def _start_time(pid: int) -> str | None:
-    """Start time of a live process, None for an ended one; a zombie has ended."""
+def _look(pid: int) -> tuple[str, str]:
+    """State letter and start time of a process as the kernel tells them; both empty if unknown."""
     if sys.platform == "linux":
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - hot in a poll
-                # The second field is the name in brackets and may hold spaces and brackets.
-                fields = stat.read().rpartition(")")[2].split()
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in "ZX" else fields[19]
+            return "", ""
+        # The second field is the name in brackets and may hold spaces and brackets.
+        fields = stat.rpartition(")")[2].split()
+        return fields[0], fields[19]
     ps = shutil.which("ps") or "ps"
     answer = subprocess.run(  # noqa: S603 - fixed words and a number
         [ps, "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     state, _, started = answer.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+    return state[:1], started.strip()

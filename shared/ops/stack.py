@@ -141,7 +141,7 @@ class Stack:
         """
         if not self._start_container(self.kafka_container):
             _start_kafka(self)
-        _wait_ready(self)
+        wait_ready(self)
 
     def kill_redis(self) -> None:
         """Kill -9 the Redis and wait until it is gone. Blocks; raises StackError if not ours."""
@@ -154,7 +154,7 @@ class Stack:
         """
         if not self._start_container(self.redis_container):
             _start_redis(self)
-        _wait_ready(self, kafka=False)
+        wait_ready(self, kafka=False)
 
     def _kill(self, name: str, container: str | None) -> None:
         if self.source == "environment":
@@ -194,7 +194,8 @@ def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
     With it, the stack is a new and empty one in a folder of its own under `directory`, which is
-    removed at the end; its servers die with this process whatever happens to it.
+    removed at the end; its servers die with this process whatever happens to it. A stack that the
+    environment names is given as it is, in both cases.
     Raises StackError.
     """
     if not ephemeral:
@@ -209,7 +210,9 @@ def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
     _remove_leftovers(directory)
     own = directory / f"ephemeral-{secrets.token_hex(4)}"
     own.mkdir(parents=True)
-    pids.remember(pids.current(), own / "owner.pid")
+    owner = pids.find(os.getpid())
+    if owner is not None:
+        pids.remember(owner, own / "owner.pid")
     try:
         yield up(own, ephemeral=True)
     finally:
@@ -225,7 +228,12 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     with _alone(directory):
-        stack = _recall(directory) or _choose(directory, ephemeral=ephemeral)
+        before = _running(directory)
+        stack = (
+            _from_environment(directory)
+            or _recall(directory)
+            or _choose(directory, ephemeral=ephemeral)
+        )
         try:
             match stack.source:
                 case "environment":
@@ -233,16 +241,16 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
                 case "engine":
                     stack = _start_containers(stack)
                 case "maven" | "tansu":
-                    names = _running(directory)
-                    if "redis" not in names:
+                    if "redis" not in before:
                         _start_redis(stack)
-                    if "kafka" not in names:
+                    if "kafka" not in before:
                         _start_kafka(stack)
             _remember(stack)
-            _wait_ready(stack)
+            wait_ready(stack)
         except BaseException:
-            # A start that failed, or was interrupted, leaves nothing running.
-            _stop(directory, stack, at_once=ephemeral)
+            # A start that failed, or was interrupted, leaves nothing running that it started.
+            if stack.source != "environment" and not before:
+                _stop(directory, stack, at_once=ephemeral)
             raise
     return stack
 
@@ -263,7 +271,7 @@ def down(directory: Path, *, at_once: bool = False) -> None:
 def status(directory: Path) -> Status:
     """Look at what is set up and who answers; starts nothing; blocks for at most seconds."""
     directory = directory.resolve()
-    stack = _recall(directory) or _from_environment(directory)
+    stack = _from_environment(directory) or _recall(directory)
     if stack is None:
         return Status(None)
     return Status(stack, _kafka_answers(stack.bootstrap), _redis_answers(stack.redis_url))
@@ -273,9 +281,7 @@ def status(directory: Path) -> Status:
 
 
 def _choose(directory: Path, *, ephemeral: bool) -> Stack:
-    """Pick the first source that can be had, with free ports; raises StackError if none."""
-    if (given := _from_environment(directory)) is not None:
-        return given
+    """Pick the first source that can be started, with free ports; raises StackError if none."""
     source: Source
     asked = os.environ.get("STACK", "")
     if asked == "docker":
@@ -290,7 +296,7 @@ def _choose(directory: Path, *, ephemeral: bool) -> Stack:
         raise StackError(msg)
     else:
         source = "maven" if _java() and shutil.which("mvn") else "tansu"
-    kafka_port, redis_port = _free_port(), _free_port()
+    kafka_port, redis_port = free_port(), free_port()
     return Stack(
         directory=directory,
         source=source,
@@ -413,7 +419,9 @@ def _start_kafka(stack: Stack) -> None:
         )
         url = f"tcp://127.0.0.1:{port}"
         words = ["broker", "--listener-url", url, "--advertised-listener-url", url]
-        _spawn(stack, "kafka", [str(_tansu_binary()), *words, "--storage-engine", "memory://tansu/"])
+        _spawn(
+            stack, "kafka", [str(_tansu_binary()), *words, "--storage-engine", "memory://tansu/"]
+        )
         return
     java = _java()
     if java is None:
@@ -441,7 +449,7 @@ def _spawn(stack: Stack, name: str, command: list[str]) -> None:
 
 
 def _kafka_properties(directory: Path, port: int) -> dict[str, str]:
-    controller = _free_port()
+    controller = free_port()
     listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
     return {
         **KAFKA_SETTINGS,
@@ -469,7 +477,9 @@ def _compose(stack: Stack, *words: str) -> str:
 def _start_containers(stack: Stack) -> Stack:
     _say("starting the containers; the first time the images are pulled")
     _compose(stack, "up", "--detach")
-    ids = {name: _compose(stack, "ps", "--all", "--quiet", name).strip() for name in ("kafka", "redis")}
+    ids = {
+        name: _compose(stack, "ps", "--all", "--quiet", name).strip() for name in ("kafka", "redis")
+    }
     return Stack(
         directory=stack.directory,
         source=stack.source,
@@ -492,7 +502,7 @@ def _stop(directory: Path, stack: Stack | None, *, at_once: bool) -> None:
 # Who answers -------------------------------------------------------------------------------------
 
 
-def _wait_ready(stack: Stack, *, kafka: bool = True) -> None:
+def wait_ready(stack: Stack, *, kafka: bool = True) -> None:
     """Wait for a PING and an admin answer; raises StackError with the log's end if a server died."""
     end = time.monotonic() + READY_DEADLINE_S
     waiting = {"redis", "kafka"} if kafka else {"redis"}
@@ -645,7 +655,8 @@ def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port nobody listens on now; raises StackError if none is found."""
     for _ in range(PORT_ATTEMPTS_MAX):
         port = secrets.choice(PORTS)
         with socket.socket() as probe, suppress(OSError):

@@ -57,22 +57,22 @@ return 1
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
-I = TypeVar("I")
-O = TypeVar("O")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class Grouped(Generic[I, O]):
+class Grouped(Generic[Item, Result]):
     """Calls that share a trip: while one is in flight, the next group forms."""
 
-    def __init__(self, call: Callable[[list[I]], Awaitable[list[O]]], most: int) -> None:
+    def __init__(self, call: Callable[[list[Item]], Awaitable[list[Result]]], most: int) -> None:
         self._call = call
         self._most = most
-        self._waiting: list[tuple[I, asyncio.Future[O]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def __call__(self, item: I) -> O:
+    async def __call__(self, item: Item) -> Result:
         """Wait for the item's result; raises what the shared call raised."""
-        future: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._serve())

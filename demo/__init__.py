@@ -1,0 +1,1 @@
+"""The demo: the whole loop once, for real, on a stack of its own."""

@@ -1,0 +1,171 @@
+"""python -m demo: set the stage, play the story, print the receipt, clean up."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from demo.eyes import Eyes, TooLate
+from demo.input import InputError, as_event, rows
+from demo.receipt import receipt
+from demo.show import Show
+from demo.story import SITE, Stage, play
+from shared.contracts.event import format_time
+from shared.ops import policy, token, topics
+from shared.ops.mailbox import Mailbox
+from shared.ops.processes import NotReady, Service, Services, environment, free_port
+from shared.ops.stack import StackError, running
+
+ROOT = Path(__file__).parent.parent
+RUN = Path(".run")
+EMPLOYEE = "e-jonas"
+#: The story's own file carries the times of its writing; they are set to now when published.
+TIME = re.compile(rb'"(time|occurred_at)": ?"[^"]*"')
+
+
+def own_events() -> list[bytes]:
+    """The forty events of our own writing, dated now."""
+    now = format_time(datetime.now(UTC)).encode()
+    lines = (ROOT / "demo" / "complaints.jsonl").read_bytes().splitlines()
+    return [TIME.sub(rb'"\1": "' + now + b'"', line) for line in lines if line.strip()]
+
+
+def main(
+    input_file: Annotated[Path | None, typer.Option("--input", help="CSV or JSON Lines.")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Rows per second.")] = 50.0,
+    report: Annotated[Path | None, typer.Option(help="Write the receipt here as JSON.")] = None,
+    text: Annotated[str | None, typer.Option(help="The column with the words.")] = None,
+    date: Annotated[str | None, typer.Option(help="The column with the date.")] = None,
+    language: Annotated[str | None, typer.Option(help="The column with the language.")] = None,
+    row_id: Annotated[str | None, typer.Option("--id", help="The column with the id.")] = None,
+) -> None:
+    """Play the whole loop once, for real."""
+    show = Show()
+    events = own_events()
+    if input_file is not None:
+        try:
+            now = datetime.now(UTC)
+            events = [
+                as_event(row, site=SITE, time=now)
+                for row in rows(
+                    input_file,
+                    text_column=text,
+                    date_column=date,
+                    language_column=language,
+                    id_column=row_id,
+                )
+            ]
+        except (InputError, OSError) as error:
+            show.bad(str(error))
+            raise typer.Exit(2) from None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        agreed = run(show, events, rate if input_file else None, report)
+    except (TooLate, NotReady, StackError) as error:
+        show.busy(None)
+        show.bad(str(error))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        show.busy(None)
+        show.say("stopped")
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if agreed else 1)
+
+
+def run(show: Show, events: list[bytes], rate: float | None, report: Path | None) -> bool:
+    """Everything from the first process to the receipt; True if all agree."""
+    show.busy("starting Kafka and Redis (the first time, a minute for 43 MB)")
+    with running(RUN, ephemeral=True) as stack, Mailbox() as mailbox:
+        show.good(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url} ({stack.source})")
+        topics.create(stack.bootstrap)
+        version = policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
+        key = token.demo_key(RUN)
+        show.good(f"topics created, policy/demo.yaml published as version {version}")
+        eyes = Eyes(stack.bootstrap)
+        services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
+        try:
+            show.busy("starting the services")
+            complaints = services.start("complaints")
+            compensation = services.start("compensation")
+            notifier = start_notifier(services, mailbox)
+            for service in services.running:
+                service.wait_ready()
+                show.good(f"{service.name:<13} {service.url}")
+            show.busy(None)
+            now = datetime.now(UTC)
+            signed = token.sign(key, subject=EMPLOYEE, kind="employee", site=SITE, now=now)
+            stage = Stage(
+                bootstrap=stack.bootstrap,
+                complaints=complaints.url,
+                compensation=compensation.url,
+                mailbox=mailbox,
+                eyes=eyes,
+                show=show,
+                token=signed,
+                employee_id=EMPLOYEE,
+            )
+            told = play(stage, events, rate)
+            result = receipt(eyes, told)
+            show_receipt(show, result)
+            if report is not None:
+                report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            if show.live:
+                linger(show, [complaints.url, compensation.url, notifier.url], signed)
+        finally:
+            show.busy("stopping")
+            services.stop()
+            eyes.close()
+            show.busy(None)
+    return all(result["agreements"].values())
+
+
+def start_notifier(services: Services, mailbox: Mailbox) -> Service:
+    """The notifier must know its own address before it listens, for the links it sends."""
+    port = free_port()
+    return services.start(
+        "notifier",
+        port=str(port),
+        public_url=f"http://127.0.0.1:{port}",
+        smtp_host="127.0.0.1",
+        smtp_port=str(mailbox.port),
+    )
+
+
+def show_receipt(show: Show, result: dict[str, Any]) -> None:
+    """Act 7: the receipt."""
+    show.act(7, "The receipt, read back from the topics by an independent reader")
+    complaints, checks = result["complaints"], result["checks"]
+    show.table("complaints", complaints.items())
+    sums = ", ".join(f"{minor / 100:.2f} {name}" for name, minor in checks["amount_minor"].items())
+    show.table(
+        "checks", [("given", checks["given"]), ("refused", checks["refused"]), ("sum", sums)]
+    )
+    show.table("messages sent", result["messages"].items())
+    show.table("records per topic", result["facts"].items())
+    for statement, holds in result["agreements"].items():
+        (show.good if holds else show.bad)(statement)
+    show.say(f"seconds from the first event to the first check: {result['seconds_to_first_check']}")
+
+
+def linger(show: Show, urls: list[str], signed: str) -> None:
+    """Leave the services up on a terminal until Ctrl-C."""
+    show.say("")
+    for url in urls:
+        show.say(f"{url}/docs")
+    show.say(f"a token for {EMPLOYEE} (local demo only): {signed}")
+    show.say("Ctrl-C stops everything")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        show.say("stopping")
+
+
+if __name__ == "__main__":
+    typer.run(main)

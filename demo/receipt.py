@@ -1,0 +1,93 @@
+"""The receipt: what happened, read back from the topics, and whether everybody agrees on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo.eyes import Eyes
+from shared.contracts.compensation import CheckIssued, CheckRefused
+from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
+from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
+
+
+@dataclass
+class Told:
+    """What the story itself did and was told, to hold the facts against."""
+
+    published: int = 0
+    employee_id: str = ""
+    given: list[dict[str, Any]] = field(default_factory=list)
+    refused: int = 0
+    account_used_minor: int = 0
+    letters: int = 0
+    returned_to: str | None = None
+    seconds_to_first_check: float = 0.0
+
+
+def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
+    """Every statement that must hold between accounts, answers, letters and facts."""
+    received, repeats = eyes.count(ComplaintReceived), eyes.count(ComplaintRepeated)
+    issued = list(eyes.of(CheckIssued))
+    sent = list(eyes.of(MessageSent))
+    mine = [check for check in issued if check.employee_id == told.employee_id]
+    triaged = {fact.complaint_id for fact in eyes.of(ComplaintTriaged)}
+    sequences: dict[str, list[int]] = {}
+    for event in eyes.events:
+        if event.get("sequence"):
+            sequences.setdefault(event["partition"], []).append(int(event["sequence"]))
+    ids = [event["id"] for event in eyes.events]
+    return {
+        "every published event is received, a repeat, or a dead letter": received
+        + repeats
+        + len(eyes.dead)
+        == told.published,
+        "every received complaint is triaged and promised an answer": triaged
+        == {fact.complaint_id for fact in eyes.of(ComplaintReceived)},
+        "every complaint with an address is acknowledged once": sum(
+            fact.has_contact for fact in eyes.of(ComplaintTriaged)
+        )
+        == sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in sent)
+        + sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in eyes.of(MessageFailed)),
+        "checks answered are the checks issued": sorted(answer["check_id"] for answer in told.given)
+        == sorted(check.check_id for check in issued),
+        "refusals answered are the refusals recorded": told.refused == eyes.count(CheckRefused),
+        "the employee's account holds the sum of the checks": told.account_used_minor
+        == sum(check.cost_minor for check in mine),
+        "letters in the mailbox are the messages sent": told.letters == len(sent),
+        "a complaint not helped is back with the same employee": told.returned_to
+        in (None, told.employee_id),
+        "facts of each partition are in commit order": all(
+            numbers == sorted(numbers) for numbers in sequences.values()
+        ),
+        "no fact is there twice": len(ids) == len(set(ids)),
+        "every fact is in the catalogue": not eyes.unknown(),
+    }
+
+
+def receipt(eyes: Eyes, told: Told) -> dict[str, Any]:
+    """The receipt as data."""
+    issued = list(eyes.of(CheckIssued))
+    sums: Counter[str] = Counter()
+    for check in issued:
+        sums[check.currency] += check.cost_minor
+    return {
+        "complaints": {
+            "received": eyes.count(ComplaintReceived),
+            "repeats": eyes.count(ComplaintRepeated),
+            "dead_lettered": len(eyes.dead),
+            "acknowledged": sum(
+                fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in eyes.of(MessageSent)
+            ),
+        },
+        "checks": {
+            "given": len(issued),
+            "refused": eyes.count(CheckRefused),
+            "amount_minor": dict(sums),
+        },
+        "messages": dict(Counter(str(fact.occasion) for fact in eyes.of(MessageSent))),
+        "facts": dict(sorted(eyes.by_topic.items())),
+        "agreements": agreements(eyes, told),
+        "seconds_to_first_check": round(told.seconds_to_first_check, 3),
+    }

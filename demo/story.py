@@ -1,0 +1,267 @@
+"""The story, told by its actors: another system, an employee with a phone, two customers."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from kafka import KafkaProducer
+
+from demo.eyes import Eyes, TooLate
+from demo.receipt import Told
+from demo.show import Show
+from shared.contracts.complaints import (
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintRepeated,
+    ComplaintTriaged,
+)
+from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSent, Occasion
+from shared.ops.mailbox import Mailbox, Received
+
+#: Everything happens within seconds; a loaded machine may need many times that.
+PATIENCE_S = 60.0
+#: Letters the local mail server takes per second at the very least; waiting grows with the input.
+LETTERS_PER_S = 20
+SITE = "ms-aurora"
+FEEDBACK = re.compile(r"https?://\S+/f/\S+")
+
+
+@dataclass
+class Stage:
+    """Where the story plays."""
+
+    bootstrap: str
+    complaints: str
+    compensation: str
+    mailbox: Mailbox
+    eyes: Eyes
+    show: Show
+    token: str
+    employee_id: str
+
+
+def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
+    """Play all acts; raises TooLate when something that must come does not. Blocks."""
+    told = Told(employee_id=stage.employee_id)
+    began = time.monotonic()
+    publish(stage, told, events, rate)
+    understand(stage, told)
+    acknowledge(stage, told)
+    cases = reachable(stage)
+    with httpx.Client(
+        base_url=stage.compensation,
+        headers={"Authorization": f"Bearer {stage.token}"},
+        timeout=10.0,
+    ) as phone:
+        give_first(stage, told, phone, cases)
+        told.seconds_to_first_check = time.monotonic() - began
+        give_until_exhausted(stage, told, phone, cases)
+        hear(stage, told, cases)
+        left = phone.get("/v1/options", params={"complaint": cases[0]}).json()["left"]
+        mine = next(scope for scope in left if scope["scope"] == "employee_day")
+        told.account_used_minor = mine["ceiling_minor"] - mine["left_minor"]
+    settle_down(stage, told)
+    return told
+
+
+def publish(stage: Stage, told: Told, events: Sequence[bytes], rate: float | None) -> None:
+    """Act 1: another system tells of complaints."""
+    show = stage.show
+    show.act(1, f"Another system publishes {len(events)} events to recovery.intake.v1")
+    producer = KafkaProducer(bootstrap_servers=stage.bootstrap, linger_ms=5)
+    started = time.monotonic()
+    for number, event in enumerate(events):
+        producer.send("recovery.intake.v1", event, key=SITE.encode())
+        if rate and (ahead := started + (number + 1) / rate - time.monotonic()) > 0:
+            time.sleep(ahead)
+    producer.flush()
+    producer.close()
+    told.published = len(events)
+    show.good(f"published in {time.monotonic() - started:.1f} s")
+
+
+def understand(stage: Stage, told: Told) -> None:
+    """Act 2: each is received once, sealed, understood, promised an answer."""
+    show, eyes = stage.show, stage.eyes
+    show.act(2, "complaints receives each once, seals it, understands it, promises an answer")
+    show.busy("settling")
+
+    def all_settled() -> bool:
+        return (
+            eyes.count(ComplaintTriaged) + eyes.count(ComplaintRepeated) + len(eyes.dead)
+            >= told.published
+        )
+
+    eyes.until(all_settled, "settling the intake", PATIENCE_S + told.published / LETTERS_PER_S)
+    show.busy(None)
+    show.good(f"{eyes.count(ComplaintReceived)} received, {eyes.count(ComplaintRepeated)} repeats")
+    for letter in eyes.dead:
+        where = f"{letter['origin-topic']}/{letter['origin-partition']}@{letter['origin-offset']}"
+        show.good(f"dead letter: {letter['reason']} ({where})")
+    for fact in list(eyes.of(ComplaintTriaged))[:5]:
+        safety = ", somebody's safety" if fact.safety else ""
+        show.say(
+            f"{fact.complaint_id[:11]}… {fact.language} {fact.category}, {fact.severity}{safety};"
+            f" promised by {fact.promised_by:%H:%M} UTC"
+        )
+
+
+def acknowledge(stage: Stage, told: Told) -> None:
+    """Act 3: every customer hears that it was received, in their language."""
+    show, eyes = stage.show, stage.eyes
+    show.act(3, "notifier acknowledges each, in the customer's language, by mail")
+    show.busy("sending")
+    due = sum(fact.has_contact for fact in eyes.of(ComplaintTriaged))
+
+    def all_told() -> bool:
+        done = [*eyes.of(MessageSent), *eyes.of(MessageFailed)]
+        return sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in done) >= due
+
+    eyes.until(all_told, "acknowledging", PATIENCE_S + told.published / LETTERS_PER_S)
+    show.busy(None)
+    show.good(f"{due} customers told")
+    subjects = {letter.subject.partition(" (")[0] for letter in stage.mailbox.letters}
+    for subject in sorted(subjects)[:4]:
+        show.say(f"“{subject}”")
+
+
+def reachable(stage: Stage) -> list[str]:
+    """Complaints of customers with an address, the most severe first."""
+    worst = {"severe": 0, "moderate": 1, "mild": 2}
+    facts = [fact for fact in stage.eyes.of(ComplaintTriaged) if fact.has_contact]
+    facts.sort(key=lambda fact: (worst[fact.severity], fact.complaint_id))
+    seen: set[str] = set()
+    cases = []
+    for fact in facts:
+        if fact.customer_ref not in seen:
+            seen.add(fact.customer_ref)
+            cases.append(fact.complaint_id)
+    return cases
+
+
+def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[str]) -> None:
+    """Act 4: an employee asks what they may give, and gives it."""
+    show = stage.show
+    show.act(4, f"{stage.employee_id} asks: what may I give this customer? And gives it")
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        answer = phone.get("/v1/options", params={"complaint": cases[0]})
+        if answer.status_code == 200:
+            break
+        if time.monotonic() > deadline:
+            raise TooLate(f"asking what may be given: {answer.status_code} {answer.text}")
+        time.sleep(0.1)
+    offer = answer.json()
+    for option in offer["options"][:4]:
+        show.say(f"may give {option['item']:<22} worth {option['value_minor'] / 100:>8.2f}")
+    key = str(uuid.uuid4())
+    first = give(phone, cases[0], "dinner-for-two", key)
+    assert first.status_code == 201, first.text
+    check = first.json()
+    told.given.append(check)
+    show.good(f"201: {check['item']}, code {check['code']}, left today {left_today(check)}")
+    again = give(phone, cases[0], "dinner-for-two", key)
+    same = again.content == first.content and again.headers.get("Idempotency-Replayed") == "true"
+    (show.good if same else show.bad)("the same request again: the same answer, no second check")
+
+
+def give_until_exhausted(
+    stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[str]
+) -> None:
+    """Act 5: on until today's authority is used up; then what does fit."""
+    show = stage.show
+    show.act(5, "On, until today's authority is used up. The answer is what still fits")
+    for case in cases[1:]:
+        answer = give(phone, case, "dinner-for-two", str(uuid.uuid4()))
+        if answer.status_code == 201:
+            told.given.append(answer.json())
+            show.good(f"201: dinner-for-two, left today {left_today(answer.json())}")
+            continue
+        problem = answer.json()
+        told.refused += 1
+        show.say(f"{answer.status_code} {problem['type']}: bound by {problem['bound_by']}")
+        for option in problem["alternatives"]:
+            show.say(f"  fits: {option['item']} worth {option['value_minor'] / 100:.2f}")
+        instead = give(phone, case, problem["alternatives"][0]["item"], str(uuid.uuid4()))
+        assert instead.status_code == 201, instead.text
+        told.given.append(instead.json())
+        show.good(f"201: {instead.json()['item']} instead. Nobody was asked")
+        return
+    raise TooLate("the authority was never used up: too few complaints with an address")
+
+
+def give(phone: httpx.Client, complaint_id: str, item: str, key: str) -> httpx.Response:
+    """One wish of the employee."""
+    return phone.post(
+        "/v1/checks",
+        json={"complaint_id": complaint_id, "item": item},
+        headers={"Idempotency-Key": key},
+    )
+
+
+def left_today(check: dict[str, Any]) -> str:
+    """What the employee has left today, for reading."""
+    mine = next(scope for scope in check["left"] if scope["scope"] == "employee_day")
+    return f"{mine['left_minor'] / 100:.2f} {check['currency']}"
+
+
+def hear(stage: Stage, told: Told, cases: Sequence[str]) -> None:
+    """Act 6: one customer says it helped, another that it did not."""
+    show, eyes, mailbox = stage.show, stage.eyes, stage.mailbox
+    show.act(6, "The customers get their checks by mail. Did it help?")
+    show.busy("delivering")
+
+    def told_of_checks() -> bool:
+        return sum(fact.occasion is Occasion.CHECK_GIVEN for fact in eyes.of(MessageSent)) >= len(
+            told.given
+        )
+
+    eyes.until(told_of_checks, "mailing the checks", PATIENCE_S)
+    show.busy(None)
+    letters = [letter for letter in mailbox.letters if FEEDBACK.search(letter.body)]
+    show.good(f"{len(letters)} letters with a code and a link; one says")
+    for line in letters[0].body.splitlines()[:8]:
+        show.say("| " + line)
+    by_code = {check["code"]: check["complaint_id"] for check in told.given}
+    answer(letters[0], "yes")
+    show.good("one customer says yes")
+    answer(letters[1], "no")
+    show.good("another says no")
+    eyes.until(lambda: eyes.count(FeedbackReceived) >= 2, "hearing the answers", PATIENCE_S)
+    eyes.until(lambda: eyes.count(ComplaintReopened) >= 1, "reopening", PATIENCE_S)
+    reopened = next(eyes.of(ComplaintReopened))
+    told.returned_to = reopened.employee_id
+    code = next(code for code in by_code if code in letters[1].body)
+    assert reopened.complaint_id == by_code[code]
+    state = httpx.get(
+        f"{stage.complaints}/v1/complaints/{reopened.complaint_id}",
+        headers={"Authorization": f"Bearer {stage.token}"},
+    ).json()
+    show.good(f"the complaint is {state['state']}, back with {state['employee_id']}")
+    assert cases
+
+
+def answer(letter: Received, helped: str) -> None:
+    """Press a button on the page behind the link, as the customer would."""
+    found = FEEDBACK.search(letter.body)
+    assert found is not None
+    url = found.group()
+    httpx.get(url).raise_for_status()
+    httpx.post(f"{url}/{helped}").raise_for_status()
+
+
+def settle_down(stage: Stage, told: Told) -> None:
+    """Wait for the last message, so that everything can be counted."""
+    eyes = stage.eyes
+    eyes.until(
+        lambda: any(fact.occasion is Occasion.REOPENED for fact in eyes.of(MessageSent)),
+        "telling of the reopening",
+        PATIENCE_S,
+    )
+    told.letters = len(stage.mailbox.letters)

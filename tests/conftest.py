@@ -1,0 +1,86 @@
+"""What every test may use: one stack for the whole run, and marks that follow from the folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.ops.stack import (
+    KAFKA_SETTINGS,
+    REDIS_SETTINGS,
+    RUN_DIRECTORY,
+    Stack,
+    engine_answers,
+    free_port,
+    running,
+    wait_ready,
+)
+
+TESTS = Path(__file__).parent
+MARKS = {
+    "unit", "property", "contracts", "architecture", "simulation", "integration", "e2e",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the folder it is in, so that no file can forget it."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in MARKS:
+            item.add_marker(folder)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Kafka and a Redis, new and empty, for the whole run.
+
+    `STACK=docker` takes containers instead, and skips where no engine answers. A test that kills a
+    server starts it again before it ends.
+    """
+    if os.environ.get("STACK") == "docker":
+        yield from _containers(tmp_path_factory.mktemp("stack"))
+        return
+    with running(RUN_DIRECTORY, ephemeral=True) as started:
+        yield started
+
+
+def _containers(directory: Path) -> Iterator[Stack]:
+    if not engine_answers():
+        pytest.skip("STACK=docker, but no container engine answers `docker info`")
+    from testcontainers.community.redis import RedisContainer
+    from testcontainers.core.container import DockerContainer
+
+    kafka_port, redis_port = free_port(), free_port()
+    advertised = f"PLAINTEXT://127.0.0.1:{kafka_port},INTERNAL://localhost:9094"
+    settings = {
+        **KAFKA_SETTINGS,
+        "controller.quorum.voters": "1@localhost:9093",
+        "listeners": "PLAINTEXT://:9092,CONTROLLER://localhost:9093,INTERNAL://localhost:9094",
+        "advertised.listeners": advertised,
+        "listener.security.protocol.map": ",".join(
+            f"{name}:PLAINTEXT" for name in ("CONTROLLER", "PLAINTEXT", "INTERNAL")
+        ),
+        "inter.broker.listener.name": "INTERNAL",
+    }
+    # Generic: testcontainers' own Kafka class knows the Confluent images only.
+    kafka = DockerContainer("apache/kafka:4.4.0").with_bind_ports(9092, kafka_port)
+    for name, value in settings.items():
+        kafka.with_env("KAFKA_" + name.replace(".", "_").upper(), value)
+    redis = RedisContainer("valkey/valkey:9.0").with_bind_ports(6379, redis_port)
+    words = [word for name, value in REDIS_SETTINGS.items() for word in (f"--{name}", value)]
+    redis.with_command(["valkey-server", *words])
+    with kafka, redis:
+        started = Stack(
+            directory=directory,
+            source="engine",
+            bootstrap=f"127.0.0.1:{kafka_port}",
+            redis_url=f"redis://127.0.0.1:{redis_port}/0",
+            ephemeral=True,
+            kafka_container=kafka.get_container_id(),
+            redis_container=redis.get_container_id(),
+        )
+        wait_ready(started)
+        yield started

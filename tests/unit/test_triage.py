@@ -1,0 +1,129 @@
+"""What the words of a complaint are taken to say, in four languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.complaints.triage import Languages, Triage, triage
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.intake import TEXT_MAX
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def languages() -> Languages:
+    return Languages()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "category"),
+    [
+        ("Maten var iskald og kelneren glemte oss.", "nb", Category.FOOD),
+        ("Kofferten min kom aldri fram.", "nb", Category.BAGGAGE),
+        ("Bråk hele natten, vi fikk ikke sove.", "nb", Category.NOISE),
+        ("Hytten var smutsig och full av damm.", "sv", Category.CLEANLINESS),
+        ("Vi fick vänta, bussen var försenad.", "sv", Category.DELAY),
+        ("Vi er blevet opkrævet dobbelt på fakturaen.", "da", Category.BILLING),
+        ("Medarbejderen var uforskammet.", "da", Category.STAFF),
+        ("The shower has no hot water.", "en", Category.FACILITIES),
+        ("Hm.", "en", Category.OTHER),
+    ],
+)
+def test_the_category_is_what_most_words_are_about(
+    text: str, language: str, category: Category
+) -> None:
+    assert triage(text, language).category is category
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sønnen min fikk en kraftig nøtteallergireaksjon.",
+        "Hun slo hodet og blødde.",
+        "Vi kjente RØYKLUKT i gangen.",
+        "Min dotter halkade vid poolen och fick åka till sjukhus.",
+        "Det var jordnötter i efterrätten och jag är allergiker.",
+        "Det började brinna i köket, brandlarmet tjöt.",
+        "Han blev diskrimineret på grund af sin hudfarve.",
+        "Vores barn brændte sig på kaffemaskinen.",
+        "My child was hurt on the stairs.",
+        "There was a fire in the galley.",
+        "The waiter harassed my wife.",
+        "We all got food poisoning.",
+    ],
+)
+@pytest.mark.parametrize("language", ["nb", "sv", "da", "en", "xx"])
+def test_danger_to_a_person_is_severe_whatever_language_was_claimed(
+    text: str, language: str
+) -> None:
+    assert triage(text, language) == Triage(Category.SAFETY, Severity.SEVERE, safety=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Vi var fire personer til middag.", "nb"),
+        ("Der var fire på værelset.", "da"),
+        ("A great brand, but the coffee was cold.", "en"),
+        ("Tomatsuppen var god.", "nb"),
+    ],
+)
+def test_a_word_that_means_danger_in_another_language_alarms_nobody(
+    text: str, language: str
+) -> None:
+    assert not triage(text, language).safety
+
+
+def test_a_stem_is_found_in_a_compound_but_a_short_word_only_at_the_start_of_one() -> None:
+    assert triage("Sjokkerende kundebehandling.", "nb").category is Category.STAFF
+    assert triage("Automaten tok det.", "nb").category is Category.OTHER
+
+
+def test_severity_grows_with_the_words() -> None:
+    severities = [
+        triage(text, "en").severity
+        for text in (
+            "The soup could be warmer.",
+            "The soup was cold and the waiter rude.",
+            "The worst soup ever, absolutely disgusting.",
+        )
+    ]
+    assert severities == [Severity.MILD, Severity.MODERATE, Severity.SEVERE]
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "🤬" * 5_000, "\x00\ud800", "a" * 100_000, "’«»“”", "İıſK"]
+)
+def test_any_text_has_an_answer(text: str, languages: Languages) -> None:
+    assert triage(text, "nb") == Triage(Category.OTHER, Severity.MILD, safety=False)
+    assert languages.detect(text, None) in set(Language)
+
+
+def test_danger_on_the_last_page_of_the_longest_letter_is_found() -> None:
+    letter = "x " * TEXT_MAX
+    assert triage(letter[: TEXT_MAX - 10] + " ambulance", "en").safety
+
+
+@pytest.mark.parametrize(
+    ("hint", "language"),
+    [("nb", "nb"), ("no", "nb"), ("nn-NO", "nb"), ("sv_SE", "sv"), ("DA", "da"), ("en-GB", "en")],
+)
+def test_a_hint_of_ours_wins(hint: str, language: str, languages: Languages) -> None:
+    assert languages.detect("Det var inte bra och jag är besviken", hint) == language
+
+
+@pytest.mark.parametrize("hint", [None, "", "de", "x", "🇳🇴", "svenska"])
+def test_without_such_a_hint_the_words_decide(hint: str | None, languages: Languages) -> None:
+    assert (
+        languages.detect("Maten var dårlig, og det hjalp ikke noe da vi sa fra om den", hint)
+        == "nb"
+    )
+    assert languages.detect("Maten var inte bra och jag är besviken", hint) == "sv"
+    assert languages.detect("Maden var meget dårlig, og vi fik ikke noget svar", hint) == "da"
+    assert languages.detect("The food was bad and they did not care", hint) == "en"
+
+
+def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
+    assert languages.detect("Iskall soppa, sur servitör", None) == "sv"
+    assert languages.detect("Rude waiter, cold soup", None) == "en"

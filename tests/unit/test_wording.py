@@ -1,0 +1,186 @@
+"""What customers read, and what cannot be smuggled into it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from babel.numbers import UnknownCurrencyError
+from jinja2 import TemplateNotFound, UndefinedError
+
+import services.notifier
+from services.notifier.wording import Wording, format_money, format_time, greeting_name
+from shared.contracts.complaints import Language
+from shared.contracts.notifier import Occasion
+
+pytestmark = pytest.mark.unit
+
+TEMPLATES = Path(services.notifier.__file__).parent / "templates"
+OCCASIONS = [*Occasion, "thanks"]
+VALUES = {
+    "promised_by": "onsdag 3. juni kl. 21:30",
+    "site_name": "Aurora",
+    "reference": "K7-2M",
+    "title": "Middag for to",
+    "value": "1 200,00 kr",
+    "code": "7QK2-M4XP",
+    "valid_until": "onsdag 10. juni kl. 21:30",
+    "feedback_url": "https://aurora.example/f/abc.def",
+}
+
+
+@pytest.fixture(scope="module")
+def wording() -> Wording:
+    return Wording(TEMPLATES)
+
+
+def test_the_folder_holds_one_text_per_occasion_and_language_and_nothing_else() -> None:
+    expected = {f"{occasion}.{language}.txt" for occasion in OCCASIONS for language in Language}
+    assert {path.name for path in TEMPLATES.iterdir()} == expected
+
+
+@pytest.mark.parametrize("occasion", OCCASIONS)
+@pytest.mark.parametrize("language", list(Language))
+def test_every_occasion_reads_well_in_every_language(
+    wording: Wording, occasion: str, language: str
+) -> None:
+    named = wording.render(occasion, language, name="Åse Myklebust", **VALUES)
+    assert named.subject
+    assert "Åse Myklebust" in named.body
+    assert named.body.rstrip().endswith("Aurora")
+    unnamed = wording.render(occasion, language, **VALUES)
+    assert " ," not in unnamed.body
+    for text in (named, unnamed):
+        assert "{" not in text.body + text.subject
+        assert "\n\n\n" not in text.body
+        assert all(len(line) <= 110 for line in text.body.splitlines())
+
+
+def test_the_promise_the_code_and_the_link_are_in_the_mail(wording: Wording) -> None:
+    for language in Language:
+        assert VALUES["promised_by"] in wording.render("acknowledgement", language, **VALUES).body
+        given = wording.render("check_given", language, **VALUES).body
+        assert VALUES["code"] in given
+        assert f"\n{VALUES['feedback_url']}\n" in given
+
+
+def test_an_apology_has_neither_a_value_nor_a_code(wording: Wording) -> None:
+    body = wording.render("check_given", "en", **{**VALUES, "value": "", "code": ""}).body
+    assert "worth" not in body
+    assert "ode" not in body
+    assert "\n\n\n" not in body
+
+
+def test_a_missing_value_is_loud(wording: Wording) -> None:
+    with pytest.raises(UndefinedError):
+        wording.render("acknowledgement", "nb", site_name="Aurora", reference="K7")
+
+
+def test_an_unknown_occasion_is_loud(wording: Wording) -> None:
+    with pytest.raises(TemplateNotFound):
+        wording.render("../wording", "nb", **VALUES)
+
+
+@pytest.mark.parametrize("language", ["de", "", "../../etc/passwd", "NB"])
+def test_an_unknown_language_is_answered_in_english(wording: Wording, language: str) -> None:
+    assert wording.render("thanks", language, **VALUES) == wording.render("thanks", "en", **VALUES)
+
+
+HOSTILE = [
+    "a\r\nBcc: x@example.com",
+    "a\u2028Subject: x",
+    "{{7*7}}",
+    "{% include 'x' %}",
+    "<script>alert(1)</script>",
+    "\u202eevil\u202c.example",
+    "You won! Go to https://evil.example",
+    "evil.example",
+    "x@evil.example",
+    "🎉" * 5_000,
+    "a" * 5_000,
+    "a\u0300" * 5_000,
+    "\x00\x1b[31m",
+    "\ud800",
+    " ",
+    "4711",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_name_is_not_greeted_by(wording: Wording, name: str) -> None:
+    for occasion in OCCASIONS:
+        for language in Language:
+            plain = wording.render(occasion, language, **VALUES)
+            assert wording.render(occasion, language, name=name, **VALUES) == plain
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_value_breaks_a_header_or_runs_as_a_template(wording: Wording, value: str) -> None:
+    plain = wording.render("check_given", "en", **VALUES)
+    hostile = wording.render("check_given", "en", **{**VALUES, "title": value})
+    assert hostile.subject.isprintable()
+    assert len(hostile.subject) <= 160
+    assert hostile.body.count("\n") == plain.body.count("\n")
+    assert len(hostile.body) < 4_000
+    assert "49" not in hostile.body
+    assert not set("\u202e\u202c\u200b\x00\x1b") & set(hostile.subject + hostile.body)
+    (hostile.subject + hostile.body).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "greeted"),
+    [
+        ("Åse", "Åse"),
+        ("  Maj-Britt\tSöder ", "Maj-Britt Söder"),
+        ("Siobhan O’Rourke", "Siobhan O’Rourke"),
+        ("J. R. Olsen Jr.", "J. R. Olsen Jr."),
+        ("A\u030ase", "Åse"),
+        ("Zero\u200bWidth", "ZeroWidth"),
+        ("\u202eمريم\u202c", "مريم"),
+        ("हिन्दी", "हिन्दी"),
+        ("王小明", "王小明"),
+    ],
+)
+def test_people_are_greeted_by_their_names(name: str, greeted: str) -> None:
+    assert greeting_name(name) == greeted
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("nb", "onsdag 3. juni kl. 21:30"),
+        ("sv", "onsdag 3 juni kl. 21:30"),
+        ("da", "onsdag den 3. juni kl. 21.30"),
+        ("en", "Wednesday 3 June at 21:30"),
+        ("xx", "Wednesday 3 June at 21:30"),
+    ],
+)
+def test_a_time_is_that_of_the_site_in_the_customers_language(language: str, text: str) -> None:
+    assert format_time(datetime(2026, 6, 3, 19, 30, tzinfo=UTC), "Europe/Oslo", language) == text
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        format_time(datetime(2026, 6, 3, 19, 30), "Europe/Oslo", "nb")
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "language", "text"),
+    [
+        (120_000, "NOK", "nb", "1\xa0200,00\xa0kr"),
+        (120_050, "NOK", "da", "1.200,50\xa0NOK"),
+        (5, "EUR", "en", "€0.05"),
+        (1_200, "JPY", "en", "JP¥1,200"),
+        (1_200, "KWD", "en", "KWD1.200"),
+    ],
+)
+def test_money_has_the_digits_of_its_currency(
+    amount_minor: int, currency: str, language: str, text: str
+) -> None:
+    assert format_money(amount_minor, currency, language).replace("\u202f", "\xa0") == text
+
+
+def test_an_unknown_currency_is_loud() -> None:
+    with pytest.raises(UnknownCurrencyError):
+        format_money(1, "QQQ", "nb")
