@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
         give_first(stage, told, phone, cases)
         told.seconds_to_first_check = time.monotonic() - began
         give_until_exhausted(stage, told, phone, cases)
-        hear(stage, told, cases)
+        hear(stage, told)
         left = phone.get("/v1/options", params={"complaint": cases[0]}).json()["left"]
         mine = next(scope for scope in left if scope["scope"] == "employee_day")
         told.account_used_minor = mine["ceiling_minor"] - mine["left_minor"]
@@ -108,7 +108,7 @@ def understand(stage: Stage, told: Told) -> None:
         safety = ", somebody's safety" if fact.safety else ""
         show.say(
             f"{fact.complaint_id[:11]}… {fact.language} {fact.category}, {fact.severity}{safety};"
-            f" promised by {fact.promised_by:%H:%M} UTC"
+            f" promised by {fact.promised_by:%d.%m. %H:%M} UTC"
         )
 
 
@@ -120,8 +120,9 @@ def acknowledge(stage: Stage, told: Told) -> None:
     due = sum(fact.has_contact for fact in eyes.of(ComplaintTriaged))
 
     def all_told() -> bool:
-        done = [*eyes.of(MessageSent), *eyes.of(MessageFailed)]
-        return sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in done) >= due
+        sent = sum(f.occasion is Occasion.ACKNOWLEDGEMENT for f in eyes.of(MessageSent))
+        failed = sum(f.occasion is Occasion.ACKNOWLEDGEMENT for f in eyes.of(MessageFailed))
+        return sent + failed >= due
 
     eyes.until(all_told, "acknowledging", PATIENCE_S + told.published / LETTERS_PER_S)
     show.busy(None)
@@ -211,7 +212,7 @@ def left_today(check: dict[str, Any]) -> str:
     return f"{mine['left_minor'] / 100:.2f} {check['currency']}"
 
 
-def hear(stage: Stage, told: Told, cases: Sequence[str]) -> None:
+def hear(stage: Stage, told: Told) -> None:
     """Act 6: one customer says it helped, another that it did not."""
     show, eyes, mailbox = stage.show, stage.eyes, stage.mailbox
     show.act(6, "The customers get their checks by mail. Did it help?")
@@ -224,11 +225,11 @@ def hear(stage: Stage, told: Told, cases: Sequence[str]) -> None:
 
     eyes.until(told_of_checks, "mailing the checks", PATIENCE_S)
     show.busy(None)
-    letters = [letter for letter in mailbox.letters if FEEDBACK.search(letter.body)]
+    by_code = {check["code"]: check["complaint_id"] for check in told.given}
+    letters = [letter for letter in mailbox.letters if code_in(letter, by_code)]
     show.good(f"{len(letters)} letters with a code and a link; one says")
     for line in letters[0].body.splitlines()[:8]:
         show.say("| " + line)
-    by_code = {check["code"]: check["complaint_id"] for check in told.given}
     answer(letters[0], "yes")
     show.good("one customer says yes")
     answer(letters[1], "no")
@@ -237,14 +238,17 @@ def hear(stage: Stage, told: Told, cases: Sequence[str]) -> None:
     eyes.until(lambda: eyes.count(ComplaintReopened) >= 1, "reopening", PATIENCE_S)
     reopened = next(eyes.of(ComplaintReopened))
     told.returned_to = reopened.employee_id
-    code = next(code for code in by_code if code in letters[1].body)
-    assert reopened.complaint_id == by_code[code]
+    assert reopened.complaint_id == by_code[code_in(letters[1], by_code) or ""]
     state = httpx.get(
         f"{stage.complaints}/v1/complaints/{reopened.complaint_id}",
         headers={"Authorization": f"Bearer {stage.token}"},
     ).json()
     show.good(f"the complaint is {state['state']}, back with {state['employee_id']}")
-    assert cases
+
+
+def code_in(letter: Received, codes: Iterable[str]) -> str | None:
+    """The code a letter shows; an apology shows none."""
+    return next((code for code in codes if code in letter.body), None)
 
 
 def answer(letter: Received, helped: str) -> None:

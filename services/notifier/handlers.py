@@ -187,7 +187,8 @@ class Handlers:
             "value": format_money(check.value_minor, check.currency, language)
             if check.value_minor
             else "",
-            "code": key.open("code", check.code),
+            # An apology has nothing to redeem, so its letter shows no code.
+            "code": key.open("code", check.code) if check.value_minor else "",
             "valid_until": format_time(check.valid_until, policy.timezone, language),
             "feedback_url": self._links.feedback(message.complaint_id, message.about),
         }

@@ -1,0 +1,1 @@
+"""The words all services share: facts, events, decisions, policy. Pydantic only, no IO."""

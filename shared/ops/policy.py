@@ -101,11 +101,12 @@ def load(path: Path) -> Policy | list[Problem]:
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
-        if len(raw) > FILE_BYTES_MAX:
-            return [Problem(1, 1, "", f"is larger than {FILE_BYTES_MAX} bytes")]
-        text = raw.decode("utf-8")
     except OSError as error:
         return [Problem(1, 1, "", f"cannot be read: {error.strerror}")]
+    if len(raw) > FILE_BYTES_MAX:
+        return [Problem(1, 1, "", f"is larger than {FILE_BYTES_MAX} bytes")]
+    try:
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         return [Problem(raw.count(b"\n", 0, error.start) + 1, 1, "", "is not UTF-8")]
     try:
