@@ -41,8 +41,11 @@ test-unit: $(READY) ## The tests that need nothing
 test-integration: $(READY) ## The tests on a real Kafka and Redis
 	@$(BIN)/python -m pytest -m "integration or e2e"
 
-demo: $(READY) ## The story, live; INPUT=file RATE=per-second REPORT=path.json
-	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) $(if $(REPORT),--report "$(REPORT)")
+demo: $(READY) ## The story, live; INPUT=file RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
+	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \
+	  $(if $(TEXT_COLUMN),--text "$(TEXT_COLUMN)") $(if $(DATE_COLUMN),--date "$(DATE_COLUMN)") \
+	  $(if $(LANGUAGE_COLUMN),--language "$(LANGUAGE_COLUMN)") \
+	  $(if $(ID_COLUMN),--id "$(ID_COLUMN)") $(if $(REPORT),--report "$(REPORT)")
 
 bench: $(READY) ## Rates and ratios; REPORT=path.json
 	@$(BIN)/python -m bench $(if $(REPORT),--report "$(REPORT)")

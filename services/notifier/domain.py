@@ -36,8 +36,10 @@ from shared.contracts.reasons import Reason
 
 #: A provider that has not answered for this long will not; the attempt's fate is unknown then.
 ATTEMPT_LASTS = timedelta(seconds=60)
-#: How long a key or a story may be on its way before waiting for it counts as a failed attempt.
 RETRY_LONGEST = timedelta(hours=6)
+#: A key and a complaint's story come on topics of their own, within seconds; after an hour they
+#: are not on their way any more (the customer was erased), and the message has failed.
+PARTS_COME_WITHIN = timedelta(hours=1)
 SEND = "send"
 
 
@@ -88,6 +90,7 @@ class Message(Document):
     language: Language
     about: str
     state: State
+    queued_at: datetime
     attempt: int = 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from services.notifier.domain import (
+    PARTS_COME_WITHIN,
     SEND,
     Answer,
     Given,
@@ -25,7 +26,14 @@ from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.decision import Decision
 from shared.contracts.event import Event
 from shared.contracts.intake import Contact
-from shared.contracts.notifier import Helped, MessageAttempted, Occasion
+from shared.contracts.notifier import (
+    Helped,
+    MessageAttempted,
+    MessageDelayed,
+    MessageFailed,
+    MessageSent,
+    Occasion,
+)
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
@@ -37,6 +45,10 @@ from shared.runtime.settle import Settler, Snapshot
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
     from shared.runtime.seal import DataKey
+
+
+#: What comes on other topics than the cause of a message, and so perhaps after it.
+PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN)
 
 
 class Handlers:
@@ -99,54 +111,90 @@ class Handlers:
         )
 
     async def send(self, message_id: str, due_ms: int) -> None:
-        """Send one message that is due: take it in hand, hand it over, record its fate.
+        """Send one message that is due: write it, take it in hand, hand it over, record its fate.
 
         Each step is a commit, so a process that dies leaves the message to the next one. Raises
-        Unavailable while the store is away; the mail server's absence is a fact, not an error.
+        Unavailable while the store is away or a part of the letter is still on its way; the mail
+        server's absence is a fact, not an error.
         """
-
-        async def take(snapshot: Snapshot) -> Decision:
-            message = await known(message_id, snapshot)
-            return attempt(message, message_id, snapshot.now)
-
         cause = f"timer/{SEND}/{message_id}/{due_ms}"
-        taken = await self._settler.settle_internal(cause, message_id, take, f"{SEND}|{message_id}")
-        if not taken:
+        try:
+            letter = await self._letter(message_id, self._settler.look())
+        except Rejected as rejected:
+            await self._record(message_id, f"{cause}/unwritten", None, rejected.reason, None)
             return
-        assert isinstance(taken[0], MessageAttempted)
-        number = taken[0].attempt
-        if taken[0].repeats_unknown:
-            MESSAGES.labels(taken[0].occasion, "repeated_unknown").inc()
-        reason, permanent = await self._hand_over(message_id)
+        attempted = await self._take(message_id, cause)
+        if attempted is None:
+            return
+        reason, retry = await self._hand_over(letter)
         self._crash("effected")
+        await self._record(
+            message_id, f"{cause}/{attempted.attempt}", attempted.attempt, reason, retry
+        )
 
-        async def record(snapshot: Snapshot) -> Decision:
+    async def _take(self, message_id: str, cause: str) -> MessageAttempted | None:
+        """Take a message in hand; None if its fate is known already."""
+
+        async def decide(snapshot: Snapshot) -> Decision:
+            return attempt(await known(message_id, snapshot), message_id, snapshot.now)
+
+        timer = f"{SEND}|{message_id}"
+        facts = await self._settler.settle_internal(cause, message_id, decide, timer)
+        if not facts:
+            return None
+        attempted = facts[0]
+        assert isinstance(attempted, MessageAttempted)
+        if attempted.repeats_unknown:
+            MESSAGES.labels(attempted.occasion, "repeated_unknown").inc()
+        return attempted
+
+    async def _hand_over(self, letter: Letter) -> tuple[Reason | None, bool]:
+        """Hand a letter to the mail server: no reason if it was taken, else why, and whether to retry."""
+        try:
+            await self._mailer.send(letter)
+        except Unavailable as unavailable:
+            return unavailable.reason, True
+        except Rejected as rejected:
+            return rejected.reason, False
+        return None, False
+
+    async def _record(
+        self,
+        message_id: str,
+        cause: str,
+        number: int | None,
+        reason: Reason | None,
+        retry: bool | None,
+    ) -> None:
+        """Record the fate of attempt `number` (None: of a letter that could not be written)."""
+
+        async def decide(snapshot: Snapshot) -> Decision:
             message = await known(message_id, snapshot)
-            if message.attempt != number:
+            if number is not None and message.attempt != number:
                 return Decision()
             if reason is None:
                 return sent(message, message_id, snapshot.now)
             policy, _ = await self._policies.at(message.site, snapshot)
-            retry = None if permanent else policy.notify.retry
-            return not_sent(message, message_id, reason, retry, snapshot.now)
+            again = policy.notify.retry if retry else None
+            return not_sent(message, message_id, reason, again, snapshot.now)
 
-        await self._settler.settle_internal(f"{cause}/{number}", message_id, record)
-        MESSAGES.labels(taken[0].occasion, "sent" if reason is None else reason.value).inc()
-
-    async def _hand_over(self, message_id: str) -> tuple[Reason | None, bool]:
-        """Write the letter and hand it over: (None, _) if taken, else why not and whether for good."""
-        try:
-            letter = await self._letter(message_id, self._settler.look())
-            await self._mailer.send(letter)
-        except Unavailable as unavailable:
-            return unavailable.reason, False
-        except Rejected as rejected:
-            return rejected.reason, True
-        return None, False
+        facts = await self._settler.settle_internal(cause, message_id, decide)
+        for fact in facts:
+            assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
+            MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
 
     async def _letter(self, message_id: str, snapshot: Snapshot) -> Letter:
         """The words for a message; raises Unavailable while a part is on its way, Rejected if none comes."""
         message = await known(message_id, snapshot)
+        try:
+            return await self._write(message_id, message, snapshot)
+        except Unavailable as missing:
+            if missing.reason in PARTS and snapshot.now - message.queued_at > PARTS_COME_WITHIN:
+                raise Rejected(missing.reason) from None
+            raise
+
+    async def _write(self, message_id: str, message: Message, snapshot: Snapshot) -> Letter:
+        """The letter as it stands; raises Unavailable for a part that is not here."""
         story = await snapshot.get(Story, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
