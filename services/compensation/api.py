@@ -14,7 +14,8 @@ from shared.contracts.event import ID_PATTERN, Fact
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.http import IDEMPOTENCY_KEY, Face
-from shared.runtime.settle import Settler, Snapshot
+from shared.runtime.settle import Settler
+from shared.runtime.snapshot import Snapshot
 
 
 def api(face: Face, handlers: Handlers, settler: Settler, codes: CodeMaker) -> FastAPI:

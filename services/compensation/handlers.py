@@ -24,7 +24,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.keys import Keys
 from shared.runtime.policy import Policies
-from shared.runtime.settle import Snapshot
+from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from services.compensation.ports import CodeMaker

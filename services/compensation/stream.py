@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
+from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
 from shared.runtime.policy import POLICY_INBOX
-from shared.runtime.settle import Handler, Inbox
 
 
 def inboxes() -> Sequence[Inbox]:

@@ -16,7 +16,8 @@ from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, Face
-from shared.runtime.settle import Settler, Snapshot
+from shared.runtime.settle import Settler
+from shared.runtime.snapshot import Snapshot
 
 ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 

@@ -17,7 +17,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.keys import Keys, key_key
 from shared.runtime.policy import Policies, policy_key
 from shared.runtime.seal import Vault
-from shared.runtime.settle import Snapshot
+from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from services.complaints.ports import Reader

@@ -8,8 +8,8 @@ from services.complaints.handlers import Handlers, complaint_key
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
+from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.policy import POLICY_INBOX
-from shared.runtime.settle import Handler, Inbox
 
 
 def inboxes(handlers: Handlers) -> Sequence[Inbox]:

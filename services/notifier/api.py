@@ -19,7 +19,7 @@ from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.http import NO_STORE, Face
-from shared.runtime.settle import Snapshot
+from shared.runtime.snapshot import Snapshot
 
 #: The page has no scripts and asks nobody else for anything.
 PAGE_HEADERS = {

@@ -40,7 +40,8 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.keys import Keys
 from shared.runtime.observe import MESSAGES
 from shared.runtime.policy import Policies
-from shared.runtime.settle import Settler, Snapshot
+from shared.runtime.settle import Settler
+from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer

@@ -9,9 +9,9 @@ from services.notifier.handlers import Handlers
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.notifier import Occasion
+from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
 from shared.runtime.policy import POLICY_INBOX
-from shared.runtime.settle import Handler, Inbox
 
 
 def inboxes(handlers: Handlers) -> Sequence[Inbox]:

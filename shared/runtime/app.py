@@ -31,6 +31,7 @@ from shared.runtime.auth import Authenticator
 from shared.runtime.crash import crash_at
 from shared.runtime.faults import Unavailable
 from shared.runtime.http import Face
+from shared.runtime.inbox import Inbox, Record
 from shared.runtime.kafka import Stream
 from shared.runtime.observe import configure, log
 from shared.runtime.policy import POLICY_INBOX
@@ -38,7 +39,7 @@ from shared.runtime.redis_store import RedisStore
 from shared.runtime.relay import Relay
 from shared.runtime.seal import Vault
 from shared.runtime.settings import RuntimeSettings
-from shared.runtime.settle import Inbox, Record, Settler
+from shared.runtime.settle import Settler
 from shared.runtime.store import Store
 from shared.runtime.timers import Ring, Timers
 

@@ -26,7 +26,8 @@ from shared.contracts.reasons import Reason
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import REQUESTS, log, raised_at
-from shared.runtime.settle import Request, Settled, Settler, Snapshot
+from shared.runtime.settle import Request, Settled, Settler
+from shared.runtime.snapshot import Snapshot
 
 #: A command is small; the longest complaint text in four-byte characters fits with room to spare.
 BODY_BYTES_MAX = 256 * 1024

@@ -24,8 +24,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, StreamT
 
 from shared.runtime.faults import Unavailable
+from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
-from shared.runtime.settle import Broken, Inbox, Record, Settler
+from shared.runtime.settle import Broken, Settler
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.

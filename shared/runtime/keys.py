@@ -8,8 +8,9 @@ from typing import ClassVar
 from shared.contracts.decision import Document, Fold
 from shared.contracts.event import Fact
 from shared.contracts.vault import CustomerKeyCreated
+from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.seal import DataKey, Vault
-from shared.runtime.settle import Handler, Inbox, Snapshot
+from shared.runtime.snapshot import Snapshot
 
 #: Unwrapped keys kept at hand; the wrapped form is read for every use, so a destroyed key is
 #: destroyed here too, at the next use.

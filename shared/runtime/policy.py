@@ -14,7 +14,8 @@ from shared.contracts.event import Fact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
-from shared.runtime.settle import Handler, Inbox, Snapshot
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.snapshot import Snapshot
 
 #: Sites with one or two versions each; a process that sees more forgets and reads again.
 REMEMBERED_MAX = 1000

@@ -1,0 +1,116 @@
+"""The border where bytes become events: what is malformed stops here, with a reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from shared.contracts.decision import Decision
+from shared.contracts.event import ID_PATTERN, Event, F, fingerprint
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from shared.runtime.snapshot import Snapshot
+
+#: A whole event; the longest text in four-byte characters fits three times over.
+EVENT_BYTES_MAX = 256 * 1024
+SAFE_ID = re.compile(ID_PATTERN)
+CE_HEADERS = ("id", "source", "specversion", "type", "time", "subject", "correlationid", "causationid")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it came from a topic."""
+
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def read_nothing(_event: Event[Any]) -> Sequence[str]:
+    """For handlers that need no document."""
+    return ()
+
+
+async def decide_nothing(_event: Event[Any], _snapshot: Snapshot) -> Decision:
+    """For facts that only fold into our documents."""
+    return Decision()
+
+
+@dataclass(frozen=True)
+class Handler(Generic[F]):
+    """How one type of fact is taken: what to read first, and the decision."""
+
+    fact: type[F]
+    decide: Callable[[Event[F], Snapshot], Awaitable[Decision]] = decide_nothing
+    reads: Callable[[Event[F]], Sequence[str]] = read_nothing
+
+
+class Inbox:
+    """The handlers of one topic, and the border where bytes become events.
+
+    `strict`: a type nobody handles is a dead letter (the intake); else it is somebody else's (facts).
+    """
+
+    def __init__(self, topic: str, handlers: Sequence[Handler[Any]], *, strict: bool = False) -> None:
+        self.topic = topic
+        self.strict = strict
+        self._handlers = {handler.fact.TYPE: handler for handler in handlers}
+        self._models = {handler.fact.TYPE: Event[handler.fact] for handler in handlers}  # type: ignore[name-defined]  # a generic model of a run-time type
+
+    def parse(self, record: Record) -> tuple[Event[Any], Handler[Any]] | None:
+        """The event and its handler, or None if it is not for us; raises Rejected."""
+        body = self._attributes(record)
+        event_type = body.get("type")
+        if not body.get("id"):
+            raise Rejected(Reason.MISSING_ID, where=("id",))
+        handler = self._handlers.get(event_type) if isinstance(event_type, str) else None
+        if handler is None:
+            if self.strict:
+                raise Rejected(Reason.UNKNOWN_TYPE, where=("type",))
+            return None
+        try:
+            return self._models[handler.fact.TYPE].model_validate(body), handler
+        except ValidationError as error:
+            raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
+
+    def _attributes(self, record: Record) -> dict[str, Any]:
+        """CloudEvents structured or binary mode as one dictionary; raises Rejected."""
+        value = record.value
+        if not value:
+            raise Rejected(Reason.MALFORMED_BYTES)
+        if len(value) > EVENT_BYTES_MAX:
+            raise Rejected(Reason.TOO_LARGE)
+        try:
+            body = from_json(value, allow_inf_nan=False)
+        except ValueError:
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                raise Rejected(Reason.INVALID_UTF8) from None
+            raise Rejected(Reason.MALFORMED_BYTES) from None
+        binary = {name[3:]: text for name, text in record.headers if name.startswith("ce_")}
+        if binary:
+            body = {"data": body}
+            for name in CE_HEADERS:
+                if name in binary:
+                    body[name] = binary[name].decode(errors="replace")
+        if not isinstance(body, dict):
+            raise Rejected(Reason.SCHEMA_INVALID)
+        return body
+
+
+def locations(error: ValidationError) -> tuple[str, ...]:
+    """Where the schema was not met, as JSON pointers of bounded number; never a value."""
+    return tuple("/" + "/".join(str(part) for part in item["loc"]) for item in error.errors()[:5])
+
+
+def safe(identifier: str) -> str:
+    """An id from outside as one that may be printed anywhere: itself, or a fingerprint of it."""
+    if len(identifier) <= 128 and SAFE_ID.match(identifier):  # noqa: PLR2004 - Id's bound
+        return identifier
+    return fingerprint(identifier)

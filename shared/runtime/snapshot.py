@@ -1,0 +1,137 @@
+"""What a decision sees and changes: documents, balances, timers and lines of one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar, cast
+
+from shared.contracts.decision import Decision, Document, Domain, Fold
+from shared.contracts.event import Fact, encode, fingerprint, format_time
+from shared.money import AMOUNT_MINOR_MAX
+from shared.runtime.store import Charge, Commit, Line, Store, Versioned, Write
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What caused a decision: its position, the id of its event, and whose story it belongs to.
+
+    The facts' ids are made from the position, so a replay makes the same ones.
+    """
+
+    cause: str
+    causation: str
+    correlation: str
+
+
+class Snapshot:
+    """What a handler may see: documents and balances as read, and as changed earlier in this commit."""
+
+    def __init__(self, store: Store, domain: Domain, now: datetime) -> None:
+        self.now = now
+        self._time = format_time(now)
+        self._store = store
+        self._domain = domain
+        self._source = f"/{domain.owner}"
+        self._read: dict[str, Versioned] = {}
+        self._state: dict[str, Document | None] = {}
+        self._changed: set[str] = set()
+        self._balances: dict[str, int] = {}
+        self._charges: list[Charge] = []
+        self._timers: dict[str, int | None] = {}
+        self._lines: list[bytes] = []
+        self._extra: list[Write] = []
+
+    async def prefetch(self, keys: Sequence[str]) -> None:
+        """Read what is not yet known in one round trip; raises Unavailable."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._read]
+        if missing:
+            self._read.update(zip(missing, await self._store.read(missing), strict=True))
+
+    def know(self, found: Iterable[tuple[str, Versioned]]) -> None:
+        """Take what was read together with something else."""
+        self._read.update(found)
+
+    async def get(self, document: type[D], document_id: str) -> D | None:
+        """The entity as it stands for this decision, or None; raises Unavailable."""
+        key = f"{document.KIND}:{document_id}"
+        if key in self._state:
+            return cast("D | None", self._state[key])
+        if key not in self._read:
+            await self.prefetch([key])
+        body = self._read[key].body
+        state = document.model_validate_json(body) if body else None
+        self._state[key] = state
+        return state
+
+    async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
+        """Balances in minor units as they stand for this decision; raises Unavailable."""
+        missing = [account for account in accounts if account not in self._balances]
+        if missing:
+            self._balances.update(zip(missing, await self._store.balances(missing), strict=True))
+        return {account: self._balances[account] for account in accounts}
+
+    def expect(self, write: Write) -> None:
+        """Add a document of the runtime's own (fence, answer) to the commit."""
+        self._extra.append(write)
+
+    def clear_timer(self, member: str) -> None:
+        """The timer that is being settled is done, unless the decision sets it again."""
+        self._timers[member] = None
+
+    def dead_letter(self, line: Line) -> None:
+        """Put a dead letter into the commit."""
+        self._lines.append(line.encode())
+
+    async def absorb(self, fact: Fact) -> None:
+        """Fold a fact into the documents, accounts and timers of this commit."""
+        for fold in self._domain.folds.get(type(fact), ()):
+            await self._fold(fold, fact)
+        for timer in self._domain.timers(fact):
+            due = None if timer.due is None else int(timer.due.timestamp() * 1000)
+            self._timers[f"{timer.name}|{timer.id}"] = due
+
+    async def _fold(self, fold: Fold, fact: Fact) -> None:
+        document_id = fold.id(fact)
+        state = await self.get(fold.document, document_id)
+        key = f"{fold.document.KIND}:{document_id}"
+        self._state[key] = fold.evolve(state, fact)
+        self._changed.add(key)
+
+    async def apply(self, decision: Decision, origin: Origin) -> None:
+        """Take a decision's facts into the commit: lines, documents, accounts, timers."""
+        for ordinal, fact in enumerate(decision.facts):
+            line = encode(
+                fact,
+                source=self._source,
+                event_id=fingerprint(origin.cause, fact.TYPE, str(ordinal)),
+                time=self._time,
+                correlation=origin.correlation,
+                causation=origin.causation,
+                cause=origin.cause,
+            )
+            self._lines.append(Line(fact.TOPIC, fact.key(), line).encode())
+            for posting in self._domain.postings(fact):
+                ceiling = decision.ceilings.get(posting.account, AMOUNT_MINOR_MAX)
+                self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
+                if posting.account in self._balances:
+                    self._balances[posting.account] += posting.amount_minor
+            await self.absorb(fact)
+
+    def commit(self) -> Commit:
+        """Everything this snapshot saw and changed, ready for the store."""
+        writes = [
+            Write(key, read.version, self._body(key) if key in self._changed else None)
+            for key, read in self._read.items()
+        ]
+        return Commit(writes + self._extra, self._charges, list(self._timers.items()), self._lines)
+
+    def _body(self, key: str) -> bytes:
+        state = self._state[key]
+        if state is None:
+            msg = f"{key} changed to nothing"
+            raise AssertionError(msg)
+        return state.model_dump_json(exclude_none=True).encode()
