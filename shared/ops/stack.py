@@ -432,7 +432,8 @@ def _start_kafka(stack: Stack) -> None:
     settings = _kafka_properties(stack.directory, port)
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     if not (stack.directory / "kafka" / "meta.properties").exists():
-        cluster = secrets.token_urlsafe(16)[:22]
+        # 16 bytes in base64; a first letter of ours, for an id that begins with "-" is an option.
+        cluster = "S" + secrets.token_urlsafe(16)[1:]
         words = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
         _run(*jvm, *words, "--ignore-formatted")
     _spawn(stack, "kafka", [*jvm, "kafka.Kafka", str(properties)])
