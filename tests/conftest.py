@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from shared.ops.stack import (
     KAFKA_SETTINGS,
@@ -18,8 +19,12 @@ from shared.ops.stack import (
     running,
     wait_ready,
 )
+from tests.suites.services import Aboard
 
 TESTS = Path(__file__).parent
+# The same examples at every run, and no clock in the verdict: a red build is a defect, never bad luck.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 MARKS = {
     "unit", "property", "contracts", "architecture", "simulation", "integration", "e2e",
 }  # fmt: skip
@@ -84,3 +89,9 @@ def _containers(directory: Path) -> Iterator[Stack]:
         )
         wait_ready(started)
         yield started
+
+
+@pytest.fixture
+async def aboard(tmp_path: Path) -> AsyncIterator[Aboard]:
+    """The three services on stores in memory, with the demo policy in force."""
+    yield await Aboard(tmp_path).begin()

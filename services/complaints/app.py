@@ -9,6 +9,7 @@ from services.complaints.adapters import RulesReader
 from services.complaints.api import api
 from services.complaints.domain import FOLDS
 from services.complaints.handlers import Handlers
+from services.complaints.ports import Reader
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.decision import Domain
@@ -21,11 +22,15 @@ DOMAIN = Domain("complaints", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS})
 
 
 def build(
-    settings: Settings, *, now: Callable[[], datetime] = utc_now, store: Store | None = None
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    store: Store | None = None,
+    reader: Reader | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Parts(settings, DOMAIN, now=now, store=store)
-    handlers = Handlers(parts.vault, RulesReader())
+    handlers = Handlers(parts.vault, reader or RulesReader())
     return App(
         parts, inboxes=inboxes(handlers), api=api(parts.face, handlers, parts.settler), rings={}
     )

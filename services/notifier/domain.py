@@ -61,7 +61,7 @@ class Story(Document):
     customer_ref: str
     site: str
     language: Language
-    contact: str | None
+    contact: str | None = None
     promised_by: datetime | None = None
 
 
@@ -183,7 +183,11 @@ def not_sent(
                 ),
             )
         )
-    delay = min(retry.first_delay * 2 ** (message.attempt - 1), RETRY_LONGEST)
+    times = 2 ** (message.attempt - 1)
+    # Compared before it is multiplied: fifty doublings are more than a duration can hold.
+    delay = (
+        RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
+    )
     return Decision(
         (
             MessageDelayed(

@@ -75,7 +75,8 @@ class Bounded:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_BYTES_MAX:
-                raise Rejected(Reason.TOO_LARGE, status=413)
+                # Not Rejected: FastAPI turns every other error while it reads a body into 400.
+                raise HTTPException(413)
             return message
 
         await self.app(scope, counted, send)
@@ -129,11 +130,12 @@ class Face:
         Waits for the disk, and at most `publish_wait_ms` for Kafka: the header `Published` says
         whether the facts are there already.
         """
+        # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
+        key = (key or "").strip('"')
         if not key or len(key) > 255:  # noqa: PLR2004 - the length Stripe allows, which clients know
             raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
         digest = sha256(command.model_dump_json().encode()).hexdigest()
-        # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
-        request = Request(f"{principal.kind}/{principal.subject}", route, key.strip('"'), digest)
+        request = Request(f"{principal.kind}/{principal.subject}", route, key, digest)
         settled: Settled = await self._settler.settle_request(request, decide, reads)
         published = await self._settler.store.wait_published(settled.sequence, self._publish_wait_ms)
         status, body = answer(settled.fact)
@@ -200,7 +202,11 @@ class Face:
 
     async def _http(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        known = {404: Reason.UNKNOWN_ROUTE, 405: Reason.METHOD_NOT_ALLOWED}
+        known = {
+            404: Reason.UNKNOWN_ROUTE,
+            405: Reason.METHOD_NOT_ALLOWED,
+            413: Reason.TOO_LARGE,
+        }
         reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
         return problem(error.status_code, reason, headers=error.headers)
 

@@ -28,7 +28,7 @@ class Record:
 
     offset: int
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def read_nothing(_event: Event[Any]) -> Sequence[str]:
@@ -93,7 +93,7 @@ class Inbox:
             except UnicodeDecodeError:
                 raise Rejected(Reason.INVALID_UTF8) from None
             raise Rejected(Reason.MALFORMED_BYTES) from None
-        binary = {name[3:]: text for name, text in record.headers if name.startswith("ce_")}
+        binary = {name[3:]: text for name, text in record.headers if name.startswith("ce_") and text}
         if binary:
             body = {"data": body}
             for name in CE_HEADERS:
@@ -111,6 +111,6 @@ def locations(error: ValidationError) -> tuple[str, ...]:
 
 def safe(identifier: str) -> str:
     """An id from outside as one that may be printed anywhere: itself, or a fingerprint of it."""
-    if len(identifier) <= 128 and SAFE_ID.match(identifier):  # noqa: PLR2004 - Id's bound
+    if len(identifier) <= 128 and SAFE_ID.fullmatch(identifier):  # noqa: PLR2004 - Id's bound
         return identifier
     return fingerprint(identifier)

@@ -15,8 +15,15 @@ from typing import Any, Generic, TypeVar
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
@@ -38,8 +45,11 @@ CONNECTIONS_MAX = 8
 #: Callers served by one script call; more only makes the call long for everybody else.
 GROUP_MAX = 256
 #: Errors by which the server says it cannot serve now; anything else it refuses is our defect.
-CANNOT_SERVE = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY", "MISCONF", "CLUSTERDOWN")
+#: Some of them the client makes classes of and takes the code off the text.
+CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
+CANNOT_SERVE_CLASSES = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
 VERSION_DIGITS = 10
+CANCEL_AGAIN_S = 0.1
 
 TRIM = """
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
@@ -95,7 +105,9 @@ class Grouped(Generic[Item, Result]):
 
 def unavailable(error: Exception) -> Unavailable:
     """What a Redis error means to us; raises it again where it is our own defect."""
-    if isinstance(error, ResponseError) and not str(error).startswith(CANNOT_SERVE):
+    if isinstance(error, CANNOT_SERVE_CLASSES) or str(error).startswith(CANNOT_SERVE):
+        return Unavailable(Reason.STORE_UNAVAILABLE)
+    if isinstance(error, ResponseError):
         raise error
     return Unavailable(Reason.STORE_UNAVAILABLE)
 
@@ -137,10 +149,10 @@ class RedisStore:
 
     async def close(self) -> None:
         """Stop listening and close the connections."""
-        if self._listener is not None:
+        # More than once: the client swallows a cancellation that meets it while it connects.
+        while self._listener is not None and not self._listener.done():
             self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+            await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
         await self._redis.aclose()
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:

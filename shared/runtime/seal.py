@@ -82,7 +82,7 @@ class Vault:
 
     def open_dead(self, value: bytes) -> bytes:
         """The original bytes of a dead letter; raises SealBroken."""
-        return unpack(self._dead, value.decode(), "dead-letter")
+        return unpack(self._dead, value.decode(errors="replace"), "dead-letter")
 
 
 def pack(aead: AESGCM, random: Callable[[int], bytes], plain: bytes, place: str) -> str:

@@ -19,6 +19,7 @@ local results = {}
 local generation = redis.call('GET', KEYS[1])
 local waiting = redis.call('LLEN', KEYS[2])
 local sequence = tonumber(redis.call('GET', KEYS[3]) or '0')
+redis.call('ZCARD', KEYS[4]) -- raises for a key of another type, before anything is written
 local appended = false
 
 local function call_in_chunks(command, first, args)

@@ -1,0 +1,186 @@
+"""The structure is what the documents say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.contracts.reasons import Reason
+from tests.suites.services import Aboard
+
+ROOT = Path(__file__).parents[2]
+SERVICES = sorted(path.parent for path in ROOT.glob("services/*/__main__.py"))
+FILES = {
+    "__init__.py", "__main__.py", "domain.py", "ports.py", "handlers.py", "adapters.py",
+    "stream.py", "api.py", "settings.py", "app.py",
+}  # fmt: skip
+SOURCES = sorted([*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")])
+#: Modules that only run; importing them is running them.
+RUNNABLE = {"__main__.py"}
+PURE = {
+    "__future__", "collections", "dataclasses", "datetime", "enum", "typing", "zoneinfo",
+    "shared.contracts", "shared.money",
+}  # fmt: skip
+IMPURE_CALLS = {
+    "now",
+    "utcnow",
+    "today",
+    "monotonic",
+    "open",
+    "print",
+    "input",
+    "random",
+    "urandom",
+    "uuid4",
+}
+
+
+def committed() -> list[Path]:
+    """Every text file that is or would be committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    found = [ROOT / name for name in listed.stdout.splitlines()]
+    return [path for path in found if path.is_file() and path.stat().st_size < 5_000_000]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
+def test_every_service_has_the_same_files_and_a_card(service):
+    assert FILES <= {path.name for path in service.iterdir()}
+    card = ast.get_docstring(tree(service / "__init__.py")) or ""
+    assert all(f"\n{word}" in card for word in ("owns", "consumes", "emits", "never"))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
+def test_rules_are_pure(service):
+    """No clock, randomness, IO or framework: time and ids are arguments."""
+    module = tree(service / "domain.py")
+    for node in ast.walk(module):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        for name in names:
+            assert any(name == pure or name.startswith(f"{pure}.") for pure in PURE), name
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            assert called not in IMPURE_CALLS, f"line {node.lineno}: {called}"
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
+
+
+def test_every_module_says_what_it_is_for():
+    assert [path for path in SOURCES if not ast.get_docstring(tree(path))] == []
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)
+def test_every_reason_is_given_somewhere(reason):
+    texts = (path.read_text(encoding="utf-8") for path in SOURCES if path.name != "reasons.py")
+    assert any(f"Reason.{reason.name}" in text for text in texts)
+
+
+def test_every_invariant_in_force_is_cited_by_a_test_and_every_citation_is_of_one():
+    table = (ROOT / "docs/invariants.md").read_text(encoding="utf-8").partition("## Later")[0]
+    listed = set(re.findall(r"^\| (INV-\d\d) ", table, re.M))
+    cited: set[str] = set()
+    for path in ROOT.glob("tests/**/test_*.py"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+                "test_"
+            ):
+                cited |= set(re.findall(r"INV-\d\d", ast.get_docstring(node) or ""))
+    assert listed
+    assert listed <= cited
+    named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", table))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_no_test_patches_what_it_tests():
+    word = "mock" + ".patch"
+    other = "unittest" + ".mock"
+    for path in ROOT.glob("tests/**/*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert word not in text, path
+        assert other not in text, path
+
+
+#: Put together here so that this file does not hold them.
+FORBIDDEN = [
+    "pypi" + r"\.org", r"registry\." + "npmjs", r"files\." + "pythonhosted", r"repo\.maven" + r"\.apache",
+    r"repo1\." + "maven", r"index\." + "docker", r"registry-1\." + "docker", r"proxy\." + r"golang\.org",
+    r"(?<![\w.])/" + "work/", "/tmp" + "/v/", "/home" + "/[a-z]+/", "/Users" + "/[A-Za-z]+/",
+]  # fmt: skip
+
+
+def test_no_committed_file_names_a_registry_or_a_place_on_somebodys_machine():
+    pattern = re.compile("|".join(FORBIDDEN))
+    found = []
+    for path in committed():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {one[0]}" for one in pattern.finditer(text)]
+    assert found == []
+
+
+IMPORT = """
+import importlib, json, socket, sys, threading
+from pathlib import Path
+opened = []
+class Watched(socket.socket):
+    def connect(self, address): opened.append(str(address)); return super().connect(address)
+    def bind(self, address): opened.append(str(address)); return super().bind(address)
+socket.socket = Watched
+threads = threading.active_count()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+assert threading.active_count() == threads, [one.name for one in threading.enumerate()]
+assert not opened, opened
+"""
+
+
+def test_importing_anything_starts_nothing(tmp_path):
+    """No threads, no sockets, no prints, no files."""
+    modules = [
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+        for path in SOURCES
+        if path.name not in RUNNABLE
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT, *modules],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_apps_of_all_services_live_in_one_process_and_twice(tmp_path):
+    first, second = await Aboard(tmp_path).begin(), await Aboard(tmp_path).begin()
+    await first.raise_complaint()
+    assert await second.types("complaints") == []
+    for name in first.apps:
+        for one in (first, second):
+            async with one.http(name) as phone:
+                assert (await phone.get("/live")).status_code == 200

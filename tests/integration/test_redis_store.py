@@ -1,0 +1,192 @@
+"""The store made of Redis keeps the promise of every store, and what only a server can break."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+import shared.runtime.redis_store as module
+from shared.contracts.reasons import Reason
+from shared.ops.stack import Stack
+from shared.runtime.faults import Unavailable
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.store import ABSENT, Charge, Commit, Committed, Store, Versioned, Write
+from tests.suites.store import StoreSuite
+
+OWNER = "suite"
+PREFIX = f"{OWNER}:{{c0}}:"
+FOUR_PARTS = Commit([Write("a", 0, b"1")], [Charge("n", 5, 10)], [("t|1", 1)], [b"l"])
+
+
+class TestRedisStore(StoreSuite):
+    @pytest.fixture
+    def url(self, stack: Stack) -> str:
+        return stack.redis_url
+
+    @pytest.fixture
+    async def server(self, url) -> AsyncIterator[redis.Redis]:
+        """The server as an operator has it: raw."""
+        client = redis.Redis.from_url(url)
+        yield client
+        await client.aclose()
+
+    @pytest.fixture
+    async def store(self, url, server):
+        await server.delete(*[key async for key in server.scan_iter(f"{PREFIX}*")], "none")
+        self.opened: list[RedisStore] = []
+        self.url = url
+        store = await self._open()
+        await store.begin_generation("first", 0)
+        yield store
+        for opened in self.opened:
+            await opened.close()
+
+    async def _open(self) -> RedisStore:
+        store = RedisStore(self.url, OWNER)
+        await store.open()
+        await store.open_generation()
+        self.opened.append(store)
+        return store
+
+    @pytest.fixture
+    def lose(self, server):
+        return server.flushall
+
+    async def bounded(self, store: Store, lines_max: int) -> Store:
+        self.monkeypatch.setattr(module, "OUTBOX_LINES_MAX", lines_max)
+        return store
+
+    @pytest.fixture(autouse=True)
+    def _patched(self, monkeypatch):
+        self.monkeypatch = monkeypatch
+
+    async def another(self, store: Store) -> Store:
+        other = await self._open()
+        async with asyncio.timeout(10):
+            # Until its listener is subscribed; announcements before that are asked for anyway.
+            while await self._subscribers(store) < 2:
+                await asyncio.sleep(0.01)
+        return other
+
+    async def _subscribers(self, store: RedisStore) -> int:
+        ((_, count),) = await store._redis.pubsub_numsub(store._channel)
+        return count
+
+    @pytest.mark.parametrize("turns", [0, 1, 2, 5, 20])
+    async def test_a_store_closes_also_while_it_is_still_connecting(self, url, turns):
+        store = RedisStore(url, OWNER)
+        await store.open()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await store.close()
+
+    async def test_scripts_that_the_server_forgot_are_given_to_it_again(self, store, server):
+        assert isinstance(await store.commit(Commit([Write("a", 0, b"1")])), Committed)
+        await server.script_flush()
+        assert isinstance(await store.commit(Commit([Write("a", 1, b"2")])), Committed)
+        assert await store.lease("relay", "me", 1000)
+        await server.script_flush()
+        await store.trim("me", 0)
+
+    @pytest.mark.parametrize("key", ["timers", "outbox", "sequence"])
+    async def test_a_key_of_the_wrong_type_is_loud_and_nothing_has_moved(self, store, server, key):
+        """Everything is checked before the first write, because a script is not rolled back."""
+        await server.delete(PREFIX + key)
+        await server.hset(PREFIX + key, "x", "x")
+        before = {found async for found in server.scan_iter(f"{PREFIX}*")}
+        with pytest.raises(RedisError, match="WRONGTYPE"):
+            await store.commit(FOUR_PARTS)
+        assert {found async for found in server.scan_iter(f"{PREFIX}*")} == before
+
+    async def test_a_broken_commit_in_a_group_leaves_the_numbers_of_the_others_right(
+        self, store, server
+    ):
+        await store.commit(Commit([], (), (), [b"1"]))
+        await server.rpush(PREFIX + "account:broken", "x")
+        await asyncio.gather(
+            store.commit(Commit([Write("first", 0, b"1")])),
+            store.commit(Commit([Write("a", 0, b"1")], (), (), [b"2"])),
+            store.commit(Commit([], [Charge("broken", 1, 10)], (), [b"3"])),
+            return_exceptions=True,
+        )
+        first, lines = await store.pending(10)
+        assert first == 1
+        assert await store.last_sequence() == len(lines)
+
+    async def test_an_answer_with_a_time_to_live_is_forgotten_and_other_documents_are_not(
+        self, store, server
+    ):
+        await store.commit(Commit([Write("answer", 0, b"1", ttl_s=100), Write("a", 0, b"1")]))
+        assert 0 < await server.ttl(PREFIX + "answer") <= 100
+        assert await server.ttl(PREFIX + "a") == -1
+
+    async def test_every_key_carries_the_shard_tag_of_its_site(self, store, server):
+        await store.commit(FOUR_PARTS)
+        await store.lease("relay", "me", 1000)
+        keys = {key.decode() async for key in server.scan_iter(f"{OWNER}:*")}
+        assert keys
+        assert all(key.startswith(PREFIX) for key in keys)
+
+    async def test_a_lease_that_is_not_prolonged_runs_out(self, store):
+        assert await store.lease("relay", "me", 20)
+        async with asyncio.timeout(10):
+            while not await store.lease("relay", "you", 1000):
+                await asyncio.sleep(0.01)
+
+    async def test_a_full_memory_refuses_writes_whole_and_keeps_what_it_has(self, store, server):
+        await store.commit(Commit([Write("a", 0, b"1")]))
+        before = (await server.config_get("maxmemory"))["maxmemory"]
+        await server.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
+                await store.commit(Commit([Write("a", 1, b"2")], [Charge("n", 1, 9)], (), [b"l"]))
+            assert await store.read(["a"]) == [Versioned(1, b"1")]
+            assert await store.balances(["n"]) == [0]
+        finally:
+            await server.config_set("maxmemory", before)
+        assert isinstance(await store.commit(Commit([Write("a", 1, b"2")])), Committed)
+
+    async def test_a_server_that_does_not_answer_is_unavailable_within_the_time_limit(
+        self, store, server
+    ):
+        self.monkeypatch.setattr(module, "TIMEOUT_S", 0.1)
+        hasty = await self._open()
+        await server.execute_command("CLIENT", "PAUSE", 1_500, "ALL")
+        with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
+            await hasty.read(["a"])
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await hasty.read(["a"]) == [ABSENT]
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+
+    async def test_a_server_that_was_killed_serves_again_with_everything_it_confirmed(
+        self, store, stack: Stack
+    ):
+        if not stack.can_be_killed:
+            pytest.skip(f"a server from {stack.source} is not ours to kill")
+        other = await self.another(store)
+        await store.commit(FOUR_PARTS)
+        await asyncio.to_thread(stack.kill_redis)
+        try:
+            with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
+                await store.commit(Commit([Write("b", 0, b"2")]))
+            with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
+                await store.read(["a"])
+        finally:
+            await asyncio.to_thread(stack.start_redis)
+        assert await store.read(["a", "b"]) == [Versioned(1, b"1"), ABSENT]
+        assert await store.balances(["n"]) == [5]
+        assert await store.pending(10) == (1, [b"l"])
+        assert await store.commit(Commit([Write("b", 0, b"2")], (), (), [b"m"])) == Committed(2)
+        # Announcements are heard again too, after a reconnect that nobody asked for.
+        await store.lease("relay", "me", 60_000)
+        await store.trim("me", 2)
+        assert await other.wait_published(2, 10_000)

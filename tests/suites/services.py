@@ -1,0 +1,231 @@
+"""The three services in one process over stores in memory: what unit and property tests stand on."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+from joserfc.jwk import OKPKey
+from pydantic_core import from_json
+
+from services.compensation.app import build as build_compensation
+from services.compensation.settings import Settings as CompensationSettings
+from services.complaints.adapters import RulesReader
+from services.complaints.app import build as build_complaints
+from services.complaints.settings import Settings as ComplaintsSettings
+from services.notifier.app import build as build_notifier
+from services.notifier.ports import Letter
+from services.notifier.settings import Settings as NotifierSettings
+from shared.contracts.intake import ComplaintRaised, Contact
+from shared.contracts.policy import Policy, PolicyPublished
+from shared.ops import policy as policy_file
+from shared.ops import token
+from shared.runtime.app import App
+from shared.runtime.inbox import Record
+from shared.runtime.store import Line
+from shared.testing.builders import outbox, published, record
+from shared.testing.clock import Clock
+from shared.testing.memory_store import MemoryStore
+
+ROOT = Path(__file__).parents[2]
+SITE = "ms-aurora"
+MASTER = bytes(range(32))
+
+
+@cache
+def demo_policy() -> Policy:
+    found = policy_file.load(ROOT / "policy" / "demo.yaml")
+    assert isinstance(found, Policy)
+    return found
+
+
+#: Its language model takes a third of a second to load and never changes.
+reader = cache(RulesReader)
+
+
+def raised(text: str = "The soup was cold and nobody came.", **changes: Any) -> ComplaintRaised:
+    contact = Contact(name="Kari", email="kari@example.org")
+    return ComplaintRaised(**{"site": SITE, "text": text, "contact": contact, **changes})
+
+
+def state(store: MemoryStore, *, fences: bool = True) -> dict[str, Any]:
+    """What a store holds, without versions: they count commits, and commits may be grouped."""
+    kept = store.kept
+    return {
+        "documents": {
+            key: found.body
+            for key, found in kept.documents.items()
+            if fences or not key.startswith("fence:")
+        },
+        "accounts": {name: amount for name, amount in kept.accounts.items() if amount},
+        "timers": dict(kept.timers),
+    }
+
+
+class Postbox:
+    """A `Mailer` that keeps letters, or fails as it is told to, once per entry."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.failures: list[Exception] = []
+
+    async def send(self, letter: Letter) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.letters.append(letter)
+
+
+class YieldingStore(MemoryStore):
+    """Lets others run before and after every step, as often as a script of numbers says."""
+
+    def __init__(self, inner: MemoryStore, script: Sequence[int]) -> None:
+        super().__init__(kept=inner.kept)
+        self._generation = inner._generation
+        self._script = list(script) or [0]
+        self._at = 0
+
+    async def _yield(self) -> None:
+        self._at += 1
+        for _ in range(self._script[self._at % len(self._script)]):
+            await asyncio.sleep(0)
+
+    async def read(self, keys):
+        await self._yield()
+        found = await super().read(keys)
+        await self._yield()
+        return found
+
+    async def balances(self, accounts):
+        await self._yield()
+        found = await super().balances(accounts)
+        await self._yield()
+        return found
+
+    async def commit(self, commit):
+        await self._yield()
+        return await super().commit(commit)
+
+
+class Aboard:
+    """Complaints, compensation and notifier, each on its own store, with the demo policy in force."""
+
+    def __init__(self, directory: Path, policy: Policy | None = None) -> None:
+        self.clock = Clock()
+        self.postbox = Postbox()
+        self.policy = policy or demo_policy()
+        self.key: OKPKey = token.demo_key(directory)
+        self.stores = {name: MemoryStore() for name in ("complaints", "compensation", "notifier")}
+        given = {
+            "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
+            "REDIS_URL": "redis://nowhere.invalid",
+            "master_key": b64encode(MASTER).decode(),
+            "jwks": directory / token.JWKS_FILE,
+            "publish_wait_ms": 0,
+        }
+        now, stores = self.clock, self.stores
+        self.apps: dict[str, App] = {
+            "complaints": build_complaints(
+                ComplaintsSettings(**given), now=now, store=stores["complaints"], reader=reader()
+            ),
+            "compensation": build_compensation(
+                CompensationSettings(**given), now=now, store=stores["compensation"]
+            ),
+            "notifier": build_notifier(
+                NotifierSettings(**given), now=now, store=stores["notifier"], mailer=self.postbox
+            ),
+        }
+        self._fed: dict[tuple[str, str], int] = {}
+
+    async def begin(self) -> Aboard:
+        for store in self.stores.values():
+            await store.begin_generation("first", 0)
+        head = PolicyPublished(site=self.policy.site, version=1, policy=self.policy)
+        for name in self.apps:
+            await self.feed(name, PolicyPublished.TOPIC, [record(head, 0)])
+        return self
+
+    async def feed(self, name: str, topic: str, records: Sequence[Record]) -> None:
+        """Give one service records of a topic as one batch."""
+        for inbox in self.apps[name].inboxes:
+            if inbox.topic == topic and records:
+                await self.apps[name].parts.settler.settle_records(inbox, 0, records)
+
+    async def carry(self) -> None:
+        """Be the broker: every service gets what the others published, until nothing is new."""
+        moved = True
+        while moved:
+            moved = False
+            for name, app in self.apps.items():
+                for inbox in app.inboxes:
+                    for producer, store in self.stores.items():
+                        records = await published(store, inbox.topic)
+                        done = self._fed.get((name, inbox.topic), 0)
+                        if producer != name and len(records) > done:
+                            await self.feed(name, inbox.topic, records[done:])
+                            self._fed[name, inbox.topic] = len(records)
+                            moved = True
+
+    async def ring(self) -> None:
+        """Ring every timer of the notifier that is due now, once."""
+        now_ms = int(self.clock().timestamp() * 1000)
+        for member, due in await self.stores["notifier"].due(now_ms, 1000):
+            name, _, timer_id = member.partition("|")
+            await self.apps["notifier"].rings[name](timer_id, due)
+
+    async def raise_complaint(self, offset: int = 0, **changes: Any) -> str:
+        """A complaint from another system, carried everywhere; its id."""
+        await self.feed("complaints", ComplaintRaised.TOPIC, [record(raised(**changes), offset)])
+        await self.carry()
+        fact = [fact for fact in await self.facts("complaints") if "complaint_id" in fact][-1]
+        return str(fact["complaint_id"])
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        return [
+            from_json(line.value) for line in await outbox(self.stores[name]) if not line.headers
+        ]
+
+    async def facts(self, name: str) -> list[dict[str, Any]]:
+        return [{"type": event["type"], **event["data"]} for event in await self.events(name)]
+
+    async def types(self, name: str) -> list[str]:
+        """The facts a service published, short: `complaint.received`."""
+        return [
+            event["type"].removeprefix("recovery.").removesuffix(".v1")
+            for event in await self.events(name)
+        ]
+
+    async def dead(self, name: str) -> list[Line]:
+        return [line for line in await outbox(self.stores[name]) if line.headers]
+
+    def bearer(self, subject: str = "e-ingrid", kind: Any = "employee", **changes: Any) -> str:
+        site = changes.pop("site", SITE)
+        now = changes.pop("now", self.clock())
+        return token.sign(self.key, subject=subject, kind=kind, site=site, now=now, **changes)
+
+    def http(self, name: str, bearer: str | None = None) -> httpx.AsyncClient:
+        """A client of one service's face; an employee's, unless a token (or "") is given."""
+        headers = {} if bearer == "" else {"Authorization": f"Bearer {bearer or self.bearer()}"}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.apps[name].api, raise_app_exceptions=False),
+            base_url="http://test",
+            headers=headers,
+        )
+
+    async def give(
+        self, complaint_id: str, item: str, key: str, employee: str = "e-ingrid", **more
+    ):
+        async with self.http("compensation", self.bearer(employee)) as phone:
+            return await phone.post(
+                "/v1/checks",
+                json={"complaint_id": complaint_id, "item": item, **more},
+                headers={"Idempotency-Key": key},
+            )
+
+    def later(self, **by: float) -> None:
+        self.clock.advance(timedelta(**by))

@@ -1,0 +1,302 @@
+"""What every store must do. Run over the one in memory and over the one made of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
+from shared.runtime.store import (
+    ABSENT,
+    Charge,
+    Commit,
+    Committed,
+    Conflict,
+    Exceeded,
+    Store,
+    Versioned,
+    Write,
+)
+
+MAX = 10**12
+
+
+class StoreSuite:
+    """Subclasses give `store`, open and at a fresh generation, and `full`, bounded to ten lines."""
+
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[Store]:
+        raise NotImplementedError
+        yield
+
+    async def bounded(self, store: Store, lines_max: int) -> Store:
+        """A store whose outbox holds that many lines."""
+        raise NotImplementedError
+
+    async def another(self, store: Store) -> Store:
+        """A second client of the same state, as another process has it."""
+        raise NotImplementedError
+
+    # ---- documents -------------------------------------------------------------------------------
+
+    async def test_an_absent_document_has_version_zero(self, store):
+        assert await store.read(["a", "b"]) == [ABSENT, ABSENT]
+
+    async def test_documents_are_read_in_the_order_asked_each_with_its_version(self, store):
+        await store.commit(Commit([Write("a", 0, b"1"), Write("b", 0, b"2")]))
+        await store.commit(Commit([Write("a", 1, b"3")]))
+        assert await store.read(["b", "c", "a"]) == [
+            Versioned(1, b"2"),
+            ABSENT,
+            Versioned(2, b"3"),
+        ]
+
+    async def test_a_body_of_any_bytes_comes_back_as_it_was(self, store):
+        body = bytes(range(256)) + "ß🍲\n".encode()
+        await store.commit(Commit([Write("a", 0, body)]))
+        assert (await store.read(["a"]))[0].body == body
+
+    async def test_a_document_changed_since_it_was_read_is_a_conflict(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")]))
+        assert await store.commit(Commit([Write("a", 0, b"2")])) == Conflict("a")
+        assert await store.read(["a"]) == [Versioned(1, b"1")]
+
+    async def test_a_document_expected_absent_and_there_is_a_conflict(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")]))
+        assert await store.commit(Commit([Write("a", 0)])) == Conflict("a")
+
+    async def test_a_document_expected_and_gone_is_a_conflict(self, store):
+        assert await store.commit(Commit([Write("a", 3, b"1")])) == Conflict("a")
+
+    async def test_what_is_only_expected_is_not_changed(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")]))
+        await store.commit(Commit([Write("a", 1), Write("b", 0, b"2")]))
+        assert await store.read(["a", "b"]) == [Versioned(1, b"1"), Versioned(1, b"2")]
+
+    async def test_of_commits_on_the_same_version_at_once_exactly_one_wins(self, store):
+        outcomes = await asyncio.gather(
+            *(store.commit(Commit([Write("a", 0, b"%d" % n)], (), (), [b"l"])) for n in range(30))
+        )
+        assert sum(isinstance(outcome, Committed) for outcome in outcomes) == 1
+        assert outcomes.count(Conflict("a")) == 29
+        assert await store.last_sequence() == 1
+
+    # ---- all or nothing --------------------------------------------------------------------------
+
+    async def test_a_refused_commit_changes_nothing_at_all(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")], (), [("t|1", 5)], [b"l"]))
+        for refused in (
+            Commit(
+                [Write("b", 0, b"2"), Write("a", 7, b"x")],
+                [Charge("n", 5, 9)],
+                [("t|1", None)],
+                [b"m"],
+            ),
+            Commit(
+                [Write("b", 0, b"2")], [Charge("n", 5, 9), Charge("o", 5, 4)], [("t|2", 1)], [b"m"]
+            ),
+        ):
+            assert not isinstance(await store.commit(refused), Committed)
+            assert await store.read(["a", "b"]) == [Versioned(1, b"1"), ABSENT]
+            assert await store.balances(["n", "o"]) == [0, 0]
+            assert await store.due(MAX, 10) == [("t|1", 5)]
+            assert await store.pending(10) == (1, [b"l"])
+
+    async def test_a_commit_of_thousands_of_parts_works_whole(self, store):
+        writes = [Write(f"d{n}", 0, b"%d" % n) for n in range(3000)]
+        lines = [b"line %d" % n for n in range(9000)]
+        charges = [Charge(f"n{n}", n, n) for n in range(1, 4500)]
+        timers = [(f"t|{n}", n) for n in range(5000)]
+        outcome = await store.commit(Commit(writes, charges, timers, lines))
+        assert outcome == Committed(9000)
+        found = await store.read([write.key for write in writes])
+        assert [versioned.body for versioned in found] == [write.body for write in writes]
+        assert await store.balances(["n1", "n4499"]) == [1, 4499]
+        assert len(await store.due(MAX, 10_000)) == 5000
+        assert await store.pending(10_000) == (1, lines)
+        again = [Write(write.key, 1, b"x") for write in writes]
+        outcome = await store.commit(Commit(again, (), [(member, None) for member, _ in timers]))
+        assert outcome == Committed(9000)
+        assert await store.due(MAX, 10) == []
+
+    # ---- accounts --------------------------------------------------------------------------------
+
+    async def test_a_charge_up_to_the_ceiling_fits_and_one_unit_more_does_not(self, store):
+        assert await store.commit(Commit((), [Charge("n", 1000, 1000)])) == Committed(0)
+        assert await store.commit(Commit((), [Charge("n", 1, 1000)])) == Exceeded("n", 1000)
+        assert await store.balances(["n", "other"]) == [1000, 0]
+
+    async def test_charges_on_one_account_in_one_commit_count_together(self, store):
+        thrice = [Charge("n", 400, 1000)] * 3
+        assert await store.commit(Commit((), thrice)) == Exceeded("n", 800)
+        assert await store.commit(Commit((), thrice[:2])) == Committed(0)
+        assert await store.balances(["n"]) == [800]
+
+    async def test_giving_back_makes_room_and_never_goes_below_zero(self, store):
+        await store.commit(Commit((), [Charge("n", 1000, 1000)]))
+        assert await store.commit(Commit((), [Charge("n", -600, MAX)])) == Committed(0)
+        assert await store.commit(Commit((), [Charge("n", -401, MAX)])) == Exceeded("n", 400)
+        assert await store.commit(Commit((), [Charge("n", -400, MAX)])) == Committed(0)
+        assert await store.balances(["n"]) == [0]
+
+    async def test_a_ceiling_that_fell_below_the_balance_holds_nothing_more(self, store):
+        await store.commit(Commit((), [Charge("n", 1000, 1000)]))
+        assert await store.commit(Commit((), [Charge("n", 1, 500)])) == Exceeded("n", 1000)
+        assert await store.commit(Commit((), [Charge("n", -600, 500)])) == Committed(0)
+
+    async def test_the_largest_amounts_are_exact_to_the_unit(self, store):
+        await store.commit(Commit((), [Charge("n", MAX - 1, MAX)]))
+        assert await store.commit(Commit((), [Charge("n", 2, MAX)])) == Exceeded("n", MAX - 1)
+        assert await store.commit(Commit((), [Charge("n", 1, MAX)])) == Committed(0)
+        assert await store.balances(["n"]) == [MAX]
+
+    async def test_of_two_hundred_charges_at_once_exactly_those_that_fit_go_through(self, store):
+        """INV-01, where it is enforced."""
+        outcomes = await asyncio.gather(
+            *(
+                store.commit(
+                    Commit([Write(f"d{n}", 0, b"1")], [Charge("n", 100, 1000)], (), [b"l"])
+                )
+                for n in range(200)
+            )
+        )
+        assert sum(isinstance(outcome, Committed) for outcome in outcomes) == 10
+        assert outcomes.count(Exceeded("n", 1000)) == 190
+        assert await store.balances(["n"]) == [1000]
+        assert await store.last_sequence() == 10
+
+    # ---- timers ----------------------------------------------------------------------------------
+
+    async def test_timers_ring_earliest_first_and_only_when_due(self, store):
+        await store.commit(Commit((), (), [("b|1", 30), ("a|1", 10), ("c|1", 20), ("d|1", 31)]))
+        assert await store.due(30, 10) == [("a|1", 10), ("c|1", 20), ("b|1", 30)]
+        assert await store.due(30, 2) == [("a|1", 10), ("c|1", 20)]
+        assert await store.due(9, 10) == []
+
+    async def test_a_timer_is_moved_by_setting_it_again_and_gone_when_cleared(self, store):
+        await store.commit(Commit((), (), [("a|1", 10), ("b|1", 10)]))
+        await store.commit(Commit((), (), [("a|1", 50), ("b|1", None), ("never|1", None)]))
+        assert await store.due(100, 10) == [("a|1", 50)]
+
+    # ---- outbox ----------------------------------------------------------------------------------
+
+    async def test_lines_are_numbered_from_one_without_gaps_in_commit_order(self, store):
+        assert await store.commit(Commit((), (), (), [b"1", b"2"])) == Committed(2)
+        assert await store.commit(Commit((), (), (), [b"3"])) == Committed(3)
+        assert await store.pending(2) == (1, [b"1", b"2"])
+        assert await store.last_sequence() == 3
+
+    async def test_trimmed_lines_are_gone_and_the_numbers_go_on(self, store):
+        await store.commit(Commit((), (), (), [b"1", b"2", b"3"]))
+        assert await store.lease("relay", "me", 60_000)
+        await store.trim("me", 2)
+        assert await store.pending(10) == (3, [b"3"])
+        assert await store.published() == 2
+        await store.trim("me", 1)
+        assert await store.pending(10) == (3, [b"3"])
+        await store.trim("me", 3)
+        assert await store.pending(10) == (4, [])
+        assert await store.commit(Commit((), (), (), [b"4"])) == Committed(4)
+        assert await store.pending(10) == (4, [b"4"])
+
+    async def test_only_who_holds_the_lease_may_trim(self, store):
+        await store.commit(Commit((), (), (), [b"1"]))
+        with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+            await store.trim("me", 1)
+        assert await store.lease("relay", "me", 60_000)
+        assert not await store.lease("relay", "you", 60_000)
+        with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+            await store.trim("you", 1)
+        assert await store.pending(10) == (1, [b"1"])
+
+    async def test_a_lease_is_prolonged_by_its_holder_and_free_once_released(self, store):
+        assert await store.lease("relay", "me", 60_000)
+        assert await store.lease("relay", "me", 60_000)
+        await store.release("relay", "you")
+        assert not await store.lease("relay", "you", 60_000)
+        assert await store.lease("timers", "you", 60_000)
+        await store.release("relay", "me")
+        assert await store.lease("relay", "you", 60_000)
+
+    async def test_a_full_outbox_refuses_lines_and_takes_everything_else(self, store):
+        store = await self.bounded(store, 10)
+        await store.commit(Commit((), (), (), [b"l"] * 9))
+        with pytest.raises(Unavailable, match=Reason.OUTBOX_FULL.value):
+            await store.commit(Commit([Write("a", 0, b"1")], (), (), [b"l"] * 2))
+        assert await store.read(["a"]) == [ABSENT]
+        assert await store.commit(Commit((), (), (), [b"l"])) == Committed(10)
+        assert await store.commit(Commit([Write("a", 0, b"1")])) == Committed(10)
+        await store.lease("relay", "me", 60_000)
+        await store.trim("me", 5)
+        assert await store.commit(Commit((), (), (), [b"l"] * 5)) == Committed(15)
+
+    async def test_who_waits_for_publication_is_woken_by_the_trim(self, store):
+        await self._woken_by(store, store.wait_published(2, 30_000))
+
+    async def test_a_trim_in_one_process_wakes_who_waits_in_another(self, store):
+        other = await self.another(store)
+        await self._woken_by(store, other.wait_published(2, 30_000))
+
+    async def _woken_by(self, store: Store, waiting: Awaitable[bool]) -> None:
+        await store.commit(Commit((), (), (), [b"1", b"2", b"3"]))
+        task = asyncio.ensure_future(waiting)
+        await store.lease("relay", "me", 60_000)
+        await store.trim("me", 1)
+        await asyncio.sleep(0.02)
+        assert not task.done()
+        await store.trim("me", 2)
+        async with asyncio.timeout(10):
+            assert await task
+
+    async def test_waiting_for_publication_ends_when_the_time_is_up(self, store):
+        await store.commit(Commit((), (), (), [b"1"]))
+        assert not await store.wait_published(1, 10)
+
+    async def test_what_was_published_before_is_not_waited_for(self, store):
+        await store.commit(Commit((), (), (), [b"1"]))
+        await store.lease("relay", "me", 60_000)
+        await store.trim("me", 1)
+        assert await store.wait_published(1, 10_000)
+        assert await store.wait_published(0, 10_000)
+
+    async def test_a_commit_with_lines_wakes_the_relay_that_waits(self, store):
+        other = await self.another(store)
+        task = asyncio.ensure_future(other.wait_pending(30_000))
+        await asyncio.sleep(0)
+        await store.commit(Commit((), (), (), [b"1"]))
+        async with asyncio.timeout(10):
+            await task
+
+    # ---- generation ------------------------------------------------------------------------------
+
+    async def test_without_a_generation_nothing_is_read_or_committed(self, store, lose):
+        await lose()
+        assert not await store.open_generation()
+        await self._refuses(store)
+
+    async def test_a_generation_begun_by_another_refuses_until_it_is_opened(self, store):
+        other = await self.another(store)
+        await other.begin_generation("newer", 40)
+        await self._refuses(store)
+        assert await store.open_generation()
+        assert await store.commit(Commit((), (), (), [b"1"])) == Committed(41)
+        assert await store.pending(10) == (41, [b"1"])
+
+    async def test_a_state_that_was_lost_is_stale_and_not_empty(self, store, lose):
+        """Never "allowed" because a key is missing."""
+        await store.commit(Commit([Write("a", 0, b"1")], [Charge("n", 10, 10)]))
+        await lose()
+        await self._refuses(store)
+
+    async def _refuses(self, store: Store) -> None:
+        asks: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.read(["a"]),
+            lambda: store.balances(["n"]),
+            lambda: store.commit(Commit([Write("z", 0, b"1")], [Charge("n", 1, 10)], (), [b"1"])),
+        ]
+        for ask in asks:
+            with pytest.raises(Unavailable, match=Reason.STORE_STALE.value):
+                await ask()

@@ -1,0 +1,80 @@
+"""The smallest service there can be: it counts what it hears and holds one account per name."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shared.contracts.decision import Decision, Document, Domain, Fold, Posting, Timer
+from shared.contracts.event import Event, Fact, Id
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.settle import Settler
+from shared.runtime.snapshot import Snapshot
+from shared.runtime.store import Store
+from shared.testing.clock import START, Clock
+
+CEILING = 10
+
+
+class Heard(Fact):
+    TYPE: ClassVar[str] = "recovery.thing.heard.v1"
+    TOPIC: ClassVar[str] = "recovery.things.v1"
+    name: Id
+    do: str = "count"
+
+    def key(self) -> str:
+        return self.name
+
+
+class Counted(Fact):
+    TYPE: ClassVar[str] = "recovery.thing.counted.v1"
+    TOPIC: ClassVar[str] = "recovery.tally.v1"
+    name: Id
+    total: int
+    paid: int = 0
+
+    def key(self) -> str:
+        return self.name
+
+
+class Tally(Document):
+    KIND: ClassVar[str] = "tally"
+    total: int = 0
+
+
+async def count(name: str, snapshot: Snapshot, do: str = "count") -> Decision:
+    if do == "reject":
+        raise Rejected(Reason.UNKNOWN_SITE, where=("/data/a b=c;d\n",))
+    if do == "away":
+        raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+    if do == "fail":
+        raise ZeroDivisionError("secret words")
+    tally = await snapshot.get(Tally, name) or Tally()
+    balance = (await snapshot.balances([name]))[name]
+    paid = 1 if balance < CEILING else 0
+    return Decision((Counted(name=name, total=tally.total + 1, paid=paid),), {name: CEILING})
+
+
+async def on_heard(event: Event[Heard], snapshot: Snapshot) -> Decision:
+    return await count(event.data.name, snapshot, event.data.do)
+
+
+DOMAIN = Domain(
+    "tally",
+    {Counted: (Fold(Tally, lambda fact: fact.name, lambda _, fact: Tally(total=fact.total)),)},
+    postings=lambda fact: [Posting(fact.name, fact.paid)] if fact.paid else [],
+    timers=lambda fact: (
+        [Timer("look", fact.name, START if fact.total % 2 else None)]
+        if isinstance(fact, Counted)
+        else []
+    ),
+)
+INBOX = Inbox(Heard.TOPIC, [Handler(Heard, on_heard, lambda event: (f"tally:{event.data.name}",))])
+STRICT = Inbox(Heard.TOPIC, [Handler(Heard, on_heard)], strict=True)
+
+
+def settler(store: Store) -> Settler:
+    return Settler(
+        store, DOMAIN, now=Clock(), seal_dead=lambda value: b"sealed", crash=lambda _: None
+    )

@@ -1,0 +1,106 @@
+"""A token says who somebody is, if and only if our issuer signed it for us and it is still good."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey, OKPKey, RSAKey
+from pydantic_core import to_json
+
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import TOKEN_BYTES_MAX, Authenticator, Kind, Principal
+from shared.runtime.faults import Rejected
+from shared.testing.clock import START, Clock
+
+KEY = OKPKey.generate_key("Ed25519", auto_kid=True)
+OTHER = OKPKey.generate_key("Ed25519", auto_kid=True)
+RSA = RSAKey.generate_key(2048, auto_kid=True)
+NOW_S = int(START.timestamp())
+CLAIMS = {
+    "sub": "e-1", "kind": "employee", "site": "s", "aud": "service-check",
+    "iss": "local-demo", "exp": NOW_S + 60,
+}  # fmt: skip
+
+
+def authenticator(clock: Clock | None = None) -> Authenticator:
+    public = {"keys": [KEY.as_dict(private=False), RSA.as_dict(private=False)]}
+    return Authenticator(
+        public, audience="service-check", issuer="local-demo", now=clock or Clock()
+    )
+
+
+def signed(key=KEY, alg: str = "Ed25519", header: dict | None = None, **claims: object) -> str:
+    wanted = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
+    return jwt.encode({"alg": alg, "kid": key.kid, **(header or {})}, wanted, key, algorithms=[alg])
+
+
+def part(value: object) -> str:
+    return urlsafe_b64encode(to_json(value)).decode().rstrip("=")
+
+
+def hs256_with_the_public_key() -> str:
+    key = OctKey.import_key(RSA.as_pem(private=False).hex())
+    header = {"alg": "HS256", "kid": RSA.kid}
+    return jwt.encode(header, CLAIMS, key, algorithms=["HS256"])
+
+
+@pytest.mark.parametrize(("key", "alg"), [(KEY, "Ed25519"), (RSA, "RS256"), (RSA, "PS256")])
+def test_a_good_token_names_its_principal(key, alg):
+    assert authenticator().authenticate(signed(key, alg)) == Principal("e-1", Kind.EMPLOYEE, "s")
+
+
+BAD = {
+    "alg none": f"{part({'alg': 'none', 'kid': KEY.kid})}.{part(CLAIMS)}.",
+    "alg none, signed": f"{part({'alg': 'none'})}.{part(CLAIMS)}.AAAA",
+    "the public key as a shared secret": hs256_with_the_public_key(),
+    "another key": signed(OTHER),
+    "another key under our kid": signed(OTHER, header={"kid": KEY.kid}),
+    "another audience": signed(aud="another"),
+    "no audience": signed(aud=None),
+    "another issuer": signed(iss="another"),
+    "no issuer": signed(iss=None),
+    "expired": signed(exp=NOW_S - 1),
+    "no expiry": signed(exp=None),
+    "an expiry that is no number": signed(exp="tomorrow"),
+    "not yet": signed(nbf=NOW_S + 60),
+    "no subject": signed(sub=None),
+    "a subject that would be part of a key": signed(sub="a b\n"),
+    "a site that would be part of a key": signed(site="s\n"),
+    "no site": signed(site=None),
+    "an unknown kind": signed(kind="god"),
+    "no kind": signed(kind=None),
+    "changed claims": ".".join(
+        [signed().split(".")[0], part({**CLAIMS, "sub": "e-2"}), signed().split(".")[2]]
+    ),
+    "claims that are a list": f"{signed().split('.')[0]}.{part([1])}.{signed().split('.')[2]}",
+    "empty": "",
+    "words": "not a token",
+    "two dots": "..",
+    "not ascii": "é.é.é",
+    "too long": "x" * (TOKEN_BYTES_MAX + 1),
+}
+
+
+@pytest.mark.parametrize("token", BAD.values(), ids=BAD.keys())
+def test_any_other_token_is_nobody(token):
+    with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value) as found:
+        authenticator().authenticate(token)
+    assert found.value.status == 401
+
+
+def test_a_token_without_a_kid_is_checked_against_the_keys_all_the_same():
+    token = jwt.encode({"alg": "Ed25519"}, CLAIMS, OTHER, algorithms=["Ed25519"])
+    with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
+        authenticator().authenticate(token)
+
+
+def test_a_remembered_token_expires_too():
+    clock = Clock()
+    one = authenticator(clock)
+    assert one.authenticate(signed()) == one.authenticate(signed())
+    clock.advance(timedelta(seconds=61))
+    with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
+        one.authenticate(signed())

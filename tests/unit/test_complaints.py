@@ -1,0 +1,171 @@
+"""The life of a complaint: received once, promised, claimed, confirmed or opened again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.complaints.domain import (
+    OCCURRED_AHEAD_MAX,
+    OCCURRED_PAST_MAX,
+    Complaint,
+    State,
+    claim,
+    claimed,
+    confirmed,
+    hear,
+    plausible,
+    reopened,
+)
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.reasons import Reason
+from shared.testing.builders import record
+from shared.testing.clock import START
+from tests.suites.services import Aboard, demo_policy, raised
+
+MILLISECOND = timedelta(milliseconds=1)
+OPEN = Complaint(
+    state=State.TRIAGED,
+    customer_ref="c-1",
+    site="ms-aurora",
+    language=Language.NB,
+    text="v1.x",
+    category=Category.FOOD,
+    severity=Severity.SEVERE,
+)
+
+
+@pytest.mark.parametrize(
+    ("moment", "fits"),
+    [
+        (None, True),
+        (START, True),
+        (START + OCCURRED_AHEAD_MAX, True),
+        (START + OCCURRED_AHEAD_MAX + MILLISECOND, False),
+        (START - OCCURRED_PAST_MAX, True),
+        (START - OCCURRED_PAST_MAX - MILLISECOND, False),
+        (datetime.fromisoformat("9999-12-31T23:59:59-12:00"), False),
+        (datetime.fromisoformat("0001-01-01T00:00:00+12:00"), False),
+    ],
+)
+def test_a_stated_time_is_plausible_up_to_its_bounds_and_no_further(moment, fits):
+    assert plausible(moment, START) is fits
+
+
+def test_whoever_gives_something_owns_the_complaint_and_giving_again_claims_nothing_new():
+    (fact,) = claim(OPEN, "co-1", "e-1", START).facts
+    owned = claimed(OPEN, fact)
+    assert (owned.state, owned.employee_id) == (State.CLAIMED, "e-1")
+    assert claim(owned, "co-1", "e-1", START).facts == ()
+    assert claim(owned, "co-1", "e-2", START).facts[0].employee_id == "e-2"
+
+
+def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new_promise():
+    owned = claimed(OPEN, claim(OPEN, "co-1", "e-1", START).facts[0])
+    (yes,) = hear(owned, "co-1", Helped.YES, demo_policy(), START).facts
+    assert confirmed(owned, yes).state is State.CONFIRMED
+    (no,) = hear(owned, "co-1", Helped.NO, demo_policy(), START).facts
+    again = reopened(owned, no)
+    assert (again.state, again.employee_id, again.round) == (State.REOPENED, "e-1", 1)
+    assert again.promised_by == START + timedelta(minutes=15)
+    assert hear(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
+    assert claim(again, "co-1", "e-1", START).facts, "an opened complaint is claimed again"
+
+
+async def test_an_accepted_complaint_is_received_triaged_and_promised_at_once(aboard: Aboard):
+    """INV-04: every accepted complaint reaches triage."""
+    await aboard.raise_complaint()
+    assert await aboard.types("complaints") == [
+        "customer-key.created",
+        "complaint.received",
+        "complaint.triaged",
+    ]
+    triaged = (await aboard.facts("complaints"))[-1]
+    assert datetime.fromisoformat(triaged["promised_by"]) > START.astimezone(UTC)
+
+
+async def test_no_word_and_no_address_leaves_unsealed(aboard: Aboard):
+    """INV-07: a planted canary is in no line, document or key."""
+    await aboard.raise_complaint(text="Canary-Zxq the soup was cold", customer="canary-zxq")
+    kept = [store.kept for store in aboard.stores.values()]
+    everything = repr([(one.documents, one.lines, one.timers) for one in kept])
+    assert "anary" not in everything
+    assert "kari@example.org" not in everything
+
+
+async def test_the_same_event_from_its_source_is_the_same_complaint(aboard: Aboard):
+    for offset in (0, 1):
+        await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), offset, "same")])
+    assert (await aboard.types("complaints")).count("complaint.received") == 1
+    assert (await aboard.types("complaints"))[-1] == "complaint.repeated"
+
+
+async def test_two_complaints_of_one_customer_share_a_key_and_two_without_a_name_do_not(
+    aboard: Aboard,
+):
+    for offset, customer in enumerate(["c", "c", None, None]):
+        await aboard.raise_complaint(offset, customer=customer)
+    refs = [fact["customer_ref"] for fact in await aboard.facts("complaints") if "text" in fact]
+    assert len(set(refs)) == 3
+    assert refs[0] == refs[1]
+
+
+async def test_a_customer_without_an_address_is_triaged_all_the_same(aboard: Aboard):
+    await aboard.raise_complaint(contact=None)
+    assert (await aboard.facts("complaints"))[-1]["has_contact"] is False
+
+
+FAR = {"years": datetime(9999, 12, 31, tzinfo=UTC)}
+ISSUED = {
+    "check_id": "ck-1", "complaint_id": "co-none", "customer_ref": "c", "employee_id": "e",
+    "site": "s", "item": "i", "policy_version": 1, "kind": "apology", "language": "en",
+    "value_minor": 0, "cost_minor": 0, "currency": "NOK", "code": "v1.x", "code_hash": "0" * 64,
+    "valid_until": START, "issued_at": START, "debits": (), "left": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fact", "attributes", "reason"),
+    [
+        (raised(site="elsewhere"), {}, Reason.UNKNOWN_SITE),
+        (raised(occurred_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
+        (raised(), {"time": "9999-12-31T23:59:59Z"}, Reason.TIME_OUT_OF_RANGE),
+        (CheckIssued(**ISSUED), {}, Reason.UNKNOWN_COMPLAINT),
+        (
+            FeedbackReceived(
+                complaint_id="co-none", check_id="ck", helped=Helped.YES, answered_at=START
+            ),
+            {},
+            Reason.UNKNOWN_COMPLAINT,
+        ),
+    ],
+)
+async def test_what_can_never_be_taken_is_a_dead_letter_with_its_reason(
+    aboard: Aboard, fact, attributes, reason
+):
+    await aboard.feed("complaints", type(fact).TOPIC, [record(fact, 0, **attributes)])
+    (letter,) = await aboard.dead("complaints")
+    assert dict(letter.headers)["reason"] == reason
+
+
+async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboard: Aboard):
+    async with aboard.http("complaints") as phone:
+        sent = {"site": "ms-aurora", "text": "My cabin is filthy"}
+        answer = await phone.post("/v1/complaints", json=sent, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 201
+        shown = await phone.get(f"/v1/complaints/{answer.json()['complaint_id']}")
+        assert shown.json()["text"] == "My cabin is filthy"
+        assert "contact" not in shown.json()
+        foreign = {**sent, "site": "ms-borealis"}
+        other = await phone.post("/v1/complaints", json=foreign, headers={"Idempotency-Key": "l"})
+        assert (other.status_code, other.json()["type"]) == (404, Reason.UNKNOWN_SITE)
+        unknown = await phone.get("/v1/complaints/co-none")
+        assert (unknown.status_code, unknown.json()["type"]) == (404, Reason.UNKNOWN_COMPLAINT)
+    elsewhere = aboard.bearer(site="ms-borealis")
+    async with aboard.http("complaints", elsewhere) as stranger:
+        seen = await stranger.get(f"/v1/complaints/{answer.json()['complaint_id']}")
+        assert seen.json() == unknown.json(), "a foreign complaint looks like an unknown one"

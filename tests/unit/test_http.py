@@ -1,0 +1,146 @@
+"""The face: problems with a reason, one effect per key, and a health that says what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contracts.reasons import Reason
+from shared.runtime.http import BODY_BYTES_MAX
+from shared.runtime.store import Versioned
+from tests.suites.services import Aboard
+
+BODY = {"site": "ms-aurora", "text": "cold soup"}
+PATH = "/v1/complaints"
+
+
+@pytest.fixture
+def phone(aboard: Aboard):
+    return aboard.http("complaints")
+
+
+def is_problem(answer, status: int, reason: Reason) -> None:
+    assert (answer.status_code, answer.json()["type"]) == (status, reason)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert {"type", "title", "status"} <= answer.json().keys()
+    assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 256, '""'])
+async def test_a_write_needs_an_idempotency_key_of_bounded_length(phone, key):
+    headers = {} if key is None else {"Idempotency-Key": key}
+    is_problem(
+        await phone.post(PATH, json=BODY, headers=headers), 400, Reason.IDEMPOTENCY_KEY_MISSING
+    )
+
+
+async def test_a_key_in_quotes_and_the_same_key_bare_are_one(phone):
+    first = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    again = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": '"k"'})
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_key_with_another_body_is_refused(phone):
+    await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    other = await phone.post(PATH, json={**BODY, "text": "x"}, headers={"Idempotency-Key": "k"})
+    is_problem(other, 422, Reason.IDEMPOTENCY_KEY_REUSED)
+
+
+async def test_two_peoples_keys_do_not_meet(aboard: Aboard, phone):
+    await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    async with aboard.http("complaints", aboard.bearer("e-jonas")) as other:
+        answer = await other.post(
+            PATH, json={**BODY, "text": "x"}, headers={"Idempotency-Key": "k"}
+        )
+    assert answer.status_code == 201
+
+
+async def test_the_answer_says_whether_its_facts_are_on_kafka(aboard: Aboard, phone):
+    answer = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    assert answer.headers["published"] == "false"
+    store = aboard.stores["complaints"]
+    await store.lease("relay", "me", 1000)
+    await store.trim("me", await store.last_sequence())
+    again = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    assert again.headers["published"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason"),
+    [(None, 401, Reason.UNAUTHENTICATED), ("manager", 403, Reason.FORBIDDEN)],
+)
+async def test_who_may_not_ask_is_told_so(aboard: Aboard, kind, status, reason):
+    bearer = aboard.bearer(kind=kind) if kind else ""
+    async with aboard.http("complaints", bearer) as stranger:
+        answer = await stranger.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    is_problem(answer, status, reason)
+    assert ("www-authenticate" in answer.headers) is (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({**BODY, "customr": "x"}, "/customr"),
+        ({"site": "ms-aurora"}, "/text"),
+        ({**BODY, "contact": {"email": "x"}}, "/contact/email"),
+        ({**BODY, "text": "x" * 20_001}, "/text"),
+    ],
+)
+async def test_a_wrong_field_is_named_by_its_place_and_its_value_is_not_repeated(
+    phone, body, pointer
+):
+    answer = await phone.post(PATH, json=body, headers={"Idempotency-Key": "k"})
+    is_problem(answer, 422, Reason.SCHEMA_INVALID)
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert set(answer.json()["errors"][0]) == {"pointer", "rule"}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_body_over_the_bound_is_refused(phone, streamed):
+    async def pieces():
+        for _ in range(5):
+            yield b"x" * (BODY_BYTES_MAX // 4)
+
+    content = pieces() if streamed else b"x" * (BODY_BYTES_MAX + 1)
+    answer = await phone.post(PATH, content=content, headers={"Idempotency-Key": "k"})
+    is_problem(answer, 413, Reason.TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/nowhere", 404, Reason.UNKNOWN_ROUTE),
+        ("DELETE", PATH, 405, Reason.METHOD_NOT_ALLOWED),
+        ("GET", f"{PATH}/%20", 422, Reason.SCHEMA_INVALID),
+    ],
+)
+async def test_what_is_not_there_is_a_problem_too(phone, method, path, status, reason):
+    is_problem(await phone.request(method, path), status, reason)
+
+
+async def test_a_store_that_lost_its_state_answers_503_and_when_to_come_back(aboard: Aboard, phone):
+    """Never "allowed" because a key is missing."""
+    assert (await phone.get("/ready")).json()["store"] is True
+    aboard.stores["complaints"].lose()
+    answer = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    is_problem(answer, 503, Reason.STORE_STALE)
+    assert int(answer.headers["retry-after"]) >= 1
+    ready = await phone.get("/ready")
+    assert (ready.status_code, ready.json()["store"]) == (503, False)
+    assert (await phone.get("/live")).text == "live"
+
+
+async def test_a_defect_of_ours_is_a_problem_without_words(aboard: Aboard, phone):
+    key = "complaint:co-1"
+    aboard.stores["complaints"].kept.documents[key] = Versioned(1, b"canary")
+    answer = await phone.get(f"{PATH}/co-1")
+    is_problem(answer, 500, Reason.HANDLER_FAILED)
+    assert "canary" not in answer.text
+
+
+async def test_metrics_count_what_was_answered(phone):
+    await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
+    text = (await phone.get("/metrics")).text
+    assert 'requests_total{route="complaints",service="complaints",status="201"}' in text

@@ -1,0 +1,276 @@
+"""A message is queued once, handed over at most once at a time, and ends sent or failed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pydantic_core import to_json
+
+from services.notifier.adapters import LINK_LASTS, SignedLinks
+from services.notifier.domain import (
+    ATTEMPT_LASTS,
+    PARTS_COME_WITHIN,
+    RETRY_LONGEST,
+    SEND,
+    Message,
+    State,
+    attempt,
+    message_attempted,
+    message_delayed,
+    message_failed,
+    message_id_of,
+    message_queued,
+    message_sent,
+    not_sent,
+    queue,
+    sent,
+    story_promised,
+    story_received,
+    timers,
+)
+from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
+from shared.contracts.notifier import MessageDelayed, MessageFailed, Occasion
+from shared.contracts.policy import Retry
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.inbox import Record
+from shared.testing.clock import START, Clock
+from tests.suites.services import Aboard
+
+ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
+(QUEUED,) = queue(
+    Occasion.ACKNOWLEDGEMENT,
+    "co-1",
+    complaint_id="co-1",
+    customer_ref="c-1",
+    site="ms-aurora",
+    language=Language.EN,
+    now=START,
+).facts
+AWAY = Unavailable(Reason.MAIL_UNAVAILABLE)
+
+
+def message(state: State = State.QUEUED, tries: int = 0) -> Message:
+    return message_queued(None, QUEUED).model_copy(update={"state": state, "attempt": tries})
+
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_message_whose_fate_is_known_is_not_taken_in_hand_again(state):
+    """INV-05: one customer-visible message, and a repeat of an unknown one is counted."""
+    facts = attempt(message(state, 3), ID, START).facts
+    assert bool(facts) is (state not in (State.SENT, State.FAILED))
+    if facts:
+        assert facts[0].attempt == 4
+        assert facts[0].repeats_unknown is (state is State.ATTEMPTED)
+
+
+@pytest.mark.parametrize("tries", [1, 2, 7, 8, 20, 49, 50])
+@pytest.mark.parametrize("first", [timedelta(seconds=5), timedelta(days=731)])
+def test_the_delay_doubles_up_to_the_longest_and_the_last_attempt_fails(tries, first):
+    """Also where a policy asks for the most attempts there may be."""
+    retry = Retry(first_delay=first, attempts_max=50)
+    (fact,) = not_sent(message(State.ATTEMPTED, tries), ID, AWAY.reason, retry, START).facts
+    if tries == 50:
+        assert isinstance(fact, MessageFailed)
+        return
+    assert isinstance(fact, MessageDelayed)
+    wanted = min(first.total_seconds() * 2 ** (tries - 1), RETRY_LONGEST.total_seconds())
+    assert (fact.retry_at - START).total_seconds() == wanted
+
+
+def test_without_a_retry_it_failed_at_once():
+    (fact,) = not_sent(message(State.ATTEMPTED, 1), ID, Reason.ADDRESS_REFUSED, None, START).facts
+    assert (type(fact), fact.reason) == (MessageFailed, Reason.ADDRESS_REFUSED)
+
+
+def test_every_fact_says_when_the_message_is_looked_at_next_and_a_fate_says_never():
+    taken = attempt(message(), ID, START).facts[0]
+    handed = message_attempted(message(), taken)
+    delayed = not_sent(handed, ID, AWAY.reason, Retry(), START).facts[0]
+    took = sent(handed, ID, START).facts[0]
+    failed = not_sent(handed, ID, AWAY.reason, None, START).facts[0]
+    due = [timers(fact)[0].due for fact in (QUEUED, taken, delayed, took, failed)]
+    assert due == [START, START + ATTEMPT_LASTS, START + Retry().first_delay, None, None]
+    assert {timers(fact)[0].name for fact in (QUEUED, taken, delayed, took, failed)} == {SEND}
+    folds = ((message_delayed, delayed), (message_sent, took), (message_failed, failed))
+    states = [fold(handed, fact).state for fold, fact in folds]
+    assert [handed.state, *states] == [State.ATTEMPTED, State.DELAYED, State.SENT, State.FAILED]
+
+
+def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
+    common = {"complaint_id": "co-1", "customer_ref": "c-1", "site": "s", "language": "nb"}
+    first = ComplaintReceived(
+        **common, channel="mail", text="v1.x", contact="v1.y", received_at=START
+    )
+    then = ComplaintTriaged(
+        **common, category="food", severity="mild", safety=False, promised_by=START,
+        policy_version=1, has_contact=True,
+    )  # fmt: skip
+    assert story_promised(story_received(None, first), then) == story_received(
+        story_promised(None, then), first
+    )
+
+
+def test_a_link_opens_until_it_expires_and_no_other_token_does():
+    clock = Clock()
+    links = SignedLinks(b"s" * 32, "http://ship/", clock)
+    token = links.feedback("co-1", "ck-1").removeprefix("http://ship/f/")
+    assert links.read(token) == ("co-1", "ck-1")
+    other = SignedLinks(b"t" * 32, "http://ship", clock).feedback("co-1", "ck-1").split("/f/")[1]
+    bad = [other, token[:-4] + "AAAA", "", "x", "a.b.c", "é.é.é", "x" * 2000]
+    for one in bad:
+        with pytest.raises(Rejected, match=Reason.LINK_INVALID.value):
+            links.read(one)
+    clock.advance(LINK_LASTS + timedelta(seconds=1))
+    with pytest.raises(Rejected, match=Reason.LINK_INVALID.value):
+        links.read(token)
+
+
+# ---- handlers ------------------------------------------------------------------------------------
+
+
+async def test_a_complaint_is_acknowledged_once_at_the_address_given(aboard: Aboard):
+    await aboard.raise_complaint()
+    for _ in range(3):
+        await aboard.ring()
+    (letter,) = aboard.postbox.letters
+    assert letter.recipient == "kari@example.org"
+    assert "Kari" in letter.body
+    assert await aboard.types("notifier") == ["message.queued", "message.attempted", "message.sent"]
+    assert aboard.stores["notifier"].kept.timers == {}
+
+
+async def test_without_an_address_nothing_is_queued(aboard: Aboard):
+    await aboard.raise_complaint(contact=None)
+    assert await aboard.types("notifier") == []
+
+
+async def test_a_check_is_told_of_and_its_code_shown_to_the_customer_alone(aboard: Aboard):
+    given = await aboard.give(await aboard.raise_complaint(), "dinner-for-two", "k")
+    await aboard.carry()
+    await aboard.ring()
+    about = next(one for one in aboard.postbox.letters if "/f/" in one.body)
+    assert given.json()["code"] in about.body
+    assert given.json()["code"] not in repr(aboard.stores["notifier"].kept)
+
+
+async def test_an_apology_has_no_code(aboard: Aboard):
+    given = await aboard.give(await aboard.raise_complaint(), "sincere-words", "k")
+    await aboard.carry()
+    await aboard.ring()
+    assert not any(given.json()["code"] in letter.body for letter in aboard.postbox.letters)
+
+
+async def test_a_mail_server_that_is_away_delays_and_the_letter_goes_later(aboard: Aboard):
+    aboard.postbox.failures = [AWAY, AWAY]
+    await aboard.raise_complaint()
+    for _ in range(3):
+        await aboard.ring()
+        aboard.later(seconds=10)
+    assert len(aboard.postbox.letters) == 1
+    types = await aboard.types("notifier")
+    assert types.count("message.delayed") == 2
+    assert types[-1] == "message.sent"
+
+
+async def test_a_mail_server_that_stays_away_fails_after_the_last_attempt_and_never_silently(
+    aboard: Aboard,
+):
+    most = aboard.policy.notify.retry.attempts_max
+    aboard.postbox.failures = [AWAY] * most
+    await aboard.raise_complaint()
+    for _ in range(most + 2):
+        await aboard.ring()
+        aboard.later(hours=7)
+    assert (await aboard.types("notifier"))[-1] == "message.failed"
+    assert (await aboard.types("notifier")).count("message.attempted") == most
+
+
+async def test_an_address_that_is_refused_fails_at_once(aboard: Aboard):
+    aboard.postbox.failures = [Rejected(Reason.ADDRESS_REFUSED)]
+    await aboard.raise_complaint()
+    await aboard.ring()
+    failed = (await aboard.facts("notifier"))[-1]
+    assert failed["reason"] == Reason.ADDRESS_REFUSED
+
+
+async def test_an_attempt_that_nobody_recorded_is_repeated_after_its_time_and_counted(
+    aboard: Aboard,
+):
+    """INV-05: the unavoidable ambiguity is shown, with the same message id."""
+    aboard.postbox.failures = [KeyboardInterrupt()]
+    await aboard.raise_complaint()
+    with pytest.raises(KeyboardInterrupt):
+        await aboard.ring()
+    await aboard.ring()
+    assert aboard.postbox.letters == []
+    aboard.later(seconds=ATTEMPT_LASTS.total_seconds())
+    await aboard.ring()
+    assert len(aboard.postbox.letters) == 1
+    attempts = [fact for fact in await aboard.facts("notifier") if "repeats_unknown" in fact]
+    assert [fact["repeats_unknown"] for fact in attempts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("dropped", "reason"),
+    [("key", Reason.KEY_NOT_YET_KNOWN), ("story", Reason.STORY_NOT_YET_KNOWN)],
+)
+async def test_a_part_on_its_way_is_waited_for_and_after_an_hour_the_message_failed(
+    aboard: Aboard, dropped, reason
+):
+    await aboard.raise_complaint()
+    documents = aboard.stores["notifier"].kept.documents
+    for key in [key for key in documents if key.startswith(f"{dropped}:")]:
+        del documents[key]
+    with pytest.raises(Unavailable, match=reason.value):
+        await aboard.ring()
+    aboard.later(seconds=PARTS_COME_WITHIN.total_seconds() + 1)
+    await aboard.ring()
+    last = (await aboard.facts("notifier"))[-1]
+    assert (last["type"], last["reason"]) == (MessageFailed.TYPE, reason)
+
+
+async def test_a_cause_heard_of_again_queues_nothing_new(aboard: Aboard):
+    await aboard.raise_complaint()
+    triaged = [event for event in await aboard.events("complaints") if "triaged" in event["type"]]
+    for event in triaged:
+        event.pop("sequence", None)
+        await aboard.feed("notifier", ComplaintTriaged.TOPIC, [Record(900, to_json(event))])
+    assert (await aboard.types("notifier")).count("message.queued") == 1
+
+
+@pytest.mark.parametrize(
+    ("helped", "wanted"), [("yes", "complaint.confirmed"), ("no", "complaint.reopened")]
+)
+async def test_the_answer_comes_back_to_the_complaint(aboard: Aboard, helped, wanted):
+    """INV-04: it ends confirmed, or goes round again."""
+    await aboard.give(await aboard.raise_complaint(), "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    link = next(
+        word for one in aboard.postbox.letters for word in one.body.split() if "/f/" in word
+    )
+    path = "/f/" + link.partition("/f/")[2]
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(path)
+        assert page.status_code == 200
+        assert "script" not in page.text
+        assert not any("feedback" in one for one in await aboard.types("notifier"))
+        first = await customer.post(f"{path}/{helped}")
+        again = await customer.post(f"{path}/{helped}")
+        other = await customer.post(f"{path}/{'no' if helped == 'yes' else 'yes'}")
+        html = await customer.post(f"{path}/{helped}", headers={"Accept": "text/html"})
+        assert (await customer.get("/f/forged")).json()["type"] == Reason.LINK_INVALID
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (other.status_code, other.json()["type"]) == (409, Reason.ALREADY_ANSWERED)
+    assert html.headers["content-type"].startswith("text/html")
+    await aboard.carry()
+    assert (await aboard.types("complaints"))[-1] == wanted
+    if helped == "no":
+        await aboard.ring()
+        assert (await aboard.types("notifier")).count("message.sent") == 3

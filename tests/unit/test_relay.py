@@ -1,0 +1,169 @@
+"""The outbox goes to Kafka in commit order, numbered, and is trimmed once everything is confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from pydantic_core import from_json
+
+from shared.runtime.faults import Unavailable
+from shared.runtime.relay import Relay, partition_of
+from shared.runtime.store import Commit, Line
+from shared.testing.memory_store import MemoryStore
+from tests.suites.tally import Heard
+
+BATCH = 4
+
+
+class Batch:
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes, list]] = []
+
+    def append(self, *, key, value, timestamp, headers):
+        if len(self.records) == BATCH:
+            return None
+        self.records.append((key, value, headers))
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+class Producer:
+    """What the relay asks of its producer; confirms a batch only after others had their turn."""
+
+    def __init__(self, partitions: int = 3) -> None:
+        self.partitions = partitions
+        self.topics: dict[tuple[str, int], list[tuple[bytes, bytes, list]]] = {}
+        self.unconfirmed: set[tuple[str, int]] = set()
+        self.fails_at: int | None = None
+
+    async def partitions_for(self, topic):
+        return set(range(self.partitions))
+
+    def create_batch(self):
+        return Batch()
+
+    async def send_batch(self, batch, topic, *, partition):
+        place = (topic, partition)
+        assert place not in self.unconfirmed, "a later batch went before an earlier was confirmed"
+        if partition == self.fails_at:
+            raise KafkaConnectionError
+        self.unconfirmed.add(place)
+        self.topics.setdefault(place, []).extend(batch.records)
+
+        async def confirmed():
+            await asyncio.sleep(0)
+            self.unconfirmed.discard(place)
+
+        return asyncio.ensure_future(confirmed())
+
+
+def lines(*keys: str) -> list[bytes]:
+    return [Line("recovery.x.v1", key, b'{"n":%d}' % n).encode() for n, key in enumerate(keys)]
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore()
+    await store.begin_generation("first", 41)
+    return store
+
+
+def relay(store: MemoryStore, holder: str = "me") -> Relay:
+    return Relay(store, owner="x", holder=holder, bootstrap="", crash=lambda _: None)
+
+
+async def test_every_key_keeps_commit_order_across_batches_and_is_numbered(store):
+    """INV-08: order on Kafka is commit order."""
+    keys = [f"k{n % 7}" for n in range(60)]
+    await store.commit(Commit((), (), (), lines(*keys)))
+    producer = Producer()
+    await relay(store)._turn(producer)
+    assert await store.pending(10) == (102, [])
+    seen: dict[bytes, list[int]] = {}
+    for (_, partition), records in producer.topics.items():
+        for key, value, headers in records:
+            event = from_json(value)
+            assert int(event["sequence"]) == 42 + event["n"]
+            assert len(event["sequence"]) == 20
+            assert headers == []
+            assert partition == partition_of(key.decode(), 3)
+            seen.setdefault(key, []).append(event["n"])
+    assert sum(map(len, seen.values())) == 60
+    assert all(numbers == sorted(numbers) for numbers in seen.values())
+
+
+async def test_a_dead_letter_goes_with_its_headers_and_without_a_number(store):
+    await store.commit(Commit((), (), (), [Line("d", "k", b"sealed", (("reason", "x"),)).encode()]))
+    producer = Producer(1)
+    await relay(store)._turn(producer)
+    assert producer.topics == {("d", 0): [(b"k", b"sealed", [("reason", b"x")])]}
+
+
+async def test_nothing_is_trimmed_while_one_partition_is_not_confirmed_and_all_come_again(store):
+    await store.commit(Commit((), (), (), lines(*"abcdefgh")))
+    producer = Producer()
+    producer.fails_at = partition_of("a", 3)
+    with pytest.raises(KafkaConnectionError):
+        await relay(store)._turn(producer)
+    assert (await store.pending(10))[0] == 42
+    assert len((await store.pending(10))[1]) == 8
+    later = Producer()
+    await relay(store)._turn(later)
+    assert sum(map(len, later.topics.values())) == 8
+
+
+async def test_who_does_not_hold_the_lease_sends_nothing(store, monkeypatch):
+    monkeypatch.setattr("shared.runtime.relay.LEASE_MS", 1)
+    await store.commit(Commit((), (), (), lines("a")))
+    assert await store.lease("relay", "other", 1000)
+    producer = Producer()
+    await relay(store)._turn(producer)
+    assert producer.topics == {}
+
+
+async def test_who_lost_the_lease_while_sending_trims_nothing(store):
+    await store.commit(Commit((), (), (), lines("a")))
+    mine = relay(store)
+    assert await store.lease("relay", "me", 1000)
+    mine._leased_until = float("inf")
+    await store.release("relay", "me")
+    await store.lease("relay", "other", 1000)
+    with pytest.raises(Unavailable):
+        await mine._turn(Producer())
+    assert len((await store.pending(10))[1]) == 1
+
+
+async def test_a_clean_stop_hands_the_lease_on(store):
+    mine = relay(store)
+    await store.commit(Commit((), (), (), lines("a")))
+    await mine._turn(Producer())
+    assert not await store.lease("relay", "other", 1000)
+    await mine.release()
+    assert await store.lease("relay", "other", 1000)
+
+
+@pytest.mark.parametrize(
+    ("key", "crc"),
+    # CRC-32 (IEEE 802.3), the check value of its catalogue entry first; as librdkafka's `consistent`.
+    [("123456789", 0xCBF43926), ("", 0), ("a", 0xE8B7BE43), ("abc", 0x352441C2)],
+)
+@pytest.mark.parametrize("partitions", [1, 3, 12])
+def test_the_partition_is_what_other_clients_compute(key, crc, partitions):
+    assert partition_of(key, partitions) == crc % partitions
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line("t", "k", b"{}"),
+        Line("t", "", b"two\nlines\n"),
+        Line("t", "k", b"", (("reason", "x"), ("where", ""))),
+        Line(Heard.TOPIC, "k/1", b"\xff\x00", (("origin-offset", "7"),)),
+    ],
+)
+def test_a_line_comes_out_of_the_store_as_it_went_in(line):
+    assert Line.decode(line.encode()) == line

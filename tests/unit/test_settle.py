@@ -1,0 +1,242 @@
+"""One input in, a pure decision, one atomic commit out; again and again with the same end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.contracts.decision import Decision
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.inbox import Record
+from shared.runtime.settle import ATTEMPTS_MAX, BRAKE_AFTER, Broken, Request
+from shared.runtime.store import Conflict, Versioned
+from shared.testing.builders import outbox, record
+from shared.testing.memory_store import MemoryStore
+from tests.suites.services import YieldingStore, state
+from tests.suites.tally import CEILING, INBOX, Counted, Heard, Tally, count, settler
+
+
+class ContendedStore(MemoryStore):
+    """Loses the first `conflicts` commits to somebody else."""
+
+    conflicts = 0
+    tries = 0
+
+    async def commit(self, commit):
+        self.tries += 1
+        if self.tries <= self.conflicts:
+            return Conflict("tally:a")
+        return await super().commit(commit)
+
+
+@pytest.fixture
+async def store() -> ContendedStore:
+    store = ContendedStore()
+    await store.begin_generation("first", 0)
+    return store
+
+
+def heard(*does: str, first: int = 0) -> list[Record]:
+    return [record(Heard(name="ab"[n % 2], do=do), n) for n, do in enumerate(does, first)]
+
+
+async def reasons(store: MemoryStore) -> list[str]:
+    return [dict(line.headers)["reason"] for line in await outbox(store) if line.headers]
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 30])
+async def test_records_settled_together_and_one_by_one_give_the_same(store, cut):
+    """INV-06, INV-08: the same state and the same lines in the same order."""
+    records = heard(*["count", "count", "reject", "count"] * 7)
+    whole = ContendedStore()
+    await whole.begin_generation("first", 0)
+    await settler(whole).settle_records(INBOX, 0, records)
+    for start in range(0, len(records), cut):
+        await settler(store).settle_records(INBOX, 0, records[start : start + cut])
+    assert state(store) == state(whole)
+    assert await outbox(store) == await outbox(whole)
+
+
+async def test_a_record_delivered_twice_changes_nothing(store):
+    """INV-02: the fence knows its offset."""
+    records = heard("count", "count", "reject")
+    await settler(store).settle_records(INBOX, 0, records)
+    before, lines = state(store), await outbox(store)
+    await settler(store).settle_records(INBOX, 0, records)
+    await settler(store).settle_records(INBOX, 0, records[1:2])
+    assert (state(store), await outbox(store)) == (before, lines)
+
+
+async def test_a_fact_that_its_relay_repeated_is_dropped_by_its_sequence(store):
+    first = record(Heard(name="a"), 0, "e-1", sequence="00000000000000000005")
+    again = record(Heard(name="a"), 1, "e-1", sequence="00000000000000000005")
+    older = record(Heard(name="a"), 2, "e-0", sequence="00000000000000000004")
+    fresh = record(Heard(name="a"), 3, "e-2", sequence="00000000000000000006")
+    replayed = record(Heard(name="a"), 4, "e-3")
+    await settler(store).settle_records(INBOX, 0, [first, again, older, fresh, replayed])
+    assert len(await outbox(store)) == 3
+
+
+async def test_the_same_offset_on_another_partition_is_another_record(store):
+    for partition in (0, 1):
+        await settler(store).settle_records(INBOX, partition, heard("count"))
+    assert len(await outbox(store)) == 2
+
+
+async def test_what_is_rejected_is_one_dead_letter_without_a_value_and_the_partition_moves_on(
+    store,
+):
+    await settler(store).settle_records(INBOX, 3, heard("count", "reject", "count"))
+    (letter,) = [line for line in await outbox(store) if line.headers]
+    assert letter.topic == "recovery.tally.dlq.v1"
+    assert letter.value == b"sealed"
+    assert dict(letter.headers) == {
+        "reason": "unknown_site",
+        "where": "/data/a_b_c_d_",
+        "origin-topic": Heard.TOPIC,
+        "origin-partition": "3",
+        "origin-offset": "1",
+    }
+    assert len(await outbox(store)) == 3
+
+
+async def test_a_handler_that_fails_buries_that_record_alone(store):
+    await settler(store).settle_records(INBOX, 0, heard("count", "fail", "count"))
+    assert await reasons(store) == [Reason.HANDLER_FAILED]
+    assert len(await outbox(store)) == 3
+
+
+async def test_ten_failures_in_a_row_stop_before_everything_becomes_a_dead_letter(store):
+    one = settler(store)
+    with pytest.raises(Broken):
+        await one.settle_records(INBOX, 0, heard(*["fail"] * (BRAKE_AFTER + 5)))
+    assert await reasons(store) == [Reason.HANDLER_FAILED] * (BRAKE_AFTER - 1)
+
+
+async def test_a_success_in_between_lets_the_brake_go(store):
+    one = settler(store)
+    for _ in range(3):
+        records = heard(*["fail"] * (BRAKE_AFTER - 1), "count", first=len(await outbox(store)))
+        await one.settle_records(INBOX, 0, records)
+    assert len(await outbox(store)) == 3 * BRAKE_AFTER
+
+
+async def test_while_the_world_is_away_nothing_of_the_batch_is_settled(store):
+    with pytest.raises(Unavailable):
+        await settler(store).settle_records(INBOX, 0, heard("count", "away"))
+    assert await outbox(store) == []
+    assert state(store)["documents"] == {}
+
+
+@pytest.mark.parametrize("conflicts", [1, 2, ATTEMPTS_MAX - 1])
+async def test_a_decision_that_raced_is_taken_again(store, conflicts):
+    store.conflicts = conflicts
+    await settler(store).settle_records(INBOX, 0, heard("count", "count"))
+    assert len(await outbox(store)) == 2
+
+
+@pytest.mark.parametrize("records", [heard("count"), heard("count", "count")])
+async def test_a_record_that_never_gets_through_waits_for_less_crowded_times(store, records):
+    store.conflicts = 10**6
+    with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+        await settler(store).settle_records(INBOX, 0, records)
+    assert store.tries == ATTEMPTS_MAX + len(records) - 1
+
+
+async def test_in_one_batch_later_records_see_what_earlier_ones_changed(store):
+    """INV-01: the ceiling holds within a batch too."""
+    await settler(store).settle_records(INBOX, 0, heard(*["count"] * 60))
+    assert store.kept.accounts == {"a": CEILING, "b": CEILING}
+    assert store.tries == 1
+    assert store.kept.documents["tally:a"].body == b'{"total":30}'
+
+
+# ---- requests ------------------------------------------------------------------------------------
+
+
+def ask(store, key: str = "k", body: str = "h", do: str = "count"):
+    async def decide(snapshot, _name):
+        return await count("a", snapshot, do)
+
+    return settler(store).settle_request(
+        Request("employee/e", "r", key, body), decide, ("tally:a",)
+    )
+
+
+async def test_the_same_request_again_gets_the_first_answer(store):
+    first, again = await ask(store), await ask(store)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert first.fact == again.fact
+    assert len(await outbox(store)) == 1
+
+
+async def test_the_same_key_with_another_body_is_refused(store):
+    await ask(store)
+    with pytest.raises(Rejected, match=Reason.IDEMPOTENCY_KEY_REUSED.value):
+        await ask(store, body="other")
+
+
+@pytest.mark.parametrize("script", [[0], [1, 0, 2], [3, 1]])
+async def test_of_the_same_request_at_once_one_is_decided_and_all_get_its_answer(store, script):
+    yielding = [YieldingStore(store, script[n % len(script) :]) for n in range(20)]
+    answers = await asyncio.gather(*(ask(one) for one in yielding))
+    assert sum(not one.replayed for one in answers) == 1
+    assert len({one.fact.model_dump_json() for one in answers}) == 1
+    assert len(await outbox(store)) == 1
+
+
+async def test_other_keys_at_once_are_all_decided_and_never_above_the_ceiling(store):
+    """INV-01: conflicts are decided again."""
+    await asyncio.gather(*(ask(YieldingStore(store, [n % 3, 1]), f"k{n}") for n in range(12)))
+    assert store.kept.accounts == {"a": CEILING}
+    assert len(await outbox(store)) == 12
+
+
+@pytest.mark.parametrize(("do", "fault"), [("reject", Rejected), ("away", Unavailable)])
+async def test_a_refused_request_leaves_no_trace_and_its_key_may_be_used_again(store, do, fault):
+    with pytest.raises(fault):
+        await ask(store, do=do)
+    assert (await ask(store)).replayed is False
+
+
+async def test_a_request_that_never_gets_through_is_told_to_come_back(store):
+    store.conflicts = 10**6
+    with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+        await ask(store)
+    assert store.tries == ATTEMPTS_MAX
+
+
+# ---- timers and our own --------------------------------------------------------------------------
+
+
+async def test_a_timer_is_set_and_cleared_by_facts_and_by_the_commit_that_settles_it(store):
+    await ask(store, "k1")
+    assert list(store.kept.timers) == ["look|a"]
+
+    async def nothing(_snapshot):
+        return Decision()
+
+    assert await settler(store).settle_internal("timer/look/a/1", "a", nothing, "look|a") == ()
+    assert store.kept.timers == {}
+
+
+async def test_a_decision_that_sets_its_own_timer_again_keeps_it(store):
+    async def again(snapshot):
+        return await count("a", snapshot)
+
+    (fact,) = await settler(store).settle_internal("timer/look/a/1", "a", again, "look|a")
+    assert isinstance(fact, Counted)
+    assert list(store.kept.timers) == ["look|a"]
+
+
+async def test_what_is_looked_at_is_a_document_or_none(store):
+    await ask(store)
+    look = settler(store).look()
+    assert await look.get(Tally, "a") == Tally(total=1)
+    assert await look.get(Tally, "b") is None
+    assert store.kept.documents["tally:a"] == Versioned(1, b'{"total":1}')

@@ -1,0 +1,124 @@
+"""Timers ring when they are due, in one process at a time, until somebody settled them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from shared.contracts.reasons import Reason
+from shared.runtime import timers as module
+from shared.runtime.faults import Unavailable
+from shared.runtime.store import Commit
+from shared.runtime.timers import AT_ONCE_MAX, Timers
+from shared.testing.clock import START, Clock
+from shared.testing.memory_store import MemoryStore
+
+DUE = int(START.timestamp() * 1000)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0)
+    monkeypatch.setattr(module, "FAILED_PAUSE_S", 0.001)
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore()
+    await store.begin_generation("first", 0)
+    return store
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(store, ring, clock=None, holder="me"):
+    timers = Timers(store, {"look": ring}, holder=holder, now=clock or Clock())
+    task = asyncio.create_task(timers.run())
+    try:
+        yield timers
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def settling(store, rung: list[str]):
+    async def ring(timer_id: str, due: int) -> None:
+        rung.append(timer_id)
+        await store.commit(Commit((), (), [(f"look|{timer_id}", None)]))
+
+    return ring
+
+
+async def test_a_timer_rings_once_it_is_due_and_not_before(store):
+    clock, rung = Clock(START - timedelta(seconds=1)), []
+    await store.commit(Commit((), (), [("look|a|b", DUE)]))
+    async with running(store, settling(store, rung), clock):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert rung == []
+        clock.advance(timedelta(seconds=1))
+        await until(lambda: bool(rung))
+    assert rung == ["a|b"]
+
+
+async def test_one_that_is_ringing_is_not_rung_again_and_only_so_many_ring_at_once(store):
+    await store.commit(Commit((), (), [(f"look|{n:03}", DUE) for n in range(3 * AT_ONCE_MAX)]))
+    started: list[str] = []
+    go = asyncio.Event()
+
+    async def slow(timer_id: str, due: int) -> None:
+        started.append(timer_id)
+        await go.wait()
+        await store.commit(Commit((), (), [(f"look|{timer_id}", None)]))
+
+    async with running(store, slow):
+        await until(lambda: len(started) == AT_ONCE_MAX)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(started) == len(set(started)) == AT_ONCE_MAX
+        go.set()
+        await until(lambda: not store.kept.timers)
+    assert len(started) == 3 * AT_ONCE_MAX
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0), ValueError()]
+)
+async def test_one_that_failed_rings_again_and_the_others_are_not_kept_waiting(store, error):
+    await store.commit(Commit((), (), [("look|bad", DUE), ("look|good", DUE)]))
+    rung: list[str] = []
+    settle = settling(store, rung)
+
+    async def ring(timer_id: str, due: int) -> None:
+        if timer_id == "bad" and rung.count("tried") < 2:
+            rung.append("tried")
+            raise error
+        await settle(timer_id, due)
+
+    async with running(store, ring):
+        await until(lambda: {"bad", "good"} <= set(rung))
+    assert rung.count("good") == rung.count("bad") == 1
+
+
+async def test_of_two_processes_one_rings_and_after_its_clean_stop_the_other_does(store):
+    mine, yours = [], []
+    async with running(store, settling(store, mine)) as first:
+        await until(lambda: "timers" in store.kept.leases)
+        async with running(store, settling(store, yours), holder="you"):
+            await store.commit(Commit((), (), [("look|a", DUE)]))
+            await until(lambda: bool(mine))
+            assert yours == []
+    await first.release()
+    async with running(store, settling(store, yours), holder="you"):
+        await store.commit(Commit((), (), [("look|b", DUE)]))
+        await until(lambda: bool(yours))
+    assert (mine, yours) == (["a"], ["b"])
