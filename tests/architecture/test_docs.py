@@ -2,28 +2,98 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 
+from services.compensation.domain import Case, Check
 from services.compensation.settings import Settings as CompensationSettings
+from services.complaints.domain import Complaint
+from services.complaints.domain import State as ComplaintState
 from services.complaints.settings import Settings as ComplaintsSettings
+from services.notifier.domain import Message, Story
+from services.notifier.domain import State as MessageState
 from services.notifier.settings import Settings as NotifierSettings
+from shared.contracts.catalogue import FACTS, topics
+from shared.contracts.compensation import CheckKind, Scope
+from shared.contracts.complaints import Category, Severity
+from shared.contracts.intake import Channel
+from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.reasons import Reason
+from shared.ops.__main__ import app as operator
 from shared.runtime import observe
+from shared.runtime.auth import Kind
 
 ROOT = Path(__file__).parents[2]
-WRITTEN = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/adr/*.md")],
-)
+WRITTEN = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/adr/*.md")])
 DECISIONS = sorted(path for path in ROOT.glob("docs/adr/*.md") if path.name != "README.md")
+SERVICES = sorted(path.parent for path in ROOT.glob("services/*/__main__.py"))
+#: Everything that looks like a name in code must be one here.
+EXACT = [
+    ROOT / name
+    for name in ("docs/architecture.md", "docs/runbook.md", "docs/gotchas.md", "CONTRIBUTING.md")
+]
+#: Names of other people's things that the exact pages speak of, and spellings of plain values.
+FOREIGN = {
+    "OOM", "READONLY", "MessageSizeTooLargeError", "max.message.bytes", "os._exit", "_total", "exactly_once",
+}  # fmt: skip
 FOLDERS = "bench|demo|deploy|docs|policy|services|shared|tests|web"
 each = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+exact = pytest.mark.parametrize("page", EXACT, ids=lambda page: page.stem)
 
 
 def text(page: Path) -> str:
     return page.read_text(encoding="utf-8")
+
+
+def ticked(page: Path) -> set[str]:
+    """Everything in single backticks outside of code blocks."""
+    prose = re.sub(r"^```.*?^```", "", text(page), flags=re.M | re.S)
+    return {" ".join(name.split()) for name in re.findall(r"`([^`]+)`", prose)}
+
+
+@cache
+def code() -> str:
+    """All code of the product, and the files that configure it; no documents, no tests."""
+    sources = [
+        path
+        for folder in ("services", "shared", "demo")
+        for path in ROOT.glob(f"{folder}/**/*")
+        if path.suffix in {".py", ".lua"}
+    ]
+    return "\n".join(text(path) for path in [*sources, ROOT / "Makefile", ROOT / "pyproject.toml"])
+
+
+@cache
+def members() -> dict[str, set[str]]:
+    """What each class of the product defines or annotates, by the class's name."""
+    found: dict[str, set[str]] = {}
+    for path in [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")]:
+        for node in ast.walk(ast.parse(text(path))):
+            if isinstance(node, ast.ClassDef):
+                names = found.setdefault(node.name, set())
+                for part in node.body:
+                    if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                        names.add(part.name)
+                    elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                        names.add(part.target.id)
+    return found
+
+
+def is_in_the_code(name: str) -> bool:
+    if name.startswith("recovery."):
+        return name in FACTS or name in {topic.name for topic in topics()}
+    if name.startswith(("services.", "shared.")):
+        place = ROOT / name.replace(".", "/")
+        return place.is_dir() or place.with_suffix(".py").exists()
+    owner, _, member = name.rpartition(".")
+    if owner:
+        return member in members().get(owner, set())
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", code()) is not None
 
 
 @each
@@ -39,34 +109,46 @@ def test_every_file_it_names_is_there(page):
 
 
 @each
-def test_every_command_it_names_can_be_given(page):
-    makefile = text(ROOT / "Makefile")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
-    assert set(re.findall(r"`make ([a-z-]+)", text(page))) <= targets
-    groups = {path.stem for path in ROOT.glob("shared/ops/*.py")}
-    assert set(re.findall(r"shared\.ops ([a-z]+)", text(page))) <= groups
+def test_every_file_of_a_service_it_names_is_there(page):
+    """`domain.py` alone means the file of that name in every service."""
+    named = {name for name in ticked(page) if re.fullmatch(r"[a-z_]+\.py", name)}
+    missing = {name for name in named for service in SERVICES if not (service / name).exists()}
+    assert missing == set()
 
 
 @each
-def test_every_name_in_code_that_it_uses_is_in_the_code(page):
-    names = set(re.findall(r"`([A-Z][A-Za-z]+(?:\.[a-z_]+)?|[A-Z][A-Z_]{4,})`", text(page)))
-    code = "\n".join(text(path) for path in ROOT.glob("s*/**/*.py"))
-    missing = {
-        name
-        for name in names
-        if not re.search(rf"\b{name.rpartition('.')[2] or name}\b", code)
-        and not name.startswith(("SERVICE_CHECK_", "KAFKA_", "REDIS_", "OOM", "READONLY"))
+def test_every_command_it_names_can_be_given(page):
+    targets = set(re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.M))
+    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", text(page), re.M)) <= {
+        pair for target in targets for pair in ((target, ""), ("", target))
     }
-    assert missing == set()
+    groups = typer.main.get_command(operator).commands
+    for group, command in re.findall(r"shared\.ops ([a-z]+)(?: ([a-z]+))?", text(page)):
+        assert group in groups
+        assert not command or command in groups[group].commands
+
+
+@exact
+def test_every_name_in_code_that_it_uses_is_in_the_code(page):
+    """A module, a class, a function, a constant, a setting, a topic, a reason, a metric, a log line."""
+    names = {name for name in ticked(page) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name)}
+    names = {name for name in names if not name.endswith((".py", ".md", ".in", ".toml"))}
+    settings = {name for name in names if name.startswith("SERVICE_CHECK_")}
+    assert sorted(settings - settings_made()) == []
+    unknown = names - FOREIGN - settings
+    assert sorted(name for name in unknown if not is_in_the_code(name)) == []
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_every_decision_has_the_form_and_is_listed(page):
     found = text(page)
-    assert found.startswith(f"# {page.name[:4]}. ")
+    title = found.partition("\n")[0].removeprefix("# ")
+    assert title.startswith(f"{page.name[:4]}. ")
     parts = re.findall(r"^(?:Date|Status|## [A-Z][a-z]+)", found, re.M)
     assert parts == ["Date", "Status", "## Context", "## Decision", "## Consequences"]
-    assert f"]({page.name})" in text(ROOT / "docs/adr/README.md")
+    assert re.search(r"^Date: \d{4}-\d{2}-\d{2}$", found, re.M)
+    assert re.search(r"^Status: (proposed|accepted|superseded by \d{4})$", found, re.M)
+    assert f"- [{title}]({page.name})" in text(ROOT / "docs/adr/README.md")
     assert len(found.splitlines()) <= 60, "one page"
 
 
@@ -75,9 +157,17 @@ def test_decisions_are_numbered_without_gaps():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_every_reason_has_its_meaning():
+def test_every_reason_has_its_meaning_and_somebody_who_acts():
     listed = text(ROOT / "docs/reference/reasons.md")
+    acts = text(ROOT / "docs/runbook.md").partition("## Reason codes")[2]
     assert [reason for reason in Reason if f"`{reason.value}`" not in listed] == []
+    assert set(re.findall(r"`([a-z0-9_]+)`", acts.replace("`request_failed`", ""))) == set(Reason)
+
+
+def rows(heading: str) -> set[str]:
+    """The first cells of the table under a heading of the runbook."""
+    part = text(ROOT / "docs/runbook.md").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([a-z_]+)` \|", part, re.M))
 
 
 def test_every_metric_is_in_the_runbook_and_every_metric_there_is_one():
@@ -86,16 +176,72 @@ def test_every_metric_is_in_the_runbook_and_every_metric_there_is_one():
         for found in vars(observe).values()
         if hasattr(found, "_name") and hasattr(found, "labels")
     }
-    listed = set(re.findall(r"^\| `([a-z_]+)` \|", text(ROOT / "docs/runbook.md"), re.M))
-    assert listed == made
+    assert rows("Metrics") == made
 
 
-def test_every_setting_is_described_and_nothing_else():
+def test_every_log_line_of_an_alarm_is_in_the_runbook_and_every_line_there_is_one():
+    made = set(re.findall(r'log\.(?:warning|error|critical)\(\s*"([a-z_]+)"', code()))
+    assert rows("Log lines") == made
+
+
+def test_every_reason_to_end_a_process_is_in_the_runbook():
+    made = set(re.findall(r'end_process\("([a-z_]+)"\)', code()))
+    assert made
+    assert rows("The process ends with status 70") == made
+
+
+def test_every_section_the_runbook_sends_to_is_there():
+    found = text(ROOT / "docs/runbook.md")
+    headings = set(re.findall(r"^## (.+)$", found, re.M))
+    assert set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", found)) <= headings
+
+
+@cache
+def settings_made() -> set[str]:
     models = (ComplaintsSettings, CompensationSettings, NotifierSettings)
-    made = {
-        field.validation_alias or f"SERVICE_CHECK_{name.upper()}"
+    return {
+        str(field.validation_alias or f"SERVICE_CHECK_{name.upper()}")
         for model in models
         for name, field in model.model_fields.items()
     }
+
+
+def test_every_setting_is_described_and_nothing_else():
     table = text(ROOT / "docs/architecture.md").partition("## Settings")[2]
-    assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == made
+    assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == settings_made()
+
+
+def test_every_topic_has_its_owner_in_the_architecture():
+    table = text(ROOT / "docs/architecture.md").partition("## Contracts and owners")[2]
+    owned = set(re.findall(r"^\| `([a-z0-9.]+)`", table.partition("\n## ")[0], re.M))
+    assert {topic.name for topic in topics() if ".dlq." not in topic.name} <= owned
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        Category,
+        Channel,
+        CheckKind,
+        ComplaintState,
+        Helped,
+        Kind,
+        MessageState,
+        Occasion,
+        Scope,
+        Severity,
+    ],
+    ids=lambda closed: f"{closed.__module__.split('.')[1]}-{closed.__name__}",
+)
+def test_every_value_of_a_closed_list_is_in_the_glossary(closed):
+    listed = text(ROOT / "docs/glossary.md")
+    assert [value.value for value in closed if f"`{value.value}`" not in listed] == []
+
+
+def test_a_word_has_one_row_in_the_glossary():
+    words = re.findall(r"^\| ([^|]+) \|", text(ROOT / "docs/glossary.md"), re.M)
+    words = [word for word in words if word != "word" and not word.startswith("-")]
+    assert len(words) == len(set(words))
+    assert {case.KIND for case in (Case, Check, Complaint, Message, Story)} <= {
+        part.strip() for word in words for part in word.split(",")
+    }
