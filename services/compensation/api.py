@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import FastAPI, Path, Query, Response
 
-from services.compensation.handlers import Handlers, IssueCheck
+from services.compensation.handlers import Handlers, IssueCheck, situation_keys
 from services.compensation.ports import CodeMaker
 from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.decision import Decision
@@ -72,7 +72,8 @@ def api(face: Face, handlers: Handlers, settler: Settler, codes: CodeMaker) -> F
         async def decide(snapshot: Snapshot, name: str) -> Decision:
             return await handlers.issue_check(command, principal, f"ck-{name}", snapshot)
 
-        return await face.write(principal, "checks", key, command, decide, answer)
+        reads = situation_keys(command.complaint_id, principal)
+        return await face.write(principal, "checks", key, command, decide, answer, reads)
 
     @app.get("/v1/checks/{check_id}")
     async def look(

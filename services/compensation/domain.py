@@ -93,25 +93,38 @@ def day_of(policy: Policy, now: datetime) -> tuple[str, datetime]:
 
 
 def limits_of(
-    policy: Policy, case: Case, complaint_id: str, employee_id: str, employee: Employee, now: datetime
+    policy: Policy,
+    case: Case,
+    complaint_id: str,
+    employee_id: str,
+    employee: Employee,
+    now: datetime,
 ) -> tuple[Limit, ...]:
     """Every account a check for this complaint is charged to, with its ceiling."""
     day, until = day_of(policy, now)
     currency = policy.currency
     authority = policy.authority_of(employee.role)
     return (
-        Limit(Scope.EMPLOYEE_DAY, f"employee/{employee_id}/{currency}/{day}", authority.per_day, until),
+        Limit(
+            Scope.EMPLOYEE_DAY, f"employee/{employee_id}/{currency}/{day}", authority.per_day, until
+        ),
         Limit(
             Scope.CUSTOMER_STAY,
             f"customer/{case.customer_ref}/{currency}",
             policy.limits.customer.per_stay,
         ),
-        Limit(Scope.COMPLAINT, f"complaint/{complaint_id}/{currency}", policy.limits.complaint.total),
-        Limit(Scope.SITE_DAY, f"site/{case.site}/{currency}/{day}", policy.limits.site.per_day, until),
+        Limit(
+            Scope.COMPLAINT, f"complaint/{complaint_id}/{currency}", policy.limits.complaint.total
+        ),
+        Limit(
+            Scope.SITE_DAY, f"site/{case.site}/{currency}/{day}", policy.limits.site.per_day, until
+        ),
     )
 
 
-def remainders(limits: Sequence[Limit], balances: Mapping[str, int], spent: int = 0) -> tuple[Remainder, ...]:
+def remainders(
+    limits: Sequence[Limit], balances: Mapping[str, int], spent: int = 0
+) -> tuple[Remainder, ...]:
     """What is left per scope after spending `spent`; never below zero, also where a ceiling fell."""
     return tuple(
         Remainder(
@@ -236,7 +249,9 @@ def postings(fact: Fact) -> Sequence[Posting]:
     """An issued check is charged to every account it names; what is free is charged nowhere."""
     if isinstance(fact, CheckIssued):
         return [
-            Posting(debit.account, debit.amount_minor) for debit in fact.debits if debit.amount_minor
+            Posting(debit.account, debit.amount_minor)
+            for debit in fact.debits
+            if debit.amount_minor
         ]
     return ()
 
@@ -259,7 +274,17 @@ def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
 
 def check_issued(_: Check | None, fact: CheckIssued) -> Check:
     """A new check."""
-    return Check.model_validate(fact.model_dump(include=set(Check.model_fields)))
+    return Check(
+        complaint_id=fact.complaint_id,
+        employee_id=fact.employee_id,
+        site=fact.site,
+        item=fact.item,
+        kind=fact.kind,
+        value_minor=fact.value_minor,
+        currency=fact.currency,
+        valid_until=fact.valid_until,
+        issued_at=fact.issued_at,
+    )
 
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {

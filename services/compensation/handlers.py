@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ from shared.contracts.event import Currency, Id
 from shared.contracts.policy import Employee, Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import Keys
-from shared.runtime.policy import Policies
+from shared.runtime.keys import Keys, key_key
+from shared.runtime.policy import Policies, policy_key
 from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -72,16 +73,18 @@ class Handlers:
         )
         if command.currency not in (None, policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
-        option = next((option for option in policy.options() if option.item == command.item), None)
+        option = policy.option(command.item)
         if option is None:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        key = await self._keys.of(case.customer_ref, snapshot)
-        if key is None:
-            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         limits = limits_of(
             policy, case, command.complaint_id, principal.subject, employee, snapshot.now
         )
-        balances = await snapshot.balances([limit.account for limit in limits])
+        accounts = [limit.account for limit in limits]
+        await snapshot.prefetch([key_key(case.customer_ref)], accounts)
+        key = await self._keys.of(case.customer_ref, snapshot)
+        if key is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        balances = await snapshot.balances(accounts)
         code = self._codes.code(check_id)
         return issue(
             Wish(check_id, command.complaint_id, principal.subject, option),
@@ -116,7 +119,7 @@ class Handlers:
         self, complaint_id: str, principal: Principal, snapshot: Snapshot
     ) -> tuple[Case, Policy, int, Employee]:
         """Complaint, policy and employee; a foreign complaint looks like an unknown one."""
-        await snapshot.prefetch([f"{Case.KIND}:{complaint_id}", f"policy:{principal.site}"])
+        await snapshot.prefetch(situation_keys(complaint_id, principal))
         policy, version = await self._policies.at(principal.site, snapshot)
         employee = policy.employees.get(principal.subject)
         if employee is None or not employee.active:
@@ -125,3 +128,8 @@ class Handlers:
         if case is None or case.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
         return case, policy, version, employee
+
+
+def situation_keys(complaint_id: str, principal: Principal) -> Sequence[str]:
+    """The documents to read ahead for a decision about a complaint."""
+    return f"{Case.KIND}:{complaint_id}", policy_key(principal.site)

@@ -19,7 +19,9 @@ def inboxes() -> Sequence[Inbox]:
             ComplaintTriaged.TOPIC,
             [
                 Handler(ComplaintTriaged, reads=lambda event: (f"case:{event.data.complaint_id}",)),
-                Handler(ComplaintReopened, reads=lambda event: (f"case:{event.data.complaint_id}",)),
+                Handler(
+                    ComplaintReopened, reads=lambda event: (f"case:{event.data.complaint_id}",)
+                ),
             ],
         ),
     )

@@ -98,7 +98,7 @@ def receive(
             category=category,
             severity=severity,
             safety=safety,
-            promised_by=now + policy.playbook(category, severity).promise,
+            promised_by=now + policy.promise(category, severity),
             policy_version=policy_version,
             has_contact=contact is not None,
         ),
@@ -120,7 +120,7 @@ def hear(
     """Yes confirms. No starts again, with the same employee and a new promise."""
     if helped is Helped.YES:
         return Decision((ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now),))
-    promise = policy.playbook(complaint.category, complaint.severity).promise
+    promise = policy.promise(complaint.category, complaint.severity)
     return Decision(
         (
             ComplaintReopened(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from services.complaints.domain import Complaint, claim, hear, plausible, receive
@@ -22,12 +23,16 @@ from shared.runtime.snapshot import Snapshot
 if TYPE_CHECKING:
     from services.complaints.ports import Reader
 
+#: Pseudonyms at hand: those of the largest batch.
+REMEMBERED_MAX = 2000
+
 
 class Handlers:
     """The inputs of complaints and what they need."""
 
     def __init__(self, vault: Vault, reader: Reader) -> None:
-        self._vault = vault
+        # Asked for when reading ahead and again when deciding; a batch at most in between.
+        self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(vault.customer_ref)
         self._keys = Keys(vault)
         self._policies = Policies()
         self._reader = reader
@@ -101,7 +106,7 @@ class Handlers:
 
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
         """A pseudonym: of the other system's customer, or of this complaint alone."""
-        return self._vault.customer_ref(source, raised.customer or f"complaint/{complaint_id}")
+        return self._ref_of(source, raised.customer or f"complaint/{complaint_id}")
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:

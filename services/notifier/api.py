@@ -64,7 +64,12 @@ def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
             return await handlers.answer(complaint_id, check_id, helped, snapshot)
 
         response = await face.write(
-            customer, "feedback", f"{check_id}/{helped}", GiveFeedback(helped=helped), decide, answer
+            customer,
+            "feedback",
+            f"{check_id}/{helped}",
+            GiveFeedback(helped=helped),
+            decide,
+            answer,
         )
         if "text/html" not in request.headers.get("accept", ""):
             return response

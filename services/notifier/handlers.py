@@ -89,7 +89,9 @@ class Handlers:
         fact = event.data
         if not fact.has_contact:
             return Decision()
-        return await self._queue(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact, snapshot)
+        return await self._queue(
+            Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact, snapshot
+        )
 
     async def _queue(
         self,

@@ -215,17 +215,18 @@ class Policy(_Part):
 
         A gift card gives one option per amount, named `<item>/<amount in minor units>`.
         """
-        return tuple(
-            Option(
-                item=option,
-                kind=self.checks[item].kind,
-                value_minor=value,
-                cost_minor=cost,
-                currency=self.currency,
-            )
-            for item in self.checks
-            for option, cost, value in self._amounts_of(item)
-        )
+        return tuple(option for item in self.checks for option in self._options_of(item))
+
+    def option(self, name: str) -> Option | None:
+        """The one check of this name, if it can be given."""
+        item = name.partition("/")[0]
+        offered = self._options_of(item) if item in self.checks else iter(())
+        return next((option for option in offered if option.item == name), None)
+
+    def promise(self, category: Category, severity: Severity) -> timedelta:
+        """By when the customer hears from us."""
+        written = self.playbooks.get(category, {}).get(severity)
+        return self.promise_default if written is None else written.promise
 
     def playbook(self, category: Category, severity: Severity) -> Playbook:
         """What to do here; where nothing is written, the default promise and all that fits."""
@@ -248,6 +249,17 @@ class Policy(_Part):
         if authority is None:  # `Authority.contradictions` refuses a policy without
             raise AssertionError
         return authority
+
+    def _options_of(self, item: str) -> Iterator[Option]:
+        it = self.checks[item]
+        for name, cost, value in self._amounts_of(item):
+            yield Option(
+                item=name,
+                kind=it.kind,
+                value_minor=value,
+                cost_minor=cost,
+                currency=self.currency,
+            )
 
     def _amounts_of(self, item: str) -> Iterator[tuple[str, int, int]]:
         """Option id, cost and value, both in minor units."""

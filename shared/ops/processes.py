@@ -93,14 +93,18 @@ class Services:
     environment: Mapping[str, str]
     running: list[Service] = field(default_factory=list)
 
-    def start(self, name: str, **settings: str) -> Service:
-        """Start one; settings are environment variables without their prefix. Does not wait."""
+    def start(self, name: str, *, module: str = "", **settings: str) -> Service:
+        """Start one; settings are environment variables without their prefix. Does not wait.
+
+        `module` is another program that keeps the same manners: its first line ends with a URL, it
+        answers /ready, it stops on SIGTERM.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / f"{name}-{len(self.running)}.log"
         own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in settings.items()}
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
+                [sys.executable, "-m", module or f"services.{name}"],
                 env={**os.environ, **self.environment, **own},
                 stdout=subprocess.PIPE,
                 stderr=file,

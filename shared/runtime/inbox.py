@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -19,11 +19,19 @@ from shared.runtime.snapshot import Snapshot
 #: A whole event; the longest text in four-byte characters fits three times over.
 EVENT_BYTES_MAX = 256 * 1024
 SAFE_ID = re.compile(ID_PATTERN)
-CE_HEADERS = ("id", "source", "specversion", "type", "time", "subject", "correlationid", "causationid")
+CE_HEADERS = (
+    "id",
+    "source",
+    "specversion",
+    "type",
+    "time",
+    "subject",
+    "correlationid",
+    "causationid",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it came from a topic."""
 
     offset: int
@@ -56,7 +64,9 @@ class Inbox:
     `strict`: a type nobody handles is a dead letter (the intake); else it is somebody else's (facts).
     """
 
-    def __init__(self, topic: str, handlers: Sequence[Handler[Any]], *, strict: bool = False) -> None:
+    def __init__(
+        self, topic: str, handlers: Sequence[Handler[Any]], *, strict: bool = False
+    ) -> None:
         self.topic = topic
         self.strict = strict
         self._handlers = {handler.fact.TYPE: handler for handler in handlers}
@@ -93,7 +103,9 @@ class Inbox:
             except UnicodeDecodeError:
                 raise Rejected(Reason.INVALID_UTF8) from None
             raise Rejected(Reason.MALFORMED_BYTES) from None
-        binary = {name[3:]: text for name, text in record.headers if name.startswith("ce_") and text}
+        binary = {
+            name[3:]: text for name, text in record.headers if name.startswith("ce_") and text
+        }
         if binary:
             body = {"data": body}
             for name in CE_HEADERS:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from shared.contracts.decision import Decision, Document, Domain, Fold
 from shared.contracts.event import Fact, encode, fingerprint, format_time
@@ -15,8 +14,7 @@ from shared.runtime.store import Charge, Commit, Line, Store, Versioned, Write
 D = TypeVar("D", bound=Document)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What caused a decision: its position, the id of its event, and whose story it belongs to.
 
     The facts' ids are made from the position, so a replay makes the same ones.
@@ -45,11 +43,14 @@ class Snapshot:
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
 
-    async def prefetch(self, keys: Sequence[str]) -> None:
+    async def prefetch(self, keys: Sequence[str], accounts: Sequence[str] = ()) -> None:
         """Read what is not yet known in one round trip; raises Unavailable."""
         missing = [key for key in dict.fromkeys(keys) if key not in self._read]
-        if missing:
-            self._read.update(zip(missing, await self._store.read(missing), strict=True))
+        uncounted = [account for account in accounts if account not in self._balances]
+        if missing or uncounted:
+            found, balances = await self._store.look(missing, uncounted)
+            self._read.update(zip(missing, found, strict=True))
+            self._balances.update(zip(uncounted, balances, strict=True))
 
     def know(self, found: Iterable[tuple[str, Versioned]]) -> None:
         """Take what was read together with something else."""
@@ -69,9 +70,7 @@ class Snapshot:
 
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
         """Balances in minor units as they stand for this decision; raises Unavailable."""
-        missing = [account for account in accounts if account not in self._balances]
-        if missing:
-            self._balances.update(zip(missing, await self._store.balances(missing), strict=True))
+        await self.prefetch((), accounts)
         return {account: self._balances[account] for account in accounts}
 
     def expect(self, write: Write) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
 #: memory of the smallest store we run, and hours of traffic with the broker away.
 OUTBOX_LINES_MAX = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class Versioned:
+class Versioned(NamedTuple):
     """A stored document: its JSON and the version a commit must expect. Version 0 is absent."""
 
     version: int
@@ -26,8 +25,7 @@ class Versioned:
 ABSENT = Versioned(0, b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One document as it was read (`version`) and, unless only expected, as it shall be (`body`)."""
 
     key: str
@@ -36,8 +34,7 @@ class Write:
     ttl_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A posting with its ceiling: refused unless 0 ≤ balance + amount ≤ ceiling."""
 
     account: str
@@ -98,6 +95,12 @@ class Store(Protocol):
         """The balances in minor units, in order; 0 where nothing was posted."""
         ...
 
+    async def look(
+        self, keys: Sequence[str], accounts: Sequence[str]
+    ) -> tuple[list[Versioned], list[int]]:
+        """Documents as by `read` and balances as by `balances`, in one trip."""
+        ...
+
     async def commit(self, commit: Commit) -> Outcome:
         """Apply one commit atomically; it is on disk when this returns Committed."""
         ...
@@ -147,8 +150,7 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One outbox line: where it goes and what. Headers mark a dead letter; facts have none.
 
     Topics, keys and headers are of closed alphabets without newlines, `=` or `;`.
@@ -168,5 +170,9 @@ class Line:
     def decode(line: bytes) -> Line:
         """The inverse of `encode`; raises ValueError on anything else."""
         topic, key, headers, value = line.split(b"\n", 3)
+        if not headers:  # a fact, as nearly all lines are
+            return Line(topic.decode(), key.decode(), value)
         pairs = (pair.partition("=") for pair in headers.decode().split(";") if pair)
-        return Line(topic.decode(), key.decode(), value, tuple((name, text) for name, _, text in pairs))
+        return Line(
+            topic.decode(), key.decode(), value, tuple((name, text) for name, _, text in pairs)
+        )

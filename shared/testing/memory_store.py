@@ -69,6 +69,12 @@ class MemoryStore:
         self._check_generation()
         return [self.kept.accounts.get(account, 0) for account in accounts]
 
+    async def look(
+        self, keys: Sequence[str], accounts: Sequence[str]
+    ) -> tuple[list[Versioned], list[int]]:
+        """See Store."""
+        return await self.read(keys), await self.balances(accounts)
+
     def _check_generation(self) -> None:
         if not self._generation or self._generation != self.kept.marker:
             raise Unavailable(Reason.STORE_STALE)

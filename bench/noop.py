@@ -1,0 +1,63 @@
+"""python -m bench.noop: the peer of the decision. The same token, the same body, and no decision."""
+
+# Annotations are evaluated here and not postponed: they name dependencies made in `build`.
+
+import asyncio
+import signal
+import socket
+import sys
+from typing import Annotated
+
+import uvloop
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from pydantic_core import to_json
+
+from services.compensation.app import DOMAIN
+from services.compensation.handlers import IssueCheck
+from services.compensation.settings import Settings
+from shared.runtime.app import Parts, http_server, settle_memory, utc_now
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.http import IDEMPOTENCY_KEY
+
+
+def build(parts: Parts) -> FastAPI:
+    """One route that checks who asks and what for, and answers."""
+    app = FastAPI()
+    employee = parts.face.principal(Kind.EMPLOYEE)
+
+    @app.post("/v1/checks", status_code=201)
+    async def issue_nothing(
+        command: IssueCheck,
+        principal: Annotated[Principal, employee],
+        key: IDEMPOTENCY_KEY = None,
+    ) -> Response:
+        body = {"complaint_id": command.complaint_id, "by": principal.subject, "key": key}
+        return Response(to_json(body), 201, media_type="application/json")
+
+    @app.get("/ready")
+    async def ready() -> PlainTextResponse:
+        return PlainTextResponse("ready")
+
+    return app
+
+
+async def serve() -> None:
+    """Serve until SIGTERM, as a service does."""
+    settings = Settings()
+    server = http_server(build(Parts(settings, DOMAIN, now=utc_now)))
+    listening = socket.create_server((settings.host, 0), backlog=2048)
+    sys.stdout.write(f"noop http://{settings.host}:{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await server.serve(sockets=[listening])
+
+
+if __name__ == "__main__":
+    settle_memory()
+    uvloop.run(serve())

@@ -1,0 +1,116 @@
+"""What is measured, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One side measured once; latencies in milliseconds where there are any."""
+
+    rate: float
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    published: float | None = None
+
+
+@dataclass
+class Comparison:
+    """Two sides, measured in turn."""
+
+    name: str
+    product: str
+    peer: str
+    unit: str
+    rounds: list[tuple[Turn, Turn]] = field(default_factory=list)
+    #: p50 and p99 of product and peer at a rate at which nobody queues.
+    paced_ms: dict[int, tuple[float, float]] = field(default_factory=dict)
+    #: Stage → microseconds per unit of work.
+    stages_us: Mapping[str, float] = field(default_factory=dict)
+
+    def add(self, product: Turn, peer: Turn) -> None:
+        """One more round."""
+        self.rounds.append((product, peer))
+
+    @property
+    def ratios(self) -> list[float]:
+        """The product's rate as a share of the peer's, round by round."""
+        return [product.rate / peer.rate for product, peer in self.rounds]
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Medians of both sides' rates, per second."""
+        return (
+            median(product.rate for product, _ in self.rounds),
+            median(peer.rate for _, peer in self.rounds),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for the report."""
+        return {
+            "ratio": round(median(self.ratios), 4),
+            "ratio_min": round(min(self.ratios), 4),
+            "ratio_max": round(max(self.ratios), 4),
+            "unit": self.unit,
+            "product": self._side(0, self.product),
+            "peer": self._side(1, self.peer),
+            "rounds": len(self.rounds),
+            "stages_us": {name: round(us, 1) for name, us in self.stages_us.items()},
+        }
+
+    def _side(self, which: int, what: str) -> dict[str, Any]:
+        turns = [pair[which] for pair in self.rounds]
+        found: dict[str, Any] = {
+            "what": what,
+            "rate": round(median(turn.rate for turn in turns), 1),
+            "rates": [round(turn.rate, 1) for turn in turns],
+        }
+        for name in ("p50_ms", "p99_ms", "published"):
+            values = [value for turn in turns if (value := getattr(turn, name)) is not None]
+            if values:
+                found[name] = round(median(values), 3)
+        if which in self.paced_ms:
+            found["p50_ms"], found["p99_ms"] = (round(ms, 1) for ms in self.paced_ms[which])
+        return found
+
+
+def show(found: Mapping[str, Any], console: Console) -> None:
+    """A table of the comparisons, and one of where the time goes."""
+    table = Table(title="medians over the rounds")
+    for column in ("", "rate", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name in ("decision", "pipeline"):
+        if name not in found:
+            continue
+        one = found[name]
+        for side in ("product", "peer"):
+            table.add_row(
+                one[side]["what"],
+                f"{one[side]['rate']:,.0f} {one['unit']}",
+                *(
+                    f"{one[side][key]:.1f}" if key in one[side] else ""
+                    for key in ("p50_ms", "p99_ms")
+                ),
+            )
+        table.add_row(
+            f"[bold]{name}: ratio {one['ratio']:.2f}[/]",
+            f"{one['ratio_min']:.2f} to {one['ratio_max']:.2f}",
+            end_section=True,
+        )
+    console.print(table)
+    for name in ("decision", "pipeline"):
+        if name not in found or not found[name]["stages_us"]:
+            continue
+        stages = Table(title=f"{name}: where the time goes, µs each")
+        stages.add_column("")
+        stages.add_column("µs", justify="right")
+        for stage, us in found[name]["stages_us"].items():
+            stages.add_row(stage, f"{us:.0f}")
+        console.print(stages)

@@ -1,0 +1,194 @@
+"""Where the time goes: the same inputs through more and more of the product, in this process.
+
+Each figure is the wall time of one more part, in microseconds per request or event: first the rules
+over a store in memory, then the real store without fsync, then with it. What is left of the measured
+time is the relay, the waits, and processes sharing the processors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from secrets import token_hex
+
+import redis
+
+from bench import world
+from bench.bare import Loop
+from services.compensation.adapters import codes_of
+from services.compensation.app import DOMAIN as COMPENSATION
+from services.compensation.handlers import Handlers, IssueCheck, situation_keys
+from services.complaints.adapters import RulesReader
+from services.complaints.app import DOMAIN as COMPLAINTS
+from services.complaints.handlers import Handlers as ComplaintsHandlers
+from services.complaints.stream import inboxes
+from shared.contracts.decision import Decision, Domain
+from shared.contracts.event import Fact
+from shared.contracts.intake import ComplaintRaised
+from shared.ops.processes import master_key
+from shared.ops.stack import Stack
+from shared.runtime.app import utc_now
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.crash import nowhere
+from shared.runtime.inbox import Record
+from shared.runtime.keys import Keys
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.relay import LINES_MAX
+from shared.runtime.seal import Vault
+from shared.runtime.settle import Request, Settler
+from shared.runtime.snapshot import Snapshot
+from shared.runtime.store import Store
+from shared.testing.memory_store import MemoryStore
+
+AT_ONCE = 64
+BATCH = 1000
+#: The store in memory has no relay to empty it.
+OUTBOX_MAX = 10**9
+
+
+def vault() -> Vault:
+    """The vault of the local master key."""
+    return Vault(b64decode(master_key(world.RUN)))
+
+
+@asynccontextmanager
+async def stored(stack: Stack, fsync: str | None) -> AsyncIterator[Store]:
+    """A store of our own: in memory, or in Redis with `appendfsync` as given."""
+    if fsync is None:
+        memory = MemoryStore(OUTBOX_MAX)
+        await memory.begin_generation("bench", 0)
+        yield memory
+        return
+    server = redis.Redis.from_url(stack.redis_url)
+    store = RedisStore(stack.redis_url, f"bench-{token_hex(4)}")
+    server.config_set("appendfsync", fsync)
+    try:
+        await store.begin_generation("bench", 0)
+        yield store
+    finally:
+        server.config_set("appendfsync", "always")
+        server.close()
+        await store.close()
+
+
+async def known(store: Store, domain: Domain, facts: list[Fact]) -> Settler:
+    """A settler over a store that has absorbed the facts."""
+    snapshot = Snapshot(store, domain, datetime.now(UTC))
+    for fact in facts:
+        await snapshot.absorb(fact)
+    await store.commit(snapshot.commit())
+    return Settler(store, domain, now=utc_now, seal_dead=vault().seal_dead, crash=nowhere)
+
+
+async def timed(work: Callable[[int], Awaitable[None]], count: int, at_once: int) -> float:
+    """Microseconds of wall time per unit, `at_once` of them in flight."""
+    numbers = iter(range(count))
+
+    async def worker() -> None:
+        for number in numbers:
+            await work(number)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+    return (time.perf_counter() - began) / count * 1e6
+
+
+async def drained(
+    store: Store, settler_batch: Callable[[int], Awaitable[None]], count: int
+) -> float:
+    """Microseconds per event, batch by batch, the outbox emptied between them and not timed."""
+    spent = 0.0
+    for first in range(0, count, BATCH):
+        began = time.perf_counter()
+        await settler_batch(first)
+        spent += time.perf_counter() - began
+        await store.lease("relay", "bench", 60_000)
+        while (await store.pending(1))[1]:
+            start, lines = await store.pending(LINES_MAX)
+            await store.trim("bench", start + len(lines) - 1)
+    return spent / count * 1e6
+
+
+async def decision(stack: Stack, count: int, peer_us: float, product_us: float) -> dict[str, float]:
+    """Stages of one request to give a check."""
+    facts = [world.policy_fact(), *world.case_facts()]
+    chance, serial = random.Random(1), itertools.count()
+    complaints, employees = world.complaints(), world.employees()
+    found = []
+    for fsync in (None, "no", "always"):
+        async with stored(stack, fsync) as store:
+            settler = await known(store, COMPENSATION, facts)
+            handlers = Handlers(Keys(vault()), codes_of(vault()))
+
+            async def give(
+                _: int, settler: Settler = settler, handlers: Handlers = handlers
+            ) -> None:
+                command = IssueCheck(complaint_id=chance.choice(complaints), item=world.ITEM)
+                who = Principal(chance.choice(employees), Kind.EMPLOYEE, world.SITE)
+
+                async def decide(snapshot: Snapshot, name: str) -> Decision:
+                    return await handlers.issue_check(command, who, f"ck-{name}", snapshot)
+
+                request = Request(who.subject, "checks", str(next(serial)), "0" * 64)
+                reads = situation_keys(command.complaint_id, who)
+                await settler.settle_request(request, decide, reads)
+
+            await timed(give, count // 4, AT_ONCE)
+            found.append(await timed(give, count, AT_ONCE))
+    rules, without, with_fsync = found
+    return {
+        "HTTP, token and validation: the no-op route": peer_us,
+        "rules, sealing, facts and documents": rules,
+        "store: three trips, group commit, fsync off": without - rules,
+        "fsync": with_fsync - without,
+        "relay, announcement, answer, sharing of processors": product_us - peer_us - with_fsync,
+        "in all": product_us,
+    }
+
+
+async def pipeline(stack: Stack, count: int, peer_us: float, product_us: float) -> dict[str, float]:
+    """Stages of one complaint from the intake."""
+    events = world.raised_events(count + BATCH, token_hex(4))
+    records = [Record(offset, event) for offset, event in enumerate(events)]
+    loop = Loop(world.roomy_policy())
+    for record in records[:BATCH]:
+        loop.triage(record)
+    began = time.perf_counter()
+    for record in records[BATCH:]:
+        loop.triage(record)
+    triage = (time.perf_counter() - began) / count * 1e6
+    found = []
+    for fsync in (None, "no", "always"):
+        async with stored(stack, fsync) as store:
+            settler = await known(store, COMPLAINTS, [world.policy_fact()])
+            inbox = next(
+                one
+                for one in inboxes(ComplaintsHandlers(vault(), RulesReader()))
+                if one.topic == ComplaintRaised.TOPIC
+            )
+            await settler.settle_records(inbox, 0, records[:BATCH])
+
+            async def settle(first: int, settler: Settler = settler) -> None:
+                batch = records[BATCH + first : BATCH + first + BATCH]
+                await settler.settle_records(inbox, 0, batch)  # noqa: B023 - awaited in its turn
+
+            if fsync is None:
+                found.append(await timed(lambda n: settle(n * BATCH), count // BATCH, 1) / BATCH)
+            else:
+                found.append(await drained(store, settle, count))
+    rules, without, with_fsync = found
+    return {
+        "parse, triage, one fact": triage,
+        "keys, sealing, two more facts, documents, fence": rules - triage,
+        "store: two trips, script, fsync off": without - rules,
+        "fsync": with_fsync - without,
+        "fetch, relay to Kafka, sharing of processors": product_us - with_fsync,
+        "in all": product_us,
+        "in all, of the bare loop": peer_us,
+    }

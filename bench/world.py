@@ -1,0 +1,200 @@
+"""What both comparisons stand on: a policy with room, customers with keys, complaints to give for."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from shared.contracts.catalogue import PARTITIONS
+from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
+from shared.contracts.event import Event, Fact, encode, fingerprint, format_time
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.policy import (
+    ComplaintLimit,
+    CustomerLimit,
+    Employee,
+    Limits,
+    Policy,
+    PolicyPublished,
+    RoleAuthority,
+    SiteLimit,
+)
+from shared.contracts.vault import CustomerKeyCreated
+from shared.ops import policy as policy_file
+from shared.ops import topics
+from shared.ops.processes import master_key
+from shared.runtime.seal import Vault
+
+ROOT = Path(__file__).parents[1]
+RUN = ROOT / ".run"
+SITE = "ms-aurora"
+ITEM = "cinema"
+#: The bare loop has topics of its own, so that neither side waits for the other's events.
+BARE_INTAKE = "bench.intake.v1"
+BARE_TRIAGED = "bench.triaged.v1"
+#: Above everything a bench can give, so that every wish is granted.
+CEILING_MINOR = 10**11
+EMPLOYEES = 200
+COMPLAINTS = 1000
+DELIVERY_TIMEOUT_S = 60
+
+
+def roomy_policy() -> Policy:
+    """policy/demo.yaml with ceilings that nobody reaches and employees enough."""
+    found = policy_file.load(ROOT / "policy" / "demo.yaml")
+    if not isinstance(found, Policy):
+        raise policy_file.BrokenPolicy(ROOT / "policy" / "demo.yaml", found)
+    everything = RoleAuthority(per_check=CEILING_MINOR, per_day=CEILING_MINOR)
+    limits = Limits(
+        customer=CustomerLimit(per_stay=CEILING_MINOR),
+        complaint=ComplaintLimit(total=CEILING_MINOR),
+        site=SiteLimit(per_day=CEILING_MINOR),
+    )
+    roles = dict.fromkeys(found.authority.roles, everything)
+    return found.model_copy(
+        update={
+            "authority": found.authority.model_copy(update={"roles": roles}),
+            "limits": limits,
+            "employees": {employee: Employee(role="reception") for employee in employees()},
+        }
+    )
+
+
+def employees() -> list[str]:
+    """Who gives."""
+    return [f"e-{number:04}" for number in range(EMPLOYEES)]
+
+
+def complaints() -> list[str]:
+    """What is given for."""
+    return [f"co-{number:06}" for number in range(COMPLAINTS)]
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes facts as their owners would; blocks until Kafka has them."""
+
+    bootstrap: str
+
+    def publish(self, facts: list[Fact]) -> None:
+        """Each on its own topic, in order."""
+        time = format_time(datetime.now(UTC))
+        self.send(
+            [
+                (
+                    fact.TOPIC,
+                    fact.key().encode(),
+                    encode(
+                        fact,
+                        source="/bench",
+                        event_id=fingerprint(fact.TYPE, fact.key()),
+                        time=time,
+                        correlation=fact.key(),
+                        causation="bench",
+                        cause="bench",
+                    ),
+                )
+                for fact in facts
+            ]
+        )
+
+    def send(self, records: list[tuple[str, bytes | None, bytes]]) -> None:
+        """Topic, key and value of each; without a key they spread over the partitions evenly."""
+        with self.open(linger_ms=5) as producer:
+            sent = [
+                producer.send(
+                    topic, key=key, value=value, partition=None if key else number % PARTITIONS
+                )
+                for number, (topic, key, value) in enumerate(records)
+            ]
+            for future in sent:
+                future.get(timeout=DELIVERY_TIMEOUT_S)
+
+    @contextmanager
+    def open(self, linger_ms: int = 0) -> Iterator[KafkaProducer]:
+        """A plain producer for the length of the block."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap, linger_ms=linger_ms, batch_size=256 * 1024
+        )
+        try:
+            yield producer
+        finally:
+            producer.close()
+
+
+def create_topics(bootstrap: str) -> None:
+    """The catalogue's topics and the peer's; the broker stamps facts as they arrive. Blocks."""
+    topics.create(bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        for name in (BARE_INTAKE, BARE_TRIAGED):
+            admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
+        admin.wait_for_topics([BARE_INTAKE, BARE_TRIAGED], timeout_ms=30_000)
+        stamped = {"message.timestamp.type": "LogAppendTime"}
+        for name in (ComplaintTriaged.TOPIC, BARE_TRIAGED):
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, stamped)])
+    finally:
+        admin.close()
+
+
+def policy_fact() -> PolicyPublished:
+    """The policy as a fact."""
+    return PolicyPublished(site=SITE, version=1, policy=roomy_policy())
+
+
+def case_facts() -> list[Fact]:
+    """Complaints as compensation learns of them: triaged, and their customers' keys."""
+    vault = Vault(b64decode(master_key(RUN)))
+    promised_by = datetime.now(UTC) + timedelta(hours=1)
+    facts: list[Fact] = []
+    for number, complaint_id in enumerate(complaints()):
+        customer_ref = f"c-{number:06}"
+        facts.append(
+            CustomerKeyCreated(customer_ref=customer_ref, wrapped=vault.new_key(customer_ref)[1])
+        )
+        facts.append(
+            ComplaintTriaged(
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                site=SITE,
+                language=Language.NB,
+                category=Category.FOOD,
+                severity=Severity.MODERATE,
+                safety=False,
+                promised_by=promised_by,
+                policy_version=1,
+                has_contact=True,
+            )
+        )
+    return facts
+
+
+def raised_events(count: int, run: str) -> list[bytes]:
+    """Complaints of the demo's file over and over, each a new event of a new customer, dated now."""
+    now = format_time(datetime.now(UTC))
+    written = []
+    for line in (ROOT / "demo" / "complaints.jsonl").read_bytes().splitlines():
+        with suppress(ValidationError):  # two of the story's events are wrong on purpose
+            event = (
+                Event[ComplaintRaised]
+                .model_validate_json(line)
+                .model_dump(mode="json", exclude_none=True)
+            )
+            event["time"] = event["data"]["occurred_at"] = now
+            written.append(event)
+    events = []
+    for number in range(count):
+        event = written[number % len(written)]
+        event["id"] = f"{run}-{number}"
+        event["data"]["customer"] = f"guest-{run}-{number}"
+        events.append(to_json(event))
+    return events
