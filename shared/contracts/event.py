@@ -77,7 +77,14 @@ def format_time(moment: datetime) -> str:
 
 
 def encode(
-    fact: Fact, *, source: str, event_id: str, time: str, correlation: str, causation: str, cause: str
+    fact: Fact,
+    *,
+    source: str,
+    event_id: str,
+    time: str,
+    correlation: str,
+    causation: str,
+    cause: str,
 ) -> bytes:
     """Structured-mode JSON of one event, without `sequence`, which the relay adds as it sends.
 

@@ -35,7 +35,7 @@ class Mailbox:
         self.refuse: str | None = None
         self._lock = threading.Lock()
         self.port = free_port()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller: Controller | None = None
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802, ANN401 - aiosmtpd's interface
         """Keep a letter."""
@@ -59,11 +59,22 @@ class Mailbox:
         with self._lock:
             return [letter for letter in self.letters if letter.recipient == recipient]
 
-    def __enter__(self) -> Self:
-        """Start listening."""
+    def open(self) -> None:
+        """Listen; again at the same port after `close`. Blocks until it answers."""
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
+
+    def close(self) -> None:
+        """Stop listening; what came stays."""
+        if self._controller is not None:
+            self._controller.stop()
+            self._controller = None
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        self.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop listening."""
-        self._controller.stop()
+        self.close()

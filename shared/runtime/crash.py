@@ -19,10 +19,13 @@ def nowhere(_point: str) -> None:
 
 
 def crash_at(spec: str) -> Callable[[str], None]:
-    """`point:n` ends this process by SIGKILL at the n-th passing of the point; empty never does."""
+    """`point:n` ends this process by SIGKILL at the n-th passing of the point; empty never does.
+
+    `point:n:stop` freezes it there by SIGSTOP instead, until somebody sends SIGCONT.
+    """
     if not spec:
         return nowhere
-    where, _, count = spec.partition(":")
+    where, count, *stop = spec.split(":")
     if where not in POINTS:
         msg = f"no crash point {where}; there are {', '.join(POINTS)}"
         raise ValueError(msg)
@@ -32,7 +35,7 @@ def crash_at(spec: str) -> Callable[[str], None]:
         nonlocal left
         if point == where:
             left -= 1
-            if left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGSTOP if stop else signal.SIGKILL)
 
     return pass_by

@@ -137,7 +137,9 @@ class Face:
         digest = sha256(command.model_dump_json().encode()).hexdigest()
         request = Request(f"{principal.kind}/{principal.subject}", route, key, digest)
         settled: Settled = await self._settler.settle_request(request, decide, reads)
-        published = await self._settler.store.wait_published(settled.sequence, self._publish_wait_ms)
+        published = await self._settler.store.wait_published(
+            settled.sequence, self._publish_wait_ms
+        )
         status, body = answer(settled.fact)
         REQUESTS.labels(self._owner, route, status).inc()
         headers = {**NO_STORE, "Published": "true" if published else "false"}
@@ -173,7 +175,8 @@ class Face:
         async def metrics() -> Response:
             """Prometheus text."""
             return Response(
-                prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
+                prometheus_client.generate_latest(),
+                media_type=prometheus_client.CONTENT_TYPE_LATEST,
             )
 
         return app

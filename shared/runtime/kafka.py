@@ -106,11 +106,18 @@ class Stream:
     """One service's streams: an agent per inbox, all settling into one store."""
 
     def __init__(
-        self, settler: Settler, inboxes: Sequence[Inbox], *, owner: str, bootstrap: str, session_s: float
+        self,
+        settler: Settler,
+        inboxes: Sequence[Inbox],
+        *,
+        owner: str,
+        bootstrap: str,
+        session_s: float,
     ) -> None:
         self._settler = settler
         self._owner = owner
         self._progress: dict[TP, int] = {}
+        self._stopping = False
         self.app = PackApp(
             f"recovery-{owner}",
             broker=[f"kafka://{server}" for server in bootstrap.split(",")],
@@ -163,7 +170,7 @@ class Stream:
             except Unavailable as unavailable:
                 STREAM_RETRIES.labels(self._owner).inc()
                 log.warning("stream_waits", service=self._owner, reason=unavailable.reason.value)
-                if waited >= RETRY_TOTAL_S:
+                if waited >= RETRY_TOTAL_S or self._stopping:
                     end_process("world_away")
                 await asyncio.sleep(pause)
                 waited, pause = waited + pause, min(2 * pause, RETRY_LONGEST_S)
@@ -180,7 +187,8 @@ class Stream:
         await self.app.start()
 
     async def stop(self) -> None:
-        """Settle what is in hand, commit, leave the group."""
+        """Settle what is in hand, commit, leave the group; ends the process if it cannot be settled."""
+        self._stopping = True
         await self.app.stop()
 
     def assigned(self) -> bool:
@@ -195,6 +203,3 @@ def end_process(why: str) -> None:
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(EXIT_BROKEN)
-
-
-

@@ -16,12 +16,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service_check")
 
 SETTLED = Counter("settled_records", "Records settled, by service and topic.", ["service", "topic"])
 DEAD_LETTERS = Counter("dead_letters", "Records put away as dead letters.", ["service", "reason"])
-REQUESTS = Counter("requests", "Requests answered, by route and status.", ["service", "route", "status"])
+REQUESTS = Counter(
+    "requests", "Requests answered, by route and status.", ["service", "route", "status"]
+)
 REQUEST_SECONDS = Histogram("request_seconds", "Time to answer a write.", ["service", "route"])
 OUTBOX_WAITING = Gauge("outbox_waiting_lines", "Facts committed and not yet on Kafka.", ["service"])
 RELAYED = Counter("relayed_lines", "Facts published by this process's relay.", ["service"])
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
-STREAM_RETRIES = Counter("stream_retries", "Batches tried again because the world was away.", ["service"])
+STREAM_RETRIES = Counter(
+    "stream_retries", "Batches tried again because the world was away.", ["service"]
+)
 
 
 def raised_at(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from zlib import crc32
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from shared.contracts.catalogue import DEAD_LETTER_BYTES
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import OUTBOX_WAITING, RELAYED, log
 from shared.runtime.store import Line, Store
@@ -67,7 +68,7 @@ class Relay:
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=BATCH_BYTES_MAX,
-                max_request_size=8 * 1024 * 1024,
+                max_request_size=DEAD_LETTER_BYTES,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
             )
             try:

@@ -61,7 +61,9 @@ class Vault:
 
     def customer_ref(self, source: str, customer: str) -> str:
         """The pseudonym of another system's customer id; without the master key it tells nothing."""
-        return "c-" + hmac.digest(self._pepper, f"{source}\x1f{customer}".encode(), sha256).hex()[:32]
+        return (
+            "c-" + hmac.digest(self._pepper, f"{source}\x1f{customer}".encode(), sha256).hex()[:32]
+        )
 
     def new_key(self, customer_ref: str) -> tuple[DataKey, str]:
         """A fresh data key and its wrapped form."""

@@ -22,14 +22,19 @@ class RuntimeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SERVICE_CHECK_", frozen=True, extra="ignore")
 
     kafka_bootstrap: str = Field(
-        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Brokers, host:port, comma-separated."
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
+        description="Brokers, host:port, comma-separated.",
     )
     redis_url: str = Field(validation_alias="REDIS_URL", description="The store's address.")
     master_key: SecretStr = Field(
         description="32 bytes, base64: wraps customers' keys. From a secret store, never from a file in git."
     )
-    jwks: Path = Field(description="File with the issuer's public keys (JWKS), kept fresh by a sidecar.")
-    jwt_audience: str = Field("service-check", description="Tokens for another audience are refused.")
+    jwks: Path = Field(
+        description="File with the issuer's public keys (JWKS), kept fresh by a sidecar."
+    )
+    jwt_audience: str = Field(
+        "service-check", description="Tokens for another audience are refused."
+    )
     jwt_issuer: str = Field("local-demo", description="Tokens of another issuer are refused.")
     host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -41,10 +46,19 @@ class RuntimeSettings(BaseSettings):
         250, ge=0, le=5000, description="How long a write waits for Kafka before it answers anyway."
     )
     session_s: float = Field(
-        10.0, ge=3.0, le=60.0, description="Silence after which Kafka takes a worker's partitions away."
+        10.0,
+        ge=3.0,
+        le=60.0,
+        description="Silence after which Kafka takes a worker's partitions away.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level logged."
+    )
     crash_at: str = Field(
-        "", pattern=r"^([a-z_]+:[0-9]{1,6})?$", description="Tests only: kill -9 at a named point's nth passing."
+        "",
+        pattern=r"^([a-z_]+:[0-9]{1,6}(:stop)?)?$",
+        description="Tests only: kill -9 (or freeze) at a named point's nth passing.",
     )
-    holder: str = Field(default_factory=default_holder, description="This process's name in leases.")
+    holder: str = Field(
+        default_factory=default_holder, description="This process's name in leases."
+    )

@@ -236,14 +236,19 @@ class Settler:
         """Add the dead letter: original bytes sealed, reason and origin in headers, never a value."""
         headers = (
             ("reason", why.reason.value),
-            ("where", ",".join(re.sub(r"[^A-Za-z0-9_/,.-]", "_", part) for part in why.where)[:200]),
+            (
+                "where",
+                ",".join(re.sub(r"[^A-Za-z0-9_/,.-]", "_", part) for part in why.where)[:200],
+            ),
             ("origin-topic", inbox.topic),
             ("origin-partition", str(partition)),
             ("origin-offset", str(record.offset)),
         )
         value = self._seal_dead(record.value or b"")
         topic = f"recovery.{self._domain.owner}.dlq.v1"
-        snapshot.dead_letter(Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers))
+        snapshot.dead_letter(
+            Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers)
+        )
         DEAD_LETTERS.labels(self._domain.owner, why.reason.value).inc()
         log.warning(
             "dead_letter",
@@ -318,4 +323,3 @@ class Settler:
             if isinstance(await self.store.commit(snapshot.commit()), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)
-

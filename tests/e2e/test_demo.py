@@ -41,7 +41,10 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
 
 def test_any_file_of_complaints_can_be_played(tmp_path):
     rows = ["id,review,date"]
-    rows += [f'{n},"The soup was cold again, number {n} 🍲, and ""nobody"" came.",2026-06-0{1 + n % 9}' for n in range(60)]
+    rows += [
+        f'{n},"The soup was cold again, number {n} 🍲, and ""nobody"" came.",2026-06-0{1 + n % 9}'
+        for n in range(60)
+    ]
     file = tmp_path / "complaints.csv"
     file.write_text("\n".join(rows) + "\n", encoding="utf-8")
     receipt, _ = play(tmp_path, "--input", str(file), "--rate", "200")

@@ -1,0 +1,131 @@
+"""State made again from the topics alone, and held against what a store holds (INV-06).
+
+The same folds, postings and timers as in a commit, applied to facts as they lie on the topics.
+
+Order across topics does not matter as long as each kind of document is changed by the facts of one
+topic only, because facts of one entity share a key and so a partition; `crossing` names the kinds
+for which that does not hold. A repeated fact (a relay that died before it trimmed) carries the
+`sequence` of its first appearance and is dropped as consumers drop it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+from redis import Redis
+
+from shared.contracts.catalogue import FACTS
+from shared.contracts.decision import Document, Domain
+from shared.contracts.event import Event, Fact
+
+#: A stored document begins with its version; see settle.lua.
+VERSION_DIGITS = 10
+#: What the runtime keeps beside the state itself.
+NOT_STATE = ("fence", "answer", "lease", "generation", "outbox", "sequence")
+Json = dict[str, Any]
+
+
+@dataclass
+class State:
+    """Documents by key, balances in minor units by account, due times in ms by timer."""
+
+    documents: dict[str, Json] = field(default_factory=dict)
+    accounts: dict[str, int] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+
+
+def parse(value: bytes) -> Event[Fact] | None:
+    """The event in a record of one of our topics, or None for a type the catalogue does not know."""
+    body = from_json(value)
+    fact = FACTS.get(body["type"])
+    return None if fact is None else Event[fact].model_validate(body)  # type: ignore[valid-type]  # a run-time type
+
+
+def crossing(domain: Domain) -> dict[str, set[str]]:
+    """Kinds of documents that facts of more than one topic change: kind → topics."""
+    found: dict[str, set[str]] = {}
+    for fact, folds in domain.folds.items():
+        for fold in folds:
+            found.setdefault(fold.document.KIND, set()).add(fact.TOPIC)
+    return {kind: names for kind, names in found.items() if len(names) > 1}
+
+
+def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State:
+    """The state that the facts lead to: pure; each partition's facts in their order.
+
+    Consumed facts change documents, our own also accounts and timers, exactly as in a commit.
+    """
+    documents: dict[str, Document] = {}
+    state = State()
+    ours = f"/{domain.owner}"
+    for events in partitions:
+        last = -1
+        for event in events:
+            number = -1 if event.sequence is None else int(event.sequence)
+            if 0 <= number <= last:
+                continue
+            last = max(last, number)
+            fact = event.data
+            if event.source == ours:
+                for posting in domain.postings(fact):
+                    before = state.accounts.get(posting.account, 0)
+                    state.accounts[posting.account] = before + posting.amount_minor
+            for fold in domain.folds.get(type(fact), ()):
+                key = f"{fold.document.KIND}:{fold.id(fact)}"
+                documents[key] = fold.evolve(documents.get(key), fact)
+            for timer in domain.timers(fact):
+                name = f"{timer.name}|{timer.id}"
+                if timer.due is None:
+                    state.timers.pop(name, None)
+                else:
+                    state.timers[name] = int(timer.due.timestamp() * 1000)
+    state.documents = {
+        key: from_json(document.model_dump_json(exclude_none=True))
+        for key, document in documents.items()
+    }
+    return state
+
+
+def stored(redis_url: str, owner: str, shard: str = "c0") -> State:
+    """What a service's store holds now. Blocks; raises Redis's own errors."""
+    prefix = f"{owner}:{{{shard}}}:"
+    state = State()
+    with closing(Redis.from_url(redis_url)) as client:
+        for raw in client.scan_iter(match=f"{prefix}*", count=5000):
+            name = raw.decode().removeprefix(prefix)
+            kind, _, rest = name.partition(":")
+            if kind in NOT_STATE:
+                continue
+            if kind == "timers":
+                due: Any = client.zrange(raw, 0, -1, withscores=True)
+                state.timers = {member.decode(): int(at) for member, at in due}
+                continue
+            value = client.get(raw) or b""
+            if kind == "account":
+                state.accounts[rest] = int(value)
+            else:
+                state.documents[name] = from_json(value[VERSION_DIGITS:])
+    return state
+
+
+def differences(expected: State, found: State) -> list[str]:
+    """Where two states differ, one line each, values left out; empty if they agree."""
+    lines: list[str] = []
+    pairs: tuple[tuple[str, Mapping[str, object], Mapping[str, object]], ...] = (
+        ("document", expected.documents, found.documents),
+        ("account", expected.accounts, found.accounts),
+        ("timer", expected.timers, found.timers),
+    )
+    for what, wanted, there in pairs:
+        lines += (f"{what} {key} is missing" for key in wanted.keys() - there.keys())
+        lines += (f"{what} {key} is too many" for key in there.keys() - wanted.keys())
+        lines += (
+            f"{what} {key} differs"
+            for key in wanted.keys() & there.keys()
+            if wanted[key] != there[key]
+        )
+    return sorted(lines)

@@ -1,0 +1,258 @@
+"""A running system for tests: a stack of its own, service processes, a mailbox, independent eyes.
+
+The reader here believes the topics and nobody else: kafka-python, no group, from the first record.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from joserfc.jwk import OKPKey
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from pydantic_core import from_json
+from redis import Redis
+
+from shared.contracts.catalogue import TOPICS, subscriptions
+from shared.contracts.event import fingerprint, format_time
+from shared.contracts.intake import ComplaintRaised
+from shared.ops import policy, token, topics
+from shared.ops.mailbox import Mailbox
+from shared.ops.processes import Service, Services, environment, free_port
+from shared.ops.stack import ROOT, RUN_DIRECTORY, Stack, running
+
+SITE = "ms-aurora"
+EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
+SOURCE = "/tests/other-system"
+#: What must come comes in seconds; a loaded machine may need many times that.
+PATIENCE_S = 90.0
+#: The shortest silence Kafka accepts here: rebalances after a kill are quick.
+SESSION_S = "3"
+POLL_S = 0.05
+
+
+class TooLate(AssertionError):
+    """What was waited for did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One record as it lies on a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The CloudEvent; raises ValueError on anything else."""
+        found: dict[str, Any] = from_json(self.value)
+        return found
+
+
+def until(true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Poll until it is true; raises TooLate. Blocks."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            raise TooLate(f"{what}: not within {timeout_s:.0f} s")
+        time.sleep(POLL_S)
+
+
+def complaint(
+    event_id: str, *, text: str = "The soup was cold and nobody came.", at: datetime, **data: Any
+) -> bytes:
+    """A complaint as another system publishes it."""
+    body = {"site": SITE, "text": text, **data}
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": SOURCE,
+            "type": ComplaintRaised.TYPE,
+            "time": format_time(at),
+            "data": body,
+        },
+        ensure_ascii=False,
+    ).encode()
+
+
+def complaint_id(event_id: str) -> str:
+    """The id `complaints` gives it."""
+    return "co-" + fingerprint(SOURCE, event_id)
+
+
+@dataclass
+class World:
+    """Everything that runs, and the hands and eyes of a test."""
+
+    stack: Stack
+    services: Services
+    mailbox: Mailbox
+    key: OKPKey
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def start(self, name: str, **settings: str) -> Service:
+        """Start a service; one without an own port comes back at the address it had before."""
+        port = self.ports.setdefault(name, free_port())
+        chosen = {"port": str(port), "session_s": SESSION_S, **settings}
+        if name == "notifier":
+            chosen = {
+                "public_url": f"http://127.0.0.1:{port}",
+                "smtp_host": "127.0.0.1",
+                "smtp_port": str(self.mailbox.port),
+                **chosen,
+            }
+        return self.services.start(name, **chosen)
+
+    def url(self, name: str) -> str:
+        """Where a service answers."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def bearer(self, employee: str) -> dict[str, str]:
+        """The authorization header of an employee."""
+        signed = token.sign(
+            self.key, subject=employee, kind="employee", site=SITE, now=datetime.now(UTC)
+        )
+        return {"Authorization": f"Bearer {signed}"}
+
+    def phone(
+        self, name: str, employee: str = EMPLOYEES[0], timeout_s: float = 10.0
+    ) -> httpx.Client:
+        """An employee's phone, talking to one service."""
+        return httpx.Client(
+            base_url=self.url(name), headers=self.bearer(employee), timeout=timeout_s
+        )
+
+    def publish(
+        self,
+        values: Iterable[bytes],
+        topic: str = ComplaintRaised.TOPIC,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Publish as another system does and wait until the broker confirmed. Blocks."""
+        with closing(
+            KafkaProducer(
+                bootstrap_servers=self.stack.bootstrap,
+                linger_ms=5,
+                max_request_size=16 * 1024 * 1024,
+            )
+        ) as producer:
+            for value in values:
+                producer.send(topic, value, headers=list(headers), partition=partition)
+            producer.flush(PATIENCE_S)
+
+    def read(self, *names: str) -> list[Read]:
+        """Every record on the topics named (or all), partition by partition in order. Blocks."""
+        wanted = names or tuple(topic.name for topic in TOPICS)
+        found: list[Read] = []
+        with closing(
+            KafkaConsumer(
+                bootstrap_servers=self.stack.bootstrap,
+                enable_auto_commit=False,
+                group_id=None,
+                max_poll_records=5000,
+                max_partition_fetch_bytes=8 * 1024 * 1024,
+            )
+        ) as consumer:
+            places = [
+                TopicPartition(name, number)
+                for name in wanted
+                for number in sorted(consumer.partitions_for_topic(name) or ())
+            ]
+            consumer.assign(places)
+            ends = consumer.end_offsets(places)
+            consumer.seek_to_beginning(*places)
+            deadline = time.monotonic() + PATIENCE_S
+            while any(consumer.position(place) < ends[place] for place in places):
+                if time.monotonic() > deadline:
+                    raise TooLate("reading the topics")
+                for records in consumer.poll(timeout_ms=200).values():
+                    found += (
+                        Read(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
+                        for r in records
+                    )
+        found.sort(key=lambda one: (one.topic, one.partition, one.offset))
+        return found
+
+    def time_passes(self, owner: str) -> None:
+        """Let every timer of a service be due now. Blocks."""
+        with closing(Redis.from_url(self.stack.redis_url)) as store:
+            name, now = f"{owner}:{{c0}}:timers", time.time() * 1000
+            later: Any = store.zrangebyscore(name, now, "+inf")
+            if later:
+                store.zadd(name, dict.fromkeys(later, now), xx=True)
+
+    def under_way(self, *owners: str) -> list[str]:
+        """What the services have not finished yet, one line each; empty when all is quiet. Blocks.
+
+        Outboxes not on Kafka, timers set, and records that a service's group has not acknowledged.
+        """
+        found: list[str] = []
+        with closing(Redis.from_url(self.stack.redis_url)) as store:
+            for owner in owners:
+                if lines := store.llen(f"{owner}:{{c0}}:outbox"):
+                    found.append(f"{owner}: {lines} lines wait for the relay")
+                if timers := store.zcard(f"{owner}:{{c0}}:timers"):
+                    found.append(f"{owner}: {timers} timers are set")
+        for owner in owners if not found else ():
+            found += (
+                f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
+                for place, (at, end) in self.progress(owner, *subscriptions(owner)).items()
+                if at < end
+            )
+        return found
+
+    def progress(self, owner: str, *names: str) -> dict[TopicPartition, tuple[int, int]]:
+        """How far a service's group has acknowledged topics, and where they end. Blocks."""
+        with closing(
+            KafkaConsumer(
+                bootstrap_servers=self.stack.bootstrap,
+                group_id=f"recovery-{owner}",
+                enable_auto_commit=False,
+            )
+        ) as consumer:
+            places = [
+                TopicPartition(name, number)
+                for name in names
+                for number in sorted(consumer.partitions_for_topic(name) or ())
+            ]
+            return {
+                place: (consumer.committed(place) or 0, end)
+                for place, end in consumer.end_offsets(places).items()
+            }
+
+    def settle_down(self, *owners: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until nothing is under way; raises TooLate with what still is. Blocks."""
+        deadline = time.monotonic() + timeout_s
+        while left := self.under_way(*owners):
+            if time.monotonic() > deadline:
+                raise TooLate(f"not settled within {timeout_s:.0f} s: {left[:8]}")
+            time.sleep(POLL_S)
+
+
+@contextmanager
+def world(directory: Path) -> Iterator[World]:
+    """A new and empty system with topics and the demo policy; no service runs yet. Blocks."""
+    with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
+        topics.create(stack.bootstrap)
+        policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
+        key = token.demo_key(directory)
+        services = Services(
+            directory / "logs", environment(directory, stack.bootstrap, stack.redis_url)
+        )
+        try:
+            yield World(stack, services, mailbox, key)
+        finally:
+            services.stop()
