@@ -45,7 +45,7 @@ SERVICES = (COMPLAINTS, COMPENSATION, NOTIFIER)
 REBUILD_RETENTION = timedelta(days=1096)
 #: Clear text: long enough to survive a long weekend of a service that is down.
 INTAKE_RETENTION = timedelta(days=7)
-#: A bad message waits this long for somebody to look at it; it may hold clear text.
+#: A bad message waits this long for somebody to look at it.
 DEAD_LETTER_RETENTION = timedelta(days=14)
 #: A destroyed key must be gone within an hour, also from the segment that is being written.
 COMPACTION_LAG_MAX = timedelta(hours=1)
@@ -149,8 +149,12 @@ TOPICS: tuple[Topic, ...] = (
     *(
         Topic(
             dead_letters(consumer),
-            key="as it came",
-            description=f"What {consumer} could not accept, untouched, with the reason in headers.",
+            # Not the original key: other systems choose it, and it may name a person.
+            key="origin topic/partition/offset",
+            description=(
+                f"What {consumer} could not accept: its value sealed, reason and origin in headers."
+                " The original key and headers are not kept."
+            ),
             retention=DEAD_LETTER_RETENTION,
             message_bytes_max=DEAD_LETTER_BYTES,
         )

@@ -33,8 +33,8 @@ from shared.runtime.crash import crash_at
 from shared.runtime.faults import Unavailable
 from shared.runtime.http import Face
 from shared.runtime.inbox import Inbox, Record
-from shared.runtime.kafka import Stream
-from shared.runtime.observe import configure, log
+from shared.runtime.kafka import Stream, end_process
+from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.policy import POLICY_INBOX
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.relay import Relay
@@ -84,7 +84,7 @@ class Parts:
             issuer=settings.jwt_issuer,
             now=now,
         )
-        self.health: dict[str, bool] = {"generation": False}
+        self.health: dict[str, bool] = {}
         self.face = Face(
             self.settler,
             authenticator,
@@ -94,11 +94,13 @@ class Parts:
         )
 
     async def _ready(self) -> Mapping[str, bool]:
+        """Looks, and changes nothing: only `App` decides whether the store is usable."""
         try:
-            self.health["store"] = await self.store.open_generation()
+            await self.store.read(())
+            answers = True
         except Unavailable:
-            self.health["store"] = False
-        return self.health
+            answers = False
+        return {"generation": self.store.usable, "store": answers, **self.health}
 
 
 def http_server(api: FastAPI) -> uvicorn.Server:
@@ -128,11 +130,11 @@ class App:
         parts, settings = self.parts, self.parts.settings
         owner = parts.domain.owner
         if isinstance(parts.store, RedisStore):
-            await parts.store.open()
+            watched(await parts.store.open())
         server = http_server(self.api)
         listening = socket.create_server((settings.host, settings.port), backlog=2048)
         port = listening.getsockname()[1]
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        serving = watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
         log.info("listening", service=owner, port=port, face=settings.face)
         sys.stdout.write(f"{owner} http://{settings.host}:{port}\n")
         sys.stdout.flush()
@@ -149,10 +151,11 @@ class App:
         try:
             opened = asyncio.create_task(self._open_generation())
             await _first(opened, stopping)
+            background = [watched(asyncio.create_task(self._keep_generation(), name="generation"))]
             if settings.face != "api" and not stopping.is_set():
-                background = [asyncio.create_task(relay.run())]
+                background.append(watched(asyncio.create_task(relay.run(), name="relay")))
                 if self.rings:
-                    background.append(asyncio.create_task(timers.run()))
+                    background.append(watched(asyncio.create_task(timers.run(), name="timers")))
                 stream = Stream(
                     parts.settler,
                     self.inboxes,
@@ -212,26 +215,37 @@ class App:
         finally:
             await consumer.stop()
 
-    async def _open_generation(self) -> None:
-        """Find out whether the store holds our state; begin it where there never was any."""
+    async def _open_generation(self, *, may_begin: bool = True) -> None:
+        """Wait until the store holds our state; begin it where nothing was ever published."""
         owner, store = self.parts.domain.owner, self.parts.store
         told = False
         while True:
             try:
-                known = await store.open_generation()
                 on_topic = await self._last_published()
-                if not known and on_topic == 0:
-                    await store.begin_generation(uuid.uuid4().hex, 0)
-                elif not known or (on_topic or 0) > await store.last_sequence():
-                    raise Unavailable(Reason.STORE_STALE)
+                if await store.open_generation(on_topic) or (
+                    may_begin
+                    and on_topic == 0
+                    and await store.begin_generation(uuid.uuid4().hex, 0)
+                ):
+                    log.info("store_usable", service=owner)
+                    return
+                reason = Reason.STORE_STALE
             except Unavailable as unavailable:
-                if not told:
-                    log.error("store_not_usable", service=owner, reason=unavailable.reason.value)
-                    told = True
-                await asyncio.sleep(RETRY_S)
-            else:
-                self.parts.health["generation"] = True
-                return
+                reason = unavailable.reason
+            if not told:
+                log.error("store_not_usable", service=owner, reason=reason.value)
+                told = True
+            await asyncio.sleep(RETRY_S)
+
+    async def _keep_generation(self) -> None:
+        """Open the store again whenever it may not be what we opened; runs until cancelled.
+
+        Never begins it: a service that published nothing may have heard much from others.
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if not self.parts.store.usable:
+                await self._open_generation(may_begin=False)
 
     async def _last_published(self) -> int | None:
         """The highest sequence on our own topic, 0 if it is empty, None if Kafka is away."""
@@ -265,6 +279,27 @@ def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
         msg = f"topic {topic} does not exist"
         raise KafkaError(msg)
     return sorted(found)
+
+
+def watched(part: asyncio.Task[None]) -> asyncio.Task[None]:
+    """A part that must not end by itself: one that fails ends the process, loudly.
+
+    A service whose relay stands still looks alive and publishes nothing; its supervisor can help.
+    """
+
+    def look(ended: asyncio.Task[None]) -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            log.critical(
+                "background_failed",
+                part=ended.get_name(),
+                error=type(error).__name__,
+                at=raised_at(error),
+            )
+            end_process("background")
+
+    part.add_done_callback(look)
+    return part
 
 
 async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ Routes stay thin: they read a command, name a decision, and say how its fact loo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from shared.contracts.event import Fact
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.observe import REQUESTS, log, raised_at
+from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
 from shared.runtime.settle import Request, Settled, Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -37,6 +38,8 @@ IDEMPOTENCY_KEY = Annotated[
 ]
 BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
 NO_STORE = {"Cache-Control": "no-store"}
+#: What machines ask all the time says nothing about those who wait for an answer.
+NOT_COUNTED = ("/live", "/ready", "/metrics")
 
 
 def problem(
@@ -80,6 +83,34 @@ class Bounded:
             return message
 
         await self.app(scope, counted, send)
+
+
+class Counted:
+    """Counts and times every answer, by the route as it is written; never by what was asked for."""
+
+    def __init__(self, app: ASGIApp, owner: str) -> None:
+        self.app = app
+        self._owner = owner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; raises what the app raises, counted as the 500 that becomes of it."""
+        if scope["type"] != "http" or scope["path"] in NOT_COUNTED:
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            REQUESTS.labels(self._owner, route, status).inc()
+            REQUEST_SECONDS.labels(self._owner, route).observe(time.perf_counter() - began)
 
 
 class Face:
@@ -141,7 +172,6 @@ class Face:
             settled.sequence, self._publish_wait_ms
         )
         status, body = answer(settled.fact)
-        REQUESTS.labels(self._owner, route, status).inc()
         headers = {**NO_STORE, "Published": "true" if published else "false"}
         if settled.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -152,6 +182,7 @@ class Face:
         """A FastAPI app with everything that is the same in every service."""
         app = FastAPI(title=title, description=description, version="1.0.0")
         app.add_middleware(Bounded)
+        app.add_middleware(Counted, owner=self._owner)
         app.add_exception_handler(Rejected, self._rejected)
         app.add_exception_handler(Unavailable, self._unavailable)
         app.add_exception_handler(RequestValidationError, self._invalid)
@@ -183,7 +214,6 @@ class Face:
 
     async def _rejected(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Rejected)
-        REQUESTS.labels(self._owner, error.reason.value, error.status).inc()
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
         where = [{"pointer": pointer} for pointer in error.where]
         return problem(
@@ -192,7 +222,6 @@ class Face:
 
     async def _unavailable(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Unavailable)
-        REQUESTS.labels(self._owner, error.reason.value, 503).inc()
         return problem(503, error.reason, headers={"Retry-After": str(error.retry_after_s)})
 
     async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:

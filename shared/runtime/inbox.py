@@ -61,7 +61,9 @@ class Handler(Generic[F]):
 class Inbox:
     """The handlers of one topic, and the border where bytes become events.
 
-    `strict`: a type nobody handles is a dead letter (the intake); else it is somebody else's (facts).
+    `strict`: other systems write there (the intake), so a type nobody handles is a dead letter, and
+    their `sequence` counts nothing of ours. Else our services alone write there: another type is
+    somebody else's, and a record without a value is a tombstone, which compaction needs and we do not.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Inbox:
 
     def parse(self, record: Record) -> tuple[Event[Any], Handler[Any]] | None:
         """The event and its handler, or None if it is not for us; raises Rejected."""
+        if record.value is None and not self.strict:
+            return None
         body = self._attributes(record)
         event_type = body.get("type")
         if not body.get("id"):

@@ -19,7 +19,9 @@ DEAD_LETTERS = Counter("dead_letters", "Records put away as dead letters.", ["se
 REQUESTS = Counter(
     "requests", "Requests answered, by route and status.", ["service", "route", "status"]
 )
-REQUEST_SECONDS = Histogram("request_seconds", "Time to answer a write.", ["service", "route"])
+REQUEST_SECONDS = Histogram(
+    "request_seconds", "Time to answer a request, by route.", ["service", "route"]
+)
 OUTBOX_WAITING = Gauge("outbox_waiting_lines", "Facts committed and not yet on Kafka.", ["service"])
 RELAYED = Counter("relayed_lines", "Facts published by this process's relay.", ["service"])
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])

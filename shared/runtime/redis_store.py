@@ -7,6 +7,7 @@ the cost of a round trip and of the fsync behind it is shared by everybody who w
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
+    PENDING_BYTES_MAX,
     Commit,
     Committed,
     Conflict,
@@ -65,6 +67,28 @@ local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
+"""
+#: A few lines at a time, because two thousand may be gigabytes; of the last few some may be too much.
+PENDING = """
+local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1]) + 1
+local most, left, lines = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+while #lines < most do
+  local few = redis.call('LRANGE', KEYS[1], #lines, math.min(#lines + 4, most) - 1)
+  if #few == 0 then return {first, lines} end
+  for _, line in ipairs(few) do
+    if #lines > 0 and #line > left then return {first, lines} end
+    left = left - #line
+    lines[#lines + 1] = line
+  end
+end
+return {first, lines}
+"""
+#: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
+BEGIN = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('SET', KEYS[2], ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[1])
+end
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -107,8 +131,14 @@ class Grouped(Generic[Item, Result]):
                     future.set_result(result)
 
 
+class NotCompared(RedisConnectionError):
+    """The connection leads to a server whose state was not held against our topic."""
+
+
 def unavailable(error: Exception) -> Unavailable:
     """What a Redis error means to us; raises it again where it is our own defect."""
+    if isinstance(error, NotCompared):
+        return Unavailable(Reason.STORE_STALE)
     if isinstance(error, CANNOT_SERVE_CLASSES) or str(error).startswith(CANNOT_SERVE):
         return Unavailable(Reason.STORE_UNAVAILABLE)
     if isinstance(error, ResponseError):
@@ -131,16 +161,21 @@ class RedisStore:
     """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
 
     def __init__(self, url: str, owner: str, shard: str = "c0") -> None:
+        self._url = url
+        self._limits: dict[str, Any] = {
+            "socket_timeout": TIMEOUT_S,
+            "socket_connect_timeout": TIMEOUT_S,
+            # One layer retries, and it is not this one: a commit that timed out may have happened.
+            "retry": Retry(NoBackoff(), 0),
+        }
         self._redis = redis.Redis.from_pool(
             redis.BlockingConnectionPool.from_url(
                 url,
                 connection_class=PackedConnection,
                 max_connections=CONNECTIONS_MAX,
                 timeout=TIMEOUT_S,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                # One layer retries, and it is not this one: a commit that timed out may have happened.
-                retry=Retry(NoBackoff(), 0),
+                redis_connect_func=self._connected,
+                **self._limits,
             )
         )
         self._prefix = prefix = f"{owner}:{{{shard}}}:"
@@ -152,7 +187,11 @@ class RedisStore:
         self._trim = self._redis.register_script(TRIM)
         self._lease = self._redis.register_script(LEASE)
         self._release = self._redis.register_script(RELEASE)
-        self._generation = ""
+        self._pending_lines = self._redis.register_script(PENDING)
+        #: The marker of the state that was found to be ours, and the run of the server that held it.
+        self._generation = self._server = ""
+        #: The marker served last and the sequence seen last, to go by while Kafka is away.
+        self._known, self._seen = "", 0
         self._commit_group: Grouped[Commit, Outcome | Unavailable] = Grouped(
             self._commit, GROUP_MAX
         )
@@ -164,9 +203,10 @@ class RedisStore:
         self._pending = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
+    async def open(self) -> asyncio.Task[None]:
         """Start listening for announcements; the server need not be there yet."""
         self._listener = asyncio.create_task(self._listen(), name="store-announcements")
+        return self._listener
 
     async def close(self) -> None:
         """Stop listening and close the connections."""
@@ -204,7 +244,7 @@ class RedisStore:
         keys = [self._fixed[0], *(key for group in groups for key in group)]
         marker, *values = await self._ask(self._redis.mget(keys))
         if not self._generation or (marker or b"").decode() != self._generation:
-            raise Unavailable(Reason.STORE_STALE)
+            raise self._stale()
         results, start = [], 0
         for group in groups:
             results.append(values[start : start + len(group)])
@@ -239,13 +279,14 @@ class RedisStore:
     def _outcome(self, result: list[Any]) -> Outcome | Unavailable:
         match result:
             case [0, sequence]:
+                self._seen = max(self._seen, int(sequence))
                 return Committed(int(sequence))
             case [1, key]:
                 return Conflict(key.decode().removeprefix(self._prefix))
             case [2, key, balance]:
                 return Exceeded(key.decode().removeprefix(self._account), int(balance))
             case [3]:
-                return Unavailable(Reason.STORE_STALE)
+                return self._stale()
             case _:
                 return Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
 
@@ -258,14 +299,14 @@ class RedisStore:
         )
         return [(member.decode(), int(due)) for member, due in found]
 
-    async def pending(self, most: int) -> tuple[int, list[bytes]]:
+    async def pending(
+        self, most: int, bytes_max: int = PENDING_BYTES_MAX
+    ) -> tuple[int, list[bytes]]:
         """The oldest outbox lines and the sequence of the first of them; raises Unavailable."""
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.get(self._fixed[2])
-        pipeline.llen(self._fixed[1])
-        pipeline.lrange(self._fixed[1], 0, most - 1)
-        last, length, lines = await self._ask(pipeline.execute())
-        return int(last or 0) - int(length) + 1, lines
+        first, lines = await self._ask(
+            self._pending_lines(keys=self._fixed[1:3], args=[most, bytes_max])
+        )
+        return int(first), lines
 
     async def trim(self, holder: str, sequence: int) -> None:
         """Drop lines up to `sequence` and announce it; raises Unavailable if the lease is lost."""
@@ -287,12 +328,14 @@ class RedisStore:
 
     async def published(self) -> int:
         """The sequence up to which everything is on Kafka; raises Unavailable."""
-        first, _ = await self.pending(1)
+        first, _ = await self.pending(0)
         return first - 1
 
     async def last_sequence(self) -> int:
         """The number of the last line ever appended; raises Unavailable."""
-        return int(await self._ask(self._redis.get(self._fixed[2])) or 0)
+        last = int(await self._ask(self._redis.get(self._fixed[2])) or 0)
+        self._seen = max(self._seen, last)
+        return last
 
     async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
         """Wait for the relay's announcement; False when the time is up. Asks nothing of Redis."""
@@ -316,19 +359,57 @@ class RedisStore:
                 await self._pending.wait()
         self._pending.clear()
 
-    async def open_generation(self) -> bool:
-        """Learn the generation marker; False if there is none; raises Unavailable."""
-        marker = await self._ask(self._redis.get(self._fixed[0]))
-        self._generation = marker.decode() if marker else ""
-        return bool(marker)
+    @property
+    def usable(self) -> bool:
+        """Whether what the server holds was compared and is ours; see Store."""
+        return bool(self._generation)
 
-    async def begin_generation(self, marker: str, sequence: int) -> None:
-        """Set the marker and the sequence to go on from; raises Unavailable."""
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.set(self._fixed[2], sequence)
-        pipeline.set(self._fixed[0], marker)
-        await self._ask(pipeline.execute())
-        self._generation = marker
+    async def open_generation(self, published: int | None) -> bool:
+        """Compare marker and sequence as of one moment; see Store; raises Unavailable."""
+        async with redis.Redis.from_url(self._url, **self._limits) as client:
+            pipeline = client.pipeline(transaction=True)
+            pipeline.mget(self._fixed[0], self._fixed[2])
+            pipeline.llen(self._fixed[1])
+            pipeline.info("server")
+            (found, last), waiting, server = await self._ask(pipeline.execute())
+        marker, sequence = (found or b"").decode(), int(last or 0)
+        if published is None and marker == self._known:
+            published = self._seen
+        if not marker or published is None or sequence < published:
+            self._generation = ""
+            return False
+        self._generation = self._known = marker
+        self._server, self._seen = server["run_id"], sequence
+        self._published = sequence - int(waiting)
+        return True
+
+    async def begin_generation(self, marker: str, sequence: int) -> bool:
+        """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
+        async with redis.Redis.from_url(self._url, **self._limits) as client:
+            keys = (self._fixed[0], self._fixed[2])
+            await self._ask(client.eval(BEGIN, len(keys), *keys, marker, sequence))
+        return await self.open_generation(sequence)
+
+    def _stale(self) -> Unavailable:
+        self._generation = ""
+        return Unavailable(Reason.STORE_STALE)
+
+    async def _connected(self, connection: redis.Connection) -> None:
+        """Let a new connection be used only if it leads to the run of the server we compared.
+
+        A client connects again by itself, and what it meets there may be a restored, older state.
+        """
+        try:
+            await connection.on_connect()
+            await connection.send_command("INFO", "server", check_health=False)
+            found = re.search(rb"run_id:(\w+)", bytes(await connection.read_response()))
+        except BaseException:
+            # Also when cancelled: the client would keep it as one that may be used.
+            await connection.disconnect(nowait=True)
+            raise
+        if found is None or found[1].decode() != self._server:
+            self._generation = self._server = ""
+            raise NotCompared
 
     async def _ask(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - redis-py answers are untyped
         try:

@@ -19,10 +19,12 @@ from aiokafka.errors import KafkaError
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import OUTBOX_WAITING, RELAYED, log
-from shared.runtime.store import Line, Store
+from shared.runtime.store import PENDING_BYTES_MAX, Line, Store
 
 #: One turn's lines: enough to fill a batch per partition, few enough to be trimmed every few ms.
 LINES_MAX = 2000
+#: One turn's bytes: a dead letter may be of many megabytes, and two thousand of them of gigabytes.
+BYTES_MAX = PENDING_BYTES_MAX
 #: A relay that is silent this long has lost its turn; far above a send, far below a human's patience.
 LEASE_MS = 10_000
 #: Kafka answers in milliseconds; after this the broker is away and the lines wait where they are.
@@ -77,10 +79,17 @@ class Relay:
                     await self._turn(producer)
             except (KafkaError, Unavailable, OSError) as error:
                 log.warning("relay_waits", service=self._owner, error=type(error).__name__)
+                await self._measure()
                 await asyncio.sleep(RETRY_S)
             finally:
                 with suppress(KafkaError, OSError):
                     await producer.stop()
+
+    async def _measure(self) -> None:
+        """Set the gauge while no turn comes about, which is when it matters most."""
+        with suppress(Unavailable):
+            waiting = await self._store.last_sequence() - await self._store.published()
+            OUTBOX_WAITING.labels(self._owner).set(max(waiting, 0))
 
     async def _turn(self, producer: AIOKafkaProducer) -> None:
         if time.monotonic() > self._leased_until - LEASE_MS / 2000:
@@ -88,8 +97,10 @@ class Relay:
                 await asyncio.sleep(LEASE_MS / 5000)
                 return
             self._leased_until = time.monotonic() + LEASE_MS / 1000
-        first, lines = await self._store.pending(LINES_MAX)
-        OUTBOX_WAITING.labels(self._owner).set(len(lines))
+        (first, lines), last = await asyncio.gather(
+            self._store.pending(LINES_MAX, BYTES_MAX), self._store.last_sequence()
+        )
+        OUTBOX_WAITING.labels(self._owner).set(max(last - first + 1, 0))
         if not lines:
             await self._store.wait_pending(IDLE_MS)
             return

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: An address in parts that are surely what they seem; the password and options are not among them.
+PRINTABLE_URL = re.compile(
+    r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
+    r"(?P<place>(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/\d*)?)(?:\?.*)?"
+)
 
 
 def default_holder() -> str:
@@ -25,7 +32,11 @@ class RuntimeSettings(BaseSettings):
         validation_alias="KAFKA_BOOTSTRAP_SERVERS",
         description="Brokers, host:port, comma-separated.",
     )
-    redis_url: str = Field(validation_alias="REDIS_URL", description="The store's address.")
+    redis_url: str = Field(
+        validation_alias="REDIS_URL",
+        repr=False,
+        description="The store's address; printed without user, password and options.",
+    )
     master_key: SecretStr = Field(
         description="32 bytes, base64: wraps customers' keys. From a secret store, never from a file in git."
     )
@@ -62,3 +73,8 @@ class RuntimeSettings(BaseSettings):
     holder: str = Field(
         default_factory=default_holder, description="This process's name in leases."
     )
+
+    @field_serializer("redis_url")
+    def _print_url(self, url: str) -> str:
+        found = PRINTABLE_URL.fullmatch(url)
+        return "hidden" if found is None else found["scheme"] + found["place"]

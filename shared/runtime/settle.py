@@ -3,8 +3,9 @@
     bytes → Event → fence → handler → commit → ack
 
 All messages of one partition that arrived together are decided in order over one snapshot, which
-carries what earlier ones changed, and are committed in one call. What conflicts is settled one by
-one. A request is settled the same way, with its idempotency key in place of the fence.
+carries what earlier ones changed, and are committed in one call. What conflicts is tried together
+again, and at last settled one by one. A request is settled the same way, with its idempotency key in
+place of the fence.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record, safe
 from shared.runtime.observe import DEAD_LETTERS, SETTLED, log, raised_at
 from shared.runtime.snapshot import Origin, Snapshot
-from shared.runtime.store import Committed, Line, Store, Write
+from shared.runtime.store import Committed, Conflict, Line, Store, Write
 
 #: Decisions taken again before the caller is told to come back; each means somebody else got
 #: through, so sixteen in a row is a queue and not bad luck.
 ATTEMPTS_MAX = 16
+#: Tries of a whole batch that others overtook: one by one each record costs a commit of its own.
+TOGETHER_MAX = 3
 #: An answer is kept longer than a phone may hold a request in its queue (24 h).
 ANSWER_TTL_S = 48 * 3600
 #: Unexpected failures in a row after which it is us that is broken, not the messages.
 BRAKE_AFTER = 10
+#: Services that number their lines on one topic are a handful; a fence forgets who was quiet longest.
+SOURCES_MAX = 16
 
 
 class Broken(Exception):
@@ -59,10 +64,26 @@ class Settled:
 
 
 class Fence(BaseModel):
-    """How far a partition is applied: by offset, and by the owner's sequence."""
+    """How far a partition is applied: by offset, and by the sequence of each source.
+
+    `failures` counts the records in a row that ended as `handler_failed`: it is kept here, because a
+    count in the process would begin anew with each restart and bury that many more.
+    """
 
     offset: int = -1
-    sequence: int = -1
+    sequences: dict[str, int] = {}
+    failures: int = 0
+
+    def hears(self, source: str, number: int) -> bool:
+        """Note the number of a source's line; False for one that was heard before."""
+        last = self.sequences.get(source, -1)
+        if number <= last:
+            return False
+        self.sequences.pop(source, None)
+        self.sequences[source] = number  # the last in the dictionary is the one heard last
+        if len(self.sequences) > SOURCES_MAX:
+            del self.sequences[next(iter(self.sequences))]
+        return True
 
 
 class StoredAnswer(BaseModel):
@@ -91,7 +112,6 @@ class Settler:
         self._seal_dead = seal_dead
         self._crash = crash
         self._facts = {fact.TYPE: fact for fact in domain.folds}
-        self._failures = 0
 
     def look(self) -> Snapshot:
         """A snapshot to read from; what it sees is never committed."""
@@ -127,21 +147,23 @@ class Settler:
         parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
     ) -> bool:
         """One commit for all; False when they must be settled one by one."""
-        try:
-            snapshot = await self._decide_records(inbox, partition, records, parsed)
-        except (Unavailable, Broken):
-            raise
-        except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
-            return False
-        if snapshot is None:
-            return True
-        self._crash("decided")
-        outcome = await self.store.commit(snapshot.commit())
-        self._crash("committed")
-        if isinstance(outcome, Committed):
-            self._failures = 0
-            SETTLED.labels(self._domain.owner, inbox.topic).inc(len(records))
-            return True
+        for _ in range(TOGETHER_MAX):
+            try:
+                snapshot = await self._decide_records(inbox, partition, records, parsed)
+            except (Unavailable, Broken):
+                raise
+            except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
+                return False
+            if snapshot is None:
+                return True
+            self._crash("decided")
+            outcome = await self.store.commit(snapshot.commit())
+            self._crash("committed")
+            if isinstance(outcome, Committed):
+                self._settled(inbox, snapshot, len(records))
+                return True
+            if not isinstance(outcome, Conflict):
+                return False
         return False
 
     async def _settle_one(
@@ -157,7 +179,6 @@ class Settler:
             except (Unavailable, Broken):
                 raise
             except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
-                self._failures += 1
                 log.error(
                     "handler_failed",
                     topic=inbox.topic,
@@ -166,18 +187,28 @@ class Settler:
                     error=type(error).__name__,
                     at=raised_at(error),
                 )
-                if self._failures >= BRAKE_AFTER:
-                    raise Broken from None
                 result = Rejected(Reason.HANDLER_FAILED)
                 continue
             if snapshot is None:
                 return
             if isinstance(await self.store.commit(snapshot.commit()), Committed):
-                if not isinstance(result, Rejected):
-                    self._failures = 0
-                SETTLED.labels(self._domain.owner, inbox.topic).inc()
+                self._settled(inbox, snapshot, 1)
                 return
         raise Unavailable(Reason.CONTENDED)
+
+    def _settled(self, inbox: Inbox, snapshot: Snapshot, records: int) -> None:
+        """Count and report what is on disk now."""
+        SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
+        for line in snapshot.dead:
+            headers = dict(line.headers)
+            DEAD_LETTERS.labels(self._domain.owner, headers["reason"]).inc()
+            log.warning(
+                "dead_letter",
+                reason=headers["reason"],
+                topic=headers["origin-topic"],
+                partition=int(headers["origin-partition"]),
+                offset=int(headers["origin-offset"]),
+            )
 
     async def _decide_records(
         self,
@@ -186,7 +217,10 @@ class Settler:
         records: Sequence[Record],
         parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
     ) -> Snapshot | None:
-        """A snapshot holding everything the records cause, or None if all were applied before."""
+        """A snapshot holding everything the records cause, or None if all were applied before.
+
+        Raises Broken where so many in a row have failed that the fault is ours.
+        """
         fence_key = f"fence:{inbox.topic}:{partition}"
         snapshot = Snapshot(self.store, self._domain, self._now())
         keys: dict[str, None] = {}
@@ -197,21 +231,25 @@ class Settler:
         fence_read, *found = await self.store.read([fence_key, *keys])
         snapshot.know(zip(keys, found, strict=True))
         fence = Fence.model_validate_json(fence_read.body) if fence_read.body else Fence()
-        offset, sequence = fence.offset, fence.sequence
+        applied = fence.offset
         for record, result in zip(records, parsed, strict=True):
-            if record.offset <= offset:
+            if record.offset <= fence.offset:
                 continue
-            offset = record.offset
+            fence.offset = record.offset
             if result is None:
                 continue
             if isinstance(result, Rejected):
+                if result.reason is Reason.HANDLER_FAILED:
+                    fence.failures += 1
+                    if fence.failures >= BRAKE_AFTER:
+                        raise Broken
                 self._bury(snapshot, inbox, partition, record, result)
                 continue
             event, handler = result
             number = -1 if event.sequence is None else int(event.sequence)
-            if 0 <= number <= sequence:
+            # Other systems may number their events as they like; only our relays number lines.
+            if number >= 0 and not inbox.strict and not fence.hears(event.source, number):
                 continue
-            sequence = max(sequence, number)
             origin = Origin(
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
                 causation=safe(event.id),
@@ -221,13 +259,14 @@ class Settler:
                 decision = await handler.decide(event, snapshot)
             except Rejected as rejected:
                 self._bury(snapshot, inbox, partition, record, rejected)
+                fence.failures = 0
                 continue
+            fence.failures = 0
             await snapshot.absorb(event.data)
             await snapshot.apply(decision, origin)
-        if offset == fence.offset:
+        if fence.offset == applied:
             return None
-        body = f'{{"offset":{offset},"sequence":{sequence}}}'.encode()
-        snapshot.expect(Write(fence_key, fence_read.version, body))
+        snapshot.expect(Write(fence_key, fence_read.version, fence.model_dump_json().encode()))
         return snapshot
 
     def _bury(
@@ -249,14 +288,6 @@ class Settler:
         snapshot.dead_letter(
             Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers)
         )
-        DEAD_LETTERS.labels(self._domain.owner, why.reason.value).inc()
-        log.warning(
-            "dead_letter",
-            reason=why.reason.value,
-            topic=inbox.topic,
-            partition=partition,
-            offset=record.offset,
-        )
 
     # ---- requests ------------------------------------------------------------------------------
 
@@ -270,7 +301,8 @@ class Settler:
 
         `decide` gets the snapshot and the id new entities are named after, the same at every retry
         of the request. Its last fact is the answer. Waits for the store; raises Rejected,
-        Unavailable, and Rejected(idempotency_key_reused) for the same key with another body.
+        Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
+        where what is named after the request is there and its answer was forgotten.
         """
         name = fingerprint(request.principal, request.route, request.key)
         key = f"answer:{name}"
@@ -284,6 +316,9 @@ class Settler:
             decision = await decide(snapshot, name)
             fact = decision.facts[-1]
             await snapshot.apply(decision, origin)
+            if snapshot.names_again(name) and not (await self.store.read([key]))[0].body:
+                # Not the same request at this moment, whose answer would be there: one long ago.
+                raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = (
                 f'{{"request":"{request.body_hash}","type":"{fact.TYPE}",'
                 f'"data":{fact.model_dump_json()}}}'

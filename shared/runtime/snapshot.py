@@ -42,6 +42,8 @@ class Snapshot:
         self._timers: dict[str, int | None] = {}
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
+        #: What goes to the dead letters with this commit.
+        self.dead: list[Line] = []
 
     async def prefetch(self, keys: Sequence[str], accounts: Sequence[str] = ()) -> None:
         """Read what is not yet known in one round trip; raises Unavailable."""
@@ -83,6 +85,7 @@ class Snapshot:
 
     def dead_letter(self, line: Line) -> None:
         """Put a dead letter into the commit."""
+        self.dead.append(line)
         self._lines.append(line.encode())
 
     async def absorb(self, fact: Fact) -> None:
@@ -119,6 +122,10 @@ class Snapshot:
                 if posting.account in self._balances:
                     self._balances[posting.account] += posting.amount_minor
             await self.absorb(fact)
+
+    def names_again(self, name: str) -> bool:
+        """Whether this commit changes an entity that is named after `name` and was there before."""
+        return any(key.endswith(name) and self._read[key].version for key in self._changed)
 
     def commit(self) -> Commit:
         """Everything this snapshot saw and changed, ready for the store."""

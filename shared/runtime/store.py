@@ -13,6 +13,9 @@ from typing import NamedTuple, Protocol
 #: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
 #: memory of the smallest store we run, and hours of traffic with the broker away.
 OUTBOX_LINES_MAX = 200_000
+#: Bytes of outbox lines read at once: well within the store's time limit, and within the memory of
+#: the smallest container also when every line is a dead letter of many megabytes.
+PENDING_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Versioned(NamedTuple):
@@ -109,8 +112,13 @@ class Store(Protocol):
         """Timers due by now: (member, due in ms), earliest first, at most `most`."""
         ...
 
-    async def pending(self, most: int) -> tuple[int, list[bytes]]:
-        """The oldest outbox lines and the sequence of the first of them."""
+    async def pending(
+        self, most: int, bytes_max: int = PENDING_BYTES_MAX
+    ) -> tuple[int, list[bytes]]:
+        """The oldest outbox lines and the sequence of the first of them.
+
+        At most `most` lines and `bytes_max` bytes, but always the oldest line if there is one.
+        """
         ...
 
     async def trim(self, holder: str, sequence: int) -> None:
@@ -141,12 +149,30 @@ class Store(Protocol):
         """The number of the last line ever appended."""
         ...
 
-    async def open_generation(self) -> bool:
-        """Whether the generation marker is there; remembers it for every later commit."""
+    @property
+    def usable(self) -> bool:
+        """Whether what the store holds was found to be our state, and nothing happened since.
+
+        While it is not, everything that reads or commits state raises Unavailable. It ends when the
+        marker is found gone or changed, and when the server was started anew: what came back may be
+        older. Asks nothing of the server.
+        """
         ...
 
-    async def begin_generation(self, marker: str, sequence: int) -> None:
-        """Set the marker and the sequence to go on from: an empty store, or one just rebuilt."""
+    async def open_generation(self, published: int | None) -> bool:
+        """Compare the store with `published`, the last sequence on its topic; say if it is usable.
+
+        Usable: it has a generation marker, and is as far as the topic. Where the topic cannot be
+        read (None): it has the marker that this process served before, and is as far as it saw.
+        """
+        ...
+
+    async def begin_generation(self, marker: str, sequence: int) -> bool:
+        """Set the marker and the sequence to go on from where there is no marker, and open it.
+
+        Of several that begin at once the first does; all open what it began. False if what is there
+        is not as far as `sequence`.
+        """
         ...
 
 

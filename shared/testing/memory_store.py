@@ -15,6 +15,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
+    PENDING_BYTES_MAX,
     Commit,
     Committed,
     Conflict,
@@ -44,12 +45,13 @@ class MemoryStore:
     def __init__(self, outbox_max: int = OUTBOX_LINES_MAX, kept: Kept | None = None) -> None:
         self.kept = kept or Kept()
         self._outbox_max = outbox_max
-        self._generation = ""
+        self._generation = self._known = ""
+        self._seen = 0
 
     def another(self) -> MemoryStore:
         """A second client of the same state, as another process has it."""
         store = MemoryStore(self._outbox_max, self.kept)
-        store._generation = self._generation
+        store._generation = store._known = self._generation
         return store
 
     def lose(self) -> None:
@@ -58,6 +60,10 @@ class MemoryStore:
         for part in (kept.documents, kept.accounts, kept.timers, kept.lines, kept.leases):
             part.clear()
         kept.sequence, kept.marker = 0, ""
+
+    def lost_connection(self) -> None:
+        """Forget that the state was compared, as a client does whose server was started anew."""
+        self._generation = ""
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """See Store."""
@@ -77,6 +83,7 @@ class MemoryStore:
 
     def _check_generation(self) -> None:
         if not self._generation or self._generation != self.kept.marker:
+            self._generation = ""
             raise Unavailable(Reason.STORE_STALE)
 
     async def commit(self, commit: Commit) -> Outcome:
@@ -105,6 +112,7 @@ class MemoryStore:
                 self.kept.timers[member] = due
         self.kept.lines += commit.lines
         self.kept.sequence += len(commit.lines)
+        self._seen = self.kept.sequence
         async with self.kept.changed:
             self.kept.changed.notify_all()
         return Committed(self.kept.sequence)
@@ -114,9 +122,17 @@ class MemoryStore:
         ready = sorted((due, member) for member, due in self.kept.timers.items() if due <= now_ms)
         return [(member, due) for due, member in ready[:most]]
 
-    async def pending(self, most: int) -> tuple[int, list[bytes]]:
+    async def pending(
+        self, most: int, bytes_max: int = PENDING_BYTES_MAX
+    ) -> tuple[int, list[bytes]]:
         """See Store."""
-        return self.kept.sequence - len(self.kept.lines) + 1, self.kept.lines[:most]
+        lines: list[bytes] = []
+        for line in self.kept.lines[:most]:
+            bytes_max -= len(line)
+            if lines and bytes_max < 0:
+                break
+            lines.append(line)
+        return self.kept.sequence - len(self.kept.lines) + 1, lines
 
     async def trim(self, holder: str, sequence: int) -> None:
         """See Store."""
@@ -142,6 +158,7 @@ class MemoryStore:
 
     async def last_sequence(self) -> int:
         """See Store."""
+        self._seen = max(self._seen, self.kept.sequence)
         return self.kept.sequence
 
     async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
@@ -161,13 +178,25 @@ class MemoryStore:
             async with asyncio.timeout(timeout_ms / 1000), self.kept.changed:
                 await self.kept.changed.wait_for(lambda: bool(self.kept.lines))
 
-    async def open_generation(self) -> bool:
+    @property
+    def usable(self) -> bool:
         """See Store."""
-        self._generation = self.kept.marker
-        return bool(self.kept.marker)
+        return bool(self._generation)
 
-    async def begin_generation(self, marker: str, sequence: int) -> None:
+    async def open_generation(self, published: int | None) -> bool:
         """See Store."""
-        self.kept.marker = self._generation = marker
-        self.kept.sequence = sequence
-        self.kept.lines.clear()
+        marker, sequence = self.kept.marker, self.kept.sequence
+        if published is None and marker == self._known:
+            published = self._seen
+        if not marker or published is None or sequence < published:
+            self._generation = ""
+            return False
+        self._generation = self._known = marker
+        self._seen = sequence
+        return True
+
+    async def begin_generation(self, marker: str, sequence: int) -> bool:
+        """See Store."""
+        if not self.kept.marker:
+            self.kept.marker, self.kept.sequence = marker, sequence
+        return await self.open_generation(sequence)

@@ -39,18 +39,22 @@ class TestRedisStore(StoreSuite):
         await server.delete(*[key async for key in server.scan_iter(f"{PREFIX}*")], "none")
         self.opened: list[RedisStore] = []
         self.url = url
-        store = await self._open()
+        store = await self._opened()
         await store.begin_generation("first", 0)
         yield store
         for opened in self.opened:
             await opened.close()
 
-    async def _open(self) -> RedisStore:
-        store = RedisStore(self.url, OWNER)
-        await store.open()
-        await store.open_generation()
-        self.opened.append(store)
+    async def _opened(self) -> RedisStore:
+        store = await self.stranger(None)
+        await store.open_generation(0)
         return store
+
+    async def stranger(self, store: Store | None) -> RedisStore:
+        stranger = RedisStore(self.url, OWNER)
+        await stranger.open()
+        self.opened.append(stranger)
+        return stranger
 
     @pytest.fixture
     def lose(self, server):
@@ -65,7 +69,7 @@ class TestRedisStore(StoreSuite):
         self.monkeypatch = monkeypatch
 
     async def another(self, store: Store) -> Store:
-        other = await self._open()
+        other = await self._opened()
         async with asyncio.timeout(10):
             # Until its listener is subscribed; announcements before that are asked for anyway.
             while await self._subscribers(store) < 2:
@@ -155,7 +159,7 @@ class TestRedisStore(StoreSuite):
         self, store, server
     ):
         self.monkeypatch.setattr(module, "TIMEOUT_S", 0.1)
-        hasty = await self._open()
+        hasty = await self._opened()
         await server.execute_command("CLIENT", "PAUSE", 1_500, "ALL")
         with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
             await hasty.read(["a"])
@@ -182,6 +186,12 @@ class TestRedisStore(StoreSuite):
                 await store.read(["a"])
         finally:
             await asyncio.to_thread(stack.start_redis)
+        # Nobody knows yet whether what came back is what went away.
+        for one in (store, other):
+            with pytest.raises(Unavailable):
+                await one.read(["a"])
+            assert not one.usable
+            assert await one.open_generation(1)
         assert await store.read(["a", "b"]) == [Versioned(1, b"1"), ABSENT]
         assert await store.balances(["n"]) == [5]
         assert await store.pending(10) == (1, [b"l"])
@@ -190,3 +200,39 @@ class TestRedisStore(StoreSuite):
         await store.lease("relay", "me", 60_000)
         await store.trim("me", 2)
         assert await other.wait_published(2, 10_000)
+
+    async def test_an_older_state_that_a_restart_brought_back_is_noticed_by_who_asks_nothing(
+        self, store, server, stack: Stack
+    ):
+        if not stack.can_be_killed:
+            pytest.skip(f"a server from {stack.source} is not ours to kill")
+        await store.commit(FOUR_PARTS)
+        await store.commit(Commit((), (), (), [b"m"]))
+        await server.set(PREFIX + "sequence", 1)
+        await asyncio.to_thread(stack.kill_redis)
+        await asyncio.to_thread(stack.start_redis)
+        async with asyncio.timeout(10):
+            while store.usable:
+                await asyncio.sleep(0.01)
+        assert not await store.open_generation(2)
+        with pytest.raises(Unavailable, match=Reason.STORE_STALE.value):
+            await store.commit(Commit([Write("b", 0, b"2")]))
+        assert not await store.open_generation(None)
+
+    async def test_a_commit_on_its_way_does_not_reach_a_server_that_was_not_compared(
+        self, store, stack: Stack
+    ):
+        """Every connection asks which server it leads to before anything else is sent."""
+        if not stack.can_be_killed:
+            pytest.skip(f"a server from {stack.source} is not ours to kill")
+        await store.commit(FOUR_PARTS)
+        await asyncio.to_thread(stack.kill_redis)
+        await asyncio.to_thread(stack.start_redis)
+        ends = await asyncio.gather(
+            *(store.commit(Commit([Write(f"w{n}", 0, b"1")])) for n in range(20)),
+            *(store.trim("me", 0) for _ in range(5)),
+            return_exceptions=True,
+        )
+        assert all(isinstance(end, Unavailable) for end in ends)
+        assert await store.open_generation(1)
+        assert await store.read([f"w{n}" for n in range(20)]) == [ABSENT] * 20

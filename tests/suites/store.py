@@ -40,6 +40,10 @@ class StoreSuite:
         """A second client of the same state, as another process has it."""
         raise NotImplementedError
 
+    async def stranger(self, store: Store) -> Store:
+        """A client of the same state that has not opened it yet, as a process that just started."""
+        raise NotImplementedError
+
     # ---- documents -------------------------------------------------------------------------------
 
     async def test_an_absent_document_has_version_zero(self, store):
@@ -233,6 +237,20 @@ class StoreSuite:
         await store.trim("me", 5)
         assert await store.commit(Commit((), (), (), [b"l"] * 5)) == Committed(15)
 
+    async def test_what_is_read_of_the_outbox_is_bounded_in_bytes_and_never_nothing(self, store):
+        small, large = b"s" * 100, b"L" * 5_000_000
+        lines = [small, small, large, large, small, small]
+        await store.commit(Commit((), (), (), lines))
+        assert await store.lease("relay", "me", 60_000)
+        taken = []
+        while True:
+            first, found = await store.pending(2000, 250)
+            if not found:
+                break
+            taken.append((first, found))
+            await store.trim("me", first + len(found) - 1)
+        assert taken == [(1, [small, small]), (3, [large]), (4, [large]), (5, [small, small])]
+
     async def test_who_waits_for_publication_is_woken_by_the_trim(self, store):
         await self._woken_by(store, store.wait_published(2, 30_000))
 
@@ -274,14 +292,81 @@ class StoreSuite:
 
     async def test_without_a_generation_nothing_is_read_or_committed(self, store, lose):
         await lose()
-        assert not await store.open_generation()
+        assert not await store.open_generation(0)
         await self._refuses(store)
+        assert not store.usable
 
-    async def test_a_generation_begun_by_another_refuses_until_it_is_opened(self, store):
+    async def test_a_store_is_of_no_use_until_it_was_compared_with_its_topic(self, store):
+        await store.commit(Commit((), (), (), [b"1", b"2"]))
+        stranger = await self.stranger(store)
+        assert not stranger.usable
+        await self._refuses(stranger)
+        assert not await stranger.open_generation(3)
+        assert not stranger.usable
+        await self._refuses(stranger)
+        assert await stranger.open_generation(2)
+        assert stranger.usable
+        assert await stranger.commit(Commit((), (), (), [b"3"])) == Committed(3)
+
+    async def test_a_store_found_older_than_its_topic_is_closed_to_who_used_it(self, store):
+        await store.commit(Commit((), (), (), [b"1"]))
+        assert not await store.open_generation(2)
+        await self._refuses(store)
+        assert await store.open_generation(1)
+        assert store.usable
+
+    async def test_without_a_topic_to_compare_with_only_a_known_state_is_opened_again(self, store):
+        """Known: of the generation this process served before, and no older than it last saw."""
+        await store.commit(Commit((), (), (), [b"1"]))
+        stranger = await self.stranger(store)
+        assert not await stranger.open_generation(None)
+        await self._refuses(stranger)
+        assert await store.open_generation(None)
+        assert store.usable
+
+    async def test_a_known_state_that_went_back_is_not_opened_without_its_topic(self, store, lose):
+        await store.commit(Commit((), (), (), [b"1", b"2"]))
+        other = await self.stranger(store)
+        await lose()
+        await other.begin_generation("first", 1)
+        assert not await store.open_generation(None)
+        await self._refuses(store)
+        assert await store.open_generation(1)
+
+    async def test_what_others_committed_counts_as_seen_too(self, store, lose):
+        """The relay's process may commit nothing itself."""
+        seeing = await self.another(store)
+        await store.commit(Commit((), (), (), [b"1", b"2"]))
+        assert await seeing.last_sequence() == 2
+        await lose()
+        await (await self.stranger(store)).begin_generation("first", 1)
+        assert not await seeing.open_generation(None)
+
+    async def test_of_two_that_begin_an_empty_store_at_once_one_does_and_both_know_it(
+        self, store, lose
+    ):
+        await lose()
+        both = [await self.stranger(store), await self.stranger(store)]
+        begun = await asyncio.gather(
+            *(one.begin_generation(f"by-{n}", 0) for n, one in enumerate(both))
+        )
+        assert begun == [True, True]
+        assert [await one.commit(Commit((), (), (), [b"l"])) for one in both] == [
+            Committed(1),
+            Committed(2),
+        ]
+        late = await self.stranger(store)
+        assert await late.begin_generation("late", 0)
+        assert await both[0].commit(Commit((), (), (), [b"l"])) == Committed(3)
+        assert await late.last_sequence() == 3
+
+    async def test_a_generation_begun_by_another_refuses_until_it_is_opened(self, store, lose):
         other = await self.another(store)
+        await lose()
         await other.begin_generation("newer", 40)
         await self._refuses(store)
-        assert await store.open_generation()
+        assert not store.usable
+        assert await store.open_generation(40)
         assert await store.commit(Commit((), (), (), [b"1"])) == Committed(41)
         assert await store.pending(10) == (41, [b"1"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from shared.contracts.reasons import Reason
@@ -127,6 +129,8 @@ async def test_a_store_that_lost_its_state_answers_503_and_when_to_come_back(abo
     answer = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
     is_problem(answer, 503, Reason.STORE_STALE)
     assert int(answer.headers["retry-after"]) >= 1
+    assert (await phone.get("/ready")).status_code == 503
+    aboard.stores["complaints"].kept.marker = "first"
     ready = await phone.get("/ready")
     assert (ready.status_code, ready.json()["store"]) == (503, False)
     assert (await phone.get("/live")).text == "live"
@@ -140,7 +144,64 @@ async def test_a_defect_of_ours_is_a_problem_without_words(aboard: Aboard, phone
     assert "canary" not in answer.text
 
 
-async def test_metrics_count_what_was_answered(phone):
+class Counted:
+    """How much the metrics of one service grew."""
+
+    def __init__(self, phone) -> None:
+        self._phone = phone
+        self._before: dict[str, float] = {}
+
+    async def since(self) -> dict[tuple[str, str], float]:
+        """Requests and timed requests since the last call, by (metric and status, route)."""
+        text = (await self._phone.get("/metrics")).text
+        now = {
+            line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith(("requests_total{", "request_seconds_count{"))
+            and 'service="complaints"' in line
+        }
+        grown = {name: n - self._before.get(name, 0) for name, n in now.items()}
+        self._before = now
+        return {
+            (
+                (re.findall(r'status="(\d+)"', name) or ["timed"])[0],
+                re.findall(r'route="([^"]*)"', name)[0],
+            ): n
+            for name, n in grown.items()
+            if n
+        }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "route"),
+    [
+        ("POST", PATH, {"json": BODY}, "201", PATH),
+        ("POST", PATH, {"json": {"site": "ms-aurora"}}, "422", PATH),
+        ("POST", PATH, {"json": BODY, "headers": {"Idempotency-Key": ""}}, "400", PATH),
+        ("POST", PATH, {"json": BODY, "headers": {"Authorization": "Bearer x"}}, "401", PATH),
+        ("POST", PATH, {"content": b"x" * (BODY_BYTES_MAX + 1)}, "413", "none"),
+        ("GET", f"{PATH}/co-1", {}, "500", f"{PATH}/{{complaint_id}}"),
+        ("GET", f"{PATH}/co-2", {}, "404", f"{PATH}/{{complaint_id}}"),
+        ("DELETE", PATH, {}, "405", PATH),
+        ("GET", "/nowhere/kari", {}, "404", "none"),
+    ],
+)
+async def test_every_answer_is_counted_and_timed_once_by_the_route_as_it_is_written(
+    aboard: Aboard, phone, method, path, sent, status, route
+):
+    aboard.stores["complaints"].kept.documents["complaint:co-1"] = Versioned(1, b"canary")
+    counted = Counted(phone)
+    await counted.since()
+    headers = {"Idempotency-Key": "k", **sent.get("headers", {})}
+    answer = await phone.request(method, path, **{**sent, "headers": headers})
+    assert answer.status_code == int(status)
+    assert await counted.since() == {(status, route): 1, ("timed", route): 1}
+
+
+async def test_a_store_that_is_away_is_counted_by_the_route_that_needed_it(aboard: Aboard, phone):
+    counted = Counted(phone)
+    await counted.since()
+    aboard.stores["complaints"].lose()
     await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
-    text = (await phone.get("/metrics")).text
-    assert 'requests_total{route="complaints",service="complaints",status="201"}' in text
+    await phone.get("/ready")
+    assert await counted.since() == {("503", PATH): 1, ("timed", PATH): 1}

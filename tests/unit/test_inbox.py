@@ -74,6 +74,16 @@ def test_a_type_nobody_handles_is_somebody_elses_where_the_topic_is_not_ours_alo
     assert INBOX.parse(Record(0, changed(type="recovery.other.v1"))) is None
 
 
+async def test_a_tombstone_on_a_topic_of_ours_is_not_for_us_and_no_dead_letter():
+    assert INBOX.parse(Record(0, None)) is None
+    with pytest.raises(Rejected, match=Reason.MALFORMED_BYTES.value):
+        INBOX.parse(Record(0, b""))
+    store = MemoryStore()
+    await store.begin_generation("first", 0)
+    await settler(store).settle_records(INBOX, 0, [Record(0, None), record(HEARD, 1)])
+    assert [line.topic for line in await outbox(store)] == ["recovery.tally.v1"]
+
+
 @pytest.mark.parametrize(
     "data",
     [

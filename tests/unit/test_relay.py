@@ -8,7 +8,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from pydantic_core import from_json
 
+from shared.runtime import relay as module
 from shared.runtime.faults import Unavailable
+from shared.runtime.observe import OUTBOX_WAITING
 from shared.runtime.relay import Relay, partition_of
 from shared.runtime.store import Commit, Line
 from shared.testing.memory_store import MemoryStore
@@ -135,6 +137,54 @@ async def test_who_lost_the_lease_while_sending_trims_nothing(store):
     with pytest.raises(Unavailable):
         await mine._turn(Producer())
     assert len((await store.pending(10))[1]) == 1
+
+
+async def test_a_turn_takes_so_many_bytes_and_a_line_larger_than_that_goes_alone(
+    store, monkeypatch
+):
+    monkeypatch.setattr(module, "BYTES_MAX", 300)
+    large = Line("d", "k", b"x" * 1000, (("reason", "x"),)).encode()
+    await store.commit(Commit((), (), (), [*lines(*"abc"), large, *lines(*"def")]))
+    sizes, mine = [], relay(store)
+    while (await store.pending(1))[1]:
+        producer = Producer()
+        await mine._turn(producer)
+        sizes.append(sum(map(len, producer.topics.values())))
+    assert sizes == [3, 1, 3]
+
+
+async def test_the_gauge_counts_all_lines_that_wait_and_not_only_those_of_a_turn(
+    store, monkeypatch
+):
+    monkeypatch.setattr(module, "LINES_MAX", 5)
+    await store.commit(Commit((), (), (), lines(*"abcdefghijkl")))
+    await relay(store)._turn(Producer())
+    assert OUTBOX_WAITING.labels("x")._value.get() == 12
+    with pytest.raises(KafkaConnectionError):
+        producer = Producer(1)
+        producer.fails_at = 0
+        await relay(store)._turn(producer)
+    assert OUTBOX_WAITING.labels("x")._value.get() == 7
+
+
+async def test_while_the_broker_is_away_the_gauge_goes_on_counting(store, monkeypatch):
+    class Away:
+        def __init__(self, **_: object) -> None: ...
+
+        async def start(self) -> None:
+            await store.commit(Commit((), (), (), lines("a")))
+            raise KafkaConnectionError
+
+        async def stop(self) -> None: ...
+
+    monkeypatch.setattr(module, "AIOKafkaProducer", Away)
+    monkeypatch.setattr(module, "RETRY_S", 0)
+    task = asyncio.create_task(relay(store).run())
+    async with asyncio.timeout(10):
+        while OUTBOX_WAITING.labels("x")._value.get() != 3:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_clean_stop_hands_the_lease_on(store):

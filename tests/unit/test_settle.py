@@ -10,12 +10,21 @@ from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Record
-from shared.runtime.settle import ATTEMPTS_MAX, BRAKE_AFTER, Broken, Request
+from shared.runtime.observe import DEAD_LETTERS
+from shared.runtime.settle import (
+    ATTEMPTS_MAX,
+    BRAKE_AFTER,
+    SOURCES_MAX,
+    TOGETHER_MAX,
+    Broken,
+    Fence,
+    Request,
+)
 from shared.runtime.store import Conflict, Versioned
 from shared.testing.builders import outbox, record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import YieldingStore, state
-from tests.suites.tally import CEILING, INBOX, Counted, Heard, Tally, count, settler
+from tests.suites.tally import CEILING, INBOX, STRICT, Counted, Heard, Tally, count, settler
 
 
 class ContendedStore(MemoryStore):
@@ -82,6 +91,42 @@ async def test_a_fact_that_its_relay_repeated_is_dropped_by_its_sequence(store):
     assert len(await outbox(store)) == 3
 
 
+async def test_two_services_that_write_one_topic_each_have_their_own_numbers(store):
+    records = [
+        record(Heard(name="a"), n, f"e-{n}", sequence=f"{number:020}", source=source)
+        for n, (source, number) in enumerate(
+            [("/x", 7), ("/y", 5), ("/x", 8), ("/y", 5), ("/x", 7), ("/y", 6)]
+        )
+    ]
+    await settler(store).settle_records(INBOX, 0, records[:3])
+    await settler(store).settle_records(INBOX, 0, records[3:])
+    assert len(await outbox(store)) == 4
+
+
+async def test_what_publishers_number_by_themselves_is_no_sequence_of_ours(store):
+    """INV-04: two other systems that both count from one lose nothing."""
+    records = [
+        record(Heard(name="a"), n, f"e-{n}", sequence=f"{n % 2 + 1:020}", source=f"/s-{n % 3}")
+        for n in range(6)
+    ]
+    await settler(store).settle_records(STRICT, 0, records)
+    assert len(await outbox(store)) == 6
+
+
+async def test_a_fence_remembers_the_sources_heard_last_and_never_more_than_its_bound(store):
+    sources = [f"/s-{n}" for n in range(SOURCES_MAX + 3)]
+    records = [
+        record(Heard(name="a"), n, f"e-{n}", sequence="1", source=source)
+        for n, source in enumerate([*sources[:-1], sources[3], sources[-1]])
+    ]
+    for one in records:
+        await settler(store).settle_records(INBOX, 0, [one])
+    fence = Fence.model_validate_json(store.kept.documents[f"fence:{Heard.TOPIC}:0"].body)
+    assert len(fence.sequences) == SOURCES_MAX
+    assert sources[-1] in fence.sequences
+    assert sources[0] not in fence.sequences
+
+
 async def test_the_same_offset_on_another_partition_is_another_record(store):
     for partition in (0, 1):
         await settler(store).settle_records(INBOX, partition, heard("count"))
@@ -118,6 +163,19 @@ async def test_ten_failures_in_a_row_stop_before_everything_becomes_a_dead_lette
     assert await reasons(store) == [Reason.HANDLER_FAILED] * (BRAKE_AFTER - 1)
 
 
+async def test_a_process_that_starts_anew_behind_the_brake_buries_nothing_more(store):
+    records = heard(*["fail"] * (BRAKE_AFTER + 5))
+    for _ in range(3):
+        with pytest.raises(Broken):
+            await settler(store).settle_records(INBOX, 0, records)
+    assert await reasons(store) == [Reason.HANDLER_FAILED] * (BRAKE_AFTER - 1)
+    mended = [*records[: BRAKE_AFTER - 1], *heard(*["count"] * 6, first=BRAKE_AFTER - 1)]
+    await settler(store).settle_records(INBOX, 0, mended)
+    again = heard(*["fail"] * (BRAKE_AFTER - 1), first=BRAKE_AFTER + 5)
+    await settler(store).settle_records(INBOX, 0, again)
+    assert len(await reasons(store)) == 2 * (BRAKE_AFTER - 1)
+
+
 async def test_a_success_in_between_lets_the_brake_go(store):
     one = settler(store)
     for _ in range(3):
@@ -145,7 +203,26 @@ async def test_a_record_that_never_gets_through_waits_for_less_crowded_times(sto
     store.conflicts = 10**6
     with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
         await settler(store).settle_records(INBOX, 0, records)
-    assert store.tries == ATTEMPTS_MAX + len(records) - 1
+    assert store.tries == ATTEMPTS_MAX + (TOGETHER_MAX if len(records) > 1 else 0)
+
+
+async def test_a_batch_that_was_overtaken_is_tried_together_again(store):
+    store.conflicts = TOGETHER_MAX - 1
+    await settler(store).settle_records(INBOX, 0, heard(*["count"] * 20))
+    assert store.tries == TOGETHER_MAX
+    assert len(await outbox(store)) == 20
+
+
+async def test_a_dead_letter_is_counted_once_and_only_when_it_is_committed(store):
+    counted = DEAD_LETTERS.labels("tally", Reason.UNKNOWN_SITE)
+    before = counted._value.get()
+    store.conflicts = 10**6
+    with pytest.raises(Unavailable):
+        await settler(store).settle_records(INBOX, 0, heard("count", "reject"))
+    assert counted._value.get() == before
+    store.conflicts = store.tries + TOGETHER_MAX + 2
+    await settler(store).settle_records(INBOX, 0, heard("count", "reject", "fail"))
+    assert counted._value.get() == before + 1
 
 
 async def test_in_one_batch_later_records_see_what_earlier_ones_changed(store):
@@ -159,9 +236,9 @@ async def test_in_one_batch_later_records_see_what_earlier_ones_changed(store):
 # ---- requests ------------------------------------------------------------------------------------
 
 
-def ask(store, key: str = "k", body: str = "h", do: str = "count"):
-    async def decide(snapshot, _name):
-        return await count("a", snapshot, do)
+def ask(store, key: str = "k", body: str = "h", do: str = "count", named: bool = False):
+    async def decide(snapshot, name):
+        return await count(name if named else "a", snapshot, do)
 
     return settler(store).settle_request(
         Request("employee/e", "r", key, body), decide, ("tally:a",)
@@ -182,9 +259,12 @@ async def test_the_same_key_with_another_body_is_refused(store):
 
 
 @pytest.mark.parametrize("script", [[0], [1, 0, 2], [3, 1]])
-async def test_of_the_same_request_at_once_one_is_decided_and_all_get_its_answer(store, script):
+@pytest.mark.parametrize("named", [False, True])
+async def test_of_the_same_request_at_once_one_is_decided_and_all_get_its_answer(
+    store, script, named
+):
     yielding = [YieldingStore(store, script[n % len(script) :]) for n in range(20)]
-    answers = await asyncio.gather(*(ask(one) for one in yielding))
+    answers = await asyncio.gather(*(ask(one, named=named) for one in yielding))
     assert sum(not one.replayed for one in answers) == 1
     assert len({one.fact.model_dump_json() for one in answers}) == 1
     assert len(await outbox(store)) == 1
@@ -202,6 +282,29 @@ async def test_a_refused_request_leaves_no_trace_and_its_key_may_be_used_again(s
     with pytest.raises(fault):
         await ask(store, do=do)
     assert (await ask(store)).replayed is False
+
+
+async def test_a_key_that_comes_again_after_its_answer_was_forgotten_names_nothing_twice(store):
+    await ask(store, named=True)
+    (forgotten,) = [key for key in store.kept.documents if key.startswith("answer:")]
+    del store.kept.documents[forgotten]
+    before = state(store)
+    with pytest.raises(Rejected, match=Reason.IDEMPOTENCY_KEY_REUSED.value) as refused:
+        await ask(store, named=True)
+    assert refused.value.status == 422
+    assert state(store) == before
+    assert len(await outbox(store)) == 1
+
+
+async def test_the_same_request_that_was_settled_meanwhile_is_a_repeat_and_no_key_used_twice(store):
+    async def decide(snapshot, name):
+        if not store.kept.documents:
+            await ask(store, named=True)
+        return await count(name, snapshot)
+
+    request = Request("employee/e", "r", "k", "h")
+    assert (await settler(store).settle_request(request, decide)).replayed
+    assert len(await outbox(store)) == 1
 
 
 async def test_a_request_that_never_gets_through_is_told_to_come_back(store):

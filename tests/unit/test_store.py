@@ -31,3 +31,7 @@ class TestMemoryStore(StoreSuite):
     async def another(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
         return store.another()
+
+    async def stranger(self, store: Store) -> Store:
+        assert isinstance(store, MemoryStore)
+        return MemoryStore(kept=store.kept)

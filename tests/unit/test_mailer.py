@@ -1,0 +1,190 @@
+"""A letter is handed over, refused for its address alone, or tried again later; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager, suppress
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier import adapters
+from services.notifier.adapters import SmtpMailer
+from services.notifier.ports import Letter
+from shared.contracts.intake import Contact
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.testing.clock import Clock
+
+HELLO = "250-mail.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
+YES = {"greeting": "220 hello", "EHLO": HELLO, "DATA": "354 go on", "body": "250 kept"}
+
+
+class Server:
+    """A mail server that answers each step as it is told to, and keeps what it heard."""
+
+    def __init__(self, **answers: str) -> None:
+        self.heard: list[str] = []
+        self.bodies: list[bytes] = []
+        self.talks: list[asyncio.Task[None]] = []
+        self._answers = {**YES, **answers}
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.talks.append(asyncio.create_task(self._talk(reader, writer)))
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await self._say(writer, "greeting")
+            while line := (await reader.readline()).decode().strip():
+                self.heard.append(line)
+                verb = line.split()[0].upper()
+                await self._say(writer, verb)
+                if verb == "DATA" and self._answers["DATA"].startswith("354"):
+                    self.bodies.append(await reader.readuntil(b"\r\n.\r\n"))
+                    await self._say(writer, "body")
+                if verb == "QUIT":
+                    break
+        with suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    async def _say(self, writer: asyncio.StreamWriter, step: str) -> None:
+        if answer := self._answers.get(step, "250 ok"):
+            writer.write(answer.encode() + b"\r\n")
+            await writer.drain()
+
+
+@asynccontextmanager
+async def serving(server: Server):
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        await asyncio.gather(*server.talks)
+
+
+def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.example") -> Letter:
+    return Letter("me-1", sender, recipient, "Vi har mottatt klagen din", "Hei, Kåre\n")
+
+
+async def hand_over(server: Server, one: Letter) -> None:
+    async with serving(server) as port:
+        await SmtpMailer("127.0.0.1", port, Clock()).send(one)
+
+
+async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apart():
+    server = Server()
+    await hand_over(server, letter())
+    (body,) = server.bodies
+    read = message_from_bytes(body, policy=default)
+    assert (read["To"], read["From"]) == ("kari@example.org", "service@aurora.example")
+    assert read["Message-ID"] == "<me-1@aurora.example>"
+    assert "Hei, Kåre" in read.get_content()
+    assert any(line.startswith("RCPT TO:<kari@example.org>") for line in server.heard)
+
+
+# ---- addresses -----------------------------------------------------------------------------------
+
+NO_ADDRESS = [
+    "", "@", "a@", "@b", "a", "a@b@c", "a@[", "a@(", "(a@b", "(a)@b", "a@]", "[a@b", "a@b)", "a@b\\",
+    "a\\@b", ".a@b", "a.@b", "a..b@c", "a@b..c", "a@.b", "a@b.", "a@.", "kari@example.org\n",
+    "kari@example.org\r\nBcc: x@example.com", "a\nb@c", "a b@c", "a@b c", "a@b\x7f", "\x00@b",
+    '"a b"@c', '"a"@c', '"', "Kari <kari@example.org>", "<kari@example.org>", "a@b,c@d", "a:b@c;",
+    "kåre@example.org", "\u202ea@b", "a@\ud800", "a@\u2028b", "=?utf-8?q?a=0ab?=@b",
+    "=?utf-8?q?a?=@b", "a@=?utf-8?q?b?=", "x" * 300 + "@example.org", "a@" + "b" * 64 + ".no",
+    "a@" + "b." * 150 + "no", "a@" + "ø" * 300,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipient", NO_ADDRESS, ids=ascii)
+async def test_what_is_no_address_is_refused_before_anybody_is_asked(recipient):
+    server = Server()
+    with pytest.raises(Rejected, match=Reason.ADDRESS_REFUSED.value):
+        await hand_over(server, letter(recipient))
+    assert server.heard == []
+
+
+@pytest.mark.parametrize(
+    ("recipient", "spoken"),
+    [
+        ("kari@example.org", "kari@example.org"),
+        ("k.a+r=i_1/2!{3}@sub.example.org", "k.a+r=i_1/2!{3}@sub.example.org"),
+        ("kari@localhost", "kari@localhost"),
+        ("kari@blåbær.example", "kari@xn--blbr-roah.example"),
+        ("x" * 242 + "@example.org", "x" * 242 + "@example.org"),
+    ],
+    ids=lambda value: value[:20],
+)
+async def test_an_address_is_spoken_as_it_was_given_in_the_letters_of_the_net(recipient, spoken):
+    server = Server(EHLO="250 mail.example")
+    await hand_over(server, letter(recipient))
+    assert any(line.startswith(f"RCPT TO:<{spoken}>") for line in server.heard)
+    (body,) = server.bodies
+    headed = re.search(rb"^To:\s+(\S+)\r\n", body, re.MULTILINE)
+    assert headed is not None
+    assert headed.group(1).decode() == spoken
+
+
+@given(st.from_regex(Contact.model_fields["email"].annotation.__args__[0].__metadata__[0].pattern))
+def test_whatever_the_intake_takes_for_an_address_is_written_or_refused(recipient):
+    with suppress(Rejected):
+        adapters.written(letter(recipient), Clock()()).as_bytes()
+
+
+async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():
+    server = Server()
+    with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
+        await hand_over(server, letter(sender="aurora@["))
+    assert server.heard == []
+
+
+# ---- answers of the server -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["550 5.1.1 no such user", "551 not here", "552 5.2.2 mailbox full", "553 name not allowed",
+     "550 no", "556 5.1.10 takes no mail"],
+)  # fmt: skip
+async def test_a_recipient_refused_for_good_is_an_address_refused(answer):
+    with pytest.raises(Rejected, match=Reason.ADDRESS_REFUSED.value):
+        await hand_over(Server(RCPT=answer), letter())
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"greeting": "554 5.7.1 we do not talk to you"},
+        {"greeting": "421 come later"},
+        {"EHLO": "550 5.7.1 who are you", "HELO": "550 5.7.1 who are you"},
+        {"MAIL": "530 5.7.0 authenticate first"},
+        {"MAIL": "535 5.7.8 wrong password"},
+        {"MAIL": "550 5.7.1 sender refused"},
+        {"MAIL": "553 5.1.8 sender unknown"},
+        {"MAIL": "451 later"},
+        {"RCPT": "450 4.2.1 mailbox busy"},
+        {"RCPT": "530 5.7.0 authenticate first"},
+        {"RCPT": "535 wrong password"},
+        {"RCPT": "554 5.7.1 relay access denied"},
+        {"DATA": "554 no"},
+        {"body": "554 5.6.0 letter refused"},
+        {"body": "552 5.3.4 too large"},
+        {"body": "421 closing"},
+    ],
+    ids=str,
+)
+async def test_a_server_that_refuses_us_or_the_letter_is_asked_again_later(answers):
+    with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
+        await hand_over(Server(**answers), letter())
+
+
+async def test_no_server_at_all_is_asked_again_later():
+    async with serving(Server()) as port:
+        pass
+    with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
+        await SmtpMailer("127.0.0.1", port, Clock()).send(letter())
