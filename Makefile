@@ -12,10 +12,25 @@ help: ## List the commands
 setup: $(READY) ## Make .venv from the lock; everything else does this by itself
 
 $(READY): requirements.txt
-	@echo "setting up .venv (once, about a minute)"
+	@echo "making .venv from requirements.txt (once, about a minute)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@{ $(BIN)/python -um pip install --disable-pip-version-check --no-color --progress-bar off \
+	  --require-hashes -r requirements.txt || echo Failed; } | { $(PROGRESS); }
 	@touch $@
+
+# What pip says, in one line that moves on a terminal and one per phase elsewhere. Its complaints come
+# on standard error as they are, and the failure ends the pipe.
+define PROGRESS
+all=$$(grep -c '^[^ #].*==' requirements.txt); seen=0; line='   %s\n'; \
+if [ -t 1 ]; then line='\033[K   %s\r'; else echo "   fetching $$all packages"; fi; \
+while read -r what name rest; do case $$what in \
+  Collecting) seen=$$((seen + 1)); \
+    if [ -t 1 ]; then printf "$$line" "fetching $$seen of $$all: $$name"; fi;; \
+  Ignoring|Requirement) seen=$$((seen + 1));; \
+  Installing) printf "$$line" "installing them";; \
+  Failed) exit 1;; \
+esac; done; printf "$$line" "ready"; if [ -t 1 ]; then echo; fi
+endef
 
 fmt: $(READY) ## Format the code
 	@$(BIN)/ruff format .

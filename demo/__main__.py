@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,7 +95,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             show.busy("starting the services")
             complaints = services.start("complaints")
             compensation = services.start("compensation")
-            notifier = start_notifier(services, mailbox)
+            start_notifier(services, mailbox)
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
@@ -117,7 +118,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             if report is not None:
                 report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             if show.live:
-                linger(show, [complaints.url, compensation.url, notifier.url], signed)
+                linger(show, services.running, signed)
         finally:
             show.busy("stopping")
             services.stop()
@@ -126,10 +127,10 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
     return all(result["agreements"].values())
 
 
-def start_notifier(services: Services, mailbox: Mailbox) -> Service:
+def start_notifier(services: Services, mailbox: Mailbox) -> None:
     """The notifier must know its own address before it listens, for the links it sends."""
     port = free_port()
-    return services.start(
+    services.start(
         "notifier",
         port=str(port),
         public_url=f"http://127.0.0.1:{port}",
@@ -154,13 +155,12 @@ def show_receipt(show: Show, result: dict[str, Any]) -> None:
     show.say(f"seconds from the first event to the first check: {result['seconds_to_first_check']}")
 
 
-def linger(show: Show, urls: list[str], signed: str) -> None:
-    """Leave the services up on a terminal until Ctrl-C."""
-    show.say("")
-    for url in urls:
-        show.say(f"{url}/docs")
+def linger(show: Show, services: Sequence[Service], signed: str) -> None:
+    """Leave the services up on a terminal until Ctrl-C, which is how this ends well."""
+    show.act(8, "Now you. All of it stays up until Ctrl-C")
+    for service in services:
+        show.say(f"{service.name:<13} {service.url}/docs")
     show.say(f"a token for {EMPLOYEE} (local demo only): {signed}")
-    show.say("Ctrl-C stops everything")
     try:
         signal.pause()
     except KeyboardInterrupt:

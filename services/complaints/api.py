@@ -41,6 +41,18 @@ def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
     }
 
 
+def source_of(principal: Principal) -> str:
+    """In whose count of customers `customer` names one: the same name there is the same person.
+
+    Employees write down the guests of their site, so all of them share the site's count. Customers
+    and systems have one of their own, as every source on the intake topic has; an intake source
+    named `/site/<site>` counts as the site does.
+    """
+    if principal.kind is Kind.EMPLOYEE:
+        return f"/site/{principal.site}"
+    return f"/http/{principal.subject}"
+
+
 def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
     """The routes."""
     app = face.api(
@@ -60,7 +72,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
 
         async def decide(snapshot: Snapshot, name: str) -> Decision:
             return await handlers.raise_complaint(
-                command, f"/http/{principal.subject}", f"co-{name}", snapshot
+                command, source_of(principal), f"co-{name}", snapshot
             )
 
         return await face.write(principal, "complaints", key, command, decide, answer)

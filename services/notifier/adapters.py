@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -17,10 +19,22 @@ from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 
-#: A mail server that needs longer than this to accept a letter is overloaded; later is better.
+#: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
+#: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
+#: after which others may try.
 SMTP_TIMEOUT_S = 20
 #: First digit of a permanent SMTP reply (RFC 5321, 4.2.1).
 PERMANENT = 500
+#: Replies about who asks, to whichever command: authentication is missing or wrong (RFC 4954, 6).
+AUTHENTICATION = range(530, 540)
+#: The detail of a refusal by policy, not for a mailbox that is not there (RFC 3463, 3.8).
+POLICY = "5.7."
+#: What fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
+ADDRESS_CHARS_MAX = 254
+_ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+#: The address that people have (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" begins an encoded
+#: word: whoever reads the header would decode it, and see another address.
+_ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
 #: As long as a customer may take to answer; longer than the longest stay and the way home.
 LINK_LASTS = timedelta(days=60)
 ALGORITHM = "HS256"
@@ -38,29 +52,66 @@ class SmtpMailer:
 
     async def send(self, letter: Letter) -> None:
         """See Mailer."""
-        message = EmailMessage()
-        message["From"] = letter.sender
-        message["To"] = letter.recipient
-        message["Subject"] = letter.subject
-        message["Date"] = formatdate(self._now().timestamp())
-        message["Message-ID"] = f"<{letter.message_id}@{letter.sender.rpartition('@')[2]}>"
-        # RFC 3834: automatic answers to this must not come back as complaints.
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.body)
+        message = written(letter, self._now())
         try:
-            await aiosmtplib.send(
-                message, hostname=self._host, port=self._port, timeout=SMTP_TIMEOUT_S
-            )
+            async with asyncio.timeout(SMTP_TIMEOUT_S):
+                await aiosmtplib.send(
+                    message,
+                    sender=message["From"],
+                    recipients=[message["To"]],
+                    hostname=self._host,
+                    port=self._port,
+                    timeout=SMTP_TIMEOUT_S,
+                )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(refused.code >= PERMANENT for refused in error.recipients):
+            if all(no_such_mailbox(refused) for refused in error.recipients):
                 raise Rejected(Reason.ADDRESS_REFUSED) from None
             raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
-        except aiosmtplib.SMTPResponseException as error:
-            if error.code >= PERMANENT:
-                raise Rejected(Reason.ADDRESS_REFUSED) from None
-            raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
+        # Whatever else a server refuses is about us or the letter. Somebody must mend that, and until
+        # then the customer's address is as good as before.
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Unavailable(Reason.MAIL_UNAVAILABLE) from error
+
+
+def written(letter: Letter, now: datetime) -> EmailMessage:
+    """A letter as it goes to the mail server.
+
+    Raises Rejected(address_refused) for a recipient, Unavailable(mail_unavailable) for a sender, that
+    is no address.
+    """
+    message = EmailMessage()
+    try:
+        message["To"] = spoken(letter.recipient)
+    except ValueError:
+        raise Rejected(Reason.ADDRESS_REFUSED) from None
+    try:
+        message["From"] = sender = spoken(letter.sender)
+    except ValueError:
+        raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
+    message["Subject"] = letter.subject
+    message["Date"] = formatdate(now.timestamp())
+    message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
+    # RFC 3834: automatic answers to this must not come back as complaints.
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.body)
+    return message
+
+
+def spoken(address: str) -> str:
+    """An address in ASCII, its domain by IDNA; raises ValueError for what is none."""
+    if len(address) > ADDRESS_CHARS_MAX:  # first: IDNA takes its time for long domains
+        raise ValueError
+    local, at, domain = address.rpartition("@")
+    plain = f"{local}{at}{domain.encode('idna').decode()}"
+    if len(plain) > ADDRESS_CHARS_MAX or not _ADDRESS.fullmatch(plain):
+        raise ValueError
+    return plain
+
+
+def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
+    """Whether a server refuses the address for good, and not us who write to it."""
+    about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
+    return refused.code >= PERMANENT and not about_us
 
 
 class SignedLinks:

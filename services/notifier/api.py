@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
@@ -18,6 +19,7 @@ from shared.contracts.decision import Decision
 from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
+from shared.runtime.faults import Rejected
 from shared.runtime.http import NO_STORE, Face
 from shared.runtime.snapshot import Snapshot
 
@@ -28,6 +30,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
 Token = Annotated[str, Path(max_length=1024)]
 
 
@@ -40,7 +43,12 @@ class GiveFeedback(BaseModel):
 def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
     """How an answer is answered."""
     assert isinstance(fact, FeedbackReceived)
-    return 200, {"helped": fact.helped, "complaint_id": fact.complaint_id}
+    return 200, said(fact.complaint_id, fact.helped)
+
+
+def said(complaint_id: str, helped: Helped) -> dict[str, Any]:
+    """What we heard."""
+    return {"helped": helped, "complaint_id": complaint_id}
 
 
 def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
@@ -63,14 +71,20 @@ def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
         async def decide(snapshot: Snapshot, _name: str) -> Decision:
             return await handlers.answer(complaint_id, check_id, helped, snapshot)
 
-        response = await face.write(
-            customer,
-            "feedback",
-            f"{check_id}/{helped}",
-            GiveFeedback(helped=helped),
-            decide,
-            answer,
-        )
+        try:
+            response = await face.write(
+                customer,
+                "feedback",
+                f"{check_id}/{helped}",
+                GiveFeedback(helped=helped),
+                decide,
+                answer,
+            )
+        except Rejected:
+            # The stored answer to the request is forgotten after two days; the customer's own is not.
+            if await handlers.answered(check_id) is not helped:
+                raise
+            response = Response(to_json(said(complaint_id, helped)), headers=REPEATED)
         if "text/html" not in request.headers.get("accept", ""):
             return response
         html = page.thanks(await handlers.language_of(complaint_id), helped)

@@ -26,6 +26,7 @@ from shared.contracts.notifier import (
     Helped,
     MessageAttempted,
     MessageDelayed,
+    MessageFact,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -53,6 +54,9 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+FATES = (State.SENT, State.FAILED)
+
+
 class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
@@ -66,12 +70,13 @@ class Story(Document):
 
 
 class Given(Document):
-    """What a message about a check says."""
+    """What a message about a check says; the item has the title of the policy it was given under."""
 
     KIND: ClassVar[str] = "given"
 
     complaint_id: str
     item: str
+    policy_version: int
     value_minor: int
     currency: str
     code: str
@@ -79,7 +84,7 @@ class Given(Document):
 
 
 class Message(Document):
-    """One message: why, about what, and its fate."""
+    """One message: why, about what, its fate, and until then the time of its next attempt."""
 
     KIND: ClassVar[str] = "message"
 
@@ -91,6 +96,7 @@ class Message(Document):
     about: str
     state: State
     queued_at: datetime
+    next_at: datetime | None = None
     attempt: int = 0
 
 
@@ -134,9 +140,17 @@ def queue(
     )
 
 
+def due(message: Message, now: datetime) -> bool:
+    """Whether it may be taken in hand: its fate is open, nobody has it, and its time has come.
+
+    A timer alone does not say so: another process may have moved it since it was read.
+    """
+    return message.state not in FATES and (message.next_at is None or message.next_at <= now)
+
+
 def attempt(message: Message, message_id: str, now: datetime) -> Decision:
-    """Take a message in hand, unless its fate is known already."""
-    if message.state in (State.SENT, State.FAILED):
+    """Take a message in hand, unless it is not due."""
+    if not due(message, now):
         return Decision()
     return Decision(
         (
@@ -153,7 +167,9 @@ def attempt(message: Message, message_id: str, now: datetime) -> Decision:
 
 
 def sent(message: Message, message_id: str, now: datetime) -> Decision:
-    """The provider took it."""
+    """The provider took it; a fate that is known already does not change."""
+    if message.state in FATES:
+        return Decision()
     return Decision(
         (
             MessageSent(
@@ -170,7 +186,12 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
 def not_sent(
     message: Message, message_id: str, reason: Reason, retry: Retry | None, now: datetime
 ) -> Decision:
-    """Later again, the delay doubling each time; without a `retry`, or after its last, it failed."""
+    """Later again, the delay doubling each time; without a `retry`, or after its last, it failed.
+
+    A fate that is known already does not change.
+    """
+    if message.state in FATES:
+        return Decision()
     if retry is None or message.attempt >= retry.attempts_max:
         return Decision(
             (
@@ -213,19 +234,22 @@ def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Dec
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """When a message is looked at next."""
+def next_of(fact: MessageFact) -> datetime | None:
+    """When a message is looked at next; None once its fate is known."""
     match fact:
         case MessageQueued():
-            return (Timer(SEND, fact.message_id, fact.queued_at),)
+            return fact.queued_at
         case MessageAttempted():
-            return (Timer(SEND, fact.message_id, fact.attempted_at + ATTEMPT_LASTS),)
+            return fact.attempted_at + ATTEMPT_LASTS
         case MessageDelayed():
-            return (Timer(SEND, fact.message_id, fact.retry_at),)
-        case MessageSent() | MessageFailed():
-            return (Timer(SEND, fact.message_id, None),)
+            return fact.retry_at
         case _:
-            return ()
+            return None
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """The timer of a message stands at its next attempt, and nowhere once its fate is known."""
+    return (Timer(SEND, fact.message_id, next_of(fact)),) if isinstance(fact, MessageFact) else ()
 
 
 def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
@@ -254,29 +278,30 @@ def given(_: Given | None, fact: CheckIssued) -> Given:
 
 def message_queued(_: Message | None, fact: MessageQueued) -> Message:
     """A new message."""
-    return Message(
-        state=State.QUEUED, **fact.model_dump(include=set(Message.model_fields) - {"state"})
-    )
+    told = fact.model_dump(include=set(Message.model_fields) - {"state", "next_at"})
+    return Message(state=State.QUEUED, next_at=next_of(fact), **told)
 
 
 def message_attempted(message: Message, fact: MessageAttempted) -> Message:
     """In the provider's hands, perhaps."""
-    return message.model_copy(update={"state": State.ATTEMPTED, "attempt": fact.attempt})
+    return message.model_copy(
+        update={"state": State.ATTEMPTED, "next_at": next_of(fact), "attempt": fact.attempt}
+    )
 
 
-def message_delayed(message: Message, _: MessageDelayed) -> Message:
+def message_delayed(message: Message, fact: MessageDelayed) -> Message:
     """Not taken; later again."""
-    return message.model_copy(update={"state": State.DELAYED})
+    return message.model_copy(update={"state": State.DELAYED, "next_at": next_of(fact)})
 
 
 def message_sent(message: Message, _: MessageSent) -> Message:
     """Taken."""
-    return message.model_copy(update={"state": State.SENT})
+    return message.model_copy(update={"state": State.SENT, "next_at": None})
 
 
 def message_failed(message: Message, _: MessageFailed) -> Message:
     """Never to be delivered."""
-    return message.model_copy(update={"state": State.FAILED})
+    return message.model_copy(update={"state": State.FAILED, "next_at": None})
 
 
 def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:

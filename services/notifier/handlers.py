@@ -13,6 +13,7 @@ from services.notifier.domain import (
     Message,
     Story,
     attempt,
+    due,
     hear,
     message_id_of,
     not_sent,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 
 #: What comes on other topics than the cause of a message, and so perhaps after it.
-PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN)
+PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 
 
 class Handlers:
@@ -136,13 +137,15 @@ class Handlers:
         )
 
     async def _take(self, message_id: str, cause: str) -> MessageAttempted | None:
-        """Take a message in hand; None if its fate is known already."""
+        """Take a message in hand; None if somebody else has, or its fate is known.
+
+        Its timer is moved by the facts alone: where there is none, another process has moved it.
+        """
 
         async def decide(snapshot: Snapshot) -> Decision:
             return attempt(await known(message_id, snapshot), message_id, snapshot.now)
 
-        timer = f"{SEND}|{message_id}"
-        facts = await self._settler.settle_internal(cause, message_id, decide, timer)
+        facts = await self._settler.settle_internal(cause, message_id, decide)
         if not facts:
             return None
         attempted = facts[0]
@@ -173,12 +176,15 @@ class Handlers:
 
         async def decide(snapshot: Snapshot) -> Decision:
             message = await known(message_id, snapshot)
-            if number is not None and message.attempt != number:
+            mine = due(message, snapshot.now) if number is None else message.attempt == number
+            if not mine:
                 return Decision()
             if reason is None:
                 return sent(message, message_id, snapshot.now)
-            policy, _ = await self._policies.at(message.site, snapshot)
-            again = policy.notify.retry if retry else None
+            again = None
+            if retry:
+                policy, _ = await self._policies.at(message.site, snapshot)
+                again = policy.notify.retry
             return not_sent(message, message_id, reason, again, snapshot.now)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
@@ -191,10 +197,12 @@ class Handlers:
         message = await known(message_id, snapshot)
         try:
             return await self._write(message_id, message, snapshot)
-        except Unavailable as missing:
-            if missing.reason in PARTS and snapshot.now - message.queued_at > PARTS_COME_WITHIN:
+        except (Rejected, Unavailable) as missing:
+            if missing.reason not in PARTS:
+                raise
+            if snapshot.now - message.queued_at > PARTS_COME_WITHIN:
                 raise Rejected(missing.reason) from None
-            raise
+            raise Unavailable(missing.reason) from None
 
     async def _write(self, message_id: str, message: Message, snapshot: Snapshot) -> Letter:
         """The letter as it stands; raises Unavailable for a part that is not here."""
@@ -232,9 +240,8 @@ class Handlers:
         check = await snapshot.get(Given, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        title = policy.checks[check.item.partition("/")[0]].title
         return {
-            "title": title.get(language) or next(iter(title.values())),
+            "title": await self._title(check, message, policy, snapshot),
             "value": format_money(check.value_minor, check.currency, language)
             if check.value_minor
             else "",
@@ -244,13 +251,30 @@ class Handlers:
             "feedback_url": self._links.feedback(message.complaint_id, message.about),
         }
 
+    async def _title(
+        self, check: Given, message: Message, policy: Policy, snapshot: Snapshot
+    ) -> str:
+        """What a check is called: as when it was given, else as now, else by its id."""
+        item = check.item.partition("/")[0]
+        then = await self._policies.of(message.site, check.policy_version, snapshot)
+        for one in (then, policy):
+            if one is not None and item in one.checks:
+                title = one.checks[item].title
+                return title.get(message.language) or next(iter(title.values()))
+        return item
+
     async def answer(
         self, complaint_id: str, check_id: str, helped: Helped, snapshot: Snapshot
     ) -> Decision:
-        """The customer's answer; raises Rejected(already_answered) for a second, other one."""
+        """The customer's answer; raises Rejected(already_answered) if there was one."""
         if await snapshot.get(Answer, check_id) is not None:
             raise Rejected(Reason.ALREADY_ANSWERED, status=409)
         return hear(complaint_id, check_id, helped, snapshot.now)
+
+    async def answered(self, check_id: str) -> Helped | None:
+        """What the customer answered about a check, or None; raises Unavailable."""
+        answer = await self._settler.look().get(Answer, check_id)
+        return answer.helped if answer else None
 
     async def language_of(self, complaint_id: str) -> str:
         """The language to ask in; English where we do not know the complaint."""

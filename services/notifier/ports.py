@@ -23,8 +23,8 @@ class Mailer(Protocol):
     async def send(self, letter: Letter) -> None:
         """Hand one over; returns when it was accepted.
 
-        May take as long as the server does, up to its time limit. Raises Unavailable for what may
-        work later and Rejected for an address or a letter that never will.
+        May take as long as the server does, up to its time limit. Raises Rejected(address_refused)
+        for an address that never will be one, and Unavailable for all else, which may work later.
         """
         ...
 

@@ -76,3 +76,10 @@ class Policies:
                 self._parsed.clear()
             parsed = self._parsed[site, head.version] = stored.policy
         return parsed, head.version
+
+    async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy | None:
+        """One version of a site's policy, or None if it is not stored; raises Unavailable."""
+        parsed = self._parsed.get((site, version))
+        if parsed is None and (stored := await snapshot.get(PolicyVersion, f"{site}/{version}")):
+            parsed = stored.policy
+        return parsed

@@ -2,11 +2,21 @@
 
 import json
 import os
+import pty
+import re
+import select
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 240
 
 
 def play(tmp_path, *words):
@@ -16,7 +26,7 @@ def play(tmp_path, *words):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,3 +60,41 @@ def test_any_file_of_complaints_can_be_played(tmp_path):
     receipt, _ = play(tmp_path, "--input", str(file), "--rate", "200")
     assert receipt["complaints"]["received"] == 60
     assert all(receipt["agreements"].values()), receipt["agreements"]
+
+
+def read(terminal, until):
+    """What is shown until it holds a text, or (None) until nobody writes any more."""
+    shown, deadline = "", time.monotonic() + PATIENCE_S
+    with suppress(OSError):  # Linux: the other end is closed
+        while until is None or until not in shown:
+            assert time.monotonic() < deadline, shown
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown
+
+
+def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "demo"]
+    ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    demo = subprocess.Popen(words, cwd=ROOT, start_new_session=True, **ends)
+    os.close(theirs)
+    try:
+        shown = read(ours, "a token for")
+        pages = re.findall(r"(\w+) +(http://127\.0\.0\.1:\d+/docs)", shown)
+        assert [name for name, _ in pages] == ["complaints", "compensation", "notifier"], shown
+        assert {httpx.get(page).status_code for _, page in pages} == {200}
+        os.killpg(demo.pid, signal.SIGINT)
+        rest = read(ours, None)
+        assert demo.wait(PATIENCE_S) == 0, rest
+        assert "Traceback" not in shown + rest
+        for _, page in pages:
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(page)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(demo.pid, 0)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(demo.pid, signal.SIGKILL)
+        demo.wait()
+        os.close(ours)

@@ -169,3 +169,24 @@ async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboa
     async with aboard.http("complaints", elsewhere) as stranger:
         seen = await stranger.get(f"/v1/complaints/{answer.json()['complaint_id']}")
         assert seen.json() == unknown.json(), "a foreign complaint looks like an unknown one"
+
+
+async def test_one_guest_of_a_site_has_one_pseudonym_whichever_employee_writes_it_down(
+    aboard: Aboard,
+):
+    said = {"site": "ms-aurora", "text": "My cabin is filthy", "customer": "cabin 4012"}
+    callers = [
+        ("e-ingrid", "employee"),
+        ("e-jonas", "employee"),
+        ("crm", "system"),
+        ("pos", "system"),
+    ]
+    for subject, kind in callers:
+        async with aboard.http("complaints", aboard.bearer(subject, kind)) as phone:
+            key = {"Idempotency-Key": subject}
+            answer = await phone.post("/v1/complaints", json=said, headers=key)
+        assert answer.status_code == 201
+    await aboard.raise_complaint(customer="cabin 4012")
+    refs = [fact["customer_ref"] for fact in await aboard.facts("complaints") if "text" in fact]
+    assert refs[0] == refs[1]
+    assert len(set(refs)) == 4, "other systems count their customers each in their own way"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.notifier import adapters
 from services.notifier.adapters import SmtpMailer
+from services.notifier.domain import ATTEMPT_LASTS
 from services.notifier.ports import Letter
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
@@ -101,7 +102,7 @@ NO_ADDRESS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("recipient", NO_ADDRESS, ids=ascii)
+@pytest.mark.parametrize("recipient", NO_ADDRESS, ids=lambda value: ascii(value)[:24])
 async def test_what_is_no_address_is_refused_before_anybody_is_asked(recipient):
     server = Server()
     with pytest.raises(Rejected, match=Reason.ADDRESS_REFUSED.value):
@@ -130,7 +131,10 @@ async def test_an_address_is_spoken_as_it_was_given_in_the_letters_of_the_net(re
     assert headed.group(1).decode() == spoken
 
 
-@given(st.from_regex(Contact.model_fields["email"].annotation.__args__[0].__metadata__[0].pattern))
+TAKEN = Contact.model_json_schema()["properties"]["email"]["anyOf"][0]["pattern"]
+
+
+@given(st.from_regex(TAKEN))
 def test_whatever_the_intake_takes_for_an_address_is_written_or_refused(recipient):
     with suppress(Rejected):
         adapters.written(letter(recipient), Clock()()).as_bytes()
@@ -188,3 +192,15 @@ async def test_no_server_at_all_is_asked_again_later():
         pass
     with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
         await SmtpMailer("127.0.0.1", port, Clock()).send(letter())
+
+
+async def test_a_conversation_ends_before_others_may_try(monkeypatch):
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    assert 2 * adapters.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(adapters.aiosmtplib, "send", never)
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
+            await SmtpMailer("127.0.0.1", 25, Clock()).send(letter())

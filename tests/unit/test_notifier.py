@@ -29,12 +29,14 @@ from services.notifier.domain import (
     story_received,
     timers,
 )
+from services.notifier.ports import Letter
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
-from shared.contracts.notifier import MessageDelayed, MessageFailed, Occasion
-from shared.contracts.policy import Retry
+from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
+from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Record
+from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard
 
@@ -66,6 +68,25 @@ def test_a_message_whose_fate_is_known_is_not_taken_in_hand_again(state):
     if facts:
         assert facts[0].attempt == 4
         assert facts[0].repeats_unknown is (state is State.ATTEMPTED)
+
+
+def test_a_message_is_not_taken_in_hand_before_its_time():
+    """INV-05: somebody who read an old timer finds it in hand already, or told to wait."""
+    handed = message_attempted(message(), attempt(message(), ID, START).facts[0])
+    (delay,) = not_sent(handed, ID, AWAY.reason, Retry(), START).facts
+    for waiting, until in (
+        (handed, START + ATTEMPT_LASTS),
+        (message_delayed(handed, delay), START + Retry().first_delay),
+    ):
+        assert attempt(waiting, ID, until - timedelta(milliseconds=1)).facts == ()
+        assert len(attempt(waiting, ID, until).facts) == 1
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.FAILED])
+def test_a_fate_that_is_known_does_not_change(state):
+    known = message(state, 1)
+    assert sent(known, ID, START).facts == ()
+    assert not_sent(known, ID, AWAY.reason, Retry(), START).facts == ()
 
 
 @pytest.mark.parametrize("tries", [1, 2, 7, 8, 20, 49, 50])
@@ -165,6 +186,34 @@ async def test_an_apology_has_no_code(aboard: Aboard):
     assert not any(given.json()["code"] in letter.body for letter in aboard.postbox.letters)
 
 
+@pytest.mark.parametrize(
+    ("forgotten", "titles"),
+    [
+        ((), {"Dinner for two", "An evening at the cinema for two"}),
+        (("policy-version:ms-aurora/1",), {"dinner-for-two", "Two tickets"}),
+    ],
+    ids=["kept", "forgotten"],
+)
+async def test_a_check_is_named_as_it_was_when_it_was_given(aboard: Aboard, forgotten, titles):
+    """Whatever the policy has become since: here one item is gone, and one has another title."""
+    for offset, item in enumerate(["dinner-for-two", "cinema"]):
+        complaint_id = await aboard.raise_complaint(offset, language="en")
+        assert (await aboard.give(complaint_id, item, f"k{offset}")).status_code == 201
+    await aboard.carry()
+    checks = {name: it for name, it in aboard.policy.checks.items() if name != "dinner-for-two"}
+    renamed = {"title": {language: "Two tickets" for language in Language}}
+    checks["cinema"] = checks["cinema"].model_copy(update=renamed)
+    changed = aboard.policy.model_copy(update={"checks": checks, "playbooks": {}})
+    fact = PolicyPublished(site=changed.site, version=2, policy=changed)
+    await aboard.feed("notifier", PolicyPublished.TOPIC, [record(fact, 1)])
+    for key in forgotten:
+        del aboard.stores["notifier"].kept.documents[key]
+    await aboard.ring()
+    bodies = [letter.body for letter in aboard.postbox.letters if "/f/" in letter.body]
+    assert len(bodies) == 2
+    assert {title for title in titles if any(title in body for body in bodies)} == titles
+
+
 async def test_a_mail_server_that_is_away_delays_and_the_letter_goes_later(aboard: Aboard):
     aboard.postbox.failures = [AWAY, AWAY]
     await aboard.raise_complaint()
@@ -215,9 +264,60 @@ async def test_an_attempt_that_nobody_recorded_is_repeated_after_its_time_and_co
     assert [fact["repeats_unknown"] for fact in attempts] == [False, True]
 
 
+async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_one(aboard: Aboard):
+    """INV-05: another process read the timer as due just before this one took the letter in hand."""
+    await aboard.raise_complaint()
+    timers = aboard.stores["notifier"].kept.timers
+    ((member, due),) = timers.items()
+    another = aboard.apps["notifier"].rings[SEND]
+    kept: list[dict[str, int]] = []
+    keep = aboard.postbox.send
+
+    async def send_slowly(letter: Letter) -> None:
+        before = dict(timers)
+        await another(member.removeprefix(f"{SEND}|"), due)
+        kept.extend([before, dict(timers)])
+        await keep(letter)
+
+    aboard.postbox.send = send_slowly
+    await aboard.ring()
+    assert len(aboard.postbox.letters) == 1
+    assert kept[0] == kept[1] == {member: due + ATTEMPT_LASTS // timedelta(milliseconds=1)}
+    await another(member.removeprefix(f"{SEND}|"), due)
+    assert len(aboard.postbox.letters) == 1
+    assert (await aboard.types("notifier")).count("message.attempted") == 1
+    assert timers == {}
+
+
+async def test_a_letter_in_hand_is_not_given_up_by_somebody_who_cannot_write_it(aboard: Aboard):
+    """Also not by an old timer after it was sent."""
+    await aboard.raise_complaint()
+    documents = aboard.stores["notifier"].kept.documents
+    ((member, due),) = aboard.stores["notifier"].kept.timers.items()
+    another = aboard.apps["notifier"].rings[SEND]
+    keep = aboard.postbox.send
+
+    async def send_late(letter: Letter) -> None:
+        for key in [key for key in documents if key.startswith("key:")]:
+            del documents[key]
+        await another(member.removeprefix(f"{SEND}|"), due)
+        await keep(letter)
+
+    aboard.postbox.send = send_late
+    aboard.later(seconds=PARTS_COME_WITHIN.total_seconds() + 1)
+    await aboard.ring()
+    await another(member.removeprefix(f"{SEND}|"), due)
+    assert (await aboard.types("notifier"))[-1] == "message.sent"
+    assert not any("failed" in one for one in await aboard.types("notifier"))
+
+
 @pytest.mark.parametrize(
     ("dropped", "reason"),
-    [("key", Reason.KEY_NOT_YET_KNOWN), ("story", Reason.STORY_NOT_YET_KNOWN)],
+    [
+        ("key", Reason.KEY_NOT_YET_KNOWN),
+        ("story", Reason.STORY_NOT_YET_KNOWN),
+        ("policy", Reason.UNKNOWN_SITE),
+    ],
 )
 async def test_a_part_on_its_way_is_waited_for_and_after_an_hour_the_message_failed(
     aboard: Aboard, dropped, reason
@@ -274,3 +374,32 @@ async def test_the_answer_comes_back_to_the_complaint(aboard: Aboard, helped, wa
     if helped == "no":
         await aboard.ring()
         assert (await aboard.types("notifier")).count("message.sent") == 3
+
+
+@pytest.mark.parametrize("helped", list(Helped))
+async def test_the_same_answer_is_the_same_page_also_when_the_stored_one_was_forgotten(
+    aboard: Aboard, helped
+):
+    await aboard.give(await aboard.raise_complaint(), "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    link = next(
+        word for one in aboard.postbox.letters for word in one.body.split() if "/f/" in word
+    )
+    path = "/f/" + link.partition("/f/")[2]
+    html = {"Accept": "text/html"}
+    documents = aboard.stores["notifier"].kept.documents
+    async with aboard.http("notifier", "") as customer:
+        first = await customer.post(f"{path}/{helped}")
+        page = await customer.post(f"{path}/{helped}", headers=html)
+        for key in [key for key in documents if key.startswith("answer:")]:
+            del documents[key]
+        again = await customer.post(f"{path}/{helped}")
+        page_again = await customer.post(f"{path}/{helped}", headers=html)
+        (other,) = set(Helped) - {helped}
+        refused = await customer.post(f"{path}/{other}")
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (page_again.status_code, page_again.text) == (200, page.text)
+    assert (refused.status_code, refused.json()["type"]) == (409, Reason.ALREADY_ANSWERED)
+    assert (await aboard.types("notifier")).count("feedback.received") == 1

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services.complaints.triage import Languages, Triage, triage
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.intake import TEXT_MAX
+from shared.contracts.policy import Policy
+from shared.ops.policy import load
 
 pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +133,9 @@ def test_without_such_a_hint_the_words_decide(hint: str | None, languages: Langu
 def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
     assert languages.detect("Iskall soppa, sur servitör", None) == "sv"
     assert languages.detect("Rude waiter, cold soup", None) == "en"
+
+
+def test_no_playbook_of_the_demo_waits_for_a_danger_that_is_less_than_severe() -> None:
+    policy = load(ROOT / "policy" / "demo.yaml")
+    assert isinstance(policy, Policy)
+    assert set(policy.playbooks[Category.SAFETY]) == {Severity.SEVERE}
