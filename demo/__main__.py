@@ -19,7 +19,7 @@ from demo.receipt import receipt
 from demo.show import Show
 from demo.story import SITE, Stage, play
 from shared.contracts.event import format_time
-from shared.ops import policy, token, topics
+from shared.ops import policy, roster, token, topics
 from shared.ops.mailbox import Mailbox
 from shared.ops.processes import NotReady, Service, Services, environment, free_port
 from shared.ops.stack import StackError, running
@@ -87,8 +87,10 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
         show.good(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url} ({stack.source})")
         topics.create(stack.bootstrap)
         version = policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
+        listed, _ = roster.publish(ROOT / "policy" / "roster.yaml", stack.bootstrap)
         key = token.demo_key(RUN)
         show.good(f"topics created, policy/demo.yaml published as version {version}")
+        show.good(f"policy/roster.yaml published, {listed} employees listed")
         eyes = Eyes(stack.bootstrap)
         services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
         try:

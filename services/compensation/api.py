@@ -1,33 +1,533 @@
-"""The HTTP face of compensation: what may I give, and give it."""
+"""The HTTP face of compensation: what may I give, give it, and what became of it.
+
+Answers are small and one screen is one round trip: reads carry an ETag and are compressed.
+"""
 
 # Annotations are evaluated here and not postponed: they name dependencies made in `api`.
 
-from typing import Annotated, Any, cast
+import io
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any
+from urllib.parse import parse_qs
 
-from fastapi import FastAPI, Path, Query, Response
+import segno
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic_core import to_json
+from starlette.middleware.gzip import GZipMiddleware
 
-from services.compensation.handlers import Handlers, IssueCheck, situation_keys
+from services.compensation.domain.checks import Check
+from services.compensation.domain.incidents import Incident
+from services.compensation.examples import documented
+from services.compensation.handlers.giving import Choose, Giving, IssueCheck, MakeOffer
+from services.compensation.handlers.incidents import Incidents, OpenIncident
+from services.compensation.handlers.life import Explain, Life, Nothing
+from services.compensation.handlers.situation import Situations, desk_keys
+from services.compensation.handlers.staff import CheckIn, Staff
+from services.compensation.handlers.tills import Capture, Reserve, Tills
+from services.compensation.page import Page
 from services.compensation.ports import CodeMaker
-from shared.contracts.compensation import CheckIssued, CheckRefused
+from shared.contracts.compensation import (
+    CheckExplained,
+    CheckIssued,
+    CheckRefused,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    IncidentClosed,
+    IncidentGiving,
+    IncidentOpened,
+    OfferMade,
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionReserved,
+    RedemptionRolledBack,
+    ShiftEnded,
+    ShiftStarted,
+)
 from shared.contracts.decision import Decision
 from shared.contracts.event import ID_PATTERN, Fact
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
-from shared.runtime.http import IDEMPOTENCY_KEY, Face
+from shared.runtime.faults import Rejected
+from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, Face
+from shared.runtime.links import Tokens
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
+Identifier = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
+Token = Annotated[str, Path(max_length=1024)]
+#: Below this, compressing costs more than it saves.
+GZIP_FROM_BYTES = 512
+PAGE_MAX = 50
+#: The page has no scripts and asks nobody else for anything.
+PAGE_HEADERS = {
+    **NO_STORE,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
-def api(face: Face, handlers: Handlers, settler: Settler, codes: CodeMaker) -> FastAPI:
+
+@dataclass(frozen=True)
+class Desks:
+    """Everything the routes call."""
+
+    situations: Situations
+    giving: Giving
+    life: Life
+    tills: Tills
+    incidents: Incidents
+    staff: Staff
+    codes: CodeMaker
+    links: Tokens
+    page: Page
+    public_url: str
+
+
+def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     """The routes."""
     app = face.api(
         "compensation",
         "Every employee has authority. What does not fit is answered with what does.",
     )
-    employee = face.principal(Kind.EMPLOYEE)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
+    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+    till = Annotated[Principal, face.principal(Kind.SYSTEM, Kind.EMPLOYEE)]
+    system = Annotated[Principal, face.principal(Kind.SYSTEM)]
 
-    def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
-        if isinstance(fact, CheckRefused):
+    async def act(
+        principal: Principal,
+        route: str,
+        key: str | None,
+        command: Any,
+        decide: Callable[[Snapshot, str], Awaitable[Decision]],
+        reads: tuple[str, ...] = (),
+    ) -> Response:
+        def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
+            return answered(fact, desks)
+
+        return await face.write(principal, route, key, command, decide, answer, reads)
+
+    # ---- one screen each -----------------------------------------------------------------------
+
+    @app.get("/v1/me/authority", responses=documented(_200="authority"))
+    async def my_authority(request: Request, principal: employee) -> Response:
+        """What I may give: per scope the ceiling, what is used, held and left, and until when."""
+        per_check, standings = await desks.staff.authority(principal, settler.look())
+        scopes = [
+            {
+                "scope": one.limit.scope,
+                "ceiling_minor": one.limit.ceiling_minor,
+                "used_minor": one.used,
+                "held_minor": one.held,
+                "left_minor": max(0, one.limit.ceiling_minor - one.used - one.held),
+                "until": one.limit.until,
+            }
+            for one in standings
+        ]
+        return shown(request, {"per_check_minor": per_check, "scopes": scopes})
+
+    @app.get("/v1/options", responses=documented(_200="options"))
+    async def options(
+        request: Request,
+        principal: employee,
+        complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
+        customer: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
+    ) -> Response:
+        """What may I give now, best first and why: for a complaint, or to a customer on the spot."""
+        if (complaint is None) == (customer is None):
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/complaint", "/customer"))
+        found = await desks.giving.possible(complaint, customer, principal, settler.look())
+        return shown(
+            request,
+            {
+                "reason": found.reason,
+                "severity": found.severity,
+                "options": found.options,
+                "left": found.left,
+                "history": found.history,
+                "incident": found.incident_option
+                and {"incident_id": found.incident_id, "option": found.incident_option},
+                "regime": found.regime,
+                "information": found.information,
+            },
+        )
+
+    # ---- giving --------------------------------------------------------------------------------
+
+    @app.post("/v1/checks", status_code=201, responses=documented(_201="issued", _409="refused"))
+    async def issue_check(
+        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Give a service check: 201 with its code, or 409 with what does fit."""
+        reads = (*desk_keys(principal), f"case:{command.complaint_id}")
+        return await act(
+            principal,
+            "checks",
+            key,
+            command,
+            lambda snapshot, name: desks.giving.issue_check(command, principal, name, snapshot),
+            reads,
+        )
+
+    @app.post("/v1/offers", status_code=201, responses=documented(_201="offered", _409="refused"))
+    async def make_offer(
+        command: MakeOffer, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Let the customer choose between two or three: 201, or 409 with what does fit."""
+        return await act(
+            principal,
+            "offers",
+            key,
+            command,
+            lambda snapshot, name: desks.giving.make_offer(command, principal, name, snapshot),
+        )
+
+    @app.post("/v1/offers/{offer_id}/choice", status_code=201)
+    async def choose(
+        offer_id: Identifier, command: Choose, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """The customer's choice on the employee's screen: the check with its code."""
+
+        async def decide(snapshot: Snapshot, _: str) -> Decision:
+            await desks.situations.desk(principal, snapshot)
+            return await desks.giving.choose(offer_id, command.item, principal.site, snapshot)
+
+        return await act(principal, f"offers/{offer_id}/choice", key, command, decide)
+
+    # ---- checks --------------------------------------------------------------------------------
+
+    @app.get("/v1/checks")
+    async def list_checks(
+        request: Request,
+        principal: employee,
+        complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
+        cursor: Annotated[str | None, Query(max_length=32)] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    ) -> Response:
+        """The checks of a complaint, or mine of a day (today's without a cursor), newest first."""
+        page = await desks.life.listed(principal, complaint, cursor, limit, settler.look())
+        checks = [summary(check_id, check) for check_id, check in page.checks]
+        return shown(request, {"checks": checks, "next": page.next_cursor})
+
+    @app.get("/v1/checks/{check_id}")
+    async def look(request: Request, check_id: Identifier, principal: employee) -> Response:
+        """One check, without its code."""
+        snapshot = settler.look()
+        check = await desks.life.look(check_id, principal, snapshot)
+        explanation = await desks.life.explanation(check, snapshot)
+        return shown(request, {**summary(check_id, check), "explanation": explanation})
+
+    @app.get("/v1/checks/{check_id}/qr.svg")
+    async def qr(check_id: Identifier, principal: employee) -> Response:
+        """The code as a picture for the customer's phone, for who gave the check."""
+        code = await desks.life.code(check_id, principal, settler.look())
+        picture = io.BytesIO()
+        segno.make(code, error="m", micro=False).save(picture, kind="svg", scale=6, border=4)
+        return Response(picture.getvalue(), headers=NO_STORE, media_type="image/svg+xml")
+
+    @app.post("/v1/checks/{check_id}/void")
+    async def void(
+        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Take a check back: what was not redeemed is authority again."""
+        return await act(
+            principal,
+            f"checks/{check_id}/void",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.life.void(check_id, principal, snapshot),
+        )
+
+    @app.post("/v1/checks/{check_id}/explain")
+    async def explain(
+        check_id: Identifier, command: Explain, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Why the stretch, in one line."""
+        return await act(
+            principal,
+            f"checks/{check_id}/explain",
+            key,
+            command,
+            lambda snapshot, _: desks.life.explain(check_id, command, principal, snapshot),
+        )
+
+    @app.post("/v1/checks/{check_id}/suspend")
+    async def suspend(
+        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Stop a check from being redeemed for now: its code was lost or copied."""
+        return await act(
+            principal,
+            f"checks/{check_id}/suspend",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.life.suspend(check_id, principal, snapshot),
+        )
+
+    @app.post("/v1/checks/{check_id}/resume")
+    async def resume(
+        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Let a suspended check be redeemed again."""
+        return await act(
+            principal,
+            f"checks/{check_id}/resume",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.life.resume(check_id, principal, snapshot),
+        )
+
+    # ---- tills ---------------------------------------------------------------------------------
+
+    @app.post("/v1/redemptions", responses=documented(_200="reserved", _409="not_redeemable"))
+    async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY = None) -> Response:
+        """Hold a part of a check by its code, or redeem it at once."""
+        return await act(
+            principal,
+            "redemptions",
+            key,
+            command,
+            lambda snapshot, name: desks.tills.reserve(command, principal, name, snapshot),
+        )
+
+    @app.post("/v1/redemptions/{redemption_id}/capture")
+    async def capture(
+        redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Redeem what is held, or less of it."""
+        return await act(
+            principal,
+            f"redemptions/{redemption_id}/capture",
+            key,
+            command,
+            lambda snapshot, _: desks.tills.capture(redemption_id, command, principal, snapshot),
+        )
+
+    @app.post("/v1/redemptions/{redemption_id}/cancel")
+    async def cancel(
+        redemption_id: Identifier, principal: till, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Free what is held."""
+        return await act(
+            principal,
+            f"redemptions/{redemption_id}/cancel",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.tills.cancel(redemption_id, principal, snapshot),
+        )
+
+    @app.post("/v1/redemptions/{redemption_id}/rollback")
+    async def roll_back(
+        redemption_id: Identifier, principal: till, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Put on the check again what was redeemed."""
+        return await act(
+            principal,
+            f"redemptions/{redemption_id}/rollback",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.tills.roll_back(redemption_id, principal, snapshot),
+        )
+
+    # ---- incidents -----------------------------------------------------------------------------
+
+    @app.get("/v1/incidents")
+    async def open_incidents(request: Request, principal: employee) -> Response:
+        """The open incidents of my site."""
+        found = await desks.incidents.open_ones(principal, settler.look())
+        return shown(request, {"incidents": [progress(name, one) for name, one in found.items()]})
+
+    @app.get("/v1/incidents/{incident_id}")
+    async def look_at_incident(
+        request: Request, incident_id: Identifier, principal: employee
+    ) -> Response:
+        """One incident and how far the giving came."""
+        incident = await desks.incidents.look(incident_id, principal, settler.look())
+        return shown(request, progress(incident_id, incident))
+
+    @app.post("/v1/incidents", status_code=201)
+    async def open_incident(
+        command: OpenIncident, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Say that it is an incident, before the count does."""
+        return await act(
+            principal,
+            "incidents",
+            key,
+            command,
+            lambda snapshot, name: desks.incidents.open(command, principal, name, snapshot),
+        )
+
+    @app.post("/v1/incidents/{incident_id}/give", status_code=202)
+    async def give(
+        incident_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """Give the group check to all who are affected; look at the incident for progress."""
+        return await act(
+            principal,
+            f"incidents/{incident_id}/give",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.incidents.give(incident_id, principal, snapshot),
+        )
+
+    @app.post("/v1/incidents/{incident_id}/close")
+    async def close(
+        incident_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """It is over."""
+        return await act(
+            principal,
+            f"incidents/{incident_id}/close",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.incidents.close(incident_id, principal, snapshot),
+        )
+
+    # ---- staff ---------------------------------------------------------------------------------
+
+    @app.put("/v1/employees/{employee_id}")
+    async def list_employee(
+        employee_id: Identifier,
+        command: EmployeeListing,
+        principal: system,
+        key: IDEMPOTENCY_KEY = None,
+    ) -> Response:
+        """An HR system lists an employee of its site."""
+        return await act(
+            principal,
+            f"employees/{employee_id}",
+            key,
+            command,
+            lambda snapshot, _: desks.staff.list_employee(
+                employee_id, command, principal, snapshot
+            ),
+        )
+
+    @app.post("/v1/me/shift")
+    async def check_in(
+        command: CheckIn, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        """I work now, whatever the roster says."""
+        return await act(
+            principal,
+            "me/shift",
+            key,
+            command,
+            lambda snapshot, _: desks.staff.check_in(command, principal, snapshot),
+        )
+
+    @app.post("/v1/me/shift/end")
+    async def check_out(principal: employee, key: IDEMPOTENCY_KEY = None) -> Response:
+        """I do not work any more."""
+        return await act(
+            principal,
+            "me/shift/end",
+            key,
+            Nothing(),
+            lambda snapshot, _: desks.staff.check_out(principal, snapshot),
+        )
+
+    # ---- the customer's page -------------------------------------------------------------------
+
+    @app.get("/o/{token}", response_class=HTMLResponse)
+    async def offer_page(token: Token) -> Response:
+        """The page where a customer chooses."""
+        offer_id = desks.links.read(token)["offer"]
+        snapshot = settler.look()
+        made = await desks.giving.offered(offer_id, None, snapshot)
+        if made.check_id is not None or made.lapsed or snapshot.now >= made.expires_at:
+            return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
+        names = await desks.giving.names(made, snapshot)
+        choices = [
+            (option.item, names[option.item], option.value_minor, option.currency)
+            for option in made.options
+        ]
+        return HTMLResponse(desks.page.choose(made.language, token, choices), headers=PAGE_HEADERS)
+
+    @app.post("/o/{token}", response_class=HTMLResponse)
+    async def choose_by_link(token: Token, request: Request) -> Response:
+        """The customer's choice; the same choice again is the same choice."""
+        offer_id = desks.links.read(token)["offer"]
+        made = await desks.giving.offered(offer_id, None, settler.look())
+        form = parse_qs((await request.body()).decode(errors="replace"))
+        item = (form.get("item") or [""])[0]
+        command = Choose(item=item) if item in {one.item for one in made.options} else None
+        if command is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
+
+        async def decide(snapshot: Snapshot, _: str) -> Decision:
+            return await desks.giving.choose(offer_id, item, None, snapshot)
+
+        try:
+            await act(customer, "offers/choice", f"{offer_id}/{item}", command, decide)
+        except Rejected as rejected:
+            if rejected.reason is not Reason.OFFER_CLOSED:
+                raise
+            return HTMLResponse(desks.page.closed(made.language), 409, PAGE_HEADERS)
+        return HTMLResponse(desks.page.thanks(made.language), headers=PAGE_HEADERS)
+
+    return app
+
+
+def shown(request: Request, body: Mapping[str, Any]) -> Response:
+    """A read with its ETag: 304 and nothing else when the phone has it already."""
+    content = to_json(body)
+    tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def summary(check_id: str, check: Check) -> dict[str, Any]:
+    """A check as its site sees it: no code, no account, nothing of the customer."""
+    hidden = {
+        "code",
+        "code_hash",
+        "debits",
+        "holds",
+        "captured",
+        "customer_ref",
+        "explanation",
+        "ended",
+        "suspended",
+    }
+    return {
+        "check_id": check_id,
+        **check.model_dump(mode="json", exclude=hidden),
+        "state": check.state,
+        "redeemed_minor": check.redeemed_minor,
+        "left_minor": check.left_minor,
+    }
+
+
+def progress(incident_id: str, incident: Incident) -> dict[str, Any]:
+    """An incident and how far the giving came."""
+    return {
+        "incident_id": incident_id,
+        **incident.model_dump(mode="json", exclude={"policy_version"}),
+        "remaining": incident.affected - incident.done,
+    }
+
+
+def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
+    """How each fact looks as an answer: its status, and what a phone or a till needs of it."""
+    match fact:
+        case CheckIssued():
+            wanted = {
+                "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "valid_until",
+                "explain_by", "regime", "information", "left",
+            }  # fmt: skip
+            body = fact.model_dump(mode="json", include=wanted)
+            return 201, {**body, "code": desks.codes.code(fact.check_id)}
+        case CheckRefused():
             return 409, {
                 "type": Reason.AUTHORITY_EXHAUSTED,
                 "title": "this does not fit; these do",
@@ -35,53 +535,24 @@ def api(face: Face, handlers: Handlers, settler: Settler, codes: CodeMaker) -> F
                 "bound_by": fact.bound_by,
                 "left": fact.left,
                 "alternatives": fact.alternatives,
+                "colleague_id": fact.colleague_id,
             }
-        issued = cast("CheckIssued", fact)
-        shown = issued.model_dump(
-            mode="json",
-            include={
-                "check_id",
-                "complaint_id",
-                "item",
-                "kind",
-                "value_minor",
-                "currency",
-                "valid_until",
-                "left",
-            },
-        )
-        return 201, {**shown, "code": codes.code(issued.check_id)}
-
-    @app.get("/v1/options")
-    async def options(
-        complaint: Annotated[str, Query(pattern=ID_PATTERN, max_length=128)],
-        principal: Annotated[Principal, employee],
-    ) -> dict[str, Any]:
-        """What may I give this customer, best first, and what is left in each scope."""
-        offer = await handlers.offer(complaint, principal, settler.look())
-        return {"options": offer.options, "left": offer.left}
-
-    @app.post("/v1/checks", status_code=201)
-    async def issue_check(
-        command: IssueCheck,
-        principal: Annotated[Principal, employee],
-        key: IDEMPOTENCY_KEY = None,
-    ) -> Response:
-        """Give a service check: 201 with its code, or 409 with what does fit."""
-
-        async def decide(snapshot: Snapshot, name: str) -> Decision:
-            return await handlers.issue_check(command, principal, f"ck-{name}", snapshot)
-
-        reads = situation_keys(command.complaint_id, principal)
-        return await face.write(principal, "checks", key, command, decide, answer, reads)
-
-    @app.get("/v1/checks/{check_id}")
-    async def look(
-        check_id: Annotated[str, Path(pattern=ID_PATTERN, max_length=128)],
-        principal: Annotated[Principal, employee],
-    ) -> dict[str, Any]:
-        """One check, without its code."""
-        check = await handlers.look(check_id, principal, settler.look())
-        return {"check_id": check_id, **check.model_dump(mode="json")}
-
-    return app
+        case OfferMade():
+            token = desks.links.sign({"offer": fact.offer_id}, fact.expires_at)
+            wanted = {"offer_id", "complaint_id", "options", "expires_at"}
+            body = fact.model_dump(mode="json", include=wanted)
+            return 201, {**body, "link": f"{desks.public_url}/o/{token}"}
+        case IncidentOpened():
+            return 201, fact.model_dump(mode="json", exclude={"complaint_ids", "policy_version"})
+        case IncidentGiving():
+            return 202, fact.model_dump(mode="json")
+        case CheckExplained():
+            return 200, fact.model_dump(mode="json", exclude={"explanation"})
+        case (
+            CheckVoided() | CheckSuspended() | CheckResumed() | IncidentClosed() | EmployeeListed()
+            | ShiftStarted() | ShiftEnded() | RedemptionReserved() | RedemptionCaptured()
+            | RedemptionCancelled() | RedemptionRolledBack()
+        ):  # fmt: skip
+            return 200, fact.model_dump(mode="json", exclude={"credits"})
+        case _:
+            raise AssertionError(f"{fact.TYPE} is no answer")

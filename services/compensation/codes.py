@@ -7,6 +7,7 @@ the answer to a repeated request. Only its HMAC is kept, to find the check by it
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 
 from stdnum import luhn
@@ -14,6 +15,8 @@ from stdnum import luhn
 #: Crockford's base 32: no I, L, O, U to be misread.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CHARACTERS = 10
+#: Codes of the checks that are being decided.
+REMEMBERED_MAX = 1000
 
 
 class Codes:
@@ -21,9 +24,14 @@ class Codes:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        # Asked for when reading ahead, when deciding and for the answer.
+        self._code = lru_cache(maxsize=REMEMBERED_MAX)(self._make)
 
     def code(self, check_id: str) -> str:
         """The code of a check, like `7K3QX-9M2WD-4`."""
+        return self._code(check_id)
+
+    def _make(self, check_id: str) -> str:
         number = int.from_bytes(hmac.digest(self._secret, check_id.encode(), sha256)[:8], "big")
         digits = "".join(ALPHABET[number >> 5 * place & 31] for place in range(CHARACTERS))
         return f"{digits[:5]}-{digits[5:]}-{luhn.calc_check_digit(digits, ALPHABET)}"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
@@ -19,7 +20,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.decision import Decision, Document, Fold
 from shared.contracts.event import Fact
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import Channel, ComplaintRaised
 from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 
@@ -103,6 +104,42 @@ def receive(
             has_contact=contact is not None,
         ),
     )
+
+
+def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime) -> Decision:
+    """A complaint that was answered on the spot, by whoever gave something for it.
+
+    The employee said what it was about, so nothing is guessed; nothing is left to acknowledge.
+    """
+    received = ComplaintReceived(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        channel=Channel.DESK,
+        language=logged.language,
+        text=logged.text,
+        contact=logged.contact,
+        raised_by=logged.employee_id,
+        occurred_at=logged.logged_at,
+        received_at=now,
+    )
+    triaged = ComplaintTriaged(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        language=logged.language,
+        category=logged.reason,
+        severity=logged.severity,
+        safety=logged.reason is Category.SAFETY,
+        promised_by=now + policy.promise(logged.reason, logged.severity),
+        policy_version=policy_version,
+        has_contact=logged.contact is not None,
+        answered=True,
+    )
+    claimed = ComplaintClaimed(
+        complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now
+    )
+    return Decision((received, triaged, claimed))
 
 
 def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:

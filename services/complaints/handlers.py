@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from services.complaints.domain import Complaint, claim, hear, plausible, receive
-from shared.contracts.compensation import CheckIssued
+from services.complaints.domain import Complaint, claim, hear, log, plausible, receive
+from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.decision import Decision
 from shared.contracts.event import Event, Fact, fingerprint
@@ -87,10 +87,23 @@ class Handlers:
         )
 
     async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
-        """An employee gave the customer something and so took the complaint on."""
+        """An employee gave the customer something and so took the complaint on.
+
+        What was given on the spot may be heard of before its log, which claims it just so.
+        """
         fact = event.data
-        complaint = await known(fact.complaint_id, snapshot)
+        complaint = await snapshot.get(Complaint, fact.complaint_id)
+        if complaint is None:
+            return Decision()
         return claim(complaint, fact.complaint_id, fact.employee_id, snapshot.now)
+
+    async def on_logged(self, event: Event[ComplaintLogged], snapshot: Snapshot) -> Decision:
+        """Something was given on the spot: its quick log is a complaint, answered already."""
+        fact = event.data
+        if await snapshot.get(Complaint, fact.complaint_id) is not None:
+            return Decision()
+        policy, version = await self._policies.at(fact.site, snapshot)
+        return log(fact, policy, version, snapshot.now)
 
     async def on_feedback(self, event: Event[FeedbackReceived], snapshot: Snapshot) -> Decision:
         """The customer answered "did it help?"."""

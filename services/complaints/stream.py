@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.complaints.handlers import Handlers, complaint_key
-from shared.contracts.compensation import CheckIssued
+from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.policy import POLICY_INBOX
+from shared.runtime.keys import VAULT_INBOX
+from shared.runtime.policy import POLICY_INBOX, policy_key
 
 
 def inboxes(handlers: Handlers) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
         POLICY_INBOX,
+        VAULT_INBOX,
         Inbox(
             ComplaintRaised.TOPIC,
             [Handler(ComplaintRaised, handlers.on_raised, handlers.reads_of_raised)],
@@ -28,7 +30,15 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                     CheckIssued,
                     handlers.on_issued,
                     lambda event: (complaint_key(event.data.complaint_id),),
-                )
+                ),
+                Handler(
+                    ComplaintLogged,
+                    handlers.on_logged,
+                    lambda event: (
+                        complaint_key(event.data.complaint_id),
+                        policy_key(event.data.site),
+                    ),
+                ),
             ],
         ),
         Inbox(

@@ -10,14 +10,11 @@ from email.message import EmailMessage
 from email.utils import formatdate
 
 import aiosmtplib
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
-from joserfc.jwt import JWTClaimsRegistry
 
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.links import Tokens
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -37,9 +34,6 @@ _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*
 _ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
 #: As long as a customer may take to answer; longer than the longest stay and the way home.
 LINK_LASTS = timedelta(days=60)
-ALGORITHM = "HS256"
-AUDIENCE = "feedback"
-TOKEN_MAX = 1024
 
 
 class SmtpMailer:
@@ -115,30 +109,24 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
 
 
 class SignedLinks:
-    """`Links` as short JWTs under a secret of the notifier: scoped, expiring, unguessable."""
+    """`Links` as short signed tokens: our own for answers, and compensation's for choices."""
 
-    def __init__(self, secret: bytes, public_url: str, now: Callable[[], datetime]) -> None:
-        self._key = OctKey.import_key(secret)
+    def __init__(self, answers: Tokens, public_url: str, choices: Tokens, offers_url: str) -> None:
+        self._answers = answers
         self._public_url = public_url.rstrip("/")
-        self._now = now
+        self._choices = choices
+        self._offers_url = offers_url.rstrip("/")
 
-    def feedback(self, complaint_id: str, check_id: str) -> str:
+    def feedback(self, complaint_id: str, check_id: str, now: datetime) -> str:
         """See Links."""
-        expires = int((self._now() + LINK_LASTS).timestamp())
-        claims = {"aud": AUDIENCE, "exp": expires, "complaint": complaint_id, "check": check_id}
-        return f"{self._public_url}/f/{jwt.encode({'alg': ALGORITHM}, claims, self._key)}"
+        claims = {"complaint": complaint_id, "check": check_id}
+        return f"{self._public_url}/f/{self._answers.sign(claims, now + LINK_LASTS)}"
+
+    def offer(self, offer_id: str, expires_at: datetime) -> str:
+        """See Links."""
+        return f"{self._offers_url}/o/{self._choices.sign({'offer': offer_id}, expires_at)}"
 
     def read(self, token: str) -> tuple[str, str]:
         """See Links."""
-        try:
-            if len(token) > TOKEN_MAX:
-                raise ValueError
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
-            JWTClaimsRegistry(
-                now=int(self._now().timestamp()),
-                aud={"essential": True, "value": AUDIENCE},
-                exp={"essential": True},
-            ).validate(claims)
-            return str(claims["complaint"]), str(claims["check"])
-        except (JoseError, ValueError, KeyError):
-            raise Rejected(Reason.LINK_INVALID, status=404) from None
+        claims = self._answers.read(token)
+        return claims["complaint"], claims["check"]

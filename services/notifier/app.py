@@ -18,6 +18,7 @@ from services.notifier.wording import Wording
 from shared.contracts.decision import Domain
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
+from shared.runtime.links import FEEDBACK, OFFER, Tokens
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
@@ -34,7 +35,9 @@ def build(
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Parts(settings, DOMAIN, now=now, store=store)
-    links = SignedLinks(parts.vault.derive("feedback-link"), settings.public_url, now)
+    answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
+    choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
+    links = SignedLinks(answers, settings.public_url, choices, settings.offers_url)
     wording, page = Wording(TEMPLATES), Page()
     handlers = Handlers(
         parts.settler,

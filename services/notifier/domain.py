@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.contracts.compensation import CheckIssued
+from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
     ComplaintReceived,
     ComplaintReopened,
@@ -81,6 +81,17 @@ class Given(Document):
     currency: str
     code: str
     valid_until: datetime
+
+
+class Offered(Document):
+    """What a message about an offer says: items by value in minor units, and until when."""
+
+    KIND: ClassVar[str] = "offered"
+
+    policy_version: int
+    currency: str
+    items: tuple[tuple[str, int], ...]
+    expires_at: datetime
 
 
 class Message(Document):
@@ -276,6 +287,16 @@ def given(_: Given | None, fact: CheckIssued) -> Given:
     return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
 
 
+def offered(_: Offered | None, fact: OfferMade) -> Offered:
+    """What may be chosen."""
+    return Offered(
+        policy_version=fact.policy_version,
+        currency=fact.options[0].currency,
+        items=tuple((option.item, option.value_minor) for option in fact.options),
+        expires_at=fact.expires_at,
+    )
+
+
 def message_queued(_: Message | None, fact: MessageQueued) -> Message:
     """A new message."""
     told = fact.model_dump(include=set(Message.model_fields) - {"state", "next_at"})
@@ -314,6 +335,7 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
     MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
     MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
     MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),

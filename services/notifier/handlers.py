@@ -11,6 +11,7 @@ from services.notifier.domain import (
     Answer,
     Given,
     Message,
+    Offered,
     Story,
     attempt,
     due,
@@ -22,7 +23,7 @@ from services.notifier.domain import (
 )
 from services.notifier.ports import Letter
 from services.notifier.wording import Wording, format_money, format_time
-from shared.contracts.compensation import CheckIssued
+from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.decision import Decision
 from shared.contracts.event import Event
@@ -46,9 +47,11 @@ from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
-    from shared.runtime.seal import DataKey
+    from shared.runtime.keys import KeyRing
 
 
+#: Between the things a customer may choose, in a line of plain text.
+CHOICES_JOINED_BY = " / "
 #: What comes on other topics than the cause of a message, and so perhaps after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 
@@ -76,7 +79,7 @@ class Handlers:
     async def on_triaged(self, event: Event[ComplaintTriaged], snapshot: Snapshot) -> Decision:
         """Acknowledge at once: it was received, and by when the customer hears from us."""
         fact = event.data
-        if not fact.has_contact:
+        if not fact.has_contact or fact.answered:
             return Decision()
         return await self._queue(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact, snapshot)
 
@@ -84,6 +87,11 @@ class Handlers:
         """Tell the customer what they were given, and ask whether it helped."""
         fact = event.data
         return await self._queue(Occasion.CHECK_GIVEN, fact.check_id, fact, snapshot)
+
+    async def on_offered(self, event: Event[OfferMade], snapshot: Snapshot) -> Decision:
+        """Let the customer choose."""
+        fact = event.data
+        return await self._queue(Occasion.CHECK_OFFERED, fact.offer_id, fact, snapshot)
 
     async def on_reopened(self, event: Event[ComplaintReopened], snapshot: Snapshot) -> Decision:
         """Say that we heard the no, and by when we are back."""
@@ -98,7 +106,7 @@ class Handlers:
         self,
         occasion: Occasion,
         about: str,
-        fact: ComplaintTriaged | ComplaintReopened | CheckIssued,
+        fact: ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade,
         snapshot: Snapshot,
     ) -> Decision:
         """Queue a message unless it was before: a cause may be heard of twice."""
@@ -226,10 +234,12 @@ class Handlers:
         )
 
     async def _particulars(
-        self, message: Message, story: Story, policy: Policy, key: DataKey, snapshot: Snapshot
+        self, message: Message, story: Story, policy: Policy, key: KeyRing, snapshot: Snapshot
     ) -> dict[str, str]:
         """What this occasion says beyond the greeting."""
         language = message.language
+        if message.occasion is Occasion.CHECK_OFFERED:
+            return await self._choice(message, policy, snapshot)
         if message.occasion is not Occasion.CHECK_GIVEN:
             if story.promised_by is None:
                 raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -241,25 +251,45 @@ class Handlers:
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         return {
-            "title": await self._title(check, message, policy, snapshot),
+            "title": await self._title(check.item, check.policy_version, message, snapshot),
             "value": format_money(check.value_minor, check.currency, language)
             if check.value_minor
             else "",
             # An apology has nothing to redeem, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor else "",
             "valid_until": format_time(check.valid_until, policy.timezone, language),
-            "feedback_url": self._links.feedback(message.complaint_id, message.about),
+            "feedback_url": self._links.feedback(message.complaint_id, message.about, snapshot.now),
+        }
+
+    async def _choice(self, message: Message, policy: Policy, snapshot: Snapshot) -> dict[str, str]:
+        """What may be chosen, where, and until when."""
+        offer, language = await snapshot.get(Offered, message.about), message.language
+        if offer is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        named = [
+            (await self._title(item, offer.policy_version, message, snapshot), value)
+            for item, value in offer.items
+        ]
+        priced = [
+            f"{title} ({format_money(value, offer.currency, language)})" if value else title
+            for title, value in named
+        ]
+        return {
+            "choices": CHOICES_JOINED_BY.join(priced),
+            "choose_by": format_time(offer.expires_at, policy.timezone, language),
+            "offer_url": self._links.offer(message.about, offer.expires_at),
         }
 
     async def _title(
-        self, check: Given, message: Message, policy: Policy, snapshot: Snapshot
+        self, option: str, policy_version: int, message: Message, snapshot: Snapshot
     ) -> str:
         """What a check is called: as when it was given, else as now, else by its id."""
-        item = check.item.partition("/")[0]
-        then = await self._policies.of(message.site, check.policy_version, snapshot)
-        for one in (then, policy):
-            if one is not None and item in one.checks:
-                title = one.checks[item].title
+        item = option.partition("/")[0]
+        then = await self._policies.of(message.site, policy_version, snapshot)
+        now, _ = await self._policies.at(message.site, snapshot)
+        for policy in (then, now):
+            if item in policy.checks:
+                title = policy.checks[item].title
                 return title.get(message.language) or next(iter(title.values()))
         return item
 

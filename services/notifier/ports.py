@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -30,10 +31,14 @@ class Mailer(Protocol):
 
 
 class Links(Protocol):
-    """Makes and reads the links customers answer by."""
+    """Makes and reads the links customers answer and choose by."""
 
-    def feedback(self, complaint_id: str, check_id: str) -> str:
-        """The address that asks "did it help?"."""
+    def feedback(self, complaint_id: str, check_id: str, now: datetime) -> str:
+        """The address that asks "did it help?", good for weeks from now."""
+        ...
+
+    def offer(self, offer_id: str, expires_at: datetime) -> str:
+        """The address where a customer chooses, until the offer lapses."""
         ...
 
     def read(self, token: str) -> tuple[str, str]:

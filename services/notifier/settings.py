@@ -15,3 +15,8 @@ class Settings(RuntimeSettings):
     public_url: str = Field(
         "http://127.0.0.1", max_length=200, description="What customers' links begin with."
     )
+    offers_url: str = Field(
+        "http://127.0.0.1",
+        max_length=200,
+        description="What links to offers begin with: compensation's public_url.",
+    )

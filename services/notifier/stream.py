@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.notifier.domain import message_id_of
 from services.notifier.handlers import Handlers
-from shared.contracts.compensation import CheckIssued
+from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.notifier import Occasion
 from shared.runtime.inbox import Handler, Inbox
@@ -46,7 +46,15 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                         f"given:{event.data.check_id}",
                         message_key(Occasion.CHECK_GIVEN, event.data.check_id),
                     ),
-                )
+                ),
+                Handler(
+                    OfferMade,
+                    handlers.on_offered,
+                    lambda event: (
+                        f"offered:{event.data.offer_id}",
+                        message_key(Occasion.CHECK_OFFERED, event.data.offer_id),
+                    ),
+                ),
             ],
         ),
     )

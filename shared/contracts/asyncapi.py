@@ -110,7 +110,10 @@ def _operations() -> Json:
     found: dict[str, Json] = {}
     for row in TABLE:
         channel, fact = _name(row.fact.TOPIC), _name(row.fact.TYPE)
-        sides = [("send", row.producer), *(("receive", consumer) for consumer in row.consumers)]
+        sides = [
+            *(("send", producer) for producer in (row.producer, *row.also_from)),
+            *(("receive", consumer) for consumer in row.consumers),
+        ]
         for action, who in sides:
             if who not in {*SERVICES, OPERATOR}:
                 continue  # what other systems do is theirs to describe

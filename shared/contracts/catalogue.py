@@ -11,7 +11,35 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from shared.contracts.compensation import CheckIssued, CheckRefused
+from shared.contracts.compensation import (
+    CaseOpened,
+    CheckExpired,
+    CheckExplained,
+    CheckIssued,
+    CheckRefused,
+    CheckResumed,
+    CheckSuspended,
+    CheckUnexplained,
+    CheckVoided,
+    ComplaintLogged,
+    IncidentClosed,
+    IncidentGiven,
+    IncidentGiving,
+    IncidentJoined,
+    IncidentOpened,
+    OfferChosen,
+    OfferLapsed,
+    OfferMade,
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionReserved,
+    RedemptionRolledBack,
+    SafetyNoted,
+    ShiftEnded,
+    ShiftStarted,
+    WindowClosed,
+    WindowOpened,
+)
 from shared.contracts.complaints import (
     ComplaintClaimed,
     ComplaintConfirmed,
@@ -31,6 +59,7 @@ from shared.contracts.notifier import (
     MessageSent,
 )
 from shared.contracts.policy import PolicyPublished
+from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
 
 OTHER_SYSTEMS = "other systems"
@@ -60,11 +89,16 @@ PARTITIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact: who makes it and which services read it."""
+    """One fact: who makes it and which services read it.
+
+    `also_from`: others who write the same fact to the same topic; only to a compacted one: the
+    lines on a service's own topic say how far that service had come.
+    """
 
     fact: type[Fact]
     producer: str
     consumers: tuple[str, ...] = ()
+    also_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +126,41 @@ TABLE: tuple[Row, ...] = (
     Row(ComplaintReopened, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(CheckIssued, COMPENSATION, (COMPLAINTS, NOTIFIER)),
     Row(CheckRefused, COMPENSATION),
+    Row(CheckExplained, COMPENSATION),
+    Row(CheckUnexplained, COMPENSATION),
+    Row(CheckVoided, COMPENSATION),
+    Row(CheckExpired, COMPENSATION),
+    Row(CheckSuspended, COMPENSATION),
+    Row(CheckResumed, COMPENSATION),
+    Row(RedemptionReserved, COMPENSATION),
+    Row(RedemptionCaptured, COMPENSATION),
+    Row(RedemptionCancelled, COMPENSATION),
+    Row(RedemptionRolledBack, COMPENSATION),
+    Row(OfferMade, COMPENSATION, (NOTIFIER,)),
+    Row(OfferChosen, COMPENSATION),
+    Row(OfferLapsed, COMPENSATION),
+    Row(CaseOpened, COMPENSATION),
+    Row(ComplaintLogged, COMPENSATION, (COMPLAINTS,)),
+    Row(SafetyNoted, COMPENSATION),
+    Row(IncidentOpened, COMPENSATION),
+    Row(IncidentJoined, COMPENSATION),
+    Row(IncidentGiving, COMPENSATION),
+    Row(IncidentGiven, COMPENSATION),
+    Row(IncidentClosed, COMPENSATION),
+    Row(WindowOpened, COMPENSATION),
+    Row(WindowClosed, COMPENSATION),
+    Row(ShiftStarted, COMPENSATION),
+    Row(ShiftEnded, COMPENSATION),
     Row(MessageQueued, NOTIFIER),
     Row(MessageAttempted, NOTIFIER),
     Row(MessageDelayed, NOTIFIER),
     Row(MessageSent, NOTIFIER),
     Row(MessageFailed, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
-    Row(CustomerKeyCreated, COMPLAINTS, (COMPENSATION, NOTIFIER)),
+    # Whoever seals first makes the key, so both that seal read what the other made.
+    Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
     Row(PolicyPublished, OPERATOR, SERVICES),
+    Row(EmployeeListed, OPERATOR, (COMPENSATION,), also_from=(COMPENSATION,)),
 )
 
 
@@ -123,8 +184,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.compensation.v1",
-        key="check_id",
-        description="Service checks given, and wishes that did not fit.",
+        key="the check, offer, complaint, incident, site or employee it is about",
+        description="Service checks and what became of them, offers, incidents, use of authority.",
     ),
     Topic(
         "recovery.notifier.v1",
@@ -133,7 +194,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.vault.v1",
-        key="customer_ref",
+        key="customer_ref and which key",
         description="Wrapped keys of customers; a tombstone erases. Own access rights.",
         retention=None,
         cleanup="compact",
@@ -143,6 +204,13 @@ TOPICS: tuple[Topic, ...] = (
         "recovery.policy.v1",
         key="site",
         description="What each site decides; the latest version stays.",
+        retention=None,
+        cleanup="compact",
+    ),
+    Topic(
+        "recovery.roster.v1",
+        key="employee_id",
+        description="Who works where, by pseudonymous ids; the latest listing stays.",
         retention=None,
         cleanup="compact",
     ),
@@ -186,5 +254,5 @@ def subscriptions(consumer: str) -> dict[str, tuple[type[Fact], ...]]:
 
 
 def produced(producer: str) -> tuple[type[Fact], ...]:
-    """The facts this producer makes; no one else does."""
-    return tuple(row.fact for row in TABLE if row.producer == producer)
+    """The facts this producer makes; alone, but for those that say `also_from`."""
+    return tuple(row.fact for row in TABLE if producer == row.producer or producer in row.also_from)

@@ -91,6 +91,8 @@ class ComplaintTriaged(ComplaintFact):
     promised_by: AwareDatetime
     policy_version: Annotated[int, Field(ge=1)]
     has_contact: bool
+    #: Something was given on the spot already; nothing is left to acknowledge.
+    answered: bool = False
 
 
 class ComplaintClaimed(ComplaintFact):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +50,15 @@ class Timer:
     name: str
     id: str
     due: datetime | None
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it rings, in ms since the epoch: never before its moment, or it would be too early.
+
+        A timer that rang a part of a millisecond before its time would find nothing to do, and be
+        cleared.
+        """
+        return None if self.due is None else ceil(self.due.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,14 +85,15 @@ def encode(
     correlation: str,
     causation: str,
     cause: str,
+    data: str | None = None,
 ) -> bytes:
     """Structured-mode JSON of one event, without `sequence`, which the relay adds as it sends.
 
-    All arguments are of the id alphabet (ours, validated where they came in), so nothing is escaped.
+    `data` is the fact's JSON where it is known already. All arguments are of the id alphabet (ours, validated where they came in), so nothing is escaped.
     """
     return (
         f'{{"specversion":"1.0","id":"{event_id}","source":"{source}","type":"{fact.TYPE}",'
         f'"time":"{time}","subject":"{fact.key()}","datacontenttype":"application/json",'
         f'"correlationid":"{correlation}","causationid":"{causation}","cause":"{cause}",'
-        f'"data":{fact.model_dump_json()}}}'
+        f'"data":{data or fact.model_dump_json()}}}'
     ).encode()

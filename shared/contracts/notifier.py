@@ -18,6 +18,7 @@ class Occasion(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK_GIVEN = "check_given"
     REOPENED = "reopened"
+    CHECK_OFFERED = "check_offered"
 
 
 class Helped(StrEnum):

@@ -8,8 +8,10 @@ with the place they are at, like any other error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import time, timedelta
+from itertools import pairwise
 from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from shared.contracts.compensation import CheckKind, Option
+from shared.contracts.compensation import INCIDENT_COUNT_MAX, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import AmountMinor, Currency, Fact, Id
 
@@ -45,7 +47,7 @@ Loc = tuple[str | int, ...]
 Contradiction = tuple[Loc, object, str]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A part of a policy: immutable, and checked against itself after its fields are."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -67,27 +69,51 @@ class _Part(BaseModel):
         return self
 
 
-class RoleAuthority(_Part):
-    """What one employee of a role may give alone: at once, and in one day."""
+class RoleAuthority(Part):
+    """What one employee of a role may give alone: at once, and in one shift, day and week.
+
+    A window without a ceiling of its own is bounded by the others alone; the day always has one.
+    """
 
     per_check: CeilingMinor
+    per_shift: CeilingMinor | None = None
     per_day: CeilingMinor
+    per_week: CeilingMinor | None = None
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A single check above the day's sum could never be given."""
-        if self.per_check > self.per_day:
-            yield ("per_check",), self.per_check, f"must not be above per_day ({self.per_day})"
+        """A smaller window above a larger one could never be used up."""
+        ordered = [
+            (name, amount)
+            for name in ("per_check", "per_shift", "per_day", "per_week")
+            if (amount := getattr(self, name)) is not None
+        ]
+        for (name, amount), (larger, bound) in pairwise(ordered):
+            if amount > bound:
+                yield (name,), amount, f"must not be above {larger} ({bound})"
 
 
-class Authority(_Part):
+class Stretch(Part):
+    """The band above an employee's own ceilings: granted at once, explained afterwards."""
+
+    percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 25
+    times_per_shift: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    explain_within: Duration = timedelta(hours=24)
+
+
+class Authority(Part):
     """Authority by role. A role without amounts of its own (null) has what `any` has."""
 
-    #: The local time at which an employee's day begins and what was given starts from zero.
+    #: The local time at which an employee's day begins and what was given starts from zero; a week
+    #: begins with Monday's day.
     day_starts: LocalTime = time(0, 0)
+    #: The local times at which shifts begin; by themselves, the whole day is one.
+    shifts_start: Annotated[tuple[LocalTime, ...], Field(max_length=12)] = ()
     roles: Annotated[dict[Id, RoleAuthority | None], Field(min_length=1, max_length=200)]
+    #: Without it there is no band above the ceilings.
+    stretch: Stretch | None = None
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Every rank has some authority, and the day begins in the policy's own zone."""
+        """Every rank has some authority, and times are in the policy's own zone."""
         if self.roles.get(ANY_ROLE) is None:
             yield (
                 ("roles",),
@@ -96,27 +122,37 @@ class Authority(_Part):
             )
         if self.day_starts.tzinfo is not None:
             yield ("day_starts",), str(self.day_starts), "must be a local time without a zone"
+        if len(set(self.shifts_start)) < len(self.shifts_start):
+            yield ("shifts_start",), [str(at) for at in self.shifts_start], "lists a time twice"
+        for position, at in enumerate(self.shifts_start):
+            if at.tzinfo is not None:
+                yield ("shifts_start", position), str(at), "must be a local time without a zone"
 
 
-class CustomerLimit(_Part):
-    """What one customer may be given."""
+class CustomerLimit(Part):
+    """What one customer may be given: in the whole stay, in a day, and how often in a day."""
 
     per_stay: CeilingMinor
+    per_day: CeilingMinor | None = None
+    checks_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] = 20
 
 
-class ComplaintLimit(_Part):
-    """What may be given for one complaint."""
+class ComplaintLimit(Part):
+    """What may be given for one complaint, and how soon a second employee may add to it unasked."""
 
     total: CeilingMinor
+    #: Within this time a colleague's check makes the answer "already compensated", unless the
+    #: employee says that it is meant (`again`).
+    apart: Duration = timedelta(minutes=10)
 
 
-class SiteLimit(_Part):
+class SiteLimit(Part):
     """What the whole site may give."""
 
     per_day: CeilingMinor
 
 
-class Limits(_Part):
+class Limits(Part):
     """Ceilings that everybody at the site shares."""
 
     customer: CustomerLimit
@@ -124,11 +160,12 @@ class Limits(_Part):
     site: SiteLimit
 
 
-class CatalogueItem(_Part):
-    """Something that can be given.
+class CatalogueItem(Part):
+    """Something that can be given. An empty `fits` fits every category.
 
-    An experience has a cost to us and a value to the customer, a gift card has amounts, and an
-    apology costs nothing. An empty `fits` fits every category.
+    An experience has a cost to us and a value to the customer; a gift card has amounts; money and a
+    refund have any amount `up_to`, in steps; a percentage is of a bill of at most `bill_up_to`; an
+    apology costs nothing.
     """
 
     kind: CheckKind
@@ -136,47 +173,120 @@ class CatalogueItem(_Part):
     cost: AmountMinor | None = None
     value: AmountMinor | None = None
     amounts: Annotated[tuple[CeilingMinor, ...], Field(max_length=16)] = ()
+    up_to: CeilingMinor | None = None
+    #: Whole crowns, unless the site says otherwise.
+    step: CeilingMinor = 100
+    percents: Annotated[
+        tuple[Annotated[int, Field(strict=True, ge=1, le=100)], ...], Field(max_length=16)
+    ] = ()
+    bill_up_to: CeilingMinor | None = None
+    #: What one minor unit of a gift card costs us, in per cent: ours to redeem costs us less.
+    cost_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
     valid: Duration = timedelta(days=7)
+    #: Outlets that take it; everywhere if empty.
+    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
     fits: Annotated[tuple[Category, ...], Field(max_length=32)] = ()
 
     def fits_category(self, category: Category) -> bool:
         """Whether it suits a complaint of this category."""
         return not self.fits or category in self.fits
 
+    def option(self, amount: str) -> tuple[int, int] | None:
+        """Cost and value in minor units of one amount of this item, or None if it is not offered."""
+        # One amount has one name: no zeros before it, no digits of other scripts.
+        number = int(amount) if re.fullmatch(r"[1-9][0-9]{0,11}", amount) else None
+        match self.kind:
+            case CheckKind.GIFT_CARD:
+                if number not in self.amounts:
+                    return None
+                return -(-number * self.cost_percent // 100), number
+            case CheckKind.MONEY | CheckKind.REFUND:
+                if number is None or not 0 < number <= (self.up_to or 0) or number % self.step:
+                    return None
+                return number, number
+            case CheckKind.PERCENTAGE:
+                if number not in self.percents:
+                    return None
+                most = -(-number * (self.bill_up_to or 0) // 100)
+                return most, most
+            case _:
+                return None if amount else (self.cost or 0, self.value or 0)
+
+    def amounts_offered(self, most_minor: int | None = None) -> Iterator[str]:
+        """The amounts to show; of what has any amount, the largest that costs at most `most_minor`."""
+        match self.kind:
+            case CheckKind.GIFT_CARD:
+                yield from map(str, self.amounts)
+            case CheckKind.PERCENTAGE:
+                yield from map(str, self.percents)
+            case CheckKind.MONEY | CheckKind.REFUND:
+                up_to = self.up_to or 0
+                largest = up_to if most_minor is None else min(up_to, most_minor)
+                if largest >= self.step:
+                    yield str(largest - largest % self.step)
+            case _:
+                yield ""
+
     def contradictions(self) -> Iterator[Contradiction]:
         """Each kind has its own amounts and none of the others'."""
-        money = {"cost": self.cost, "value": self.value}
-        if self.kind is CheckKind.GIFT_CARD:
-            if len(set(self.amounts)) < max(len(self.amounts), 1):
-                yield ("amounts",), self.amounts, "a gift card needs amounts, each listed once"
-            for name, got in money.items():
-                if got is not None:
-                    yield (name,), got, f"a gift card has amounts and no {name}"
-            return
-        if self.amounts:
-            yield ("amounts",), self.amounts, "only a gift card has amounts"
-        for name, got in money.items():
-            if self.kind is CheckKind.APOLOGY and got:
-                yield (name,), got, f"an apology has no {name}"
-            if self.kind is CheckKind.EXPERIENCE and got is None:
-                yield (name,), None, f"an experience needs a {name}"
+        has = {
+            "cost": self.cost,
+            "value": self.value,
+            "amounts": self.amounts or None,
+            "up_to": self.up_to,
+            "percents": self.percents or None,
+            "bill_up_to": self.bill_up_to,
+        }
+        needed = NEEDED[self.kind]
+        for name, got in has.items():
+            if name in needed and got is None:
+                yield (name,), None, f"{KIND_WORDS[self.kind]} needs {name}"
+            elif self.kind is CheckKind.APOLOGY and name in {"cost", "value"}:
+                if got:
+                    yield (name,), got, f"an apology has no {name}"
+            elif name not in needed and got is not None:
+                yield (name,), got, f"{KIND_WORDS[self.kind]} has no {name}"
+        for name, listed in (("amounts", self.amounts), ("percents", self.percents)):
+            if len(set(listed)) < len(listed):
+                yield (name,), listed, "lists one twice"
+        if self.up_to is not None and self.up_to < self.step:
+            yield ("up_to",), self.up_to, f"must not be below step ({self.step})"
 
 
-class Playbook(_Part):
+#: Which amounts a kind has; all others are a mistake in the file.
+NEEDED: dict[CheckKind, tuple[str, ...]] = {
+    CheckKind.EXPERIENCE: ("cost", "value"),
+    CheckKind.GIFT_CARD: ("amounts",),
+    CheckKind.MONEY: ("up_to",),
+    CheckKind.REFUND: ("up_to",),
+    CheckKind.PERCENTAGE: ("percents", "bill_up_to"),
+    CheckKind.APOLOGY: (),
+}
+KIND_WORDS: dict[CheckKind, str] = {
+    CheckKind.EXPERIENCE: "an experience",
+    CheckKind.GIFT_CARD: "a gift card",
+    CheckKind.MONEY: "money",
+    CheckKind.REFUND: "a refund",
+    CheckKind.PERCENTAGE: "a percentage",
+    CheckKind.APOLOGY: "an apology",
+}
+
+
+class Playbook(Part):
     """What is done in one situation: by when the customer hears from us, what to offer first."""
 
     promise: Duration
     suggest: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
 
 
-class Retry(_Part):
+class Retry(Part):
     """How a message that the provider did not take is tried again; the delay doubles each time."""
 
     first_delay: Duration = timedelta(seconds=5)
     attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 8
 
 
-class Notify(_Part):
+class Notify(Part):
     """How customers are told."""
 
     mail_from: Annotated[
@@ -185,15 +295,37 @@ class Notify(_Part):
     retry: Retry = Retry()
 
 
-class Employee(_Part):
-    """Somebody who may give, by a pseudonymous id."""
+class IncidentRule(Part):
+    """When many complaints are one incident: as many about one thing, within this time."""
 
-    role: Id
-    languages: Annotated[tuple[Language, ...], Field(max_length=16)] = ()
-    active: bool = True
+    count: Annotated[int, Field(strict=True, ge=2, le=INCIDENT_COUNT_MAX)]
+    #: A day is the longest in which complaints have one cause.
+    within: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))]
+    #: Which reasons can be one; all if empty.
+    reasons: Annotated[tuple[Category, ...], Field(max_length=32)] = ()
 
 
-class Policy(_Part):
+class Incidents(Part):
+    """What is done when many are affected: one check for each, from a budget of its own."""
+
+    open_when: IncidentRule
+    give: Id
+    budget: CeilingMinor
+
+
+class Regime(Part):
+    """A right that passengers and travellers have by law: what it is called, and what is due."""
+
+    law: Title
+    reasons: Annotated[tuple[Category, ...], Field(min_length=1, max_length=32)]
+    #: What the customer must be told, per language.
+    information: Annotated[
+        dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=2000)]],
+        Field(min_length=1, max_length=16),
+    ]
+
+
+class Policy(Part):
     """Everything a site decides. All amounts are minor units of `currency`."""
 
     site: Id
@@ -207,21 +339,46 @@ class Policy(_Part):
     promise_default: Duration = timedelta(hours=24)
     playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = {}
     notify: Notify
-    #: The largest ships have half as many; the whole policy must fit into one message.
-    employees: Annotated[dict[Id, Employee], Field(max_length=5_000)] = {}
+    #: How long a till may hold a part of a check.
+    hold: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = timedelta(minutes=10)
+    #: How long a customer may choose between what was offered.
+    choose_within: Duration = timedelta(days=2)
+    #: Without it, no number of complaints is an incident.
+    incidents: Incidents | None = None
+    regimes: Annotated[dict[Id, Regime], Field(max_length=32)] = {}
 
-    def options(self) -> tuple[Option, ...]:
-        """Every check that can be given, in catalogue order.
+    def options(self, most_minor: int | None = None) -> tuple[Option, ...]:
+        """Every check that can be given for at most `most_minor`, in catalogue order.
 
-        A gift card gives one option per amount, named `<item>/<amount in minor units>`.
+        An item with amounts gives one option per amount, named `<item>/<amount>`; one with any
+        amount gives its largest.
         """
-        return tuple(option for item in self.checks for option in self._options_of(item))
+        return tuple(
+            option
+            for name, item in self.checks.items()
+            for amount in item.amounts_offered(most_minor)
+            if (option := self.option(f"{name}/{amount}" if amount else name)) is not None
+            and (most_minor is None or option.cost_minor <= most_minor)
+        )
 
     def option(self, name: str) -> Option | None:
         """The one check of this name, if it can be given."""
-        item = name.partition("/")[0]
-        offered = self._options_of(item) if item in self.checks else iter(())
-        return next((option for option in offered if option.item == name), None)
+        item_name, _, amount = name.partition("/")
+        item = self.checks.get(item_name)
+        money = None if item is None or name.endswith("/") else item.option(amount)
+        if item is None or money is None:
+            return None
+        cost, value = money
+        return Option(
+            item=name, kind=item.kind, cost_minor=cost, value_minor=value, currency=self.currency
+        )
+
+    def regime_of(self, reason: Category) -> tuple[str, Regime] | None:
+        """The regime that a complaint for this reason falls under, if one does."""
+        return next(
+            ((name, regime) for name, regime in self.regimes.items() if reason in regime.reasons),
+            None,
+        )
 
     def promise(self, category: Category, severity: Severity) -> timedelta:
         """By when the customer hears from us."""
@@ -236,10 +393,10 @@ class Policy(_Part):
         return Playbook.model_construct(
             promise=self.promise_default,
             suggest=tuple(
-                option
-                for item, it in self.checks.items()
-                if it.fits_category(category)
-                for option, _, _ in self._amounts_of(item)
+                f"{name}/{amount}" if amount else name
+                for name, item in self.checks.items()
+                if item.fits_category(category)
+                for amount in item.amounts_offered()
             ),
         )
 
@@ -250,26 +407,6 @@ class Policy(_Part):
             raise AssertionError
         return authority
 
-    def _options_of(self, item: str) -> Iterator[Option]:
-        it = self.checks[item]
-        for name, cost, value in self._amounts_of(item):
-            yield Option(
-                item=name,
-                kind=it.kind,
-                value_minor=value,
-                cost_minor=cost,
-                currency=self.currency,
-            )
-
-    def _amounts_of(self, item: str) -> Iterator[tuple[str, int, int]]:
-        """Option id, cost and value, both in minor units."""
-        it = self.checks[item]
-        if it.kind is CheckKind.GIFT_CARD:
-            for amount in it.amounts:
-                yield f"{item}/{amount}", amount, amount
-        else:
-            yield item, it.cost or 0, it.value or 0
-
     def contradictions(self) -> Iterator[Contradiction]:
         """Names that lead nowhere, titles that are missing, and a catalogue with nothing free."""
         try:
@@ -278,9 +415,7 @@ class Policy(_Part):
             yield ("timezone",), self.timezone, "is not a time zone of the IANA database"
         if len(set(self.languages)) < len(self.languages):
             yield ("languages",), self.languages, "a language is listed twice"
-        offered: set[str] = set()
         for item, it in self.checks.items():
-            offered.update(option for option, _, _ in self._amounts_of(item))
             missing = [str(language) for language in self.languages if language not in it.title]
             if missing:
                 yield (
@@ -288,31 +423,34 @@ class Policy(_Part):
                     sorted(it.title),
                     f"is missing {', '.join(missing)}",
                 )
-        if not any(not it.fits and not it.cost and not it.amounts for it in self.checks.values()):
+        if not any(
+            not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
+        ):
             yield (
                 ("checks",),
                 sorted(self.checks),
                 "needs one thing that is free and fits everything, so that something always fits",
             )
-        yield from self._suggestions_that_lead_nowhere(offered)
-        for employee, who in self.employees.items():
-            if who.role not in self.authority.roles:
-                yield (
-                    ("employees", employee, "role"),
-                    who.role,
-                    f"is not a role; there are {', '.join(sorted(self.authority.roles))}",
-                )
+        yield from self._suggestions_that_lead_nowhere()
+        if self.incidents is not None and self.option(self.incidents.give) is None:
+            yield ("incidents", "give"), self.incidents.give, self._no_check()
+        taken: dict[Category, str] = {}
+        for name, regime in self.regimes.items():
+            for reason in regime.reasons:
+                if taken.setdefault(reason, name) != name:
+                    where = ("regimes", name, "reasons")
+                    yield where, reason, f"falls under {taken[reason]} already"
 
-    def _suggestions_that_lead_nowhere(self, offered: set[str]) -> Iterator[Contradiction]:
+    def _no_check(self) -> str:
+        return f"is not a check; there are {', '.join(option.item for option in self.options())}"
+
+    def _suggestions_that_lead_nowhere(self) -> Iterator[Contradiction]:
         for category, by_severity in self.playbooks.items():
             for severity, playbook in by_severity.items():
                 for position, option in enumerate(playbook.suggest):
-                    if option not in offered:
-                        yield (
-                            ("playbooks", category.value, severity.value, "suggest", position),
-                            option,
-                            f"is not a check; there are {', '.join(sorted(offered))}",
-                        )
+                    if self.option(option) is None:
+                        where = ("playbooks", category.value, severity.value, "suggest", position)
+                        yield where, option, self._no_check()
 
 
 class PolicyPublished(Fact):

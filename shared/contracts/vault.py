@@ -1,13 +1,15 @@
 """Wrapped keys of customers, on a compacted topic of their own.
 
-Destroying the key is how a customer is erased; so a key never travels in any other fact.
+Destroying the keys is how a customer is erased; so a key never travels in any other fact. Whoever is
+the first to seal something of a customer makes a key, and two services may be first at the same time:
+a customer may have several, and each of them stays.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.contracts.event import Fact, Id, Sealed
+from shared.contracts.event import Fact, Id, Sealed, fingerprint
 
 
 class CustomerKeyCreated(Fact):
@@ -20,5 +22,5 @@ class CustomerKeyCreated(Fact):
     wrapped: Sealed
 
     def key(self) -> str:
-        """The customer; compaction keeps the latest."""
-        return self.customer_ref
+        """The customer and which key; compaction keeps one of each."""
+        return f"{self.customer_ref}/{fingerprint(self.wrapped)[:16]}"

@@ -35,18 +35,34 @@ MEANINGS: dict[str, str] = {
     "schema_invalid": "A field is missing, of the wrong type or out of its bounds.",
     "too_large": "The text or the message is longer than allowed.",
     "time_out_of_range": "A time lies too far in the past or in the future.",
-    "unknown_site": "No policy was published for this site.",
+    "unknown_site": "No policy was published for this site, or it is not yours.",
     "unknown_complaint": "There is no such complaint, or it is not yours to see.",
     "unknown_check": "There is no such check, or it is not yours to see.",
-    "unknown_employee": "The policy in force does not list this employee as active.",
+    "unknown_employee": "The roster does not list this employee as active at this site.",
     "unknown_route": "There is nothing at this address.",
     "method_not_allowed": "The address exists, and not for this method.",
     "currency_unknown": "The currency is not the site's.",
-    "amount_not_offered": "The catalogue of the site does not offer this item or amount.",
+    "amount_not_offered": "This item or amount is not in the site's catalogue, or was not offered.",
     "idempotency_key_missing": "Every write needs an Idempotency-Key.",
     "idempotency_key_reused": "The key was used for a different request.",
     "already_answered": "The customer has answered this question before.",
     "link_invalid": "The customer's link is damaged, expired or for something else.",
+    "unknown_offer": "There is no such offer, or it is not yours to see.",
+    "unknown_redemption": "There is no such redemption, or it is not yours to see.",
+    "unknown_incident": "There is no such incident at this site, or it is about something else.",
+    "no_incident": "The site's policy has no check to give in an incident.",
+    "no_regime": "No regime of the site covers this reason, so nothing is due by law.",
+    "consent_required": "The law gives money; anything else needs the customer's recorded consent.",
+    "already_compensated": "A colleague gave something a moment ago, or the group check was given.",
+    "check_ended": "The check ended, is held or redeemed, or is already as it should become.",
+    "nothing_to_explain": "The check was within the ceilings, or was explained before.",
+    "code_not_redeemable": "This code cannot be redeemed here and now; strangers are not told why.",
+    "hold_gone": "The till holds nothing under this id any more, or less than it asks for.",
+    "not_captured": "Nothing was redeemed under this id, or the check's time is over.",
+    "offer_closed": "The customer chose before, or the time to choose is over.",
+    "incident_open": "An incident about this is open at the site already.",
+    "incident_closed": "The incident is over; later complaints are their own.",
+    "cursor_invalid": "The cursor is none that a list gave.",
     "no_contact": "The customer left no address, so there is nowhere to write to.",
     "address_refused": "The provider does not accept the address.",
     "unauthenticated": "The token is missing, expired, for somebody else or badly signed.",
@@ -59,7 +75,8 @@ MEANINGS: dict[str, str] = {
     "contended": "Others changed the same thing at the same moment, again and again.",
     "key_not_yet_known": "The customer's key has not arrived yet.",
     "mail_unavailable": "The mail provider does not take the message now.",
-    "story_not_yet_known": "A fact arrived before the complaint or check it is about.",
+    "story_not_yet_known": "A fact arrived before the complaint, check or offer it is about.",
+    "policy_not_yet_known": "A fact arrived before the policy of its site.",
 }
 
 
@@ -256,7 +273,8 @@ def _topics_page() -> str:
         "|---|---|---|---|---|",
         *(
             f"| [`{row.fact.TYPE}`](schemas/{row.fact.TYPE}.json) | `{row.fact.TOPIC}` |"
-            f" {row.producer} | {', '.join(row.consumers) or '-'} |"
+            f" {', '.join((row.producer, *row.also_from))} |"
+            f" {', '.join(row.consumers) or '-'} |"
             f" {(row.fact.__doc__ or '').strip()} |"
             for row in TABLE
         ),
@@ -273,7 +291,7 @@ def _picture() -> Iterator[str]:
     yield "flowchart LR"
     names: dict[str, str] = {}
     for row in TABLE:
-        for who in (row.producer, *row.consumers):
+        for who in (row.producer, *row.also_from, *row.consumers):
             names.setdefault(who, who.replace(" ", "-"))
     for who, name in names.items():
         yield f"  {name}[{who}]"
@@ -282,7 +300,8 @@ def _picture() -> Iterator[str]:
             yield f"  {topic.name}[({topic.name})]"
     arrows: dict[str, None] = {}
     for row in TABLE:
-        arrows[f"  {names[row.producer]} --> {row.fact.TOPIC}"] = None
+        for producer in (row.producer, *row.also_from):
+            arrows[f"  {names[producer]} --> {row.fact.TOPIC}"] = None
         for consumer in row.consumers:
             arrows[f"  {row.fact.TOPIC} --> {names[consumer]}"] = None
     for service in SERVICES:

@@ -1,4 +1,4 @@
-"""Create the topics of the catalogue and show what is there.
+"""Create the topics of the catalogue, show what is there, read and write as an operator does.
 
 Topics exist before the services start: Faust subscribes to nothing if its topic is missing.
 """
@@ -6,16 +6,20 @@ Topics exist before the services start: Faust subscribes to nothing if its topic
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from shared.contracts.catalogue import Topic, topics
+from shared.contracts.event import Fact, encode, fingerprint, format_time
 
 #: Where the local stack writes its addresses.
 STACK_ENV = Path(".run/stack.env")
@@ -23,6 +27,8 @@ STACK_ENV = Path(".run/stack.env")
 REPLICATION_SAFE = 3
 #: More than one cluster of this product could use; a slip of the finger stops here.
 PARTITIONS_MAX = 1000
+#: What operators read and write is small: done in a moment, or the broker is not well.
+PATIENCE_S = 30.0
 
 
 class NoBroker(LookupError):
@@ -122,6 +128,75 @@ def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str,
     finally:
         admin.close()
     return found
+
+
+def records(topic: str, bootstrap: str) -> Iterator[tuple[str, bytes]]:
+    """Key and value of everything on a topic now, partition by partition; no tombstones. Blocks.
+
+    Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
+    and Kafka's own errors.
+    """
+    with closing(
+        KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    ) as consumer:
+        numbers = consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise LookupError(f"there is no topic {topic}: run `topics create` first")
+        parts = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(parts)
+        ends = consumer.end_offsets(parts)
+        consumer.seek_to_beginning(*parts)
+        deadline = time.monotonic() + PATIENCE_S
+        while any(consumer.position(part) < ends[part] for part in parts):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{topic} was not read in {PATIENCE_S:.0f} s")
+            for found in consumer.poll(timeout_ms=200).values():
+                yield from (
+                    ((record.key or b"").decode(errors="replace"), record.value)
+                    for record in found
+                    if record.value is not None
+                )
+
+
+def publish(
+    facts: Sequence[Fact],
+    bootstrap: str,
+    *,
+    source: str,
+    cause: str,
+    now: datetime,
+    partition: Callable[[str, int], int] | None = None,
+) -> None:
+    """Publish an operator's facts and wait until the broker has confirmed them all. Blocks.
+
+    `partition` chooses one of so many for a key; without it the client does. Raises Kafka's own
+    errors, KafkaTimeoutError among them; some of the facts may be published then.
+    """
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", max_block_ms=int(PATIENCE_S * 1000)
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        sent = []
+        for fact in facts:
+            event_id = fingerprint(fact.TYPE, fact.model_dump_json())
+            value = encode(
+                fact,
+                source=source,
+                event_id=event_id,
+                time=format_time(now),
+                correlation=event_id,
+                causation=event_id,
+                cause=cause,
+            )
+            chosen = partition and partition(fact.key(), len(producer.partitions_for(fact.TOPIC)))
+            sent.append(
+                producer.send(fact.TOPIC, key=fact.key().encode(), value=value, partition=chosen)
+            )
+        for one in sent:
+            one.get(timeout=max(0.0, deadline - time.monotonic()))
+    finally:
+        producer.close(timeout=PATIENCE_S)
 
 
 app = typer.Typer(name="topics", help="The topics of the catalogue.", no_args_is_help=True)

@@ -35,7 +35,6 @@ from shared.runtime.http import Face
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.kafka import Stream, end_process
 from shared.runtime.observe import configure, log, raised_at
-from shared.runtime.policy import POLICY_INBOX
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.relay import Relay
 from shared.runtime.seal import Vault
@@ -181,14 +180,15 @@ class App:
             log.info("stopped", service=owner)
 
     async def _start_stream(self, stream: Stream) -> None:
-        """Read the policy that is in force, then join the group."""
-        while True:
-            try:
-                await self._catch_up(POLICY_INBOX)
-                break
-            except (KafkaError, OSError, Unavailable) as error:
-                log.warning("waiting_for_policy", error=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+        """Read what decisions presuppose, then join the group."""
+        for inbox in self.inboxes:
+            while inbox.ahead:
+                try:
+                    await self._catch_up(inbox)
+                    break
+                except (KafkaError, OSError, Unavailable) as error:
+                    log.warning("waiting_for", topic=inbox.topic, error=type(error).__name__)
+                    await asyncio.sleep(RETRY_S)
         await stream.start()
         while not stream.assigned():  # noqa: ASYNC110 - Faust has no event for it
             await asyncio.sleep(0.05)

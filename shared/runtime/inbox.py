@@ -64,13 +64,21 @@ class Inbox:
     `strict`: other systems write there (the intake), so a type nobody handles is a dead letter, and
     their `sequence` counts nothing of ours. Else our services alone write there: another type is
     somebody else's, and a record without a value is a tombstone, which compaction needs and we do not.
+
+    `ahead`: what decisions presuppose, so it is read to its end before the group is joined.
     """
 
     def __init__(
-        self, topic: str, handlers: Sequence[Handler[Any]], *, strict: bool = False
+        self,
+        topic: str,
+        handlers: Sequence[Handler[Any]],
+        *,
+        strict: bool = False,
+        ahead: bool = False,
     ) -> None:
         self.topic = topic
         self.strict = strict
+        self.ahead = ahead
         self._handlers = {handler.fact.TYPE: handler for handler in handlers}
         self._models = {handler.fact.TYPE: Event[handler.fact] for handler in handlers}  # type: ignore[name-defined]  # a generic model of a run-time type
 

@@ -101,6 +101,9 @@ class PackApp(faust.App):
     def _new_producer_transport(self) -> PackTransport:
         return PackTransport(self.conf.broker_producer, self)
 
+    def _create_directories(self) -> None:
+        """Faust keeps no data here; without this it leaves empty folders where it was started."""
+
 
 class Stream:
     """One service's streams: an agent per inbox, all settling into one store."""

@@ -7,39 +7,68 @@ from typing import ClassVar
 
 from shared.contracts.decision import Document, Fold
 from shared.contracts.event import Fact
+from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
+from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.seal import DataKey, Vault
+from shared.runtime.seal import DataKey, SealBroken, Vault
 from shared.runtime.snapshot import Snapshot
 
 #: Unwrapped keys kept at hand; the wrapped form is read for every use, so a destroyed key is
 #: destroyed here too, at the next use.
 REMEMBERED_MAX = 10_000
+#: Two services seal, and each makes at most one key before it hears of the other's.
+KEYS_MAX = 8
 
 
 class CustomerKey(Document):
-    """A customer's data key, wrapped."""
+    """A customer's data keys, wrapped and sorted: the order in which they were heard of says nothing."""
 
     KIND: ClassVar[str] = "key"
 
-    wrapped: str
+    wrapped: tuple[str, ...]
+
+
+def known(document: CustomerKey | None, fact: CustomerKeyCreated) -> CustomerKey:
+    """One more key, unless it is known: a key of ours comes back to us by its topic."""
+    before = document.wrapped if document is not None else ()
+    if len(before) >= KEYS_MAX:
+        return CustomerKey(wrapped=before)
+    return CustomerKey(wrapped=tuple(sorted({*before, fact.wrapped})))
 
 
 KEY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
-    CustomerKeyCreated: (
-        Fold(
-            CustomerKey,
-            lambda fact: fact.customer_ref,
-            lambda _, fact: CustomerKey(wrapped=fact.wrapped),
-        ),
-    )
+    CustomerKeyCreated: (Fold(CustomerKey, lambda fact: fact.customer_ref, known),)
 }
-VAULT_INBOX = Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated)])
+VAULT_INBOX = Inbox(
+    CustomerKeyCreated.TOPIC,
+    [Handler(CustomerKeyCreated, reads=lambda event: (key_key(event.data.customer_ref),))],
+)
 
 
 def key_key(customer_ref: str) -> str:
-    """The document to read ahead for a customer's key."""
+    """The document to read ahead for a customer's keys."""
     return f"{CustomerKey.KIND}:{customer_ref}"
+
+
+class KeyRing:
+    """One customer's keys: seals under the first, opens with whichever fits."""
+
+    def __init__(self, keys: Sequence[DataKey]) -> None:
+        self._keys = keys
+
+    def seal(self, field: str, text: str) -> str:
+        """The text sealed for one field."""
+        return self._keys[0].seal(field, text)
+
+    def open(self, field: str, sealed: str) -> str:
+        """The text again; raises Unavailable while the key that fits has not come."""
+        for key in self._keys:
+            try:
+                return key.open(field, sealed)
+            except SealBroken:
+                continue
+        raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
 
 
 class Keys:
@@ -49,22 +78,23 @@ class Keys:
         self._vault = vault
         self._remembered: dict[str, DataKey] = {}
 
-    async def of(self, customer_ref: str, snapshot: Snapshot) -> DataKey | None:
-        """The customer's key, or None if there is none (yet, or any more); raises Unavailable."""
+    async def of(self, customer_ref: str, snapshot: Snapshot) -> KeyRing | None:
+        """The customer's keys, or None if there is none (yet, or any more); raises Unavailable."""
         document = await snapshot.get(CustomerKey, customer_ref)
-        return None if document is None else self.unwrap(customer_ref, document)
+        if document is None:
+            return None
+        return KeyRing([self._unwrapped(customer_ref, wrapped) for wrapped in document.wrapped])
 
-    def unwrap(self, customer_ref: str, document: CustomerKey) -> DataKey:
-        """The key in a document; raises SealBroken."""
-        key = self._remembered.get(document.wrapped)
+    def _unwrapped(self, customer_ref: str, wrapped: str) -> DataKey:
+        key = self._remembered.get(wrapped)
         if key is None:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
-            key = self._vault.unwrap(customer_ref, document.wrapped)
-            self._remembered[document.wrapped] = key
+            key = self._vault.unwrap(customer_ref, wrapped)
+            self._remembered[wrapped] = key
         return key
 
-    def create(self, customer_ref: str) -> tuple[DataKey, CustomerKeyCreated]:
+    def create(self, customer_ref: str) -> tuple[KeyRing, CustomerKeyCreated]:
         """A new key and the fact that makes it known."""
         key, wrapped = self._vault.new_key(customer_ref)
-        return key, CustomerKeyCreated(customer_ref=customer_ref, wrapped=wrapped)
+        return KeyRing([key]), CustomerKeyCreated(customer_ref=customer_ref, wrapped=wrapped)

@@ -47,7 +47,7 @@ POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
         ),
     )
 }
-POLICY_INBOX = Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished)])
+POLICY_INBOX = Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished)], ahead=True)
 
 
 def policy_key(site: str) -> str:
@@ -66,20 +66,26 @@ class Policies:
         head = await snapshot.get(PolicyHead, site)
         if head is None:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
-        parsed = self._parsed.get((site, head.version))
+        return await self.of(site, head.version, snapshot), head.version
+
+    async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy:
+        """A version that was in force once; raises Rejected(unknown_site), Unavailable.
+
+        The topic keeps the latest alone, so after a rebuild an old one is gone, and the one in force
+        stands in for it.
+        """
+        parsed = self._parsed.get((site, version))
         if parsed is None:
-            stored = await snapshot.get(PolicyVersion, f"{site}/{head.version}")
+            stored = await snapshot.get(PolicyVersion, f"{site}/{version}")
             if stored is None:
-                msg = f"policy {site}/{head.version} is in force and not stored"
-                raise AssertionError(msg)
+                head = await snapshot.get(PolicyHead, site)
+                if head is None:
+                    raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+                if head.version == version:
+                    msg = f"policy {site}/{version} is in force and not stored"
+                    raise AssertionError(msg)
+                return await self.of(site, head.version, snapshot)
             if len(self._parsed) >= REMEMBERED_MAX:
                 self._parsed.clear()
-            parsed = self._parsed[site, head.version] = stored.policy
-        return parsed, head.version
-
-    async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy | None:
-        """One version of a site's policy, or None if it is not stored; raises Unavailable."""
-        parsed = self._parsed.get((site, version))
-        if parsed is None and (stored := await snapshot.get(PolicyVersion, f"{site}/{version}")):
-            parsed = stored.policy
+            parsed = self._parsed[site, version] = stored.policy
         return parsed

@@ -33,11 +33,13 @@ from shared.runtime.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
+    REBUILD,
     Commit,
     Committed,
     Conflict,
     Exceeded,
     Outcome,
+    Portion,
     Versioned,
 )
 
@@ -53,6 +55,10 @@ CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
 CANNOT_SERVE_CLASSES = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
 VERSION_DIGITS = 10
 CANCEL_AGAIN_S = 0.1
+#: A rebuild writes thousands of documents per call, and waits for a busy disk rather than fail.
+BULK_TIMEOUT_S = 60.0
+#: Keys looked at, and dropped, at once.
+FORGET_KEYS = 5000
 
 TRIM = """
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
@@ -62,9 +68,12 @@ if drop > 0 then redis.call('LTRIM', KEYS[1], drop, -1) end
 redis.call('PUBLISH', ARGV[3], ARGV[2])
 return 1
 """
+#: KEYS[2] names who makes the state again, if somebody does; the lease they do it by is not bound.
 LEASE = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
+local rebuilder = KEYS[2] ~= KEYS[1] and redis.call('GET', KEYS[2])
+if rebuilder and rebuilder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -85,10 +94,60 @@ return {first, lines}
 """
 #: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
 BEGIN = """
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
   redis.call('SET', KEYS[2], ARGV[2])
   redis.call('SET', KEYS[1], ARGV[1])
 end
+"""
+#: KEYS of the scripts of a rebuild begin with: who makes it, the lease they do it by.
+BEGIN_REBUILD = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[3])
+return 1
+"""
+FORGET = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('UNLINK', unpack(KEYS, 3))
+return 1
+"""
+#: KEYS then: timers, d documents, e documents that expire, a accounts.
+#: ARGV: holder, d, e, a, sets, d bodies, e times body and seconds, a amounts, sets times due and
+#: member, members to clear. Values of documents come with their version.
+LOAD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local d, e, a, sets = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local k, n, chunk = 3, 5, 2000
+for start = 1, d, chunk do
+  local pairs = {}
+  for i = start, math.min(start + chunk - 1, d) do
+    pairs[#pairs + 1] = KEYS[k + i]
+    pairs[#pairs + 1] = ARGV[n + i]
+  end
+  redis.call('MSET', unpack(pairs))
+end
+k, n = k + d, n + d
+for i = 1, e do redis.call('SET', KEYS[k + i], ARGV[n + 2 * i - 1], 'EX', ARGV[n + 2 * i]) end
+k, n = k + e, n + 2 * e
+for i = 1, a do redis.call('INCRBY', KEYS[k + i], ARGV[n + i]) end
+n = n + a
+for start = 1, 2 * sets, 2 * chunk do
+  redis.call('ZADD', KEYS[3], unpack(ARGV, n + start, n + math.min(start + 2 * chunk - 1, 2 * sets)))
+end
+n = n + 2 * sets
+for start = n + 1, #ARGV, chunk do
+  redis.call('ZREM', KEYS[3], unpack(ARGV, start, math.min(start + chunk - 1, #ARGV)))
+end
+return 1
+"""
+#: KEYS then: marker, sequence, the relay's lease.
+END_REBUILD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[4], ARGV[3])
+redis.call('SET', KEYS[3], ARGV[2])
+redis.call('DEL', KEYS[1], KEYS[2])
+if redis.call('GET', KEYS[5]) == ARGV[1] then redis.call('DEL', KEYS[5]) end
+return 1
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -182,19 +241,30 @@ class RedisStore:
         self._account = prefix + "account:"
         self._fixed = [prefix + name for name in ("generation", "outbox", "sequence", "timers")]
         self._channel = prefix + "announce"
+        #: Who makes the state again, and the lease they do it by.
+        self._rebuild = [prefix + "rebuilding", prefix + "lease:" + REBUILD]
+        self._rebuilder = ""
+        #: For a rebuild: one connection, patient, and free to lead to a server not compared.
+        self._bulk = redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url,
+                connection_class=PackedConnection,
+                max_connections=1,
+                **{**self._limits, "socket_timeout": BULK_TIMEOUT_S},
+            )
+        )
         source = Path(__file__).with_name("settle.lua").read_text(encoding="utf-8")
         self._settle = self._redis.register_script(source)
         self._trim = self._redis.register_script(TRIM)
         self._lease = self._redis.register_script(LEASE)
         self._release = self._redis.register_script(RELEASE)
         self._pending_lines = self._redis.register_script(PENDING)
+        self._load = self._bulk.register_script(LOAD)
         #: The marker of the state that was found to be ours, and the run of the server that held it.
         self._generation = self._server = ""
         #: The marker served last and the sequence seen last, to go by while Kafka is away.
         self._known, self._seen = "", 0
-        self._commit_group: Grouped[Commit, Outcome | Unavailable] = Grouped(
-            self._commit, GROUP_MAX
-        )
+        self._commit_group: Grouped[Commit, Outcome | Exception] = Grouped(self._commit, GROUP_MAX)
         self._read_group: Grouped[Sequence[str], list[bytes | None]] = Grouped(
             self._mget, GROUP_MAX
         )
@@ -215,6 +285,7 @@ class RedisStore:
             self._listener.cancel()
             await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
         await self._redis.aclose()
+        await self._bulk.aclose()
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """Documents under the keys; waits for the store, raises Unavailable."""
@@ -254,11 +325,11 @@ class RedisStore:
     async def commit(self, commit: Commit) -> Outcome:
         """Apply one commit, together with whatever else waits; raises Unavailable."""
         outcome = await self._commit_group(commit)
-        if isinstance(outcome, Unavailable):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def _commit(self, commits: list[Commit]) -> list[Outcome | Unavailable]:
+    async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)
         args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, len(commits)]
         prefix, account = self._prefix, self._account
@@ -276,7 +347,7 @@ class RedisStore:
         results = await self._ask(self._settle(keys=keys, args=args))
         return [self._outcome(result) for result in results]
 
-    def _outcome(self, result: list[Any]) -> Outcome | Unavailable:
+    def _outcome(self, result: list[Any]) -> Outcome | Exception:
         match result:
             case [0, sequence]:
                 self._seen = max(self._seen, int(sequence))
@@ -287,6 +358,8 @@ class RedisStore:
                 return Exceeded(key.decode().removeprefix(self._account), int(balance))
             case [3]:
                 return self._stale()
+            case [5, key]:
+                return ResponseError(f"WRONGTYPE {key.decode()}")
             case _:
                 return Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
 
@@ -316,15 +389,19 @@ class RedisStore:
 
     async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
         """Take or prolong a lease; False while another holds it; raises Unavailable."""
-        return bool(
-            await self._ask(
-                self._lease(keys=[f"{self._prefix}lease:{name}"], args=[holder, ttl_ms])
-            )
-        )
+        key = f"{self._prefix}lease:{name}"
+        # The lease to make the state again is not bound by the one who makes it, who may be dead.
+        keys = [key, key if name == REBUILD else self._rebuild[0]]
+        client = self._client_of(name, holder)
+        return bool(await self._ask(self._lease(keys=keys, args=[holder, ttl_ms], client=client)))
 
     async def release(self, name: str, holder: str) -> None:
         """Give a lease back; raises Unavailable."""
-        await self._ask(self._release(keys=[f"{self._prefix}lease:{name}"], args=[holder]))
+        key, client = f"{self._prefix}lease:{name}", self._client_of(name, holder)
+        await self._ask(self._release(keys=[key], args=[holder], client=client))
+
+    def _client_of(self, name: str, holder: str) -> redis.Redis:
+        return self._bulk if name == REBUILD or holder == self._rebuilder else self._redis
 
     async def published(self) -> int:
         """The sequence up to which everything is on Kafka; raises Unavailable."""
@@ -386,9 +463,71 @@ class RedisStore:
     async def begin_generation(self, marker: str, sequence: int) -> bool:
         """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
         async with redis.Redis.from_url(self._url, **self._limits) as client:
-            keys = (self._fixed[0], self._fixed[2])
+            keys = (self._fixed[0], self._fixed[2], self._rebuild[0])
             await self._ask(client.eval(BEGIN, len(keys), *keys, marker, sequence))
         return await self.open_generation(sequence)
+
+    async def begin_rebuild(self, holder: str) -> bool:
+        """Take the marker away; see Store; raises Unavailable."""
+        keys, self._rebuilder = (*self._rebuild, self._fixed[0]), holder
+        return bool(await self._ask(self._bulk.eval(BEGIN_REBUILD, len(keys), *keys, holder)))
+
+    async def forget(self, holder: str) -> None:
+        """Drop the whole state, some keys at a time; see Store; raises Unavailable."""
+        spared, cursor = self._prefix + "lease:", -1
+        while cursor != 0:
+            cursor, found = await self._ask(
+                self._bulk.scan(
+                    max(cursor, 0), match=f"{escaped(self._prefix)}*", count=FORGET_KEYS
+                )
+            )
+            names = [name.decode() for name in found]
+            names = [n for n in names if n != self._rebuild[0] and not n.startswith(spared)]
+            for start in range(0, len(names), FORGET_KEYS):
+                keys = (*self._rebuild, *names[start : start + FORGET_KEYS])
+                self._ours(await self._ask(self._bulk.eval(FORGET, len(keys), *keys, holder)))
+
+    async def load(self, holder: str, portion: Portion, version: int) -> None:
+        """Write a portion; see Store; raises Unavailable."""
+        prefix, account, head = self._prefix, self._account, b"%010d" % version
+        keys, bodies = [*self._rebuild, self._fixed[3]], []
+        expiring: list[str] = []
+        expiries: list[Any] = []
+        for key, body, ttl_s in portion.documents:
+            if ttl_s is None:
+                keys.append(prefix + key)
+                bodies.append(head + body)
+            else:
+                expiring.append(prefix + key)
+                expiries += (head + body, ttl_s)
+        keys += expiring
+        keys += [account + name for name, _ in portion.amounts]
+        sets = [part for member, due in portion.timers if due is not None for part in (due, member)]
+        args: list[Any] = [holder, len(bodies), len(expiring), len(portion.amounts), len(sets) // 2]
+        args += bodies
+        args += expiries
+        args += [amount for _, amount in portion.amounts]
+        args += sets
+        args += [member for member, due in portion.timers if due is None]
+        self._ours(await self._ask(self._load(keys=keys, args=args)))
+
+    async def recall(self, keys: Sequence[str]) -> list[bytes]:
+        """Bodies as loaded so far; see Store; raises Unavailable."""
+        if not keys:
+            return []
+        found = await self._ask(self._bulk.mget([self._prefix + key for key in keys]))
+        return [(value or b"")[VERSION_DIGITS:] for value in found]
+
+    async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
+        """Set sequence and marker; see Store; raises Unavailable."""
+        keys = (*self._rebuild, self._fixed[0], self._fixed[2], f"{self._prefix}lease:relay")
+        ended = self._bulk.eval(END_REBUILD, len(keys), *keys, holder, marker, sequence)
+        self._ours(await self._ask(ended))
+
+    @staticmethod
+    def _ours(done: int) -> None:
+        if not done:
+            raise Unavailable(Reason.CONTENDED)
 
     def _stale(self) -> Unavailable:
         self._generation = ""
@@ -443,6 +582,11 @@ class RedisStore:
         for future, wanted in self._waiting.items():
             if wanted <= self._published:
                 answer(future, True)  # noqa: FBT003
+
+
+def escaped(text: str) -> str:
+    """The text as a pattern that matches it alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)
 
 
 def answer(future: asyncio.Future[bool], result: bool) -> None:

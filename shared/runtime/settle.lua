@@ -9,7 +9,8 @@
 --   t timers:    member, due in ms ('' = clear)
 --   l lines
 -- A document is stored as 10 digits of version, then its JSON.
--- Returns per commit {0, sequence} | {1, key} | {2, account, balance} | {3} generation | {4} full.
+-- Returns per commit {0, sequence} | {1, key} | {2, account, balance} | {3} generation | {4} full
+--   | {5, key} of another type.
 local KEYS_FIXED = 4
 local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
 local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -33,14 +34,20 @@ local function call_in_chunks(command, first, args)
   end
 end
 
+-- The values of keys, and the first key that holds something else than a value.
 local function read_in_chunks(from, count)
-  local values = {}
+  local values, wrong = {}, nil
   for start = 1, count, CHUNK do
     local stop = math.min(start + CHUNK - 1, count)
     local part = redis.call('MGET', unpack(KEYS, from + start, from + stop))
-    for i = 1, #part do values[start + i - 1] = part[i] end
+    for i = 1, stop - start + 1 do
+      values[start + i - 1] = part[i]
+      -- MGET says nil of a key of another type too, and writing would replace it; GET does not.
+      local key = KEYS[from + start + i - 1]
+      if not part[i] and type(redis.pcall('GET', key)) == 'table' then wrong = wrong or key end
+    end
   end
-  return values
+  return values, wrong
 end
 
 for n = 1, commits do
@@ -61,8 +68,9 @@ for n = 1, commits do
     refused = {4}
   end
   if not refused then
-    local stored = read_in_chunks(first_document, documents)
-    for i = 1, documents do
+    local stored, wrong = read_in_chunks(first_document, documents)
+    if wrong then refused = {5, wrong} end
+    for i = 1, refused and 0 or documents do
       local version = stored[i] and tonumber(string.sub(stored[i], 1, 10)) or 0
       if version ~= tonumber(ARGV[at_documents + 3 * i - 2]) then
         refused = {1, KEYS[first_document + i]}
@@ -72,8 +80,9 @@ for n = 1, commits do
   end
   local balances = {}
   if not refused and charges > 0 then
-    local stored = read_in_chunks(first_account, charges)
-    for i = 1, charges do
+    local stored, wrong = read_in_chunks(first_account, charges)
+    if wrong then refused = {5, wrong} end
+    for i = 1, refused and 0 or charges do
       local key = KEYS[first_account + i]
       local before = balances[key] or tonumber(stored[i] or '0')
       local after = before + tonumber(ARGV[at_charges + 2 * i - 1])

@@ -315,14 +315,11 @@ class Settler:
                 return await self._replay(request, StoredAnswer.model_validate_json(answer.body))
             decision = await decide(snapshot, name)
             fact = decision.facts[-1]
-            await snapshot.apply(decision, origin)
+            data = await snapshot.apply(decision, origin)
             if snapshot.names_again(name) and not (await self.store.read([key]))[0].body:
                 # Not the same request at this moment, whose answer would be there: one long ago.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
-            body = (
-                f'{{"request":"{request.body_hash}","type":"{fact.TYPE}",'
-                f'"data":{fact.model_dump_json()}}}'
-            )
+            body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
             snapshot.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
             outcome = await self.store.commit(snapshot.commit())
             self._crash("committed")
@@ -343,7 +340,7 @@ class Settler:
         cause: str,
         correlation: str,
         decide: Callable[[Snapshot], Awaitable[Decision]],
-        timer: str | None = None,
+        timer: tuple[str, int] | None = None,
     ) -> Sequence[Fact]:
         """Settle something of our own: a timer that rang, the outcome of an effect.
 
@@ -352,7 +349,10 @@ class Settler:
         for _ in range(ATTEMPTS_MAX):
             snapshot = Snapshot(self.store, self._domain, self._now())
             if timer is not None:
-                snapshot.clear_timer(timer)
+                member, due_ms = timer
+                if snapshot.now.timestamp() * 1000 < due_ms:
+                    return ()
+                snapshot.clear_timer(member)
             decision = await decide(snapshot)
             await snapshot.apply(decision, Origin(cause, fingerprint(cause), correlation))
             if isinstance(await self.store.commit(snapshot.commit()), Committed):

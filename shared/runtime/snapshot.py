@@ -93,8 +93,7 @@ class Snapshot:
         for fold in self._domain.folds.get(type(fact), ()):
             await self._fold(fold, fact)
         for timer in self._domain.timers(fact):
-            due = None if timer.due is None else int(timer.due.timestamp() * 1000)
-            self._timers[f"{timer.name}|{timer.id}"] = due
+            self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
 
     async def _fold(self, fold: Fold, fact: Fact) -> None:
         document_id = fold.id(fact)
@@ -103,9 +102,21 @@ class Snapshot:
         self._state[key] = fold.evolve(state, fact)
         self._changed.add(key)
 
-    async def apply(self, decision: Decision, origin: Origin) -> None:
-        """Take a decision's facts into the commit: lines, documents, accounts, timers."""
+    async def apply(self, decision: Decision, origin: Origin) -> str:
+        """Take a decision's facts into the commit: lines, documents, accounts, timers.
+
+        Returns the JSON of the last one, which is the answer to a request.
+        """
+        data = ""
+        await self.prefetch(
+            [
+                f"{fold.document.KIND}:{fold.id(fact)}"
+                for fact in decision.facts
+                for fold in self._domain.folds.get(type(fact), ())
+            ]
+        )
         for ordinal, fact in enumerate(decision.facts):
+            data = fact.model_dump_json()
             line = encode(
                 fact,
                 source=self._source,
@@ -114,6 +125,7 @@ class Snapshot:
                 correlation=origin.correlation,
                 causation=origin.causation,
                 cause=origin.cause,
+                data=data,
             )
             self._lines.append(Line(fact.TOPIC, fact.key(), line).encode())
             for posting in self._domain.postings(fact):
@@ -122,6 +134,7 @@ class Snapshot:
                 if posting.account in self._balances:
                     self._balances[posting.account] += posting.amount_minor
             await self.absorb(fact)
+        return data
 
     def names_again(self, name: str) -> bool:
         """Whether this commit changes an entity that is named after `name` and was there before."""

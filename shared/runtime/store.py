@@ -16,6 +16,8 @@ OUTBOX_LINES_MAX = 200_000
 #: Bytes of outbox lines read at once: well within the store's time limit, and within the memory of
 #: the smallest container also when every line is a dead letter of many megabytes.
 PENDING_BYTES_MAX = 16 * 1024 * 1024
+#: The lease by which one process alone makes a state again.
+REBUILD = "rebuild"
 
 
 class Versioned(NamedTuple):
@@ -83,6 +85,18 @@ class Exceeded:
 Outcome = Committed | Conflict | Exceeded
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of a state that is made again: documents as they now are, what to add to balances.
+
+    documents: (key, body, time to live in s or None). timers: (member, due in ms), or None to clear.
+    """
+
+    documents: Sequence[tuple[str, bytes, int | None]] = ()
+    amounts: Sequence[tuple[str, int]] = ()
+    timers: Sequence[tuple[str, int | None]] = ()
+
+
 class Store(Protocol):
     """State, accounts, timers and outbox of one service in one shard.
 
@@ -126,7 +140,10 @@ class Store(Protocol):
         ...
 
     async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
-        """Take or prolong a lease; False while another holds it."""
+        """Take or prolong a lease; False while another holds it.
+
+        While a state is made again, only who makes it gets any lease but `rebuild`.
+        """
         ...
 
     async def release(self, name: str, holder: str) -> None:
@@ -171,8 +188,31 @@ class Store(Protocol):
         """Set the marker and the sequence to go on from where there is no marker, and open it.
 
         Of several that begin at once the first does; all open what it began. False if what is there
-        is not as far as `sequence`.
+        is not as far as `sequence`, or is half of a state that is being made again.
         """
+        ...
+
+    async def begin_rebuild(self, holder: str) -> bool:
+        """Take the marker away, so that nobody reads or commits; False without the lease `rebuild`.
+
+        What was begun stays begun until it is ended: also for who finds it after `holder` died.
+        """
+        ...
+
+    async def forget(self, holder: str) -> None:
+        """Drop the whole state, outbox included; Unavailable if the rebuild is not `holder`'s."""
+        ...
+
+    async def load(self, holder: str, portion: Portion, version: int) -> None:
+        """Write a portion, its documents at `version`; Unavailable if the rebuild is not `holder`'s."""
+        ...
+
+    async def recall(self, keys: Sequence[str]) -> list[bytes]:
+        """Bodies of documents as loaded so far, in order; empty where there is none."""
+        ...
+
+    async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
+        """Set sequence and marker and release the leases; Unavailable as for `load`."""
         ...
 
 

@@ -7,6 +7,7 @@ again. Who handles it reads the entity's state first; ringing twice changes noth
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -24,6 +25,8 @@ LEASE_MS = 10_000
 AT_ONCE_MAX = 32
 #: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
 FAILED_PAUSE_S = 30.0
+#: Timers that wait after a failure and are looked past; beyond so many they do hold up the others.
+PAUSED_MAX = 1000
 
 
 class Timers:
@@ -37,6 +40,7 @@ class Timers:
         self._holder = holder
         self._now = now
         self._ringing: dict[str, asyncio.Task[None]] = {}
+        self._paused: dict[str, float] = {}
 
     async def run(self) -> None:
         """Ring until cancelled; waits through every outage of the store."""
@@ -54,27 +58,34 @@ class Timers:
                 task.cancel()
 
     async def _look(self) -> None:
+        clock = time.monotonic()
+        self._paused = {member: until for member, until in self._paused.items() if until > clock}
         free = AT_ONCE_MAX - len(self._ringing)
         if free <= 0:
             return
         now_ms = int(self._now().timestamp() * 1000)
-        # Those ringing are still due, so ask for as many more.
-        for member, due in await self._store.due(now_ms, free + len(self._ringing)):
-            if member not in self._ringing:
-                task = asyncio.create_task(self._ring(member, due))
-                self._ringing[member] = task
+        # Those ringing or paused are still due, so ask for as many more.
+        passed = self._ringing.keys() | self._paused.keys()
+        for member, due in await self._store.due(now_ms, free + min(len(passed), PAUSED_MAX)):
+            if member not in passed and free > 0:
+                self._ringing[member] = asyncio.create_task(self._ring(member, due))
+                free -= 1
 
     async def _ring(self, member: str, due: int) -> None:
         name, _, timer_id = member.partition("|")
         try:
             await self._rings[name](timer_id, due)
         except Unavailable as unavailable:
-            await asyncio.sleep(unavailable.retry_after_s)
+            self._pause(member, unavailable.retry_after_s)
         except Exception as error:  # noqa: BLE001 - loud, and one bad timer must not stop the others
             log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
-            await asyncio.sleep(FAILED_PAUSE_S)
+            self._pause(member, FAILED_PAUSE_S)
         finally:
             del self._ringing[member]
+
+    def _pause(self, member: str, pause_s: float) -> None:
+        """Leave a timer alone for a while; it takes no place from the others meanwhile."""
+        self._paused[member] = time.monotonic() + pause_s
 
     async def release(self) -> None:
         """Hand the lease on at a clean stop."""

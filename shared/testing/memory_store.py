@@ -16,11 +16,13 @@ from shared.runtime.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
+    REBUILD,
     Commit,
     Committed,
     Conflict,
     Exceeded,
     Outcome,
+    Portion,
     Versioned,
 )
 
@@ -32,10 +34,13 @@ class Kept:
     documents: dict[str, Versioned] = field(default_factory=dict)
     accounts: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
+    #: How long what was loaded is to live; nothing runs out here.
+    ttls: dict[str, int] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
     leases: dict[str, str] = field(default_factory=dict)
     sequence: int = 0
     marker: str = ""
+    rebuilder: str = ""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
@@ -59,7 +64,7 @@ class MemoryStore:
         kept = self.kept
         for part in (kept.documents, kept.accounts, kept.timers, kept.lines, kept.leases):
             part.clear()
-        kept.sequence, kept.marker = 0, ""
+        kept.sequence, kept.marker, kept.rebuilder = 0, "", ""
 
     def lost_connection(self) -> None:
         """Forget that the state was compared, as a client does whose server was started anew."""
@@ -145,6 +150,8 @@ class MemoryStore:
 
     async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:  # noqa: ARG002 - never runs out here
         """See Store."""
+        if name != REBUILD and self.kept.rebuilder not in ("", holder):
+            return False
         return self.kept.leases.setdefault(name, holder) == holder
 
     async def release(self, name: str, holder: str) -> None:
@@ -197,6 +204,52 @@ class MemoryStore:
 
     async def begin_generation(self, marker: str, sequence: int) -> bool:
         """See Store."""
-        if not self.kept.marker:
+        if not self.kept.marker and not self.kept.rebuilder:
             self.kept.marker, self.kept.sequence = marker, sequence
         return await self.open_generation(sequence)
+
+    async def begin_rebuild(self, holder: str) -> bool:
+        """See Store."""
+        if self.kept.leases.get(REBUILD) != holder:
+            return False
+        self.kept.marker, self.kept.rebuilder = "", holder
+        return True
+
+    def _check_rebuild(self, holder: str) -> None:
+        if {self.kept.rebuilder, self.kept.leases.get(REBUILD)} != {holder}:
+            raise Unavailable(Reason.CONTENDED)
+
+    async def forget(self, holder: str) -> None:
+        """See Store."""
+        self._check_rebuild(holder)
+        kept = self.kept
+        for part in (kept.documents, kept.accounts, kept.timers, kept.lines):
+            part.clear()
+        kept.sequence = 0
+
+    async def load(self, holder: str, portion: Portion, version: int) -> None:
+        """See Store."""
+        self._check_rebuild(holder)
+        for key, body, ttl_s in portion.documents:
+            self.kept.documents[key] = Versioned(version, body)
+            if ttl_s is not None:
+                self.kept.ttls[key] = ttl_s
+        for account, amount in portion.amounts:
+            self.kept.accounts[account] = self.kept.accounts.get(account, 0) + amount
+        for member, due in portion.timers:
+            if due is None:
+                self.kept.timers.pop(member, None)
+            else:
+                self.kept.timers[member] = due
+
+    async def recall(self, keys: Sequence[str]) -> list[bytes]:
+        """See Store."""
+        return [self.kept.documents.get(key, ABSENT).body for key in keys]
+
+    async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
+        """See Store."""
+        self._check_rebuild(holder)
+        kept = self.kept
+        kept.sequence, kept.marker, kept.rebuilder = sequence, marker, ""
+        for name in (REBUILD, "relay"):
+            await self.release(name, holder)

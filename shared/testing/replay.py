@@ -1,11 +1,13 @@
 """State made again from the topics alone, and held against what a store holds (INV-06).
 
-The same folds, postings and timers as in a commit, applied to facts as they lie on the topics.
+The same folds, postings and timers as in a commit, applied to facts as they lie on the topics; on
+purpose by other means than a rebuild, which is held against it. Everything is in memory here, and
+what was settled when follows from the ids that events carry: ours are in the order of their
+`sequence`, another's fact stands before the first of ours whose `causationid` it is, and one that
+caused nothing stands behind its neighbour and behind the fact of ours that is its own cause.
 
-Order across topics does not matter as long as each kind of document is changed by the facts of one
-topic only, because facts of one entity share a key and so a partition; `crossing` names the kinds
-for which that does not hold. A repeated fact (a relay that died before it trimmed) carries the
-`sequence` of its first appearance and is dropped as consumers drop it.
+A repeated fact (a relay that died before it trimmed) carries the `sequence` of its first appearance
+and is dropped as consumers drop it: per partition and source, because topics may have two writers.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from shared.contracts.event import Event, Fact
 #: A stored document begins with its version; see settle.lua.
 VERSION_DIGITS = 10
 #: What the runtime keeps beside the state itself.
-NOT_STATE = ("fence", "answer", "lease", "generation", "outbox", "sequence")
+NOT_STATE = ("fence", "answer", "lease", "generation", "outbox", "sequence", "rebuilding")
 Json = dict[str, Any]
 
 
@@ -45,13 +47,47 @@ def parse(value: bytes) -> Event[Fact] | None:
     return None if fact is None else Event[fact].model_validate(body)  # type: ignore[valid-type]  # a run-time type
 
 
-def crossing(domain: Domain) -> dict[str, set[str]]:
-    """Kinds of documents that facts of more than one topic change: kind → topics."""
-    found: dict[str, set[str]] = {}
-    for fact, folds in domain.folds.items():
-        for fold in folds:
-            found.setdefault(fold.document.KIND, set()).add(fact.TOPIC)
-    return {kind: names for kind, names in found.items() if len(names) > 1}
+def once(partition: Iterable[Event[Fact]]) -> list[Event[Fact]]:
+    """A partition's facts in their order, without what a relay sent again."""
+    last: dict[str, int] = {}
+    found: list[Event[Fact]] = []
+    for event in partition:
+        number = -1 if event.sequence is None else int(event.sequence)
+        if 0 <= number <= last.get(event.source, -1):
+            continue
+        last[event.source] = number
+        found.append(event)
+    return found
+
+
+def settled(owner: str, partitions: Iterable[Iterable[Event[Fact]]]) -> list[Event[Fact]]:
+    """All facts in the order in which the service settled them."""
+    read = [once(partition) for partition in partitions]
+    ours = {
+        event.id: int(event.sequence or 0)
+        for events in read
+        for event in events
+        if event.source == f"/{owner}"
+    }
+    caused: dict[str, list[int]] = {}
+    for events in read:
+        for event in events:
+            if event.id in ours and event.causationid:
+                caused.setdefault(event.causationid, []).append(ours[event.id])
+    placed: list[tuple[int, int, Event[Fact]]] = []
+    for events in read:
+        at = (0, 0)
+        for event in events:
+            if event.id in ours:
+                placed.append((ours[event.id], 1, event))
+            elif event.id in caused:
+                placed.append((min(caused[event.id]), 0, event))
+                at = max(at, (max(caused[event.id]), 2))
+            else:
+                at = max(at, (ours.get(event.causationid or "", 0), 2))
+                placed.append((*at, event))
+    placed.sort(key=lambda one: one[:2])
+    return [event for *_, event in placed]
 
 
 def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State:
@@ -61,28 +97,26 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
     """
     documents: dict[str, Document] = {}
     state = State()
-    ours = f"/{domain.owner}"
-    for events in partitions:
-        last = -1
-        for event in events:
-            number = -1 if event.sequence is None else int(event.sequence)
-            if 0 <= number <= last:
-                continue
-            last = max(last, number)
-            fact = event.data
-            if event.source == ours:
-                for posting in domain.postings(fact):
-                    before = state.accounts.get(posting.account, 0)
-                    state.accounts[posting.account] = before + posting.amount_minor
-            for fold in domain.folds.get(type(fact), ()):
-                key = f"{fold.document.KIND}:{fold.id(fact)}"
-                documents[key] = fold.evolve(documents.get(key), fact)
-            for timer in domain.timers(fact):
-                name = f"{timer.name}|{timer.id}"
-                if timer.due is None:
-                    state.timers.pop(name, None)
-                else:
-                    state.timers[name] = int(timer.due.timestamp() * 1000)
+    ours, cause = f"/{domain.owner}", None
+    for event in settled(domain.owner, partitions):
+        fact = event.data
+        if event.source == ours:
+            for posting in domain.postings(fact):
+                before = state.accounts.get(posting.account, 0)
+                state.accounts[posting.account] = before + posting.amount_minor
+            if event.cause != cause and (event.cause or "").startswith("timer/"):
+                name, number = (event.cause or "").split("/", 2)[1:]
+                state.timers.pop(f"{name}|{number.rpartition('/')[0]}", None)
+            cause = event.cause
+        for fold in domain.folds.get(type(fact), ()):
+            key = f"{fold.document.KIND}:{fold.id(fact)}"
+            documents[key] = fold.evolve(documents.get(key), fact)
+        for timer in domain.timers(fact):
+            name = f"{timer.name}|{timer.id}"
+            if timer.due_ms is None:
+                state.timers.pop(name, None)
+            else:
+                state.timers[name] = timer.due_ms
     state.documents = {
         key: from_json(document.model_dump_json(exclude_none=True))
         for key, document in documents.items()

@@ -111,6 +111,9 @@ class Phone:
                 wish = {
                     "complaint_id": complaint_id(self.random.choice(self.publisher.ids[-400:])),
                     "item": self.random.choice(ITEMS),
+                    "reason": "food",
+                    # Phones give for one complaint at once, and mean it.
+                    "again": True,
                 }
                 key = f"{self.prefix}{self.employee}-{number}"
                 self.answers[key] = self.until_answered(phone, key, wish)
@@ -119,7 +122,7 @@ class Phone:
                     if again.content != self.answers[key].content:
                         self.unlike.append(key)
 
-    def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, str]) -> httpx.Response:
+    def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
         """The answer to one wish, asked as often as it takes; raises AssertionError. Blocks."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -128,8 +131,9 @@ class Phone:
                 answer = phone.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
                 if answer.status_code in (201, 409):
                     return answer
-                # The complaint may not have come to compensation yet; 503 says it of the store.
-                assert answer.status_code in (404, 503), answer.text
+                # Neither the complaint nor the roster may have come to compensation yet; 503 says it
+                # of the store.
+                assert answer.status_code in (403, 404, 503), answer.text
             except httpx.TransportError:
                 pass
             assert time.monotonic() < deadline, f"{key} was never answered"

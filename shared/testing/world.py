@@ -23,7 +23,7 @@ from redis import Redis
 from shared.contracts.catalogue import TOPICS, subscriptions
 from shared.contracts.event import fingerprint, format_time
 from shared.contracts.intake import ComplaintRaised
-from shared.ops import policy, token, topics
+from shared.ops import policy, roster, token, topics
 from shared.ops.mailbox import Mailbox
 from shared.ops.processes import Service, Services, environment, free_port
 from shared.ops.stack import ROOT, RUN_DIRECTORY, Stack, running
@@ -36,6 +36,8 @@ PATIENCE_S = 90.0
 #: The shortest silence Kafka accepts here: rebalances after a kill are quick.
 SESSION_S = "3"
 POLL_S = 0.05
+#: Timers that are work put off: a letter to send, an incident's checks to give.
+WORK = (b"send|", b"give|")
 
 
 class TooLate(AssertionError):
@@ -197,15 +199,22 @@ class World:
     def under_way(self, *owners: str) -> list[str]:
         """What the services have not finished yet, one line each; empty when all is quiet. Blocks.
 
-        Outboxes not on Kafka, timers set, and records that a service's group has not acknowledged.
+        Outboxes not on Kafka, work that waits for a timer, and records that a service's group has not
+        acknowledged. What only comes with time (a check expires, a day ends) is not under way.
         """
         found: list[str] = []
         with closing(Redis.from_url(self.stack.redis_url)) as store:
             for owner in owners:
                 if lines := store.llen(f"{owner}:{{c0}}:outbox"):
                     found.append(f"{owner}: {lines} lines wait for the relay")
-                if timers := store.zcard(f"{owner}:{{c0}}:timers"):
-                    found.append(f"{owner}: {timers} timers are set")
+                timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
+                waits = [
+                    member
+                    for member, due in timers
+                    if member.startswith(WORK) or due <= time.time() * 1000
+                ]
+                if waits:
+                    found.append(f"{owner}: {len(waits)} timers wait")
         for owner in owners if not found else ():
             found += (
                 f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
@@ -244,10 +253,11 @@ class World:
 
 @contextmanager
 def world(directory: Path) -> Iterator[World]:
-    """A new and empty system with topics and the demo policy; no service runs yet. Blocks."""
+    """A new and empty system with topics, the demo policy and roster; no service runs yet. Blocks."""
     with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
         topics.create(stack.bootstrap)
         policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
+        roster.publish(ROOT / "policy" / "roster.yaml", stack.bootstrap)
         key = token.demo_key(directory)
         services = Services(
             directory / "logs", environment(directory, stack.bootstrap, stack.redis_url)

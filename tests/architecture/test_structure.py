@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -16,15 +17,17 @@ from tests.suites.services import Aboard
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent for path in ROOT.glob("services/*/__main__.py"))
 FILES = {
-    "__init__.py", "__main__.py", "domain.py", "ports.py", "handlers.py", "adapters.py",
-    "stream.py", "api.py", "settings.py", "app.py",
+    "__init__.py", "__main__.py", "ports.py", "adapters.py", "stream.py", "api.py", "settings.py",
+    "app.py",
 }  # fmt: skip
+#: A module, or a package of the same name once it outgrew one file; never both.
+GROWING = ("domain", "handlers")
 SOURCES = sorted([*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")])
 #: Modules that only run; importing them is running them.
 RUNNABLE = {"__main__.py"}
 PURE = {
-    "__future__", "collections", "dataclasses", "datetime", "enum", "typing", "zoneinfo",
-    "shared.contracts", "shared.money",
+    "__future__", "collections", "dataclasses", "datetime", "enum", "itertools", "typing", "zlib",
+    "zoneinfo", "shared.contracts", "shared.money",
 }  # fmt: skip
 IMPURE_CALLS = {
     "now",
@@ -61,16 +64,33 @@ def tree(path: Path) -> ast.Module:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
 def test_every_service_has_the_same_files_and_a_card(service):
-    assert FILES <= {path.name for path in service.iterdir()}
+    files = {path.name for path in service.iterdir()}
+    assert FILES <= files
+    for name in GROWING:
+        assert (f"{name}.py" in files) != (service / name / "__init__.py").exists(), name
     card = ast.get_docstring(tree(service / "__init__.py")) or ""
     assert all(f"\n{word}" in card for word in ("owns", "consumes", "emits", "never"))
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
-def test_rules_are_pure(service):
+#: Every module of every service's rules, with the service it belongs to.
+RULES = [
+    (service.name, path)
+    for service in SERVICES
+    for path in sorted([*service.glob("domain.py"), *service.glob("domain/**/*.py")])
+]
+
+
+def test_every_service_has_rules_to_look_at():
+    assert {name for name, _ in RULES} == {service.name for service in SERVICES}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), RULES, ids=[str(path.relative_to(ROOT / "services")) for _, path in RULES]
+)
+def test_rules_are_pure(name, path):
     """No clock, randomness, IO or framework: time and ids are arguments."""
-    module = tree(service / "domain.py")
-    for node in ast.walk(module):
+    allowed = {*PURE, f"services.{name}.domain"}
+    for node in ast.walk(tree(path)):
         names = (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -78,8 +98,8 @@ def test_rules_are_pure(service):
             if isinstance(node, ast.ImportFrom)
             else []
         )
-        for name in names:
-            assert any(name == pure or name.startswith(f"{pure}.") for pure in PURE), name
+        for found in names:
+            assert any(found == pure or found.startswith(f"{pure}.") for pure in allowed), found
         if isinstance(node, ast.Call):
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             assert called not in IMPURE_CALLS, f"line {node.lineno}: {called}"
@@ -119,6 +139,50 @@ def test_no_test_patches_what_it_tests():
         text = path.read_text(encoding="utf-8")
         assert word not in text, path
         assert other not in text, path
+
+
+#: How a permission would be called that somebody else has to give.
+ASKING = re.compile(
+    r"approv|escalat|superior|supervis|authori[sz]ed_by|sign_?off|awaiting|(?<![a-z])pending", re.I
+)
+
+
+def said(path: Path) -> set[str]:
+    """Every name and every text in a module, docstrings and comments aside: they may deny things."""
+    module = tree(path)
+    prose = {
+        id(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            found.add(node.value)
+        for name in ("id", "attr", "arg", "name"):
+            if isinstance(getattr(node, name, None), str):
+                found.add(getattr(node, name))
+    return found
+
+
+@pytest.mark.parametrize("word", ["pending_approval", "escalateTo", "PENDING", "awaiting"])
+def test_a_word_for_asking_somebody_would_be_found(word):
+    assert ASKING.search(word)
+
+
+def test_no_path_asks_somebody_who_may_do_more():
+    """Nothing is named after a permission: no state, no field, no route, no reason."""
+    places = [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/contracts/*.py")]
+    found = {
+        f"{path.name}: {text}" for path in places for text in said(path) if ASKING.search(text)
+    }
+    assert found == set()
+
+
+def test_no_route_and_no_answer_asks_somebody_who_may_do_more(tmp_path):
+    for name, app in Aboard(tmp_path).apps.items():
+        described = json.dumps(app.api.openapi())
+        assert ASKING.findall(described) == [], name
 
 
 #: Put together here so that this file does not hold them.

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.contracts.asyncapi import document, schema
-from shared.contracts.catalogue import FACTS, topics
+from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, TABLE, topics
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.reasons import Reason
 from shared.ops.docs import (
@@ -21,6 +21,7 @@ from shared.ops.docs import (
     ROLLOUT,
     changes,
     committed_changes,
+    render,
     stale,
     write,
 )
@@ -80,6 +81,19 @@ def test_every_message_of_an_operation_belongs_to_its_channel() -> None:
         assert operation["messages"]
         for message in operation["messages"]:
             assert message["$ref"].startswith(prefix)
+
+
+def test_everybody_who_makes_a_fact_is_shown_with_it() -> None:
+    operations, page = document()["operations"], render()[Path("topics.md")]
+    for row in TABLE:
+        channel, message = (name.replace(".", "-") for name in (row.fact.TOPIC, row.fact.TYPE))
+        producers = (row.producer, *row.also_from)
+        assert f"`{row.fact.TOPIC}` | {', '.join(producers)} |" in page
+        for producer in producers:
+            assert f"  {producer.replace(' ', '-')} --> {row.fact.TOPIC}\n" in page
+            if producer != OTHER_SYSTEMS:
+                sent = operations[f"{producer}-send-{channel}"]["messages"]
+                assert {"$ref": f"#/channels/{channel}/messages/{message}"} in sent
 
 
 def test_every_reason_is_explained() -> None:

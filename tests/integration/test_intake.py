@@ -220,7 +220,9 @@ def body(**fields: object) -> bytes:
 
 
 def wish(**fields: object) -> bytes:
-    return json.dumps({"complaint_id": complaint_id("good-0"), "item": "cinema", **fields}).encode()
+    return json.dumps(
+        {"complaint_id": complaint_id("good-0"), "item": "cinema", "reason": "food", **fields}
+    ).encode()
 
 
 def is_problem(answer: httpx.Response, status: int, reason: str) -> bool:
@@ -362,7 +364,11 @@ def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen
         assert answer.status_code == 201
         shown = phone.get(f"/v1/complaints/{answer.json()['complaint_id']}").json()
         assert shown["text"] == WORDS, "its employees can read it"
-        place = {"complaint_id": answer.json()["complaint_id"], "item": "cinema"}
+        place = {
+            "complaint_id": answer.json()["complaint_id"],
+            "item": "cinema",
+            "reason": "food",
+        }
     with seen.world.phone("compensation") as phone:
         until(
             lambda: phone.post("/v1/checks", json=place, headers=told).status_code == 201,

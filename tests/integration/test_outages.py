@@ -61,7 +61,7 @@ class System:
 
     def give(self, key: str, complaint_id: str, item: str = "sincere-words") -> httpx.Response:
         """An employee gives a check."""
-        wish = {"complaint_id": complaint_id, "item": item}
+        wish = {"complaint_id": complaint_id, "item": item, "reason": "food", "again": True}
         return self.post("compensation", "/v1/checks", wish, key)
 
     def told(self) -> tuple[str, httpx.Response]:

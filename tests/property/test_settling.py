@@ -13,32 +13,36 @@ from pydantic_core import from_json
 
 from services.compensation.adapters import codes_of
 from services.compensation.app import DOMAIN
-from services.compensation.domain import ALTERNATIVES_MAX
-from services.compensation.handlers import Handlers, IssueCheck
-from services.compensation.stream import inboxes
-from shared.contracts.compensation import CheckIssued, CheckRefused
+from services.compensation.domain.authority import ALTERNATIVES_MAX
+from services.compensation.handlers.giving import Giving, IssueCheck
+from services.compensation.handlers.situation import Situations
+from shared.contracts.compensation import CheckIssued, CheckRefused, Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.auth import Kind, Principal
-from shared.runtime.keys import Keys
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.keys import VAULT_INBOX, Keys
+from shared.runtime.policy import POLICY_INBOX
 from shared.runtime.seal import Vault
 from shared.runtime.settle import Request, Settler
 from shared.testing.builders import outbox, record
 from shared.testing.clock import START, Clock
 from shared.testing.memory_store import MemoryStore
-from tests.suites.services import MASTER, SITE, YieldingStore, demo_policy, state
+from tests.suites.services import MASTER, SITE, YieldingStore, demo_policy, demo_roster, state
 from tests.suites.tally import INBOX, Heard, settler
 
 VAULT = Vault(MASTER)
 OPTIONS = [option.item for option in demo_policy().options()]
-EMPLOYEES = sorted(demo_policy().employees)
+EMPLOYEES = sorted(demo_roster().employees)
 WRAPPED = {ref: VAULT.new_key(ref)[1] for ref in ("c-0", "c-1")}
 #: Low enough that a dozen checks meet every shared ceiling.
 TIGHT = Policy.model_validate(
     {
         **demo_policy().model_dump(mode="json"),
+        "authority": {**demo_policy().authority.model_dump(mode="json"), "stretch": None},
         "limits": {
             "customer": {"per_stay": 1500_00},
             "complaint": {"total": 1200_00},
@@ -46,7 +50,12 @@ TIGHT = Policy.model_validate(
         },
     }
 )
-CEILINGS = {"customer": 1500_00, "complaint": 1200_00, "site": 2000_00}
+CEILINGS = {
+    Scope.CUSTOMER_STAY: 1500_00,
+    Scope.CUSTOMER_CHECKS: 20,
+    Scope.COMPLAINT: 1200_00,
+    Scope.SITE_DAY: 2000_00,
+}
 scripts = st.lists(st.integers(0, 4), min_size=1, max_size=12)
 wishes = st.lists(
     st.tuples(
@@ -80,8 +89,14 @@ async def counter() -> MemoryStore:
             )  # fmt: skip
             for n in range(3)
         ),
+        *(
+            EmployeeListed(employee_id=name, site=SITE, listing=listing, listed_at=START)
+            for name, listing in demo_roster().employees.items()
+        ),
     ]
-    for inbox in inboxes():
+    known = Inbox(ComplaintTriaged.TOPIC, [Handler(ComplaintTriaged)])
+    crew = Inbox(EmployeeListed.TOPIC, [Handler(EmployeeListed)])
+    for inbox in (POLICY_INBOX, VAULT_INBOX, known, crew):
         records = [record(f, n) for n, f in enumerate(facts) if f.TOPIC == inbox.topic]
         await one.settle_records(inbox, 0, records)
     return store
@@ -93,13 +108,13 @@ def settler_of(store: MemoryStore) -> Settler:
 
 async def ask(store: MemoryStore, item: str, employee: str, complaint: int, key: int):
     """One process of its own: nothing shared with the others but the store."""
-    handlers = Handlers(Keys(VAULT), codes_of(VAULT))
-    command = IssueCheck(complaint_id=f"co-{complaint}", item=item)
+    giving = Giving(Situations(Keys(VAULT)), codes_of(VAULT), VAULT)
+    command = IssueCheck(complaint_id=f"co-{complaint}", item=item, reason="food", again=True)
     principal = Principal(employee, Kind.EMPLOYEE, SITE)
     request = Request(f"employee/{employee}", "checks", f"{key}", f"{item}/{complaint}")
     return await settler_of(store).settle_request(
         request,
-        lambda snapshot, name: handlers.issue_check(command, principal, f"ck-{name}", snapshot),
+        lambda snapshot, name: giving.issue_check(command, principal, name, snapshot),
     )
 
 
@@ -129,12 +144,17 @@ def test_no_interleaving_of_requests_takes_an_account_above_its_ceiling(wishes, 
             checks[issued.check_id] += 1
             for debit in issued.debits:
                 balances[debit.account] += debit.amount_minor
-                kind = debit.account.partition("/")[0]
-                role = TIGHT.employees[issued.employee_id].role
-                ceiling = CEILINGS.get(kind) or TIGHT.authority_of(role).per_day
+                authority = TIGHT.authority_of(demo_roster().employees[issued.employee_id].role)
+                own = {
+                    Scope.EMPLOYEE_SHIFT: authority.per_shift,
+                    Scope.EMPLOYEE_DAY: authority.per_day,
+                    Scope.EMPLOYEE_WEEK: authority.per_week,
+                }
+                ceiling = CEILINGS.get(debit.scope) or own[debit.scope]
                 assert 0 <= balances[debit.account] <= ceiling
         assert set(checks.values()) <= {1}
-        assert +balances == Counter({a: n for a, n in store.kept.accounts.items() if n})
+        kept = store.kept.accounts.items()
+        assert +balances == Counter({a: n for a, n in kept if n and not a.startswith("tally/")})
 
     asyncio.run(run())
 

@@ -24,7 +24,9 @@ from services.notifier.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy as policy_file
+from shared.ops import roster as roster_file
 from shared.ops import token
 from shared.runtime.app import App
 from shared.runtime.inbox import Record
@@ -42,6 +44,13 @@ MASTER = bytes(range(32))
 def demo_policy() -> Policy:
     found = policy_file.load(ROOT / "policy" / "demo.yaml")
     assert isinstance(found, Policy)
+    return found
+
+
+@cache
+def demo_roster() -> Roster:
+    found = roster_file.load(ROOT / "policy" / "roster.yaml")
+    assert isinstance(found, Roster)
     return found
 
 
@@ -140,7 +149,7 @@ class Aboard:
                 NotifierSettings(**given), now=now, store=stores["notifier"], mailer=self.postbox
             ),
         }
-        self._fed: dict[tuple[str, str], int] = {}
+        self._fed: dict[tuple[str, str, str], int] = {}
 
     async def begin(self) -> Aboard:
         for store in self.stores.values():
@@ -148,35 +157,46 @@ class Aboard:
         head = PolicyPublished(site=self.policy.site, version=1, policy=self.policy)
         for name in self.apps:
             await self.feed(name, PolicyPublished.TOPIC, [record(head, 0)])
+        crew = roster_file.listed(demo_roster(), self.clock())
+        await self.feed(
+            "compensation",
+            EmployeeListed.TOPIC,
+            [record(listed, offset) for offset, listed in enumerate(crew)],
+        )
         return self
 
-    async def feed(self, name: str, topic: str, records: Sequence[Record]) -> None:
+    async def feed(
+        self, name: str, topic: str, records: Sequence[Record], partition: int = 0
+    ) -> None:
         """Give one service records of a topic as one batch."""
         for inbox in self.apps[name].inboxes:
             if inbox.topic == topic and records:
-                await self.apps[name].parts.settler.settle_records(inbox, 0, records)
+                await self.apps[name].parts.settler.settle_records(inbox, partition, records)
 
     async def carry(self) -> None:
-        """Be the broker: every service gets what the others published, until nothing is new."""
+        """Be the broker: every service gets what the others published, until nothing is new.
+
+        Each producer has a partition of its own, as offsets are its own.
+        """
         moved = True
         while moved:
             moved = False
             for name, app in self.apps.items():
                 for inbox in app.inboxes:
-                    for producer, store in self.stores.items():
+                    for number, (producer, store) in enumerate(self.stores.items(), start=1):
                         records = await published(store, inbox.topic)
-                        done = self._fed.get((name, inbox.topic), 0)
+                        done = self._fed.get((name, inbox.topic, producer), 0)
                         if producer != name and len(records) > done:
-                            await self.feed(name, inbox.topic, records[done:])
-                            self._fed[name, inbox.topic] = len(records)
+                            await self.feed(name, inbox.topic, records[done:], number)
+                            self._fed[name, inbox.topic, producer] = len(records)
                             moved = True
 
-    async def ring(self) -> None:
-        """Ring every timer of the notifier that is due now, once."""
+    async def ring(self, service: str = "notifier") -> None:
+        """Ring every timer of a service that is due now, once."""
         now_ms = int(self.clock().timestamp() * 1000)
-        for member, due in await self.stores["notifier"].due(now_ms, 1000):
+        for member, due in await self.stores[service].due(now_ms, 1000):
             name, _, timer_id = member.partition("|")
-            await self.apps["notifier"].rings[name](timer_id, due)
+            await self.apps[service].rings[name](timer_id, due)
 
     async def raise_complaint(self, offset: int = 0, **changes: Any) -> str:
         """A complaint from another system, carried everywhere; its id."""
@@ -220,12 +240,18 @@ class Aboard:
     async def give(
         self, complaint_id: str, item: str, key: str, employee: str = "e-ingrid", **more
     ):
-        async with self.http("compensation", self.bearer(employee)) as phone:
-            return await phone.post(
-                "/v1/checks",
-                json={"complaint_id": complaint_id, "item": item, **more},
-                headers={"Idempotency-Key": key},
-            )
+        wish = {"complaint_id": complaint_id, "item": item, "reason": "food", **more}
+        return await self.post("checks", key, wish, self.bearer(employee))
+
+    async def post(self, path: str, key: str, command: Any = None, bearer: str | None = None):
+        """One write to compensation."""
+        async with self.http("compensation", bearer) as phone:
+            return await phone.post(f"/v1/{path}", json=command, headers={"Idempotency-Key": key})
+
+    async def get(self, path: str, bearer: str | None = None, **headers: str):
+        """One read from compensation."""
+        async with self.http("compensation", bearer) as phone:
+            return await phone.get(f"/v1/{path}", headers=headers)
 
     def later(self, **by: float) -> None:
         self.clock.advance(timedelta(**by))

@@ -11,11 +11,13 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from shared.runtime.store import (
     ABSENT,
+    REBUILD,
     Charge,
     Commit,
     Committed,
     Conflict,
     Exceeded,
+    Portion,
     Store,
     Versioned,
     Write,
@@ -375,6 +377,134 @@ class StoreSuite:
         await store.commit(Commit([Write("a", 0, b"1")], [Charge("n", 10, 10)]))
         await lose()
         await self._refuses(store)
+
+    # ---- made again ------------------------------------------------------------------------------
+
+    async def rebuilder(self, store: Store) -> Store:
+        """A client that has begun to make the state again."""
+        one = await self.stranger(store)
+        assert await one.lease(REBUILD, "operator", 60_000)
+        assert await one.begin_rebuild("operator")
+        return one
+
+    async def test_while_a_state_is_made_again_nobody_reads_commits_or_begins(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")], (), (), [b"1"]))
+        one = await self.rebuilder(store)
+        for _ in range(2):
+            await self._refuses(store)
+            assert not await store.open_generation(0)
+            assert not await store.begin_generation("from-nothing", 0)
+            await one.forget("operator")
+            await one.load("operator", Portion([("a", b"2", None)]), 7)
+
+    async def test_what_was_made_again_is_served_under_its_marker_and_goes_on_from_its_sequence(
+        self, store
+    ):
+        await store.commit(
+            Commit([Write("old", 0, b"1")], [Charge("o", 5, 9)], [("t|old", 1)], [b"1", b"2"])
+        )
+        one = await self.rebuilder(store)
+        await one.forget("operator")
+        await one.load(
+            "operator",
+            Portion(
+                [("a", b"1", None), ("b", b"2", 1000)],
+                [("n", 500), ("m", 0)],
+                [("t|1", 5), ("t|2", 6)],
+            ),
+            1_780_000_000,
+        )
+        await one.load(
+            "operator",
+            Portion([("a", b"3", None)], [("n", -200), ("k", MAX)], [("t|1", None), ("t|3", 9)]),
+            1_780_000_000,
+        )
+        assert await one.recall(["b", "old", "a"]) == [b"2", b"", b"3"]
+        assert await one.recall([]) == []
+        await one.end_rebuild("operator", "again", 41)
+        await self._refuses(store)
+        assert await store.open_generation(41)
+        assert await store.read(["old", "a", "b"]) == [
+            ABSENT,
+            Versioned(1_780_000_000, b"3"),
+            Versioned(1_780_000_000, b"2"),
+        ]
+        assert await store.balances(["o", "n", "m", "k"]) == [0, 300, 0, MAX]
+        assert await store.due(MAX, 10) == [("t|2", 6), ("t|3", 9)]
+        assert await store.pending(10) == (42, [])
+        changed = Commit([Write("a", 1_780_000_000, b"4")], [Charge("n", 1, 301)], (), [b"l"])
+        assert await store.commit(changed) == Committed(42)
+        assert await store.commit(changed) == Conflict("a")
+
+    async def test_a_portion_of_thousands_of_parts_is_loaded_whole(self, store):
+        one = await self.rebuilder(store)
+        await one.forget("operator")
+        keys = [f"d{n}" for n in range(9000)]
+        await one.load(
+            "operator",
+            Portion(
+                [(key, key.encode(), None if n % 3 else 1000) for n, key in enumerate(keys)],
+                [(f"n{n}", n) for n in range(9000)],
+                [(f"t|{n}", n) for n in range(9000)],
+            ),
+            1,
+        )
+        cleared = [(f"t|{n}", None if n < 8000 else n) for n in range(9000)]
+        await one.load("operator", Portion(timers=cleared), 1)
+        await one.end_rebuild("operator", "again", 0)
+        assert await store.open_generation(0)
+        assert [found.body for found in await store.read(keys)] == [key.encode() for key in keys]
+        assert await store.balances(["n0", "n1", "n8999"]) == [0, 1, 8999]
+        assert len(await store.due(MAX, 10_000)) == 1000
+
+    async def test_only_who_makes_the_state_again_gets_leases_meanwhile(self, store):
+        assert await store.lease("relay", "a-service", 60_000)
+        one = await self.rebuilder(store)
+        assert not await store.lease("relay", "a-service", 60_000), "its turn ends with its lease"
+        assert not await store.lease("timers", "a-service", 60_000)
+        assert not await one.lease("relay", "operator", 60_000), "and not before"
+        await store.release("relay", "a-service")
+        assert await one.lease("relay", "operator", 60_000)
+        await one.forget("operator")
+        await one.end_rebuild("operator", "again", 0)
+        assert await store.open_generation(0)
+        assert await store.lease("relay", "a-service", 60_000)
+        assert await store.lease("timers", "a-service", 60_000)
+
+    async def test_a_state_is_made_again_by_one_at_a_time_and_who_lost_it_writes_nothing(
+        self, store
+    ):
+        one = await self.rebuilder(store)
+        other = await self.stranger(store)
+        assert not await other.lease(REBUILD, "another", 60_000)
+        assert not await other.begin_rebuild("another")
+        await one.release(REBUILD, "operator")
+        asks: list[Callable[[], Awaitable[object]]] = [
+            lambda: one.forget("operator"),
+            lambda: one.load("operator", Portion([("a", b"1", None)]), 1),
+            lambda: one.end_rebuild("operator", "again", 1),
+        ]
+        for taken_over in (False, True):
+            if taken_over:
+                assert await other.lease(REBUILD, "another", 60_000)
+                assert await other.begin_rebuild("another")
+            for ask in asks:
+                with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+                    await ask()
+        await other.forget("another")
+        await other.end_rebuild("another", "again", 3)
+        assert await store.open_generation(3)
+        assert await store.read(["a"]) == [ABSENT]
+
+    async def test_a_state_that_is_lost_while_it_is_made_again_is_not_ended(self, store, lose):
+        one = await self.rebuilder(store)
+        await one.forget("operator")
+        await lose()
+        with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+            await one.load("operator", Portion([("a", b"1", None)]), 1)
+        with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
+            await one.end_rebuild("operator", "again", 1)
+        assert not await store.open_generation(0)
 
     async def _refuses(self, store: Store) -> None:
         asks: list[Callable[[], Awaitable[object]]] = [

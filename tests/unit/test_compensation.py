@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 
 import pytest
@@ -10,28 +11,29 @@ from pydantic_core import to_json
 from stdnum import luhn
 
 from services.compensation.codes import ALPHABET, Codes
-from services.compensation.domain import (
+from services.compensation.domain import postings
+from services.compensation.domain.authority import (
     ALTERNATIVES_MAX,
     Case,
-    Wish,
-    binding_scope,
+    Room,
     case_reopened,
-    day_of,
-    issue,
     limits_of,
     options_for,
-    postings,
     remainders,
+    stretch_of,
 )
+from services.compensation.domain.checks import Wish, issue
+from services.compensation.domain.windows import windows_of
 from shared.contracts.compensation import CheckIssued, CheckKind, CheckRefused, Option, Scope
 from shared.contracts.complaints import Category, ComplaintReopened, Language, Severity
-from shared.contracts.policy import Employee
+from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.inbox import Record
 from shared.testing.builders import record
 from shared.testing.clock import START
-from tests.suites.services import Aboard, demo_policy, raised
+from tests.suites.services import Aboard, demo_policy, demo_roster, raised
 
 POLICY = demo_policy()
 CASE = Case(
@@ -40,10 +42,35 @@ CASE = Case(
     language=Language.EN,
     category=Category.FOOD,
     severity=Severity.SEVERE,
+    opened_at=START - timedelta(minutes=4),
 )
-RECEPTION = Employee(role="reception")
-LIMITS = limits_of(POLICY, CASE, "co-1", "e-1", RECEPTION, START)
-EMPTY = {limit.account: 0 for limit in LIMITS}
+#: Every window there is, so that each can bind.
+AUTHORITY = RoleAuthority(per_check=2500_00, per_shift=4000_00, per_day=8000_00, per_week=30000_00)
+
+
+def limits_at(now=START):
+    return limits_of(
+        POLICY,
+        AUTHORITY,
+        windows_of(POLICY, now),
+        site="ms-aurora",
+        employee_id="e-1",
+        customer_ref="c-1",
+        complaint_id="co-1",
+    )
+
+
+LIMITS = limits_at()
+STRETCH = stretch_of(POLICY, windows_of(POLICY, START), "e-1")
+EMPTY = {limit.account: 0 for limit in (*LIMITS, STRETCH)}
+ROOM = Room(per_check=2500_00, limits=LIMITS, balances=EMPTY)
+STRETCHY = replace(ROOM, stretch=STRETCH, stretch_percent=25)
+
+
+def with_balances(room: Room, **spent: int) -> Room:
+    """A room where scopes hold something already."""
+    known = {limit.scope.value: limit.account for limit in (*LIMITS, STRETCH)}
+    return replace(room, balances={**EMPTY, **{known[scope]: n for scope, n in spent.items()}})
 
 
 def option(cost: int) -> Option:
@@ -56,24 +83,33 @@ def option(cost: int) -> Option:
     )
 
 
-def decide(wished: Option, balances: dict[str, int]):
-    wish = Wish("ck-1", "co-1", "e-1", wished)
-    return issue(
-        wish, CASE, POLICY, 1, RECEPTION, LIMITS, balances, START, code="v1.x", code_hash="0" * 64
+def decide(wished: Option, room: Room = ROOM):
+    wish = Wish(
+        check_id="ck-1",
+        complaint_id="co-1",
+        customer_ref="c-1",
+        employee_id="e-1",
+        site="ms-aurora",
+        option=wished,
+        reason=Category.FOOD,
+        severity=Severity.SEVERE,
+        language=Language.EN,
+        day="2026-06-03",
     )
+    return issue(wish, CASE, POLICY, 1, room, START, code="v1.x", code_hash="0" * 64)
 
 
 @pytest.mark.parametrize(("amount", "bound"), [(2500_00, None), (2500_01, Scope.CHECK)])
 def test_one_check_may_cost_exactly_its_ceiling_and_not_one_minor_unit_more(amount, bound):
-    assert binding_scope(option(amount), POLICY, RECEPTION, LIMITS, EMPTY) is bound
+    assert ROOM.binding(amount) is bound
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.scope.value)
 @pytest.mark.parametrize("above", [0, 1])
 def test_each_scope_holds_exactly_its_ceiling_and_names_itself_when_it_binds(limit, above):
     """INV-01: one minor unit above the ceiling is refused."""
-    balances = {**EMPTY, limit.account: limit.ceiling_minor - 480_00 + above}
-    (fact,) = decide(option(480_00), balances).facts
+    spent = limit.ceiling_minor - limit.amount(480_00) + above
+    (fact,) = decide(option(480_00), with_balances(ROOM, **{limit.scope.value: spent})).facts
     if above:
         assert isinstance(fact, CheckRefused)
         assert fact.bound_by is limit.scope
@@ -86,34 +122,103 @@ def test_each_scope_holds_exactly_its_ceiling_and_names_itself_when_it_binds(lim
     "spent", [0, 1, 479_99, 480_00, 1999_99, 3520_00, 3999_99, 4000_00, 9999_99]
 )
 def test_every_alternative_fits_and_something_always_does(spent):
-    balances = {account: spent for account in EMPTY}
-    found = options_for(POLICY, CASE, LIMITS, balances, "reception")
+    room = replace(ROOM, balances={account: spent for account in EMPTY})
+    reason, severity, language = Category.FOOD, Severity.SEVERE, Language.EN
+    found = options_for(POLICY, room, reason, severity, language)
     assert found
-    assert all(binding_scope(one, POLICY, RECEPTION, LIMITS, balances) is None for one in found)
-    refused = decide(option(2500_01), balances).facts[0]
+    assert all(room.binding(one.cost_minor) is None for one in found)
+    refused = decide(option(2500_01), room).facts[0]
     assert refused.alternatives == found[:ALTERNATIVES_MAX]
     assert len(refused.alternatives) >= 1
 
 
 def test_what_is_free_is_given_also_where_everything_is_spent_and_charged_nowhere():
-    (fact,) = decide(option(0), {account: 10**9 for account in EMPTY}).facts
+    (fact,) = decide(option(0), replace(ROOM, balances={account: 10**9 for account in EMPTY})).facts
     assert isinstance(fact, CheckIssued)
-    assert list(postings(fact)) == []
+    assert fact.debits == ()
+    assert {posting.account.partition("/")[0] for posting in postings(fact)} == {"tally"}
     assert {left.left_minor for left in fact.left} == {0}
 
 
 def test_a_check_is_charged_to_every_scope_under_its_ceiling():
-    decision = decide(option(480_00), EMPTY)
-    assert [(p.account, p.amount_minor) for p in postings(decision.facts[0])] == [
-        (limit.account, 480_00) for limit in LIMITS
+    decision = decide(option(480_00))
+    (fact,) = decision.facts
+    assert [(debit.scope, debit.amount_minor) for debit in fact.debits] == [
+        (limit.scope, 1 if limit.counts else 480_00) for limit in LIMITS
     ]
     assert decision.ceilings == {limit.account: limit.ceiling_minor for limit in LIMITS}
 
 
+def test_a_check_counts_itself_and_the_first_of_a_complaint_how_long_the_customer_waited():
+    (fact,) = decide(option(480_00)).facts
+    counted = {
+        posting.account.rpartition("/")[2]: posting.amount_minor
+        for posting in postings(fact)
+        if posting.account.startswith("tally/")
+    }
+    assert counted == {"checks": 1, "with-check": 1, "waited-s": 240}
+
+
+def test_the_stretch_is_granted_at_once_marked_and_to_be_explained():
+    decision = decide(option(3000_00), STRETCHY)
+    (fact,) = decision.facts
+    assert isinstance(fact, CheckIssued)
+    assert fact.explain_by == START + timedelta(hours=24)
+    assert fact.debits[-1].scope is Scope.STRETCH
+    assert decision.ceilings[LIMITS[0].account] == 10000_00  # 25 % above the day's 8,000
+    shared = next(limit for limit in LIMITS if limit.scope is Scope.COMPLAINT)
+    assert decision.ceilings[shared.account] == shared.ceiling_minor
+
+
+@pytest.mark.parametrize(
+    ("cost", "spent", "bound"),
+    [
+        (3125_00, {}, None),
+        (3125_01, {}, Scope.CHECK),
+        (3000_00, {"stretch": 1}, Scope.CHECK),
+        (480_00, {"employee_day": 9520_00}, None),
+        (480_00, {"employee_day": 9520_01}, Scope.EMPLOYEE_DAY),
+        (480_00, {"complaint": 4000_00}, Scope.COMPLAINT),
+    ],
+)
+def test_the_band_is_the_employees_own_once_a_shift_and_not_a_minor_unit_wider(cost, spent, bound):
+    (fact,) = decide(option(cost), with_balances(STRETCHY, **spent)).facts
+    assert isinstance(fact, CheckRefused if bound else CheckIssued)
+    if bound:
+        assert fact.bound_by is bound
+
+
 def test_the_playbooks_suggestions_come_first_then_what_fits_then_by_value():
-    items = [one.item for one in options_for(POLICY, CASE, LIMITS, EMPTY, "reception")]
+    items = [
+        one.item for one in options_for(POLICY, ROOM, Category.FOOD, Severity.SEVERE, Language.EN)
+    ]
     assert items[:2] == ["dinner-for-two", "taxfree-card/50000"]
     assert items[2] == "taxfree-card/100000"
+
+
+def test_a_smaller_version_of_the_wish_comes_first_and_what_they_had_comes_later():
+    wished = POLICY.option("taxfree-card/100000")
+    (refused,) = decide(wished, with_balances(ROOM, employee_day=7100_00)).facts
+    assert [one.item for one in refused.alternatives][:2] == [
+        "taxfree-card/50000",
+        "taxfree-card/20000",
+    ]
+    assert refused.alternatives[0].why == "smaller_wish"
+    mild = (Category.NOISE, Severity.MODERATE, Language.EN)
+    before = [one.item for one in options_for(POLICY, ROOM, *mild)]
+    after = [
+        one.item for one in options_for(POLICY, ROOM, *mild, had=[before[0].partition("/")[0]])
+    ]
+    assert sorted(before) == sorted(after)
+    assert after.index(before[0]) >= before.index(before[0])
+
+
+def test_of_what_has_any_amount_the_largest_that_fits_is_offered():
+    room = with_balances(ROOM, employee_day=7770_00)
+    items = [
+        one.item for one in options_for(POLICY, room, Category.DELAY, Severity.MILD, Language.EN)
+    ]
+    assert {"onboard-credit/20000", "excursion-refund/23000"} <= set(items)
 
 
 def test_a_ceiling_that_fell_below_what_was_spent_leaves_nothing_and_not_less():
@@ -121,30 +226,14 @@ def test_a_ceiling_that_fell_below_what_was_spent_leaves_nothing_and_not_less():
     assert {left.left_minor for left in remainders(LIMITS, over)} == {0}
 
 
-@pytest.mark.parametrize(
-    ("moment", "day", "hours"),
-    [
-        ("2026-06-03T03:59:59+00:00", "2026-06-02", 24),  # 05:59:59 in Oslo: still yesterday
-        ("2026-06-03T04:00:00+00:00", "2026-06-03", 24),
-        ("2026-03-28T12:00:00+00:00", "2026-03-28", 23),  # clocks go forward that night
-        ("2026-10-24T12:00:00+00:00", "2026-10-24", 25),
-    ],
-)
-def test_the_day_begins_where_the_policy_says_also_when_clocks_change(moment, day, hours):
-    found, until = day_of(POLICY, datetime.fromisoformat(moment))
-    assert found == day
-    begins = datetime.fromisoformat(f"{day}T06:00").replace(tzinfo=until.tzinfo)
-    assert until.astimezone(UTC) - begins.astimezone(UTC) == timedelta(hours=hours)
-
-
 def test_a_new_day_is_a_new_account_and_the_customers_stay_is_not():
-    tomorrow = limits_of(POLICY, CASE, "co-1", "e-1", RECEPTION, START + timedelta(days=1))
+    tomorrow = limits_at(START + timedelta(days=1))
     same = {
         one.scope
         for one, other in zip(LIMITS, tomorrow, strict=True)
         if one.account == other.account
     }
-    assert same == {Scope.CUSTOMER_STAY, Scope.COMPLAINT}
+    assert same == {Scope.CUSTOMER_STAY, Scope.COMPLAINT, Scope.EMPLOYEE_WEEK}
 
 
 def test_a_role_without_amounts_has_what_everybody_has():
@@ -184,10 +273,14 @@ async def test_a_check_is_given_at_once_and_a_repeated_request_gives_the_same_on
     again = await aboard.give(complaint, "dinner-for-two", "k")
     assert (first.status_code, first.json()) == (201, again.json())
     assert again.headers["idempotency-replayed"] == "true"
-    assert await aboard.types("compensation") == ["check.issued"]
+    assert (await aboard.types("compensation")).count("check.issued") == 1
     accounts = aboard.stores["compensation"].kept.accounts
-    assert set(accounts.values()) == {480_00}
-    assert len(accounts) == 4
+    assert {name.partition("/")[0]: n for name, n in accounts.items() if n == 480_00}.keys() == {
+        "employee",
+        "customer",
+        "complaint",
+        "site",
+    }
 
 
 async def test_a_wish_that_does_not_fit_is_answered_with_what_does_and_that_is_then_given(
@@ -206,6 +299,7 @@ async def test_a_wish_that_does_not_fit_is_answered_with_what_does_and_that_is_t
         Reason.AUTHORITY_EXHAUSTED,
         "employee_day",
     )
+    assert body["colleague_id"] in {"e-ingrid", "e-lars"}  # on shift at four in the afternoon
     given = await aboard.give(complaint, body["alternatives"][0]["item"], "alt", "e-jonas")
     assert given.status_code == 201
 
@@ -230,14 +324,21 @@ async def test_what_is_unknown_is_refused_with_its_reason_and_changes_nothing(
     complaint = known if complaint == "known" else complaint
     answer = await aboard.give(complaint, item, "k", employee, **more)
     assert (answer.status_code, answer.json()["type"]) == (status, reason)
-    assert await aboard.facts("compensation") == []
+    assert {"check.issued", "check.refused"}.isdisjoint(await aboard.types("compensation"))
 
 
-async def test_an_employee_who_left_gives_nothing(tmp_path):
-    gone = {"e-ingrid": Employee(role="reception", active=False)}
-    aboard = await Aboard(tmp_path, POLICY.model_copy(update={"employees": gone})).begin()
-    answer = await aboard.give(await aboard.raise_complaint(), "cinema", "k")
-    assert answer.json()["type"] == Reason.UNKNOWN_EMPLOYEE
+async def test_an_employee_who_left_gives_nothing_whatever_the_token_says(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    gone = demo_roster().employees["e-ingrid"].model_copy(update={"active": False})
+    left = EmployeeListed(
+        employee_id="e-ingrid",
+        site="ms-aurora",
+        listing=gone,
+        listed_at=START + timedelta(seconds=1),
+    )
+    await aboard.feed("compensation", EmployeeListed.TOPIC, [record(left, 100)])
+    answer = await aboard.give(complaint, "cinema", "k")
+    assert (answer.status_code, answer.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)
 
 
 async def test_while_a_customers_key_is_on_its_way_the_employee_is_told_to_come_back(

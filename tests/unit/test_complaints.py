@@ -134,7 +134,6 @@ ISSUED = {
         (raised(site="elsewhere"), {}, Reason.UNKNOWN_SITE),
         (raised(occurred_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
         (raised(), {"time": "9999-12-31T23:59:59Z"}, Reason.TIME_OUT_OF_RANGE),
-        (CheckIssued(**ISSUED), {}, Reason.UNKNOWN_COMPLAINT),
         (
             FeedbackReceived(
                 complaint_id="co-none", check_id="ck", helped=Helped.YES, answered_at=START
@@ -150,6 +149,11 @@ async def test_what_can_never_be_taken_is_a_dead_letter_with_its_reason(
     await aboard.feed("complaints", type(fact).TOPIC, [record(fact, 0, **attributes)])
     (letter,) = await aboard.dead("complaints")
     assert dict(letter.headers)["reason"] == reason
+
+
+async def test_a_check_may_be_heard_of_before_the_log_of_what_it_was_given_for(aboard: Aboard):
+    await aboard.feed("complaints", CheckIssued.TOPIC, [record(CheckIssued(**ISSUED), 0)])
+    assert (await aboard.dead("complaints"), await aboard.facts("complaints")) == ([], [])
 
 
 async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboard: Aboard):

@@ -36,6 +36,7 @@ from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Record
+from shared.runtime.links import FEEDBACK, OFFER, Tokens
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard
@@ -136,13 +137,19 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
     )
 
 
+def links_of(secret: bytes, clock: Clock) -> SignedLinks:
+    answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
+    return SignedLinks(answers, "http://ship/", choices, "http://desk/")
+
+
 def test_a_link_opens_until_it_expires_and_no_other_token_does():
     clock = Clock()
-    links = SignedLinks(b"s" * 32, "http://ship/", clock)
-    token = links.feedback("co-1", "ck-1").removeprefix("http://ship/f/")
+    links = links_of(b"s" * 32, clock)
+    token = links.feedback("co-1", "ck-1", clock()).removeprefix("http://ship/f/")
     assert links.read(token) == ("co-1", "ck-1")
-    other = SignedLinks(b"t" * 32, "http://ship", clock).feedback("co-1", "ck-1").split("/f/")[1]
-    bad = [other, token[:-4] + "AAAA", "", "x", "a.b.c", "é.é.é", "x" * 2000]
+    other = links_of(b"t" * 32, clock).feedback("co-1", "ck-1", clock()).split("/f/")[1]
+    choice = links.offer("of-1", clock() + timedelta(days=1)).removeprefix("http://desk/o/")
+    bad = [other, choice, token[:-4] + "AAAA", "", "x", "a.b.c", "é.é.é", "x" * 2000]
     for one in bad:
         with pytest.raises(Rejected, match=Reason.LINK_INVALID.value):
             links.read(one)
@@ -403,3 +410,21 @@ async def test_the_same_answer_is_the_same_page_also_when_the_stored_one_was_for
     assert (page_again.status_code, page_again.text) == (200, page.text)
     assert (refused.status_code, refused.json()["type"]) == (409, Reason.ALREADY_ANSWERED)
     assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
+async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    offer = (await aboard.post("offers", "o", wish)).json()
+    await aboard.carry()
+    await aboard.ring()
+    letter = next(one for one in aboard.postbox.letters if "Choose" in one.subject)
+    assert "Dinner for two (NOK" in letter.body
+    link = next(line for line in letter.body.splitlines() if "/o/" in line)
+    assert link.partition("/o/")[2] == offer["link"].partition("/o/")[2]
+    async with aboard.http("compensation", "") as customer:
+        await customer.post("/o/" + link.partition("/o/")[2], data={"item": "cinema"})
+    await aboard.carry()
+    await aboard.ring()
+    assert "cinema" in aboard.postbox.letters[-1].body
+    assert len(aboard.postbox.letters) == 3

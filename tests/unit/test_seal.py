@@ -49,7 +49,9 @@ def test_no_character_can_be_changed(at):
 
 
 @pytest.mark.parametrize(
-    "broken", ["", "v1.", "v1.AAAA", "plain words", "v1.é", SEALED[:-8], SEALED + "AAAA"]
+    "broken",
+    ["", "v1.", "v1.AAAA", "plain words", "v1.é", SEALED[:-8], SEALED + "AAAA"],
+    ids=["nothing", "no text", "too short", "words", "not ASCII", "cut", "longer"],
 )
 def test_what_is_no_sealed_text_is_refused(broken):
     with pytest.raises(SealBroken):

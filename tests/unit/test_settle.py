@@ -324,7 +324,7 @@ async def test_a_timer_is_set_and_cleared_by_facts_and_by_the_commit_that_settle
     async def nothing(_snapshot):
         return Decision()
 
-    assert await settler(store).settle_internal("timer/look/a/1", "a", nothing, "look|a") == ()
+    assert await settler(store).settle_internal("timer/look/a/1", "a", nothing, ("look|a", 0)) == ()
     assert store.kept.timers == {}
 
 
@@ -332,7 +332,7 @@ async def test_a_decision_that_sets_its_own_timer_again_keeps_it(store):
     async def again(snapshot):
         return await count("a", snapshot)
 
-    (fact,) = await settler(store).settle_internal("timer/look/a/1", "a", again, "look|a")
+    (fact,) = await settler(store).settle_internal("timer/look/a/1", "a", again, ("look|a", 0))
     assert isinstance(fact, Counted)
     assert list(store.kept.timers) == ["look|a"]
 

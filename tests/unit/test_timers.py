@@ -122,3 +122,19 @@ async def test_of_two_processes_one_rings_and_after_its_clean_stop_the_other_doe
         await store.commit(Commit((), (), [("look|b", DUE)]))
         await until(lambda: bool(yours))
     assert (mine, yours) == (["a"], ["b"])
+
+
+async def test_however_many_fail_the_others_still_ring(store, monkeypatch):
+    monkeypatch.setattr(module, "FAILED_PAUSE_S", 3600.0)
+    bad = [(f"look|bad-{n:03}", DUE - 1) for n in range(3 * AT_ONCE_MAX)]
+    await store.commit(Commit((), (), [*bad, ("look|good", DUE)]))
+    rung: list[str] = []
+    settle = settling(store, rung)
+
+    async def ring(timer_id: str, due: int) -> None:
+        if timer_id.startswith("bad"):
+            raise ValueError
+        await settle(timer_id, due)
+
+    async with running(store, ring):
+        await until(lambda: rung == ["good"])

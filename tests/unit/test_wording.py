@@ -27,6 +27,9 @@ VALUES = {
     "code": "7QK2-M4XP",
     "valid_until": "onsdag 10. juni kl. 21:30",
     "feedback_url": "https://aurora.example/f/abc.def",
+    "choices": "Middag for to (1 200,00 kr) / Kinokveld for to (250,00 kr)",
+    "choose_by": "torsdag 4. juni kl. 21:30",
+    "offer_url": "https://aurora.example/o/abc.def",
 }
 
 

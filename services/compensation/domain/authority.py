@@ -1,0 +1,407 @@
+"""Authority as a ledger: accounts that count up to ceilings, and what to offer where one binds.
+
+Every check is posted to all its scopes in one commit. The employee's own ceilings have a band above
+them, the stretch: granted at once, explained afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar
+
+from services.compensation.domain.windows import Windows
+from shared.contracts.compensation import (
+    CaseOpened,
+    CheckIssued,
+    ComplaintLogged,
+    Debit,
+    Option,
+    Remainder,
+    Scope,
+)
+from shared.contracts.complaints import (
+    Category,
+    ComplaintReopened,
+    ComplaintTriaged,
+    Language,
+    Severity,
+)
+from shared.contracts.decision import Document, Fold
+from shared.contracts.event import Fact
+from shared.contracts.policy import Policy, RoleAuthority
+
+ALTERNATIVES_MAX = 6
+#: What a phone shows of the past without scrolling; older checks stay in their facts.
+HISTORY_MAX = 20
+#: Checks of one complaint or of one employee's day that can be listed.
+LISTED_MAX = 200
+
+
+class Case(Document):
+    """What compensation must know of a complaint."""
+
+    KIND: ClassVar[str] = "case"
+
+    customer_ref: str
+    site: str
+    language: Language
+    category: Category = Category.OTHER
+    severity: Severity = Severity.MILD
+    safety: bool = False
+    opened_at: datetime | None = None
+    check_ids: tuple[str, ...] = ()
+    given_by: str | None = None
+    given_at: datetime | None = None
+
+
+class Gift(Document):
+    """A line of history: what, when, by which site."""
+
+    check_id: str
+    item: str
+    value_minor: int
+    currency: str
+    site: str
+    issued_at: datetime
+
+
+class History(Document):
+    """What a customer was given before, newest first; shown as plain facts, never scored."""
+
+    KIND: ClassVar[str] = "history"
+
+    gifts: tuple[Gift, ...] = ()
+
+
+class Given(Document):
+    """The checks one employee gave in one day."""
+
+    KIND: ClassVar[str] = "given"
+
+    check_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One scope's account and ceiling for a decision; `until` is when it starts anew.
+
+    `own` ceilings are the employee's and may be stretched; one that `counts` is charged 1 and not
+    an amount.
+    """
+
+    scope: Scope
+    account: str
+    ceiling_minor: int
+    until: datetime | None = None
+    own: bool = False
+    counts: bool = False
+
+    def amount(self, cost_minor: int) -> int:
+        """What a check of this cost is charged here."""
+        return 1 if self.counts else cost_minor
+
+    def holds(self, cost_minor: int, balances: Mapping[str, int]) -> bool:
+        """Whether one more check of this cost fits."""
+        return balances[self.account] + self.amount(cost_minor) <= self.ceiling_minor
+
+
+def limits_of(
+    policy: Policy,
+    authority: RoleAuthority,
+    windows: Windows,
+    *,
+    site: str,
+    employee_id: str,
+    customer_ref: str,
+    complaint_id: str | None,
+) -> tuple[Limit, ...]:
+    """Every account a check is charged to, with its ceiling."""
+    currency, day = policy.currency, windows.day
+    customer = policy.limits.customer
+    employee = f"employee/{employee_id}/{currency}"
+    found = [
+        Limit(Scope.EMPLOYEE_DAY, f"{employee}/{day.id}", authority.per_day, day.until, own=True)
+    ]
+    if authority.per_shift is not None:
+        shift = windows.shift
+        found.append(
+            Limit(
+                Scope.EMPLOYEE_SHIFT,
+                f"{employee}/{shift.id}",
+                authority.per_shift,
+                shift.until,
+                own=True,
+            )
+        )
+    if authority.per_week is not None:
+        week = windows.week
+        found.append(
+            Limit(
+                Scope.EMPLOYEE_WEEK,
+                f"{employee}/{week.id}",
+                authority.per_week,
+                week.until,
+                own=True,
+            )
+        )
+    guest = f"customer/{customer_ref}"
+    found.append(Limit(Scope.CUSTOMER_STAY, f"{guest}/{currency}", customer.per_stay))
+    if customer.per_day is not None:
+        found.append(
+            Limit(Scope.CUSTOMER_DAY, f"{guest}/{currency}/{day.id}", customer.per_day, day.until)
+        )
+    found.append(
+        Limit(
+            Scope.CUSTOMER_CHECKS,
+            f"{guest}/checks/{day.id}",
+            customer.checks_per_day,
+            day.until,
+            counts=True,
+        )
+    )
+    if complaint_id is not None:
+        found.append(
+            Limit(
+                Scope.COMPLAINT,
+                f"complaint/{complaint_id}/{currency}",
+                policy.limits.complaint.total,
+            )
+        )
+    found.append(
+        Limit(
+            Scope.SITE_DAY,
+            f"site/{site}/{currency}/{day.id}",
+            policy.limits.site.per_day,
+            day.until,
+        )
+    )
+    return tuple(found)
+
+
+def stretch_of(policy: Policy, windows: Windows, employee_id: str) -> Limit | None:
+    """How often an employee may still stretch in this shift."""
+    stretch = policy.authority.stretch
+    if stretch is None:
+        return None
+    return Limit(
+        Scope.STRETCH,
+        f"stretch/{employee_id}/{windows.shift.id}",
+        stretch.times_per_shift,
+        windows.shift.until,
+        counts=True,
+    )
+
+
+def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
+    """The budget of an incident; a group check is charged here and to nobody's authority."""
+    return Limit(Scope.INCIDENT, f"incident/{incident_id}/{currency}", budget_minor)
+
+
+def remainders(
+    limits: Sequence[Limit], balances: Mapping[str, int], cost_minor: int = 0
+) -> tuple[Remainder, ...]:
+    """What is left per scope after one check of this cost; never below zero, also where a ceiling fell."""
+    return tuple(
+        Remainder(
+            scope=limit.scope,
+            ceiling_minor=limit.ceiling_minor,
+            left_minor=max(
+                0,
+                limit.ceiling_minor
+                - balances[limit.account]
+                - (limit.amount(cost_minor) if cost_minor else 0),
+            ),
+            until=limit.until,
+        )
+        for limit in limits
+    )
+
+
+def debits(limits: Sequence[Limit], cost_minor: int) -> tuple[Debit, ...]:
+    """What a check of this cost is charged; what is free is charged nowhere."""
+    if not cost_minor:
+        return ()
+    return tuple(
+        Debit(scope=limit.scope, account=limit.account, amount_minor=limit.amount(cost_minor))
+        for limit in limits
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What there is to decide with: the limits of a wish and what is in their accounts."""
+
+    per_check: int
+    limits: tuple[Limit, ...]
+    balances: Mapping[str, int]
+    stretch: Limit | None = None
+    stretch_percent: int = 0
+
+    def binding(self, cost_minor: int) -> Scope | None:
+        """The first scope that cannot hold a check; None if all can. What is free always fits."""
+        if cost_minor == 0:
+            return None
+        if cost_minor > self.per_check:
+            return Scope.CHECK
+        for limit in self.limits:
+            if not limit.holds(cost_minor, self.balances):
+                return limit.scope
+        return None
+
+    def stretched(self, cost_minor: int) -> Room | None:
+        """The same room with the employee's own ceilings stretched, if that holds the check."""
+        if self.stretch is None or not self.stretch.holds(cost_minor, self.balances):
+            return None
+        percent = 100 + self.stretch_percent
+        wider = replace(
+            self,
+            per_check=self.per_check * percent // 100,
+            limits=(
+                *(
+                    replace(limit, ceiling_minor=limit.ceiling_minor * percent // 100)
+                    if limit.own
+                    else limit
+                    for limit in self.limits
+                ),
+                self.stretch,
+            ),
+            stretch=None,
+        )
+        return wider if wider.binding(cost_minor) is None else None
+
+    def most(self) -> int:
+        """The cost of the dearest check that fits now, without stretching."""
+        if any(limit.counts and not limit.holds(1, self.balances) for limit in self.limits):
+            return 0
+        left = (
+            limit.ceiling_minor - self.balances[limit.account]
+            for limit in self.limits
+            if not limit.counts
+        )
+        return max(0, min(self.per_check, *left))
+
+
+def options_for(
+    policy: Policy,
+    room: Room,
+    reason: Category,
+    severity: Severity,
+    language: Language,
+    *,
+    had: Sequence[str] = (),
+    instead_of: str = "",
+) -> tuple[Option, ...]:
+    """What can be given now, best first, each with its why.
+
+    A smaller version of the wish, then the playbook's suggestions, then what suits the reason; what
+    the customer had before and what cannot be named in their language come later, and value decides.
+    """
+    suggested = policy.playbook(reason, severity).suggest
+    wished = instead_of.partition("/")[0] if "/" in instead_of else ""
+    found = []
+    for option in policy.options(room.most()):
+        name = option.item.partition("/")[0]
+        item = policy.checks[name]
+        fits = item.fits_category(reason)
+        why = (
+            "smaller_wish"
+            if name == wished
+            else "suggested"
+            if option.item in suggested
+            else "free"
+            if option.cost_minor == 0
+            else "fits_reason"
+            if fits
+            else "fits_authority"
+        )
+        rank = (
+            why != "smaller_wish",
+            suggested.index(option.item) if option.item in suggested else len(suggested),
+            not fits,
+            name in had,
+            language not in item.title,
+            -option.value_minor,
+        )
+        found.append((rank, option.model_copy(update={"fits_reason": fits, "why": why})))
+    found.sort(key=lambda ranked: ranked[0])
+    return tuple(option for _, option in found)
+
+
+def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
+    """A complaint we may give something for; what was given on the spot before stays."""
+    if case is not None:
+        return case.model_copy(
+            update={"category": fact.category, "severity": fact.severity, "safety": fact.safety}
+        )
+    return Case(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        category=fact.category,
+        severity=fact.severity,
+        safety=fact.safety,
+    )
+
+
+def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
+    """It is open again; what it is about did not change."""
+    return case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
+
+
+def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
+    """Given on the spot."""
+    return case or Case(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        category=fact.reason,
+        severity=fact.severity,
+    )
+
+
+def case_opened(case: Case, fact: CaseOpened) -> Case:
+    """The clock runs."""
+    return case.model_copy(update={"opened_at": fact.opened_at})
+
+
+def case_given(case: Case | None, fact: CheckIssued) -> Case:
+    """Somebody gave something for it."""
+    known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
+    return known.model_copy(
+        update={
+            "check_ids": (*known.check_ids, fact.check_id)[-LISTED_MAX:],
+            "given_by": fact.employee_id,
+            "given_at": fact.issued_at,
+        }
+    )
+
+
+def history_of(history: History | None, fact: CheckIssued) -> History:
+    """One more gift."""
+    gift = Gift.model_validate(fact, from_attributes=True)
+    return History(gifts=(gift, *(history.gifts if history else ()))[:HISTORY_MAX])
+
+
+def given_by(given: Given | None, fact: CheckIssued) -> Given:
+    """One more check of this employee's day."""
+    return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
+
+
+def given_key(employee_id: str, day: str) -> str:
+    """The id of an employee's day."""
+    return f"{employee_id}/{day}"
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    ComplaintTriaged: (Fold(Case, lambda fact: fact.complaint_id, case_triaged),),
+    ComplaintReopened: (Fold(Case, lambda fact: fact.complaint_id, case_reopened),),
+    ComplaintLogged: (Fold(Case, lambda fact: fact.complaint_id, case_logged),),
+    CaseOpened: (Fold(Case, lambda fact: fact.complaint_id, case_opened),),
+    CheckIssued: (
+        Fold(Case, lambda fact: fact.complaint_id, case_given),
+        Fold(History, lambda fact: fact.customer_ref, history_of),
+        Fold(Given, lambda fact: given_key(fact.employee_id, fact.day or "undated"), given_by),
+    ),
+}

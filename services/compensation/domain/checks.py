@@ -1,0 +1,509 @@
+"""Giving a service check: at once if every scope holds it, else the answer is what does fit.
+
+issued → redeemed in parts or whole
+→ suspended → resumed
+→ voided | expired: what was not redeemed goes back where it was charged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from services.compensation.domain.authority import (
+    ALTERNATIVES_MAX,
+    Case,
+    Limit,
+    Room,
+    debits,
+    options_for,
+    remainders,
+)
+from shared.contracts.compensation import (
+    Basis,
+    CheckExpired,
+    CheckExplained,
+    CheckIssued,
+    CheckKind,
+    CheckRefused,
+    CheckResumed,
+    CheckSuspended,
+    CheckUnexplained,
+    CheckVoided,
+    Debit,
+    Option,
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionReserved,
+    RedemptionRolledBack,
+    Remainder,
+    Safety,
+    SafetyNoted,
+    Scope,
+)
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.decision import Decision, Document, Fold, Timer
+from shared.contracts.event import Fact
+from shared.contracts.policy import Policy
+
+EXPIRE = "expire"
+EXPLAIN = "explain"
+#: Scopes that count how often and not how much: given back only when nothing was redeemed.
+COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
+
+
+class Hold(Document):
+    """A part of a check that a till holds."""
+
+    amount_minor: int
+    till: str
+    expires_at: datetime
+
+
+class End(StrEnum):
+    """How a check ended."""
+
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Check(Document):
+    """A service check that was given, and what became of it."""
+
+    KIND: ClassVar[str] = "check"
+
+    complaint_id: str
+    customer_ref: str
+    employee_id: str
+    site: str
+    item: str
+    kind: CheckKind
+    value_minor: int
+    cost_minor: int
+    currency: str
+    code: str
+    code_hash: str
+    valid_until: datetime
+    valid_at: tuple[str, ...] = ()
+    issued_at: datetime
+    debits: tuple[Debit, ...] = ()
+    explain_by: datetime | None = None
+    #: Sealed; who gave the check and those who coach them can read it.
+    explanation: str | None = None
+    unexplained: bool = False
+    suspended: bool = False
+    ended: End | None = None
+    holds: dict[str, Hold] = {}  # noqa: RUF012 - pydantic copies defaults
+    captured: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
+
+    @property
+    def redeemed_minor(self) -> int:
+        """What was redeemed, in minor units of its value."""
+        return sum(self.captured.values())
+
+    @property
+    def left_minor(self) -> int:
+        """What can still be held or redeemed."""
+        return (
+            self.value_minor
+            - self.redeemed_minor
+            - sum(h.amount_minor for h in self.holds.values())
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it is left to redeem, ever."""
+        return 0 < self.value_minor == self.redeemed_minor
+
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if self.ended is not None:
+            return self.ended.value
+        if self.suspended:
+            return "suspended"
+        if self.whole:
+            return "redeemed"
+        return "held" if self.holds else "issued"
+
+
+class Code(Document):
+    """Which check a code is of, under the code's HMAC."""
+
+    KIND: ClassVar[str] = "code"
+
+    check_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an employee wants to give, and everything a fact says of it."""
+
+    check_id: str
+    complaint_id: str
+    customer_ref: str
+    employee_id: str
+    site: str
+    option: Option
+    reason: Category
+    severity: Severity
+    language: Language
+    day: str | None
+    basis: Basis = Basis.GOODWILL
+    regime: str | None = None
+    information: str | None = None
+    consent: bool = False
+    safety: Safety | None = None
+    incident_id: str | None = None
+    offer_id: str | None = None
+
+
+def issue(
+    wish: Wish,
+    case: Case | None,
+    policy: Policy,
+    policy_version: int,
+    room: Room,
+    now: datetime,
+    *,
+    code: str,
+    code_hash: str,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> Decision:
+    """Give the check if every scope holds it, stretched if need be; else say what binds and what fits."""
+    cost = wish.option.cost_minor
+    bound_by = room.binding(cost)
+    stretched = room.stretched(cost) if bound_by is not None else None
+    noted = safety_noted(wish, now)
+    if bound_by is not None and stretched is None:
+        no = refused(wish, policy, policy_version, room, bound_by, now, had, colleague_id)
+        return Decision((*noted, no))
+    within, stretch = stretched or room, policy.authority.stretch
+    yes = issued(
+        wish,
+        case,
+        policy,
+        policy_version,
+        now,
+        code=code,
+        code_hash=code_hash,
+        charged=debits(within.limits, cost),
+        left=remainders(room.limits, room.balances, cost),
+        explain_by=now + stretch.explain_within if stretched and stretch else None,
+    )
+    return Decision((*noted, yes), ceilings_of(within.limits))
+
+
+def safety_noted(wish: Wish, now: datetime) -> tuple[Fact, ...]:
+    """What those who must know are told, whether or not the check fits; nobody is asked."""
+    if wish.safety is None:
+        return ()
+    return (
+        SafetyNoted(
+            check_id=wish.check_id,
+            complaint_id=wish.complaint_id,
+            customer_ref=wish.customer_ref,
+            employee_id=wish.employee_id,
+            site=wish.site,
+            safety=wish.safety,
+            noted_at=now,
+        ),
+    )
+
+
+def issued(
+    wish: Wish,
+    case: Case | None,
+    policy: Policy,
+    policy_version: int,
+    now: datetime,
+    *,
+    code: str,
+    code_hash: str,
+    charged: tuple[Debit, ...],
+    left: tuple[Remainder, ...] = (),
+    explain_by: datetime | None = None,
+) -> CheckIssued:
+    """The check as a fact."""
+    option = wish.option
+    item = policy.checks[option.item.partition("/")[0]]
+    return CheckIssued(
+        check_id=wish.check_id,
+        complaint_id=wish.complaint_id,
+        customer_ref=wish.customer_ref,
+        employee_id=wish.employee_id,
+        site=wish.site,
+        item=option.item,
+        policy_version=policy_version,
+        reason=wish.reason,
+        severity=wish.severity,
+        basis=wish.basis,
+        regime=wish.regime,
+        information=wish.information,
+        consent=wish.consent,
+        incident_id=wish.incident_id,
+        offer_id=wish.offer_id,
+        kind=option.kind,
+        language=wish.language,
+        value_minor=option.value_minor,
+        cost_minor=option.cost_minor,
+        currency=option.currency,
+        code=code,
+        code_hash=code_hash,
+        valid_until=now + item.valid,
+        valid_at=item.valid_at,
+        issued_at=now,
+        complained_at=case.opened_at if case else None,
+        first=not (case and case.check_ids),
+        explain_by=explain_by,
+        day=wish.day,
+        debits=charged,
+        left=left,
+    )
+
+
+def refused(
+    wish: Wish,
+    policy: Policy,
+    policy_version: int,
+    room: Room,
+    bound_by: Scope,
+    now: datetime,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> CheckRefused:
+    """What did not fit, which scope bound, and what does fit."""
+    return CheckRefused(
+        check_id=wish.check_id,
+        complaint_id=wish.complaint_id,
+        customer_ref=wish.customer_ref,
+        employee_id=wish.employee_id,
+        site=wish.site,
+        item=wish.option.item,
+        policy_version=policy_version,
+        reason=wish.reason,
+        severity=wish.severity,
+        basis=wish.basis,
+        incident_id=wish.incident_id,
+        offer_id=wish.offer_id,
+        currency=wish.option.currency,
+        cost_minor=wish.option.cost_minor,
+        bound_by=bound_by,
+        left=remainders(room.limits, room.balances),
+        alternatives=options_for(
+            policy,
+            room,
+            wish.reason,
+            wish.severity,
+            wish.language,
+            had=had,
+            instead_of=wish.option.item,
+        )[:ALTERNATIVES_MAX],
+        colleague_id=colleague_id,
+        refused_at=now,
+    )
+
+
+def ceilings_of(limits: Sequence[Limit]) -> Mapping[str, int]:
+    """The ceilings the commit holds the postings to."""
+    return {limit.account: limit.ceiling_minor for limit in limits}
+
+
+def credits_of(check: Check) -> tuple[Debit, ...]:
+    """What goes back when a check ends: the cost of what was not redeemed, rounded down."""
+    unredeemed = check.value_minor - check.redeemed_minor
+    whole = unredeemed == check.value_minor
+    found = []
+    for debit in check.debits:
+        if debit.scope in COUNTED:
+            amount = debit.amount_minor if whole and debit.scope is not Scope.STRETCH else 0
+        elif whole:
+            amount = debit.amount_minor
+        else:
+            amount = debit.amount_minor * unredeemed // check.value_minor
+        if amount:
+            found.append(debit.model_copy(update={"amount_minor": amount}))
+    return tuple(found)
+
+
+def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Take a check back; nothing to do if it ended, was redeemed whole, or a till holds it."""
+    held = any(now < hold.expires_at for hold in check.holds.values())
+    if check.ended is not None or check.whole or held:
+        return Decision()
+    return Decision(
+        (
+            CheckVoided(
+                check_id=check_id,
+                site=check.site,
+                employee_id=employee_id,
+                credits=credits_of(check),
+                unredeemed_minor=check.value_minor - check.redeemed_minor,
+                voided_at=now,
+            ),
+        )
+    )
+
+
+def expire(check: Check, check_id: str, now: datetime) -> Decision:
+    """End a check whose time is over; no hold outlasts it. What was redeemed whole stays so."""
+    if check.ended is not None or check.whole or now < check.valid_until:
+        return Decision()
+    return Decision(
+        (
+            CheckExpired(
+                check_id=check_id,
+                site=check.site,
+                credits=credits_of(check),
+                unredeemed_minor=check.value_minor - check.redeemed_minor,
+                expired_at=now,
+            ),
+        )
+    )
+
+
+def explain(
+    check: Check, check_id: str, employee_id: str, explanation: str, now: datetime
+) -> Decision:
+    """One line about a stretch, sealed; also after its time, for it is never too late to say."""
+    return Decision(
+        (
+            CheckExplained(
+                check_id=check_id,
+                site=check.site,
+                employee_id=employee_id,
+                explanation=explanation,
+                explained_at=now,
+            ),
+        )
+    )
+
+
+def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
+    """The time to explain is over and nobody did."""
+    if check.explain_by is None or check.explanation is not None or now < check.explain_by:
+        return Decision()
+    return Decision(
+        (
+            CheckUnexplained(
+                check_id=check_id, site=check.site, employee_id=check.employee_id, noted_at=now
+            ),
+        )
+    )
+
+
+def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Stop a check from being redeemed for now; nothing to do if it is, or if it ended."""
+    if check.suspended or check.ended is not None:
+        return Decision()
+    return Decision(
+        (
+            CheckSuspended(
+                check_id=check_id, site=check.site, employee_id=employee_id, suspended_at=now
+            ),
+        )
+    )
+
+
+def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Let a suspended check be redeemed again; nothing to do if it can be."""
+    if not check.suspended or check.ended is not None:
+        return Decision()
+    return Decision(
+        (CheckResumed(check_id=check_id, site=check.site, employee_id=employee_id, resumed_at=now),)
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """When a check ends by itself, and by when a stretch is to be explained."""
+    match fact:
+        case CheckIssued():
+            # Words do not expire.
+            expiry = Timer(EXPIRE, fact.check_id, fact.valid_until if fact.value_minor else None)
+            if fact.explain_by is None:
+                return (expiry,)
+            return expiry, Timer(EXPLAIN, fact.check_id, fact.explain_by)
+        case CheckVoided() | CheckExpired():
+            return (Timer(EXPIRE, fact.check_id, None),)
+        case CheckExplained() | CheckUnexplained():
+            return (Timer(EXPLAIN, fact.check_id, None),)
+        case _:
+            return ()
+
+
+#: What a check takes over from its fact as it is.
+ISSUED = tuple(name for name in CheckIssued.model_fields if name in Check.model_fields)
+
+
+def check_issued(_: Check | None, fact: CheckIssued) -> Check:
+    """A new check."""
+    return Check(**{name: getattr(fact, name) for name in ISSUED})
+
+
+def check_of(fact: CheckIssued) -> str:
+    """Every fact here names its check."""
+    return fact.check_id
+
+
+def _set(**changes: object) -> Fold:
+    return Fold(Check, check_of, lambda check, _: check.model_copy(update=changes))
+
+
+def explained(check: Check, fact: CheckExplained) -> Check:
+    """The employee's line is with the check."""
+    return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
+
+
+def reserved(check: Check, fact: RedemptionReserved) -> Check:
+    """A till holds a part."""
+    hold = Hold(amount_minor=fact.amount_minor, till=fact.till, expires_at=fact.expires_at)
+    return check.model_copy(update={"holds": {**check.holds, fact.redemption_id: hold}})
+
+
+def captured(check: Check, fact: RedemptionCaptured) -> Check:
+    """The held part, or less of it, is redeemed."""
+    return check.model_copy(
+        update={
+            "holds": _without(check.holds, fact.redemption_id),
+            "captured": {**check.captured, fact.redemption_id: fact.amount_minor},
+        }
+    )
+
+
+def cancelled(check: Check, fact: RedemptionCancelled) -> Check:
+    """The hold is free."""
+    return check.model_copy(update={"holds": _without(check.holds, fact.redemption_id)})
+
+
+def rolled_back(check: Check, fact: RedemptionRolledBack) -> Check:
+    """What was redeemed is there again."""
+    rest = {name: amount for name, amount in check.captured.items() if name != fact.redemption_id}
+    return check.model_copy(update={"captured": rest})
+
+
+def _without(holds: Mapping[str, Hold], redemption_id: str) -> dict[str, Hold]:
+    return {name: hold for name, hold in holds.items() if name != redemption_id}
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    CheckIssued: (
+        Fold(Check, check_of, check_issued),
+        Fold(Code, lambda fact: fact.code_hash, lambda _, fact: Code(check_id=fact.check_id)),
+    ),
+    CheckRefused: (),
+    SafetyNoted: (),
+    CheckExplained: (Fold(Check, check_of, explained),),
+    CheckUnexplained: (_set(unexplained=True),),
+    CheckVoided: (_set(ended=End.VOIDED),),
+    CheckExpired: (_set(ended=End.EXPIRED),),
+    CheckSuspended: (_set(suspended=True),),
+    CheckResumed: (_set(suspended=False),),
+    RedemptionReserved: (Fold(Check, check_of, reserved),),
+    RedemptionCaptured: (Fold(Check, check_of, captured),),
+    RedemptionCancelled: (Fold(Check, check_of, cancelled),),
+    RedemptionRolledBack: (Fold(Check, check_of, rolled_back),),
+}

@@ -1,0 +1,177 @@
+"""Redeeming a check at a till: reserve, capture, cancel, roll back; each step idempotent.
+
+A hold that is not captured in time is free again. Which of two steps came first is decided by the
+commit: both change the check's one document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from services.compensation.domain.checks import Check
+from shared.contracts.compensation import (
+    REDEMPTIONS_MAX,
+    CheckKind,
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionReserved,
+    RedemptionRolledBack,
+)
+from shared.contracts.decision import Decision, Document, Fold, Timer
+from shared.contracts.event import Fact
+
+HOLD = "hold"
+#: Kinds that are taken in parts; the others are redeemed whole.
+IN_PARTS = (CheckKind.MONEY, CheckKind.GIFT_CARD, CheckKind.REFUND)
+
+
+class Redemption(Document):
+    """Which check a redemption is of; its fate is in the check."""
+
+    KIND: ClassVar[str] = "redemption"
+
+    check_id: str
+    till: str
+
+
+def redeemable(check: Check, till: str, now: datetime) -> bool:
+    """Whether a check can be redeemed here and now; to a stranger every no looks the same."""
+    return (
+        check.ended is None
+        and not check.suspended
+        and now < check.valid_until
+        and check.value_minor > 0
+        and (not check.valid_at or till in check.valid_at)
+        and len(check.holds) + len(check.captured) < REDEMPTIONS_MAX
+    )
+
+
+def reserve(
+    check: Check,
+    check_id: str,
+    redemption_id: str,
+    amount_minor: int | None,
+    till: str,
+    hold: timedelta,
+    now: datetime,
+    *,
+    capture: bool = False,
+) -> Decision:
+    """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
+
+    No amount is all that is left. What is not taken in parts is taken whole.
+    """
+    amount = check.left_minor if amount_minor is None else amount_minor
+    whole = check.kind in IN_PARTS or amount == check.value_minor
+    if not redeemable(check, till, now) or not 0 < amount <= check.left_minor or not whole:
+        return Decision()
+    reserved = RedemptionReserved(
+        redemption_id=redemption_id,
+        check_id=check_id,
+        site=check.site,
+        amount_minor=amount,
+        currency=check.currency,
+        till=till,
+        # No hold outlasts its check, or a code could be redeemed after its time.
+        expires_at=min(now + hold, check.valid_until),
+        reserved_at=now,
+    )
+    if not capture:
+        return Decision((reserved,))
+    return Decision((reserved, _captured(check, check_id, redemption_id, amount, now)))
+
+
+def capture(
+    check: Check, check_id: str, redemption_id: str, amount_minor: int | None, now: datetime
+) -> Decision:
+    """Redeem what is held, or less of it; nothing if the hold is gone, expired, or smaller."""
+    hold = check.holds.get(redemption_id)
+    if hold is None or now >= hold.expires_at or check.suspended or check.ended is not None:
+        return Decision()
+    amount = hold.amount_minor if amount_minor is None else amount_minor
+    if not 0 < amount <= hold.amount_minor or (
+        check.kind not in IN_PARTS and amount != check.value_minor
+    ):
+        return Decision()
+    return Decision((_captured(check, check_id, redemption_id, amount, now),))
+
+
+def _captured(
+    check: Check, check_id: str, redemption_id: str, amount: int, now: datetime
+) -> RedemptionCaptured:
+    return RedemptionCaptured(
+        redemption_id=redemption_id,
+        check_id=check_id,
+        site=check.site,
+        amount_minor=amount,
+        currency=check.currency,
+        captured_at=now,
+    )
+
+
+def cancel(
+    check: Check, check_id: str, redemption_id: str, now: datetime, *, expired: bool = False
+) -> Decision:
+    """Free a hold; an expired one only once its time is over. Nothing if there is none."""
+    hold = check.holds.get(redemption_id)
+    if hold is None or (expired and now < hold.expires_at):
+        return Decision()
+    return Decision(
+        (
+            RedemptionCancelled(
+                redemption_id=redemption_id,
+                check_id=check_id,
+                site=check.site,
+                amount_minor=hold.amount_minor,
+                currency=check.currency,
+                expired=expired,
+                cancelled_at=now,
+            ),
+        )
+    )
+
+
+def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) -> Decision:
+    """Put what was redeemed on the check again; nothing if it was not, or if the check's time is over.
+
+    Later it could not be redeemed any more, and its end, which gives authority back, came already.
+    """
+    amount = check.captured.get(redemption_id)
+    if amount is None or check.ended is not None or now >= check.valid_until:
+        return Decision()
+    return Decision(
+        (
+            RedemptionRolledBack(
+                redemption_id=redemption_id,
+                check_id=check_id,
+                site=check.site,
+                amount_minor=amount,
+                currency=check.currency,
+                rolled_back_at=now,
+            ),
+        )
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """When a hold is free again."""
+    match fact:
+        case RedemptionReserved():
+            return (Timer(HOLD, fact.redemption_id, fact.expires_at),)
+        case RedemptionCaptured() | RedemptionCancelled():
+            return (Timer(HOLD, fact.redemption_id, None),)
+        case _:
+            return ()
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    RedemptionReserved: (
+        Fold(
+            Redemption,
+            lambda fact: fact.redemption_id,
+            lambda _, fact: Redemption(check_id=fact.check_id, till=fact.till),
+        ),
+    ),
+}

@@ -1,0 +1,82 @@
+"""Windows of authority: shift, day and week as the site's clock has them.
+
+Compared as moments and never as wall times: where clocks go back, an hour comes twice and a day does
+not begin twice; where they go forward, a day that begins in the missing hour begins after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from shared.contracts.policy import Policy
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window by name, and when the next one begins."""
+
+    id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows a moment lies in."""
+
+    shift: Window
+    day: Window
+    week: Window
+
+    @property
+    def ends_first(self) -> datetime:
+        """When the first of them ends: until then a moment lies in the same ones."""
+        return min(self.shift.until, self.day.until, self.week.until)
+
+
+def windows_of(policy: Policy, now: datetime) -> Windows:
+    """Shift, day and week of a site at a moment."""
+    zone = ZoneInfo(policy.timezone)
+    starts = policy.authority.day_starts
+    on, _, until = _latest((starts,), zone, now)
+    shift_on, number, shift_until = _latest(policy.authority.shifts_start or (starts,), zone, now)
+    monday = on - timedelta(days=on.weekday())
+    year, week, _ = on.isocalendar()
+    return Windows(
+        shift=Window(f"{shift_on.isoformat()}/{number}", shift_until),
+        day=Window(on.isoformat(), until),
+        week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
+    )
+
+
+def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date, int, datetime]:
+    """The business date, the number of the window in it from 1, and when the next one begins."""
+    today = now.astimezone(zone).date()
+    begun: tuple[date, int] | None = None
+    for on in (today - DAY, today, today + DAY, today + 2 * DAY):
+        for number, start in enumerate(sorted(starts), start=1):
+            begins = datetime.combine(on, start, tzinfo=zone)
+            if begins.astimezone(UTC) > now:
+                assert begun is not None, "yesterday's first window began before now"
+                return (*begun, begins)
+            begun = (on, number)
+    raise AssertionError("tomorrow's window begins after now")
+
+
+def within_shift(
+    days: Sequence[int], starts: time, ends: time, zone: ZoneInfo, now: datetime
+) -> bool:
+    """Whether a moment lies in a weekly shift; `days` counts Monday as 0, over midnight if it must."""
+    today = now.astimezone(zone).date()
+    for on in (today - DAY, today):
+        if on.weekday() in days:
+            last = on if ends > starts else on + DAY
+            begins = datetime.combine(on, starts, tzinfo=zone).astimezone(UTC)
+            if begins <= now < datetime.combine(last, ends, tzinfo=zone).astimezone(UTC):
+                return True
+    return False

@@ -1,0 +1,592 @@
+"""Giving a check: for a complaint, on the spot, from an incident, or as the customer chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self, TypedDict, Unpack
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.compensation.domain.authority import (
+    Case,
+    Gift,
+    Given,
+    History,
+    Room,
+    given_key,
+    incident_limit,
+    options_for,
+    remainders,
+)
+from services.compensation.domain.checks import Check, Code, Wish, issue, issued, safety_noted
+from services.compensation.domain.incidents import Incident, OpenIncidents, group_check_id
+from services.compensation.domain.offers import Offer, charged, chosen, offer
+from services.compensation.handlers.situation import Desk, Situations, recently
+from shared.contracts.compensation import (
+    OFFERED_MAX,
+    Basis,
+    CheckKind,
+    CheckRefused,
+    ComplaintLogged,
+    Option,
+    Remainder,
+    Safety,
+    Scope,
+)
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.decision import Decision
+from shared.contracts.event import Currency, Fact, Id
+from shared.contracts.intake import Contact
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+
+if TYPE_CHECKING:
+    from services.compensation.ports import CodeMaker
+    from shared.contracts.policy import Policy
+    from shared.runtime.auth import Principal
+    from shared.runtime.keys import KeyRing
+    from shared.runtime.seal import Vault
+    from shared.runtime.snapshot import Snapshot
+
+#: A quick log is typed between two guests.
+LOG_CHARS_MAX = 2000
+#: Scopes a colleague's authority could hold instead.
+PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
+#: What is as good as cash, where a law gives a right to cash.
+CASH = (CheckKind.MONEY, CheckKind.REFUND)
+
+
+class Particulars(TypedDict, total=False):
+    """What not every wish has."""
+
+    basis: Basis
+    consent: bool
+    safety: Safety
+    incident_id: str
+    offer_id: str
+
+
+class Reachable(Contact):
+    """Where the customer can be reached, as a phone sends it: nothing else is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OnTheSpot(BaseModel):
+    """The quick log of something that nobody wrote down before; it becomes a complaint by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)]
+    #: Cabin, booking or card number, as the site's other systems have it.
+    customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    severity: Severity = Severity.MILD
+    language: Language | None = None
+    contact: Reachable | None = None
+
+
+class IssueCheck(BaseModel):
+    """Give a service check: for a complaint, or on the spot."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"complaint_id": "co-9f86d081884c7d65", "item": "dinner-for-two", "reason": "food"},
+                {
+                    "on_the_spot": {
+                        "text": "Waited an hour for a table.",
+                        "customer": "cabin-7112",
+                    },
+                    "item": "cinema",
+                    "reason": "delay",
+                },
+            ]
+        },
+    )
+
+    complaint_id: Id | None = None
+    on_the_spot: OnTheSpot | None = None
+    item: Id
+    reason: Category
+    currency: Currency | None = None
+    basis: Basis = Basis.GOODWILL
+    #: The customer agreed to something else than the cash that is due; recorded with the check.
+    consent: bool = False
+    safety: Safety | None = None
+    #: Meant, although a colleague gave something for this complaint a moment ago.
+    again: bool = False
+    #: From this incident's budget and nobody's authority.
+    incident_id: Id | None = None
+
+    def particulars(self) -> Particulars:
+        """What this wish has beyond item and reason."""
+        found: Particulars = {"basis": self.basis, "consent": self.consent}
+        if self.safety is not None:
+            found["safety"] = self.safety
+        if self.incident_id is not None:
+            found["incident_id"] = self.incident_id
+        return found
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Self:
+        if (self.complaint_id is None) == (self.on_the_spot is None):
+            raise ValueError("exactly one of complaint_id and on_the_spot")
+        if self.incident_id is not None and self.complaint_id is None:
+            raise ValueError("an incident's check is for a complaint")
+        return self
+
+
+class MakeOffer(BaseModel):
+    """Let the customer choose between two or three checks."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "items": ["dinner-for-two", "cinema"],
+                    "reason": "food",
+                }
+            ]
+        },
+    )
+
+    complaint_id: Id
+    items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
+    reason: Category
+    #: Meant, although a colleague gave something for this complaint a moment ago.
+    again: bool = False
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("items must differ")
+        return self
+
+
+class Choose(BaseModel):
+    """The customer's choice, by their own hand or on the employee's screen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
+    )
+
+    item: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """What an employee may give now, and everything the screen shows beside it."""
+
+    reason: Category
+    severity: Severity
+    options: tuple[Option, ...]
+    left: tuple[Remainder, ...]
+    history: tuple[Gift, ...]
+    incident_id: str | None
+    incident_option: Option | None
+    regime: str | None
+    information: str | None
+
+
+class Giving:
+    """Checks and offers."""
+
+    def __init__(self, situations: Situations, codes: CodeMaker, vault: Vault) -> None:
+        self._situations = situations
+        self._codes = codes
+        self._vault = vault
+
+    async def issue_check(
+        self, command: IssueCheck, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
+        desk = await self._situations.desk(principal, snapshot)
+        option = self._option(command.item, desk)
+        if command.currency not in (None, desk.policy.currency):
+            raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
+        self._lawful(command, option, desk)
+        if command.on_the_spot is not None:
+            return await self._on_the_spot(
+                command, command.on_the_spot, option, desk, name, snapshot
+            )
+        assert command.complaint_id is not None, "a command is about one thing"
+        case = await self._situations.case(command.complaint_id, desk, snapshot)
+        if command.incident_id is not None:
+            return await self._from_incident(command, case, option, desk, snapshot)
+        check_id = f"ck-{name}"
+        self._meant(command.again, case, desk, snapshot)
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            check_id,
+            option,
+            command.reason,
+            **command.particulars(),
+        )
+        room = await self._situations.room(
+            desk, case.customer_ref, command.complaint_id, snapshot, self._changed_by(wish)
+        )
+        key = await self._situations.key(case.customer_ref, snapshot)
+        return await self._issue(wish, case, room, key, desk, snapshot)
+
+    def _changed_by(self, wish: Wish) -> Sequence[str]:
+        """The documents of a check and its code, and of the employee's day."""
+        code = self._codes.hash(self._codes.code(wish.check_id))
+        return (
+            f"{Check.KIND}:{wish.check_id}",
+            f"{Code.KIND}:{code}",
+            f"{Given.KIND}:{given_key(wish.employee_id, wish.day or '')}",
+        )
+
+    async def _issue(
+        self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
+    ) -> Decision:
+        """Within the employee's own authority."""
+        history = await self._situations.history(wish.customer_ref, snapshot)
+        cost = wish.option.cost_minor
+        binds = room.binding(cost)
+        colleague = None
+        if binds in PERSONAL and room.stretched(cost) is None:
+            colleague = await self._situations.colleague(desk, room, cost, snapshot)
+        code = self._codes.code(wish.check_id)
+        return issue(
+            wish,
+            case,
+            desk.policy,
+            desk.policy_version,
+            room,
+            snapshot.now,
+            code=key.seal("code", code),
+            code_hash=self._codes.hash(code),
+            had=had(history),
+            colleague_id=colleague,
+        )
+
+    async def _on_the_spot(
+        self,
+        command: IssueCheck,
+        log: OnTheSpot,
+        option: Option,
+        desk: Desk,
+        name: str,
+        snapshot: Snapshot,
+    ) -> Decision:
+        """The check, and the quick log of what it is for; a refused one logs nothing.
+
+        The case is opened when the complaint comes back from triage, like every other: what a site
+        remembers of its latest complaints has one writer, and never stands between two employees.
+        """
+        check_id, complaint_id = f"ck-{name}", f"co-{name}"
+        customer_ref = self._vault.customer_ref(
+            f"/site/{desk.site}", log.customer or f"complaint/{complaint_id}"
+        )
+        room = await self._situations.room(desk, customer_ref, complaint_id, snapshot)
+        key = await self._situations.keys.of(customer_ref, snapshot)
+        facts: list[Fact] = []
+        if key is None:
+            key, created = self._situations.keys.create(customer_ref)
+            facts.append(created)
+        case = Case(
+            customer_ref=customer_ref,
+            site=desk.site,
+            language=log.language or desk.policy.languages[0],
+            category=command.reason,
+            severity=log.severity,
+            opened_at=snapshot.now,
+        )
+        wish = wish_of(
+            desk, case, complaint_id, check_id, option, command.reason, **command.particulars()
+        )
+        decision = await self._issue(wish, case, room, key, desk, snapshot)
+        if isinstance(decision.facts[-1], CheckRefused):
+            return decision
+        facts.append(
+            ComplaintLogged(
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                site=desk.site,
+                employee_id=desk.employee_id,
+                reason=command.reason,
+                severity=log.severity,
+                language=case.language,
+                text=key.seal("text", log.text),
+                contact=key.seal("contact", log.contact.model_dump_json())
+                if log.contact is not None and log.contact.email is not None
+                else None,
+                logged_at=snapshot.now,
+            )
+        )
+        return Decision((*facts, *decision.facts), decision.ceilings)
+
+    async def _from_incident(
+        self, command: IssueCheck, case: Case, option: Option, desk: Desk, snapshot: Snapshot
+    ) -> Decision:
+        """The group check for one complaint; raises Rejected(already_compensated) for a second."""
+        incident_id = command.incident_id or ""
+        incident = await snapshot.get(Incident, incident_id)
+        if incident is None or incident.site != desk.site or incident.reason is not case.category:
+            raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",), status=404)
+        if incident.closed:
+            raise Rejected(Reason.INCIDENT_CLOSED, status=409)
+        if option.item != incident.item:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        assert command.complaint_id is not None, "an incident's check is for a complaint"
+        check_id = group_check_id(incident_id, command.complaint_id)
+        if await snapshot.get(Check, check_id) is not None:
+            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            check_id,
+            option,
+            command.reason,
+            **command.particulars(),
+        )
+        return await self.group_check(wish, case, desk, snapshot)
+
+    async def group_check(
+        self, wish: Wish, case: Case, desk: Desk, snapshot: Snapshot, spent_minor: int = 0
+    ) -> Decision:
+        """A check from the budget of the wish's incident; `spent_minor` was decided and not posted yet."""
+        incident = await snapshot.get(Incident, wish.incident_id or "")
+        assert incident is not None, "a group check is of an incident"
+        budget = incident.budget_minor
+        limit = incident_limit(wish.incident_id or "", budget, incident.currency)
+        balances = await snapshot.balances([limit.account])
+        room = Room(
+            per_check=budget,
+            limits=(limit,),
+            balances={limit.account: balances[limit.account] + spent_minor},
+        )
+        key = await self._situations.key(case.customer_ref, snapshot)
+        code = self._codes.code(wish.check_id)
+        return issue(
+            wish,
+            case,
+            desk.policy,
+            desk.policy_version,
+            room,
+            snapshot.now,
+            code=key.seal("code", code),
+            code_hash=self._codes.hash(code),
+        )
+
+    async def possible(
+        self,
+        complaint_id: str | None,
+        customer: str | None,
+        principal: Principal,
+        snapshot: Snapshot,
+    ) -> Possible:
+        """What may be given for a complaint, or to a customer on the spot; raises Rejected, Unavailable."""
+        desk = await self._situations.desk(principal, snapshot)
+        incident_id: str | None = None
+        incident_option: Option | None = None
+        if complaint_id is not None:
+            case = await self._situations.case(complaint_id, desk, snapshot)
+            known = await snapshot.get(OpenIncidents, desk.site)
+            incident_id = known.by_reason.get(case.category) if known is not None else None
+            if incident_id is not None:
+                incident_option = await self._group_option(
+                    incident_id, complaint_id, desk, snapshot
+                )
+        else:
+            ref = self._vault.customer_ref(f"/site/{desk.site}", customer or "")
+            case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
+        room = await self._situations.room(desk, case.customer_ref, complaint_id, snapshot)
+        history = await self._situations.history(case.customer_ref, snapshot)
+        regime = desk.policy.regime_of(case.category)
+        return Possible(
+            reason=case.category,
+            severity=case.severity,
+            options=options_for(
+                desk.policy, room, case.category, case.severity, case.language, had=had(history)
+            ),
+            left=remainders(room.limits, room.balances),
+            history=history.gifts,
+            incident_id=incident_id if incident_option is not None else None,
+            incident_option=incident_option,
+            regime=regime[0] if regime else None,
+            information=information(desk.policy, case.category, case.language),
+        )
+
+    async def _group_option(
+        self, incident_id: str, complaint_id: str, desk: Desk, snapshot: Snapshot
+    ) -> Option | None:
+        """The incident's check, unless this complaint has it."""
+        incident = await snapshot.get(Incident, incident_id)
+        if incident is None or await snapshot.get(Check, group_check_id(incident_id, complaint_id)):
+            return None
+        option = desk.policy.option(incident.item)
+        return option and option.model_copy(update={"fits_reason": True, "why": "incident"})
+
+    # ---- the customer chooses ------------------------------------------------------------------
+
+    async def make_offer(
+        self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
+        desk = await self._situations.desk(principal, snapshot)
+        case = await self._situations.case(command.complaint_id, desk, snapshot)
+        self._meant(command.again, case, desk, snapshot)
+        offer_id = f"of-{name}"
+        options = [self._option(item, desk) for item in command.items]
+        dearest = max(options, key=lambda option: option.cost_minor)
+        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            f"ck-{name}",
+            dearest,
+            command.reason,
+            offer_id=offer_id,
+        )
+        return offer(wish, offer_id, options, desk.policy, desk.policy_version, room, snapshot.now)
+
+    async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
+        """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
+        made = await snapshot.get(Offer, offer_id)
+        if made is None or site not in (None, made.site):
+            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+        return made
+
+    async def choose(
+        self, offer_id: str, item: str, site: str | None, snapshot: Snapshot
+    ) -> Decision:
+        """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
+
+        It fits whatever happened since: its authority was held. `site` is None for the customer.
+        """
+        made = await self.offered(offer_id, site, snapshot)
+        if made.check_id is not None or made.lapsed or snapshot.now >= made.expires_at:
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        option = next((one for one in made.options if one.item == item), None)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        if item.partition("/")[0] not in policy.checks:
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        case = await snapshot.get(Case, made.complaint_id)
+        check_id = "ck-" + offer_id.removeprefix("of-")
+        code = self._codes.code(check_id)
+        key = await self._situations.key(made.customer_ref, snapshot)
+        regime = policy.regime_of(made.reason)
+        wish = Wish(
+            check_id=check_id,
+            complaint_id=made.complaint_id,
+            customer_ref=made.customer_ref,
+            employee_id=made.employee_id,
+            site=made.site,
+            option=option,
+            reason=made.reason,
+            severity=made.severity,
+            language=made.language,
+            day=day_of_offer(made),
+            regime=regime[0] if regime else None,
+            information=information(policy, made.reason, made.language),
+            safety=Safety.OTHER if case is not None and case.safety else None,
+            offer_id=offer_id,
+        )
+        given = issued(
+            wish,
+            case,
+            policy,
+            made.policy_version,
+            snapshot.now,
+            code=key.seal("code", code),
+            code_hash=self._codes.hash(code),
+            charged=charged(made, option),
+        )
+        choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
+        return Decision((choice, *safety_noted(wish, snapshot.now), given))
+
+    async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
+        """What each option of an offer is called in the customer's language."""
+        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        titles = {one.item: policy.checks[one.item.partition("/")[0]].title for one in made.options}
+        return {
+            item: title.get(made.language) or next(iter(title.values()))
+            for item, title in titles.items()
+        }
+
+    # ---- what a wish is made of ----------------------------------------------------------------
+
+    def _option(self, item: str, desk: Desk) -> Option:
+        option = desk.policy.option(item)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        return option
+
+    def _meant(self, again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> None:
+        """A colleague's check of a moment ago is told of; raises Rejected(already_compensated)."""
+        a_moment_ago = recently(case.given_at, desk, snapshot.now)
+        if a_moment_ago and case.given_by != desk.employee_id and not again:
+            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+
+    def _lawful(self, command: IssueCheck, option: Option, desk: Desk) -> None:
+        """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
+        if command.basis is not Basis.STATUTORY:
+            return
+        if desk.policy.regime_of(command.reason) is None:
+            raise Rejected(Reason.NO_REGIME, where=("/reason",))
+        if option.kind not in CASH and not command.consent:
+            raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
+
+
+def wish_of(
+    desk: Desk,
+    case: Case,
+    complaint_id: str,
+    check_id: str,
+    option: Option,
+    reason: Category,
+    **more: Unpack[Particulars],
+) -> Wish:
+    """A wish of the employee at this desk; what the law says goes with it, and whose safety it is."""
+    regime = desk.policy.regime_of(reason)
+    if case.safety:
+        more = {"safety": Safety.OTHER, **more}
+    return Wish(
+        check_id=check_id,
+        complaint_id=complaint_id,
+        customer_ref=case.customer_ref,
+        employee_id=desk.employee_id,
+        site=desk.site,
+        option=option,
+        reason=reason,
+        severity=case.severity,
+        language=case.language,
+        day=desk.windows.day.id,
+        regime=regime[0] if regime else None,
+        information=information(desk.policy, reason, case.language),
+        **more,
+    )
+
+
+def had(history: History) -> tuple[str, ...]:
+    """Items a customer was given before, without their amounts."""
+    return tuple({gift.item.partition("/")[0] for gift in history.gifts})
+
+
+def information(policy: Policy, reason: Category, language: Language) -> str | None:
+    """What the customer must be told of their rights, in their language or one the site has."""
+    found = policy.regime_of(reason)
+    if found is None:
+        return None
+    texts = found[1].information
+    return texts.get(language) or next(iter(texts.values()))
+
+
+def day_of_offer(made: Offer) -> str | None:
+    """The employee's day that an offer was held in."""
+    day = next((debit for debit in made.held if debit.scope is Scope.EMPLOYEE_DAY), None)
+    return day.account.rpartition("/")[2] if day else None

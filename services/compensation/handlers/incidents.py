@@ -1,0 +1,294 @@
+"""Many complaints at once: counted as they come, opened, given to everybody, closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from services.compensation.domain.authority import Case
+from services.compensation.domain.checks import Check
+from services.compensation.domain.incidents import (
+    GIVE,
+    PART,
+    Affected,
+    Incident,
+    OpenIncidents,
+    Recent,
+    affected_id,
+    group_check_id,
+    is_one,
+    open_incident,
+    recent_id,
+)
+from services.compensation.domain.windows import windows_of
+from services.compensation.handlers.giving import Giving, wish_of
+from services.compensation.handlers.situation import Desk, Situations
+from shared.contracts.compensation import (
+    CaseOpened,
+    CheckIssued,
+    IncidentClosed,
+    IncidentGiven,
+    IncidentGiving,
+    IncidentJoined,
+)
+from shared.contracts.complaints import Category, ComplaintTriaged
+from shared.contracts.decision import Decision
+from shared.contracts.event import Event, Fact, fingerprint
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.keys import key_key
+from shared.runtime.policy import PolicyHead
+
+if TYPE_CHECKING:
+    from shared.runtime.auth import Principal
+    from shared.runtime.settle import Settler
+    from shared.runtime.snapshot import Snapshot
+
+
+class OpenIncident(BaseModel):
+    """Say that it is an incident, before the count does."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "delay"}]}
+    )
+
+    reason: Category
+
+
+class Incidents:
+    """Mass incidents."""
+
+    def __init__(self, situations: Situations, giving: Giving, settler: Settler) -> None:
+        self._situations = situations
+        self._giving = giving
+        self._settler = settler
+
+    async def on_triaged(self, event: Event[ComplaintTriaged], snapshot: Snapshot) -> Decision:
+        """A complaint is here: it is counted, may join an incident, and may be the one too many."""
+        fact = event.data
+        case = await snapshot.get(Case, fact.complaint_id)
+        if case is not None and case.opened_at is not None:
+            return Decision()
+        if await snapshot.get(PolicyHead, fact.site) is None:
+            # complaints knew the site, so its policy is on the way to us too.
+            raise Unavailable(Reason.POLICY_NOT_YET_KNOWN)
+        policy, version = await self._situations.policies.at(fact.site, snapshot)
+        opened = CaseOpened(
+            complaint_id=fact.complaint_id,
+            customer_ref=fact.customer_ref,
+            site=fact.site,
+            reason=fact.category,
+            severity=fact.severity,
+            day=windows_of(policy, snapshot.now).day.id,
+            opened_at=snapshot.now,
+        )
+        known = await snapshot.get(OpenIncidents, fact.site)
+        incident_id = known.by_reason.get(fact.category) if known is not None else None
+        if incident_id is not None:
+            incident = await self._known(incident_id, snapshot)
+            joined = IncidentJoined(
+                incident_id=incident_id,
+                site=fact.site,
+                complaint_id=fact.complaint_id,
+                number=incident.affected,
+                joined_at=snapshot.now,
+            )
+            await snapshot.prefetch([f"{Affected.KIND}:{affected_id(incident_id, joined.number)}"])
+            return Decision((opened, joined))
+        recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
+        together = is_one(policy, fact.category, fact.complaint_id, recent, snapshot.now)
+        if not together:
+            return Decision((opened,))
+        name = "in-" + fingerprint(*together)
+        return Decision(
+            (opened, open_incident(policy, version, fact.category, name, together, snapshot.now))
+        )
+
+    async def open(
+        self, command: OpenIncident, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Open one by hand; raises Rejected(no_incident, incident_open)."""
+        desk = await self._situations.desk(principal, snapshot)
+        if desk.policy.incidents is None:
+            raise Rejected(Reason.NO_INCIDENT, status=409)
+        incident_id = f"in-{name}"
+        known = await snapshot.get(OpenIncidents, desk.site)
+        if known is not None and command.reason in known.by_reason:
+            raise Rejected(Reason.INCIDENT_OPEN, status=409)
+        recent = await snapshot.get(Recent, recent_id(desk.site, command.reason)) or Recent()
+        since = snapshot.now - desk.policy.incidents.open_when.within
+        affected = [
+            complaint_id
+            for complaint_id, at in zip(recent.complaint_ids, recent.opened_at, strict=True)
+            if at > since
+        ]
+        return Decision(
+            (
+                open_incident(
+                    desk.policy,
+                    desk.policy_version,
+                    command.reason,
+                    incident_id,
+                    affected,
+                    snapshot.now,
+                    desk.employee_id,
+                ),
+            )
+        )
+
+    async def give(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+        """Give the group check to all who are affected; goes on in the background, in steps."""
+        desk, incident = await self._of_site(incident_id, principal, snapshot)
+        return Decision(
+            (
+                IncidentGiving(
+                    incident_id=incident_id,
+                    site=desk.site,
+                    employee_id=desk.employee_id,
+                    affected=incident.affected - incident.done,
+                    began_at=snapshot.now,
+                ),
+            )
+        )
+
+    async def close(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+        """It is over: later complaints are their own."""
+        desk, incident = await self._of_site(incident_id, principal, snapshot)
+        return Decision(
+            (
+                IncidentClosed(
+                    incident_id=incident_id,
+                    site=desk.site,
+                    reason=incident.reason,
+                    employee_id=desk.employee_id,
+                    closed_at=snapshot.now,
+                ),
+            )
+        )
+
+    async def look(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Incident:
+        """An incident of the employee's site and how far the giving came."""
+        desk = await self._situations.desk(principal, snapshot)
+        incident = await snapshot.get(Incident, incident_id)
+        if incident is None or incident.site != desk.site:
+            raise Rejected(Reason.UNKNOWN_INCIDENT, status=404)
+        return incident
+
+    async def open_ones(self, principal: Principal, snapshot: Snapshot) -> dict[str, Incident]:
+        """The site's open incidents."""
+        desk = await self._situations.desk(principal, snapshot)
+        known = await snapshot.get(OpenIncidents, desk.site) or OpenIncidents()
+        await snapshot.prefetch([f"{Incident.KIND}:{name}" for name in known.by_reason.values()])
+        return {name: await self._known(name, snapshot) for name in known.by_reason.values()}
+
+    async def gives(self, incident_id: str, due_ms: int) -> None:
+        """One step of giving: the next part of those affected, in one commit."""
+
+        async def decide(snapshot: Snapshot) -> Decision:
+            return await self._step(incident_id, await self._known(incident_id, snapshot), snapshot)
+
+        cause = f"timer/{GIVE}/{incident_id}/{due_ms}"
+        await self._settler.settle_internal(
+            cause, incident_id, decide, (f"{GIVE}|{incident_id}", due_ms)
+        )
+
+    async def _step(self, incident_id: str, incident: Incident, snapshot: Snapshot) -> Decision:
+        if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
+            return Decision()
+        part = await snapshot.get(Affected, affected_id(incident_id, incident.done)) or Affected()
+        next_ones = part.complaint_ids[incident.done % PART :]
+        await snapshot.prefetch(
+            [
+                key
+                for complaint_id in next_ones
+                for key in (
+                    f"{Case.KIND}:{complaint_id}",
+                    f"{Check.KIND}:{group_check_id(incident_id, complaint_id)}",
+                )
+            ]
+        )
+        policy = await self._situations.policies.of(
+            incident.site, incident.policy_version, snapshot
+        )
+        desk = Desk(
+            policy,
+            incident.policy_version,
+            incident.giving_by,
+            policy.authority_of(""),
+            windows_of(policy, snapshot.now),
+        )
+        facts: list[Fact] = []
+        ceilings: dict[str, int] = {}
+        given = had = 0
+        for complaint_id in next_ones:
+            had += await self._has(incident_id, complaint_id, snapshot)
+            spent = given * self._cost(incident, desk)
+            decision = await self._group_check(
+                incident_id, incident, complaint_id, desk, spent, snapshot
+            )
+            if decision.facts and isinstance(decision.facts[-1], CheckIssued):
+                facts += decision.facts
+                ceilings |= decision.ceilings
+                given += 1
+        done = incident.done + len(next_ones)
+        facts.append(
+            IncidentGiven(
+                incident_id=incident_id,
+                site=incident.site,
+                done=done,
+                remaining=incident.affected - done if next_ones else 0,
+                given=incident.given + given,
+                skipped=incident.skipped + len(next_ones) - given - had,
+                given_at=snapshot.now,
+            )
+        )
+        return Decision(facts, ceilings)
+
+    async def _has(self, incident_id: str, complaint_id: str, snapshot: Snapshot) -> bool:
+        return await snapshot.get(Check, group_check_id(incident_id, complaint_id)) is not None
+
+    def _cost(self, incident: Incident, desk: Desk) -> int:
+        option = desk.policy.option(incident.item)
+        return option.cost_minor if option is not None else 0
+
+    async def _group_check(
+        self,
+        incident_id: str,
+        incident: Incident,
+        complaint_id: str,
+        desk: Desk,
+        spent: int,
+        snapshot: Snapshot,
+    ) -> Decision:
+        """The group check of one complaint, or nothing: it has one, or cannot be written to any more."""
+        case = await snapshot.get(Case, complaint_id)
+        check_id = group_check_id(incident_id, complaint_id)
+        if case is None or await self._has(incident_id, complaint_id, snapshot):
+            return Decision()
+        await snapshot.prefetch([key_key(case.customer_ref)])
+        if await self._situations.keys.of(case.customer_ref, snapshot) is None:
+            return Decision()
+        option = desk.policy.option(incident.item)
+        if option is None:  # not in the catalogue any more, and the version that had it is gone
+            return Decision()
+        wish = wish_of(
+            desk, case, complaint_id, check_id, option, case.category, incident_id=incident_id
+        )
+        return await self._giving.group_check(wish, case, desk, snapshot, spent)
+
+    async def _of_site(
+        self, incident_id: str, principal: Principal, snapshot: Snapshot
+    ) -> tuple[Desk, Incident]:
+        desk = await self._situations.desk(principal, snapshot)
+        incident = await snapshot.get(Incident, incident_id)
+        if incident is None or incident.site != desk.site:
+            raise Rejected(Reason.UNKNOWN_INCIDENT, status=404)
+        if incident.closed:
+            raise Rejected(Reason.INCIDENT_CLOSED, status=409)
+        return desk, incident
+
+    async def _known(self, incident_id: str, snapshot: Snapshot) -> Incident:
+        incident = await snapshot.get(Incident, incident_id)
+        assert incident is not None, f"incident {incident_id} is listed and not stored"
+        return incident

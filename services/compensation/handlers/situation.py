@@ -1,0 +1,205 @@
+"""Who asks, under which policy, with what room: what every decision about giving begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.compensation.domain.authority import (
+    Case,
+    History,
+    Room,
+    limits_of,
+    stretch_of,
+)
+from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
+from services.compensation.domain.windows import Windows, windows_of
+from shared.contracts.policy import Policy, RoleAuthority
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Principal
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.keys import KeyRing, Keys, key_key
+from shared.runtime.policy import Policies, policy_key
+from shared.runtime.snapshot import Snapshot
+
+#: Parts of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
+PARTS_AT_ONCE, COLLEAGUES_AT_ONCE = 4, 32
+#: Sites with a policy in force; a process that sees more forgets and counts again.
+REMEMBERED_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An employee at work: the policy in force, their authority, the windows of this moment."""
+
+    policy: Policy
+    policy_version: int
+    employee_id: str
+    authority: RoleAuthority
+    windows: Windows
+
+    @property
+    def site(self) -> str:
+        """The site of policy and employee."""
+        return self.policy.site
+
+
+class Situations:
+    """Reads what decisions rest on."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.policies = Policies()
+        #: By site and policy version, from when on they hold: many decisions are in one window.
+        self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
+
+    async def desk(self, principal: Principal, snapshot: Snapshot) -> Desk:
+        """The employee's desk; raises Rejected(unknown_site, unknown_employee), Unavailable.
+
+        The roster decides who is an employee, whatever the token says.
+        """
+        await snapshot.prefetch(desk_keys(principal))
+        policy, version = await self.policies.at(principal.site, snapshot)
+        employee = await snapshot.get(Employee, principal.subject)
+        if employee is None or not employee.listing.active or employee.site != principal.site:
+            raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+        return Desk(
+            policy,
+            version,
+            principal.subject,
+            policy.authority_of(employee.listing.role),
+            self._windows_at(policy, version, snapshot.now),
+        )
+
+    def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
+        since, windows = self._windows.get((policy.site, version), (now, None))
+        if windows is None or not since <= now < windows.ends_first:
+            if len(self._windows) >= REMEMBERED_MAX:
+                self._windows.clear()
+            windows = windows_of(policy, now)
+            self._windows[policy.site, version] = now, windows
+        return windows
+
+    async def case(self, complaint_id: str, desk: Desk, snapshot: Snapshot) -> Case:
+        """A complaint of this site; a foreign one looks like an unknown one."""
+        case = await snapshot.get(Case, complaint_id)
+        if case is None or case.site != desk.site:
+            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
+        return case
+
+    async def key(self, customer_ref: str, snapshot: Snapshot) -> KeyRing:
+        """The customer's keys; raises Unavailable while none has come."""
+        key = await self.keys.of(customer_ref, snapshot)
+        if key is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        return key
+
+    async def room(
+        self,
+        desk: Desk,
+        customer_ref: str,
+        complaint_id: str | None,
+        snapshot: Snapshot,
+        also: Sequence[str] = (),
+    ) -> Room:
+        """The limits of a wish and what is in their accounts.
+
+        Reads the customer's keys and history in the same trip, and `also` what will be changed.
+        """
+        limits = limits_of(
+            desk.policy,
+            desk.authority,
+            desk.windows,
+            site=desk.site,
+            employee_id=desk.employee_id,
+            customer_ref=customer_ref,
+            complaint_id=complaint_id,
+        )
+        stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
+        accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
+        keys = [key_key(customer_ref), f"{History.KIND}:{customer_ref}", *also]
+        await snapshot.prefetch(keys, accounts)
+        rule = desk.policy.authority.stretch
+        return Room(
+            per_check=desk.authority.per_check,
+            limits=tuple(limits),
+            balances=await snapshot.balances(accounts),
+            stretch=stretch,
+            stretch_percent=rule.percent if rule is not None else 0,
+        )
+
+    async def history(self, customer_ref: str, snapshot: Snapshot) -> History:
+        """What this customer was given before, by any site."""
+        return await snapshot.get(History, customer_ref) or History()
+
+    async def colleague(
+        self, desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot
+    ) -> str | None:
+        """Somebody else on shift at the site whose authority holds this, or nobody.
+
+        Only for a wish that the employee's own ceilings bind: all others are the colleague's too.
+        """
+        shared = [limit for limit in room.limits if not limit.own]
+        if not all(limit.holds(cost_minor, room.balances) for limit in shared):
+            return None
+        parts = crew_parts(desk.site, desk.employee_id)
+        for first in range(0, len(parts), PARTS_AT_ONCE):
+            found = await self._on_shift(desk, parts[first : first + PARTS_AT_ONCE], snapshot)
+            rooms = {
+                employee_id: limits_of(
+                    desk.policy,
+                    authority,
+                    desk.windows,
+                    site=desk.site,
+                    employee_id=employee_id,
+                    customer_ref="",
+                    complaint_id=None,
+                )
+                for employee_id, authority in found
+                if cost_minor <= authority.per_check
+            }
+            own = {
+                employee_id: [limit for limit in limits if limit.own]
+                for employee_id, limits in rooms.items()
+            }
+            balances = await snapshot.balances(
+                [limit.account for limits in own.values() for limit in limits]
+            )
+            for employee_id, limits in own.items():
+                if all(limit.holds(cost_minor, balances) for limit in limits):
+                    return employee_id
+        return None
+
+    async def _on_shift(
+        self, desk: Desk, parts: Sequence[str], snapshot: Snapshot
+    ) -> list[tuple[str, RoleAuthority]]:
+        """Colleagues on shift in these parts of the crew."""
+        await snapshot.prefetch([f"{Crew.KIND}:{part}" for part in parts])
+        members = [
+            member
+            for part in parts
+            for member in (await snapshot.get(Crew, part) or Crew()).members
+            if member != desk.employee_id
+        ]
+        await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
+        zone, found = ZoneInfo(desk.policy.timezone), []
+        for member in members:
+            employee = await snapshot.get(Employee, member)
+            # Somebody who moved on is still in the crew they came from.
+            if employee and employee.site == desk.site and on_shift(employee, zone, snapshot.now):
+                found.append((member, desk.policy.authority_of(employee.listing.role)))
+            if len(found) == COLLEAGUES_AT_ONCE:
+                break
+        return found
+
+
+def desk_keys(principal: Principal) -> Sequence[str]:
+    """The documents to read ahead for any decision of an employee."""
+    return policy_key(principal.site), f"{Employee.KIND}:{principal.subject}"
+
+
+def recently(given_at: datetime | None, desk: Desk, now: datetime) -> bool:
+    """Whether a check was given so lately that a second employee may not know of it."""
+    return given_at is not None and now - given_at < desk.policy.limits.complaint.apart

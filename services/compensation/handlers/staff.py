@@ -1,0 +1,194 @@
+"""Employees, their shifts, their authority; and the day of a site in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.compensation.domain.authority import Limit, limits_of, stretch_of
+from services.compensation.domain.roster import Crew, Employee, crew_parts
+from services.compensation.domain.usage import (
+    TALLIES,
+    WINDOW,
+    OpenWindow,
+    tally,
+    window_closed,
+    window_opened,
+)
+from services.compensation.domain.windows import windows_of
+from services.compensation.handlers.situation import Situations
+from shared.contracts.compensation import ShiftEnded, ShiftStarted
+from shared.contracts.decision import Decision
+from shared.contracts.event import Event
+from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, EmployeeListing
+from shared.runtime.faults import Rejected
+
+if TYPE_CHECKING:
+    from shared.runtime.auth import Principal
+    from shared.runtime.settle import Settler
+    from shared.runtime.snapshot import Snapshot
+
+#: No law we know of lets anybody work longer without a rest.
+SHIFT_HOURS_MAX = 16
+
+
+class CheckIn(BaseModel):
+    """I work now, whatever the roster says."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"hours": 8}]}
+    )
+
+    hours: Annotated[int, Field(strict=True, ge=1, le=SHIFT_HOURS_MAX)] = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One scope of an employee's authority: amounts in minor units (in times for the stretch)."""
+
+    limit: Limit
+    used: int
+    held: int
+
+
+class Staff:
+    """Employees."""
+
+    def __init__(self, situations: Situations, settler: Settler) -> None:
+        self._situations = situations
+        self._settler = settler
+
+    async def list_employee(
+        self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """An HR system lists an employee of its site; raises Rejected(unknown_site)."""
+        if command.site != principal.site:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        return Decision(
+            (
+                EmployeeListed(
+                    employee_id=employee_id,
+                    site=command.site,
+                    listing=command.listing,
+                    listed_at=snapshot.now,
+                ),
+            )
+        )
+
+    async def check_in(
+        self, command: CheckIn, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """On shift from now; raises Rejected(unknown_employee)."""
+        desk = await self._situations.desk(principal, snapshot)
+        return Decision(
+            (
+                ShiftStarted(
+                    employee_id=desk.employee_id,
+                    site=desk.site,
+                    until=snapshot.now + timedelta(hours=command.hours),
+                    started_at=snapshot.now,
+                ),
+            )
+        )
+
+    async def check_out(self, principal: Principal, snapshot: Snapshot) -> Decision:
+        """Off shift from now, unless the roster says otherwise."""
+        desk = await self._situations.desk(principal, snapshot)
+        return Decision(
+            (ShiftEnded(employee_id=desk.employee_id, site=desk.site, ended_at=snapshot.now),)
+        )
+
+    async def authority(
+        self, principal: Principal, snapshot: Snapshot
+    ) -> tuple[int, list[Standing]]:
+        """What one check may cost, and the employee's own scopes with the site's; raises Rejected."""
+        desk = await self._situations.desk(principal, snapshot)
+        limits = [
+            limit
+            for limit in limits_of(
+                desk.policy,
+                desk.authority,
+                desk.windows,
+                site=desk.site,
+                employee_id=desk.employee_id,
+                customer_ref="",
+                complaint_id=None,
+            )
+            if limit.own or limit.account.startswith("site/")
+        ]
+        stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
+        if stretch is not None:
+            limits.append(stretch)
+        balances = await snapshot.balances(
+            [account for limit in limits for account in (limit.account, f"held/{limit.account}")]
+        )
+        return desk.authority.per_check, [
+            Standing(
+                limit,
+                used=balances[limit.account] - balances[f"held/{limit.account}"],
+                held=balances[f"held/{limit.account}"],
+            )
+            for limit in limits
+        ]
+
+    # ---- the site's day ------------------------------------------------------------------------
+
+    async def on_policy(self, event: Event[PolicyPublished], snapshot: Snapshot) -> Decision:
+        """A site's first policy opens its first day."""
+        if await snapshot.get(OpenWindow, event.data.site) is not None:
+            return Decision()
+        day = windows_of(event.data.policy, snapshot.now).day
+        return Decision((window_opened(event.data.site, day),))
+
+    async def day_ends(self, site: str, due_ms: int) -> None:
+        """Count the day that ended and open the next."""
+
+        async def decide(snapshot: Snapshot) -> Decision:
+            window = await snapshot.get(OpenWindow, site)
+            if window is None or snapshot.now < window.until:
+                return Decision()
+            policy, _ = await self._situations.policies.at(site, snapshot)
+            counts = await snapshot.balances([tally(site, window.day, what) for what in TALLIES])
+            closed = window_closed(
+                site,
+                window.day,
+                policy.currency,
+                {what: counts[tally(site, window.day, what)] for what in TALLIES},
+                await self._used(policy, window.day, snapshot),
+                snapshot.now,
+            )
+            # The next day and not today: after an outage every day between is counted as well.
+            return Decision((closed, window_opened(site, windows_of(policy, window.until).day)))
+
+        await self._settler.settle_internal(
+            f"timer/{WINDOW}/{site}/{due_ms}", site, decide, (f"{WINDOW}|{site}", due_ms)
+        )
+
+    async def _used(
+        self, policy: Policy, day: str, snapshot: Snapshot
+    ) -> Sequence[tuple[int, int]]:
+        """Ceiling and use of every active employee of the site in a day."""
+        parts = crew_parts(policy.site, "")
+        await snapshot.prefetch([f"{Crew.KIND}:{part}" for part in parts])
+        members = [
+            member
+            for part in parts
+            for member in (await snapshot.get(Crew, part) or Crew()).members
+        ]
+        await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
+        found = [(member, await snapshot.get(Employee, member)) for member in members]
+        active = {
+            f"employee/{member}/{policy.currency}/{day}": policy.authority_of(
+                employee.listing.role
+            ).per_day
+            for member, employee in found
+            if employee is not None and employee.listing.active and employee.site == policy.site
+        }
+        balances = await snapshot.balances(list(active))
+        return [(ceiling, balances[account]) for account, ceiling in active.items()]

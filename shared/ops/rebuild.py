@@ -1,0 +1,321 @@
+"""Make the state of a service again from the topics, after its Redis lost data."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
+from typing import Annotated
+
+import typer
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    UnknownMemberIdError,
+)
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from shared.contracts.catalogue import SERVICES, topics
+from shared.contracts.decision import Domain
+from shared.ops.topics import STACK_ENV, BootstrapOption, NoBroker, bootstrap_servers
+from shared.runtime.app import settle_memory, utc_now
+from shared.runtime.faults import Unavailable
+from shared.runtime.inbox import Record
+from shared.runtime.rebuild import Place, Rebuild, Rebuilt, Refused, Told
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.settings import default_holder
+
+#: Fetched of one partition at once; as much again lies in the client for each that is read.
+FETCH_BYTES = 2 * 1024 * 1024
+RECORDS_MAX = 2000
+#: The broker waits this long for more before it answers with what it has.
+FETCH_WAIT_MS = 50
+#: A partition that gives nothing for so long will not.
+PATIENCE_S = 60.0
+RETRY_S = 0.2
+#: A process that was killed is a member of its group for the length of its session.
+GROUP_LEAVES_S = 12.0
+#: Between two lines of progress where nobody watches a bar.
+LINE_EVERY_S = 2.0
+
+
+class KafkaLog:
+    """The topics on a broker, read without a group: nothing is acknowledged, nobody is disturbed."""
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._bootstrap = bootstrap
+        self._group = group
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        self._places: list[TopicPartition] = []
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[KafkaLog]:
+        """Connected for the length of a block; raises KafkaError, and Refused if topics are missing."""
+        self._places = await self._partitions()
+        await self._consumer.start()
+        try:
+            self._consumer.assign(self._places)
+            self._consumer.pause(*self._places)
+            yield self
+        finally:
+            await self._consumer.stop()
+
+    async def _partitions(self) -> list[TopicPartition]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            described = await admin.describe_topics([topic.name for topic in topics()])
+        finally:
+            await admin.close()
+        missing = sorted(one["topic"] for one in described if not one["partitions"])
+        if missing:
+            raise Refused(f"there is no topic {', '.join(missing)}")
+        return sorted(
+            TopicPartition(one["topic"], part["partition"])
+            for one in described
+            for part in one["partitions"]
+        )
+
+    async def spans(self, names: Iterable[str]) -> dict[Place, tuple[int, int]]:
+        """See Log; raises KafkaError."""
+        wanted = set(names)
+        found = [place for place in self._places if place.topic in wanted]
+        firsts = await self._consumer.beginning_offsets(found)
+        ends = await self._consumer.end_offsets(found)
+        return {Place(tp.topic, tp.partition): (firsts[tp], ends[tp]) for tp in found}
+
+    async def committed(self) -> Mapping[Place, int]:
+        """See Log; raises KafkaError."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        deadline = time.monotonic() + PATIENCE_S
+        try:
+            while True:
+                try:
+                    found = await admin.list_consumer_group_offsets(self._group)
+                except KafkaError as error:  # a broker that has just started has no coordinator yet
+                    if not error.retriable or time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    return {Place(tp.topic, tp.partition): at.offset for tp, at in found.items()}
+        finally:
+            await admin.close()
+
+    async def go_back(self, offsets: Mapping[Place, int]) -> bool:
+        """See Log; raises KafkaError."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=self._group, enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(*place) for place in offsets])
+            deadline = time.monotonic() + GROUP_LEAVES_S
+            while True:
+                try:
+                    await consumer.commit({TopicPartition(*at): to for at, to in offsets.items()})
+                except (CommitFailedError, UnknownMemberIdError, IllegalGenerationError):
+                    if time.monotonic() > deadline:
+                        return False
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    return True
+        finally:
+            await consumer.stop()
+
+    async def read(self, place: Place, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+        """See Log; raises KafkaError, TimeoutError."""
+        if start >= stop:
+            return
+        one, consumer = TopicPartition(*place), self._consumer
+        consumer.seek(one, start)
+        consumer.resume(one)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            # By position and not by offset: the last records may be compacted away.
+            while await consumer.position(one) < stop:
+                batches = await consumer.getmany(one, timeout_ms=500, max_records=RECORDS_MAX)
+                for batch in batches.values():
+                    yield [Record(r.offset, r.value, r.headers) for r in batch if r.offset < stop]
+                    deadline = time.monotonic() + PATIENCE_S
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{place.topic}/{place.partition} gives nothing")
+        finally:
+            consumer.pause(one)
+
+
+class Lines:
+    """Progress as lines: facts read, of how many, how many per second."""
+
+    def __init__(self) -> None:
+        self._stage, self._begun, self._next = "", 0.0, 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is, at most every two seconds and at its ends."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._begun, self._next = stage, now, 0.0
+        if now >= self._next or done == total:
+            self._next = now + LINE_EVERY_S
+            rate = done / max(now - self._begun, 0.001)
+            typer.echo(f"{stage}: {done} of {total}, {rate:.0f}/s" if total else stage)
+
+
+class Bars:
+    """Progress as bars, where somebody watches."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._stages: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is."""
+        if stage not in self._stages:
+            self._stages[stage] = self._progress.add_task(stage, total=total or None, rate="")
+        number = self._stages[stage]
+        speed = self._progress.tasks[number].speed
+        rate = f"{speed:.0f}/s" if speed else ""
+        self._progress.update(number, completed=done, total=total or None, rate=rate)
+
+
+@contextmanager
+def told() -> Iterator[Told]:
+    """How progress is told: a bar per stage on a terminal, lines elsewhere."""
+    if not sys.stdout.isatty():
+        yield Lines()
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    ) as progress:
+        yield Bars(progress)
+
+
+async def rebuild(
+    domain: Domain,
+    *,
+    bootstrap: str,
+    redis_url: str,
+    shard: str = "c0",
+    force: bool = False,
+    progress: Told = lambda _stage, _done, _total: None,
+) -> Rebuilt:
+    """Make a service's state again; see Rebuild.run. Raises Refused, Unavailable, KafkaError."""
+    store = RedisStore(redis_url, domain.owner, shard)
+    try:
+        async with KafkaLog(bootstrap, f"recovery-{domain.owner}").opened() as log:
+            one = Rebuild(store, domain, log, holder=default_holder(), now=utc_now, told=progress)
+            return await one.run(uuid.uuid4().hex, force=force)
+    finally:
+        await store.close()
+
+
+def redis_address(given: str | None) -> str:
+    """Where Redis is: as given, else the local stack's. Raises NoBroker."""
+    if given:
+        return given
+    if STACK_ENV.exists():
+        for line in STACK_ENV.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            if name.strip() == "REDIS_URL":
+                return value.strip().strip("'\"")
+    raise NoBroker("set REDIS_URL or start the local stack: python -m shared.ops stack up")
+
+
+def domain_of(service: str) -> Domain:
+    """The rules of a service. Loaded by name, as its process is: nothing shared knows a service."""
+    found: Domain = import_module(f"services.{service}.app").DOMAIN
+    return found
+
+
+app = typer.Typer(
+    name="rebuild",
+    help="Make the state of a service again from the topics, after its Redis lost data.",
+    no_args_is_help=True,
+)
+
+
+def _command(service: str) -> None:
+    @app.command(service)
+    def command(
+        bootstrap: BootstrapOption = None,
+        redis_url: Annotated[
+            str | None,
+            typer.Option("--redis", envvar="REDIS_URL", help="Redis's address; else the stack's."),
+        ] = None,
+        shard: Annotated[
+            str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
+        ] = "c0",
+        force: Annotated[
+            bool,
+            typer.Option(
+                "--force", help="Also if the store is well; drops lines not on Kafka yet."
+            ),
+        ] = False,
+    ) -> None:
+        try:
+            where, redis = bootstrap_servers(bootstrap), redis_address(redis_url)
+            settle_memory()
+            # Nothing here makes cycles, and a walk through all documents costs a fifth of the time.
+            gc.disable()
+            with told() as progress:
+                made = uvloop.run(
+                    rebuild(
+                        domain_of(service),
+                        bootstrap=where,
+                        redis_url=redis,
+                        shard=shard,
+                        force=force,
+                        progress=progress,
+                    )
+                )
+        except (Refused, NoBroker, TimeoutError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+        except (Unavailable, KafkaError) as error:
+            # Their texts may hold an address with its password.
+            what = error.reason.value if isinstance(error, Unavailable) else type(error).__name__
+            typer.echo(f"not done: {what}; the same command begins anew", err=True)
+            raise typer.Exit(1) from error
+        typer.echo(
+            f"{service}: {made.own} facts of its own and {made.foreign} of others folded;"
+            f" goes on from sequence {made.sequence}"
+        )
+        for place, offset in made.again.items():
+            typer.echo(
+                f"{place.topic}/{place.partition}: what lies from offset {offset} on was lost with the"
+                f" outbox. Stop {service}, set the offset of group recovery-{service} there, start it",
+                err=True,
+            )
+
+    command.__doc__ = f"Make the state of {service} again; its requests get 503 until it is done."
+
+
+for _service in SERVICES:
+    _command(_service)

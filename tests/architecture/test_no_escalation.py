@@ -1,0 +1,89 @@
+"""An answer never says "ask somebody above you": there is no word for it, so there is no path to it.
+
+Searched are the rules, the handlers and the routes of compensation, its facts, every reason, and the
+OpenAPI document as a client reads it. No sentence there speaks of it either, not even to deny it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, Response
+from pydantic import create_model
+
+from services.compensation.domain import FOLDS
+from shared.contracts.compensation import Scope
+from shared.contracts.reasons import Reason
+from tests.suites.services import Aboard
+
+ROOT = Path(__file__).parents[2]
+#: Beginnings of words, wherever they are in a name: needsApproval, PENDING, escalated_to.
+PATH_UPWARDS = re.compile(r"approv|pending|escalat|supervis|superior|manager", re.IGNORECASE)
+SOURCES = [
+    *sorted(ROOT.glob("services/compensation/**/*.py")),
+    ROOT / "shared/contracts/compensation.py",
+    ROOT / "shared/contracts/roster.py",
+]
+
+
+def upwards(text: str) -> list[str]:
+    """Every place that speaks of somebody above, with a little of what is around it."""
+    return [text[max(0, one.start() - 20) : one.end() + 20] for one in PATH_UPWARDS.finditer(text)]
+
+
+def words(app: FastAPI) -> str:
+    """Paths, operations, schemas, fields, examples and descriptions."""
+    return json.dumps(app.openapi(), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_of_compensation_knows_anybody_to_ask(path):
+    assert upwards(path.read_text(encoding="utf-8")) == []
+
+
+def test_no_reason_no_scope_and_no_fact_is_a_wait_for_somebody():
+    facts = [fact.TYPE + fact.__name__ for fact in FOLDS]
+    assert upwards(" ".join([*Reason, *Scope, *facts])) == []
+
+
+async def test_no_route_no_field_and_no_description_leads_upwards(aboard: Aboard):
+    document = words(aboard.apps["compensation"].api)
+    assert '"/v1/checks"' in document
+    assert upwards(document) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /v1/checks/{check_id}/approve",
+        "state: PENDING_APPROVAL",
+        '"escalated_to": "e-lars"',
+        "needsApproval = True",
+        "the shift's Supervisor decides",
+        "face.principal(Kind.MANAGER)",
+        "ask your superior",
+    ],
+)
+def test_the_search_finds_a_path_upwards_where_there_is_one(line):
+    assert upwards(line) != []
+
+
+@pytest.mark.parametrize("where", ["path", "schema", "field", "description", "nowhere"])
+def test_the_search_finds_one_anywhere_in_a_document(where):
+    field = "pending_since" if where == "field" else "item"
+    body = create_model("Escalation" if where == "schema" else "Wish", **{field: (str, ...)})
+
+    async def give() -> Response:
+        raise NotImplementedError
+
+    app = FastAPI(title="compensation")
+    app.add_api_route(
+        "/v1/checks/approve" if where == "path" else "/v1/checks",
+        give,
+        response_model=body,
+        description="Waits for a supervisor." if where == "description" else "At once.",
+    )
+    assert bool(upwards(words(app))) is (where != "nowhere")

@@ -1,0 +1,49 @@
+"""The ledger of authority against its model, on the real store: fewer runs, and other ones each time."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+import redis.asyncio as redis
+from hypothesis import settings
+
+from shared.ops.stack import Stack
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.store import Store
+from tests.suites.authority_machine import AuthorityMachine
+
+
+class OnRedis(AuthorityMachine):
+    url = ""
+
+    async def opened(self) -> Store:
+        # A shard of its own for every run: nothing of another one is in it.
+        self.shard = secrets.token_hex(4)
+        self.server = redis.Redis.from_url(self.url)
+        store = RedisStore(self.url, "compensation", self.shard)
+        await store.open()
+        await store.begin_generation("first", 0)
+        return store
+
+    async def closed(self, store: RedisStore) -> None:
+        await store.close()
+        await self.server.delete(*await self.server.keys(f"compensation:{{{self.shard}}}:*"))
+        await self.server.aclose()
+
+    async def accounts(self, store: RedisStore) -> dict[str, int]:
+        prefix = f"compensation:{{{self.shard}}}:account:"
+        names = await self.server.keys(f"{prefix}*")
+        amounts = await self.server.mget(names) if names else []
+        found = zip(names, amounts, strict=True)
+        return {name.decode().removeprefix(prefix): int(n) for name, n in found if int(n)}
+
+
+class TestAuthorityOnRedis(OnRedis.TestCase):
+    """INV-01, INV-03: after every step of every run; a failure prints how to see it again."""
+
+    settings = settings(max_examples=15, stateful_step_count=12, derandomize=False, print_blob=True)
+
+    @pytest.fixture(autouse=True)
+    def _a_real_store(self, stack: Stack) -> None:
+        OnRedis.url = stack.redis_url

@@ -1,0 +1,156 @@
+"""Redis is wiped under traffic, and the state is made again from the topics alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from redis import Redis
+
+from services.compensation.app import DOMAIN as COMPENSATION
+from services.complaints.app import DOMAIN as COMPLAINTS
+from services.notifier.app import DOMAIN as NOTIFIER
+from shared.contracts.catalogue import SERVICES
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import ComplaintReceived
+from shared.ops.stack import ROOT
+from shared.testing import auditor
+from shared.testing.replay import differences, stored
+from shared.testing.traffic import Phone, Publisher, flowing
+from shared.testing.world import EMPLOYEES, PATIENCE_S, World, until, world
+
+SEED = 20261127
+DOMAINS = (COMPLAINTS, COMPENSATION, NOTIFIER)
+
+
+@dataclass
+class Remembering(Phone):
+    """A phone that remembers what it asked for."""
+
+    wishes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
+        self.wishes[key] = wish
+        return super().until_answered(phone, key, wish)
+
+
+def rebuild(everything: World, owner: str, *options: str) -> subprocess.Popen[str]:
+    """The command as an operator gives it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "shared.ops", "rebuild", owner, *options],
+        cwd=ROOT,
+        env={**os.environ, **everything.services.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def done(command: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = command.communicate(timeout=PATIENCE_S)
+    return command.returncode, output
+
+
+def ready(everything: World, owner: str) -> int:
+    try:
+        return httpx.get(f"{everything.url(owner)}/ready", timeout=10.0).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffic_goes_on(tmp_path):
+    """INV-02, INV-06: 503 until then; afterwards the same accounts, and first answers again."""
+    with (
+        world(tmp_path) as everything,
+        closing(Redis.from_url(everything.stack.redis_url)) as redis,
+    ):
+        services = {owner: everything.start(owner) for owner in SERVICES}
+        for service in services.values():
+            service.wait_ready()
+        stop = threading.Event()
+        publisher = Publisher(everything, stop, random.Random(SEED))
+        publisher.burst()
+        phones = [
+            Remembering(everything, employee, publisher, stop, random.Random(SEED), employee)
+            for employee in EMPLOYEES[:3]
+        ]
+        with flowing(stop, [publisher, *phones]):
+            until(lambda: all(len(phone.answers) > 15 for phone in phones), "traffic")
+            redis.flushall()
+            for owner in SERVICES:
+                until(lambda owner=owner: ready(everything, owner) == 503, f"{owner} to see it")
+            before = {phone.employee: dict(phone.answers) for phone in phones}
+
+            # What other systems told and was lost with the outbox is read again, which needs that
+            # nobody is in the group; the others go on running.
+            services["complaints"].stop()
+            killed = rebuild(everything, "compensation")
+            until(lambda: redis.exists("compensation:{c0}:rebuilding"), "a rebuild to begin")
+            killed.kill()
+            done(killed)
+            assert ready(everything, "compensation") == 503
+            assert redis.get("compensation:{c0}:generation") is None
+            until(
+                lambda: not redis.exists("compensation:{c0}:lease:rebuild"), "its lease to run out"
+            )
+
+            for owner in SERVICES:
+                assert redis.get(f"{owner}:{{c0}}:generation") is None
+                status, output = done(rebuild(everything, owner))
+                assert (status, "goes on from sequence" in output) == (0, True), output
+                assert "Stop" not in output, output
+            services["complaints"] = everything.start("complaints")
+            for owner in SERVICES:
+                until(lambda owner=owner: ready(everything, owner) == 200, f"{owner} to serve")
+            status, output = done(rebuild(everything, "compensation"))
+            assert (status, "nothing to rebuild" in output) == (1, True), output
+            after = {phone.employee: len(phone.answers) for phone in phones}
+            until(
+                lambda: all(len(phone.answers) > after[phone.employee] + 10 for phone in phones),
+                "traffic again",
+            )
+        for owner in ("compensation", "notifier"):
+            assert services[owner].process.poll() is None, f"{owner} ended by itself"
+
+        everything.time_passes("notifier")
+        everything.settle_down(*SERVICES)
+        reads = everything.read()
+        facts = auditor.facts(reads)
+        assert auditor.out_of_order(reads) == []
+        assert auditor.not_settled_once(reads) == []
+        issued = Counter(one["check_id"] for one in auditor.of(facts, CheckIssued.TYPE))
+        assert set(issued.values()) == {1}
+        received = auditor.of(facts, ComplaintReceived.TYPE)
+        assert len(received) == len(publisher.ids)
+
+        for domain in DOMAINS:
+            found = stored(everything.stack.redis_url, domain.owner)
+            assert differences(auditor.replayed(domain, reads), found)[:10] == []
+        accounts = stored(everything.stack.redis_url, "compensation").accounts
+        assert auditor.authority_in(accounts) == auditor.debits(facts)
+
+        asked_again = 0
+        for phone in phones:
+            # Who was told that their check is not published yet knew that it could be lost.
+            unpublished = {
+                key for key, one in phone.answers.items() if one.headers["published"] == "false"
+            }
+            assert set(phone.unlike) <= unpublished
+            with everything.phone("compensation", phone.employee) as line:
+                for key, first in before[phone.employee].items():
+                    if key in unpublished:
+                        continue
+                    wish = phone.wishes[key]
+                    again = line.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
+                    assert (again.status_code, again.content) == (first.status_code, first.content)
+                    assert again.headers["idempotency-replayed"] == "true"
+                    asked_again += 1
+        assert asked_again > 30

@@ -1,0 +1,402 @@
+"""Mass incidents, the quick log, the law, safety, staff and the day in figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from tests.suites.services import Aboard, demo_policy
+
+SYSTEM = {"subject": "hr", "kind": "system"}
+
+
+def small_incidents(budget: int = 1000_00) -> Policy:
+    """Three complaints make an incident, of which the budget holds a few checks."""
+    return Policy.model_validate(
+        {
+            **demo_policy().model_dump(mode="json"),
+            "incidents": {
+                "open_when": {"count": 3, "within": "PT30M"},
+                "give": "taxfree-card/20000",
+                "budget": budget,
+            },
+        }
+    )
+
+
+@pytest.fixture
+async def crowd(tmp_path) -> Aboard:
+    return await Aboard(tmp_path, small_incidents()).begin()
+
+
+async def complaints(aboard: Aboard, count: int, first: int = 0, **changes) -> list[str]:
+    return [
+        await aboard.raise_complaint(number, customer=f"guest-{number}", **changes)
+        for number in range(first, first + count)
+    ]
+
+
+async def the_incident(aboard: Aboard) -> dict:
+    (incident,) = (await aboard.get("incidents")).json()["incidents"]
+    return incident
+
+
+async def given_in(aboard: Aboard) -> list[str]:
+    return [
+        fact["complaint_id"]
+        for fact in await aboard.facts("compensation")
+        if fact["type"] == "recovery.check.issued.v1" and fact.get("incident_id")
+    ]
+
+
+async def test_so_many_complaints_about_one_thing_in_time_are_an_incident(crowd: Aboard):
+    await complaints(crowd, 2)
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+    await complaints(crowd, 2, 2)
+    incident = await the_incident(crowd)
+    assert (incident["reason"], incident["affected"]) == ("food", 4)
+    assert "incident.joined" in await crowd.types("compensation")
+
+
+async def test_complaints_that_are_too_far_apart_are_not(crowd: Aboard):
+    await complaints(crowd, 2)
+    crowd.later(minutes=30)
+    await complaints(crowd, 1, 2)
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+
+
+async def test_employees_see_the_incidents_check_at_once_and_give_it_from_its_budget(crowd: Aboard):
+    first, *_ = await complaints(crowd, 3)
+    offered = (await crowd.get(f"options?complaint={first}")).json()["incident"]
+    assert offered["option"]["why"] == "incident"
+    wish = {"incident_id": offered["incident_id"]}
+    check = await crowd.give(first, "taxfree-card/20000", "k", **wish)
+    assert check.status_code == 201
+    accounts = crowd.stores["compensation"].kept.accounts
+    assert {name.partition("/")[0] for name, n in accounts.items() if n == 200_00} == {"incident"}
+    again = await crowd.give(first, "taxfree-card/20000", "other", **wish)
+    assert (again.status_code, again.json()["type"]) == (409, Reason.ALREADY_COMPENSATED)
+    assert (await crowd.get(f"options?complaint={first}")).json()["incident"] is None
+
+
+async def test_all_who_are_affected_get_it_in_one_call_each_exactly_once(crowd: Aboard):
+    affected = await complaints(crowd, 4)
+    incident = await the_incident(crowd)
+    await crowd.give(affected[1], "taxfree-card/20000", "k", incident_id=incident["incident_id"])
+    path = f"incidents/{incident['incident_id']}"
+    begun = await crowd.post(f"{path}/give", "g")
+    assert (begun.status_code, begun.json()["affected"]) == (202, 4)
+    await crowd.ring("compensation")
+    await crowd.ring("compensation")
+    told = (await crowd.get(path)).json()
+    assert (told["done"], told["given"], told["skipped"], told["remaining"]) == (4, 3, 0, 0)
+    assert sorted(await given_in(crowd)) == sorted(affected)
+    await complaints(crowd, 1, 4)
+    await crowd.post(f"{path}/give", "again")
+    await crowd.ring("compensation")
+    assert len(await given_in(crowd)) == 5
+
+
+async def test_what_the_budget_does_not_hold_is_counted_and_not_given(tmp_path):
+    aboard = await Aboard(tmp_path, small_incidents(budget=500_00)).begin()
+    await complaints(aboard, 3)
+    path = f"incidents/{(await the_incident(aboard))['incident_id']}"
+    await aboard.post(f"{path}/give", "g")
+    await aboard.ring("compensation")
+    told = (await aboard.get(path)).json()
+    assert (told["given"], told["skipped"]) == (2, 1)
+    assert len(await given_in(aboard)) == 2
+
+
+async def test_a_closed_incident_gives_nothing_and_later_complaints_are_their_own(crowd: Aboard):
+    first, *_ = await complaints(crowd, 3)
+    path = f"incidents/{(await the_incident(crowd))['incident_id']}"
+    assert (await crowd.post(f"{path}/close", "c")).status_code == 200
+    assert (await crowd.post(f"{path}/give", "g")).json()["type"] == Reason.INCIDENT_CLOSED
+    assert (await crowd.get(f"options?complaint={first}")).json()["incident"] is None
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+
+
+async def test_an_employee_may_say_that_it_is_an_incident_before_the_count_does(crowd: Aboard):
+    await complaints(crowd, 1)
+    opened = await crowd.post("incidents", "o", {"reason": "food"})
+    assert (opened.status_code, opened.json()["reason"]) == (201, "food")
+    assert (await the_incident(crowd))["affected"] == 1
+    twice = await crowd.post("incidents", "p", {"reason": "food"})
+    assert (twice.status_code, twice.json()["type"]) == (409, Reason.INCIDENT_OPEN)
+    assert (await crowd.get("incidents/in-none")).json()["type"] == Reason.UNKNOWN_INCIDENT
+
+
+# ---- on the spot ---------------------------------------------------------------------------------
+
+
+async def spot(aboard: Aboard, key: str = "s", item: str = "cinema", **more):
+    log = {"text": "An hour for a table.", "customer": "cabin-7112", "severity": "moderate"}
+    wish = {"on_the_spot": {**log, **more}, "item": item, "reason": "delay"}
+    return await aboard.post("checks", key, wish)
+
+
+async def test_what_is_given_on_the_spot_becomes_a_complaint_by_itself(aboard: Aboard):
+    check = (await spot(aboard, contact={"email": "kari@example.org"})).json()
+    again = await spot(aboard, contact={"email": "kari@example.org"})
+    assert again.json() == check
+    await aboard.carry()
+    async with aboard.http("complaints") as phone:
+        complaint = (await phone.get(f"/v1/complaints/{check['complaint_id']}")).json()
+    assert (complaint["text"], complaint["category"], complaint["employee_id"], complaint["state"]) == (
+        "An hour for a table.", "delay", "e-ingrid", "claimed",
+    )  # fmt: skip
+    await aboard.ring()
+    (letter,) = aboard.postbox.letters
+    assert check["code"] in letter.body
+    said = [fact for name in aboard.apps for fact in await aboard.facts(name)]
+    assert "hour for a table" not in str(said)
+    assert "cabin-7112" not in str(said)
+
+
+async def test_a_customer_is_the_same_on_the_spot_and_their_history_is_shown(aboard: Aboard):
+    await spot(aboard)
+    await spot(aboard, "t", "onboard-credit/5000")
+    found = (await aboard.get("options?customer=cabin-7112")).json()
+    assert [gift["item"] for gift in found["history"]] == ["onboard-credit/5000", "cinema"]
+    assert found["options"]
+    assert (await aboard.get("options?customer=cabin-1")).json()["history"] == []
+    assert (await aboard.get("options")).status_code == 422
+
+
+async def test_what_does_not_fit_on_the_spot_is_not_logged(aboard: Aboard):
+    refused = await spot(aboard, item="excursion-refund/120000")
+    assert refused.status_code == 201
+    beyond = [await spot(aboard, f"b{n}", "taxfree-card/100000") for n in range(4)]
+    assert beyond[-1].status_code == 409
+    await aboard.carry()
+    logged = (await aboard.types("compensation")).count("complaint.logged")
+    assert logged == sum(answer.status_code == 201 for answer in beyond) + 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"item": "cinema", "reason": "food"},
+        {"item": "cinema", "reason": "food", "complaint_id": "co-1", "on_the_spot": {"text": "x"}},
+        {"item": "cinema", "on_the_spot": {"text": "x"}},
+        {"item": "cinema", "reason": "food", "on_the_spot": {"text": ""}},
+        {"item": "cinema", "reason": "food", "on_the_spot": {"text": "x", "contact": {"fax": "1"}}},
+        {"item": "cinema", "reason": "food", "incident_id": "in-1", "on_the_spot": {"text": "x"}},
+    ],
+)
+async def test_a_wish_is_about_one_thing_and_has_a_reason(aboard: Aboard, wish):
+    answer = await aboard.post("checks", "k", wish)
+    assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+
+
+# ---- the law and safety --------------------------------------------------------------------------
+
+
+async def test_what_the_law_says_is_attached_in_the_customers_language(aboard: Aboard):
+    complaint = await aboard.raise_complaint(text="Bussen var tre timer forsinket.", language="nb")
+    found = (await aboard.get(f"options?complaint={complaint}")).json()
+    assert found["regime"] is not None
+    check = (await aboard.give(complaint, "cinema", "k", reason="delay")).json()
+    assert check["regime"] == found["regime"]
+    assert check["information"] == found["information"]
+
+
+@pytest.mark.parametrize(
+    ("item", "more", "status"),
+    [
+        ("cinema", {}, 409),
+        ("cinema", {"consent": True}, 201),
+        ("excursion-refund/50000", {}, 201),
+        ("cinema", {"consent": True, "reason": "food"}, 422),
+    ],
+)
+async def test_something_else_than_the_cash_that_is_due_needs_recorded_consent(
+    aboard: Aboard, item, more, status
+):
+    complaint = await aboard.raise_complaint()
+    wish = {"reason": "delay", "basis": "statutory", **more}
+    answer = await aboard.give(complaint, item, "k", **wish)
+    assert answer.status_code == status, answer.text
+    if status == 201:
+        issued = (await aboard.facts("compensation"))[-1]
+        assert (issued["basis"], issued["consent"]) == ("statutory", more.get("consent", False))
+
+
+@pytest.mark.parametrize("item", ["cinema", "taxfree-card/100000"])
+async def test_somebodys_safety_is_told_to_those_who_must_know_and_nobody_is_asked(
+    aboard: Aboard, item
+):
+    complaint = await aboard.raise_complaint()
+    for number in range(2):
+        await aboard.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
+    answer = await aboard.give(complaint, item, "k", "e-jonas", safety="allergy", again=True)
+    assert answer.status_code == (201 if item == "cinema" else 409)
+    noted = [f for f in await aboard.facts("compensation") if f["type"].endswith("safety.noted.v1")]
+    assert [fact["safety"] for fact in noted] == ["allergy"]
+
+
+# ---- staff and days ------------------------------------------------------------------------------
+
+
+async def test_an_hr_system_lists_an_employee_who_may_give_at_once(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    new = aboard.bearer("e-new")
+    assert (await aboard.get("me/authority", new)).json()["type"] == Reason.UNKNOWN_EMPLOYEE
+    listing = {"site": "ms-aurora", "listing": {"role": "reception"}}
+    async with aboard.http("compensation", aboard.bearer(**SYSTEM)) as hr:
+        key = {"Idempotency-Key": "h"}
+        assert (await hr.put("/v1/employees/e-new", json=listing, headers=key)).status_code == 200
+        elsewhere = {**listing, "site": "ms-borealis"}
+        foreign = await hr.put(
+            "/v1/employees/e-x", json=elsewhere, headers={"Idempotency-Key": "i"}
+        )
+    assert foreign.status_code == 404
+    assert (await aboard.give(complaint, "cinema", "k", "e-new")).status_code == 201
+    employee = await aboard.post("checks", "x", {}, aboard.bearer(**SYSTEM))
+    assert employee.json()["type"] in (Reason.FORBIDDEN, Reason.SCHEMA_INVALID)
+
+
+async def test_who_checks_in_is_on_shift_and_may_stand_in_for_a_colleague(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    aboard.later(hours=12)  # four in the morning: Noor and Mikkel by roster
+
+    async def colleague(key: str) -> str:
+        for number in range(3):
+            answer = await aboard.give(
+                complaint, "taxfree-card/100000", f"{key}{number}", "e-jonas"
+            )
+            if answer.status_code == 409:
+                return answer.json()["colleague_id"]
+        raise AssertionError
+
+    assert await colleague("a") in {"e-noor", "e-mikkel"}
+    sofia = aboard.bearer("e-sofia")
+    assert (await aboard.post("me/shift", "in", {"hours": 4}, sofia)).status_code == 200
+    found = {await colleague(f"b{n}") for n in range(3)}
+    assert found <= {"e-noor", "e-mikkel", "e-sofia"}
+    assert (await aboard.post("me/shift/end", "out", None, sofia)).status_code == 200
+
+
+async def test_the_day_is_counted_when_it_ends_and_the_next_one_opens(aboard: Aboard):
+    first, second = [await aboard.raise_complaint(n, customer=f"g{n}") for n in range(2)]
+    aboard.later(minutes=3)
+    await aboard.give(first, "cinema", "a")
+    await aboard.give(first, "cinema", "b")
+    aboard.later(days=1)
+    await aboard.ring("compensation")
+    facts = await aboard.facts("compensation")
+    (closed,) = [fact for fact in facts if fact["type"].endswith("window.closed.v1")]
+    assert {
+        name: closed[name]
+        for name in ("complaints", "complaints_with_check", "checks", "waited_s", "used_minor", "employees_idle")
+    } == {
+        "complaints": 2, "complaints_with_check": 1, "checks": 2, "waited_s": 180,
+        "used_minor": 180_00, "employees_idle": closed["employees"] - 1,
+    }  # fmt: skip
+    assert (await aboard.types("compensation")).count("window.opened") == 2
+    assert second not in str(closed)
+
+
+async def test_after_an_outage_every_day_between_is_counted(aboard: Aboard):
+    aboard.later(days=3)
+    for _ in range(4):
+        await aboard.ring("compensation")
+    facts = await aboard.facts("compensation")
+    assert [fact["day"] for fact in facts if fact["type"].endswith("window.closed.v1")] == [
+        "2026-06-03",
+        "2026-06-04",
+        "2026-06-05",
+    ]
+
+
+async def test_a_colleague_who_just_gave_something_is_told_of_without_a_word_about_them(
+    aboard: Aboard,
+):
+    complaint = await aboard.raise_complaint()
+    await aboard.give(complaint, "cinema", "a")
+    second = await aboard.give(complaint, "cinema", "b", "e-sofia")
+    assert (second.status_code, second.json()["type"]) == (409, Reason.ALREADY_COMPENSATED)
+    assert "ingrid" not in second.text
+    meant = await aboard.give(complaint, "cinema", "c", "e-sofia", again=True)
+    assert meant.status_code == 201
+    aboard.later(minutes=10)
+    assert (await aboard.give(complaint, "cinema", "d", "e-lars")).status_code == 201
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+async def test_my_checks_are_listed_a_page_at_a_time_newest_first(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    given = [
+        (await aboard.give(complaint, "sincere-words", f"k{n}")).json()["check_id"]
+        for n in range(5)
+    ]
+    seen, cursor = [], ""
+    while True:
+        page = (await aboard.get(f"checks?limit=2{cursor}")).json()
+        seen += [check["check_id"] for check in page["checks"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == given[::-1]
+    assert len((await aboard.get(f"checks?complaint={complaint}")).json()["checks"]) == 5
+    yesterday = (await aboard.get("checks?cursor=2026-06-02")).json()
+    assert yesterday == {"checks": [], "next": None}
+    assert (await aboard.get("checks?cursor=x.y")).json()["type"] == Reason.CURSOR_INVALID
+    assert (await aboard.get("checks", aboard.bearer("e-sofia"))).json()["checks"] == []
+
+
+async def test_a_screen_that_did_not_change_costs_a_phone_next_to_nothing(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    path = f"options?complaint={complaint}"
+    first = await aboard.get(path)
+    assert first.headers["content-encoding"] == "gzip"
+    same = await aboard.get(path, **{"If-None-Match": first.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    await aboard.give(complaint, "cinema", "k")
+    assert (await aboard.get(path, **{"If-None-Match": first.headers["etag"]})).status_code == 200
+
+
+async def test_the_code_is_a_picture_for_who_gave_it_and_for_nobody_else(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    check = (await aboard.give(complaint, "cinema", "k")).json()
+    picture = await aboard.get(f"checks/{check['check_id']}/qr.svg")
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert "<svg" in picture.text
+    other = await aboard.get(f"checks/{check['check_id']}/qr.svg", aboard.bearer("e-sofia"))
+    assert other.status_code == 404
+
+
+async def test_the_examples_in_the_api_document_are_what_is_answered(aboard: Aboard):
+    async with aboard.http("compensation", "") as anybody:
+        paths = (await anybody.get("/openapi.json")).json()["paths"]
+
+    def example(path: str, method: str, status: str) -> set[str]:
+        content = paths[f"/v1/{path}"][method]["responses"][status]["content"]
+        return set(next(iter(content.values()))["example"])
+
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    issued = (await aboard.give(complaint, "taxfree-card/20000", "k")).json()
+    offered = (await aboard.post("offers", "o", wish)).json()
+    refused = (
+        await aboard.give(complaint, "excursion-refund/120000", "r", "e-jonas", again=True)
+    ).json()
+    for number in range(3):
+        more = {"again": True}
+        refused = (
+            await aboard.give(complaint, "taxfree-card/100000", f"r{number}", "e-jonas", **more)
+        ).json()
+    till = aboard.bearer("till-1", "system")
+    reserved = (await aboard.post("redemptions", "t", {"code": issued["code"]}, till)).json()
+    authority = (await aboard.get("me/authority")).json()
+    options = (await aboard.get(f"options?complaint={complaint}")).json()
+    assert example("checks", "post", "201") == set(issued)
+    assert example("checks", "post", "409") == set(refused)
+    assert example("offers", "post", "201") == set(offered)
+    assert example("redemptions", "post", "200") == set(reserved)
+    assert example("me/authority", "get", "200") == set(authority)
+    assert example("options", "get", "200") == set(options)

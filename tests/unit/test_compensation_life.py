@@ -1,0 +1,274 @@
+"""What becomes of a check: redeemed in parts, given back, taken back, chosen, explained."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from shared.contracts.reasons import Reason
+from tests.suites.services import Aboard
+
+TILL = {"subject": "till-1", "kind": "system"}
+
+
+async def given(aboard: Aboard, item: str = "taxfree-card/100000", **more):
+    """A check that was just given, as its answer."""
+    complaint = await aboard.raise_complaint()
+    return (await aboard.give(complaint, item, f"give-{item}", **more)).json()
+
+
+def till(aboard: Aboard, **changes) -> str:
+    return aboard.bearer(**{**TILL, **changes})
+
+
+async def redeem(aboard: Aboard, code: str, key: str, amount: int | None = None, **more):
+    command = {"code": code, "amount_minor": amount, **more}
+    return await aboard.post("redemptions", key, command, till(aboard))
+
+
+async def step(aboard: Aboard, redemption: str, what: str, key: str = "k", **command):
+    body = command or ({} if what == "capture" else None)
+    return await aboard.post(f"redemptions/{redemption}/{what}", key, body, till(aboard))
+
+
+def used(aboard: Aboard, kind: str) -> int:
+    accounts = aboard.stores["compensation"].kept.accounts
+    return sum(n for name, n in accounts.items() if name.startswith(f"{kind}/"))
+
+
+async def look(aboard: Aboard, check_id: str) -> dict:
+    return (await aboard.get(f"checks/{check_id}")).json()
+
+
+async def test_a_gift_card_is_redeemed_in_parts_and_never_for_more_than_its_value(aboard: Aboard):
+    """INV-03."""
+    check = await given(aboard)
+    first = await redeem(aboard, check["code"], "a", 400_00)
+    assert (first.status_code, first.json()["amount_minor"]) == (200, 400_00)
+    less = await step(aboard, first.json()["redemption_id"], "capture", amount_minor=350_00)
+    assert less.json()["amount_minor"] == 350_00
+    assert (await redeem(aboard, check["code"], "b", 650_01)).status_code == 409
+    rest = await redeem(aboard, check["code"], "c", capture=True)
+    assert rest.json()["amount_minor"] == 650_00
+    assert (await look(aboard, check["check_id"]))["state"] == "redeemed"
+    assert (await redeem(aboard, check["code"], "d", 1)).json()[
+        "type"
+    ] == Reason.CODE_NOT_REDEEMABLE
+
+
+async def test_what_is_held_is_free_again_when_it_is_cancelled_or_its_time_is_over(aboard: Aboard):
+    check = await given(aboard)
+    hold = (await redeem(aboard, check["code"], "a")).json()
+    assert (await redeem(aboard, check["code"], "b")).status_code == 409
+    assert (await step(aboard, hold["redemption_id"], "cancel")).status_code == 200
+    late = (await redeem(aboard, check["code"], "c")).json()
+    aboard.later(minutes=10)
+    refused = await step(aboard, late["redemption_id"], "capture")
+    assert (refused.status_code, refused.json()["type"]) == (409, Reason.HOLD_GONE)
+    await aboard.ring("compensation")
+    assert (await look(aboard, check["check_id"]))["left_minor"] == 1000_00
+    assert (await aboard.types("compensation"))[-1] == "redemption.cancelled"
+
+
+async def test_an_experience_is_redeemed_whole_or_not(aboard: Aboard):
+    check = await given(aboard, "dinner-for-two")
+    assert (await redeem(aboard, check["code"], "a", 100_00)).status_code == 409
+    hold = (await redeem(aboard, check["code"], "b")).json()
+    assert (
+        await step(aboard, hold["redemption_id"], "capture", amount_minor=100_00)
+    ).status_code == 409
+    assert (await step(aboard, hold["redemption_id"], "capture", "k2")).status_code == 200
+
+
+async def test_what_was_redeemed_can_be_rolled_back_once(aboard: Aboard):
+    check = await given(aboard)
+    done = (await redeem(aboard, check["code"], "a", 300_00, capture=True)).json()
+    assert (await step(aboard, done["redemption_id"], "rollback")).status_code == 200
+    again = await step(aboard, done["redemption_id"], "rollback", "other")
+    assert (again.status_code, again.json()["type"]) == (409, Reason.NOT_CAPTURED)
+    assert (await look(aboard, check["check_id"]))["left_minor"] == 1000_00
+
+
+async def test_a_void_gives_back_what_was_not_redeemed_exactly_once(aboard: Aboard):
+    check = await given(aboard)
+    before = used(aboard, "employee")
+    await redeem(aboard, check["code"], "a", 250_00, capture=True)
+    first = await aboard.post(f"checks/{check['check_id']}/void", "v")
+    assert (first.status_code, first.json()["unredeemed_minor"]) == (200, 750_00)
+    again = await aboard.post(f"checks/{check['check_id']}/void", "w")
+    assert (again.status_code, again.json()["type"]) == (409, Reason.CHECK_ENDED)
+    # In every window of the employee, which is day and week for this role.
+    assert used(aboard, "employee") == before * 250_00 // 1000_00
+    assert (await redeem(aboard, check["code"], "b", 1)).status_code == 409
+
+
+async def test_while_a_till_holds_a_part_a_check_cannot_be_voided(aboard: Aboard):
+    check = await given(aboard)
+    await redeem(aboard, check["code"], "a", 250_00)
+    held = await aboard.post(f"checks/{check['check_id']}/void", "v")
+    assert held.json()["type"] == Reason.CHECK_ENDED
+    aboard.later(minutes=10)
+    assert (await aboard.post(f"checks/{check['check_id']}/void", "w")).status_code == 200
+
+
+async def test_a_check_expires_by_itself_and_what_was_not_redeemed_is_authority_again(
+    aboard: Aboard,
+):
+    check = await given(aboard)
+    assert used(aboard, "site") == 1000_00
+    aboard.later(days=90)
+    late = await redeem(aboard, check["code"], "a", 1)
+    assert late.json()["type"] == Reason.CODE_NOT_REDEEMABLE
+    await aboard.ring("compensation")
+    assert used(aboard, "site") == 0
+    assert (await look(aboard, check["check_id"]))["state"] == "expired"
+
+
+async def test_a_suspended_check_is_not_taken_until_it_is_resumed(aboard: Aboard):
+    check = await given(aboard)
+    assert (await aboard.post(f"checks/{check['check_id']}/suspend", "s")).status_code == 200
+    assert (await look(aboard, check["check_id"]))["state"] == "suspended"
+    assert (await redeem(aboard, check["code"], "a")).status_code == 409
+    assert (await aboard.post(f"checks/{check['check_id']}/resume", "r")).status_code == 200
+    assert (await redeem(aboard, check["code"], "b")).status_code == 200
+
+
+async def test_unknown_used_and_ended_codes_look_the_same_to_a_stranger(aboard: Aboard):
+    used_up = await given(aboard, "taxfree-card/20000")
+    ended = await given(aboard, "taxfree-card/50000")
+    elsewhere = await given(aboard, "cinema")
+    await redeem(aboard, used_up["code"], "u", capture=True)
+    await aboard.post(f"checks/{ended['check_id']}/void", "v")
+    other_site = till(aboard, site="ms-borealis")
+    answers = [
+        await redeem(aboard, "00000-00000-0", "x"),
+        await redeem(aboard, used_up["code"], "y"),
+        await redeem(aboard, ended["code"], "z"),
+    ]
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (409, answers[0].content)
+    }
+    foreign = await aboard.post("redemptions", "f", {"code": elsewhere["code"]}, other_site)
+    assert foreign.status_code == 404  # no policy for that site: it has no tills
+
+
+async def test_a_check_is_taken_where_it_is_valid(aboard: Aboard):
+    complaint = await aboard.raise_complaint(text="The music was loud all night.")
+    check = (await aboard.give(complaint, "spa-card/40000", "k", reason="noise")).json()
+    assert (await redeem(aboard, check["code"], "a")).status_code == 409
+    spa = await aboard.post(
+        "redemptions", "b", {"code": check["code"]}, till(aboard, subject="spa")
+    )
+    assert spa.status_code == 200
+
+
+async def test_the_line_about_a_stretch_is_sealed_and_shown_to_the_site(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    check = (await aboard.give(complaint, "taxfree-card/50000", "a", "e-jonas")).json()
+    assert check["explain_by"] is None
+    for key in ("b", "c"):
+        check = (await aboard.give(complaint, "taxfree-card/100000", key, "e-jonas")).json()
+    assert check["explain_by"] is not None
+    line = {"explanation": "The third cold meal of this family."}
+    path = f"checks/{check['check_id']}/explain"
+    not_mine = await aboard.post(path, "n", line)
+    assert not_mine.json()["type"] == Reason.UNKNOWN_CHECK
+    jonas = aboard.bearer("e-jonas")
+    assert (await aboard.post(path, "e", line, jonas)).status_code == 200
+    assert (await look(aboard, check["check_id"]))["explanation"] == line["explanation"]
+    assert (await aboard.post(path, "f", line, jonas)).json()["type"] == Reason.NOTHING_TO_EXPLAIN
+    assert "third cold meal" not in str(await aboard.facts("compensation"))
+
+
+async def test_a_stretch_that_nobody_explains_shows_and_lowers_nothing(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    for key in ("a", "b"):
+        await aboard.give(complaint, "taxfree-card/100000", key, "e-jonas")
+    stretched = (await aboard.give(complaint, "taxfree-card/50000", "c", "e-jonas")).json()
+    aboard.later(hours=24)
+    await aboard.ring("compensation")
+    assert "check.unexplained" in await aboard.types("compensation")
+    assert (await look(aboard, stretched["check_id"]))["unexplained"] is True
+    next_day = await aboard.give(complaint, "taxfree-card/100000", "d", "e-jonas")
+    assert next_day.status_code == 201
+
+
+# ---- the customer chooses ------------------------------------------------------------------------
+
+
+async def offered(aboard: Aboard) -> dict:
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    made = await aboard.post("offers", "o", wish)
+    assert made.status_code == 201, made.text
+    return made.json()
+
+
+async def test_an_offer_holds_the_dearest_and_the_choice_is_charged_its_own_cost(aboard: Aboard):
+    offer = await offered(aboard)
+    day = (await aboard.get("me/authority")).json()["scopes"][0]
+    assert (day["held_minor"], day["used_minor"], day["left_minor"]) == (480_00, 0, 7520_00)
+    chosen = await aboard.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
+    assert chosen.status_code == 201
+    day = (await aboard.get("me/authority")).json()["scopes"][0]
+    assert (day["held_minor"], day["used_minor"], day["left_minor"]) == (0, 90_00, 7910_00)
+    again = await aboard.post(f"offers/{offer['offer_id']}/choice", "d", {"item": "dinner-for-two"})
+    assert (again.status_code, again.json()["type"]) == (409, Reason.OFFER_CLOSED)
+
+
+async def test_a_choice_by_link_changes_nothing_until_the_button_and_is_made_once(aboard: Aboard):
+    path = urlsplit((await offered(aboard))["link"]).path
+    async with aboard.http("compensation", "") as customer:
+        page = await customer.get(path)
+        assert "Dinner for two" in page.text
+        assert "check.issued" not in await aboard.types("compensation")
+        first = await customer.post(path, data={"item": "cinema"})
+        same = await customer.post(path, data={"item": "cinema"})
+        other = await customer.post(path, data={"item": "dinner-for-two"})
+        yacht = await customer.post(path, data={"item": "yacht"})
+        closed = await customer.get(path)
+    assert [a.status_code for a in (page, first, same, other, yacht, closed)] == [
+        200, 200, 200, 409, 422, 200,
+    ]  # fmt: skip
+    assert first.text == same.text
+    assert "not open any more" in closed.text
+    assert (await aboard.types("compensation")).count("check.issued") == 1
+
+
+async def test_an_offer_that_nobody_chooses_from_lapses_and_gives_back_what_it_held(
+    aboard: Aboard,
+):
+    offer = await offered(aboard)
+    aboard.later(days=1)
+    await aboard.ring("compensation")
+    assert used(aboard, "employee") == used(aboard, "held") == 0
+    late = await aboard.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
+    assert late.json()["type"] == Reason.OFFER_CLOSED
+
+
+async def test_a_timer_never_rings_before_its_moment_and_is_never_lost(aboard: Aboard):
+    aboard.later(microseconds=900)
+    await offered(aboard)
+    aboard.later(days=1, microseconds=-500)
+    await aboard.ring("compensation")
+    assert "offer.lapsed" not in await aboard.types("compensation")
+    aboard.later(microseconds=1000)
+    await aboard.ring("compensation")
+    assert "offer.lapsed" in await aboard.types("compensation")
+
+
+async def test_an_offer_beyond_authority_is_answered_with_what_fits(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "reason": "food"}
+    for number in range(2):
+        await aboard.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
+    wish["items"] = ["taxfree-card/50000", "cinema"]
+    refused = await aboard.post("offers", "o", wish, aboard.bearer("e-jonas"))
+    assert (refused.status_code, refused.json()["bound_by"]) == (409, "employee_day")
+    assert refused.json()["alternatives"]
+
+
+async def test_a_damaged_or_foreign_link_opens_nothing(aboard: Aboard):
+    path = urlsplit((await offered(aboard))["link"]).path
+    async with aboard.http("compensation", "") as stranger:
+        assert (await stranger.get(path[:-2])).status_code == 404
+        assert (await stranger.post("/o/x", data={"item": "cinema"})).status_code == 404
