@@ -1,108 +1,165 @@
-"""`POST /v1/checks` with everything on, beside a route that does nothing with the same request."""
+"""`POST /v1/checks` with everything on, beside a no-op route; and its API beside one on PostgreSQL.
+
+The second comparison is of equals: on both sides one process answers once the check and its facts are
+on disk, and nobody carries them on to Kafka.
+"""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 import uvloop
 from pydantic_core import to_json
 
 from bench import load, world
+from bench.filled import filled
 from bench.report import Comparison, Turn
 from shared.ops import token
-from shared.ops.processes import Services
+from shared.ops.processes import Service, Services
 from shared.ops.stack import Stack
 
 #: Enough that a disk and a broker round trip are spent serving others.
 CONNECTIONS = 64
-WARM_UP_DEADLINE_S = 60.0
-SEED = 3
+WARM_UP_DEADLINE_S = 120.0
 
 
 class Refused(Exception):
     """A request of the bench was not answered 201: what was measured is not what was meant."""
 
 
-class Decision:
-    """Both sides, running, and the requests they get."""
+class Wishes:
+    """The requests of one scene: each of another employee for another complaint, with a key of its own."""
 
-    def __init__(self, stack: Stack, services: Services, faces: str) -> None:
-        self._services = services
-        key = token.demo_key(world.RUN)
-        now = datetime.now(UTC)
+    def __init__(self, scene: world.Scene) -> None:
+        self.scene = scene
+        key, now = token.demo_key(world.RUN), datetime.now(UTC)
         self._tokens = [
-            token.sign(key, subject=employee, kind="employee", site=world.SITE, now=now)
-            for employee in world.employees()
+            token.sign(
+                key,
+                subject=scene.employee(number),
+                kind="employee",
+                site=scene.site(number),
+                now=now,
+            )
+            for number in range(scene.employees)
         ]
-        self._complaints = world.complaints()
-        self._random = random.Random(SEED)
-        self._number = count()
-        publisher = world.Publisher(stack.bootstrap)
-        publisher.publish(world.case_facts())
-        if faces == "apart":
-            self.product = services.start("compensation", face="api")
-            services.start("compensation", face="stream").wait_ready()
-        else:
-            self.product = services.start("compensation")
-        self.noop = services.start("noop", module="bench.noop")
-        for service in (self.product, self.noop):
-            service.wait_ready()
+        self._numbers = count()
 
     def requests(self, url: str, most: int) -> Iterator[bytes]:
-        """Wishes of many employees for many complaints, each with a key of its own."""
+        """So many more, ready to be sent."""
         built = []
         for _ in range(most):
-            body = to_json(
-                {"complaint_id": self._random.choice(self._complaints), "item": world.ITEM}
-            )
-            key = f"bench-{next(self._number)}"
-            built.append(load.post(url, "/v1/checks", self._random.choice(self._tokens), key, body))
+            number = next(self._numbers)
+            wish = {
+                "complaint_id": self.scene.complaint(number),
+                "item": world.ITEM,
+                "reason": world.REASON,
+            }
+            bearer = self._tokens[number % self.scene.employees]
+            key = f"{self.scene.name}-{number}"
+            built.append(load.post(url, "/v1/checks", bearer, key, to_json(wish)))
         return iter(built)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A process and the wishes it gets; `share` of a turn's requests, so that turns last alike."""
+
+    service: Service
+    wishes: Wishes
+    share: float = 1.0
+
+    async def ask(self, most: int, connections: int = CONNECTIONS) -> load.Load:
+        """So many requests."""
+        url = self.service.url
+        return await load.run(url, self.wishes.requests(url, most), connections)
 
     async def warm_up(self) -> None:
         """Ask until every complaint, key and token is known; raises Refused when that takes long."""
         deadline = time.monotonic() + WARM_UP_DEADLINE_S
         known = 0
         while known < 2:  # twice in a row, so that code and caches are warm as well
-            got = await self._ask(self.product.url, world.COMPLAINTS)
+            got = await self.ask(self.wishes.scene.complaints)
             known = known + 1 if set(got.statuses) == {201} else 0
             if time.monotonic() > deadline:
                 raise Refused(f"not ready: {dict(got.statuses)} {got.first_problem!r}")
-        await self._ask(self.noop.url, world.COMPLAINTS)
 
-    async def _ask(self, url: str, most: int) -> load.Load:
-        return await load.run(url, self.requests(url, most), CONNECTIONS)
-
-    async def turn(self, url: str, most: int) -> Turn:
-        """One measured turn of one side; raises Refused for any answer but 201."""
-        got = await self._ask(url, most)
+    async def turn(self, requests: int, connections: int = CONNECTIONS) -> Turn:
+        """One measured turn; raises Refused for any answer but 201."""
+        most = max(connections, int(requests * self.share))
+        got = await self.ask(most, connections)
         if set(got.statuses) != {201}:
             raise Refused(f"{dict(got.statuses)} {got.first_problem!r}")
         return Turn(got.rate, got.quantile_ms(0.5), got.quantile_ms(0.99), got.published / most)
 
 
-def measure(
-    stack: Stack, services: Services, *, rounds: int, requests: int, faces: str
+def beside_nothing(
+    stack: Stack, services: Services, scene: world.Scene, *, rounds: int, requests: int, faces: str
 ) -> Comparison:
-    """Both sides in turn, round by round. Blocks."""
-    sides = Decision(stack, services, faces)
+    """The whole service and a route that does nothing with the same requests. Blocks."""
+    wishes = Wishes(scene)
+    world.Publisher(stack.bootstrap).publish(scene.facts())
+    if faces == "apart":
+        product = services.start("compensation", face="api")
+        services.start("compensation", face="stream").wait_ready()
+    else:
+        product = services.start("compensation")
+    noop = services.start("noop", module="bench.noop")
+    for service in (product, noop):
+        service.wait_ready()
+    found = Comparison("decision", "POST /v1/checks", "no-op FastAPI route", "requests/s")
+    # The no-op is quicker: more requests, so that both are measured for as long.
+    uvloop.run(_play([(found, Side(product, wishes), Side(noop, wishes, 2.0))], rounds, requests))
+    return found
 
-    async def play() -> Comparison:
-        await sides.warm_up()
-        found = Comparison("decision", "POST /v1/checks", "no-op FastAPI route", "requests/s")
-        for number in range(rounds):
-            order = (sides.product, sides.noop) if number % 2 else (sides.noop, sides.product)
-            turns: dict[str, Any] = {}
-            for side in order:
-                # The no-op is quicker: more requests, so that both are measured for as long.
-                most = requests if side is sides.product else 2 * requests
-                turns[side.name] = await sides.turn(side.url, most)
-            found.add(turns["compensation"], turns["noop"])
-        return found
 
-    return uvloop.run(play())
+def beside_postgres(
+    stack: Stack,
+    services: Services,
+    scenes: Mapping[str, world.Scene],
+    *,
+    rounds: int,
+    requests: int,
+) -> dict[str, Comparison]:
+    """The API face and the peer, scene by scene. Blocks; raises Refused, NotEmpty, NotReady."""
+    facts = [fact for scene in scenes.values() for fact in scene.facts()]
+    with filled(stack, 1, facts) as product:
+        peer = services.start("peer", module="bench.peer")
+        peer.wait_ready()
+        pairs = []
+        for name, scene in scenes.items():
+            where = f"{len(scene.sites)} sites" if len(scene.sites) > 1 else "one site"
+            found = Comparison(
+                name,
+                f"POST /v1/checks, API face, {where}",
+                f"SELECT … FOR UPDATE on PostgreSQL, {where}",
+                "requests/s",
+            )
+            wishes = Wishes(scene)
+            pairs.append((found, Side(product.service, wishes), Side(peer, wishes, 0.5)))
+        uvloop.run(_play(pairs, rounds, requests, product.empty_outbox))
+    return {found.name: found for found, _, _ in pairs}
+
+
+async def _play(
+    pairs: Sequence[tuple[Comparison, Side, Side]],
+    rounds: int,
+    requests: int,
+    between: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Both sides of every pair, round by round; neither is always first."""
+    for _, *sides in pairs:
+        for side in sides:
+            await side.warm_up()
+    for number in range(rounds):
+        for found, ours, theirs in pairs:
+            turns: dict[str, Turn] = {}
+            for side in (ours, theirs) if number % 2 else (theirs, ours):
+                turns[side.service.name] = await side.turn(requests)
+            found.add(turns[ours.service.name], turns[theirs.service.name])
+            if between is not None:
+                await between()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -81,15 +81,34 @@ class Comparison:
         return found
 
 
+def beside_postgres(found: Mapping[str, Comparison]) -> dict[str, Any]:
+    """The comparisons with PostgreSQL as parts of the decision's; null where there was none."""
+    shown: dict[str, Any] = {}
+    for name in ("hot", "sites"):
+        one = found[name].as_json() if name in found else None
+        shown[f"vs_postgres_{name}"] = one and one["ratio"]
+        shown[f"postgres_{name}"] = one
+    return shown
+
+
+def _comparisons(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every comparison of two sides, with its name."""
+    decision = found.get("decision", {})
+    if "ratio" in decision:
+        yield "decision", decision
+    for name in ("hot", "sites"):
+        if decision.get(f"postgres_{name}"):
+            yield f"decision.vs_postgres_{name}", decision[f"postgres_{name}"]
+    if "pipeline" in found:
+        yield "pipeline", found["pipeline"]
+
+
 def show(found: Mapping[str, Any], console: Console) -> None:
-    """A table of the comparisons, and one of where the time goes."""
+    """A table of the comparisons, one of where the time goes, and what is one figure alone."""
     table = Table(title="medians over the rounds")
     for column in ("", "rate", "p50 ms", "p99 ms"):
         table.add_column(column, justify="left" if not column else "right")
-    for name in ("decision", "pipeline"):
-        if name not in found:
-            continue
-        one = found[name]
+    for name, one in _comparisons(found):
         for side in ("product", "peer"):
             table.add_row(
                 one[side]["what"],
@@ -104,13 +123,28 @@ def show(found: Mapping[str, Any], console: Console) -> None:
             f"{one['ratio_min']:.2f} to {one['ratio_max']:.2f}",
             end_section=True,
         )
-    console.print(table)
-    for name in ("decision", "pipeline"):
-        if name not in found or not found[name]["stages_us"]:
+    if table.row_count:
+        console.print(table)
+    for name, one in _comparisons(found):
+        if not one["stages_us"]:
             continue
         stages = Table(title=f"{name}: where the time goes, µs each")
         stages.add_column("")
         stages.add_column("µs", justify="right")
-        for stage, us in found[name]["stages_us"].items():
+        for stage, us in one["stages_us"].items():
             stages.add_row(stage, f"{us:.0f}")
         console.print(stages)
+    growth = found.get("decision", {}).get("growth_p50_ms")
+    if growth:
+        console.print(
+            "[bold]decision.growth:[/] p50 of",
+            ", ".join(f"{ms:.2f} ms with {int(count):,} employees" for count, ms in growth.items()),
+            f"→ {found['decision']['growth']:.2f}",
+        )
+    rebuilt = found.get("rebuild")
+    if rebuilt:
+        console.print(
+            f"[bold]rebuild:[/] {rebuilt['facts']:,} facts,"
+            f" {rebuilt['facts_per_second']:,.0f} per second of one processor,"
+            f" {rebuilt['facts_per_second_wall']:,.0f} per second in all"
+        )

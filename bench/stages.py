@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -23,7 +22,8 @@ from bench import world
 from bench.bare import Loop
 from services.compensation.adapters import codes_of
 from services.compensation.app import DOMAIN as COMPENSATION
-from services.compensation.handlers import Handlers, IssueCheck, situation_keys
+from services.compensation.handlers.giving import Giving, IssueCheck
+from services.compensation.handlers.situation import Situations, desk_keys
 from services.complaints.adapters import RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.handlers import Handlers as ComplaintsHandlers
@@ -77,13 +77,37 @@ async def stored(stack: Stack, fsync: str | None) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def known(store: Store, domain: Domain, facts: list[Fact]) -> Settler:
+async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
     """A settler over a store that has absorbed the facts."""
-    snapshot = Snapshot(store, domain, datetime.now(UTC))
-    for fact in facts:
-        await snapshot.absorb(fact)
-    await store.commit(snapshot.commit())
+    for first in range(0, len(facts), BATCH):
+        snapshot = Snapshot(store, domain, datetime.now(UTC))
+        for fact in facts[first : first + BATCH]:
+            await snapshot.absorb(fact)
+        await store.commit(snapshot.commit())
     return Settler(store, domain, now=utc_now, seal_dead=vault().seal_dead, crash=nowhere)
+
+
+def giver(
+    settler: Settler, scene: world.Scene, serial: Iterator[int], name: str
+) -> Callable[[int], Awaitable[None]]:
+    """Settles the scene's next wish at every call, under a key of its own; as a route would."""
+    giving = Giving(Situations(Keys(vault())), codes_of(vault()), vault())
+
+    async def give(_: int) -> None:
+        number = next(serial)
+        command = IssueCheck(
+            complaint_id=scene.complaint(number), item=world.ITEM, reason=world.REASON
+        )
+        who = Principal(scene.employee(number), Kind.EMPLOYEE, scene.site(number))
+
+        async def decide(snapshot: Snapshot, name: str) -> Decision:
+            return await giving.issue_check(command, who, name, snapshot)
+
+        request = Request(f"{who.kind}/{who.subject}", "checks", f"{name}-{number}", "0" * 64)
+        reads = (*desk_keys(who), f"case:{command.complaint_id}")
+        await settler.settle_request(request, decide, reads)
+
+    return give
 
 
 async def timed(work: Callable[[int], Awaitable[None]], count: int, at_once: int) -> float:
@@ -115,30 +139,15 @@ async def drained(
     return spent / count * 1e6
 
 
-async def decision(stack: Stack, count: int, peer_us: float, product_us: float) -> dict[str, float]:
+async def decision(
+    stack: Stack, scene: world.Scene, count: int, peer_us: float, product_us: float
+) -> dict[str, float]:
     """Stages of one request to give a check."""
-    facts = [world.policy_fact(), *world.case_facts()]
-    chance, serial = random.Random(1), itertools.count()
-    complaints, employees = world.complaints(), world.employees()
-    found = []
+    facts, serial, found = scene.facts(), itertools.count(), []
     for fsync in (None, "no", "always"):
         async with stored(stack, fsync) as store:
             settler = await known(store, COMPENSATION, facts)
-            handlers = Handlers(Keys(vault()), codes_of(vault()))
-
-            async def give(
-                _: int, settler: Settler = settler, handlers: Handlers = handlers
-            ) -> None:
-                command = IssueCheck(complaint_id=chance.choice(complaints), item=world.ITEM)
-                who = Principal(chance.choice(employees), Kind.EMPLOYEE, world.SITE)
-
-                async def decide(snapshot: Snapshot, name: str) -> Decision:
-                    return await handlers.issue_check(command, who, f"ck-{name}", snapshot)
-
-                request = Request(who.subject, "checks", str(next(serial)), "0" * 64)
-                reads = situation_keys(command.complaint_id, who)
-                await settler.settle_request(request, decide, reads)
-
+            give = giver(settler, scene, serial, "stages")
             await timed(give, count // 4, AT_ONCE)
             found.append(await timed(give, count, AT_ONCE))
     rules, without, with_fsync = found
@@ -152,7 +161,9 @@ async def decision(stack: Stack, count: int, peer_us: float, product_us: float) 
     }
 
 
-async def pipeline(stack: Stack, count: int, peer_us: float, product_us: float) -> dict[str, float]:
+async def pipeline(
+    stack: Stack, scene: world.Scene, count: int, peer_us: float, product_us: float
+) -> dict[str, float]:
     """Stages of one complaint from the intake."""
     events = world.raised_events(count + BATCH, token_hex(4))
     records = [Record(offset, event) for offset, event in enumerate(events)]
@@ -166,7 +177,7 @@ async def pipeline(stack: Stack, count: int, peer_us: float, product_us: float) 
     found = []
     for fsync in (None, "no", "always"):
         async with stored(stack, fsync) as store:
-            settler = await known(store, COMPLAINTS, [world.policy_fact()])
+            settler = await known(store, COMPLAINTS, [*scene.policies()])
             inbox = next(
                 one
                 for one in inboxes(ComplaintsHandlers(vault(), RulesReader()))

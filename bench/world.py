@@ -21,13 +21,13 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import (
     ComplaintLimit,
     CustomerLimit,
-    Employee,
     Limits,
     Policy,
     PolicyPublished,
     RoleAuthority,
     SiteLimit,
 )
+from shared.contracts.roster import EmployeeListed, Listing
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import policy as policy_file
 from shared.ops import topics
@@ -37,25 +37,129 @@ from shared.runtime.seal import Vault
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / ".run"
 SITE = "ms-aurora"
+ROLE = "reception"
 ITEM = "cinema"
+REASON = Category.FOOD
+#: Of one scene.
+EMPLOYEES_MAX, COMPLAINTS_EACH_MAX = 1000, 4
 #: The bare loop has topics of its own, so that neither side waits for the other's events.
 BARE_INTAKE = "bench.intake.v1"
 BARE_TRIAGED = "bench.triaged.v1"
 #: Above everything a bench can give, so that every wish is granted.
 CEILING_MINOR = 10**11
-EMPLOYEES = 200
-COMPLAINTS = 1000
+CHECKS_PER_DAY = 1000
 DELIVERY_TIMEOUT_S = 60
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Who gives for which complaints, and where; wish after wish in turn.
+
+    Everybody has complaints of their own, so neighbours in the order share nothing but their site:
+    what they have to wait for is what the product makes them wait for.
+    """
+
+    name: str
+    sites: tuple[str, ...]
+    employees: int
+    complaints: int
+
+    def site(self, number: int) -> str:
+        """Where the wish of this number is made."""
+        return self.sites[number % self.employees % len(self.sites)]
+
+    def employee(self, number: int) -> str:
+        """Who wishes."""
+        return f"e-{self.name}-{number % self.employees:06}"
+
+    def complaint(self, number: int) -> str:
+        """What for."""
+        return f"co-{self.name}-{number % self.complaints:06}"
+
+    def customer(self, number: int) -> str:
+        """Whose complaint it is."""
+        return f"c-{self.name}-{number % self.complaints:06}"
+
+    def policies(self) -> list[PolicyPublished]:
+        """The policy of every site, as facts."""
+        policy = roomy_policy()
+        return [
+            PolicyPublished(site=site, version=1, policy=policy.model_copy(update={"site": site}))
+            for site in self.sites
+        ]
+
+    def staff(self) -> list[EmployeeListed]:
+        """Everybody who gives, as facts."""
+        now = datetime.now(UTC)
+        return [
+            EmployeeListed(
+                employee_id=self.employee(number),
+                site=self.site(number),
+                listing=Listing(role=ROLE),
+                listed_at=now,
+            )
+            for number in range(self.employees)
+        ]
+
+    def cases(self) -> list[tuple[CustomerKeyCreated, ComplaintTriaged]]:
+        """The complaints as compensation learns of them: their customers' keys, and triaged."""
+        vault = Vault(b64decode(master_key(RUN)))
+        promised_by = datetime.now(UTC) + timedelta(hours=1)
+        return [
+            (
+                CustomerKeyCreated(
+                    customer_ref=self.customer(number),
+                    wrapped=vault.new_key(self.customer(number))[1],
+                ),
+                ComplaintTriaged(
+                    complaint_id=self.complaint(number),
+                    customer_ref=self.customer(number),
+                    site=self.site(number),
+                    language=Language.NB,
+                    category=REASON,
+                    severity=Severity.MODERATE,
+                    safety=False,
+                    promised_by=promised_by,
+                    policy_version=1,
+                    has_contact=True,
+                ),
+            )
+            for number in range(self.complaints)
+        ]
+
+    def facts(self) -> list[Fact]:
+        """Everything compensation must know, policies first."""
+        cases = [fact for pair in self.cases() for fact in pair]
+        return [*self.policies(), *self.staff(), *cases]
+
+
+def scene(name: str, sites: int, requests: int) -> Scene:
+    """A scene at one site or many, large enough that in turns of `requests` nobody gives often.
+
+    Employees and complaints are a few thousand at most, so that the tokens and keys of two scenes
+    stay within what a process remembers.
+    """
+    names = (SITE,) if sites == 1 else tuple(f"ms-{number:02}" for number in range(sites))
+    employees = min(EMPLOYEES_MAX, requests)
+    each = min(COMPLAINTS_EACH_MAX, requests // employees)
+    return Scene(name, names, employees, employees * each)
+
+
 def roomy_policy() -> Policy:
-    """policy/demo.yaml with ceilings that nobody reaches and employees enough."""
+    """policy/demo.yaml with every scope there is, ceilings that nobody reaches, and no incident."""
     found = policy_file.load(ROOT / "policy" / "demo.yaml")
     if not isinstance(found, Policy):
         raise policy_file.BrokenPolicy(ROOT / "policy" / "demo.yaml", found)
-    everything = RoleAuthority(per_check=CEILING_MINOR, per_day=CEILING_MINOR)
+    everything = RoleAuthority(
+        per_check=CEILING_MINOR,
+        per_shift=CEILING_MINOR,
+        per_day=CEILING_MINOR,
+        per_week=CEILING_MINOR,
+    )
     limits = Limits(
-        customer=CustomerLimit(per_stay=CEILING_MINOR),
+        customer=CustomerLimit(
+            per_stay=CEILING_MINOR, per_day=CEILING_MINOR, checks_per_day=CHECKS_PER_DAY
+        ),
         complaint=ComplaintLimit(total=CEILING_MINOR),
         site=SiteLimit(per_day=CEILING_MINOR),
     )
@@ -64,19 +168,9 @@ def roomy_policy() -> Policy:
         update={
             "authority": found.authority.model_copy(update={"roles": roles}),
             "limits": limits,
-            "employees": {employee: Employee(role="reception") for employee in employees()},
+            "incidents": None,
         }
     )
-
-
-def employees() -> list[str]:
-    """Who gives."""
-    return [f"e-{number:04}" for number in range(EMPLOYEES)]
-
-
-def complaints() -> list[str]:
-    """What is given for."""
-    return [f"co-{number:06}" for number in range(COMPLAINTS)]
 
 
 @dataclass(frozen=True)
@@ -144,38 +238,6 @@ def create_topics(bootstrap: str) -> None:
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, stamped)])
     finally:
         admin.close()
-
-
-def policy_fact() -> PolicyPublished:
-    """The policy as a fact."""
-    return PolicyPublished(site=SITE, version=1, policy=roomy_policy())
-
-
-def case_facts() -> list[Fact]:
-    """Complaints as compensation learns of them: triaged, and their customers' keys."""
-    vault = Vault(b64decode(master_key(RUN)))
-    promised_by = datetime.now(UTC) + timedelta(hours=1)
-    facts: list[Fact] = []
-    for number, complaint_id in enumerate(complaints()):
-        customer_ref = f"c-{number:06}"
-        facts.append(
-            CustomerKeyCreated(customer_ref=customer_ref, wrapped=vault.new_key(customer_ref)[1])
-        )
-        facts.append(
-            ComplaintTriaged(
-                complaint_id=complaint_id,
-                customer_ref=customer_ref,
-                site=SITE,
-                language=Language.NB,
-                category=Category.FOOD,
-                severity=Severity.MODERATE,
-                safety=False,
-                promised_by=promised_by,
-                policy_version=1,
-                has_contact=True,
-            )
-        )
-    return facts
 
 
 def raised_events(count: int, run: str) -> list[bytes]:

@@ -1,0 +1,117 @@
+"""Compensation's API face alone, over a store that the bench has filled.
+
+Each store lies in a database of its own on the one server, so that what else is in one does not count
+in another. Its outbox is not carried to Kafka while anything is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import urlsplit
+
+import redis
+import uvloop
+
+from bench import world
+from bench.stages import known
+from services.compensation.app import DOMAIN
+from shared.contracts.event import Fact
+from shared.ops.processes import Service, Services, environment
+from shared.ops.stack import Stack
+from shared.runtime.redis_store import RedisStore
+from shared.runtime.store import Commit, Committed, Write
+
+#: Documents in one commit: the server stands still for as long as one lasts.
+COMMIT_DOCUMENTS = 2000
+#: Above every sequence of the topic, so that the store counts as no older than it.
+SEQUENCE = 10**9
+REWRITE_DEADLINE_S = 120.0
+LEASE_MS = 60_000
+
+
+class NotEmpty(Exception):
+    """Somebody else's data is where the bench would put its own."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The store and the process over it."""
+
+    service: Service
+    url: str
+    shard: str
+
+    async def empty_outbox(self) -> None:
+        """Drop the lines that wait, as if they were on Kafka."""
+        store = RedisStore(self.url, DOMAIN.owner, self.shard)
+        try:
+            await store.open_generation(0)
+            await store.lease("relay", "bench", LEASE_MS)
+            await store.trim("bench", await store.last_sequence())
+        finally:
+            await store.close()
+
+
+@contextmanager
+def filled(
+    stack: Stack, database: int, facts: Sequence[Fact], writes: Iterable[Write] = ()
+) -> Iterator[Filled]:
+    """A store that knows the facts and holds these documents, and its service, for the block.
+
+    Blocks; raises NotEmpty, NotReady.
+    """
+    url, shard = database_url(stack, database), f"bench{database}"
+    with emptied(url) as server:
+        uvloop.run(_fill(url, shard, facts, iter(writes)))
+        _wait_rewritten(server)
+        services = Services(world.RUN / "bench", environment(world.RUN, stack.bootstrap, url))
+        try:
+            service = services.start("compensation", face="api", shard=shard, publish_wait_ms="0")
+            service.wait_ready()
+            yield Filled(service, url, shard)
+        finally:
+            services.stop()
+
+
+def database_url(stack: Stack, database: int) -> str:
+    """A database of its own on the stack's server."""
+    return urlsplit(stack.redis_url)._replace(path=f"/{database}").geturl()
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[redis.Redis]:
+    """A database for the length of the block, empty before and after; raises NotEmpty."""
+    with closing(redis.Redis.from_url(url)) as server:
+        if server.dbsize():
+            raise NotEmpty(f"database {urlsplit(url).path} of the Redis is not empty")
+        try:
+            yield server
+        finally:
+            server.flushdb()
+
+
+async def _fill(url: str, shard: str, facts: Sequence[Fact], writes: Iterator[Write]) -> None:
+    store = RedisStore(url, DOMAIN.owner, shard)
+    try:
+        await store.begin_generation("bench", SEQUENCE)
+        await known(store, DOMAIN, facts)
+        while batch := list(islice(writes, COMMIT_DOCUMENTS)):
+            outcome = await store.commit(Commit(batch))
+            assert isinstance(outcome, Committed), outcome
+    finally:
+        await store.close()
+
+
+def _wait_rewritten(server: redis.Redis) -> None:
+    """Wait while the server writes its log anew, as it does after so much: it is busy with that."""
+    deadline = time.monotonic() + REWRITE_DEADLINE_S
+    while time.monotonic() < deadline:
+        found = server.info("persistence")
+        if not found["aof_rewrite_in_progress"] and not found.get("aof_rewrite_scheduled"):
+            return
+        time.sleep(0.1)
+    raise TimeoutError("the Redis writes its log anew without end")

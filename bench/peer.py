@@ -1,0 +1,339 @@
+"""python -m bench.peer: the same rules, facts and answers on PostgreSQL, one transaction per request.
+
+The same face, the same commands, the same decision: `SELECT … FOR UPDATE` on the rows of every scope,
+in an order that all keep to, then everything the decision causes in one statement, then the commit.
+Statements are prepared, rows are few and found by their keys, and nobody asks twice. Who would carry
+its outbox to Kafka is left out, and so are the site's counts and the customer's history.
+"""
+
+# Annotations are evaluated here and not postponed: they name dependencies made in `build`.
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from base64 import b64decode
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Annotated, Any, cast
+
+import asyncpg
+import uvloop
+from fastapi import FastAPI, Response
+from pydantic_core import to_json
+from starlette.middleware.gzip import GZipMiddleware
+
+from bench.postgres import SCHEMA
+from services.compensation.adapters import codes_of
+from services.compensation.api import GZIP_FROM_BYTES, Desks, answered
+from services.compensation.app import DOMAIN
+from services.compensation.domain.authority import Case, Room, limits_of, stretch_of
+from services.compensation.domain.checks import Wish, issue
+from services.compensation.domain.windows import windows_of
+from services.compensation.handlers.giving import IssueCheck, information
+from services.compensation.settings import Settings
+from shared.contracts.compensation import CheckIssued, Safety
+from shared.contracts.decision import Decision
+from shared.contracts.event import Fact, encode, fingerprint, format_time
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.runtime.app import Parts, http_server, settle_memory, utc_now
+from shared.runtime.auth import Authenticator, Kind, Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
+from shared.runtime.keys import KeyRing
+from shared.runtime.seal import DataKey, Vault
+
+#: Tried on two processors with 64 requests at once: more wait for each other, fewer for the disk.
+CONNECTIONS = 6
+
+SITUATION = """
+SELECT c.customer_ref, c.site, c.language, c.category, c.severity, c.safety, c.opened_at, c.checks,
+       c.given_by, c.given_at, e.role, e.site AS employee_site, p.version, k.wrapped,
+       a.request, a.status, a.body
+FROM cases c
+LEFT JOIN employees e ON e.id = $2 AND e.active
+LEFT JOIN policies p ON p.site = c.site
+LEFT JOIN customers k ON k.ref = c.customer_ref
+LEFT JOIN answers a ON a.name = $3
+WHERE c.id = $1
+FOR UPDATE OF c
+"""
+LOCK = "SELECT name, balance FROM accounts WHERE name = ANY($1) ORDER BY name FOR UPDATE"
+OPEN = """
+INSERT INTO accounts (name, balance) SELECT name, 0 FROM unnest($1::text[]) AS opened (name)
+ORDER BY name ON CONFLICT DO NOTHING
+"""
+GIVE = """
+WITH answer AS (
+    INSERT INTO answers (name, request, status, body) VALUES ($1, $2, 201, $3)
+), given AS (
+    INSERT INTO checks (id, complaint_id, code_hash, valid_until, body) VALUES ($4, $5, $6, $7, $8)
+), told AS (
+    INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($9::text[], $10::text[], $11::bytea[])
+), known AS (
+    UPDATE cases SET checks = checks + 1, given_by = $12, given_at = $13 WHERE id = $5
+)
+UPDATE accounts SET balance = balance + amount
+FROM unnest($14::text[], $15::bigint[]) AS charged (account, amount) WHERE name = account
+"""
+REFUSE = """
+WITH answer AS (INSERT INTO answers (name, request, status, body) VALUES ($1, $2, 409, $3))
+INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($4::text[], $5::text[], $6::bytea[])
+"""
+POLICY = "SELECT body FROM policies WHERE site = $1 AND version = $2"
+
+
+class Peer:
+    """The rows, and the decision over them."""
+
+    def __init__(self, pool: asyncpg.Pool, vault: Vault) -> None:
+        self._pool = pool
+        self._vault = vault
+        self._codes = codes_of(vault)
+        # All that an answer to a wish needs of the desks is who makes its code.
+        self._desks = cast("Desks", SimpleNamespace(codes=self._codes))
+        self._policies: dict[tuple[str, int], Policy] = {}
+        self._keys: dict[str, DataKey] = {}
+
+    async def issue_check(self, command: IssueCheck, principal: Principal, key: str) -> Response:
+        """Give it if it fits; raises Rejected."""
+        try:
+            return await self._issue(command, principal, key)
+        except asyncpg.UniqueViolationError:  # the same request twice at once: the answer is there
+            return await self._issue(command, principal, key)
+
+    async def _issue(self, command: IssueCheck, principal: Principal, key: str) -> Response:
+        """One transaction."""
+        digest = sha256(command.model_dump_json().encode()).hexdigest()
+        name = fingerprint(f"{principal.kind}/{principal.subject}", "checks", key)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                SITUATION, command.complaint_id, principal.subject, name
+            )
+            if row is None or row["site"] != principal.site or row["version"] is None:
+                raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
+            if row["request"] is not None:
+                if row["request"] != digest:
+                    raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
+                return response(row["status"], row["body"])
+            if row["role"] is None or row["employee_site"] != principal.site:
+                raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+            policy = await self._policy(row["site"], row["version"], connection)
+            now = utc_now()
+            decision = await self._decide(command, principal, name, row, policy, now, connection)
+            fact = decision.facts[-1]
+            status, body = answered(fact, self._desks)
+            content = to_json(body)
+            topics = [one.TOPIC for one in decision.facts]
+            keys = [one.key() for one in decision.facts]
+            lines = events(decision, f"http/{name}/{digest}", name, now)
+            if isinstance(fact, CheckIssued):
+                await connection.execute(
+                    GIVE, name, digest, content, fact.check_id, fact.complaint_id, fact.code_hash,
+                    fact.valid_until, fact.model_dump_json(), topics, keys, lines, fact.employee_id,
+                    now, [debit.account for debit in fact.debits],
+                    [debit.amount_minor for debit in fact.debits],
+                )  # fmt: skip
+            else:
+                await connection.execute(REFUSE, name, digest, content, topics, keys, lines)
+        return response(status, content)
+
+    async def _decide(
+        self,
+        command: IssueCheck,
+        principal: Principal,
+        name: str,
+        row: Mapping[str, Any],
+        policy: Policy,
+        now: datetime,
+        connection: asyncpg.Connection,
+    ) -> Decision:
+        """The rows of all scopes locked and the rules asked; raises Rejected."""
+        assert command.complaint_id is not None
+        option = policy.option(command.item)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        given_at: datetime | None = row["given_at"]
+        apart: timedelta = policy.limits.complaint.apart
+        lately = given_at is not None and now - given_at < apart
+        if lately and row["given_by"] != principal.subject and not command.again:
+            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+        authority, windows = policy.authority_of(row["role"]), windows_of(policy, now)
+        limits = limits_of(
+            policy,
+            authority,
+            windows,
+            site=policy.site,
+            employee_id=principal.subject,
+            customer_ref=row["customer_ref"],
+            complaint_id=command.complaint_id,
+        )
+        stretch = stretch_of(policy, windows, principal.subject)
+        rule = policy.authority.stretch
+        accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
+        room = Room(
+            per_check=authority.per_check,
+            limits=limits,
+            balances=await locked(accounts, connection),
+            stretch=stretch,
+            stretch_percent=rule.percent if rule is not None else 0,
+        )
+        case = Case(
+            customer_ref=row["customer_ref"],
+            site=row["site"],
+            language=row["language"],
+            category=row["category"],
+            severity=row["severity"],
+            safety=row["safety"],
+            opened_at=row["opened_at"],
+            check_ids=("earlier",) if row["checks"] else (),
+        )
+        regime = policy.regime_of(command.reason)
+        wish = Wish(
+            check_id=f"ck-{name}",
+            complaint_id=command.complaint_id,
+            customer_ref=case.customer_ref,
+            employee_id=principal.subject,
+            site=policy.site,
+            option=option,
+            reason=command.reason,
+            severity=case.severity,
+            language=case.language,
+            day=windows.day.id,
+            basis=command.basis,
+            regime=regime[0] if regime else None,
+            information=information(policy, command.reason, case.language),
+            consent=command.consent,
+            safety=command.safety or (Safety.OTHER if case.safety else None),
+        )
+        code = self._codes.code(wish.check_id)
+        return issue(
+            wish,
+            case,
+            policy,
+            row["version"],
+            room,
+            now,
+            code=KeyRing([self._key(case.customer_ref, row["wrapped"])]).seal("code", code),
+            code_hash=self._codes.hash(code),
+        )
+
+    async def _policy(self, site: str, version: int, connection: asyncpg.Connection) -> Policy:
+        """A version, parsed once."""
+        policy = self._policies.get((site, version))
+        if policy is None:
+            body = await connection.fetchval(POLICY, site, version)
+            policy = self._policies[site, version] = Policy.model_validate_json(body)
+        return policy
+
+    def _key(self, customer_ref: str, wrapped: str) -> DataKey:
+        """A customer's key, unwrapped once."""
+        key = self._keys.get(wrapped)
+        if key is None:
+            key = self._keys[wrapped] = self._vault.unwrap(customer_ref, wrapped)
+        return key
+
+
+async def locked(accounts: list[str], connection: asyncpg.Connection) -> dict[str, int]:
+    """The balances of accounts, theirs until the transaction ends; new ones are opened."""
+    rows = await connection.fetch(LOCK, accounts)
+    if len(rows) < len(accounts):  # the first check of a window
+        await connection.execute(OPEN, accounts)
+        rows = await connection.fetch(LOCK, accounts)
+    return {row["name"]: row["balance"] for row in rows}
+
+
+def events(decision: Decision, cause: str, name: str, now: datetime) -> list[bytes]:
+    """The facts as the outbox holds them."""
+    time = format_time(now)
+
+    def line(ordinal: int, fact: Fact) -> bytes:
+        return encode(
+            fact,
+            source="/peer",
+            event_id=fingerprint(cause, fact.TYPE, str(ordinal)),
+            time=time,
+            correlation=name,
+            causation=name,
+            cause=cause,
+        )
+
+    return [line(ordinal, fact) for ordinal, fact in enumerate(decision.facts)]
+
+
+def response(status: int, content: bytes) -> Response:
+    """An answer, first or again."""
+    return Response(content, status, NO_STORE, PROBLEM if status >= 400 else "application/json")
+
+
+def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
+    """The one route, with the face of our services."""
+
+    async def ready() -> Mapping[str, bool]:
+        return {"database": bool(await pool.fetchval("SELECT 1"))}
+
+    authenticator = Authenticator(
+        json.loads(settings.jwks.read_text(encoding="utf-8")),
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+        now=utc_now,
+    )
+    face = Face(
+        Parts(settings, DOMAIN, now=utc_now).settler,
+        authenticator,
+        owner="peer",
+        publish_wait_ms=0,
+        ready=ready,
+    )
+    app = face.api("peer", "The same on PostgreSQL.")
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
+    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+    peer = Peer(pool, Vault(b64decode(settings.master_key.get_secret_value())))
+
+    @app.post("/v1/checks", status_code=201)
+    async def issue_check(
+        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY = None
+    ) -> Response:
+        key = (key or "").strip('"')
+        if not key or len(key) > 255:
+            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
+        return await peer.issue_check(command, principal, key)
+
+    return app
+
+
+async def keep(_connection: asyncpg.Connection) -> None:
+    """Give a connection back as it is: nothing here leaves anything behind in one."""
+
+
+async def serve() -> None:
+    """Serve until SIGTERM, as a service does."""
+    settings = Settings()
+    async with asyncpg.create_pool(
+        os.environ["BENCH_DATABASE_URL"],
+        min_size=CONNECTIONS,
+        max_size=CONNECTIONS,
+        reset=keep,
+        server_settings={"search_path": SCHEMA, "synchronous_commit": "on"},
+    ) as pool:
+        server = http_server(build(settings, pool))
+        listening = socket.create_server((settings.host, 0), backlog=2048)
+        sys.stdout.write(f"peer http://{settings.host}:{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+
+        def stop() -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        await server.serve(sockets=[listening])
+
+
+if __name__ == "__main__":
+    settle_memory()
+    uvloop.run(serve())

@@ -1,0 +1,102 @@
+"""A lost store made again from a real topic: facts per second of one processor.
+
+Checks are given by the rules over a store in memory, whose outbox the product's relay carries to
+Kafka; everything they presuppose has come to the service by its topics before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import time
+from contextlib import suppress
+from statistics import median
+from typing import Any
+
+import uvloop
+
+from bench import world
+from bench.decision import Side, Wishes
+from bench.filled import SEQUENCE, database_url, emptied
+from bench.stages import AT_ONCE, OUTBOX_MAX, giver, known, timed
+from services.compensation.app import DOMAIN
+from shared.ops.processes import Services, environment
+from shared.ops.rebuild import rebuild
+from shared.ops.stack import Stack
+from shared.runtime.crash import nowhere
+from shared.runtime.rebuild import Rebuilt
+from shared.runtime.relay import Relay
+from shared.testing.memory_store import MemoryStore
+
+#: Given between two looks at the memory this takes.
+BATCH = 1000
+PUBLISH_DEADLINE_S = 60.0
+#: What nobody reads again while more is given.
+DONE_WITH = ("answer:", "check:", "code:")
+
+
+def measure(stack: Stack, scene: world.Scene, *, rounds: int, facts: int) -> dict[str, Any]:
+    """Rebuild as often as there are rounds. Blocks; raises what a rebuild raises."""
+    services = Services(
+        world.RUN / "bench", environment(world.RUN, stack.bootstrap, stack.redis_url)
+    )
+    publisher = world.Publisher(stack.bootstrap)
+    publisher.publish(scene.facts())
+    try:
+        service = services.start("compensation")
+        service.wait_ready()
+        uvloop.run(Side(service, Wishes(scene)).warm_up())
+    finally:
+        services.stop()
+    uvloop.run(_give(stack, scene, facts))
+    found = [_timed(stack) for _ in range(rounds)]
+    made = found[0][0]
+    count = made.own + made.foreign
+    return {
+        "facts_per_second": round(median(count / cpu_s for _, cpu_s, _ in found), 1),
+        "facts_per_second_wall": round(median(count / wall_s for *_, wall_s in found), 1),
+        "facts": count,
+        "cpu_s": round(median(cpu_s for _, cpu_s, _ in found), 2),
+        "wall_s": round(median(wall_s for *_, wall_s in found), 2),
+        "rounds": rounds,
+    }
+
+
+def _timed(stack: Stack) -> tuple[Rebuilt, float, float]:
+    """One rebuild into an empty store: what was made, seconds of our processor, seconds in all."""
+    url = database_url(stack, 3)
+    with emptied(url):
+        gc.collect()
+        gc.disable()  # as the command does
+        try:
+            cpu_s, wall_s = time.process_time(), time.perf_counter()
+            made = uvloop.run(rebuild(DOMAIN, bootstrap=stack.bootstrap, redis_url=url))
+            return made, time.process_time() - cpu_s, time.perf_counter() - wall_s
+        finally:
+            gc.enable()
+
+
+async def _give(stack: Stack, scene: world.Scene, count: int) -> None:
+    """So many checks more on the topic, with sequences above all that are there."""
+    store = MemoryStore(OUTBOX_MAX)
+    await store.begin_generation("bench", SEQUENCE)
+    settler = await known(store, DOMAIN, scene.facts())
+    relay = Relay(
+        store, owner=DOMAIN.owner, holder="bench", bootstrap=stack.bootstrap, crash=nowhere
+    )
+    carrying = asyncio.create_task(relay.run())
+    give = giver(settler, scene, itertools.count(), "rebuild")
+    try:
+        for first in range(0, count, BATCH):
+            await timed(give, min(BATCH, count - first), AT_ONCE)
+            documents = store.kept.documents
+            for key in [key for key in documents if key.startswith(DONE_WITH)]:
+                del documents[key]
+        last = await store.last_sequence()
+        if not await store.wait_published(last, int(PUBLISH_DEADLINE_S * 1000)):
+            raise TimeoutError(f"{count} facts were not published in {PUBLISH_DEADLINE_S:.0f} s")
+    finally:
+        carrying.cancel()
+        with suppress(asyncio.CancelledError):
+            await carrying
