@@ -47,8 +47,9 @@ imports: $(READY) ## Who may import whom
 
 check: lint types imports test ## Everything CI runs
 
-test: $(READY) ## All tests, on a real Kafka and Redis of their own
-	@$(BIN)/python -m pytest
+# Stacks mostly wait, so two files at a time; more would make the tests of rebalances wait for processors.
+test: $(READY) ## All tests, on real Kafkas and Redises of their own
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(READY) ## The tests that need nothing
 	@$(BIN)/python -m pytest -m "not integration and not e2e"

@@ -32,7 +32,7 @@ SITE = "ms-aurora"
 EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
 SOURCE = "/tests/other-system"
 #: What must come comes in seconds; a loaded machine may need many times that.
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 #: The shortest silence Kafka accepts here: rebalances after a kill are quick.
 SESSION_S = "3"
 POLL_S = 0.05

@@ -11,43 +11,43 @@ import pytest
 from bench import postgres
 
 ROOT = Path(__file__).parents[2]
-SHORT = ["--rounds", "1", "--requests", "200", "--events", "200", "--employees", "10000",
-         "--facts", "1000"]  # fmt: skip
+#: Two parts of five: the others are the same bench of other things, and `make bench` runs them.
+PARTS = ("decision", "postgres")
+SHORT = ["--rounds", "1", "--requests", "200"]
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    """A short bench: its report, what it said, and the mark that every process of it carries."""
-    report = tmp_path_factory.mktemp("bench") / "bench.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *SHORT, "--report", str(report)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        # Every process of the bench inherits this, and nobody else has it.
-        env={**os.environ, "BENCH_MARK": str(report)},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(report.read_text()), done.stdout, str(report)
+    """Short benches: their figures, what they said, and the mark that every process of them carries."""
+    directory = tmp_path_factory.mktemp("bench")
+    found, said = {}, ""
+    for part in PARTS:
+        report = directory / f"{part}.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *SHORT, "--only", part, "--report", str(report)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            # Every process of the bench inherits this, and nobody else has it.
+            env={**os.environ, "BENCH_MARK": str(directory)},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found |= json.loads(report.read_text())["decision"]
+        said += done.stdout
+    return found, said, str(directory)
 
 
-def test_a_short_bench_reports_its_ratios_and_where_the_time_goes(bench):
+def test_a_short_bench_reports_its_ratio_and_where_the_time_goes(bench):
     found, _, _ = bench
-    for name in ("decision", "pipeline"):
-        assert found[name]["ratio"] > 0
-        assert found[name]["product"]["rate"] > 0
-        assert found[name]["stages_us"]["in all"] > 0
-    assert found["decision"]["product"]["published"] > 0
-    assert found["decision"]["growth"] > 0
-    assert found["rebuild"]["facts_per_second"] > 0
-    # Every check that was asked for, and the complaints of the scene.
-    assert found["rebuild"]["facts"] >= 1000 + 200
+    assert found["ratio"] > 0
+    assert found["product"]["rate"] > 0
+    assert found["product"]["published"] > 0
+    assert found["stages_us"]["in all"] > 0
 
 
 def test_the_peer_on_postgresql_is_measured_or_skipped_with_a_word(bench):
-    found, said, _ = bench
-    decision = found["decision"]
+    decision, said, _ = bench
     ratios = [decision["vs_postgres_hot"], decision["vs_postgres_sites"]]
     if "skipped: no PostgreSQL" in said:
         assert ratios == [None, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.unit.test_fault_cases import Aboard, Reason, policy
 
 
