@@ -77,12 +77,12 @@ if rebuilder and rebuilder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-#: A few lines at a time, because two thousand may be gigabytes; of the last few some may be too much.
+#: Sixteen lines at a time, because two thousand may be gigabytes; of the last some may be too much.
 PENDING = """
 local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1]) + 1
 local most, left, lines = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 while #lines < most do
-  local few = redis.call('LRANGE', KEYS[1], #lines, math.min(#lines + 4, most) - 1)
+  local few = redis.call('LRANGE', KEYS[1], #lines, math.min(#lines + 16, most) - 1)
   if #few == 0 then return {first, lines} end
   for _, line in ipairs(few) do
     if #lines > 0 and #line > left then return {first, lines} end
