@@ -53,7 +53,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, Face
+from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PAGE_HEADERS, Face
 from shared.runtime.links import Tokens
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
@@ -63,13 +63,6 @@ Token = Annotated[str, Path(max_length=1024)]
 #: Below this, compressing costs more than it saves.
 GZIP_FROM_BYTES = 512
 PAGE_MAX = 50
-#: The page has no scripts and asks nobody else for anything.
-PAGE_HEADERS = {
-    **NO_STORE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True)
@@ -457,8 +450,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         made = await desks.giving.offered(offer_id, None, settler.look())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
-        command = Choose(item=item) if item in {one.item for one in made.options} else None
-        if command is None:
+        if item not in {one.item for one in made.options}:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
@@ -466,7 +458,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             return await desks.giving.choose(offer_id, item, None, snapshot)
 
         try:
-            await act(customer, "offers/choice", f"{offer_id}/{item}", command, decide)
+            await act(customer, "offers/choice", f"{offer_id}/{item}", Choose(item=item), decide)
         except Rejected as rejected:
             if rejected.reason is not Reason.OFFER_CLOSED:
                 raise

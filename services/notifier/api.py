@@ -20,16 +20,9 @@ from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import NO_STORE, Face
+from shared.runtime.http import NO_STORE, PAGE_HEADERS, Face
 from shared.runtime.snapshot import Snapshot
 
-#: The page has no scripts and asks nobody else for anything.
-PAGE_HEADERS = {
-    **NO_STORE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
 Token = Annotated[str, Path(max_length=1024)]
 

@@ -38,6 +38,13 @@ IDEMPOTENCY_KEY = Annotated[
 ]
 BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
 NO_STORE = {"Cache-Control": "no-store"}
+#: Our pages have no scripts and ask nobody else for anything.
+PAGE_HEADERS = {
+    **NO_STORE,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 #: What machines ask all the time says nothing about those who wait for an answer.
 NOT_COUNTED = ("/live", "/ready", "/metrics")
 

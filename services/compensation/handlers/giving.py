@@ -67,6 +67,13 @@ class Particulars(TypedDict, total=False):
     offer_id: str
 
 
+class Coded(TypedDict):
+    """A code as a fact has it."""
+
+    code: str
+    code_hash: str
+
+
 class Reachable(Contact):
     """Where the customer can be reached, as a phone sends it: nothing else is taken."""
 
@@ -236,6 +243,11 @@ class Giving:
         key = await self._situations.key(case.customer_ref, snapshot)
         return await self._issue(wish, case, room, key, desk, snapshot)
 
+    def _code_of(self, check_id: str, key: KeyRing) -> Coded:
+        """A check's code, sealed for the customer and as what is found by it."""
+        code = self._codes.code(check_id)
+        return {"code": key.seal("code", code), "code_hash": self._codes.hash(code)}
+
     def _changed_by(self, wish: Wish) -> Sequence[str]:
         """The documents of a check and its code, and of the employee's day."""
         code = self._codes.hash(self._codes.code(wish.check_id))
@@ -255,7 +267,6 @@ class Giving:
         colleague = None
         if binds in PERSONAL and room.stretched(cost) is None:
             colleague = await self._situations.colleague(desk, room, cost, snapshot)
-        code = self._codes.code(wish.check_id)
         return issue(
             wish,
             case,
@@ -263,8 +274,7 @@ class Giving:
             desk.policy_version,
             room,
             snapshot.now,
-            code=key.seal("code", code),
-            code_hash=self._codes.hash(code),
+            **self._code_of(wish.check_id, key),
             had=had(history),
             colleague_id=colleague,
         )
@@ -367,7 +377,6 @@ class Giving:
             balances={limit.account: balances[limit.account] + spent_minor},
         )
         key = await self._situations.key(case.customer_ref, snapshot)
-        code = self._codes.code(wish.check_id)
         return issue(
             wish,
             case,
@@ -375,8 +384,7 @@ class Giving:
             desk.policy_version,
             room,
             snapshot.now,
-            code=key.seal("code", code),
-            code_hash=self._codes.hash(code),
+            **self._code_of(wish.check_id, key),
         )
 
     async def possible(
@@ -477,7 +485,6 @@ class Giving:
             raise Rejected(Reason.OFFER_CLOSED, status=409)
         case = await snapshot.get(Case, made.complaint_id)
         check_id = "ck-" + offer_id.removeprefix("of-")
-        code = self._codes.code(check_id)
         key = await self._situations.key(made.customer_ref, snapshot)
         regime = policy.regime_of(made.reason)
         wish = Wish(
@@ -502,8 +509,7 @@ class Giving:
             policy,
             made.policy_version,
             snapshot.now,
-            code=key.seal("code", code),
-            code_hash=self._codes.hash(code),
+            **self._code_of(wish.check_id, key),
             charged=charged(made, option),
         )
         choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)

@@ -139,7 +139,7 @@ class Incidents:
 
     async def give(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Give the group check to all who are affected; goes on in the background, in steps."""
-        desk, incident = await self._of_site(incident_id, principal, snapshot)
+        desk, incident = await self._open(incident_id, principal, snapshot)
         return Decision(
             (
                 IncidentGiving(
@@ -154,7 +154,7 @@ class Incidents:
 
     async def close(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """It is over: later complaints are their own."""
-        desk, incident = await self._of_site(incident_id, principal, snapshot)
+        desk, incident = await self._open(incident_id, principal, snapshot)
         return Decision(
             (
                 IncidentClosed(
@@ -169,10 +169,7 @@ class Incidents:
 
     async def look(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Incident:
         """An incident of the employee's site and how far the giving came."""
-        desk = await self._situations.desk(principal, snapshot)
-        incident = await snapshot.get(Incident, incident_id)
-        if incident is None or incident.site != desk.site:
-            raise Rejected(Reason.UNKNOWN_INCIDENT, status=404)
+        _, incident = await self._of_site(incident_id, principal, snapshot)
         return incident
 
     async def open_ones(self, principal: Principal, snapshot: Snapshot) -> dict[str, Incident]:
@@ -284,6 +281,12 @@ class Incidents:
         incident = await snapshot.get(Incident, incident_id)
         if incident is None or incident.site != desk.site:
             raise Rejected(Reason.UNKNOWN_INCIDENT, status=404)
+        return desk, incident
+
+    async def _open(
+        self, incident_id: str, principal: Principal, snapshot: Snapshot
+    ) -> tuple[Desk, Incident]:
+        desk, incident = await self._of_site(incident_id, principal, snapshot)
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED, status=409)
         return desk, incident
