@@ -2,8 +2,9 @@
 
 The same face, the same commands, the same decision: `SELECT … FOR UPDATE` on the rows of every scope,
 in an order that all keep to, then everything the decision causes in one statement, then the commit.
-Statements are prepared, rows are few and found by their keys, and nobody asks twice. Who would carry
-its outbox to Kafka is left out, and so are the site's counts and the customer's history.
+Statements are prepared, rows are few and found by their keys, and nobody asks twice. It keeps what a
+commit of ours keeps: the answer, the check under its id, its code, its customer and its employee's day,
+every account charged and counted, the timer, the outbox. Who would carry that to Kafka is left out.
 """
 
 # Annotations are evaluated here and not postponed: they name dependencies made in `build`.
@@ -33,6 +34,7 @@ from services.compensation.api import GZIP_FROM_BYTES, Desks, answered
 from services.compensation.app import DOMAIN
 from services.compensation.domain.authority import Case, Room, limits_of, stretch_of
 from services.compensation.domain.checks import Wish, issue
+from services.compensation.domain.usage import TALLIES, tally
 from services.compensation.domain.windows import windows_of
 from services.compensation.handlers.giving import IssueCheck, information
 from services.compensation.settings import Settings
@@ -72,14 +74,17 @@ GIVE = """
 WITH answer AS (
     INSERT INTO answers (name, request, status, body) VALUES ($1, $2, 201, $3)
 ), given AS (
-    INSERT INTO checks (id, complaint_id, code_hash, valid_until, body) VALUES ($4, $5, $6, $7, $8)
+    INSERT INTO checks (id, complaint_id, code_hash, customer_ref, employee_id, day, body)
+    VALUES ($4, $5, $6, $7, $8, $9, $10)
 ), told AS (
-    INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($9::text[], $10::text[], $11::bytea[])
+    INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($11::text[], $12::text[], $13::bytea[])
 ), known AS (
-    UPDATE cases SET checks = checks + 1, given_by = $12, given_at = $13 WHERE id = $5
+    UPDATE cases SET checks = checks + 1, given_by = $8, given_at = $14 WHERE id = $5
+), later AS (
+    INSERT INTO timers (name, due) SELECT * FROM unnest($15::text[], $16::bigint[])
 )
 UPDATE accounts SET balance = balance + amount
-FROM unnest($14::text[], $15::bigint[]) AS charged (account, amount) WHERE name = account
+FROM unnest($17::text[], $18::bigint[]) AS charged (account, amount) WHERE name = account
 """
 REFUSE = """
 WITH answer AS (INSERT INTO answers (name, request, status, body) VALUES ($1, $2, 409, $3))
@@ -133,11 +138,15 @@ class Peer:
             keys = [one.key() for one in decision.facts]
             lines = events(decision, f"http/{name}/{digest}", name, now)
             if isinstance(fact, CheckIssued):
+                postings, timers = list(DOMAIN.postings(fact)), list(DOMAIN.timers(fact))
                 await connection.execute(
                     GIVE, name, digest, content, fact.check_id, fact.complaint_id, fact.code_hash,
-                    fact.valid_until, fact.model_dump_json(), topics, keys, lines, fact.employee_id,
-                    now, [debit.account for debit in fact.debits],
-                    [debit.amount_minor for debit in fact.debits],
+                    fact.customer_ref, fact.employee_id, fact.day, fact.model_dump_json(),
+                    topics, keys, lines, now,
+                    [f"{timer.name}|{timer.id}" for timer in timers],
+                    [timer.due_ms for timer in timers],
+                    [posting.account for posting in postings],
+                    [posting.amount_minor for posting in postings],
                 )  # fmt: skip
             else:
                 await connection.execute(REFUSE, name, digest, content, topics, keys, lines)
@@ -176,6 +185,7 @@ class Peer:
         stretch = stretch_of(policy, windows, principal.subject)
         rule = policy.authority.stretch
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
+        accounts += [tally(policy.site, windows.day.id, what) for what in TALLIES]
         room = Room(
             per_check=authority.per_check,
             limits=limits,

@@ -59,8 +59,12 @@ CREATE TABLE accounts (name text PRIMARY KEY, balance bigint NOT NULL) WITH (fil
 CREATE TABLE answers (name text PRIMARY KEY, request text NOT NULL, status integer, body bytea);
 CREATE TABLE checks (
     id text PRIMARY KEY, complaint_id text NOT NULL, code_hash text NOT NULL UNIQUE,
-    valid_until timestamptz NOT NULL, body text NOT NULL
+    customer_ref text NOT NULL, employee_id text NOT NULL, day text NOT NULL, body text NOT NULL
 );
+CREATE INDEX ON checks (customer_ref);
+CREATE INDEX ON checks (employee_id, day);
+CREATE TABLE timers (name text PRIMARY KEY, due bigint NOT NULL);
+CREATE INDEX ON timers (due);
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic text NOT NULL, key text NOT NULL, value bytea NOT NULL

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,23 +28,25 @@ class Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One row of *fact × document*: the document's id, and its next state given the fact."""
+    """One row of *fact × document*: the document's id, and its next state given the fact.
+
+    Without `evolve` the document is the fact as it was written, whatever was there before, and
+    `document` reads of it what it knows: nothing is written a second time in another form.
+    """
 
     document: type[Document]
     id: Callable[[Any], str]
-    evolve: Callable[[Any, Any], Document]
+    evolve: Callable[[Any, Any], Document] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """`amount_minor` onto an account; negative gives back. Accounts are named with their window."""
 
     account: str
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """Something that must happen later: at `due`, or not any more when `due` is None."""
 
     name: str

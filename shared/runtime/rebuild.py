@@ -16,15 +16,16 @@ nobody reads or commits; a rebuild that died is begun anew.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import re
 import time
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple, NoReturn, Protocol
 
 from pydantic import ValidationError
@@ -44,6 +45,7 @@ from shared.contracts.event import Fact, format_time
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
 from shared.runtime.settle import ANSWER_TTL_S, Fence
+from shared.runtime.snapshot import body_of
 from shared.runtime.store import REBUILD, Portion, Store
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
@@ -569,20 +571,21 @@ class Passes:
 
         done = dict.fromkeys(others, -1)
         cause = b""
-        async for event in self._merged(own):
-            if event.cause != cause:
-                cause = event.cause
-                for place in [place for place, after in waiting.items() if after <= reached]:
-                    del waiting[place]
-                    await take(place, foreign[place].causing(done[place]), ahead=True)
-                origin, offset = self._position(cause)
-                if origin is not None and offset > done[origin]:
-                    await take(origin, offset + 1, ahead=False)
-                    done[origin], waiting[origin] = offset, 0
-            folding.add_own(event)
-            reached = event.number
-            if folding.full:
-                await folding.write()
+        async for events in self._merged(own):
+            for event in events:
+                if event.cause != cause:
+                    cause = event.cause
+                    for place in [place for place, after in waiting.items() if after <= reached]:
+                        del waiting[place]
+                        await take(place, foreign[place].causing(done[place]), ahead=True)
+                    origin, offset = self._position(cause)
+                    if origin is not None and offset > done[origin]:
+                        await take(origin, offset + 1, ahead=False)
+                        done[origin], waiting[origin] = offset, 0
+                folding.add_own(event)
+                reached = event.number
+                if folding.full:
+                    await folding.write()
         for place, one in foreign.items():
             await take(place, one.stop, ahead=False)
         return {place: one.fence for place, one in foreign.items()}
@@ -601,21 +604,24 @@ class Passes:
         place = Place(topic.decode(), int(partition))
         return (place, int(offset)) if place in self._spans else (None, -1)
 
-    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[Event]:
-        """Our facts of all partitions in the order of their sequence, each once."""
-        batches = [self._own_events(place) for place in places]
-        queues = [(await anext(one, []))[::-1] for one in batches]
-        heads = [(queue[-1].number, n) for n, queue in enumerate(queues) if queue]
-        heapq.heapify(heads)
-        while heads:
-            _, n = heads[0]
-            yield queues[n].pop()
-            if not queues[n]:
-                queues[n] = (await anext(batches[n], []))[::-1]
-            if queues[n]:
-                heapq.heapreplace(heads, (queues[n][-1].number, n))
-            else:
-                heapq.heappop(heads)
+    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[list[Event]]:
+        """Our facts of all partitions in the order of their sequence, each once, some at a time."""
+        batches = {place: self._own_events(place) for place in places}
+        heads: dict[Place, list[Event]] = {place: [] for place in batches}
+        while batches:
+            for place in [place for place, head in heads.items() if not head]:
+                heads[place] = await anext(batches[place], [])
+                if not heads[place]:
+                    del batches[place], heads[place]
+            # Nothing that is still to be read comes before the last of any head.
+            safe = min((head[-1].number for head in heads.values()), default=0)
+            merged: list[Event] = []
+            for place, head in heads.items():
+                ends = bisect_right(head, safe, key=_number)
+                merged += head[:ends]
+                heads[place] = head[ends:]
+            merged.sort(key=_number)
+            yield merged
 
     async def _own_events(self, place: Place) -> AsyncIterator[list[Event]]:
         """Our facts of one partition, some at a time; what a relay sent again is dropped."""
@@ -629,6 +635,9 @@ class Passes:
                     found.append(event)
             if found:
                 yield found
+
+
+_number = attrgetter("number")
 
 
 def hears(fence: Fence, event: Event) -> bool:
@@ -649,7 +658,8 @@ class Folding:
         self._answered_from = now.timestamp() - ANSWER_TTL_S
         self._answered_text = format_time(now - timedelta(seconds=ANSWER_TTL_S)).encode()
         self._batch: list[tuple[Fact, Event, bool]] = []
-        self._state: dict[str, Document] = {}
+        #: Bytes are a document as it was written, until a fold asks for more.
+        self._state: dict[str, Document | bytes] = {}
         self._whole = True
         self._cause = b""
         self._loading: asyncio.Task[None] | None = None
@@ -735,16 +745,21 @@ class Folding:
         self._cause = event.cause
 
     async def _recall(self, pairs: Iterable[tuple[Fold, str]]) -> None:
-        missing = {key: fold.document for fold, key in pairs if key not in self._state}
-        keys = list(missing)
+        missing = {key for fold, key in pairs if fold.evolve and key not in self._state}
+        keys = sorted(missing)
         for start in range(0, len(keys), PORTION):
             some = keys[start : start + PORTION]
             for key, body in zip(some, await self._store.recall(some), strict=True):
                 if body:
-                    self._state[key] = missing[key].model_validate_json(body)
+                    self._state[key] = body
 
     def _evolve(self, fold: Fold, key: str, fact: Fact, event: Event) -> None:
+        if fold.evolve is None:
+            self._state[key] = event.data
+            return
         state = self._state.get(key)
+        if isinstance(state, bytes):
+            state = fold.document.model_validate_json(state)
         try:
             self._state[key] = fold.evolve(state, fact)
         except Exception as error:
@@ -772,8 +787,9 @@ class Folding:
     async def _load(self, changed: Iterable[str]) -> None:
         """Send what changed, which is on its way when this returns; wait for what went before."""
         documents: list[tuple[str, bytes, int | None]] = [
-            (key, self._state[key].model_dump_json(exclude_none=True).encode(), None)
+            (key, state if isinstance(state, bytes) else body_of(state), None)
             for key in changed
+            for state in (self._state[key],)
         ]
         documents += ((key, body, ttl_s) for key, (body, ttl_s) in self._kept.items())
         amounts, timers = list(self._amounts.items()), list(self._timers.items())

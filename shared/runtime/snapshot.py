@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar, cast
+
+from pydantic_core import to_json
 
 from shared.contracts.decision import Decision, Document, Domain, Fold
 from shared.contracts.event import Fact, encode, fingerprint, format_time
@@ -12,6 +15,8 @@ from shared.money import AMOUNT_MINOR_MAX
 from shared.runtime.store import Charge, Commit, Line, Store, Versioned, Write
 
 D = TypeVar("D", bound=Document)
+#: What most decisions read and few change: policies in force, employees, customers' keys.
+PARSED_MAX = 5_000
 
 
 class Origin(NamedTuple):
@@ -35,7 +40,8 @@ class Snapshot:
         self._domain = domain
         self._source = f"/{domain.owner}"
         self._read: dict[str, Versioned] = {}
-        self._state: dict[str, Document | None] = {}
+        #: Documents as they stand now; bytes are a fact that became one as it was written.
+        self._state: dict[str, Document | bytes | None] = {}
         self._changed: set[str] = set()
         self._balances: dict[str, int] = {}
         self._charges: list[Charge] = []
@@ -61,14 +67,13 @@ class Snapshot:
     async def get(self, document: type[D], document_id: str) -> D | None:
         """The entity as it stands for this decision, or None; raises Unavailable."""
         key = f"{document.KIND}:{document_id}"
-        if key in self._state:
-            return cast("D | None", self._state[key])
-        if key not in self._read:
-            await self.prefetch([key])
-        body = self._read[key].body
-        state = document.model_validate_json(body) if body else None
-        self._state[key] = state
-        return state
+        if key not in self._state:
+            if key not in self._read:
+                await self.prefetch([key])
+            body = self._read[key].body
+            self._state[key] = parsed(document, body) if body else None
+        state = self._state[key]
+        return cast("D | None", parsed(document, state) if isinstance(state, bytes) else state)
 
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
         """Balances in minor units as they stand for this decision; raises Unavailable."""
@@ -88,18 +93,21 @@ class Snapshot:
         self.dead.append(line)
         self._lines.append(line.encode())
 
-    async def absorb(self, fact: Fact) -> None:
-        """Fold a fact into the documents, accounts and timers of this commit."""
+    async def absorb(self, fact: Fact, data: str | None = None) -> None:
+        """Fold a fact into the documents and timers of this commit; `data` is its JSON if it is known."""
         for fold in self._domain.folds.get(type(fact), ()):
-            await self._fold(fold, fact)
+            await self._fold(fold, fact, data)
         for timer in self._domain.timers(fact):
             self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
 
-    async def _fold(self, fold: Fold, fact: Fact) -> None:
+    async def _fold(self, fold: Fold, fact: Fact, data: str | None) -> None:
         document_id = fold.id(fact)
-        state = await self.get(fold.document, document_id)
         key = f"{fold.document.KIND}:{document_id}"
-        self._state[key] = fold.evolve(state, fact)
+        if fold.evolve is None:
+            await self.prefetch([key])
+            self._state[key] = (data or fact.model_dump_json()).encode()
+        else:
+            self._state[key] = fold.evolve(await self.get(fold.document, document_id), fact)
         self._changed.add(key)
 
     async def apply(self, decision: Decision, origin: Origin) -> str:
@@ -133,7 +141,7 @@ class Snapshot:
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
                 if posting.account in self._balances:
                     self._balances[posting.account] += posting.amount_minor
-            await self.absorb(fact)
+            await self.absorb(fact, data)
         return data
 
     def names_again(self, name: str) -> bool:
@@ -153,4 +161,15 @@ class Snapshot:
         if state is None:
             msg = f"{key} changed to nothing"
             raise AssertionError(msg)
-        return state.model_dump_json(exclude_none=True).encode()
+        return state if isinstance(state, bytes) else body_of(state)
+
+
+@lru_cache(maxsize=PARSED_MAX)
+def parsed(document: type[Document], body: bytes) -> Document:
+    """The document that a body holds; nobody changes one, so all who read it share it."""
+    return document.model_validate_json(body)
+
+
+def body_of(state: Document) -> bytes:
+    """A document as the store holds it."""
+    return to_json(state, exclude_none=True)

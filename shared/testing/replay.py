@@ -95,22 +95,25 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
 
     Consumed facts change documents, our own also accounts and timers, exactly as in a commit.
     """
-    documents: dict[str, Document] = {}
+    documents: dict[str, Document | Fact] = {}
     state = State()
     ours, cause = f"/{domain.owner}", None
     for event in settled(domain.owner, partitions):
         fact = event.data
         if event.source == ours:
             for posting in domain.postings(fact):
-                before = state.accounts.get(posting.account, 0)
-                state.accounts[posting.account] = before + posting.amount_minor
+                balance = state.accounts.get(posting.account, 0)
+                state.accounts[posting.account] = balance + posting.amount_minor
             if event.cause != cause and (event.cause or "").startswith("timer/"):
                 name, number = (event.cause or "").split("/", 2)[1:]
                 state.timers.pop(f"{name}|{number.rpartition('/')[0]}", None)
             cause = event.cause
         for fold in domain.folds.get(type(fact), ()):
             key = f"{fold.document.KIND}:{fold.id(fact)}"
-            documents[key] = fold.evolve(documents.get(key), fact)
+            before = documents.get(key)
+            if isinstance(before, Fact):
+                before = fold.document.model_validate_json(before.model_dump_json())
+            documents[key] = fold.evolve(before, fact) if fold.evolve else fact
         for timer in domain.timers(fact):
             name = f"{timer.name}|{timer.id}"
             if timer.due_ms is None:
@@ -118,7 +121,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
             else:
                 state.timers[name] = timer.due_ms
     state.documents = {
-        key: from_json(document.model_dump_json(exclude_none=True))
+        key: from_json(document.model_dump_json(exclude_none=isinstance(document, Document)))
         for key, document in documents.items()
     }
     return state

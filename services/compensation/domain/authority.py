@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from services.compensation.domain.windows import Windows
 from shared.contracts.compensation import (
@@ -56,23 +56,12 @@ class Case(Document):
     given_at: datetime | None = None
 
 
-class Gift(Document):
-    """A line of history: what, when, by which site."""
-
-    check_id: str
-    item: str
-    value_minor: int
-    currency: str
-    site: str
-    issued_at: datetime
-
-
 class History(Document):
-    """What a customer was given before, newest first; shown as plain facts, never scored."""
+    """The checks a customer was given, newest first; shown as plain facts, never scored."""
 
     KIND: ClassVar[str] = "history"
 
-    gifts: tuple[Gift, ...] = ()
+    check_ids: tuple[str, ...] = ()
 
 
 class Given(Document):
@@ -83,8 +72,7 @@ class Given(Document):
     check_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One scope's account and ceiling for a decision; `until` is when it starts anew.
 
     `own` ceilings are the employee's and may be stretched; one that `counts` is charged 1 and not
@@ -260,7 +248,7 @@ class Room:
             per_check=self.per_check * percent // 100,
             limits=(
                 *(
-                    replace(limit, ceiling_minor=limit.ceiling_minor * percent // 100)
+                    limit._replace(ceiling_minor=limit.ceiling_minor * percent // 100)
                     if limit.own
                     else limit
                     for limit in self.limits
@@ -380,8 +368,7 @@ def case_given(case: Case | None, fact: CheckIssued) -> Case:
 
 def history_of(history: History | None, fact: CheckIssued) -> History:
     """One more gift."""
-    gift = Gift.model_validate(fact, from_attributes=True)
-    return History(gifts=(gift, *(history.gifts if history else ()))[:HISTORY_MAX])
+    return History(check_ids=(fact.check_id, *(history.check_ids if history else ()))[:HISTORY_MAX])
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:

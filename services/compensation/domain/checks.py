@@ -71,7 +71,7 @@ class End(StrEnum):
 
 
 class Check(Document):
-    """A service check that was given, and what became of it."""
+    """A service check that was given, and what became of it; a new one is its fact as it was written."""
 
     KIND: ClassVar[str] = "check"
 
@@ -435,15 +435,6 @@ def timers(fact: Fact) -> Sequence[Timer]:
             return ()
 
 
-#: What a check takes over from its fact as it is.
-ISSUED = tuple(name for name in CheckIssued.model_fields if name in Check.model_fields)
-
-
-def check_issued(_: Check | None, fact: CheckIssued) -> Check:
-    """A new check."""
-    return Check(**{name: getattr(fact, name) for name in ISSUED})
-
-
 def check_of(fact: CheckIssued) -> str:
     """Every fact here names its check."""
     return fact.check_id
@@ -491,7 +482,7 @@ def _without(holds: Mapping[str, Hold], redemption_id: str) -> dict[str, Hold]:
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     CheckIssued: (
-        Fold(Check, check_of, check_issued),
+        Fold(Check, check_of),
         Fold(Code, lambda fact: fact.code_hash, lambda _, fact: Code(check_id=fact.check_id)),
     ),
     CheckRefused: (),

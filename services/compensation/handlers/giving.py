@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from services.compensation.domain.authority import (
     Case,
-    Gift,
     Given,
-    History,
     Room,
     given_key,
     incident_limit,
@@ -22,7 +20,7 @@ from services.compensation.domain.authority import (
 from services.compensation.domain.checks import Check, Code, Wish, issue, issued, safety_noted
 from services.compensation.domain.incidents import Incident, OpenIncidents, group_check_id
 from services.compensation.domain.offers import Offer, charged, chosen, offer
-from services.compensation.handlers.situation import Desk, Situations, recently
+from services.compensation.handlers.situation import Desk, Gift, Situations, recently
 from shared.contracts.compensation import (
     OFFERED_MAX,
     Basis,
@@ -261,12 +259,14 @@ class Giving:
         self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
     ) -> Decision:
         """Within the employee's own authority."""
-        history = await self._situations.history(wish.customer_ref, snapshot)
         cost = wish.option.cost_minor
         binds = room.binding(cost)
+        history: Sequence[Gift] = ()
         colleague = None
-        if binds in PERSONAL and room.stretched(cost) is None:
-            colleague = await self._situations.colleague(desk, room, cost, snapshot)
+        if binds is not None and room.stretched(cost) is None:
+            history = await self._situations.history(wish.customer_ref, snapshot)
+            if binds in PERSONAL:
+                colleague = await self._situations.colleague(desk, room, cost, snapshot)
         return issue(
             wish,
             case,
@@ -419,7 +419,7 @@ class Giving:
                 desk.policy, room, case.category, case.severity, case.language, had=had(history)
             ),
             left=remainders(room.limits, room.balances),
-            history=history.gifts,
+            history=history,
             incident_id=incident_id if incident_option is not None else None,
             incident_option=incident_option,
             regime=regime[0] if regime else None,
@@ -578,9 +578,9 @@ def wish_of(
     )
 
 
-def had(history: History) -> tuple[str, ...]:
+def had(history: Sequence[Gift]) -> tuple[str, ...]:
     """Items a customer was given before, without their amounts."""
-    return tuple({gift.item.partition("/")[0] for gift in history.gifts})
+    return tuple({gift.item.partition("/")[0] for gift in history})
 
 
 def information(policy: Policy, reason: Category, language: Language) -> str | None:

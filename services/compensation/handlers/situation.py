@@ -14,6 +14,7 @@ from services.compensation.domain.authority import (
     limits_of,
     stretch_of,
 )
+from services.compensation.domain.checks import Check
 from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
 from services.compensation.domain.windows import Windows, windows_of
 from shared.contracts.policy import Policy, RoleAuthority
@@ -44,6 +45,18 @@ class Desk:
     def site(self) -> str:
         """The site of policy and employee."""
         return self.policy.site
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """A line of history: what, when, by which site."""
+
+    check_id: str
+    item: str
+    value_minor: int
+    currency: str
+    site: str
+    issued_at: datetime
 
 
 class Situations:
@@ -130,9 +143,17 @@ class Situations:
             stretch_percent=rule.percent if rule is not None else 0,
         )
 
-    async def history(self, customer_ref: str, snapshot: Snapshot) -> History:
-        """What this customer was given before, by any site."""
-        return await snapshot.get(History, customer_ref) or History()
+    async def history(self, customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
+        """What this customer was given before, by any site, newest first."""
+        known = await snapshot.get(History, customer_ref)
+        ids = known.check_ids if known is not None else ()
+        await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in ids])
+        checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in ids]
+        return tuple(
+            Gift(check_id, one.item, one.value_minor, one.currency, one.site, one.issued_at)
+            for check_id, one in checks
+            if one is not None
+        )
 
     async def colleague(
         self, desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot

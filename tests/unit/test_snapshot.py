@@ -1,0 +1,120 @@
+"""What a decision sees and changes; here of documents that are a fact as it was written."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from shared.contracts.decision import Decision, Document, Domain, Fold
+from shared.contracts.event import Fact, Id
+from shared.runtime.snapshot import PARSED_MAX, Origin, Snapshot, parsed
+from shared.runtime.store import Line
+from shared.testing.clock import START
+from shared.testing.memory_store import MemoryStore
+
+ORIGIN = Origin("cause/0/0/0", "causation", "correlation")
+
+
+class Opened(Fact):
+    TYPE: ClassVar[str] = "recovery.page.opened.v1"
+    TOPIC: ClassVar[str] = "recovery.pages.v1"
+    page_id: Id
+    title: str
+    unread: str = "what the document does not know"
+
+    def key(self) -> str:
+        return self.page_id
+
+
+class Turned(Opened):
+    TYPE: ClassVar[str] = "recovery.page.turned.v1"
+
+
+class Page(Document):
+    KIND: ClassVar[str] = "page"
+    title: str
+    turned: int = 0
+
+
+DOMAIN = Domain(
+    "pages",
+    {
+        Opened: (Fold(Page, lambda fact: fact.page_id),),
+        Turned: (
+            Fold(
+                Page,
+                lambda fact: fact.page_id,
+                lambda page, _: page.model_copy(update={"turned": page.turned + 1}),
+            ),
+        ),
+    },
+)
+OPENED = Opened(page_id="p", title="one")
+TURNED = Turned(page_id="p", title="")
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore()
+    await store.begin_generation("first", 0)
+    return store
+
+
+def look(store: MemoryStore) -> Snapshot:
+    return Snapshot(store, DOMAIN, START)
+
+
+async def test_a_fact_without_a_rule_is_its_document_byte_for_byte(store):
+    snapshot = look(store)
+    data = await snapshot.apply(Decision((OPENED,)), ORIGIN)
+    await store.commit(snapshot.commit())
+    ((_, body),) = await store.read(["page:p"])
+    _, (line,) = await store.pending(1)
+    assert body == data.encode()
+    assert body in Line.decode(line).value
+
+
+async def test_such_a_document_is_read_at_once_and_later(store):
+    snapshot = look(store)
+    await snapshot.apply(Decision((OPENED,)), ORIGIN)
+    assert await snapshot.get(Page, "p") == Page(title="one")
+    await store.commit(snapshot.commit())
+    assert await look(store).get(Page, "p") == Page(title="one")
+
+
+async def test_to_have_read_it_does_not_change_what_is_stored(store):
+    snapshot = look(store)
+    data = await snapshot.apply(Decision((OPENED,)), ORIGIN)
+    await snapshot.get(Page, "p")
+    await store.commit(snapshot.commit())
+    assert (await store.read(["page:p"]))[0].body == data.encode()
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_comes_after_changes_it_by_its_rule(store, together):
+    snapshot = look(store)
+    await snapshot.apply(Decision((OPENED,)), ORIGIN)
+    if not together:
+        await store.commit(snapshot.commit())
+        snapshot = look(store)
+    await snapshot.apply(Decision((TURNED,)), ORIGIN)
+    await store.commit(snapshot.commit())
+    assert (await store.read(["page:p"]))[0].body == b'{"title":"one","turned":1}'
+
+
+async def test_a_fact_that_was_heard_becomes_one_too_and_stands_for_what_was_there(store):
+    snapshot = look(store)
+    await snapshot.apply(Decision((OPENED, TURNED)), ORIGIN)
+    await store.commit(snapshot.commit())
+    snapshot = look(store)
+    await snapshot.absorb(Opened(page_id="p", title="two"))
+    await store.commit(snapshot.commit())
+    assert await look(store).get(Page, "p") == Page(title="two")
+
+
+async def test_a_body_is_parsed_once_and_bodies_that_differ_are_not_confused():
+    one = parsed(Page, b'{"title":"one"}')
+    assert parsed(Page, b'{"title":"one"}') is one
+    assert parsed(Page, b'{"title":"two"}').title == "two"
+    assert parsed.cache_info().maxsize == PARSED_MAX
