@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import formatdate
+from typing import Any
 
 import aiosmtplib
+from aiosmtplib import SMTPResponse
 
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
@@ -36,6 +38,23 @@ _ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
 LINK_LASTS = timedelta(days=60)
 
 
+class Conversation(aiosmtplib.SMTP):
+    """The library's, and how far it came with the letter: `taken` is None where nobody knows."""
+
+    taken: bool | None = False
+
+    async def data(self, message: str | bytes, /, **options: Any) -> SMTPResponse:
+        """Send the letter itself; its fate is open until the server has answered."""
+        self.taken = None
+        try:
+            answer = await super().data(message, **options)
+        except aiosmtplib.SMTPDataError:
+            self.taken = False
+            raise
+        self.taken = True
+        return answer
+
+
 class SmtpMailer:
     """`Mailer` over SMTP, one connection per letter."""
 
@@ -44,19 +63,13 @@ class SmtpMailer:
         self._port = port
         self._now = now
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter) -> bool:
         """See Mailer."""
         message = written(letter, self._now())
+        talk = Conversation(hostname=self._host, port=self._port, timeout=SMTP_TIMEOUT_S)
         try:
-            async with asyncio.timeout(SMTP_TIMEOUT_S):
-                await aiosmtplib.send(
-                    message,
-                    sender=message["From"],
-                    recipients=[message["To"]],
-                    hostname=self._host,
-                    port=self._port,
-                    timeout=SMTP_TIMEOUT_S,
-                )
+            async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
+                await talk.send_message(message, sender=message["From"], recipients=[message["To"]])
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(no_such_mailbox(refused) for refused in error.recipients):
                 raise Rejected(Reason.ADDRESS_REFUSED) from None
@@ -64,7 +77,9 @@ class SmtpMailer:
         # Whatever else a server refuses is about us or the letter. Somebody must mend that, and until
         # then the customer's address is as good as before.
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Unavailable(Reason.MAIL_UNAVAILABLE) from error
+            if talk.taken is False:
+                raise Unavailable(Reason.MAIL_UNAVAILABLE) from error
+        return talk.taken is True
 
 
 def written(letter: Letter, now: datetime) -> EmailMessage:

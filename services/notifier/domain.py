@@ -2,7 +2,8 @@
 
 A message is queued, handed to its provider at most once at a time, and ends sent or failed. The one
 window nobody can close is between the provider's yes and our record of it: an attempt whose fate is
-unknown is repeated once the wait is over, counted, and carries the same Message-ID.
+unknown is repeated once the wait is over, counted, and carries the same Message-ID. A message whose
+fate was lost on the way twice has failed, rather than come a third time.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class Message(Document):
     queued_at: datetime
     next_at: datetime | None = None
     attempt: int = 0
+    #: One of its attempts was made though an earlier one may have come.
+    repeats_unknown: bool = False
 
 
 class Answer(Document):
@@ -192,6 +195,13 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
             ),
         )
     )
+
+
+def lost(message: Message, message_id: str, now: datetime) -> Decision:
+    """Nobody knows whether the provider took it: its time to be repeated comes, and once is enough."""
+    if message.state in FATES or not message.repeats_unknown:
+        return Decision()
+    return not_sent(message, message_id, Reason.MAIL_UNAVAILABLE, None, now)
 
 
 def not_sent(
@@ -306,7 +316,12 @@ def message_queued(_: Message | None, fact: MessageQueued) -> Message:
 def message_attempted(message: Message, fact: MessageAttempted) -> Message:
     """In the provider's hands, perhaps."""
     return message.model_copy(
-        update={"state": State.ATTEMPTED, "next_at": next_of(fact), "attempt": fact.attempt}
+        update={
+            "state": State.ATTEMPTED,
+            "next_at": next_of(fact),
+            "attempt": fact.attempt,
+            "repeats_unknown": message.repeats_unknown or fact.repeats_unknown,
+        }
     )
 
 

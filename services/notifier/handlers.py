@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from services.notifier.domain import (
@@ -16,6 +17,7 @@ from services.notifier.domain import (
     attempt,
     due,
     hear,
+    lost,
     message_id_of,
     not_sent,
     queue,
@@ -54,6 +56,15 @@ if TYPE_CHECKING:
 CHOICES_JOINED_BY = " / "
 #: What comes on other topics than the cause of a message, and so perhaps after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
+
+
+class Handed(Enum):
+    """What became of a letter that was handed over."""
+
+    TAKEN = auto()
+    LOST = auto()
+    LATER = auto()
+    NEVER = auto()
 
 
 class Handlers:
@@ -133,15 +144,17 @@ class Handlers:
         try:
             letter = await self._letter(message_id, self._settler.look())
         except Rejected as rejected:
-            await self._record(message_id, f"{cause}/unwritten", None, rejected.reason, None)
+            await self._record(
+                message_id, f"{cause}/unwritten", None, Handed.NEVER, rejected.reason
+            )
             return
         attempted = await self._take(message_id, cause)
         if attempted is None:
             return
-        reason, retry = await self._hand_over(letter)
+        handed, reason = await self._hand_over(letter)
         self._crash("effected")
         await self._record(
-            message_id, f"{cause}/{attempted.attempt}", attempted.attempt, reason, retry
+            message_id, f"{cause}/{attempted.attempt}", attempted.attempt, handed, reason
         )
 
     async def _take(self, message_id: str, cause: str) -> MessageAttempted | None:
@@ -162,23 +175,23 @@ class Handlers:
             MESSAGES.labels(attempted.occasion, "repeated_unknown").inc()
         return attempted
 
-    async def _hand_over(self, letter: Letter) -> tuple[Reason | None, bool]:
-        """Hand a letter to the mail server: no reason if it was taken, else why, and whether to retry."""
+    async def _hand_over(self, letter: Letter) -> tuple[Handed, Reason]:
+        """Hand a letter to the mail server: what became of it, and why if it was not taken."""
         try:
-            await self._mailer.send(letter)
+            taken = await self._mailer.send(letter)
         except Unavailable as unavailable:
-            return unavailable.reason, True
+            return Handed.LATER, unavailable.reason
         except Rejected as rejected:
-            return rejected.reason, False
-        return None, False
+            return Handed.NEVER, rejected.reason
+        return Handed.TAKEN if taken else Handed.LOST, Reason.MAIL_UNAVAILABLE
 
     async def _record(
         self,
         message_id: str,
         cause: str,
         number: int | None,
-        reason: Reason | None,
-        retry: bool | None,
+        handed: Handed,
+        reason: Reason,
     ) -> None:
         """Record the fate of attempt `number` (None: of a letter that could not be written)."""
 
@@ -187,13 +200,17 @@ class Handlers:
             mine = due(message, snapshot.now) if number is None else message.attempt == number
             if not mine:
                 return Decision()
-            if reason is None:
-                return sent(message, message_id, snapshot.now)
-            again = None
-            if retry:
-                policy, _ = await self._policies.at(message.site, snapshot)
-                again = policy.notify.retry
-            return not_sent(message, message_id, reason, again, snapshot.now)
+            match handed:
+                case Handed.TAKEN:
+                    return sent(message, message_id, snapshot.now)
+                case Handed.LOST:
+                    return lost(message, message_id, snapshot.now)
+                case Handed.LATER:
+                    policy, _ = await self._policies.at(message.site, snapshot)
+                    retry = policy.notify.retry
+                    return not_sent(message, message_id, reason, retry, snapshot.now)
+                case Handed.NEVER:
+                    return not_sent(message, message_id, reason, None, snapshot.now)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
         for fact in facts:

@@ -21,11 +21,12 @@ class Letter:
 class Mailer(Protocol):
     """Hands letters to a mail server."""
 
-    async def send(self, letter: Letter) -> None:
-        """Hand one over; returns when it was accepted.
+    async def send(self, letter: Letter) -> bool:
+        """Hand one over: True when it was accepted, False where nobody knows.
 
-        May take as long as the server does, up to its time limit. Raises Rejected(address_refused)
-        for an address that never will be one, and Unavailable for all else, which may work later.
+        Nobody knows where the letter was on its way and the server fell silent. May take as long as
+        the server does, up to its time limit. Raises Rejected(address_refused) for an address that
+        never will be one, and Unavailable for all else that was surely not accepted and may be later.
         """
         ...
 

@@ -77,6 +77,10 @@ def state(store: MemoryStore, *, fences: bool = True) -> dict[str, Any]:
     }
 
 
+class Silence(Exception):
+    """The letter came, and the server did not say so."""
+
+
 class Postbox:
     """A `Mailer` that keeps letters, or fails as it is told to, once per entry."""
 
@@ -84,10 +88,12 @@ class Postbox:
         self.letters: list[Letter] = []
         self.failures: list[Exception] = []
 
-    async def send(self, letter: Letter) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
+    async def send(self, letter: Letter) -> bool:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and not isinstance(failure, Silence):
+            raise failure
         self.letters.append(letter)
+        return failure is None
 
 
 class YieldingStore(MemoryStore):

@@ -21,6 +21,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.testing.clock import Clock
 
+HANGS_UP = "hangs up"
 HELLO = "250-mail.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
 YES = {"greeting": "220 hello", "EHLO": HELLO, "DATA": "354 go on", "body": "250 kept"}
 
@@ -46,6 +47,8 @@ class Server:
                 await self._say(writer, verb)
                 if verb == "DATA" and self._answers["DATA"].startswith("354"):
                     self.bodies.append(await reader.readuntil(b"\r\n.\r\n"))
+                    if self._answers["body"] == HANGS_UP:
+                        break
                     await self._say(writer, "body")
                 if verb == "QUIT":
                     break
@@ -73,14 +76,14 @@ def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.ex
     return Letter("me-1", sender, recipient, "Vi har mottatt klagen din", "Hei, Kåre\n")
 
 
-async def hand_over(server: Server, one: Letter) -> None:
+async def hand_over(server: Server, one: Letter) -> bool:
     async with serving(server) as port:
-        await SmtpMailer("127.0.0.1", port, Clock()).send(one)
+        return await SmtpMailer("127.0.0.1", port, Clock()).send(one)
 
 
 async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apart():
     server = Server()
-    await hand_over(server, letter())
+    assert await hand_over(server, letter())
     (body,) = server.bodies
     read = message_from_bytes(body, policy=default)
     assert (read["To"], read["From"]) == ("kari@example.org", "service@aurora.example")
@@ -187,6 +190,20 @@ async def test_a_server_that_refuses_us_or_the_letter_is_asked_again_later(answe
         await hand_over(Server(**answers), letter())
 
 
+@pytest.mark.parametrize("body", [HANGS_UP, ""], ids=["hangs up", "says nothing"])
+async def test_of_a_letter_that_the_server_did_not_answer_nobody_knows_the_fate(monkeypatch, body):
+    """Case 39: it may have come, so it is neither kept for sure nor simply sent again."""
+    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.5)
+    server = Server(body=body)
+    assert await hand_over(server, letter()) is False
+    assert len(server.bodies) == 1
+
+
+async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch):
+    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.5)
+    assert await hand_over(Server(QUIT=""), letter())
+
+
 async def test_no_server_at_all_is_asked_again_later():
     async with serving(Server()) as port:
         pass
@@ -200,7 +217,7 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
 
     assert 2 * adapters.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
     monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(adapters.aiosmtplib, "send", never)
+    monkeypatch.setattr(adapters.Conversation, "connect", never)
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable, match=Reason.MAIL_UNAVAILABLE.value):
             await SmtpMailer("127.0.0.1", 25, Clock()).send(letter())

@@ -39,7 +39,7 @@ from shared.runtime.inbox import Record
 from shared.runtime.links import FEEDBACK, OFFER, Tokens
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
-from tests.suites.services import Aboard
+from tests.suites.services import Aboard, Silence
 
 ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
 (QUEUED,) = queue(
@@ -271,6 +271,39 @@ async def test_an_attempt_that_nobody_recorded_is_repeated_after_its_time_and_co
     assert [fact["repeats_unknown"] for fact in attempts] == [False, True]
 
 
+async def test_a_letter_the_server_fell_silent_over_comes_once_more_and_is_counted(aboard: Aboard):
+    """INV-05: the connection was lost behind the letter, so it may have come."""
+    aboard.postbox.failures = [Silence()]
+    await aboard.raise_complaint()
+    await aboard.ring()
+    await aboard.ring()
+    assert len(aboard.postbox.letters) == 1
+    assert (await aboard.types("notifier"))[-1] == "message.attempted"
+    aboard.later(seconds=ATTEMPT_LASTS.total_seconds())
+    await aboard.ring()
+    assert [letter.message_id for letter in aboard.postbox.letters] == [
+        aboard.postbox.letters[0].message_id
+    ] * 2
+    attempts = [fact for fact in await aboard.facts("notifier") if "repeats_unknown" in fact]
+    assert [fact["repeats_unknown"] for fact in attempts] == [False, True]
+    assert (await aboard.types("notifier"))[-1] == "message.sent"
+
+
+@pytest.mark.parametrize("between", [[], [AWAY]])
+async def test_a_letter_whose_fate_was_lost_twice_fails_and_does_not_come_a_third_time(
+    aboard: Aboard, between: list[Exception]
+):
+    """INV-05: also where the server was away in between."""
+    aboard.postbox.failures = [Silence(), *between, Silence()]
+    await aboard.raise_complaint()
+    for _ in range(6):
+        await aboard.ring()
+        aboard.later(hours=1)
+    assert len(aboard.postbox.letters) == 2
+    failed = (await aboard.facts("notifier"))[-1]
+    assert failed["reason"] == Reason.MAIL_UNAVAILABLE
+
+
 async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_one(aboard: Aboard):
     """INV-05: another process read the timer as due just before this one took the letter in hand."""
     await aboard.raise_complaint()
@@ -280,11 +313,11 @@ async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_o
     kept: list[dict[str, int]] = []
     keep = aboard.postbox.send
 
-    async def send_slowly(letter: Letter) -> None:
+    async def send_slowly(letter: Letter) -> bool:
         before = dict(timers)
         await another(member.removeprefix(f"{SEND}|"), due)
         kept.extend([before, dict(timers)])
-        await keep(letter)
+        return await keep(letter)
 
     aboard.postbox.send = send_slowly
     await aboard.ring()
@@ -304,11 +337,11 @@ async def test_a_letter_in_hand_is_not_given_up_by_somebody_who_cannot_write_it(
     another = aboard.apps["notifier"].rings[SEND]
     keep = aboard.postbox.send
 
-    async def send_late(letter: Letter) -> None:
+    async def send_late(letter: Letter) -> bool:
         for key in [key for key in documents if key.startswith("key:")]:
             del documents[key]
         await another(member.removeprefix(f"{SEND}|"), due)
-        await keep(letter)
+        return await keep(letter)
 
     aboard.postbox.send = send_late
     aboard.later(seconds=PARTS_COME_WITHIN.total_seconds() + 1)
