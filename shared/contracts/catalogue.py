@@ -78,6 +78,8 @@ INTAKE_RETENTION = timedelta(days=7)
 DEAD_LETTER_RETENTION = timedelta(days=14)
 #: A destroyed key must be gone within an hour, also from the segment that is being written.
 COMPACTION_LAG_MAX = timedelta(hours=1)
+#: A listing may be the answer to a request that comes again, and a rebuild finds answers in facts.
+COMPACTION_LAG_MIN = timedelta(hours=48)
 #: Long letters from other systems (5 MB and more) must arrive, to be refused with a reason.
 LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
 #: The same record sealed and printable, which is four thirds of it: one that did not fit its
@@ -112,6 +114,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     partitions: int = PARTITIONS
     compaction_lag_max: timedelta | None = None
+    compaction_lag_min: timedelta | None = None
     message_bytes_max: int | None = None
 
 
@@ -213,6 +216,7 @@ TOPICS: tuple[Topic, ...] = (
         description="Who works where, by pseudonymous ids; the latest listing stays.",
         retention=None,
         cleanup="compact",
+        compaction_lag_min=COMPACTION_LAG_MIN,
     ),
     *(
         Topic(

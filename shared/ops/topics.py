@@ -66,6 +66,8 @@ def configs(topic: Topic, replication: int) -> dict[str, str]:
         found["max.compaction.lag.ms"] = _ms(topic.compaction_lag_max)
         # Only closed segments are compacted: close them well within the lag.
         found["segment.ms"] = _ms(topic.compaction_lag_max / 4)
+    if topic.compaction_lag_min is not None:
+        found["min.compaction.lag.ms"] = _ms(topic.compaction_lag_min)
     if topic.message_bytes_max is not None:
         found["max.message.bytes"] = str(topic.message_bytes_max)
     if replication >= REPLICATION_SAFE:

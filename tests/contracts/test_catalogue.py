@@ -29,6 +29,7 @@ from shared.contracts.catalogue import (
 from shared.contracts.event import Fact
 from shared.contracts.policy import Policy
 from shared.ops.topics import configs
+from shared.runtime.settle import ANSWER_TTL_S
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {fact.__name__: fact for fact in FACTS.values()}
@@ -188,3 +189,9 @@ def test_the_vault_forgets_a_destroyed_key_within_an_hour() -> None:
         "segment.ms": "900000",
         "min.insync.replicas": "2",
     }
+
+
+def test_a_listing_stays_for_as_long_as_its_request_may_come_again() -> None:
+    """What a rebuild finds of an answer is its fact, also where a later one took its place."""
+    (roster,) = (configs(topic, 1) for topic in topics() if topic.name == "recovery.roster.v1")
+    assert int(roster["min.compaction.lag.ms"]) >= ANSWER_TTL_S * 1000
