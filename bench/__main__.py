@@ -19,7 +19,7 @@ from shared.ops import token
 from shared.ops.processes import NotReady, Services, environment
 from shared.ops.stack import Stack, StackError, running
 from shared.runtime.app import settle_memory
-from shared.runtime.rebuild import Refused
+from shared.runtime.sources import Refused
 
 PARTS = ("decision", "postgres", "growth", "pipeline", "rebuild")
 SITES = 50

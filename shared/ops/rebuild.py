@@ -37,9 +37,10 @@ from shared.ops.topics import STACK_ENV, BootstrapOption, NoBroker, bootstrap_se
 from shared.runtime.app import settle_memory, utc_now
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
-from shared.runtime.rebuild import Place, Rebuild, Rebuilt, Refused, Told
+from shared.runtime.rebuild import Rebuild, Rebuilt, Told
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.settings import default_holder
+from shared.runtime.sources import Place, Refused
 
 #: Fetched of one partition at once; as much again lies in the client for each that is read.
 FETCH_BYTES = 2 * 1024 * 1024

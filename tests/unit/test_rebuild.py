@@ -12,7 +12,7 @@ from zlib import crc32
 import pytest
 from pydantic_core import from_json, to_json
 
-import shared.runtime.rebuild as module
+import shared.runtime.folding as module
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -23,8 +23,9 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
-from shared.runtime.rebuild import Place, Rebuild, Refused
+from shared.runtime.rebuild import Rebuild
 from shared.runtime.settle import ANSWER_TTL_S
+from shared.runtime.sources import Place, Refused
 from shared.runtime.store import Commit, Committed, Line
 from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
