@@ -10,7 +10,6 @@ every account charged and counted, the timer, the outbox. Who would carry that t
 # Annotations are evaluated here and not postponed: they name dependencies made in `build`.
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Annotated, Any, cast
@@ -288,7 +288,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         return {"database": bool(await pool.fetchval("SELECT 1"))}
 
     authenticator = Authenticator(
-        json.loads(settings.jwks.read_text(encoding="utf-8")),
+        partial(settings.jwks.read_text, encoding="utf-8"),
         audience=settings.jwt_audience,
         issuer=settings.jwt_issuer,
         now=utc_now,

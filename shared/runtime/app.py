@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import uvicorn
@@ -78,7 +78,7 @@ class Parts:
             self.store, domain, now=now, seal_dead=self.vault.seal_dead, crash=self.crash
         )
         authenticator = Authenticator(
-            json.loads(settings.jwks.read_text(encoding="utf-8")),
+            partial(settings.jwks.read_text, encoding="utf-8"),
             audience=settings.jwt_audience,
             issuer=settings.jwt_issuer,
             now=now,

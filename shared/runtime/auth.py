@@ -5,11 +5,11 @@ A token says who somebody is, never what they may give: authority is looked up p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -19,12 +19,27 @@ from joserfc.jwt import JWTClaimsRegistry
 from shared.contracts.event import SUBJECT_PATTERN
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
+from shared.runtime.observe import log
 
 #: Signatures only by a private key; `none` and shared-secret algorithms are not in the list.
 ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256", "PS256"]
 #: Tokens remembered until they expire, so that a signature is checked once and not per request.
 REMEMBERED_MAX = 10_000
 TOKEN_BYTES_MAX = 4096
+#: How often the published keys are looked at: issuers publish a key hours before they sign with it,
+#: and one that was stolen must go soon.
+LOOK_S = 10
+
+
+def keys_of(published: str) -> KeySet:
+    """The keys of a JWKS document; raises ValueError for what is none, or has none."""
+    try:
+        found = KeySet.import_key_set(json.loads(published))
+    except (JoseError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("not a JWKS document") from error
+    if not found.keys:
+        raise ValueError("a JWKS document without a key")
+    return found
 
 
 class Kind(StrEnum):
@@ -46,20 +61,28 @@ class Principal:
 
 
 class Authenticator:
-    """Checks tokens against a set of public keys, an audience and an issuer."""
+    """Checks tokens against an issuer's public keys as they are now, an audience and an issuer.
+
+    `jwks` reads the published keys (JWKS). Raises ValueError where they are none at the start.
+    """
 
     def __init__(
-        self, jwks: dict[str, Any], *, audience: str, issuer: str, now: Callable[[], datetime]
+        self, jwks: Callable[[], str], *, audience: str, issuer: str, now: Callable[[], datetime]
     ) -> None:
-        self._keys = KeySet.import_key_set(jwks)  # type: ignore[arg-type]  # its TypedDict is private
+        self._jwks = jwks
+        self._published = jwks()
+        self._keys = keys_of(self._published)
         self._audience = audience
         self._issuer = issuer
         self._now = now
+        self._look_at = int(now().timestamp()) + LOOK_S
         self._remembered: dict[str, tuple[Principal, int]] = {}
 
     def authenticate(self, token: str) -> Principal:
         """The principal of a valid token; raises Rejected(unauthenticated)."""
         now = int(self._now().timestamp())
+        if now >= self._look_at:
+            self._look(now)
         remembered = self._remembered.get(token)
         if remembered is not None:
             principal, expires = remembered
@@ -71,6 +94,22 @@ class Authenticator:
             self._remembered.clear()
         self._remembered[token] = (principal, expires)
         return principal
+
+    def _look(self, now: int) -> None:
+        """Take the keys that are published now; who was known by one that is gone is known no more."""
+        self._look_at = now + LOOK_S
+        try:
+            published = self._jwks()
+            if published == self._published:
+                return
+            self._keys = keys_of(published)
+        except (OSError, ValueError) as error:
+            # Half written, or gone for a moment: the keys we have are as good as before.
+            log.warning("jwks_unreadable", error=type(error).__name__)
+            return
+        self._published = published
+        self._remembered.clear()
+        log.info("jwks_changed", keys=len(self._keys.keys))
 
     def _check(self, token: str, now: int) -> tuple[Principal, int]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from pydantic_core import to_json
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import TOKEN_BYTES_MAX, Authenticator, Kind, Principal
+from shared.runtime.auth import LOOK_S, TOKEN_BYTES_MAX, Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.testing.clock import START, Clock
 
@@ -25,11 +26,12 @@ CLAIMS = {
 }  # fmt: skip
 
 
-def authenticator(clock: Clock | None = None) -> Authenticator:
-    public = {"keys": [KEY.as_dict(private=False), RSA.as_dict(private=False)]}
-    return Authenticator(
-        public, audience="service-check", issuer="local-demo", now=clock or Clock()
-    )
+def published(*keys) -> str:
+    return json.dumps({"keys": [key.as_dict(private=False) for key in keys]})
+
+
+def authenticator(clock: Clock | None = None, jwks=lambda: published(KEY, RSA)) -> Authenticator:
+    return Authenticator(jwks, audience="service-check", issuer="local-demo", now=clock or Clock())
 
 
 def signed(key=KEY, alg: str = "Ed25519", header: dict | None = None, **claims: object) -> str:
@@ -104,3 +106,42 @@ def test_a_remembered_token_expires_too():
     clock.advance(timedelta(seconds=61))
     with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
         one.authenticate(signed())
+
+
+def test_a_key_that_is_published_later_holds_and_one_that_is_gone_does_not():
+    clock, files = Clock(), [published(KEY)]
+    one = authenticator(clock, lambda: files[-1])
+    assert one.authenticate(signed())
+    with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
+        one.authenticate(signed(OTHER))
+    files.append(published(OTHER))
+    clock.advance(timedelta(seconds=LOOK_S))
+    assert one.authenticate(signed(OTHER))
+    with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
+        one.authenticate(signed())  # it was remembered, and its key may have been stolen
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "{", "[]", "null", '{"keys": []}', '{"keys": [{}]}', '{"keys": 1}', OSError()]
+)
+def test_while_the_published_keys_cannot_be_read_those_known_before_hold(broken):
+    clock, files = Clock(), [published(KEY)]
+
+    def read() -> str:
+        if isinstance(files[-1], OSError):
+            raise files[-1]
+        return files[-1]
+
+    one = authenticator(clock, read)
+    files.append(broken)
+    clock.advance(timedelta(seconds=LOOK_S))
+    assert one.authenticate(signed())
+    files.append(published(OTHER))
+    clock.advance(timedelta(seconds=LOOK_S))
+    assert one.authenticate(signed(OTHER))
+
+
+@pytest.mark.parametrize("broken", ["", '{"keys": []}', '{"keys": [{"kty": "OKP"}]}'])
+def test_nobody_starts_without_a_key_to_check_by(broken):
+    with pytest.raises(ValueError, match="JWKS|JSON|Expecting"):
+        authenticator(jwks=lambda: broken)
