@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.contracts.policy import Policy
@@ -50,7 +50,7 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
     return Windows(
         shift=Window(f"{shift_on.isoformat()}/{number}", shift_until),
         day=Window(on.isoformat(), until),
-        week=Window(f"{year}-W{week:02}", _fixed(monday + WEEK, starts, zone)),
+        week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
     )
 
 
@@ -63,20 +63,9 @@ def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date
             begins = datetime.combine(on, start, tzinfo=zone)
             if begins.astimezone(UTC) > now:
                 assert begun is not None, "yesterday's first window began before now"
-                return (*begun, _fixed(on, start, zone))
+                return (*begun, begins)
             begun = (on, number)
     raise AssertionError("tomorrow's window begins after now")
-
-
-def _fixed(on: date, at: time, zone: ZoneInfo) -> datetime:
-    """A moment on the site's clock with the offset it then has.
-
-    It is written into every fact and answer, and looking an offset up is slow.
-    """
-    moment = datetime.combine(on, at, tzinfo=zone)
-    offset = moment.utcoffset()
-    assert offset is not None, "a zone has an offset at every moment"
-    return moment.replace(tzinfo=timezone(offset))
 
 
 def within_shift(
