@@ -19,7 +19,7 @@ from shared.runtime.store import Portion, Store
 CHUNK_FACTS = 5_000
 #: Facts folded before others get a turn: the last chunk is on its way to the store meanwhile.
 TURN_FACTS = 200
-#: Documents kept as objects between chunks: about 3 kB each. Others are read again when needed.
+#: Documents kept between chunks, 2 or 3 kB each. Others are read again when needed.
 DOCUMENTS_MAX = 50_000
 #: Documents of one call of the store: tens of milliseconds for it, and megabytes of its memory.
 PORTION = 5_000
@@ -46,7 +46,7 @@ class Folding:
         self._answered_from = now.timestamp() - ANSWER_TTL_S
         self._answered_text = format_time(now - timedelta(seconds=ANSWER_TTL_S)).encode()
         self._batch: list[tuple[Fact, Event, bool]] = []
-        #: Bytes are a document as it was written, until a fold asks for more.
+        #: Bytes are a document as it was written or read back, until a fold asks for more.
         self._state: dict[str, Document | bytes] = {}
         self._whole = True
         self._cause = b""
@@ -133,8 +133,7 @@ class Folding:
         self._cause = event.cause
 
     async def _recall(self, pairs: Iterable[tuple[Fold, str]]) -> None:
-        missing = {key for fold, key in pairs if fold.evolve and key not in self._state}
-        keys = sorted(missing)
+        keys = sorted({key for fold, key in pairs if fold.evolve and key not in self._state})
         for start in range(0, len(keys), PORTION):
             some = keys[start : start + PORTION]
             for key, body in zip(some, await self._store.recall(some), strict=True):
@@ -175,9 +174,7 @@ class Folding:
     async def _load(self, changed: Iterable[str]) -> None:
         """Send what changed, which is on its way when this returns; wait for what went before."""
         documents: list[tuple[str, bytes, int | None]] = [
-            (key, state if isinstance(state, bytes) else body_of(state), None)
-            for key in changed
-            for state in (self._state[key],)
+            (key, body_of(self._state[key]), None) for key in changed
         ]
         documents += ((key, body, ttl_s) for key, (body, ttl_s) in self._kept.items())
         amounts, timers = list(self._amounts.items()), list(self._timers.items())

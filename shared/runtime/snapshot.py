@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple, TypeVar, cast
 
 from pydantic_core import to_json
@@ -15,8 +14,6 @@ from shared.money import AMOUNT_MINOR_MAX
 from shared.runtime.store import Charge, Commit, Line, Store, Versioned, Write
 
 D = TypeVar("D", bound=Document)
-#: What most decisions read and few change: policies in force, employees, customers' keys.
-PARSED_MAX = 5_000
 
 
 class Origin(NamedTuple):
@@ -71,9 +68,11 @@ class Snapshot:
             if key not in self._read:
                 await self.prefetch([key])
             body = self._read[key].body
-            self._state[key] = parsed(document, body) if body else None
+            self._state[key] = document.model_validate_json(body) if body else None
         state = self._state[key]
-        return cast("D | None", parsed(document, state) if isinstance(state, bytes) else state)
+        if isinstance(state, bytes):
+            return document.model_validate_json(state)
+        return cast("D | None", state)
 
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
         """Balances in minor units as they stand for this decision; raises Unavailable."""
@@ -161,15 +160,9 @@ class Snapshot:
         if state is None:
             msg = f"{key} changed to nothing"
             raise AssertionError(msg)
-        return state if isinstance(state, bytes) else body_of(state)
+        return body_of(state)
 
 
-@lru_cache(maxsize=PARSED_MAX)
-def parsed(document: type[Document], body: bytes) -> Document:
-    """The document that a body holds; nobody changes one, so all who read it share it."""
-    return document.model_validate_json(body)
-
-
-def body_of(state: Document) -> bytes:
-    """A document as the store holds it."""
-    return to_json(state, exclude_none=True)
+def body_of(state: Document | bytes) -> bytes:
+    """A document as the store holds it; bytes are one as it was written."""
+    return state if isinstance(state, bytes) else to_json(state, exclude_none=True)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.decision import Decision, Document, Domain, Fold
 from shared.contracts.event import Fact, Id
-from shared.runtime.snapshot import PARSED_MAX, Origin, Snapshot, parsed
+from shared.runtime.snapshot import Origin, Snapshot
 from shared.runtime.store import Line
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
@@ -111,10 +111,3 @@ async def test_a_fact_that_was_heard_becomes_one_too_and_stands_for_what_was_the
     await snapshot.absorb(Opened(page_id="p", title="two"))
     await store.commit(snapshot.commit())
     assert await look(store).get(Page, "p") == Page(title="two")
-
-
-async def test_a_body_is_parsed_once_and_bodies_that_differ_are_not_confused():
-    one = parsed(Page, b'{"title":"one"}')
-    assert parsed(Page, b'{"title":"one"}') is one
-    assert parsed(Page, b'{"title":"two"}').title == "two"
-    assert parsed.cache_info().maxsize == PARSED_MAX
