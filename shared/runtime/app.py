@@ -164,6 +164,7 @@ class App:
                 )
                 parts.health["stream"] = False
                 await _first(asyncio.create_task(self._start_stream(stream)), stopping)
+                background.append(watched(asyncio.create_task(stream.watch(), name="watch")))
             await stopping.wait()
         finally:
             if stream is not None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from functools import partial
+from typing import Any, NoReturn, cast
 
 import faust
 from aiokafka.structs import ConsumerRecord
@@ -27,6 +28,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
 from shared.runtime.settle import Broken, Settler
+from shared.runtime.watch import waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
@@ -119,10 +121,12 @@ class Stream:
     ) -> None:
         self._settler = settler
         self._owner = owner
-        self._progress: dict[TP, int] = {}
         self._stopping = False
+        group = f"recovery-{owner}"
+        topics = [inbox.topic for inbox in inboxes]
+        self._waiting = partial(waiting_for, bootstrap, group, topics)
         self.app = PackApp(
-            f"recovery-{owner}",
+            group,
             broker=[f"kafka://{server}" for server in bootstrap.split(",")],
             processing_guarantee="at_least_once",
             store="memory://",
@@ -198,8 +202,16 @@ class Stream:
         """Whether the group has given us our share (which may be nothing)."""
         return bool(self.app.consumer_generation_id > 0 and not self.app.rebalancing)
 
+    def share(self) -> Collection[TP] | None:
+        """The partitions that the group has given us; None while we are in no group."""
+        return self.app.consumer.assignment() if self.assigned() else None
 
-def end_process(why: str) -> None:
+    async def watch(self) -> None:
+        """End the process if our share stands still; runs until cancelled."""
+        await watch(self._waiting, self.share, lambda: end_process("stream_stands"))
+
+
+def end_process(why: str) -> NoReturn:
     """Leave at once: unacknowledged batches come again, to us or to another worker."""
     log.critical("process_ends", why=why)
     sys.stderr.flush()

@@ -1,0 +1,105 @@
+"""An eye of its own on our streams: a consumer that stopped without a word ends its process.
+
+A Faust consumer may lose its broker or its group and go on as if nothing were to be read
+(faust-streaming issues 175, 523, 532, 594, 640), while everything else of the process looks well.
+So somebody who shares nothing with it asks the broker whether a record waits for our group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import NoReturn
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shared.runtime.observe import log
+
+#: How often to look: ten looks before anybody is accused.
+LOOK_S = 30.0
+#: A record that waits longer is not waited for by anybody. Above the 240 s for which a stream tries
+#: one batch while the store is away, and ends the process itself.
+STANDS_MAX_S = 300.0
+#: How long one look may take; the broker was asked a handful of questions.
+ANSWER_S = 10.0
+FETCH_MS = 500
+
+#: Partitions where a record waits, with the offset that the group has come to.
+Waiting = Mapping[TopicPartition, int]
+
+
+async def watch(
+    waiting: Callable[[], Awaitable[Waiting]],
+    ours: Callable[[], Collection[TopicPartition] | None],
+    end: Callable[[], NoReturn],
+    *,
+    look_s: float = LOOK_S,
+    stands_max_s: float = STANDS_MAX_S,
+) -> None:
+    """Call `end` once a partition of ours stood still for too long; runs until cancelled.
+
+    `ours` is what the stream thinks it reads, None while it is in no group: then all of it is.
+    """
+    since: dict[TopicPartition, tuple[int, float]] = {}
+    while True:
+        await asyncio.sleep(look_s)
+        try:
+            found = await waiting()
+        except (KafkaError, OSError, TimeoutError):  # it is the broker that stands still
+            found = {}
+        now, mine = monotonic(), ours()
+        since = {
+            place: since[place] if since.get(place, (-1,))[0] == offset else (offset, now)
+            for place, offset in found.items()
+            if mine is None or place in mine
+        }
+        for place, (offset, began) in since.items():
+            if now - began > stands_max_s:
+                log.critical(
+                    "stream_stands", topic=place.topic, partition=place.partition, offset=offset
+                )
+                end()
+
+
+async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Waiting:
+    """Where a record waits for the group; raises KafkaError, OSError, TimeoutError.
+
+    Asks the broker, by connections of its own. Offsets alone would not do: behind the last record
+    there may be what is none, such as the end of a transaction or what compaction took.
+    """
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await consumer.start()
+            await admin.start()
+            places = consumer.assignment()
+            firsts, ends = (
+                await consumer.beginning_offsets(places),
+                await consumer.end_offsets(places),
+            )
+            committed = await admin.list_consumer_group_offsets(group)
+            come_to = {
+                place: max(committed[place].offset if place in committed else 0, firsts[place])
+                for place in places
+            }
+            behind = {place for place in places if come_to[place] < ends[place]}
+            consumer.pause(*places - behind)
+            for place in behind:
+                consumer.seek(place, come_to[place])
+            found: dict[TopicPartition, int] = {}
+            while behind:
+                got = await consumer.getmany(*behind, timeout_ms=FETCH_MS, max_records=1)
+                found |= {place: come_to[place] for place in got}
+                read = [p for p in behind if p in found or await consumer.position(p) >= ends[p]]
+                behind.difference_update(read)
+            return found
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+        with suppress(KafkaError, OSError):
+            await admin.close()

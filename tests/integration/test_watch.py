@@ -1,0 +1,145 @@
+"""A stream that stands still is seen by somebody who shares nothing with it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import NoReturn
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from shared.ops.stack import Stack
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.kafka import Stream
+from shared.runtime.watch import waiting_for, watch
+from shared.testing.builders import record
+from shared.testing.memory_store import MemoryStore
+from tests.suites.tally import Heard, on_heard, settler
+
+DEADLINE_S = 60.0
+#: Short, so that the test is; a consumer that is merely slow would have to be this slow ten times.
+LOOK_S, STANDS_MAX_S = 0.2, 2.0
+
+
+class Ended(Exception):
+    """The process would have ended."""
+
+
+def end() -> NoReturn:
+    raise Ended
+
+
+def heard(number: int) -> bytes | None:
+    return record(Heard(name="a"), number).value
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def topic(stack: Stack) -> AsyncIterator[str]:
+    """A topic of two partitions, on a broker that is ready for groups."""
+    name = f"watched-{uuid.uuid4().hex}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
+    await admin.start()
+
+    async def coordinated() -> bool:
+        with suppress(KafkaError):
+            await waiting_for(stack.bootstrap, name, [name])
+            return True
+        return False
+
+    try:
+        await admin.create_topics([NewTopic(name, 2, 1)])
+        await until(coordinated)
+        yield name
+        await admin.delete_topics([name])
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def producer(stack: Stack, transaction: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+    made = AIOKafkaProducer(bootstrap_servers=stack.bootstrap, transactional_id=transaction)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def come_to(stack: Stack, group: str, place: TopicPartition, offset: int) -> None:
+    """The group acknowledges everything below an offset."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stack.bootstrap, group_id=group, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign([place])
+        await consumer.commit({place: offset})
+    finally:
+        await consumer.stop()
+
+
+async def test_a_record_waits_until_the_group_has_acknowledged_it(stack, topic):
+    place, waiting = TopicPartition(topic, 0), partial(waiting_for, stack.bootstrap, topic, [topic])
+    assert await waiting() == {}
+    async with producer(stack) as sending:
+        for _ in range(3):
+            await sending.send_and_wait(topic, b"{}", partition=0)
+    assert await waiting() == {place: 0}
+    await come_to(stack, topic, place, 2)
+    assert await waiting() == {place: 2}
+    await come_to(stack, topic, place, 3)
+    assert await waiting() == {}
+
+
+async def test_the_end_of_a_transaction_is_no_record_and_waits_for_nobody(stack, topic):
+    place = TopicPartition(topic, 1)
+    async with producer(stack, topic) as sending, sending.transaction():
+        await sending.send_and_wait(topic, b"{}", partition=1)
+    await come_to(stack, topic, place, 1)
+    assert await waiting_for(stack.bootstrap, topic, [topic]) == {}
+
+
+async def test_a_stream_whose_consumer_stopped_without_a_word_ends_its_process(stack, topic):
+    store = MemoryStore()
+    await store.begin_generation("first", 0)
+    stream = Stream(
+        settler(store),
+        [Inbox(topic, [Handler(Heard, on_heard)])],
+        owner=topic,
+        bootstrap=stack.bootstrap,
+        session_s=6.0,
+    )
+    waiting = partial(waiting_for, stack.bootstrap, f"recovery-{topic}", [topic])
+
+    async def all_read() -> bool:
+        return stream.assigned() and not await waiting()
+
+    watching = partial(watch, waiting, stream.share, end, look_s=LOOK_S, stands_max_s=STANDS_MAX_S)
+    await stream.start()
+    async with producer(stack) as sending:
+        try:
+            await sending.send_and_wait(topic, heard(0), partition=0)
+            await until(all_read)
+            watched = asyncio.create_task(watching())
+            await sending.send_and_wait(topic, heard(1), partition=0)
+            await until(all_read)
+            assert not watched.done()
+            await stream.app._stop_fetcher()
+            await sending.send_and_wait(topic, heard(2), partition=0)
+            with pytest.raises(Ended):
+                async with asyncio.timeout(DEADLINE_S):
+                    await watched
+        finally:
+            await stream.stop()
