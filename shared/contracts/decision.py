@@ -19,11 +19,16 @@ from shared.contracts.event import Fact
 
 
 class Document(BaseModel):
-    """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone."""
+    """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone.
+
+    It is forgotten when it was not changed for as long as its facts are kept, unless it `LASTS`: its
+    facts are on a compacted topic, which keeps the latest for ever.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     KIND: ClassVar[str]
+    LASTS: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

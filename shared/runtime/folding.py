@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from shared.contracts.event import Fact, format_time
 from shared.runtime.settle import ANSWER_TTL_S
 from shared.runtime.snapshot import body_of
 from shared.runtime.sources import Event, Refused, Sources
-from shared.runtime.store import Portion, Store
+from shared.runtime.store import KEPT_S, Portion, Store
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
 CHUNK_FACTS = 5_000
@@ -107,13 +107,13 @@ class Folding:
         ]
         if not self._whole:
             await self._recall(pair for *_, pairs in rows for pair in pairs)
-        changed: dict[str, None] = {}
+        changed: dict[str, int | None] = {}
         for number, (fact, event, ours, pairs) in enumerate(rows):
             if number % TURN_FACTS == 0:
                 await asyncio.sleep(0)
             for fold, key in pairs:
                 self._evolve(fold, key, fact, event)
-                changed[key] = None
+                changed[key] = None if fold.document.LASTS else KEPT_S
             if ours:
                 self._ours(fact, event)
             if self._sources.timed:
@@ -171,10 +171,10 @@ class Folding:
         name, _, rest = cause.removeprefix("timer/").partition("/")
         self._timers[f"{name}|{rest.rpartition('/')[0]}"] = None
 
-    async def _load(self, changed: Iterable[str]) -> None:
+    async def _load(self, changed: Mapping[str, int | None]) -> None:
         """Send what changed, which is on its way when this returns; wait for what went before."""
         documents: list[tuple[str, bytes, int | None]] = [
-            (key, body_of(self._state[key]), None) for key in changed
+            (key, body_of(self._state[key]), ttl_s) for key, ttl_s in changed.items()
         ]
         documents += ((key, body, ttl_s) for key, (body, ttl_s) in self._kept.items())
         amounts, timers = list(self._amounts.items()), list(self._timers.items())

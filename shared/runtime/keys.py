@@ -25,6 +25,7 @@ class CustomerKey(Document):
     """A customer's data keys, wrapped and sorted: the order in which they were heard of says nothing."""
 
     KIND: ClassVar[str] = "key"
+    LASTS: ClassVar[bool] = True
 
     wrapped: tuple[str, ...]
 

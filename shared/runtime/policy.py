@@ -25,6 +25,7 @@ class PolicyHead(Document):
     """Which version is in force at a site."""
 
     KIND: ClassVar[str] = "policy"
+    LASTS: ClassVar[bool] = True
 
     version: int
 
@@ -33,6 +34,7 @@ class PolicyVersion(Document):
     """One published version, whole."""
 
     KIND: ClassVar[str] = "policy-version"
+    LASTS: ClassVar[bool] = True
 
     policy: Policy
 

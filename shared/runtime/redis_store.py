@@ -31,6 +31,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from shared.runtime.store import (
     ABSENT,
+    KEPT_S,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
     REBUILD,
@@ -111,25 +112,22 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1
 redis.call('UNLINK', unpack(KEYS, 3))
 return 1
 """
-#: KEYS then: timers, d documents, e documents that expire, a accounts.
-#: ARGV: holder, d, e, a, sets, d bodies, e times body and seconds, a amounts, sets times due and
-#: member, members to clear. Values of documents come with their version.
+#: KEYS then: timers, d documents, a accounts.
+#: ARGV: holder, ttl of balances, d, a, sets, d times body and ttl ('0' = none), a amounts, sets times
+#: due and member, members to clear. Values of documents come with their version.
 LOAD = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-local d, e, a, sets = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local d, a, sets = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local k, n, chunk = 3, 5, 2000
-for start = 1, d, chunk do
-  local pairs = {}
-  for i = start, math.min(start + chunk - 1, d) do
-    pairs[#pairs + 1] = KEYS[k + i]
-    pairs[#pairs + 1] = ARGV[n + i]
-  end
-  redis.call('MSET', unpack(pairs))
+for i = 1, d do
+  local key, value, ttl = KEYS[k + i], ARGV[n + 2 * i - 1], ARGV[n + 2 * i]
+  if ttl == '0' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EX', ttl) end
 end
-k, n = k + d, n + d
-for i = 1, e do redis.call('SET', KEYS[k + i], ARGV[n + 2 * i - 1], 'EX', ARGV[n + 2 * i]) end
-k, n = k + e, n + 2 * e
-for i = 1, a do redis.call('INCRBY', KEYS[k + i], ARGV[n + i]) end
+k, n = k + d, n + 2 * d
+for i = 1, a do
+  redis.call('INCRBY', KEYS[k + i], ARGV[n + i])
+  redis.call('EXPIRE', KEYS[k + i], ARGV[2])
+end
 n = n + a
 for start = 1, 2 * sets, 2 * chunk do
   redis.call('ZADD', KEYS[3], unpack(ARGV, n + start, n + math.min(start + 2 * chunk - 1, 2 * sets)))
@@ -331,7 +329,7 @@ class RedisStore:
 
     async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)
-        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, len(commits)]
+        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, KEPT_S, len(commits)]
         prefix, account = self._prefix, self._account
         for commit in commits:
             keys += [prefix + write.key for write in commit.writes]
@@ -490,23 +488,15 @@ class RedisStore:
     async def load(self, holder: str, portion: Portion, version: int) -> None:
         """Write a portion; see Store; raises Unavailable."""
         prefix, account, head = self._prefix, self._account, b"%010d" % version
-        keys, bodies = [*self._rebuild, self._fixed[3]], []
-        expiring: list[str] = []
-        expiries: list[Any] = []
-        for key, body, ttl_s in portion.documents:
-            if ttl_s is None:
-                keys.append(prefix + key)
-                bodies.append(head + body)
-            else:
-                expiring.append(prefix + key)
-                expiries += (head + body, ttl_s)
-        keys += expiring
-        keys += [account + name for name, _ in portion.amounts]
+        documents, amounts = portion.documents, portion.amounts
+        keys = [*self._rebuild, self._fixed[3]]
+        keys += [prefix + key for key, *_ in documents]
+        keys += [account + name for name, _ in amounts]
         sets = [part for member, due in portion.timers if due is not None for part in (due, member)]
-        args: list[Any] = [holder, len(bodies), len(expiring), len(portion.amounts), len(sets) // 2]
-        args += bodies
-        args += expiries
-        args += [amount for _, amount in portion.amounts]
+        args: list[Any] = [holder, KEPT_S, len(documents), len(amounts), len(sets) // 2]
+        for _, body, ttl_s in documents:
+            args += (head + body, ttl_s or 0)
+        args += [amount for _, amount in amounts]
         args += sets
         args += [member for member, due in portion.timers if due is None]
         self._ours(await self._ask(self._load(keys=keys, args=args)))

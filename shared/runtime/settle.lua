@@ -3,7 +3,8 @@
 -- isolated but not rolled back.
 --
 -- KEYS: generation, outbox, last sequence, timers, then per commit its documents and its accounts.
--- ARGV: expected generation, outbox bound, channel, number of commits, then per commit:
+-- ARGV: expected generation, outbox bound, channel, ttl of balances in s, number of commits, then per
+-- commit:
 --   d documents: version, body ('' = expect only), ttl in s (0 = none)
 --   c charges:   amount, ceiling
 --   t timers:    member, due in ms ('' = clear)
@@ -14,8 +15,8 @@
 local KEYS_FIXED = 4
 local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
 local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local commits = tonumber(ARGV[4])
-local k, a = KEYS_FIXED, 4
+local balance_ttl, commits = ARGV[4], tonumber(ARGV[5])
+local k, a = KEYS_FIXED, 5
 local results = {}
 local generation = redis.call('GET', KEYS[1])
 local waiting = redis.call('LLEN', KEYS[2])
@@ -23,14 +24,9 @@ local sequence = tonumber(redis.call('GET', KEYS[3]) or '0')
 redis.call('ZCARD', KEYS[4]) -- raises for a key of another type, before anything is written
 local appended = false
 
-local function call_in_chunks(command, first, args)
+local function call_in_chunks(command, key, args)
   for start = 1, #args, CHUNK do
-    local stop = math.min(start + CHUNK - 1, #args)
-    if first then
-      redis.call(command, first, unpack(args, start, stop))
-    else
-      redis.call(command, unpack(args, start, stop))
-    end
+    redis.call(command, key, unpack(args, start, math.min(start + CHUNK - 1, #args)))
   end
 end
 
@@ -97,25 +93,21 @@ for n = 1, commits do
   if refused then
     results[n] = refused
   else
-    local sets = {}
     for i = 1, documents do
       local body = ARGV[at_documents + 3 * i - 1]
       if body ~= '' then
         local value = string.format('%010d', tonumber(ARGV[at_documents + 3 * i - 2]) + 1) .. body
         local ttl = ARGV[at_documents + 3 * i]
         if ttl == '0' then
-          sets[#sets + 1] = KEYS[first_document + i]
-          sets[#sets + 1] = value
+          redis.call('SET', KEYS[first_document + i], value)
         else
           redis.call('SET', KEYS[first_document + i], value, 'EX', ttl)
         end
       end
     end
     for key, balance in pairs(balances) do
-      sets[#sets + 1] = key
-      sets[#sets + 1] = string.format('%d', balance)
+      redis.call('SET', key, string.format('%d', balance), 'EX', balance_ttl)
     end
-    call_in_chunks('MSET', nil, sets)
     local set, cleared = {}, {}
     for i = 1, timers do
       local due = ARGV[at_timers + 2 * i]

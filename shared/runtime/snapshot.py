@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from shared.contracts.decision import Decision, Document, Domain, Fold
 from shared.contracts.event import Fact, encode, fingerprint, format_time
 from shared.money import AMOUNT_MINOR_MAX
-from shared.runtime.store import Charge, Commit, Line, Store, Versioned, Write
+from shared.runtime.store import KEPT_S, Charge, Commit, Line, Store, Versioned, Write
 
 D = TypeVar("D", bound=Document)
 
@@ -39,7 +39,8 @@ class Snapshot:
         self._read: dict[str, Versioned] = {}
         #: Documents as they stand now; bytes are a fact that became one as it was written.
         self._state: dict[str, Document | bytes | None] = {}
-        self._changed: set[str] = set()
+        #: What this commit changes, with the time each is kept in s; None is for ever.
+        self._changed: dict[str, int | None] = {}
         self._balances: dict[str, int] = {}
         self._charges: list[Charge] = []
         self._timers: dict[str, int | None] = {}
@@ -107,7 +108,7 @@ class Snapshot:
             self._state[key] = (data or fact.model_dump_json()).encode()
         else:
             self._state[key] = fold.evolve(await self.get(fold.document, document_id), fact)
-        self._changed.add(key)
+        self._changed[key] = None if fold.document.LASTS else KEPT_S
 
     async def apply(self, decision: Decision, origin: Origin) -> str:
         """Take a decision's facts into the commit: lines, documents, accounts, timers.
@@ -150,7 +151,9 @@ class Snapshot:
     def commit(self) -> Commit:
         """Everything this snapshot saw and changed, ready for the store."""
         writes = [
-            Write(key, read.version, self._body(key) if key in self._changed else None)
+            Write(key, read.version, self._body(key), self._changed[key])
+            if key in self._changed
+            else Write(key, read.version)
             for key, read in self._read.items()
         ]
         return Commit(writes + self._extra, self._charges, list(self._timers.items()), self._lines)

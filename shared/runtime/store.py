@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.contracts.catalogue import REBUILD_RETENTION
+
 #: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
 #: memory of the smallest store we run, and hours of traffic with the broker away.
 OUTBOX_LINES_MAX = 200_000
 #: Bytes of outbox lines read at once: well within the store's time limit, and within the memory of
 #: the smallest container also when every line is a dead letter of many megabytes.
 PENDING_BYTES_MAX = 16 * 1024 * 1024
+#: Documents and balances that nobody changed for so long are forgotten. A rebuild would not find
+#: their facts either, and nothing that is open waits for as long.
+KEPT_S = int(REBUILD_RETENTION.total_seconds())
 #: The lease by which one process alone makes a state again.
 REBUILD = "rebuild"
 
@@ -31,7 +36,10 @@ ABSENT = Versioned(0, b"")
 
 
 class Write(NamedTuple):
-    """One document as it was read (`version`) and, unless only expected, as it shall be (`body`)."""
+    """One document as it was read (`version`) and, unless only expected, as it shall be (`body`).
+
+    It is forgotten after `ttl_s`; None is never.
+    """
 
     key: str
     version: int
@@ -40,7 +48,10 @@ class Write(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """A posting with its ceiling: refused unless 0 ≤ balance + amount ≤ ceiling."""
+    """A posting with its ceiling: refused unless 0 ≤ balance + amount ≤ ceiling.
+
+    A balance is forgotten `KEPT_S` after the last one.
+    """
 
     account: str
     amount_minor: int

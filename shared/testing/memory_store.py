@@ -34,7 +34,7 @@ class Kept:
     documents: dict[str, Versioned] = field(default_factory=dict)
     accounts: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
-    #: How long what was loaded is to live; nothing runs out here.
+    #: How long documents are to be kept, in s; nothing runs out here.
     ttls: dict[str, int] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
     leases: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class MemoryStore:
             balances[charge.account] = before + charge.amount_minor
         for write in commit.writes:
             if write.body is not None:
-                self.kept.documents[write.key] = Versioned(write.version + 1, write.body)
+                self._keep(write.key, Versioned(write.version + 1, write.body), write.ttl_s)
         self.kept.accounts |= balances
         for member, due in commit.timers:
             if due is None:
@@ -121,6 +121,12 @@ class MemoryStore:
         async with self.kept.changed:
             self.kept.changed.notify_all()
         return Committed(self.kept.sequence)
+
+    def _keep(self, key: str, document: Versioned, ttl_s: int | None) -> None:
+        self.kept.documents[key] = document
+        self.kept.ttls.pop(key, None)
+        if ttl_s is not None:
+            self.kept.ttls[key] = ttl_s
 
     async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
         """See Store."""
@@ -231,9 +237,7 @@ class MemoryStore:
         """See Store."""
         self._check_rebuild(holder)
         for key, body, ttl_s in portion.documents:
-            self.kept.documents[key] = Versioned(version, body)
-            if ttl_s is not None:
-                self.kept.ttls[key] = ttl_s
+            self._keep(key, Versioned(version, body), ttl_s)
         for account, amount in portion.amounts:
             self.kept.accounts[account] = self.kept.accounts.get(account, 0) + amount
         for member, due in portion.timers:

@@ -14,6 +14,9 @@ import pytest
 from pydantic import BaseModel
 
 import shared.contracts
+from services.compensation.app import DOMAIN as COMPENSATION
+from services.complaints.app import DOMAIN as COMPLAINTS
+from services.notifier.app import DOMAIN as NOTIFIER
 from shared.contracts.catalogue import (
     FACTS,
     OPERATOR,
@@ -26,6 +29,7 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
+from shared.contracts.decision import Domain
 from shared.contracts.event import Fact
 from shared.contracts.policy import Policy
 from shared.ops.topics import configs
@@ -173,6 +177,15 @@ def test_topics_that_state_is_rebuilt_from_outlive_what_a_policy_can_promise() -
     for topic in topics():
         if topic.name.split(".")[1] in SERVICES and ".dlq." not in topic.name:
             assert topic.retention == REBUILD_RETENTION
+
+
+@pytest.mark.parametrize("domain", [COMPLAINTS, COMPENSATION, NOTIFIER], ids=SERVICES)
+def test_a_document_lasts_if_one_of_its_facts_does(domain: Domain) -> None:
+    compacted = {topic.name for topic in topics() if topic.cleanup == "compact"}
+    folds = [(fact, fold.document) for fact, rows in domain.folds.items() for fold in rows]
+    for document in {document for _, document in folds}:
+        of = {fact.TOPIC for fact, one in folds if one is document}
+        assert document.LASTS == bool(of & compacted), document.KIND
 
 
 def test_clear_text_does_not_stay() -> None:

@@ -14,7 +14,18 @@ from shared.contracts.reasons import Reason
 from shared.ops.stack import Stack
 from shared.runtime.faults import Unavailable
 from shared.runtime.redis_store import RedisStore
-from shared.runtime.store import ABSENT, Charge, Commit, Committed, Store, Versioned, Write
+from shared.runtime.store import (
+    ABSENT,
+    KEPT_S,
+    REBUILD,
+    Charge,
+    Commit,
+    Committed,
+    Portion,
+    Store,
+    Versioned,
+    Write,
+)
 from tests.suites.store import StoreSuite
 
 OWNER = "suite"
@@ -122,12 +133,32 @@ class TestRedisStore(StoreSuite):
         assert first == 1
         assert await store.last_sequence() == len(lines)
 
-    async def test_an_answer_with_a_time_to_live_is_forgotten_and_other_documents_are_not(
+    async def test_a_document_with_a_time_to_live_is_forgotten_and_others_are_not(
         self, store, server
     ):
         await store.commit(Commit([Write("answer", 0, b"1", ttl_s=100), Write("a", 0, b"1")]))
         assert 0 < await server.ttl(PREFIX + "answer") <= 100
         assert await server.ttl(PREFIX + "a") == -1
+
+    async def test_a_balance_is_kept_for_as_long_as_facts_are_from_its_last_posting_on(
+        self, store, server
+    ):
+        account = PREFIX + "account:n"
+        for _ in range(2):
+            await store.commit(Commit([], [Charge("n", 1, 10)]))
+            assert KEPT_S - 60 < await server.ttl(account) <= KEPT_S
+            await server.expire(account, 60)
+
+    async def test_what_a_rebuild_loads_is_kept_for_as_long_as_what_was_committed(
+        self, store, server
+    ):
+        await store.lease(REBUILD, "operator", 60_000)
+        await store.begin_rebuild("operator")
+        documents = [("a", b"1", None), ("b", b"1", 100)]
+        await store.load("operator", Portion(documents, [("n", 1)]), 7)
+        assert await server.ttl(PREFIX + "a") == -1
+        assert 0 < await server.ttl(PREFIX + "b") <= 100
+        assert KEPT_S - 60 < await server.ttl(PREFIX + "account:n") <= KEPT_S
 
     async def test_every_key_carries_the_shard_tag_of_its_site(self, store, server):
         await store.commit(FOUR_PARTS)

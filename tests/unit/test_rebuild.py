@@ -26,7 +26,7 @@ from shared.runtime.inbox import Record
 from shared.runtime.rebuild import Rebuild
 from shared.runtime.settle import ANSWER_TTL_S
 from shared.runtime.sources import Place, Refused
-from shared.runtime.store import Commit, Committed, Line
+from shared.runtime.store import KEPT_S, Commit, Committed, Line
 from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import SITE, Aboard, raised, state
@@ -396,7 +396,18 @@ async def test_an_answer_is_kept_for_as_long_as_it_would_have_been(sailing):
     await sailing.give(complaint, "sincere-words", "later", again=True)
     sailing.later(hours=28)
     ttls = (await rebuilt(sailing, "compensation")).kept.ttls
-    assert list(ttls.values()) == [ANSWER_TTL_S - 28 * 3600]
+    assert [ttl_s for key, ttl_s in ttls.items() if key.startswith("answer:")] == [
+        ANSWER_TTL_S - 28 * 3600
+    ]
+
+
+async def test_documents_are_kept_for_as_long_as_facts_are_but_those_that_last(sailing):
+    await sailing.give(await sailing.raise_complaint(), "sincere-words", "once")
+    for store in (sailing.stores["compensation"], await rebuilt(sailing, "compensation")):
+        kept = {key: store.kept.ttls.get(key) for key in store.kept.documents}
+        assert {ttl_s for key, ttl_s in kept.items() if key.startswith("check:")} == {KEPT_S}
+        lasting = {key.partition(":")[0] for key, ttl_s in kept.items() if ttl_s is None}
+        assert lasting == {"policy", "policy-version", "key", "employee", "crew", "fence"}
 
 
 class Killed(BaseException):

@@ -23,6 +23,7 @@ class Employee(Document):
     """One employee as last listed, and until when they are checked in."""
 
     KIND: ClassVar[str] = "employee"
+    LASTS: ClassVar[bool] = True
 
     site: str
     listing: Listing
@@ -34,6 +35,7 @@ class Crew(Document):
     """A part of a site's employees; who moved on is still in it, and is looked at before it counts."""
 
     KIND: ClassVar[str] = "crew"
+    LASTS: ClassVar[bool] = True
 
     members: tuple[str, ...] = ()
 
