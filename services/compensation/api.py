@@ -21,9 +21,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from services.compensation.domain.checks import Check
 from services.compensation.domain.incidents import Incident
 from services.compensation.examples import documented
-from services.compensation.handlers.giving import Choose, Giving, IssueCheck, MakeOffer
+from services.compensation.handlers.giving import Giving, IssueCheck
 from services.compensation.handlers.incidents import Incidents, OpenIncident
 from services.compensation.handlers.life import Explain, Life, Nothing
+from services.compensation.handlers.offers import Choose, MakeOffer, Offers
 from services.compensation.handlers.situation import Situations, desk_keys
 from services.compensation.handlers.staff import CheckIn, Staff
 from services.compensation.handlers.tills import Capture, Reserve, Tills
@@ -76,6 +77,7 @@ class Desks:
 
     situations: Situations
     giving: Giving
+    offers: Offers
     life: Life
     tills: Tills
     incidents: Incidents
@@ -182,7 +184,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             "offers",
             key,
             command,
-            lambda snapshot, name: desks.giving.make_offer(command, principal, name, snapshot),
+            lambda snapshot, name: desks.offers.make(command, principal, name, snapshot),
         )
 
     @app.post("/v1/offers/{offer_id}/choice", status_code=201)
@@ -193,7 +195,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
         async def decide(snapshot: Snapshot, _: str) -> Decision:
             await desks.situations.desk(principal, snapshot)
-            return await desks.giving.choose(offer_id, command.item, principal.site, snapshot)
+            return await desks.offers.choose(offer_id, command.item, principal.site, snapshot)
 
         return await act(principal, f"offers/{offer_id}/choice", key, command, decide)
 
@@ -438,10 +440,10 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         """The page where a customer chooses."""
         offer_id = desks.links.read(token)["offer"]
         snapshot = settler.look()
-        made = await desks.giving.offered(offer_id, None, snapshot)
-        if made.check_id is not None or made.lapsed or snapshot.now >= made.expires_at:
+        made = await desks.offers.offered(offer_id, None, snapshot)
+        if not made.open_at(snapshot.now):
             return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
-        names = await desks.giving.names(made, snapshot)
+        names = await desks.offers.names(made, snapshot)
         choices = [
             (option.item, names[option.item], option.value_minor, option.currency)
             for option in made.options
@@ -452,7 +454,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def choose_by_link(token: Token, request: Request) -> Response:
         """The customer's choice; the same choice again is the same choice."""
         offer_id = desks.links.read(token)["offer"]
-        made = await desks.giving.offered(offer_id, None, settler.look())
+        made = await desks.offers.offered(offer_id, None, settler.look())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
@@ -460,7 +462,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(snapshot: Snapshot, _: str) -> Decision:
-            return await desks.giving.choose(offer_id, item, None, snapshot)
+            return await desks.offers.choose(offer_id, item, None, snapshot)
 
         try:
             await act(customer, "offers/choice", f"{offer_id}/{item}", Choose(item=item), decide)

@@ -16,6 +16,7 @@ from services.compensation.domain.usage import WINDOW
 from services.compensation.handlers.giving import Giving
 from services.compensation.handlers.incidents import Incidents
 from services.compensation.handlers.life import Life
+from services.compensation.handlers.offers import Offers
 from services.compensation.handlers.situation import Situations
 from services.compensation.handlers.staff import Staff
 from services.compensation.handlers.tills import Tills
@@ -49,6 +50,7 @@ def build(
     desks = Desks(
         situations=situations,
         giving=giving,
+        offers=Offers(situations, codes),
         life=life,
         tills=Tills(situations, codes),
         incidents=incidents,

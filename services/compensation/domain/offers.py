@@ -43,6 +43,10 @@ class Offer(Document):
     item: str | None = None
     lapsed: bool = False
 
+    def open_at(self, now: datetime) -> bool:
+        """Whether the customer may choose."""
+        return self.check_id is None and not self.lapsed and now < self.expires_at
+
 
 def offer(
     wish: Wish,

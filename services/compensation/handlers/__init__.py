@@ -1,7 +1,8 @@
 """What compensation does with each input.
 
 situation    who asks, under which policy, with what room
-giving       checks and offers          life         void, explain, suspend, what rings
+giving       checks                     offers       what customers may choose between
+life         void, explain, suspend, what rings
 tills        redemptions                incidents    many at once
 staff        employees, shifts, days
 """

@@ -1,4 +1,4 @@
-"""Giving a check: for a complaint, on the spot, from an incident, or as the customer chooses."""
+"""Giving a check: for a complaint, on the spot, or from an incident."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Self, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from services.compensation.domain.authority import (
     Case,
@@ -17,12 +17,10 @@ from services.compensation.domain.authority import (
     options_for,
     remainders,
 )
-from services.compensation.domain.checks import Check, Code, Wish, issue, issued, safety_noted
+from services.compensation.domain.checks import Check, Code, Wish, issue
 from services.compensation.domain.incidents import Incident, OpenIncidents, group_check_id
-from services.compensation.domain.offers import Offer, charged, chosen, offer
-from services.compensation.handlers.situation import Desk, Gift, Situations, recently
+from services.compensation.handlers.situation import Desk, Gift, Situations, meant
 from shared.contracts.compensation import (
-    OFFERED_MAX,
     Basis,
     CheckKind,
     CheckRefused,
@@ -144,46 +142,6 @@ class IssueCheck(BaseModel):
         return self
 
 
-class MakeOffer(BaseModel):
-    """Let the customer choose between two or three checks."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "complaint_id": "co-9f86d081884c7d65",
-                    "items": ["dinner-for-two", "cinema"],
-                    "reason": "food",
-                }
-            ]
-        },
-    )
-
-    complaint_id: Id
-    items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
-    reason: Category
-    #: Meant, although a colleague gave something for this complaint a moment ago.
-    again: bool = False
-
-    @model_validator(mode="after")
-    def _all_different(self) -> Self:
-        if len(set(self.items)) < len(self.items):
-            raise ValueError("items must differ")
-        return self
-
-
-class Choose(BaseModel):
-    """The customer's choice, by their own hand or on the employee's screen."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
-    )
-
-    item: Id
-
-
 @dataclass(frozen=True, slots=True)
 class Possible:
     """What an employee may give now, and everything the screen shows beside it."""
@@ -200,7 +158,7 @@ class Possible:
 
 
 class Giving:
-    """Checks and offers."""
+    """Checks."""
 
     def __init__(self, situations: Situations, codes: CodeMaker, vault: Vault) -> None:
         self._situations = situations
@@ -212,7 +170,7 @@ class Giving:
     ) -> Decision:
         """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
         desk = await self._situations.desk(principal, snapshot)
-        option = self._option(command.item, desk)
+        option = desk.option(command.item)
         if command.currency not in (None, desk.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
         self._lawful(command, option, desk)
@@ -225,7 +183,7 @@ class Giving:
         if command.incident_id is not None:
             return await self._from_incident(command, case, option, desk, snapshot)
         check_id = f"ck-{name}"
-        self._meant(command.again, case, desk, snapshot)
+        meant(command.again, case, desk, snapshot.now)
         wish = wish_of(
             desk,
             case,
@@ -240,11 +198,6 @@ class Giving:
         )
         key = await self._situations.key(case.customer_ref, snapshot)
         return await self._issue(wish, case, room, key, desk, snapshot)
-
-    def _code_of(self, check_id: str, key: KeyRing) -> Coded:
-        """A check's code, sealed for the customer and as what is found by it."""
-        code = self._codes.code(check_id)
-        return {"code": key.seal("code", code), "code_hash": self._codes.hash(code)}
 
     def _changed_by(self, wish: Wish) -> Sequence[str]:
         """The documents of a check and its code, and of the employee's day."""
@@ -274,7 +227,7 @@ class Giving:
             desk.policy_version,
             room,
             snapshot.now,
-            **self._code_of(wish.check_id, key),
+            **coded(self._codes, wish.check_id, key),
             had=had(history),
             colleague_id=colleague,
         )
@@ -384,7 +337,7 @@ class Giving:
             desk.policy_version,
             room,
             snapshot.now,
-            **self._code_of(wish.check_id, key),
+            **coded(self._codes, wish.check_id, key),
         )
 
     async def possible(
@@ -436,107 +389,7 @@ class Giving:
         option = desk.policy.option(incident.item)
         return option and option.model_copy(update={"fits_reason": True, "why": "incident"})
 
-    # ---- the customer chooses ------------------------------------------------------------------
-
-    async def make_offer(
-        self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
-    ) -> Decision:
-        """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
-        desk = await self._situations.desk(principal, snapshot)
-        case = await self._situations.case(command.complaint_id, desk, snapshot)
-        self._meant(command.again, case, desk, snapshot)
-        offer_id = f"of-{name}"
-        options = [self._option(item, desk) for item in command.items]
-        dearest = max(options, key=lambda option: option.cost_minor)
-        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
-        wish = wish_of(
-            desk,
-            case,
-            command.complaint_id,
-            f"ck-{name}",
-            dearest,
-            command.reason,
-            offer_id=offer_id,
-        )
-        return offer(wish, offer_id, options, desk.policy, desk.policy_version, room, snapshot.now)
-
-    async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
-        """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
-        made = await snapshot.get(Offer, offer_id)
-        if made is None or site not in (None, made.site):
-            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
-        return made
-
-    async def choose(
-        self, offer_id: str, item: str, site: str | None, snapshot: Snapshot
-    ) -> Decision:
-        """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
-
-        It fits whatever happened since: its authority was held. `site` is None for the customer.
-        """
-        made = await self.offered(offer_id, site, snapshot)
-        if made.check_id is not None or made.lapsed or snapshot.now >= made.expires_at:
-            raise Rejected(Reason.OFFER_CLOSED, status=409)
-        option = next((one for one in made.options if one.item == item), None)
-        if option is None:
-            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
-        if item.partition("/")[0] not in policy.checks:
-            raise Rejected(Reason.OFFER_CLOSED, status=409)
-        case = await snapshot.get(Case, made.complaint_id)
-        check_id = "ck-" + offer_id.removeprefix("of-")
-        key = await self._situations.key(made.customer_ref, snapshot)
-        regime = policy.regime_of(made.reason)
-        wish = Wish(
-            check_id=check_id,
-            complaint_id=made.complaint_id,
-            customer_ref=made.customer_ref,
-            employee_id=made.employee_id,
-            site=made.site,
-            option=option,
-            reason=made.reason,
-            severity=made.severity,
-            language=made.language,
-            day=day_of_offer(made),
-            regime=regime[0] if regime else None,
-            information=information(policy, made.reason, made.language),
-            safety=Safety.OTHER if case is not None and case.safety else None,
-            offer_id=offer_id,
-        )
-        given = issued(
-            wish,
-            case,
-            policy,
-            made.policy_version,
-            snapshot.now,
-            **self._code_of(wish.check_id, key),
-            charged=charged(made, option),
-        )
-        choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
-        return Decision((choice, *safety_noted(wish, snapshot.now), given))
-
-    async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
-        """What each option of an offer is called in the customer's language."""
-        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
-        titles = {one.item: policy.checks[one.item.partition("/")[0]].title for one in made.options}
-        return {
-            item: title.get(made.language) or next(iter(title.values()))
-            for item, title in titles.items()
-        }
-
     # ---- what a wish is made of ----------------------------------------------------------------
-
-    def _option(self, item: str, desk: Desk) -> Option:
-        option = desk.policy.option(item)
-        if option is None:
-            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        return option
-
-    def _meant(self, again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> None:
-        """A colleague's check of a moment ago is told of; raises Rejected(already_compensated)."""
-        a_moment_ago = recently(case.given_at, desk, snapshot.now)
-        if a_moment_ago and case.given_by != desk.employee_id and not again:
-            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
 
     def _lawful(self, command: IssueCheck, option: Option, desk: Desk) -> None:
         """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
@@ -546,6 +399,12 @@ class Giving:
             raise Rejected(Reason.NO_REGIME, where=("/reason",))
         if option.kind not in CASH and not command.consent:
             raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
+
+
+def coded(codes: CodeMaker, check_id: str, key: KeyRing) -> Coded:
+    """A check's code, sealed for the customer and as what is found by it."""
+    code = codes.code(check_id)
+    return {"code": key.seal("code", code), "code_hash": codes.hash(code)}
 
 
 def wish_of(
@@ -590,9 +449,3 @@ def information(policy: Policy, reason: Category, language: Language) -> str | N
         return None
     texts = found[1].information
     return texts.get(language) or next(iter(texts.values()))
-
-
-def day_of_offer(made: Offer) -> str | None:
-    """The employee's day that an offer was held in."""
-    day = next((debit for debit in made.held if debit.scope is Scope.EMPLOYEE_DAY), None)
-    return day.account.rpartition("/")[2] if day else None

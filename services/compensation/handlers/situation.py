@@ -17,6 +17,7 @@ from services.compensation.domain.authority import (
 from services.compensation.domain.checks import Check
 from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
 from services.compensation.domain.windows import Windows, windows_of
+from shared.contracts.compensation import Option
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Principal
@@ -45,6 +46,13 @@ class Desk:
     def site(self) -> str:
         """The site of policy and employee."""
         return self.policy.site
+
+    def option(self, item: str) -> Option:
+        """An item of the site's catalogue; raises Rejected(amount_not_offered)."""
+        option = self.policy.option(item)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        return option
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +229,11 @@ def desk_keys(principal: Principal) -> Sequence[str]:
     return policy_key(principal.site), f"{Employee.KIND}:{principal.subject}"
 
 
-def recently(given_at: datetime | None, desk: Desk, now: datetime) -> bool:
-    """Whether a check was given so lately that a second employee may not know of it."""
-    return given_at is not None and now - given_at < desk.policy.limits.complaint.apart
+def meant(again: bool, case: Case, desk: Desk, now: datetime) -> None:
+    """A colleague's check of a moment ago is told of, unless the employee knows and means another.
+
+    Raises Rejected(already_compensated).
+    """
+    lately = case.given_at is not None and now - case.given_at < desk.policy.limits.complaint.apart
+    if lately and case.given_by != desk.employee_id and not again:
+        raise Rejected(Reason.ALREADY_COMPENSATED, status=409)

@@ -1,0 +1,164 @@
+"""Letting the customer choose between two or three checks, by link or on the employee's screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.compensation.domain.authority import Case
+from services.compensation.domain.checks import Wish, issued, safety_noted
+from services.compensation.domain.offers import Offer, charged, chosen, offer
+from services.compensation.handlers.giving import coded, information, wish_of
+from services.compensation.handlers.situation import Situations, meant
+from shared.contracts.compensation import OFFERED_MAX, Safety, Scope
+from shared.contracts.complaints import Category
+from shared.contracts.decision import Decision
+from shared.contracts.event import Id
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+
+if TYPE_CHECKING:
+    from services.compensation.ports import CodeMaker
+    from shared.runtime.auth import Principal
+    from shared.runtime.snapshot import Snapshot
+
+
+class MakeOffer(BaseModel):
+    """Let the customer choose between two or three checks."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "items": ["dinner-for-two", "cinema"],
+                    "reason": "food",
+                }
+            ]
+        },
+    )
+
+    complaint_id: Id
+    items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
+    reason: Category
+    #: Meant, although a colleague gave something for this complaint a moment ago.
+    again: bool = False
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("items must differ")
+        return self
+
+
+class Choose(BaseModel):
+    """The customer's choice, by their own hand or on the employee's screen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
+    )
+
+    item: Id
+
+
+class Offers:
+    """What customers may choose between."""
+
+    def __init__(self, situations: Situations, codes: CodeMaker) -> None:
+        self._situations = situations
+        self._codes = codes
+
+    async def make(
+        self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
+        desk = await self._situations.desk(principal, snapshot)
+        case = await self._situations.case(command.complaint_id, desk, snapshot)
+        meant(command.again, case, desk, snapshot.now)
+        offer_id = f"of-{name}"
+        options = [desk.option(item) for item in command.items]
+        dearest = max(options, key=lambda option: option.cost_minor)
+        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            f"ck-{name}",
+            dearest,
+            command.reason,
+            offer_id=offer_id,
+        )
+        return offer(wish, offer_id, options, desk.policy, desk.policy_version, room, snapshot.now)
+
+    async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
+        """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
+        made = await snapshot.get(Offer, offer_id)
+        if made is None or site not in (None, made.site):
+            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+        return made
+
+    async def choose(
+        self, offer_id: str, item: str, site: str | None, snapshot: Snapshot
+    ) -> Decision:
+        """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
+
+        It fits whatever happened since: its authority was held. `site` is None for the customer.
+        """
+        made = await self.offered(offer_id, site, snapshot)
+        if not made.open_at(snapshot.now):
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        option = next((one for one in made.options if one.item == item), None)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        if item.partition("/")[0] not in policy.checks:
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        case = await snapshot.get(Case, made.complaint_id)
+        check_id = "ck-" + offer_id.removeprefix("of-")
+        key = await self._situations.key(made.customer_ref, snapshot)
+        regime = policy.regime_of(made.reason)
+        wish = Wish(
+            check_id=check_id,
+            complaint_id=made.complaint_id,
+            customer_ref=made.customer_ref,
+            employee_id=made.employee_id,
+            site=made.site,
+            option=option,
+            reason=made.reason,
+            severity=made.severity,
+            language=made.language,
+            day=day_of_offer(made),
+            regime=regime[0] if regime else None,
+            information=information(policy, made.reason, made.language),
+            safety=Safety.OTHER if case is not None and case.safety else None,
+            offer_id=offer_id,
+        )
+        given = issued(
+            wish,
+            case,
+            policy,
+            made.policy_version,
+            snapshot.now,
+            **coded(self._codes, wish.check_id, key),
+            charged=charged(made, option),
+        )
+        choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
+        return Decision((choice, *safety_noted(wish, snapshot.now), given))
+
+    async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
+        """What each option of an offer is called in the customer's language."""
+        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        titles = {one.item: policy.checks[one.item.partition("/")[0]].title for one in made.options}
+        return {
+            item: title.get(made.language) or next(iter(title.values()))
+            for item, title in titles.items()
+        }
+
+
+def day_of_offer(made: Offer) -> str | None:
+    """The employee's day that an offer was held in."""
+    day = next((debit for debit in made.held if debit.scope is Scope.EMPLOYEE_DAY), None)
+    return day.account.rpartition("/")[2] if day else None
