@@ -284,7 +284,10 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     # ---- tills ---------------------------------------------------------------------------------
 
-    @app.post("/v1/redemptions", responses=documented(_200="reserved", _409="not_redeemable"))
+    @app.post(
+        "/v1/redemptions",
+        responses=documented(_200="reserved", _409="not_redeemable", _429="too_many_tries"),
+    )
     async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY = None) -> Response:
         """Hold a part of a check by its code, or redeem it at once."""
         return await act(

@@ -49,6 +49,7 @@ EXAMPLES: dict[str, Any] = {
         "reserved_at": "2026-06-03T14:00:00Z",
     },
     "not_redeemable": {"type": "code_not_redeemable", "title": "code not redeemable", "status": 409},
+    "too_many_tries": {"type": "too_many_tries", "title": "too many tries", "status": 429},
     "authority": {
         "per_check_minor": 250000,
         "scopes": [{"scope": "employee_day", "ceiling_minor": 800000, "used_minor": 48000, "held_minor": 9000, "left_minor": 743000, "until": "2026-06-04T06:00:00+02:00"}],

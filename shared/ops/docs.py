@@ -57,6 +57,7 @@ MEANINGS: dict[str, str] = {
     "check_ended": "The check ended, is held or redeemed, or is already as it should become.",
     "nothing_to_explain": "The check was within the ceilings, or was explained before.",
     "code_not_redeemable": "This code cannot be redeemed here and now; strangers are not told why.",
+    "too_many_tries": "This till showed too many codes that cannot be redeemed; it may go on in a minute.",
     "hold_gone": "The till holds nothing under this id any more, or less than it asks for.",
     "not_captured": "Nothing was redeemed under this id, or the check's time is over.",
     "offer_closed": "The customer chose before, or the time to choose is over.",

@@ -1,7 +1,8 @@
 """The two faults a handler may meet; everything else is a defect and loud.
 
 Rejected     the input is wrong and stays wrong: a dead letter, or a problem to the caller.
-Unavailable  the world is down or not ready: the same input again later, or 503 with Retry-After.
+Unavailable  the world is down or not ready: the same input again later, or 503 with Retry-After;
+             429 where it is the caller who must wait.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Rejected(Exception):
 class Unavailable(Exception):
     """Something this input needs is not there now; the input itself may be fine."""
 
-    def __init__(self, reason: Reason, *, retry_after_s: int = 1) -> None:
+    def __init__(self, reason: Reason, *, retry_after_s: int = 1, status: int = 503) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.status = status

@@ -229,7 +229,8 @@ class Face:
 
     async def _unavailable(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Unavailable)
-        return problem(503, error.reason, headers={"Retry-After": str(error.retry_after_s)})
+        retry = {"Retry-After": str(error.retry_after_s)}
+        return problem(error.status, error.reason, headers=retry)
 
     async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from services.compensation.handlers.tills import TRIES_MAX
 from shared.contracts.reasons import Reason
 from tests.suites.services import Aboard
 
@@ -149,6 +150,23 @@ async def test_unknown_used_and_ended_codes_look_the_same_to_a_stranger(aboard: 
     }
     foreign = await aboard.post("redemptions", "f", {"code": elsewhere["code"]}, other_site)
     assert foreign.status_code == 404  # no policy for that site: it has no tills
+
+
+async def test_a_till_that_tries_many_codes_in_vain_waits_and_others_do_not(aboard: Aboard):
+    """Case 49."""
+    check = await given(aboard)
+    for number in range(TRIES_MAX):
+        assert (await redeem(aboard, "00000-00000-0", f"guess-{number}")).status_code == 409
+    for code in ("00000-00000-0", check["code"]):
+        refused = await redeem(aboard, code, f"then-{code}")
+        assert (refused.status_code, refused.json()["type"]) == (429, Reason.TOO_MANY_TRIES)
+        assert refused.headers["Retry-After"] == "60"
+    other = till(aboard, subject="till-2")
+    command = {"code": check["code"], "amount_minor": 1}
+    assert (await aboard.post("redemptions", "other", command, other)).status_code == 200
+    aboard.later(minutes=1)
+    assert (await redeem(aboard, check["code"], "later", 1)).status_code == 200
+    assert (await redeem(aboard, "00000-00000-0", "guess")).status_code == 409
 
 
 async def test_a_check_is_taken_where_it_is_valid(aboard: Aboard):

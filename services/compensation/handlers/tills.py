@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -19,12 +21,19 @@ from services.compensation.handlers.situation import Situations
 from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from services.compensation.ports import CodeMaker
     from shared.runtime.auth import Principal
     from shared.runtime.snapshot import Snapshot
+
+#: Codes in vain that a till may show within a minute: all tills of a site may be one caller and mistype
+#: a few, and who guesses one of 50 bits needs millions.
+TRIES_MAX = 60
+TRIES_WITHIN = timedelta(minutes=1)
+#: Tills remembered in one process; one more, and who failed first is forgotten.
+TILLS_MAX = 10_000
 
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 
@@ -53,18 +62,48 @@ class Capture(BaseModel):
     amount_minor: AmountMinor | None = None
 
 
+class Tries:
+    """Codes that tills showed in vain, each process for itself: a bound on guessing need not be exact."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, tuple[datetime, int]] = {}
+
+    def check(self, till: str, now: datetime) -> None:
+        """Raises Unavailable(too_many_tries) while the till must wait."""
+        since, count = self._failed.get(till, (now, 0))
+        left = since + TRIES_WITHIN - now
+        if count >= TRIES_MAX and left > timedelta():
+            wait_s = ceil(left.total_seconds())
+            raise Unavailable(Reason.TOO_MANY_TRIES, retry_after_s=wait_s, status=429)
+
+    def failed(self, till: str, now: datetime) -> None:
+        """One more in vain."""
+        since, count = self._failed.get(till, (now, 0))
+        if now - since >= TRIES_WITHIN:
+            since, count = now, 0
+            self._failed.pop(till, None)  # so that the first in the dictionary failed first
+        self._failed[till] = since, count + 1
+        if len(self._failed) > TILLS_MAX:
+            del self._failed[next(iter(self._failed))]
+
+
 class Tills:
     """Redemptions."""
 
     def __init__(self, situations: Situations, codes: CodeMaker) -> None:
         self._situations = situations
         self._codes = codes
+        self._tries = Tries()
 
     async def reserve(
         self, command: Reserve, principal: Principal, name: str, snapshot: Snapshot
     ) -> Decision:
-        """Hold or redeem a part; raises Rejected(code_not_redeemable) for every code that is not."""
+        """Hold or redeem a part; raises Rejected(code_not_redeemable) for every code that is not.
+
+        Raises Unavailable(too_many_tries) for a till that showed many of those.
+        """
         redemption_id = f"re-{name}"
+        self._tries.check(principal.subject, snapshot.now)
         await self._at_work(principal, snapshot)
         policy, _ = await self._situations.policies.at(principal.site, snapshot)
         code_hash = self._codes.hash(command.code)
@@ -89,6 +128,7 @@ class Tills:
                 capture=command.capture,
             )
         if not decision.facts:
+            self._tries.failed(principal.subject, snapshot.now)
             raise Rejected(Reason.CODE_NOT_REDEEMABLE, status=409)
         return decision
 
