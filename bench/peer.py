@@ -293,17 +293,19 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         issuer=settings.jwt_issuer,
         now=utc_now,
     )
+    vault = Vault(b64decode(settings.master_key.get_secret_value()))
     face = Face(
         Parts(settings, DOMAIN, now=utc_now).settler,
         authenticator,
         owner="peer",
+        secret=vault.derive("request"),
         publish_wait_ms=0,
         ready=ready,
     )
     app = face.api("peer", "The same on PostgreSQL.")
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    peer = Peer(pool, Vault(b64decode(settings.master_key.get_secret_value())))
+    peer = Peer(pool, vault)
 
     @app.post("/v1/checks", status_code=201)
     async def issue_check(

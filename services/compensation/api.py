@@ -55,7 +55,7 @@ from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PAGE_HEADERS, Face
-from shared.runtime.links import Tokens
+from shared.runtime.links import Tokens, offer_link
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -64,6 +64,10 @@ Token = Annotated[str, Path(max_length=1024)]
 #: Below this, compressing costs more than it saves.
 GZIP_FROM_BYTES = 512
 PAGE_MAX = 50
+#: A day, a dot and an id.
+CURSOR_CHARS_MAX = 10 + 1 + 128
+#: The body of a command that is all in its address: none, or an empty object.
+NOTHING = Nothing()
 #: What a phone needs of a check it has just given.
 ISSUED = (
     "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "valid_until",
@@ -96,7 +100,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    till = Annotated[Principal, face.principal(Kind.SYSTEM, Kind.EMPLOYEE)]
+    till = Annotated[Principal, face.principal(Kind.TILL, Kind.EMPLOYEE)]
     system = Annotated[Principal, face.principal(Kind.SYSTEM)]
 
     async def act(
@@ -206,7 +210,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         request: Request,
         principal: employee,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
-        cursor: Annotated[str | None, Query(max_length=32)] = None,
+        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
     ) -> Response:
         """The checks of a complaint, or mine of a day (today's without a cursor), newest first."""
@@ -219,7 +223,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         """One check, without its code."""
         snapshot = settler.look()
         check = await desks.life.look(check_id, principal, snapshot)
-        explanation = await desks.life.explanation(check, snapshot)
+        explanation = await desks.life.explanation(check, principal, snapshot)
         return shown(request, {**summary(check_id, check), "explanation": explanation})
 
     @app.get("/v1/checks/{check_id}/qr.svg")
@@ -232,14 +236,17 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/checks/{check_id}/void")
     async def void(
-        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+        check_id: Identifier,
+        principal: employee,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Take a check back: what was not redeemed is authority again."""
         return await act(
             principal,
             f"checks/{check_id}/void",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.life.void(check_id, principal, snapshot),
         )
 
@@ -258,27 +265,33 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/checks/{check_id}/suspend")
     async def suspend(
-        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+        check_id: Identifier,
+        principal: employee,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Stop a check from being redeemed for now: its code was lost or copied."""
         return await act(
             principal,
             f"checks/{check_id}/suspend",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.life.suspend(check_id, principal, snapshot),
         )
 
     @app.post("/v1/checks/{check_id}/resume")
     async def resume(
-        check_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+        check_id: Identifier,
+        principal: employee,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Let a suspended check be redeemed again."""
         return await act(
             principal,
             f"checks/{check_id}/resume",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.life.resume(check_id, principal, snapshot),
         )
 
@@ -313,27 +326,33 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/redemptions/{redemption_id}/cancel")
     async def cancel(
-        redemption_id: Identifier, principal: till, key: IDEMPOTENCY_KEY = None
+        redemption_id: Identifier,
+        principal: till,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Free what is held."""
         return await act(
             principal,
             f"redemptions/{redemption_id}/cancel",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.tills.cancel(redemption_id, principal, snapshot),
         )
 
     @app.post("/v1/redemptions/{redemption_id}/rollback")
     async def roll_back(
-        redemption_id: Identifier, principal: till, key: IDEMPOTENCY_KEY = None
+        redemption_id: Identifier,
+        principal: till,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Put on the check again what was redeemed."""
         return await act(
             principal,
             f"redemptions/{redemption_id}/rollback",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.tills.roll_back(redemption_id, principal, snapshot),
         )
 
@@ -368,27 +387,33 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/incidents/{incident_id}/give", status_code=202)
     async def give(
-        incident_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+        incident_id: Identifier,
+        principal: employee,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """Give the group check to all who are affected; look at the incident for progress."""
         return await act(
             principal,
             f"incidents/{incident_id}/give",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.incidents.give(incident_id, principal, snapshot),
         )
 
     @app.post("/v1/incidents/{incident_id}/close")
     async def close(
-        incident_id: Identifier, principal: employee, key: IDEMPOTENCY_KEY = None
+        incident_id: Identifier,
+        principal: employee,
+        key: IDEMPOTENCY_KEY = None,
+        command: Nothing = NOTHING,
     ) -> Response:
         """It is over."""
         return await act(
             principal,
             f"incidents/{incident_id}/close",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.incidents.close(incident_id, principal, snapshot),
         )
 
@@ -426,13 +451,15 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         )
 
     @app.post("/v1/me/shift/end")
-    async def check_out(principal: employee, key: IDEMPOTENCY_KEY = None) -> Response:
+    async def check_out(
+        principal: employee, key: IDEMPOTENCY_KEY = None, command: Nothing = NOTHING
+    ) -> Response:
         """I do not work any more."""
         return await act(
             principal,
             "me/shift/end",
             key,
-            Nothing(),
+            command,
             lambda snapshot, _: desks.staff.check_out(principal, snapshot),
         )
 
@@ -444,13 +471,14 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         offer_id = desks.links.read(token)["offer"]
         snapshot = settler.look()
         made = await desks.offers.offered(offer_id, None, snapshot)
-        if not made.open_at(snapshot.now):
-            return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
-        names = await desks.offers.names(made, snapshot)
+        names = await desks.offers.names(made, snapshot) if made.open_at(snapshot.now) else {}
         choices = [
             (option.item, names[option.item], option.value_minor, option.currency)
             for option in made.options
+            if option.item in names
         ]
+        if not choices:
+            return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
         return HTMLResponse(desks.page.choose(made.language, token, choices), headers=PAGE_HEADERS)
 
     @app.post("/o/{token}", response_class=HTMLResponse)
@@ -462,6 +490,8 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        if made.item == item:
+            return HTMLResponse(desks.page.thanks(made.language), headers=PAGE_HEADERS)
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(snapshot: Snapshot, _: str) -> Decision:
@@ -536,10 +566,10 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "colleague_id": fact.colleague_id,
             }
         case OfferMade():
-            token = desks.links.sign({"offer": fact.offer_id}, fact.expires_at)
+            link = offer_link(desks.links, desks.public_url, fact.offer_id, fact.expires_at)
             wanted = {"offer_id", "complaint_id", "options", "expires_at"}
             body = fact.model_dump(mode="json", include=wanted)
-            return 201, {**body, "link": f"{desks.public_url}/o/{token}"}
+            return 201, {**body, "link": link}
         case IncidentOpened():
             return 201, fact.model_dump(mode="json", exclude={"complaint_ids", "policy_version"})
         case IncidentGiving():

@@ -15,6 +15,8 @@ from stdnum import luhn
 #: Crockford's base 32: no I, L, O, U to be misread.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CHARACTERS = 10
+#: As people read and type it: his alphabet takes these for digits, and what separates says nothing.
+READ_AS = str.maketrans("ILO", "110", "- \t\r\n")
 #: Codes of the checks that are being decided.
 REMEMBERED_MAX = 1000
 
@@ -28,7 +30,7 @@ class Codes:
         self._code = lru_cache(maxsize=REMEMBERED_MAX)(self._make)
 
     def code(self, check_id: str) -> str:
-        """The code of a check, like `7K3QX-9M2WD-4`."""
+        """The code of a check, like `7K3QX-9M2WD-3`."""
         return self._code(check_id)
 
     def _make(self, check_id: str) -> str:
@@ -38,5 +40,5 @@ class Codes:
 
     def hash(self, code: str) -> str:
         """What is stored of a code: HMAC-SHA-256 of its characters, hexadecimal."""
-        plain = code.replace("-", "").upper()
+        plain = code.upper().translate(READ_AS)
         return hmac.digest(self._secret, b"hash/" + plain.encode(), sha256).hex()

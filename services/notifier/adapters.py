@@ -16,7 +16,7 @@ from aiosmtplib import SMTPResponse
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.links import Tokens
+from shared.runtime.links import Tokens, offer_link
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -130,7 +130,7 @@ class SignedLinks:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
-        self._offers_url = offers_url.rstrip("/")
+        self._offers_url = offers_url
 
     def feedback(self, complaint_id: str, check_id: str, now: datetime) -> str:
         """See Links."""
@@ -139,7 +139,7 @@ class SignedLinks:
 
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """See Links."""
-        return f"{self._offers_url}/o/{self._choices.sign({'offer': offer_id}, expires_at)}"
+        return offer_link(self._choices, self._offers_url, offer_id, expires_at)
 
     def read(self, token: str) -> tuple[str, str]:
         """See Links."""

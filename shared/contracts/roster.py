@@ -80,10 +80,24 @@ class EmployeeListed(Fact):
         return self.employee_id
 
 
+class WishedShift(Shift):
+    """A shift in a command: nothing that is unknown is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WishedListing(Listing):
+    """A listing in a command: nothing that is unknown is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shift: WishedShift | None = None
+
+
 class EmployeeListing(BaseModel):
     """The body of `PUT /v1/employees/{id}`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     site: Id
-    listing: Listing
+    listing: WishedListing

@@ -16,7 +16,7 @@ import typer
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-Kind = Literal["employee", "customer", "manager", "system"]
+Kind = Literal["employee", "customer", "manager", "till", "system"]
 
 RUN_DIR = Path(".run")
 KEY_FILE = "demo-key.json"
@@ -121,6 +121,12 @@ def manager(subject: Subject, site: Site, role: Role = None, ttl_s: Ttl = TTL_S)
 def customer(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
     """A token for a customer. Local demo only."""
     _print("customer", subject, site, None, ttl_s)
+
+
+@app.command()
+def till(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
+    """A token for a till. Local demo only."""
+    _print("till", subject, site, None, ttl_s)
 
 
 @app.command()

@@ -88,6 +88,7 @@ class Parts:
             self.settler,
             authenticator,
             owner=domain.owner,
+            secret=self.vault.derive("request"),
             publish_wait_ms=settings.publish_wait_ms,
             ready=self._ready,
         )

@@ -48,6 +48,8 @@ class Kind(StrEnum):
     EMPLOYEE = "employee"
     CUSTOMER = "customer"
     MANAGER = "manager"
+    #: Redeems codes, and nothing else.
+    TILL = "till"
     SYSTEM = "system"
 
 

@@ -5,6 +5,7 @@ Routes stay thin: they read a command, name a decision, and say how its fact loo
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
@@ -41,7 +42,8 @@ NO_STORE = {"Cache-Control": "no-store"}
 #: Our pages have no scripts and ask nobody else for anything.
 PAGE_HEADERS = {
     **NO_STORE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -129,12 +131,14 @@ class Face:
         authenticator: Authenticator,
         *,
         owner: str,
+        secret: bytes,
         publish_wait_ms: int,
         ready: Callable[[], Awaitable[Mapping[str, bool]]],
     ) -> None:
         self._settler = settler
         self._authenticator = authenticator
         self._owner = owner
+        self._secret = secret
         self._publish_wait_ms = publish_wait_ms
         self._ready = ready
 
@@ -172,8 +176,11 @@ class Face:
         key = (key or "").strip('"')
         if not key or len(key) > 255:  # noqa: PLR2004 - the length Stripe allows, which clients know
             raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
-        digest = sha256(command.model_dump_json().encode()).hexdigest()
-        request = Request(f"{principal.kind}/{principal.subject}", route, key, digest)
+        # Under a secret, because facts carry it: a code or a name could be guessed from a bare hash.
+        digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
+        # The same name at two sites is two principals; a space is in none of the three.
+        who = f"{principal.kind} {principal.site} {principal.subject}"
+        request = Request(who, route, key, digest)
         settled: Settled = await self._settler.settle_request(request, decide, reads)
         published = await self._settler.store.wait_published(
             settled.sequence, self._publish_wait_ms

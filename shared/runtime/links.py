@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -17,6 +17,8 @@ from shared.runtime.faults import Rejected
 FEEDBACK, OFFER = "feedback", "offer"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
+#: An offer's link opens for as long after the offer ended, to say so.
+OUTLASTS = timedelta(days=30)
 
 
 class Tokens:
@@ -43,6 +45,12 @@ class Tokens:
                 aud={"essential": True, "value": self._purpose},
                 exp={"essential": True},
             ).validate(claims)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):  # the last for a header of odd types
             raise Rejected(Reason.LINK_INVALID, status=404) from None
         return {name: str(value) for name, value in claims.items()}
+
+
+def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: datetime) -> str:
+    """Where a customer chooses: compensation's page, linked to by itself and by the notifier."""
+    token = choices.sign({"offer": offer_id}, expires_at + OUTLASTS)
+    return f"{base_url.rstrip('/')}/o/{token}"

@@ -200,7 +200,7 @@ def test_of_two_tills_with_one_code_one_redeems_it(races: Races):
                     "redemptions",
                     f"t{till}-{round_number}",
                     command,
-                    races.bearer(till, kind="system"),
+                    races.bearer(till, kind="till"),
                 )
                 for till in ("till-a", "till-b")
             ]
@@ -212,7 +212,7 @@ def test_of_a_void_and_a_redemption_one_wins(races: Races):
     """Case 9, INV-03: given back exactly once, or redeemed, never both."""
     for round_number in range(6):
         check = races.given(CREW[3], f"void-{round_number}")
-        till = races.bearer("till-a", kind="system")
+        till = races.bearer("till-a", kind="till")
         redeem = {"code": check["code"], "capture": True}
         path = f"checks/{check['check_id']}/void"
         wishes = [
@@ -233,7 +233,7 @@ def test_of_a_void_and_a_redemption_one_wins(races: Races):
 
 def test_a_hold_that_ended_is_not_captured_and_is_free_exactly_once(races: Races):
     """Case 10, INV-03: capturing races with the end of the hold, and one of them happens."""
-    till = races.bearer("till-a", kind="system")
+    till = races.bearer("till-a", kind="till")
     checks = [races.given(CREW[5], f"hold-{n}") for n in range(5)]
     holds = [
         races.one("redemptions", f"h{n}", {"code": check["code"]}, till).json()

@@ -55,8 +55,8 @@ async def test_another_till_does_not_capture_what_this_one_holds(tmp_path):
     a = await Aboard(tmp_path, policy()).begin()
     c = await a.raise_complaint()
     code = (await a.give(c, "sum/100", "a")).json()["code"]
-    held = (await a.post("redemptions", "r", {"code": code}, a.bearer("till-1", "system"))).json()
+    held = (await a.post("redemptions", "r", {"code": code}, a.bearer("till-1", "till"))).json()
     r = await a.post(
-        f"redemptions/{held['redemption_id']}/capture", "c", {}, a.bearer("till-2", "system")
+        f"redemptions/{held['redemption_id']}/capture", "c", {}, a.bearer("till-2", "till")
     )
     assert r.status_code == 404

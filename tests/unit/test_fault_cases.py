@@ -99,7 +99,7 @@ async def spent(aboard: Aboard) -> int:
 
 
 def till(aboard: Aboard) -> str:
-    return aboard.bearer("till-1", "system")
+    return aboard.bearer("till-1", "till")
 
 
 async def reserve(aboard: Aboard, code: str, key: str, **more) -> httpx.Response:

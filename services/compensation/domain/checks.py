@@ -91,7 +91,7 @@ class Check(Document):
     issued_at: datetime
     debits: tuple[Debit, ...] = ()
     explain_by: datetime | None = None
-    #: Sealed; who gave the check and those who coach them can read it.
+    #: Sealed; who gave the check reads it here, and those who coach them on the topic.
     explanation: str | None = None
     unexplained: bool = False
     suspended: bool = False
@@ -117,6 +117,11 @@ class Check(Document):
     def whole(self) -> bool:
         """Whether nothing of it is left to redeem, ever."""
         return 0 < self.value_minor == self.redeemed_minor
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the customer has nothing of it."""
+        return self.ended is End.VOIDED and not self.captured
 
     @property
     def state(self) -> str:
@@ -397,8 +402,8 @@ def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
 
 
 def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
-    """Stop a check from being redeemed for now; nothing to do if it is, or if it ended."""
-    if check.suspended or check.ended is not None:
+    """Stop a check from being redeemed for now; nothing to do if it is, ended, or is redeemed whole."""
+    if check.suspended or check.whole or check.ended is not None:
         return Decision()
     return Decision(
         (

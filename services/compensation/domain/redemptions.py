@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from services.compensation.domain.checks import Check
+from services.compensation.domain.checks import Check, Hold, cancelled
 from shared.contracts.compensation import (
     REDEMPTIONS_MAX,
     CheckKind,
@@ -61,8 +61,16 @@ def reserve(
 ) -> Decision:
     """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
 
-    No amount is all that is left. What is not taken in parts is taken whole.
+    No amount is all that is left. What is not taken in parts is taken whole. A hold whose time is over
+    is freed by whoever wants what it held.
     """
+    freed = [
+        _cancelled(check, check_id, name, hold, now, expired=True)
+        for name, hold in check.holds.items()
+        if now >= hold.expires_at
+    ]
+    for fact in freed:
+        check = cancelled(check, fact)
     amount = check.left_minor if amount_minor is None else amount_minor
     whole = check.kind in IN_PARTS or amount == check.value_minor
     if not redeemable(check, till, now) or not 0 < amount <= check.left_minor or not whole:
@@ -79,8 +87,8 @@ def reserve(
         reserved_at=now,
     )
     if not capture:
-        return Decision((reserved,))
-    return Decision((reserved, _captured(check, check_id, redemption_id, amount, now)))
+        return Decision((*freed, reserved))
+    return Decision((*freed, reserved, _captured(check, check_id, redemption_id, amount, now)))
 
 
 def capture(
@@ -118,18 +126,20 @@ def cancel(
     hold = check.holds.get(redemption_id)
     if hold is None or (expired and now < hold.expires_at):
         return Decision()
-    return Decision(
-        (
-            RedemptionCancelled(
-                redemption_id=redemption_id,
-                check_id=check_id,
-                site=check.site,
-                amount_minor=hold.amount_minor,
-                currency=check.currency,
-                expired=expired,
-                cancelled_at=now,
-            ),
-        )
+    return Decision((_cancelled(check, check_id, redemption_id, hold, now, expired=expired),))
+
+
+def _cancelled(
+    check: Check, check_id: str, redemption_id: str, hold: Hold, now: datetime, *, expired: bool
+) -> RedemptionCancelled:
+    return RedemptionCancelled(
+        redemption_id=redemption_id,
+        check_id=check_id,
+        site=check.site,
+        amount_minor=hold.amount_minor,
+        currency=check.currency,
+        expired=expired,
+        cancelled_at=now,
     )
 
 

@@ -120,14 +120,18 @@ class Life:
         else:
             given = await snapshot.get(Given, given_key(desk.employee_id, day))
             ids = given.check_ids if given else ()
-        before = len(ids) if before is None else min(before, len(ids))
-        first = max(0, before - most)
-        chosen = ids[first:before][::-1]
+        end = len(ids)
+        if before is not None:
+            # By id and not by place: a list keeps its latest, so places move. One that left it was
+            # the oldest, and nothing is left behind it.
+            end = ids.index(before) if before in ids else 0
+        first = max(0, end - most)
+        chosen = ids[first:end][::-1]
         await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in chosen])
         found = [(check_id, await snapshot.get(Check, check_id)) for check_id in chosen]
         return Page(
             tuple((check_id, check) for check_id, check in found if check is not None),
-            f"{day}.{first}" if first else None,
+            f"{day}.{ids[first]}" if first else None,
         )
 
     async def void(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
@@ -162,9 +166,11 @@ class Life:
         sealed = key.seal("explanation", command.explanation)
         return explain(check, check_id, desk.employee_id, sealed, snapshot.now)
 
-    async def explanation(self, check: Check, snapshot: Snapshot) -> str | None:
-        """What was explained, or None once the customer was erased or if nothing was."""
-        if check.explanation is None:
+    async def explanation(
+        self, check: Check, principal: Principal, snapshot: Snapshot
+    ) -> str | None:
+        """What was explained, for who explained it; None if nothing was, or the customer was erased."""
+        if check.explanation is None or check.employee_id != principal.subject:
             return None
         key = await self._situations.keys.of(check.customer_ref, snapshot)
         return None if key is None else key.open("explanation", check.explanation)
@@ -230,15 +236,13 @@ def done(decision: Decision) -> Decision:
     return decision
 
 
-def parsed(cursor: str | None, desk: Desk) -> tuple[str, int | None]:
-    """The day and position a cursor names, today's end without one; raises Rejected."""
+def parsed(cursor: str | None, desk: Desk) -> tuple[str, str | None]:
+    """The day and the check a cursor names, today's end without one; raises Rejected."""
     if cursor is None:
         return desk.windows.day.id, None
-    day, _, position = cursor.partition(".")
+    day, _, check_id = cursor.partition(".")
     try:
         datetime.fromisoformat(day)
-        if position and not position.isdecimal():
-            raise ValueError
     except ValueError:
         raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
-    return day, int(position[:9]) if position else None
+    return day, check_id or None

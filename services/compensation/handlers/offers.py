@@ -149,12 +149,16 @@ class Offers:
         return Decision((choice, *safety_noted(wish, snapshot.now), given))
 
     async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
-        """What each option of an offer is called in the customer's language."""
+        """What each option is called in the customer's language, if it can still be chosen.
+
+        After a rebuild another version may stand in for the offer's, and not have all of them.
+        """
         policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
-        titles = {one.item: policy.checks[one.item.partition("/")[0]].title for one in made.options}
+        found = ((one.item, policy.checks.get(one.item.partition("/")[0])) for one in made.options)
         return {
-            item: title.get(made.language) or next(iter(title.values()))
-            for item, title in titles.items()
+            item: kind.title.get(made.language) or next(iter(kind.title.values()))
+            for item, kind in found
+            if kind is not None
         }
 
 

@@ -152,7 +152,7 @@ class Situations:
         )
 
     async def history(self, customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
-        """What this customer was given before, by any site, newest first."""
+        """What this customer was given before and kept, by any site, newest first."""
         known = await snapshot.get(History, customer_ref)
         ids = known.check_ids if known is not None else ()
         await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in ids])
@@ -160,7 +160,7 @@ class Situations:
         return tuple(
             Gift(check_id, one.item, one.value_minor, one.currency, one.site, one.issued_at)
             for check_id, one in checks
-            if one is not None
+            if one is not None and not one.taken_back
         )
 
     async def colleague(

@@ -67,9 +67,15 @@ class Staff:
     async def list_employee(
         self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
     ) -> Decision:
-        """An HR system lists an employee of its site; raises Rejected(unknown_site)."""
+        """An HR system lists an employee of its site; raises Rejected(unknown_site, unknown_employee).
+
+        Somebody who works at another site moves once that site has let them go.
+        """
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        known = await snapshot.get(Employee, employee_id)
+        if known is not None and known.listing.active and known.site != command.site:
+            raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=404)
         return Decision(
             (
                 EmployeeListed(

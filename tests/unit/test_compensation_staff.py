@@ -1,0 +1,69 @@
+"""Who lists employees, and whose."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from shared.contracts.policy import PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.testing.builders import record
+from tests.suites.services import Aboard
+
+OTHER_SITE = "ms-borealis"
+RECEPTION = {"site": "ms-aurora", "listing": {"role": "reception"}}
+GONE = {"site": "ms-aurora", "listing": {"role": "any", "active": False}}
+
+
+async def put(
+    aboard: Aboard, employee: str, body: dict, kind: str = "system", site: str = "ms-aurora"
+) -> httpx.Response:
+    async with aboard.http("compensation", aboard.bearer("hr", kind, site=site)) as caller:
+        key = {"Idempotency-Key": f"{site}-{employee}-{body}"[:255]}
+        return await caller.put(f"/v1/employees/{employee}", json=body, headers=key)
+
+
+@pytest.fixture
+async def two_sites(aboard: Aboard) -> Aboard:
+    policy = aboard.policy.model_copy(update={"site": OTHER_SITE})
+    head = PolicyPublished(site=OTHER_SITE, version=1, policy=policy)
+    await aboard.feed("compensation", PolicyPublished.TOPIC, [record(head, 1)])
+    return aboard
+
+
+@pytest.mark.parametrize("kind", ["till", "employee", "manager", "customer"])
+async def test_only_a_sites_system_lists_employees(aboard: Aboard, kind):
+    assert (await put(aboard, "e-new", RECEPTION, kind)).status_code == 403
+    assert (await put(aboard, "e-new", RECEPTION)).status_code == 200
+
+
+async def test_who_works_at_another_site_moves_once_that_site_has_let_them_go(two_sites: Aboard):
+    here = {**RECEPTION, "site": OTHER_SITE}
+    refused = await put(two_sites, "e-ingrid", here, site=OTHER_SITE)
+    assert (refused.status_code, refused.json()["type"]) == (404, Reason.UNKNOWN_EMPLOYEE)
+    assert (await two_sites.get("me/authority")).status_code == 200
+    assert (await put(two_sites, "e-ingrid", GONE)).status_code == 200
+    moved = {**here, "listing": {"role": "any"}}
+    assert (await put(two_sites, "e-ingrid", moved, site=OTHER_SITE)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"actve": False}, {"shift": {"starts": "08:00", "ends": "16:00", "day": ["mon"]}}],
+    ids=["of the listing", "of the shift"],
+)
+async def test_a_misspelt_field_is_refused_and_not_left_out(aboard: Aboard, wrong):
+    body = {"site": "ms-aurora", "listing": {"role": "reception", **wrong}}
+    answer = await put(aboard, "e-ingrid", body)
+    assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+
+
+async def test_the_same_name_at_two_sites_is_two_principals(two_sites: Aboard):
+    first = await put(two_sites, "e-new", RECEPTION)
+    key = {"Idempotency-Key": "the same"}
+    for site, status in (("ms-aurora", 200), (OTHER_SITE, 404)):
+        bearer = two_sites.bearer("hr", "system", site=site)
+        async with two_sites.http("compensation", bearer) as caller:
+            answer = await caller.put("/v1/employees/e-new", json=RECEPTION, headers=key)
+        assert answer.status_code == status
+    assert first.json()["employee_id"] == "e-new"
