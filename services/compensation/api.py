@@ -45,6 +45,7 @@ from shared.contracts.compensation import (
     RedemptionCaptured,
     RedemptionReserved,
     RedemptionRolledBack,
+    SafetyNoted,
     ShiftEnded,
     ShiftStarted,
 )
@@ -564,10 +565,22 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "left": fact.left,
                 "alternatives": fact.alternatives,
                 "colleague_id": fact.colleague_id,
+                "regime": fact.regime,
+                "information": fact.information,
             }
+        case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
+            reason = Reason.ALREADY_COMPENSATED
+            return 409, {"type": reason, "title": reason.replace("_", " "), "status": 409}
         case OfferMade():
             link = offer_link(desks.links, desks.public_url, fact.offer_id, fact.expires_at)
-            wanted = {"offer_id", "complaint_id", "options", "expires_at"}
+            wanted = {
+                "offer_id",
+                "complaint_id",
+                "options",
+                "regime",
+                "information",
+                "expires_at",
+            }
             body = fact.model_dump(mode="json", include=wanted)
             return 201, {**body, "link": link}
         case IncidentOpened():

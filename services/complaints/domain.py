@@ -130,7 +130,7 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
         language=logged.language,
         category=logged.reason,
         severity=logged.severity,
-        safety=logged.reason is Category.SAFETY,
+        safety=logged.safety is not None or logged.reason is Category.SAFETY,
         promised_by=now + policy.promise(logged.reason, logged.severity),
         policy_version=policy_version,
         has_contact=logged.contact is not None,

@@ -12,6 +12,8 @@ from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed
 
 #: Accounts one check is charged to: every scope there is, with room.
 Account = Annotated[str, StringConstraints(max_length=256)]
+#: Words of a law, as a policy states them.
+Information = Annotated[str, StringConstraints(max_length=2000)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
 #: A business window like `2026-06-03`, `2026-06-03/2`, `2026-W23`.
@@ -184,7 +186,7 @@ class CheckIssued(Wished):
     regime: Id | None = None
     consent: bool = False
     #: What the customer must be told of their rights, in their language, as it was told.
-    information: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    information: Information | None = None
     #: The employee's day it was given in.
     day: WindowId | None = None
     debits: Debits
@@ -201,6 +203,9 @@ class CheckRefused(Wished):
     alternatives: Annotated[tuple[Option, ...], Field(max_length=32)]
     #: A colleague on shift who has the authority: a peer, to stand in and not to decide.
     colleague_id: Id | None = None
+    #: What is due by law whatever fits, and what the customer must be told of it.
+    regime: Id | None = None
+    information: Information | None = None
     refused_at: AwareDatetime
 
 
@@ -333,6 +338,9 @@ class OfferMade(OfferFact):
     policy_version: Version
     options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX)]
     held: Debits
+    #: What is due by law whatever is chosen, and what the customer must be told of it.
+    regime: Id | None = None
+    information: Information | None = None
     expires_at: AwareDatetime
     offered_at: AwareDatetime
 
@@ -372,6 +380,8 @@ class ComplaintLogged(CompensationFact):
     language: Language
     text: Sealed
     contact: Sealed | None = None
+    #: Whose safety is concerned, as the employee said.
+    safety: Safety | None = None
     logged_at: AwareDatetime
 
     def key(self) -> str:

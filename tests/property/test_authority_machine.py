@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from shared.runtime.store import Store
@@ -25,4 +25,6 @@ class InMemory(AuthorityMachine):
 def test_random_lives_of_checks_are_what_the_model_says(salt):
     """INV-01, INV-03: after every step of every run."""
     salted = type(f"InMemory{salt}", (InMemory,), {"salt": salt})
-    run_state_machine_as_test(salted, settings=settings(max_examples=12, stateful_step_count=15))
+    # Not shrunk: the run that failed is printed as it was, and a smaller one takes minutes to find.
+    bound = settings(max_examples=12, stateful_step_count=15, phases=[Phase.generate])
+    run_state_machine_as_test(salted, settings=bound)

@@ -139,7 +139,7 @@ class Model:
         self.checked_in: dict[str, datetime] = {}
         self.balance: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
-        self.last_gift: dict[str, tuple[str, datetime]] = {}
+        self.last_gift: dict[str, tuple[str, datetime, str]] = {}
         self.checks: dict[str, dict[str, Any]] = {}
         self.redeemed_by: dict[str, str] = {}
         self.offers: dict[str, dict[str, Any]] = {}
@@ -218,8 +218,9 @@ class Model:
         """(status, reason, debits, when to explain)."""
         if employee in self.inactive:
             return 403, "unknown_employee", {}, None
-        by, at = self.last_gift.get(complaint, (employee, START))
-        if by != employee and self.now - at < APART and not again:
+        by, at, last = self.last_gift.get(complaint, (employee, START, ""))
+        lately = by != employee and self.now - at < APART
+        if lately and not again and not self.taken_back(self.checks[last]):
             return 409, "already_compensated", {}, None
         cost = ITEMS[item][0]
         accounts = {**self.own_accounts(employee), **self.shared_accounts(complaint)}
@@ -238,7 +239,7 @@ class Model:
     def given(self, check: str, employee: str, complaint: str, item: str, debits, explain_by):
         cost, value, valid, parts = ITEMS[item]
         self.balance.update(debits)
-        self.last_gift[complaint] = employee, self.now
+        self.last_gift[complaint] = employee, self.now, check
         self.checks[check] = {
             "by": employee,
             "value": value,
@@ -311,6 +312,9 @@ class Model:
                 self.balance[account] -= amount
             elif "/checks/" not in account:
                 self.balance[account] -= amount * left // one["value"]
+
+    def taken_back(self, one: dict[str, Any]) -> bool:
+        return one["ended"] == "voided" and not one["captured"]
 
     def void(self, check: str, employee: str):
         one = self.checks[check]
@@ -391,7 +395,8 @@ class Model:
             del one["holds"][name]
         if one["value"] and one["until"] <= self.now and not one["ended"] and not self.whole(one):
             self.end(one, "expired")
-        if one["explain_by"] and one["explain_by"] <= self.now and not one["explained"]:
+        late = one["explain_by"] and one["explain_by"] <= self.now
+        if late and not one["explained"] and not self.taken_back(one):
             one["unexplained"] = True
 
     def ring_offer(self, made: dict[str, Any]) -> None:
@@ -644,7 +649,8 @@ class AuthorityMachine(RuleBasedStateMachine):
             employee_id=employee,
             site=SITE,
             listing=_listing(employee, active=active),
-            listed_at=self.clock(),
+            # Each later than the one before, as they are where time does not stand still.
+            listed_at=self.clock() + timedelta(milliseconds=next(self.offsets)),
         )
 
     def _bearer(self, subject: str, kind: Any) -> dict[str, str]:
@@ -700,9 +706,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         self.codes[got["check_id"]] = got["code"]
         return got["check_id"]
 
-    def _is_refusal(
-        self, got: dict[str, Any], who: str, about: str, cost: int, *, asked: bool = True
-    ) -> None:
+    def _is_refusal(self, got: dict[str, Any], who: str, about: str, cost: int) -> None:
         """What binds does bind, what is offered fits, and a colleague is named if one could give it."""
         model = self.model
         own, shared = model.own_accounts(who), model.shared_accounts(about)
@@ -712,7 +716,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         assert got["alternatives"]
         for one in got["alternatives"]:
             assert not model.binding({**own, **shared}, one["cost_minor"]), one
-        able = model.colleagues(who, about, cost) if asked else set()
+        able = model.colleagues(who, about, cost)
         assert (got["colleague_id"] in able) if able else (got["colleague_id"] is None)
 
     def _is_left(self, left: list[dict[str, Any]], who: str, about: str) -> None:
@@ -757,7 +761,7 @@ class AuthorityMachine(RuleBasedStateMachine):
             return None
         if model.binding(accounts, cost):
             self._agree(answer, (409, "authority_exhausted"))
-            self._is_refusal(answer.json(), who, about, cost, asked=False)
+            self._is_refusal(answer.json(), who, about, cost)
             return None
         self._agree(answer, (201, None))
         held = {one: charge(scope, cost) for scope, one in accounts.items()}

@@ -367,3 +367,9 @@ async def test_what_may_i_give_is_answered_with_what_is_left(aboard: Aboard):
     assert check["item"] == "dinner-for-two"
     assert "code" not in check
     assert (unknown.status_code, unknown.json()["type"]) == (404, Reason.UNKNOWN_CHECK)
+
+
+def test_where_the_stretch_would_hold_it_the_scope_that_bound_is_the_shared_one():
+    full = with_balances(STRETCHY, employee_day=7600_00, complaint=3900_00)
+    (fact,) = decide(option(480_00), full).facts
+    assert fact.bound_by is Scope.COMPLAINT

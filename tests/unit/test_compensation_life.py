@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from stdnum import luhn
@@ -12,10 +13,10 @@ from services.compensation.app import build
 from services.compensation.codes import ALPHABET, Codes
 from services.compensation.domain.authority import LISTED_MAX
 from services.compensation.handlers.tills import TRIES_MAX, Reserve
-from shared.contracts.policy import PolicyPublished
+from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.testing.builders import record
-from tests.suites.services import Aboard
+from tests.suites.services import Aboard, demo_policy
 
 TILL = {"subject": "till-1", "kind": "till"}
 
@@ -434,3 +435,87 @@ async def test_the_same_choice_is_the_same_also_when_its_answer_was_forgotten(ab
         assert (await customer.post(path, data={"item": "cinema"})).status_code == 200
         assert (await customer.post(path, data={"item": "dinner-for-two"})).status_code == 409
     assert (await aboard.types("compensation")).count("check.issued") == 1
+
+
+async def test_an_offer_at_the_limit_names_a_colleague_like_a_check_does(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    for number in range(2):
+        await aboard.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
+    items = ["taxfree-card/100000", "cinema"]
+    wish = {"complaint_id": complaint, "reason": "food", "items": items}
+    refused = await aboard.post("offers", "o", wish, aboard.bearer("e-jonas"))
+    assert refused.json()["colleague_id"] in {"e-ingrid", "e-lars"}
+
+
+async def test_an_offer_tells_what_the_law_says(aboard: Aboard):
+    complaint = await aboard.raise_complaint(text="Bussen var tre timer forsinket.", language="nb")
+    items = ["dinner-for-two", "cinema"]
+    wish = {"complaint_id": complaint, "reason": "delay", "items": items}
+    made = (await aboard.post("offers", "o", wish)).json()
+    assert made["regime"]
+    assert made["information"]
+
+
+async def test_a_check_chosen_the_next_day_is_counted_and_listed_in_that_day(aboard: Aboard):
+    offer = (await offered(aboard))["offer_id"]
+    aboard.later(hours=16)
+    await aboard.ring("compensation")
+    assert (await aboard.post(f"offers/{offer}/choice", "c", {"item": "cinema"})).status_code == 201
+    assert len((await aboard.get("checks")).json()["checks"]) == 1
+    aboard.later(days=1)
+    await aboard.ring("compensation")
+    facts = await aboard.facts("compensation")
+    closed = [fact for fact in facts if fact["type"].endswith("window.closed.v1")]
+    assert [day["checks"] for day in closed] == [0, 1]
+
+
+async def test_words_that_were_chosen_are_listed_like_any_check(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    items = ["sincere-words", "cinema"]
+    wish = {"complaint_id": complaint, "items": items, "reason": "food"}
+    offer = (await aboard.post("offers", "o", wish)).json()["offer_id"]
+    await aboard.post(f"offers/{offer}/choice", "c", {"item": "sincere-words"})
+    assert len((await aboard.get("checks")).json()["checks"]) == 1
+
+
+async def test_a_percentage_is_redeemed_once_for_what_its_bill_comes_to(aboard: Aboard):
+    check = await given(aboard, "bar-discount/20")
+    bar = till(aboard, subject="sky-bar")
+    command = {"code": check["code"], "amount_minor": 100_00, "capture": True}
+    assert (await aboard.post("redemptions", "r", command, bar)).status_code == 200
+    again = {"code": check["code"], "amount_minor": 1}
+    assert (await aboard.post("redemptions", "s", again, bar)).status_code == 409
+    shown = await look(aboard, check["check_id"])
+    assert (shown["state"], shown["left_minor"]) == ("redeemed", 0)
+    day = used(aboard, "employee")
+    assert (await aboard.post(f"checks/{check['check_id']}/void", "v")).status_code == 200
+    assert used(aboard, "employee") < day
+
+
+async def test_a_check_that_was_taken_back_compensated_nobody(aboard: Aboard):
+    check = await given(aboard, "cinema")
+    await aboard.post(f"checks/{check['check_id']}/void", "v")
+    second = await aboard.give(check["complaint_id"], "cinema", "b", "e-sofia")
+    assert second.status_code == 201
+
+
+async def test_a_stretch_that_was_taken_back_needs_no_explanation(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    for number in range(2):
+        await aboard.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
+    check = (await aboard.give(complaint, "onboard-credit/50000", "s", "e-jonas")).json()
+    path = f"checks/{check['check_id']}/void"
+    await aboard.post(path, "v", None, aboard.bearer("e-jonas"))
+    aboard.later(days=2)
+    await aboard.ring("compensation")
+    assert "check.unexplained" not in await aboard.types("compensation")
+
+
+async def test_a_sum_that_the_playbook_suggests_is_offered_as_suggested(tmp_path: Path):
+    suggest = {"promise": "PT1H", "suggest": ["onboard-credit/20000"]}
+    playbooks = {"food": dict.fromkeys(("mild", "moderate", "severe"), suggest)}
+    plain = {**demo_policy().model_dump(mode="json"), "playbooks": playbooks}
+    a = await Aboard(tmp_path, Policy.model_validate(plain)).begin()
+    complaint = await a.raise_complaint()
+    best = (await a.get(f"options?complaint={complaint}")).json()["options"][0]
+    assert (best["item"], best["why"]) == ("onboard-credit/20000", "suggested")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
-from shared.contracts.policy import PolicyPublished
+from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed
 from shared.testing.builders import record
-from tests.suites.services import Aboard
+from tests.suites.services import Aboard, demo_roster
 
 OTHER_SITE = "ms-borealis"
 RECEPTION = {"site": "ms-aurora", "listing": {"role": "reception"}}
@@ -67,3 +70,54 @@ async def test_the_same_name_at_two_sites_is_two_principals(two_sites: Aboard):
             answer = await caller.put("/v1/employees/e-new", json=RECEPTION, headers=key)
         assert answer.status_code == status
     assert first.json()["employee_id"] == "e-new"
+
+
+async def test_a_deactivation_is_not_lost_to_a_roster_from_a_clock_that_is_ahead(aboard: Aboard):
+    listing = demo_roster().employees["e-ingrid"]
+    ahead = aboard.clock() + timedelta(minutes=2)
+    fact = EmployeeListed(
+        employee_id="e-ingrid", site="ms-aurora", listing=listing, listed_at=ahead
+    )
+    await aboard.feed("compensation", EmployeeListed.TOPIC, [record(fact, 100)])
+    assert (await put(aboard, "e-ingrid", GONE)).status_code == 200
+    assert (await aboard.get("me/authority")).status_code == 403
+
+
+async def moves(aboard: Aboard, employee: str) -> str:
+    """Their site lets an employee go and another lists them; their token there."""
+    assert (await put(aboard, employee, GONE)).status_code == 200
+    here = {"site": OTHER_SITE, "listing": {"role": "deck"}}
+    assert (await put(aboard, employee, here, site=OTHER_SITE)).status_code == 200
+    return aboard.bearer(employee, site=OTHER_SITE)
+
+
+async def test_who_moved_to_another_site_can_still_explain_their_stretch(two_sites: Aboard):
+    complaint = await two_sites.raise_complaint()
+    for number in range(2):
+        await two_sites.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
+    check = (await two_sites.give(complaint, "onboard-credit/50000", "s", "e-jonas")).json()
+    there = await moves(two_sites, "e-jonas")
+    line = {"explanation": "Third delay this week."}
+    path = f"checks/{check['check_id']}/explain"
+    assert (await two_sites.post(path, "x", line, there)).status_code == 200
+
+
+async def test_a_check_in_does_not_move_to_another_site(two_sites: Aboard):
+    await two_sites.post("me/shift", "in", {"hours": 16}, two_sites.bearer("e-jonas"))
+    await moves(two_sites, "e-jonas")
+    employee = two_sites.stores["compensation"].kept.documents["employee:e-jonas"].body
+    assert b"checked_in_until" not in employee
+
+
+async def test_a_ship_that_sets_its_clock_back_closes_no_day_twice(aboard: Aboard):
+    west = Policy.model_validate(
+        {**aboard.policy.model_dump(mode="json"), "timezone": "Europe/London"}
+    )
+    head = PolicyPublished(site=west.site, version=2, policy=west)
+    await aboard.feed("compensation", PolicyPublished.TOPIC, [record(head, 1)])
+    for hours in (14, 2):
+        aboard.later(hours=hours, minutes=3)
+        await aboard.ring("compensation")
+    facts = await aboard.facts("compensation")
+    days = [fact["day"] for fact in facts if fact["type"].endswith("window.closed.v1")]
+    assert days == ["2026-06-03"]

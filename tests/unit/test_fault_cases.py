@@ -27,7 +27,10 @@ LIMIT = 1000
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TITLE = dict.fromkeys(("nb", "sv", "da", "en"), "Any sum")
 #: What a refusal may say: what binds, what fits, and a colleague; nobody to ask.
-REFUSAL = {"type", "title", "status", "bound_by", "left", "alternatives", "colleague_id"}
+REFUSAL = {
+    "type", "title", "status", "bound_by", "left", "alternatives", "colleague_id", "regime",
+    "information",
+}  # fmt: skip
 
 
 def policy(authority: dict | None = None, **changes) -> Policy:

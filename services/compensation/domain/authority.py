@@ -33,6 +33,8 @@ from shared.contracts.event import Fact
 from shared.contracts.policy import Policy, RoleAuthority
 
 ALTERNATIVES_MAX = 6
+#: Scopes of one employee: a colleague's authority could hold what these do not.
+PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
 #: What a phone shows of the past without scrolling; older checks stay in their facts.
 HISTORY_MAX = 20
 #: Checks of one complaint or of one employee's day that can be listed.
@@ -238,12 +240,28 @@ class Room:
                 return limit.scope
         return None
 
-    def stretched(self, cost_minor: int) -> Room | None:
-        """The same room with the employee's own ceilings stretched, if that holds the check."""
+    def verdict(self, cost_minor: int) -> Room | Scope:
+        """The room that holds a check, stretched if need be; or else the scope that binds.
+
+        Where the stretch would hold it and a ceiling shared with others does not, that one binds.
+        """
+        bound_by = self.binding(cost_minor)
+        if bound_by is None:
+            return self
+        wider = self._stretched(cost_minor)
+        if wider is None:
+            return bound_by
+        beyond = wider.binding(cost_minor)
+        if beyond is None:
+            return wider
+        return bound_by if beyond in PERSONAL else beyond
+
+    def _stretched(self, cost_minor: int) -> Room | None:
+        """The same room with the employee's own ceilings stretched, if they still may be."""
         if self.stretch is None or not self.stretch.holds(cost_minor, self.balances):
             return None
         percent = 100 + self.stretch_percent
-        wider = replace(
+        return replace(
             self,
             per_check=self.per_check * percent // 100,
             limits=(
@@ -257,7 +275,6 @@ class Room:
             ),
             stretch=None,
         )
-        return wider if wider.binding(cost_minor) is None else None
 
     def most(self) -> int:
         """The cost of the dearest check that fits now, without stretching."""
@@ -288,8 +305,16 @@ def options_for(
     """
     suggested = policy.playbook(reason, severity).suggest
     wished = instead_of.partition("/")[0] if "/" in instead_of else ""
+    most = room.most()
+    # Of what has any amount the catalogue shows the largest; the playbook may name another.
+    named = (policy.option(item) for item in suggested)
+    fitting = {
+        option.item: option
+        for option in (*policy.options(most), *named)
+        if option is not None and option.cost_minor <= most
+    }
     found = []
-    for option in policy.options(room.most()):
+    for option in fitting.values():
         name = option.item.partition("/")[0]
         item = policy.checks[name]
         fits = item.fits_category(reason)

@@ -51,6 +51,8 @@ from shared.contracts.policy import Policy
 
 EXPIRE = "expire"
 EXPLAIN = "explain"
+#: Kinds that are taken in parts; the others are redeemed once, and but for a percentage whole.
+IN_PARTS = (CheckKind.MONEY, CheckKind.GIFT_CARD, CheckKind.REFUND)
 #: Scopes that count how often and not how much: given back only when nothing was redeemed.
 COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
 
@@ -107,11 +109,18 @@ class Check(Document):
     @property
     def left_minor(self) -> int:
         """What can still be held or redeemed."""
+        if self.spent:
+            return 0
         return (
             self.value_minor
             - self.redeemed_minor
             - sum(h.amount_minor for h in self.holds.values())
         )
+
+    @property
+    def spent(self) -> bool:
+        """Whether no till takes it any more; of a percentage something may be unredeemed then."""
+        return self.whole or bool(self.captured and self.kind not in IN_PARTS)
 
     @property
     def whole(self) -> bool:
@@ -130,7 +139,7 @@ class Check(Document):
             return self.ended.value
         if self.suspended:
             return "suspended"
-        if self.whole:
+        if self.spent:
             return "redeemed"
         return "held" if self.holds else "issued"
 
@@ -181,13 +190,12 @@ def issue(
 ) -> Decision:
     """Give the check if every scope holds it, stretched if need be; else say what binds and what fits."""
     cost = wish.option.cost_minor
-    bound_by = room.binding(cost)
-    stretched = room.stretched(cost) if bound_by is not None else None
+    within = room.verdict(cost)
     noted = safety_noted(wish, now)
-    if bound_by is not None and stretched is None:
-        no = refused(wish, policy, policy_version, room, bound_by, now, had, colleague_id)
+    if isinstance(within, Scope):
+        no = refused(wish, policy, policy_version, room, within, now, had, colleague_id)
         return Decision((*noted, no))
-    within, stretch = stretched or room, policy.authority.stretch
+    stretch = policy.authority.stretch
     yes = issued(
         wish,
         case,
@@ -198,7 +206,7 @@ def issue(
         code_hash=code_hash,
         charged=debits(within.limits, cost),
         left=remainders(room.limits, room.balances, cost),
-        explain_by=now + stretch.explain_within if stretched and stretch else None,
+        explain_by=now + stretch.explain_within if within is not room and stretch else None,
     )
     return Decision((*noted, yes), ceilings_of(within.limits))
 
@@ -293,6 +301,8 @@ def refused(
         reason=wish.reason,
         severity=wish.severity,
         basis=wish.basis,
+        regime=wish.regime,
+        information=wish.information,
         incident_id=wish.incident_id,
         offer_id=wish.offer_id,
         currency=wish.option.currency,
@@ -389,8 +399,13 @@ def explain(
 
 
 def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
-    """The time to explain is over and nobody did."""
-    if check.explain_by is None or check.explanation is not None or now < check.explain_by:
+    """The time to explain is over and nobody did; what was taken back needs no explanation."""
+    if (
+        check.explain_by is None
+        or check.explanation is not None
+        or check.taken_back
+        or now < check.explain_by
+    ):
         return Decision()
     return Decision(
         (
@@ -403,7 +418,7 @@ def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
 
 def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
     """Stop a check from being redeemed for now; nothing to do if it is, ended, or is redeemed whole."""
-    if check.suspended or check.whole or check.ended is not None:
+    if check.suspended or check.spent or check.ended is not None:
         return Decision()
     return Decision(
         (

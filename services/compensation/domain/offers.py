@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from services.compensation.domain.authority import Room, debits
-from services.compensation.domain.checks import COUNTED, Wish, ceilings_of, refused
+from services.compensation.domain.checks import (
+    COUNTED,
+    Wish,
+    ceilings_of,
+    refused,
+    safety_noted,
+)
 from shared.contracts.compensation import (
     Debit,
     OfferChosen,
@@ -56,16 +62,22 @@ def offer(
     policy_version: int,
     room: Room,
     now: datetime,
+    *,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
 ) -> Decision:
     """Offer them all and hold authority for the dearest; else say what binds and what fits.
 
     `wish` is for the dearest option. An offer is not stretched: it may be chosen in another shift.
     """
+    noted = safety_noted(wish, now)
     bound_by = room.binding(wish.option.cost_minor)
     if bound_by is not None:
-        return Decision((refused(wish, policy, policy_version, room, bound_by, now),))
+        no = refused(wish, policy, policy_version, room, bound_by, now, had, colleague_id)
+        return Decision((*noted, no))
     return Decision(
         (
+            *noted,
             OfferMade(
                 offer_id=offer_id,
                 complaint_id=wish.complaint_id,
@@ -78,6 +90,8 @@ def offer(
                 policy_version=policy_version,
                 options=tuple(options),
                 held=debits(room.limits, wish.option.cost_minor),
+                regime=wish.regime,
+                information=wish.information,
                 expires_at=now + policy.choose_within,
                 offered_at=now,
             ),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from services.compensation.domain.checks import Check, Hold, cancelled
+from services.compensation.domain.checks import IN_PARTS, Check, Hold, cancelled
 from shared.contracts.compensation import (
     REDEMPTIONS_MAX,
     CheckKind,
@@ -23,8 +23,6 @@ from shared.contracts.decision import Decision, Document, Fold, Timer
 from shared.contracts.event import Fact
 
 HOLD = "hold"
-#: Kinds that are taken in parts; the others are redeemed whole.
-IN_PARTS = (CheckKind.MONEY, CheckKind.GIFT_CARD, CheckKind.REFUND)
 
 
 class Redemption(Document):
@@ -36,6 +34,11 @@ class Redemption(Document):
     till: str
 
 
+def takes(check: Check, amount_minor: int) -> bool:
+    """Whether this much of a check can be taken by itself; of a percentage what its bill comes to."""
+    return check.kind in (*IN_PARTS, CheckKind.PERCENTAGE) or amount_minor == check.value_minor
+
+
 def redeemable(check: Check, till: str, now: datetime) -> bool:
     """Whether a check can be redeemed here and now; to a stranger every no looks the same."""
     return (
@@ -44,7 +47,8 @@ def redeemable(check: Check, till: str, now: datetime) -> bool:
         and now < check.valid_until
         and check.value_minor > 0
         and (not check.valid_at or till in check.valid_at)
-        and len(check.holds) + len(check.captured) < REDEMPTIONS_MAX
+        and len(check.holds) + len(check.captured)
+        < (REDEMPTIONS_MAX if check.kind in IN_PARTS else 1)
     )
 
 
@@ -61,7 +65,7 @@ def reserve(
 ) -> Decision:
     """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
 
-    No amount is all that is left. What is not taken in parts is taken whole. A hold whose time is over
+    No amount is all that is left. What is not taken in parts is taken once. A hold whose time is over
     is freed by whoever wants what it held.
     """
     freed = [
@@ -72,8 +76,8 @@ def reserve(
     for fact in freed:
         check = cancelled(check, fact)
     amount = check.left_minor if amount_minor is None else amount_minor
-    whole = check.kind in IN_PARTS or amount == check.value_minor
-    if not redeemable(check, till, now) or not 0 < amount <= check.left_minor or not whole:
+    fits = 0 < amount <= check.left_minor and takes(check, amount)
+    if not redeemable(check, till, now) or not fits:
         return Decision()
     reserved = RedemptionReserved(
         redemption_id=redemption_id,
@@ -99,9 +103,7 @@ def capture(
     if hold is None or now >= hold.expires_at or check.suspended or check.ended is not None:
         return Decision()
     amount = hold.amount_minor if amount_minor is None else amount_minor
-    if not 0 < amount <= hold.amount_minor or (
-        check.kind not in IN_PARTS and amount != check.value_minor
-    ):
+    if not 0 < amount <= hold.amount_minor or not takes(check, amount):
         return Decision()
     return Decision((_captured(check, check_id, redemption_id, amount, now),))
 

@@ -65,14 +65,18 @@ def on_shift(employee: Employee, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def listed(employee: Employee | None, fact: EmployeeListed) -> Employee:
-    """As listed, unless something newer is known: a fact of ours comes back to us by its topic."""
+    """As listed, unless something newer is known: a fact of ours comes back to us by its topic.
+
+    Who is at work at one site is not at work at another.
+    """
     if employee is not None and fact.listed_at < employee.listed_at:
         return employee
+    same_site = employee is not None and employee.site == fact.site
     return Employee(
         site=fact.site,
         listing=fact.listing,
         listed_at=fact.listed_at,
-        checked_in_until=employee.checked_in_until if employee is not None else None,
+        checked_in_until=employee.checked_in_until if employee and same_site else None,
     )
 
 

@@ -17,9 +17,9 @@ from services.compensation.domain.authority import (
     options_for,
     remainders,
 )
-from services.compensation.domain.checks import Check, Code, Wish, issue
+from services.compensation.domain.checks import Check, Code, Wish, issue, safety_noted
 from services.compensation.domain.incidents import Incident, OpenIncidents, group_check_id
-from services.compensation.handlers.situation import Desk, Gift, Situations, meant
+from services.compensation.handlers.situation import Desk, Gift, Situations, had
 from shared.contracts.compensation import (
     Basis,
     CheckKind,
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 #: A quick log is typed between two guests.
 LOG_CHARS_MAX = 2000
-#: Scopes a colleague's authority could hold instead.
-PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
 #: What is as good as cash, where a law gives a right to cash.
 CASH = (CheckKind.MONEY, CheckKind.REFUND)
 
@@ -183,7 +181,6 @@ class Giving:
         if command.incident_id is not None:
             return await self._from_incident(command, case, option, desk, snapshot)
         check_id = f"ck-{name}"
-        meant(command.again, case, desk, snapshot.now)
         wish = wish_of(
             desk,
             case,
@@ -193,6 +190,11 @@ class Giving:
             command.reason,
             **command.particulars(),
         )
+        if await self._situations.given_lately(command.again, case, desk, snapshot):
+            # Whatever is given, those who must know hear of it.
+            if noted := safety_noted(wish, snapshot.now):
+                return Decision(noted)
+            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
         room = await self._situations.room(
             desk, case.customer_ref, command.complaint_id, snapshot, self._changed_by(wish)
         )
@@ -212,14 +214,13 @@ class Giving:
         self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
     ) -> Decision:
         """Within the employee's own authority."""
-        cost = wish.option.cost_minor
-        binds = room.binding(cost)
-        history: Sequence[Gift] = ()
+        customer_had: tuple[str, ...] = ()
         colleague = None
-        if binds is not None and room.stretched(cost) is None:
-            history = await self._situations.history(wish.customer_ref, snapshot)
-            if binds in PERSONAL:
-                colleague = await self._situations.colleague(desk, room, cost, snapshot)
+        bound_by = room.verdict(wish.option.cost_minor)
+        if isinstance(bound_by, Scope):
+            customer_had, colleague = await self._situations.instead(
+                wish, room, bound_by, desk, snapshot
+            )
         return issue(
             wish,
             case,
@@ -228,7 +229,7 @@ class Giving:
             room,
             snapshot.now,
             **coded(self._codes, wish.check_id, key),
-            had=had(history),
+            had=customer_had,
             colleague_id=colleague,
         )
 
@@ -283,6 +284,7 @@ class Giving:
                 contact=key.seal("contact", log.contact.model_dump_json())
                 if log.contact is not None and log.contact.email is not None
                 else None,
+                safety=wish.safety,
                 logged_at=snapshot.now,
             )
         )
@@ -435,11 +437,6 @@ def wish_of(
         information=information(desk.policy, reason, case.language),
         **more,
     )
-
-
-def had(history: Sequence[Gift]) -> tuple[str, ...]:
-    """Items a customer was given before, without their amounts."""
-    return tuple({gift.item.partition("/")[0] for gift in history})
 
 
 def information(policy: Policy, reason: Category, language: Language) -> str | None:

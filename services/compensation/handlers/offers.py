@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from services.compensation.domain.authority import Case
 from services.compensation.domain.checks import Wish, issued, safety_noted
 from services.compensation.domain.offers import Offer, charged, chosen, offer
-from services.compensation.handlers.giving import coded, information, wish_of
-from services.compensation.handlers.situation import Situations, meant
-from shared.contracts.compensation import OFFERED_MAX, Safety, Scope
+from services.compensation.domain.windows import windows_of
+from services.compensation.handlers.giving import Particulars, coded, information, wish_of
+from services.compensation.handlers.situation import Situations
+from shared.contracts.compensation import OFFERED_MAX, Safety
 from shared.contracts.complaints import Category
 from shared.contracts.decision import Decision
 from shared.contracts.event import Id
@@ -44,6 +45,7 @@ class MakeOffer(BaseModel):
     complaint_id: Id
     items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
     reason: Category
+    safety: Safety | None = None
     #: Meant, although a colleague gave something for this complaint a moment ago.
     again: bool = False
 
@@ -77,11 +79,13 @@ class Offers:
         """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
         desk = await self._situations.desk(principal, snapshot)
         case = await self._situations.case(command.complaint_id, desk, snapshot)
-        meant(command.again, case, desk, snapshot.now)
         offer_id = f"of-{name}"
         options = [desk.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
         room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
+        particulars: Particulars = {"offer_id": offer_id}
+        if command.safety is not None:
+            particulars["safety"] = command.safety
         wish = wish_of(
             desk,
             case,
@@ -89,9 +93,30 @@ class Offers:
             f"ck-{name}",
             dearest,
             command.reason,
-            offer_id=offer_id,
+            **particulars,
         )
-        return offer(wish, offer_id, options, desk.policy, desk.policy_version, room, snapshot.now)
+        if await self._situations.given_lately(command.again, case, desk, snapshot):
+            if noted := safety_noted(wish, snapshot.now):
+                return Decision(noted)
+            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+        customer_had: tuple[str, ...] = ()
+        colleague = None
+        bound_by = room.binding(dearest.cost_minor)
+        if bound_by is not None:
+            customer_had, colleague = await self._situations.instead(
+                wish, room, bound_by, desk, snapshot
+            )
+        return offer(
+            wish,
+            offer_id,
+            options,
+            desk.policy,
+            desk.policy_version,
+            room,
+            snapshot.now,
+            had=customer_had,
+            colleague_id=colleague,
+        )
 
     async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
         """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
@@ -130,10 +155,9 @@ class Offers:
             reason=made.reason,
             severity=made.severity,
             language=made.language,
-            day=day_of_offer(made),
+            day=windows_of(policy, snapshot.now).day.id,
             regime=regime[0] if regime else None,
             information=information(policy, made.reason, made.language),
-            safety=Safety.OTHER if case is not None and case.safety else None,
             offer_id=offer_id,
         )
         given = issued(
@@ -146,7 +170,8 @@ class Offers:
             charged=charged(made, option),
         )
         choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
-        return Decision((choice, *safety_noted(wish, snapshot.now), given))
+        # Those who must know heard of it with the offer.
+        return Decision((choice, given))
 
     async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
         """What each option is called in the customer's language, if it can still be chosen.
@@ -160,9 +185,3 @@ class Offers:
             for item, kind in found
             if kind is not None
         }
-
-
-def day_of_offer(made: Offer) -> str | None:
-    """The employee's day that an offer was held in."""
-    day = next((debit for debit in made.held if debit.scope is Scope.EMPLOYEE_DAY), None)
-    return day.account.rpartition("/")[2] if day else None

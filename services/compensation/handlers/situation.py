@@ -8,16 +8,17 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.compensation.domain.authority import (
+    PERSONAL,
     Case,
     History,
     Room,
     limits_of,
     stretch_of,
 )
-from services.compensation.domain.checks import Check
+from services.compensation.domain.checks import Check, Wish
 from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
 from services.compensation.domain.windows import Windows, windows_of
-from shared.contracts.compensation import Option
+from shared.contracts.compensation import Option, Scope
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Principal
@@ -163,6 +164,27 @@ class Situations:
             if one is not None and not one.taken_back
         )
 
+    async def given_lately(self, again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+        """Whether a colleague gave something a moment ago, and the employee does not mean another.
+
+        What was taken back was not given.
+        """
+        apart = desk.policy.limits.complaint.apart
+        lately = case.given_at is not None and snapshot.now - case.given_at < apart
+        if again or not lately or case.given_by == desk.employee_id or not case.check_ids:
+            return False
+        last = await snapshot.get(Check, case.check_ids[-1])
+        return last is None or not last.taken_back
+
+    async def instead(
+        self, wish: Wish, room: Room, bound_by: Scope, desk: Desk, snapshot: Snapshot
+    ) -> tuple[tuple[str, ...], str | None]:
+        """What an answer at the limit rests on: what the customer had, and a colleague who can."""
+        history, colleague = await self.history(wish.customer_ref, snapshot), None
+        if bound_by in PERSONAL:
+            colleague = await self.colleague(desk, room, wish.option.cost_minor, snapshot)
+        return had(history), colleague
+
     async def colleague(
         self, desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot
     ) -> str | None:
@@ -229,11 +251,6 @@ def desk_keys(principal: Principal) -> Sequence[str]:
     return policy_key(principal.site), f"{Employee.KIND}:{principal.subject}"
 
 
-def meant(again: bool, case: Case, desk: Desk, now: datetime) -> None:
-    """A colleague's check of a moment ago is told of, unless the employee knows and means another.
-
-    Raises Rejected(already_compensated).
-    """
-    lately = case.given_at is not None and now - case.given_at < desk.policy.limits.complaint.apart
-    if lately and case.given_by != desk.employee_id and not again:
-        raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+def had(history: Sequence[Gift]) -> tuple[str, ...]:
+    """Items a customer was given before, without their amounts."""
+    return tuple({gift.item.partition("/")[0] for gift in history})

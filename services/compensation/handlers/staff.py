@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: No law we know of lets anybody work longer without a rest.
 SHIFT_HOURS_MAX = 16
+#: The least by which one listing is later than another.
+MOMENT = timedelta(microseconds=1)
 
 
 class CheckIn(BaseModel):
@@ -82,7 +84,10 @@ class Staff:
                     employee_id=employee_id,
                     site=command.site,
                     listing=command.listing,
-                    listed_at=snapshot.now,
+                    # After what is known, or a roster from a clock ahead of ours would win later.
+                    listed_at=max(snapshot.now, known.listed_at + MOMENT)
+                    if known is not None
+                    else snapshot.now,
                 ),
             )
         )
@@ -160,6 +165,9 @@ class Staff:
             if window is None or snapshot.now < window.until:
                 return Decision()
             policy, _ = await self._situations.policies.at(site, snapshot)
+            following = windows_of(policy, window.until).day
+            if following.id == window.day:  # the ship went west: the day is longer than it was
+                return Decision((window_opened(site, following),))
             counts = await snapshot.balances([tally(site, window.day, what) for what in TALLIES])
             closed = window_closed(
                 site,
@@ -170,7 +178,7 @@ class Staff:
                 snapshot.now,
             )
             # The next day and not today: after an outage every day between is counted as well.
-            return Decision((closed, window_opened(site, windows_of(policy, window.until).day)))
+            return Decision((closed, window_opened(site, following)))
 
         await self._settler.settle_internal(
             f"timer/{WINDOW}/{site}/{due_ms}", site, decide, (f"{WINDOW}|{site}", due_ms)
