@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import pytest
 
-from shared.contracts.policy import Policy
+from shared.contracts.complaints import ComplaintTriaged
+from shared.contracts.intake import ComplaintRaised
+from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
-from tests.suites.services import Aboard, demo_policy
+from shared.runtime.inbox import Record
+from shared.testing.builders import published, record
+from tests.suites.services import SITE, Aboard, demo_policy, raised
 
 SYSTEM = {"subject": "hr", "kind": "system"}
 
 
+def changed(base: Policy, **changes) -> Policy:
+    return Policy.model_validate({**base.model_dump(mode="json"), **changes})
+
+
 def small_incidents(budget: int = 1000_00) -> Policy:
     """Three complaints make an incident, of which the budget holds a few checks."""
-    return Policy.model_validate(
-        {
-            **demo_policy().model_dump(mode="json"),
-            "incidents": {
-                "open_when": {"count": 3, "within": "PT30M"},
-                "give": "taxfree-card/20000",
-                "budget": budget,
-            },
-        }
+    return changed(
+        demo_policy(),
+        incidents={
+            "open_when": {"count": 3, "within": "PT30M"},
+            "give": "taxfree-card/20000",
+            "budget": budget,
+        },
     )
+
+
+async def publish(aboard: Aboard, version: int, policy: Policy) -> None:
+    fact = PolicyPublished(site=SITE, version=version, policy=policy)
+    await aboard.feed("compensation", PolicyPublished.TOPIC, [record(fact, version)])
 
 
 @pytest.fixture
@@ -126,6 +140,65 @@ async def test_an_employee_may_say_that_it_is_an_incident_before_the_count_does(
     twice = await crowd.post("incidents", "p", {"reason": "food"})
     assert (twice.status_code, twice.json()["type"]) == (409, Reason.INCIDENT_OPEN)
     assert (await crowd.get("incidents/in-none")).json()["type"] == Reason.UNKNOWN_INCIDENT
+
+
+async def backlog(aboard: Aboard, *minutes: int, order: Sequence[int] = ()) -> None:
+    """Complaints that came this long after each other and are heard of in one batch, perhaps in
+    another order."""
+    for number, pause in enumerate(minutes):
+        aboard.later(minutes=pause)
+        raised_one = record(raised(customer=f"guest-{number}"), number)
+        await aboard.feed("complaints", ComplaintRaised.TOPIC, [raised_one])
+    stores = aboard.stores
+    await aboard.feed(
+        "compensation",
+        "recovery.vault.v1",
+        await published(stores["complaints"], "recovery.vault.v1"),
+        1,
+    )
+    triaged = [
+        one
+        for one in await published(stores["complaints"], ComplaintTriaged.TOPIC)
+        if ComplaintTriaged.TYPE.encode() in one.value
+    ]
+    for place, number in enumerate(order or range(len(triaged))):
+        again = Record(place, triaged[number].value)
+        # Each on a partition of its own: only so can they overtake each other.
+        await aboard.feed("compensation", ComplaintTriaged.TOPIC, [again], 10 + number)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "order", "incidents"),
+    [
+        ((0, 120, 120), (), 0),
+        ((0, 10, 10), (), 1),
+        ((0, 10, 10), (2, 0, 1), 1),
+        ((0, 20, 20), (0, 2, 1), 0),
+    ],
+)
+async def test_what_counts_is_when_complaints_came_and_not_when_they_were_heard_of(
+    crowd: Aboard, minutes, order, incidents
+):
+    await backlog(crowd, *minutes, order=order)
+    assert len((await crowd.get("incidents")).json()["incidents"]) == incidents
+
+
+async def test_how_long_a_customer_waited_includes_the_time_until_we_heard_of_them(crowd: Aboard):
+    began = crowd.clock()
+    await crowd.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 0)])
+    crowd.later(hours=2)
+    await crowd.carry()
+    (case,) = [fact for fact in await crowd.facts("compensation") if "opened_at" in fact]
+    assert datetime.fromisoformat(case["opened_at"]) == began
+
+
+async def test_all_who_complained_in_time_are_affected_and_not_only_as_many_as_it_takes(tmp_path):
+    plain = small_incidents()
+    aboard = await Aboard(tmp_path, changed(plain, incidents=None)).begin()
+    await complaints(aboard, 5)
+    await publish(aboard, 2, plain)
+    await complaints(aboard, 1, 5)
+    assert (await the_incident(aboard))["affected"] == 6
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

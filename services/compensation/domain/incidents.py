@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from shared.contracts.compensation import (
+    INCIDENT_COUNT_MAX,
     CaseOpened,
     IncidentClosed,
     IncidentGiven,
@@ -25,7 +26,7 @@ from shared.contracts.policy import Policy
 
 GIVE = "give"
 #: Complaints of one site and reason that are remembered: the most a policy may count.
-RECENT_MAX = 50
+RECENT_MAX = INCIDENT_COUNT_MAX
 #: Affected complaints in one document, and given to in one commit.
 PART = 100
 
@@ -90,24 +91,29 @@ def group_check_id(incident_id: str, complaint_id: str) -> str:
     return "ck-" + fingerprint(incident_id, complaint_id)
 
 
-def is_one(
-    policy: Policy, reason: Category, complaint_id: str, recent: Recent | None, now: datetime
+def complaints_of_incident(
+    policy: Policy, reason: Category, complaint_id: str, came: datetime, recent: Recent | None
 ) -> tuple[str, ...]:
-    """The complaints that make an incident together with this one; empty if they are too few."""
+    """The complaints that make an incident together with this one; empty if they are too few.
+
+    Partitions arrive in any order, so the time they fit in may begin before this one or with it.
+    """
     if policy.incidents is None:
         return ()
     rule = policy.incidents.open_when
     if rule.reasons and reason not in rule.reasons:
         return ()
     known = recent or Recent()
-    since = now - rule.within
-    together = [
-        other
-        for other, at in zip(known.complaint_ids, known.opened_at, strict=True)
-        if at > since and other != complaint_id
-    ]
-    together = [*together, complaint_id][-rule.count :]
-    return tuple(together) if len(together) == rule.count else ()
+    moments = dict(zip(known.complaint_ids, known.opened_at, strict=True)) | {complaint_id: came}
+    together = max(
+        (
+            [one for one, at in moments.items() if begin <= at < begin + rule.within]
+            for begin in moments.values()
+            if begin <= came < begin + rule.within
+        ),
+        key=len,
+    )
+    return tuple(together[-INCIDENT_COUNT_MAX:]) if len(together) >= rule.count else ()
 
 
 def open_incident(

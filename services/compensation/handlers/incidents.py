@@ -16,8 +16,8 @@ from services.compensation.domain.incidents import (
     OpenIncidents,
     Recent,
     affected_id,
+    complaints_of_incident,
     group_check_id,
-    is_one,
     open_incident,
     recent_id,
 )
@@ -74,14 +74,17 @@ class Incidents:
             # complaints knew the site, so its policy is on the way to us too.
             raise Unavailable(Reason.POLICY_NOT_YET_KNOWN)
         policy, version = await self._situations.policies.at(fact.site, snapshot)
+        # Not when we heard of it: a backlog is read in one moment.
+        came = min(event.time or snapshot.now, snapshot.now)
         opened = CaseOpened(
             complaint_id=fact.complaint_id,
             customer_ref=fact.customer_ref,
             site=fact.site,
             reason=fact.category,
             severity=fact.severity,
+            # The day it came in may be counted and over.
             day=windows_of(policy, snapshot.now).day.id,
-            opened_at=snapshot.now,
+            opened_at=came,
         )
         known = await snapshot.get(OpenIncidents, fact.site)
         incident_id = known.by_reason.get(fact.category) if known is not None else None
@@ -97,7 +100,7 @@ class Incidents:
             await snapshot.prefetch([f"{Affected.KIND}:{affected_id(incident_id, joined.number)}"])
             return Decision((opened, joined))
         recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
-        together = is_one(policy, fact.category, fact.complaint_id, recent, snapshot.now)
+        together = complaints_of_incident(policy, fact.category, fact.complaint_id, came, recent)
         if not together:
             return Decision((opened,))
         name = "in-" + fingerprint(*together)
