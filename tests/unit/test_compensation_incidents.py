@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from services.compensation.app import build
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy, PolicyPublished
@@ -199,6 +200,58 @@ async def test_all_who_complained_in_time_are_affected_and_not_only_as_many_as_i
     await publish(aboard, 2, plain)
     await complaints(aboard, 1, 5)
     assert (await the_incident(aboard))["affected"] == 6
+
+
+async def test_an_incidents_check_is_given_at_a_desk_as_in_the_call_whatever_the_policy_became(
+    crowd: Aboard,
+):
+    first, second, third = await complaints(crowd, 3)
+    incident = (await the_incident(crowd))["incident_id"]
+    plain = small_incidents().model_dump(mode="json")
+    del plain["checks"]["taxfree-card"]
+    rule = {**plain["incidents"], "give": "cinema"}
+    await publish(
+        crowd,
+        2,
+        changed(
+            small_incidents(), checks=plain["checks"], playbooks={}, incidents=rule, currency="EUR"
+        ),
+    )
+    shown = (await crowd.get(f"options?complaint={first}")).json()["incident"]["option"]
+    assert (shown["item"], shown["currency"]) == ("taxfree-card/20000", "NOK")
+    wish = {"incident_id": incident}
+    euros = await crowd.give(first, "taxfree-card/20000", "e", **wish, currency="EUR")
+    assert (euros.status_code, euros.json()["type"]) == (422, Reason.CURRENCY_UNKNOWN)
+    at_desk = await crowd.give(first, "taxfree-card/20000", "k", **wish, currency="NOK")
+    assert at_desk.status_code == 201, at_desk.text
+    await crowd.post(f"incidents/{incident}/give", "g")
+    await crowd.ring("compensation")
+    facts = [one for one in await crowd.facts("compensation") if one.get("debits")]
+    assert {one["complaint_id"] for one in facts} == {first, second, third}
+    assert {(one["item"], one["currency"], one["policy_version"]) for one in facts} == {
+        ("taxfree-card/20000", "NOK", 1)
+    }
+    assert {one["debits"][0]["account"] for one in facts} == {f"incident/{incident}/NOK"}
+
+
+async def test_a_budget_is_never_charged_another_currency_where_its_policy_is_gone(crowd: Aboard):
+    first, *_ = await complaints(crowd, 3)
+    incident = (await the_incident(crowd))["incident_id"]
+    await publish(crowd, 2, changed(small_incidents(), currency="EUR"))
+    # As after a rebuild, which finds the newest policy alone.
+    del crowd.stores["compensation"].kept.documents[f"policy-version:{SITE}/1"]
+    settings = crowd.apps["compensation"].parts.settings
+    crowd.apps["compensation"] = build(
+        settings, now=crowd.clock, store=crowd.stores["compensation"]
+    )
+    assert (await crowd.get(f"options?complaint={first}")).json()["incident"] is None
+    wish = {"incident_id": incident}
+    at_desk = await crowd.give(first, "taxfree-card/20000", "k", **wish)
+    assert (at_desk.status_code, at_desk.json()["type"]) == (422, Reason.AMOUNT_NOT_OFFERED)
+    await crowd.post(f"incidents/{incident}/give", "g")
+    await crowd.ring("compensation")
+    told = (await crowd.get(f"incidents/{incident}")).json()
+    assert (told["given"], told["skipped"]) == (0, 3)
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

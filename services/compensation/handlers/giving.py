@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
@@ -155,6 +156,27 @@ class Possible:
     information: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What an incident gives to everybody, under which policy, and what its budget still holds."""
+
+    policy: Policy
+    policy_version: int
+    option: Option
+    room: Room
+
+    @property
+    def fits(self) -> bool:
+        """Whether the budget holds one more."""
+        return self.room.binding(self.option.cost_minor) is None
+
+    def after_one(self) -> Group:
+        """The same once one was given that is not posted yet."""
+        cost = self.option.cost_minor
+        balances = {account: used + cost for account, used in self.room.balances.items()}
+        return replace(self, room=replace(self.room, balances=balances))
+
+
 class Giving:
     """Checks."""
 
@@ -168,6 +190,8 @@ class Giving:
     ) -> Decision:
         """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
         desk = await self._situations.desk(principal, snapshot)
+        if command.incident_id is not None:
+            return await self._from_incident(command, command.incident_id, desk, snapshot)
         option = desk.option(command.item)
         if command.currency not in (None, desk.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
@@ -178,8 +202,6 @@ class Giving:
             )
         assert command.complaint_id is not None, "a command is about one thing"
         case = await self._situations.case(command.complaint_id, desk, snapshot)
-        if command.incident_id is not None:
-            return await self._from_incident(command, case, option, desk, snapshot)
         check_id = f"ck-{name}"
         wish = wish_of(
             desk,
@@ -291,18 +313,22 @@ class Giving:
         return Decision((*facts, *decision.facts), decision.ceilings)
 
     async def _from_incident(
-        self, command: IssueCheck, case: Case, option: Option, desk: Desk, snapshot: Snapshot
+        self, command: IssueCheck, incident_id: str, desk: Desk, snapshot: Snapshot
     ) -> Decision:
         """The group check for one complaint; raises Rejected(already_compensated) for a second."""
-        incident_id = command.incident_id or ""
+        assert command.complaint_id is not None, "an incident's check is for a complaint"
+        case = await self._situations.case(command.complaint_id, desk, snapshot)
         incident = await snapshot.get(Incident, incident_id)
         if incident is None or incident.site != desk.site or incident.reason is not case.category:
             raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",), status=404)
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED, status=409)
-        if option.item != incident.item:
+        group = await self.group(incident_id, incident, snapshot)
+        if group is None or command.item != group.option.item:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        assert command.complaint_id is not None, "an incident's check is for a complaint"
+        if command.currency not in (None, incident.currency):
+            raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
+        self._lawful(command, group.option, desk)
         check_id = group_check_id(incident_id, command.complaint_id)
         if await snapshot.get(Check, check_id) is not None:
             raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
@@ -311,34 +337,43 @@ class Giving:
             case,
             command.complaint_id,
             check_id,
-            option,
+            group.option,
             command.reason,
             **command.particulars(),
         )
-        return await self.group_check(wish, case, desk, snapshot)
-
-    async def group_check(
-        self, wish: Wish, case: Case, desk: Desk, snapshot: Snapshot, spent_minor: int = 0
-    ) -> Decision:
-        """A check from the budget of the wish's incident; `spent_minor` was decided and not posted yet."""
-        incident = await snapshot.get(Incident, wish.incident_id or "")
-        assert incident is not None, "a group check is of an incident"
-        budget = incident.budget_minor
-        limit = incident_limit(wish.incident_id or "", budget, incident.currency)
-        balances = await snapshot.balances([limit.account])
-        room = Room(
-            per_check=budget,
-            limits=(limit,),
-            balances={limit.account: balances[limit.account] + spent_minor},
-        )
         key = await self._situations.key(case.customer_ref, snapshot)
+        return self.group_check(wish, case, group, key, snapshot.now)
+
+    async def group(self, incident_id: str, incident: Incident, snapshot: Snapshot) -> Group | None:
+        """What an incident gives and from what; None where nobody knows any more what it was.
+
+        As the policy had it that opened the incident: at a desk and in the call, whatever the
+        catalogue has become since. After a rebuild that version may be gone, and what stands in for
+        it may be of another currency than the budget.
+        """
+        policy = await self._situations.policies.of(
+            incident.site, incident.policy_version, snapshot
+        )
+        option = policy.option(incident.item)
+        if option is None or option.currency != incident.currency:
+            return None
+        limit = incident_limit(incident_id, incident.budget_minor, incident.currency)
+        balances = await snapshot.balances([limit.account])
+        # The budget alone decides, also where it is less than one check.
+        room = Room(per_check=option.cost_minor, limits=(limit,), balances=balances)
+        return Group(policy, incident.policy_version, option, room)
+
+    def group_check(
+        self, wish: Wish, case: Case, group: Group, key: KeyRing, now: datetime
+    ) -> Decision:
+        """A check from the budget of the wish's incident."""
         return issue(
             wish,
             case,
-            desk.policy,
-            desk.policy_version,
-            room,
-            snapshot.now,
+            group.policy,
+            group.policy_version,
+            group.room,
+            now,
             **coded(self._codes, wish.check_id, key),
         )
 
@@ -358,9 +393,7 @@ class Giving:
             known = await snapshot.get(OpenIncidents, desk.site)
             incident_id = known.by_reason.get(case.category) if known is not None else None
             if incident_id is not None:
-                incident_option = await self._group_option(
-                    incident_id, complaint_id, desk, snapshot
-                )
+                incident_option = await self._group_option(incident_id, complaint_id, snapshot)
         else:
             ref = self._vault.customer_ref(f"/site/{desk.site}", customer or "")
             case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
@@ -382,14 +415,16 @@ class Giving:
         )
 
     async def _group_option(
-        self, incident_id: str, complaint_id: str, desk: Desk, snapshot: Snapshot
+        self, incident_id: str, complaint_id: str, snapshot: Snapshot
     ) -> Option | None:
         """The incident's check, unless this complaint has it."""
         incident = await snapshot.get(Incident, incident_id)
         if incident is None or await snapshot.get(Check, group_check_id(incident_id, complaint_id)):
             return None
-        option = desk.policy.option(incident.item)
-        return option and option.model_copy(update={"fits_reason": True, "why": "incident"})
+        group = await self.group(incident_id, incident, snapshot)
+        if group is None:
+            return None
+        return group.option.model_copy(update={"fits_reason": True, "why": "incident"})
 
     # ---- what a wish is made of ----------------------------------------------------------------
 

@@ -26,7 +26,6 @@ from services.compensation.handlers.giving import Giving, wish_of
 from services.compensation.handlers.situation import Desk, Situations
 from shared.contracts.compensation import (
     CaseOpened,
-    CheckIssued,
     IncidentClosed,
     IncidentGiven,
     IncidentGiving,
@@ -37,7 +36,6 @@ from shared.contracts.decision import Decision
 from shared.contracts.event import Event, Fact, fingerprint
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import key_key
 from shared.runtime.policy import PolicyHead
 
 if TYPE_CHECKING:
@@ -208,29 +206,39 @@ class Incidents:
                 )
             ]
         )
-        policy = await self._situations.policies.of(
-            incident.site, incident.policy_version, snapshot
-        )
-        desk = Desk(
-            policy,
-            incident.policy_version,
-            incident.giving_by,
-            policy.authority_of(""),
-            windows_of(policy, snapshot.now),
-        )
+        policy, version = await self._situations.policies.at(incident.site, snapshot)
+        windows = windows_of(policy, snapshot.now)
+        desk = Desk(policy, version, incident.giving_by, policy.authority_of(""), windows)
+        group = await self._giving.group(incident_id, incident, snapshot)
         facts: list[Fact] = []
         ceilings: dict[str, int] = {}
-        given = had = 0
+        given = skipped = 0
         for complaint_id in next_ones:
-            had += await self._has(incident_id, complaint_id, snapshot)
-            spent = given * self._cost(incident, desk)
-            decision = await self._group_check(
-                incident_id, incident, complaint_id, desk, spent, snapshot
+            check_id = group_check_id(incident_id, complaint_id)
+            if await snapshot.get(Check, check_id) is not None:
+                continue
+            case = await snapshot.get(Case, complaint_id)
+            if case is None or group is None or not group.fits:
+                skipped += 1
+                continue
+            key = await self._situations.keys.of(case.customer_ref, snapshot)
+            if key is None:
+                skipped += 1
+                continue
+            wish = wish_of(
+                desk,
+                case,
+                complaint_id,
+                check_id,
+                group.option,
+                case.category,
+                incident_id=incident_id,
             )
-            if decision.facts and isinstance(decision.facts[-1], CheckIssued):
-                facts += decision.facts
-                ceilings |= decision.ceilings
-                given += 1
+            decision = self._giving.group_check(wish, case, group, key, snapshot.now)
+            facts += decision.facts
+            ceilings |= decision.ceilings
+            group = group.after_one()
+            given += 1
         done = incident.done + len(next_ones)
         facts.append(
             IncidentGiven(
@@ -239,43 +247,11 @@ class Incidents:
                 done=done,
                 remaining=incident.affected - done if next_ones else 0,
                 given=incident.given + given,
-                skipped=incident.skipped + len(next_ones) - given - had,
+                skipped=incident.skipped + skipped,
                 given_at=snapshot.now,
             )
         )
         return Decision(facts, ceilings)
-
-    async def _has(self, incident_id: str, complaint_id: str, snapshot: Snapshot) -> bool:
-        return await snapshot.get(Check, group_check_id(incident_id, complaint_id)) is not None
-
-    def _cost(self, incident: Incident, desk: Desk) -> int:
-        option = desk.policy.option(incident.item)
-        return option.cost_minor if option is not None else 0
-
-    async def _group_check(
-        self,
-        incident_id: str,
-        incident: Incident,
-        complaint_id: str,
-        desk: Desk,
-        spent: int,
-        snapshot: Snapshot,
-    ) -> Decision:
-        """The group check of one complaint, or nothing: it has one, or cannot be written to any more."""
-        case = await snapshot.get(Case, complaint_id)
-        check_id = group_check_id(incident_id, complaint_id)
-        if case is None or await self._has(incident_id, complaint_id, snapshot):
-            return Decision()
-        await snapshot.prefetch([key_key(case.customer_ref)])
-        if await self._situations.keys.of(case.customer_ref, snapshot) is None:
-            return Decision()
-        option = desk.policy.option(incident.item)
-        if option is None:  # not in the catalogue any more, and the version that had it is gone
-            return Decision()
-        wish = wish_of(
-            desk, case, complaint_id, check_id, option, case.category, incident_id=incident_id
-        )
-        return await self._giving.group_check(wish, case, desk, snapshot, spent)
 
     async def _of_site(
         self, incident_id: str, principal: Principal, snapshot: Snapshot
