@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from services.compensation.app import build
+from shared.contracts.compensation import Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy, PolicyPublished
@@ -252,6 +253,42 @@ async def test_a_budget_is_never_charged_another_currency_where_its_policy_is_go
     await crowd.ring("compensation")
     told = (await crowd.get(f"incidents/{incident}")).json()
     assert (told["given"], told["skipped"]) == (0, 3)
+
+
+async def test_what_an_incidents_budget_does_not_hold_is_answered_with_what_the_employee_can_give(
+    tmp_path,
+):
+    aboard = await Aboard(tmp_path, small_incidents(budget=300_00)).begin()
+    first, second, third = await complaints(aboard, 3)
+    wish = {"incident_id": (await the_incident(aboard))["incident_id"]}
+    assert (await aboard.give(first, "taxfree-card/20000", "k", **wish)).status_code == 201
+    full = await aboard.give(second, "taxfree-card/20000", "r", "e-jonas", **wish)
+    assert "dinner-for-two" in {one["item"] for one in full.json()["alternatives"]}
+    spent = ("taxfree-card/100000", "taxfree-card/100000", "taxfree-card/50000")
+    for number, item in enumerate(spent):
+        assert (await aboard.give(third, item, f"s{number}", "e-jonas")).status_code == 201
+    refused = (await aboard.give(second, "taxfree-card/20000", "q", "e-jonas", **wish)).json()
+    left = {one["scope"]: one["left_minor"] for one in refused["left"]}
+    assert (refused["bound_by"], left[Scope.INCIDENT]) == (Scope.INCIDENT, 100_00)
+    assert Scope.EMPLOYEE_DAY in left
+    best, *_ = refused["alternatives"]
+    assert (await aboard.give(second, best["item"], "a", "e-jonas")).status_code == 201
+
+
+@pytest.mark.parametrize(("budget", "given"), [(100_00, 0), (200_00, 1), (399_00, 1)])
+async def test_an_incident_that_holds_no_more_says_so_and_is_not_shown_as_what_i_can_give(
+    tmp_path, budget, given
+):
+    aboard = await Aboard(tmp_path, small_incidents(budget)).begin()
+    affected = await complaints(aboard, 3)
+    wish = {"incident_id": (await the_incident(aboard))["incident_id"]}
+    for number in range(given):
+        one = await aboard.give(affected[number], "taxfree-card/20000", f"k{number}", **wish)
+        assert one.status_code == 201
+    assert (await aboard.get(f"options?complaint={affected[2]}")).json()["incident"] is None
+    refused = await aboard.give(affected[2], "taxfree-card/20000", "r", **wish, safety="injury")
+    assert (refused.status_code, refused.json()["bound_by"]) == (409, Scope.INCIDENT)
+    assert (await aboard.types("compensation")).count("safety.noted") == 1
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from services.compensation.domain.authority import (
     options_for,
     remainders,
 )
-from services.compensation.domain.checks import Check, Code, Wish, issue, safety_noted
+from services.compensation.domain.checks import Check, Code, Wish, issue, refused, safety_noted
 from services.compensation.domain.incidents import Incident, OpenIncidents, group_check_id
 from services.compensation.handlers.situation import Desk, Gift, Situations, had
 from shared.contracts.compensation import (
@@ -341,8 +341,26 @@ class Giving:
             command.reason,
             **command.particulars(),
         )
+        if not group.fits:
+            return await self._spent(wish, group, desk, snapshot)
         key = await self._situations.key(case.customer_ref, snapshot)
         return self.group_check(wish, case, group, key, snapshot.now)
+
+    async def _spent(self, wish: Wish, group: Group, desk: Desk, snapshot: Snapshot) -> Decision:
+        """The incident's budget is; the employee's own authority is not, and says what does fit."""
+        room = await self._situations.room(desk, wish.customer_ref, wish.complaint_id, snapshot)
+        history = await self._situations.history(wish.customer_ref, snapshot)
+        no = refused(
+            wish,
+            desk.policy,
+            desk.policy_version,
+            room,
+            Scope.INCIDENT,
+            snapshot.now,
+            had(history),
+        )
+        left = (*remainders(group.room.limits, group.room.balances), *no.left)
+        return Decision((*safety_noted(wish, snapshot.now), no.model_copy(update={"left": left})))
 
     async def group(self, incident_id: str, incident: Incident, snapshot: Snapshot) -> Group | None:
         """What an incident gives and from what; None where nobody knows any more what it was.
@@ -417,12 +435,12 @@ class Giving:
     async def _group_option(
         self, incident_id: str, complaint_id: str, snapshot: Snapshot
     ) -> Option | None:
-        """The incident's check, unless this complaint has it."""
+        """The incident's check, unless this complaint has it or the budget is spent."""
         incident = await snapshot.get(Incident, incident_id)
         if incident is None or await snapshot.get(Check, group_check_id(incident_id, complaint_id)):
             return None
         group = await self.group(incident_id, incident, snapshot)
-        if group is None:
+        if group is None or not group.fits:
             return None
         return group.option.model_copy(update={"fits_reason": True, "why": "incident"})
 
