@@ -13,6 +13,8 @@ from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.contracts.vault import CustomerKeyCreated
+from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
 from shared.testing.builders import published, record
 from tests.suites.services import SITE, Aboard, demo_policy, raised
@@ -154,8 +156,8 @@ async def backlog(aboard: Aboard, *minutes: int, order: Sequence[int] = ()) -> N
     stores = aboard.stores
     await aboard.feed(
         "compensation",
-        "recovery.vault.v1",
-        await published(stores["complaints"], "recovery.vault.v1"),
+        CustomerKeyCreated.TOPIC,
+        await published(stores["complaints"], CustomerKeyCreated.TOPIC),
         1,
     )
     triaged = [
@@ -289,6 +291,42 @@ async def test_an_incident_that_holds_no_more_says_so_and_is_not_shown_as_what_i
     refused = await aboard.give(affected[2], "taxfree-card/20000", "r", **wish, safety="injury")
     assert (refused.status_code, refused.json()["bound_by"]) == (409, Scope.INCIDENT)
     assert (await aboard.types("compensation")).count("safety.noted") == 1
+
+
+async def before_a_key(aboard: Aboard) -> tuple[str, Sequence[Record]]:
+    """Three complaints are an incident, to be given to; the last customer's key has not come."""
+    for number in range(3):
+        one = record(raised(customer=f"guest-{number}"), number)
+        await aboard.feed("complaints", ComplaintRaised.TOPIC, [one])
+    store = aboard.stores["complaints"]
+    keys = await published(store, CustomerKeyCreated.TOPIC)
+    await aboard.feed("compensation", CustomerKeyCreated.TOPIC, keys[:2], 1)
+    facts = await published(store, ComplaintTriaged.TOPIC)
+    await aboard.feed("compensation", ComplaintTriaged.TOPIC, facts, 1)
+    path = f"incidents/{(await the_incident(aboard))['incident_id']}"
+    await aboard.post(f"{path}/give", "g")
+    return path, keys[2:]
+
+
+async def test_giving_waits_for_a_key_that_may_still_come(crowd: Aboard):
+    path, keys = await before_a_key(crowd)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="key_not_yet_known"):
+            await crowd.ring("compensation")
+        assert (await crowd.get(path)).json()["done"] == 0
+        crowd.later(seconds=1)
+    await crowd.feed("compensation", CustomerKeyCreated.TOPIC, keys, 1)
+    await crowd.ring("compensation")
+    told = (await crowd.get(path)).json()
+    assert (told["given"], told["skipped"], len(await given_in(crowd))) == (3, 0, 3)
+
+
+async def test_giving_goes_on_without_a_customer_whose_key_never_comes(crowd: Aboard):
+    path, _ = await before_a_key(crowd)
+    crowd.later(hours=1)
+    await crowd.ring("compensation")
+    told = (await crowd.get(path)).json()
+    assert (told["given"], told["skipped"], told["remaining"]) == (2, 1, 0)
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

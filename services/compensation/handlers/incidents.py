@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from shared.runtime.auth import Principal
     from shared.runtime.settle import Settler
     from shared.runtime.snapshot import Snapshot
+
+#: A customer's key is sent with their complaint, on a topic of its own, and is here within seconds of
+#: it. One that was destroyed looks the same and never comes, and who is behind it waits too: so a step
+#: goes on without it once the complaint is this old. Giving at a desk is still possible.
+KEY_COMES_WITHIN = timedelta(hours=1)
 
 
 class OpenIncident(BaseModel):
@@ -181,10 +187,14 @@ class Incidents:
         return {name: await self._known(name, snapshot) for name in known.by_reason.values()}
 
     async def gives(self, incident_id: str, due_ms: int) -> None:
-        """One step of giving: the next part of those affected, in one commit."""
+        """One step of giving: the next part of those affected, in one commit.
+
+        Raises Unavailable while a customer's key may still come; the timer tries again.
+        """
 
         async def decide(snapshot: Snapshot) -> Decision:
-            return await self._step(incident_id, await self._known(incident_id, snapshot), snapshot)
+            incident = await self._known(incident_id, snapshot)
+            return await self._step(incident_id, incident, snapshot)
 
         cause = f"timer/{GIVE}/{incident_id}/{due_ms}"
         await self._settler.settle_internal(
@@ -223,6 +233,8 @@ class Incidents:
                 continue
             key = await self._situations.keys.of(case.customer_ref, snapshot)
             if key is None:
+                if case.opened_at and snapshot.now < case.opened_at + KEY_COMES_WITHIN:
+                    raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
                 skipped += 1
                 continue
             wish = wish_of(
