@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
 
 from services.compensation.app import build
+from services.compensation.domain.incidents import GIVE
 from shared.contracts.compensation import Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
@@ -17,7 +19,7 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
 from shared.testing.builders import published, record
-from tests.suites.services import SITE, Aboard, demo_policy, raised
+from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy, raised
 
 SYSTEM = {"subject": "hr", "kind": "system"}
 
@@ -327,6 +329,35 @@ async def test_giving_goes_on_without_a_customer_whose_key_never_comes(crowd: Ab
     await crowd.ring("compensation")
     told = (await crowd.get(path)).json()
     assert (told["given"], told["skipped"], told["remaining"]) == (2, 1, 0)
+
+
+async def test_two_steps_of_giving_in_one_moment_have_different_events(tmp_path):
+    aboard = await Aboard(tmp_path, small_incidents(budget=10**8)).begin()
+    await complaints(aboard, 130)
+    path = f"incidents/{(await the_incident(aboard))['incident_id']}"
+    await aboard.post(f"{path}/give", "g")
+    for _ in range(2):
+        await aboard.ring("compensation")
+    assert len(await given_in(aboard)) == 130
+    ids = [event["id"] for event in await aboard.events("compensation")]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_step_that_another_process_took_in_between_is_not_taken_again(crowd: Aboard):
+    await complaints(crowd, 3)
+    incident = (await the_incident(crowd))["incident_id"]
+    await crowd.post(f"incidents/{incident}/give", "g")
+    due_ms = int(crowd.clock().timestamp() * 1000)
+    app = crowd.apps["compensation"]
+    other = build(
+        app.parts.settings,
+        now=crowd.clock,
+        store=YieldingStore(crowd.stores["compensation"], (1, 0)),
+    )
+    rings = [one.rings[GIVE](incident, due_ms) for one in (other, app)]
+    late, done = await asyncio.gather(*rings, return_exceptions=True)
+    assert (str(late), done) == (Reason.CONTENDED, None)
+    assert len(await given_in(crowd)) == 3
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

@@ -191,12 +191,16 @@ class Incidents:
 
         Raises Unavailable while a customer's key may still come; the timer tries again.
         """
+        done = (await self._known(incident_id, self._settler.look())).done
 
         async def decide(snapshot: Snapshot) -> Decision:
             incident = await self._known(incident_id, snapshot)
+            if incident.done != done:  # somebody else took this step, and set the timer of the next
+                raise Unavailable(Reason.CONTENDED)
             return await self._step(incident_id, incident, snapshot)
 
-        cause = f"timer/{GIVE}/{incident_id}/{due_ms}"
+        # Two steps may be due in the same millisecond; what they make must not have the same ids.
+        cause = f"timer/{GIVE}/{incident_id}/{done}/{due_ms}"
         await self._settler.settle_internal(
             cause, incident_id, decide, (f"{GIVE}|{incident_id}", due_ms)
         )
