@@ -333,12 +333,12 @@ async def test_giving_goes_on_without_a_customer_whose_key_never_comes(crowd: Ab
 
 async def test_two_steps_of_giving_in_one_moment_have_different_events(tmp_path):
     aboard = await Aboard(tmp_path, small_incidents(budget=10**8)).begin()
-    await complaints(aboard, 130)
+    await complaints(aboard, 101)
     path = f"incidents/{(await the_incident(aboard))['incident_id']}"
     await aboard.post(f"{path}/give", "g")
     for _ in range(2):
         await aboard.ring("compensation")
-    assert len(await given_in(aboard)) == 130
+    assert len(await given_in(aboard)) == 101
     ids = [event["id"] for event in await aboard.events("compensation")]
     assert len(ids) == len(set(ids))
 
@@ -358,6 +358,18 @@ async def test_a_step_that_another_process_took_in_between_is_not_taken_again(cr
     late, done = await asyncio.gather(*rings, return_exceptions=True)
     assert (str(late), done) == (Reason.CONTENDED, None)
     assert len(await given_in(crowd)) == 3
+
+
+async def test_an_incidents_checks_fill_nobodys_own_list(crowd: Aboard):
+    first, *_ = await complaints(crowd, 3)
+    own = (await crowd.give(first, "cinema", "own")).json()["check_id"]
+    await crowd.post(f"incidents/{(await the_incident(crowd))['incident_id']}/give", "g")
+    await crowd.ring("compensation")
+    assert len(await given_in(crowd)) == 3
+    mine = (await crowd.get("checks")).json()["checks"]
+    assert [check["check_id"] for check in mine] == [own]
+    of_complaint = (await crowd.get(f"checks?complaint={first}")).json()["checks"]
+    assert len(of_complaint) == 2
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class History(Document):
 
 
 class Given(Document):
-    """The checks one employee gave in one day."""
+    """The checks one employee gave in one day of their own authority; not those from incidents."""
 
     KIND: ClassVar[str] = "given"
 
@@ -397,7 +397,9 @@ def history_of(history: History | None, fact: CheckIssued) -> History:
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:
-    """One more check of this employee's day."""
+    """One more check of this employee's day; hundreds of an incident would leave no room here."""
+    if fact.incident_id is not None:
+        return given or Given()
     return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
 
 
