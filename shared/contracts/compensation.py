@@ -61,7 +61,7 @@ class Scope(StrEnum):
 
 
 class Safety(StrEnum):
-    """What those who must know are told of; nobody is asked."""
+    """What somebody's safety is about; it is published, and nobody is asked."""
 
     INJURY = "injury"
     ALLERGY = "allergy"
@@ -390,7 +390,7 @@ class ComplaintLogged(CompensationFact):
 
 
 class SafetyNoted(CheckFact):
-    """Somebody's safety is concerned: for those who must know, whether or not the check fits."""
+    """Somebody's safety is concerned, whether or not the check fits; no service here reads it yet."""
 
     TYPE: ClassVar[str] = "recovery.safety.noted.v1"
 
