@@ -1,4 +1,4 @@
-"""What complaints does with each input: one function per input, an index at the end."""
+"""What complaints does with each input: one function per input, and the documents each reads ahead."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed
 
-#: Accounts one check is charged to: every scope there is, with room.
+#: An account's name: its scope, whose it is and its window.
 Account = Annotated[str, StringConstraints(max_length=256)]
 #: Words of a law, as a policy states them.
 Information = Annotated[str, StringConstraints(max_length=2000)]
@@ -94,6 +94,7 @@ class Debit(_Part):
     amount_minor: AmountMinor
 
 
+#: Accounts one check is charged to: every scope there is, with room.
 Debits = Annotated[tuple[Debit, ...], Field(max_length=16)]
 Remainders = Annotated[tuple[Remainder, ...], Field(max_length=16)]
 

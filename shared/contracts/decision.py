@@ -72,7 +72,7 @@ class Timer(NamedTuple):
 class Decision:
     """What one input causes: facts, and the ceilings its postings must stay under.
 
-    An account without a ceiling may only not go below zero. No facts means: nothing to do, which is
+    An account without a ceiling is only kept from going below zero. No facts means: nothing to do, which is
     a decision too (the input is settled).
     """
 

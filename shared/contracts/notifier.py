@@ -13,7 +13,7 @@ from shared.contracts.reasons import Reason
 
 
 class Occasion(StrEnum):
-    """Why a message is sent; one message per complaint or check, occasion and channel."""
+    """Why a message is sent; one message per complaint, check or offer and occasion."""
 
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK_GIVEN = "check_given"

@@ -16,7 +16,7 @@ from shared.contracts.complaints import Language
 from shared.contracts.event import Fact, Id
 from shared.contracts.policy import Contradiction, LocalTime, Part
 
-#: The largest ships have half as many.
+#: Twice the crew of the largest ships.
 EMPLOYEES_MAX = 5_000
 
 

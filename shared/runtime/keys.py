@@ -17,7 +17,8 @@ from shared.runtime.snapshot import Snapshot
 #: Unwrapped keys kept at hand; the wrapped form is read for every use, so a destroyed key is
 #: destroyed here too, at the next use.
 REMEMBERED_MAX = 10_000
-#: Two services seal, and each makes at most one key before it hears of the other's.
+#: Two services seal, and each makes a key only while it has heard of none: a customer has two at most.
+#: Eight bounds the document, and leaves room for more services that seal.
 KEYS_MAX = 8
 
 

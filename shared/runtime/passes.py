@@ -117,7 +117,7 @@ class Passes:
         return {place: self._spans[place][1] for place in places}
 
     async def origins(self) -> Origins:
-        """The causes of all our facts, and what we put away."""
+        """The causes of all our facts, and our dead letters."""
         sources, found = self._sources, Origins()
         own, dead = self._places(sources.own), self._places([sources.dead_letters])
         self._begin("causes", self._ends([*own, *dead]))
@@ -150,7 +150,7 @@ class Passes:
     async def compacted(
         self, folding: Folding, origins: Origins, limits: Mapping[Place, int]
     ) -> dict[Place, Fence]:
-        """Topics that keep the latest alone: partition by partition, all writers in their order.
+        """Topics that keep only the latest record per key: partition by partition, all writers in their order.
 
         First, because what our other facts presuppose may be kept in a later version only.
         """

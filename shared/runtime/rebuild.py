@@ -35,12 +35,13 @@ from shared.runtime.store import REBUILD, Store
 
 #: Silence after which another may take over; a chunk takes a second.
 LEASE_MS = 30_000
-#: How often to look whether the relay's turn is over; its lease is 10 s.
+#: How often to look whether the relay's lease has run out; it is 10 s.
 LOOK_S = 0.2
 #: A running service acknowledges what it settled within a second; waited for, so that the group's
 #: offsets cover what its processes will not read again.
 ACKNOWLEDGED_S = 3.0
-#: Times a rebuild begins anew because it learned better; each raises a limit, or met a last line.
+#: Times a rebuild begins anew because it found that more records had been settled; each raises a
+#: limit, or met a last line.
 BEGINNINGS_MAX = 10
 
 LOST = "the rebuild was lost to another one"
