@@ -37,7 +37,7 @@ class Mailbox:
         self.port = free_port()
         self._controller: Controller | None = None
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802, ANN401 - aiosmtpd's interface
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's interface
         """Keep a letter."""
         if self.refuse is not None:
             return self.refuse

@@ -159,7 +159,7 @@ def _look(pid: int) -> tuple[str, str]:
         fields = stat.rpartition(")")[2].split()
         return fields[0], fields[19]
     ps = shutil.which("ps") or "ps"
-    answer = subprocess.run(  # noqa: S603 - fixed words and a number
+    answer = subprocess.run(
         [ps, "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     state, _, started = answer.stdout.strip().partition(" ")

@@ -57,7 +57,7 @@ class Service:
             if self.process.poll() is not None:
                 self._give_up()
             try:
-                if httpx.get(f"{url}/ready", timeout=2.0).status_code == 200:  # noqa: PLR2004
+                if httpx.get(f"{url}/ready", timeout=2.0).status_code == 200:
                     return
             except httpx.HTTPError:
                 pass

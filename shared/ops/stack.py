@@ -325,7 +325,7 @@ def engine_answers() -> bool:
     if docker is None:
         return False
     try:
-        asked = subprocess.run(  # noqa: S603 - fixed words
+        asked = subprocess.run(
             [docker, "info"], capture_output=True, timeout=ANSWER_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
@@ -575,9 +575,7 @@ def _java() -> str | None:
     java = f"{home}/bin/java" if home else shutil.which("java")
     if java is None or not Path(java).exists():
         return None
-    asked = subprocess.run(  # noqa: S603 - a fixed word
-        [java, "-version"], capture_output=True, text=True, check=False
-    )
+    asked = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)', asked.stderr)
     return java if version and int(version[1]) >= JAVA_VERSION_MIN else None
 
@@ -640,7 +638,7 @@ def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
         msg = f"{command[0]} is not on PATH"
         raise StackError(msg)
     try:
-        done = subprocess.run(  # noqa: S603 - our own words, no shell
+        done = subprocess.run(
             [program, *command[1:]],
             env={**os.environ, **(environment or {})},
             capture_output=True,

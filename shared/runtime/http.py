@@ -142,7 +142,7 @@ class Face:
         self._publish_wait_ms = publish_wait_ms
         self._ready = ready
 
-    def principal(self, *kinds: Kind) -> Any:  # noqa: ANN401 - FastAPI's Depends is untyped
+    def principal(self, *kinds: Kind) -> Any:  # FastAPI's Depends is untyped
         """A dependency: the caller, who must be of one of the kinds; raises Rejected."""
 
         async def check(
@@ -174,7 +174,7 @@ class Face:
         """
         # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
         key = (key or "").strip('"')
-        if not key or len(key) > 255:  # noqa: PLR2004 - the length Stripe allows, which clients know
+        if not key or len(key) > 255:  # the length Stripe allows, which clients know
             raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
         # Under a secret, because facts carry it: a code or a name could be guessed from a bare hash.
         digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
@@ -189,7 +189,7 @@ class Face:
         headers = {**NO_STORE, "Published": "true" if published else "false"}
         if settled.replayed:
             headers["Idempotency-Replayed"] = "true"
-        media = PROBLEM if status >= 400 else "application/json"  # noqa: PLR2004 - first error status
+        media = PROBLEM if status >= 400 else "application/json"
         return Response(to_json(body), status, headers, media)
 
     def api(self, title: str, description: str) -> FastAPI:
@@ -228,7 +228,7 @@ class Face:
 
     async def _rejected(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Rejected)
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
         where = [{"pointer": pointer} for pointer in error.where]
         return problem(
             error.status, error.reason, extra={"errors": where} if where else {}, headers=headers

@@ -135,6 +135,6 @@ def locations(error: ValidationError) -> tuple[str, ...]:
 
 def safe(identifier: str) -> str:
     """An id from outside as one that may be printed anywhere: itself, or a fingerprint of it."""
-    if len(identifier) <= 128 and SAFE_ID.fullmatch(identifier):  # noqa: PLR2004 - Id's bound
+    if len(identifier) <= 128 and SAFE_ID.fullmatch(identifier):  # Id's bound
         return identifier
     return fingerprint(identifier)

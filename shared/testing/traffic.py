@@ -77,7 +77,7 @@ class Publisher:
         ]
         self.values += values
         values.append(self.random.choice(self.values))
-        malformed = self.random.random() < 0.5  # noqa: PLR2004 - every other burst
+        malformed = self.random.random() < 0.5  # every other burst
         if malformed:
             values.insert(self.random.randrange(len(values)), b'{"specversion": "1.0", "id"')
         self.world.publish(values)
@@ -153,7 +153,7 @@ def flowing(
     def run(source: Publisher | Phone) -> None:
         try:
             source.run()
-        except BaseException as error:  # noqa: BLE001 - raised again where the test waits
+        except BaseException as error:  # raised again where the test waits
             failed.append(error)
 
     threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in sources]

@@ -150,7 +150,7 @@ def races(tmp_path_factory) -> Iterator[Races]:
         for site, who in ((RACES, CREW[0]), (LAST, f"{CREW[0]}-last")):
             bearer = found.bearer(who, site)
             asked = f"{first.url}/v1/options?complaint={found.complaints[site]}"
-            until(lambda: httpx.get(asked, headers=bearer).status_code == 200, "the complaints")  # noqa: B023
+            until(lambda: httpx.get(asked, headers=bearer).status_code == 200, "the complaints")
         yield found
 
 
