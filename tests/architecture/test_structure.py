@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -116,20 +115,51 @@ def test_every_reason_is_given_somewhere(reason):
     assert any(f"Reason.{reason.name}" in text for text in texts)
 
 
+#: Ids that are spoken of, also as "INV-01, 02, 08".
+CITATION = re.compile(r"INV-(\d\d)((?:, \d\d\b)*)")
+
+
+def cited(text: str) -> set[str]:
+    """Every invariant's id in a text."""
+    return {
+        f"INV-{number}"
+        for first, more in CITATION.findall(text)
+        for number in [first, *re.findall(r"\d\d", more)]
+    }
+
+
 def test_every_invariant_in_force_is_cited_by_a_test_and_every_citation_is_of_one():
-    table = (ROOT / "docs/invariants.md").read_text(encoding="utf-8").partition("## Later")[0]
-    listed = set(re.findall(r"^\| (INV-\d\d) ", table, re.M))
-    cited: set[str] = set()
+    table, _, later = (
+        (ROOT / "docs/invariants.md").read_text(encoding="utf-8").partition("## Later")
+    )
+    in_force = set(re.findall(r"^\| (INV-\d\d) ", table, re.M))
+    tested: set[str] = set()
     for path in ROOT.glob("tests/**/test_*.py"):
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
                 "test_"
             ):
-                cited |= set(re.findall(r"INV-\d\d", ast.get_docstring(node) or ""))
-    assert listed
-    assert listed <= cited
+                tested |= cited(ast.get_docstring(node) or "")
+    assert in_force
+    assert in_force <= tested
+    assert tested <= in_force
+    known = in_force | cited(later)
+    places = [*SOURCES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    unknown = {
+        str(path.relative_to(ROOT)): found
+        for path in places
+        if (found := cited(path.read_text(encoding="utf-8")) - known)
+    }
+    assert unknown == {}
     named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", table))
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["INV" + "-98.", "INV" + "-01, 98: both", "INV" + "-01, INV" + "-98"]
+)
+def test_a_citation_of_an_invariant_that_is_not_there_would_be_found(text):
+    assert "INV" + "-98" in cited(text)
 
 
 def test_no_test_patches_what_it_tests():
@@ -139,50 +169,6 @@ def test_no_test_patches_what_it_tests():
         text = path.read_text(encoding="utf-8")
         assert word not in text, path
         assert other not in text, path
-
-
-#: How a permission would be called that somebody else has to give.
-ASKING = re.compile(
-    r"approv|escalat|superior|supervis|authori[sz]ed_by|sign_?off|awaiting|(?<![a-z])pending", re.I
-)
-
-
-def said(path: Path) -> set[str]:
-    """Every name and every text in a module, docstrings and comments aside: they may deny things."""
-    module = tree(path)
-    prose = {
-        id(node.value)
-        for node in ast.walk(module)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    found = set()
-    for node in ast.walk(module):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
-            found.add(node.value)
-        for name in ("id", "attr", "arg", "name"):
-            if isinstance(getattr(node, name, None), str):
-                found.add(getattr(node, name))
-    return found
-
-
-@pytest.mark.parametrize("word", ["pending_approval", "escalateTo", "PENDING", "awaiting"])
-def test_a_word_for_asking_somebody_would_be_found(word):
-    assert ASKING.search(word)
-
-
-def test_no_path_asks_somebody_who_may_do_more():
-    """Nothing is named after a permission: no state, no field, no route, no reason."""
-    places = [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/contracts/*.py")]
-    found = {
-        f"{path.name}: {text}" for path in places for text in said(path) if ASKING.search(text)
-    }
-    assert found == set()
-
-
-def test_no_route_and_no_answer_asks_somebody_who_may_do_more(tmp_path):
-    for name, app in Aboard(tmp_path).apps.items():
-        described = json.dumps(app.api.openapi())
-        assert ASKING.findall(described) == [], name
 
 
 #: Put together here so that this file does not hold them.
