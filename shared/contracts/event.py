@@ -14,13 +14,15 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.money import AMOUNT_MINOR_MAX
+
 #: Ids are printed into JSON, keys and headers unescaped; this alphabet makes that safe.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 #: Subjects and sites come from tokens; they become part of keys, so they are of the same alphabet.
 SUBJECT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-AmountMinor = Annotated[int, Field(strict=True, ge=0, le=10**12)]
+AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
 Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_length=160_000)]
 

@@ -29,12 +29,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import AmountMinor, Currency, Fact, Id
+from shared.money import AMOUNT_MINOR_MAX
 
 #: The role whose authority everybody has who has no other: nobody is left with none.
 ANY_ROLE = "any"
 
 #: An amount of nothing would be no authority at all, so ceilings start at one minor unit.
-CeilingMinor = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+CeilingMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 #: ISO 8601 like PT15M or P7D. Two years is longer than anything a site promises.
 Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=731))]
 #: Short and without "/", so that `<item>/<amount>` is an id too and means one thing.
@@ -314,8 +315,9 @@ class Incidents(Part):
 
 
 class Regime(Part):
-    """A right that passengers and travellers have by law: what it is called, and what is due."""
+    """A right that passengers and travellers have by law: for what, and what they must be told."""
 
+    #: Which law, for whoever reads the policy or a fact of it; nothing decides by it.
     law: Title
     reasons: Annotated[tuple[Category, ...], Field(min_length=1, max_length=32)]
     #: What the customer must be told, per language.
