@@ -1,4 +1,4 @@
-"""The store in memory: the same promise as RedisStore, for unit and simulation tests.
+"""The store in memory: the same promise as RedisStore, for unit and property tests.
 
 Durability is what it does not have; everything else is in the suite both must pass.
 """
