@@ -224,6 +224,13 @@ def test_every_setting_is_described_and_nothing_else():
     assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == settings_made()
 
 
+def test_every_file_of_a_service_is_in_the_architecture():
+    named = ticked(ROOT / "docs/architecture.md")
+    files = [path for service in SERVICES for path in service.glob("*.py")]
+    others = [str(path.relative_to(ROOT)) for path in files if path.name not in named]
+    assert [name for name in others if name not in named] == []
+
+
 def test_every_topic_has_its_owner_in_the_architecture():
     table = text(ROOT / "docs/architecture.md").partition("## Contracts and owners")[2]
     owned = set(re.findall(r"^\| `([a-z0-9.]+)`", table.partition("\n## ")[0], re.M))
