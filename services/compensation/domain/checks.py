@@ -212,7 +212,7 @@ def issue(
 
 
 def safety_noted(wish: Wish, now: datetime) -> tuple[Fact, ...]:
-    """What those who must know are told, whether or not the check fits; nobody is asked."""
+    """The word for those who must know, whether or not the check fits; nobody is asked."""
     if wish.safety is None:
         return ()
     return (

@@ -20,6 +20,7 @@ from services.compensation.domain.redemptions import (
 from services.compensation.handlers.situation import Situations
 from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
+from shared.money import AMOUNT_MINOR_MAX
 from shared.runtime.auth import Kind
 from shared.runtime.faults import Rejected, Unavailable
 
@@ -35,7 +36,7 @@ TRIES_WITHIN = timedelta(minutes=1)
 #: Tills remembered in one process; one more, and who failed first is forgotten.
 TILLS_MAX = 10_000
 
-AmountMinor = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+AmountMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 
 
 class Reserve(BaseModel):
