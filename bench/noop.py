@@ -30,7 +30,7 @@ def build(parts: Parts) -> FastAPI:
     async def issue_nothing(
         command: IssueCheck,
         principal: Annotated[Principal, employee],
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
     ) -> Response:
         body = {"complaint_id": command.complaint_id, "by": principal.subject, "key": key}
         return Response(to_json(body), 201, media_type="application/json")

@@ -309,9 +309,9 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
 
     @app.post("/v1/checks", status_code=201)
     async def issue_check(
-        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY = None
+        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
-        key = (key or "").strip('"')
+        key = key.strip('"')
         if not key or len(key) > 255:
             raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
         return await peer.issue_check(command, principal, key)

@@ -76,6 +76,12 @@ ISSUED = (
 )  # fmt: skip
 
 
+class Svg(Response):
+    """A picture."""
+
+    media_type = "image/svg+xml"
+
+
 @dataclass(frozen=True)
 class Desks:
     """Everything the routes call."""
@@ -107,7 +113,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def act(
         principal: Principal,
         route: str,
-        key: str | None,
+        key: str,
         command: Any,
         decide: Callable[[Snapshot, str], Awaitable[Decision]],
         reads: tuple[str, ...] = (),
@@ -166,7 +172,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/checks", status_code=201, responses=documented(_201="issued", _409="refused"))
     async def issue_check(
-        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY = None
+        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
         """Give a service check: 201 with its code, or 409 with what does fit."""
         reads = (*desk_keys(principal), f"case:{command.complaint_id}")
@@ -180,9 +186,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         )
 
     @app.post("/v1/offers", status_code=201, responses=documented(_201="offered", _409="refused"))
-    async def make_offer(
-        command: MakeOffer, principal: employee, key: IDEMPOTENCY_KEY = None
-    ) -> Response:
+    async def make_offer(command: MakeOffer, principal: employee, key: IDEMPOTENCY_KEY) -> Response:
         """Let the customer choose between two or three: 201, or 409 with what does fit."""
         return await act(
             principal,
@@ -194,7 +198,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/offers/{offer_id}/choice", status_code=201)
     async def choose(
-        offer_id: Identifier, command: Choose, principal: employee, key: IDEMPOTENCY_KEY = None
+        offer_id: Identifier, command: Choose, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
         """The customer's choice on the employee's screen: the check with its code."""
 
@@ -227,19 +231,19 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         explanation = await desks.life.explanation(check, principal, snapshot)
         return shown(request, {**summary(check_id, check), "explanation": explanation})
 
-    @app.get("/v1/checks/{check_id}/qr.svg")
+    @app.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
     async def qr(check_id: Identifier, principal: employee) -> Response:
         """The code as a picture for the customer's phone, for who gave the check."""
         code = await desks.life.code(check_id, principal, settler.look())
         picture = io.BytesIO()
         segno.make(code, error="m", micro=False).save(picture, kind="svg", scale=6, border=4)
-        return Response(picture.getvalue(), headers=NO_STORE, media_type="image/svg+xml")
+        return Svg(picture.getvalue(), headers=NO_STORE)
 
     @app.post("/v1/checks/{check_id}/void")
     async def void(
         check_id: Identifier,
         principal: employee,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Take a check back: what was not redeemed is authority again."""
@@ -253,7 +257,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/checks/{check_id}/explain")
     async def explain(
-        check_id: Identifier, command: Explain, principal: employee, key: IDEMPOTENCY_KEY = None
+        check_id: Identifier, command: Explain, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
         """Why the stretch, in one line."""
         return await act(
@@ -268,7 +272,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def suspend(
         check_id: Identifier,
         principal: employee,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Stop a check from being redeemed for now: its code was lost or copied."""
@@ -284,7 +288,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def resume(
         check_id: Identifier,
         principal: employee,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Let a suspended check be redeemed again."""
@@ -302,7 +306,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         "/v1/redemptions",
         responses=documented(_200="reserved", _409="not_redeemable", _429="too_many_tries"),
     )
-    async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY = None) -> Response:
+    async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY) -> Response:
         """Hold a part of a check by its code, or redeem it at once."""
         return await act(
             principal,
@@ -314,7 +318,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/redemptions/{redemption_id}/capture")
     async def capture(
-        redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY = None
+        redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY
     ) -> Response:
         """Redeem what is held, or less of it."""
         return await act(
@@ -329,7 +333,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def cancel(
         redemption_id: Identifier,
         principal: till,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Free what is held."""
@@ -345,7 +349,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def roll_back(
         redemption_id: Identifier,
         principal: till,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Put on the check again what was redeemed."""
@@ -375,7 +379,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/incidents", status_code=201)
     async def open_incident(
-        command: OpenIncident, principal: employee, key: IDEMPOTENCY_KEY = None
+        command: OpenIncident, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
         """Say that it is an incident, before the count does."""
         return await act(
@@ -390,7 +394,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def give(
         incident_id: Identifier,
         principal: employee,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """Give the group check to all who are affected; look at the incident for progress."""
@@ -406,7 +410,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def close(
         incident_id: Identifier,
         principal: employee,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
         command: Nothing = NOTHING,
     ) -> Response:
         """It is over."""
@@ -425,7 +429,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         employee_id: Identifier,
         command: EmployeeListing,
         principal: system,
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
     ) -> Response:
         """An HR system lists an employee of its site."""
         return await act(
@@ -439,9 +443,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         )
 
     @app.post("/v1/me/shift")
-    async def check_in(
-        command: CheckIn, principal: employee, key: IDEMPOTENCY_KEY = None
-    ) -> Response:
+    async def check_in(command: CheckIn, principal: employee, key: IDEMPOTENCY_KEY) -> Response:
         """I work now, whatever the roster says."""
         return await act(
             principal,
@@ -453,7 +455,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post("/v1/me/shift/end")
     async def check_out(
-        principal: employee, key: IDEMPOTENCY_KEY = None, command: Nothing = NOTHING
+        principal: employee, key: IDEMPOTENCY_KEY, command: Nothing = NOTHING
     ) -> Response:
         """I do not work any more."""
         return await act(

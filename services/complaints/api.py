@@ -64,7 +64,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
     async def raise_complaint(
         command: RaiseComplaint,
         principal: Annotated[Principal, face.principal(Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM)],
-        key: IDEMPOTENCY_KEY = None,
+        key: IDEMPOTENCY_KEY,
     ) -> Response:
         """Raise a complaint; the answer is the promise."""
         if command.site != principal.site:

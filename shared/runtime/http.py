@@ -35,7 +35,7 @@ from shared.runtime.snapshot import Snapshot
 BODY_BYTES_MAX = 256 * 1024
 PROBLEM = "application/problem+json"
 IDEMPOTENCY_KEY = Annotated[
-    str | None, Header(alias="Idempotency-Key", description="Chosen by the client, one per wish.")
+    str, Header(alias="Idempotency-Key", description="Chosen by the client, one per wish.")
 ]
 BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
 NO_STORE = {"Cache-Control": "no-store"}
@@ -46,6 +46,43 @@ PAGE_HEADERS = {
     "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+#: What any route may answer instead; the document says so of each.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": description,
+        "content": {
+            PROBLEM: {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status"],
+                    "properties": {
+                        "type": {"type": "string", "description": "The reason code."},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "errors": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {
+                                    "pointer": {"type": "string"},
+                                    "rule": {"type": "string"},
+                                },
+                            },
+                        },
+                    },
+                }
+            }
+        },
+    }
+    for status, description in {
+        400: "No body that can be read, or no idempotency key.",
+        401: "No token, or not a good one.",
+        403: "Not for this kind of caller, or not on the roster.",
+        404: "Unknown, or not yours to see.",
+        422: "Something in it is wrong; the pointers say what.",
+        503: "Not now: again after `Retry-After` seconds.",
+    }.items()
 }
 #: What machines ask all the time says nothing about those who wait for an answer.
 NOT_COUNTED = ("/live", "/ready", "/metrics")
@@ -161,7 +198,7 @@ class Face:
         self,
         principal: Principal,
         route: str,
-        key: str | None,
+        key: str,
         command: BaseModel,
         decide: Callable[[Snapshot, str], Awaitable[Decision]],
         answer: Callable[[Fact], tuple[int, Mapping[str, Any]]],
@@ -173,7 +210,7 @@ class Face:
         whether the facts are there already.
         """
         # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
-        key = (key or "").strip('"')
+        key = key.strip('"')
         if not key or len(key) > 255:  # the length Stripe allows, which clients know
             raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
         # Under a secret, because facts carry it: a code or a name could be guessed from a bare hash.
@@ -194,7 +231,7 @@ class Face:
 
     def api(self, title: str, description: str) -> FastAPI:
         """A FastAPI app with everything that is the same in every service."""
-        app = FastAPI(title=title, description=description, version="1.0.0")
+        app = FastAPI(title=title, description=description, version="1.0.0", responses=PROBLEMS)
         app.add_middleware(Bounded)
         app.add_middleware(Counted, owner=self._owner)
         app.add_exception_handler(Rejected, self._rejected)
@@ -241,9 +278,12 @@ class Face:
 
     async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        found = error.errors()
+        if any(item["loc"][0] == "header" for item in found):  # there is but one
+            return problem(400, Reason.IDEMPOTENCY_KEY_MISSING)
         errors = [
             {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
-            for item in error.errors()[:20]
+            for item in found[:20]
         ]
         return problem(422, Reason.SCHEMA_INVALID, extra={"errors": errors})
 

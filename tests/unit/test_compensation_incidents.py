@@ -17,6 +17,7 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Unavailable
+from shared.runtime.http import PROBLEM
 from shared.runtime.inbox import Record
 from shared.testing.builders import published, record
 from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy, raised
@@ -644,3 +645,27 @@ async def test_the_examples_in_the_api_document_are_what_is_answered(aboard: Abo
     assert example("redemptions", "post", "200") == set(reserved)
     assert example("me/authority", "get", "200") == set(authority)
     assert example("options", "get", "200") == set(options)
+
+
+@pytest.mark.parametrize("service", ["complaints", "compensation"])
+async def test_the_document_tells_what_every_write_needs_and_may_answer(aboard: Aboard, service):
+    paths = aboard.apps[service].api.openapi()["paths"]
+    writes = [
+        operation
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if path.startswith("/v1/") and method != "get"
+    ]
+    assert writes
+    for write in writes:
+        for status in ("400", "401", "403", "404", "422", "503"):
+            assert PROBLEM in write["responses"][status]["content"]
+            assert "application/json" not in write["responses"][status]["content"]
+        (key,) = (one for one in write["parameters"] if one["in"] == "header")
+        assert (key["name"], key["required"]) == ("Idempotency-Key", True)
+
+
+async def test_the_document_calls_a_picture_one(aboard: Aboard):
+    paths = aboard.apps["compensation"].api.openapi()["paths"]
+    answer = paths["/v1/checks/{check_id}/qr.svg"]["get"]["responses"]["200"]
+    assert list(answer["content"]) == ["image/svg+xml"]
