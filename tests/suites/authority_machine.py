@@ -150,7 +150,7 @@ class Model:
         return (self.now - 6 * HOUR).date()
 
     def shift(self) -> str:
-        return f"{self.day()}/{1 if 6 <= self.now.hour < 18 else 2}"
+        return f"{self.day()}/{'0600' if 6 <= self.now.hour < 18 else '1800'}"
 
     def own_accounts(self, employee: str) -> dict[str, str]:
         year, week, _ = self.day().isocalendar()

@@ -55,11 +55,13 @@ def test_a_day_that_begins_in_the_hour_that_is_missing_begins_after_it():
     assert (before.id, after.id) == ("2026-03-28", "2026-03-29")
 
 
-def test_shifts_are_numbered_in_their_day_and_without_any_the_day_is_one():
+def test_shifts_are_named_after_when_they_begin_and_without_any_the_day_is_one():
     night = datetime(2026, 6, 3, 1, 0, tzinfo=UTC)  # three in Oslo
     found = windows_of(starting("06:00", "06:00", "14:00", "22:00"), night).shift
-    assert (found.id, found.until.isoformat()) == ("2026-06-02/3", "2026-06-03T06:00:00+02:00")
-    assert windows_of(starting("06:00"), night).shift.id == "2026-06-02/1"
+    assert (found.id, found.until.isoformat()) == ("2026-06-02/2200", "2026-06-03T06:00:00+02:00")
+    assert windows_of(starting("06:00"), night).shift.id == "2026-06-02/0600"
+    # What the morning used is not charged to the afternoon when the morning is no shift any more.
+    assert windows_of(starting("06:00", "14:00", "22:00"), night).shift.id == found.id
 
 
 def test_a_week_begins_with_mondays_day_also_across_the_year():

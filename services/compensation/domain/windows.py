@@ -44,27 +44,28 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
     zone = ZoneInfo(policy.timezone)
     starts = policy.authority.day_starts
     on, _, until = _latest((starts,), zone, now)
-    shift_on, number, shift_until = _latest(policy.authority.shifts_start or (starts,), zone, now)
+    shift_on, began, shift_until = _latest(policy.authority.shifts_start or (starts,), zone, now)
     monday = on - timedelta(days=on.weekday())
     year, week, _ = on.isocalendar()
     return Windows(
-        shift=Window(f"{shift_on.isoformat()}/{number}", shift_until),
+        # By when it began and not by its place: a policy may leave out the one before it.
+        shift=Window(f"{shift_on.isoformat()}/{began:%H%M}", shift_until),
         day=Window(on.isoformat(), until),
         week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
     )
 
 
-def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date, int, datetime]:
-    """The business date, the number of the window in it from 1, and when the next one begins."""
+def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date, time, datetime]:
+    """The business date, when the window began by the site's clock, and when the next one begins."""
     today = now.astimezone(zone).date()
-    begun: tuple[date, int] | None = None
+    begun: tuple[date, time] | None = None
     for on in (today - DAY, today, today + DAY, today + 2 * DAY):
-        for number, start in enumerate(sorted(starts), start=1):
+        for start in sorted(starts):
             begins = datetime.combine(on, start, tzinfo=zone)
             if begins.astimezone(UTC) > now:
                 assert begun is not None, "yesterday's first window began before now"
                 return (*begun, begins)
-            begun = (on, number)
+            begun = (on, start)
     raise AssertionError("tomorrow's window begins after now")
 
 
