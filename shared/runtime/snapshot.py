@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar, cast
@@ -43,6 +44,8 @@ class Snapshot:
         self._changed: dict[str, int | None] = {}
         self._balances: dict[str, int] = {}
         self._charges: list[Charge] = []
+        #: What this commit adds to each account, also to those not read yet.
+        self._posted: Counter[str] = Counter()
         self._timers: dict[str, int | None] = {}
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
@@ -78,7 +81,7 @@ class Snapshot:
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
         """Balances in minor units as they stand for this decision; raises Unavailable."""
         await self.prefetch((), accounts)
-        return {account: self._balances[account] for account in accounts}
+        return {account: self._balances[account] + self._posted[account] for account in accounts}
 
     def expect(self, write: Write) -> None:
         """Add a document of the runtime's own (fence, answer) to the commit."""
@@ -139,8 +142,7 @@ class Snapshot:
             for posting in self._domain.postings(fact):
                 ceiling = decision.ceilings.get(posting.account, AMOUNT_MINOR_MAX)
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
-                if posting.account in self._balances:
-                    self._balances[posting.account] += posting.amount_minor
+                self._posted[posting.account] += posting.amount_minor
             await self.absorb(fact, data)
         return data
 

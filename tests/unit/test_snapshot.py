@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pytest
 
-from shared.contracts.decision import Decision, Document, Domain, Fold
+from shared.contracts.decision import Decision, Document, Domain, Fold, Posting
 from shared.contracts.event import Fact, Id
 from shared.runtime.snapshot import Origin, Snapshot
-from shared.runtime.store import Line
+from shared.runtime.store import Charge, Commit, Line
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 
@@ -49,6 +49,7 @@ DOMAIN = Domain(
             ),
         ),
     },
+    postings=lambda fact: [Posting("pages", 5)],
 )
 OPENED = Opened(page_id="p", title="one")
 TURNED = Turned(page_id="p", title="")
@@ -111,3 +112,15 @@ async def test_a_fact_that_was_heard_becomes_one_too_and_stands_for_what_was_the
     await snapshot.absorb(Opened(page_id="p", title="two"))
     await store.commit(snapshot.commit())
     assert await look(store).get(Page, "p") == Page(title="two")
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+async def test_a_balance_counts_what_this_commit_posted_before_and_after_it_was_read(
+    store, read_before
+):
+    await store.commit(Commit((), [Charge("pages", 100, 1000)]))
+    snapshot = look(store)
+    if read_before:
+        assert await snapshot.balances(["pages"]) == {"pages": 100}
+    await snapshot.apply(Decision((OPENED, TURNED)), ORIGIN)
+    assert await snapshot.balances(["pages", "other"]) == {"pages": 110, "other": 0}
