@@ -11,7 +11,7 @@
 --   l lines
 -- A document is stored as 10 digits of version, then its JSON.
 -- Returns per commit {0, sequence} | {1, key} | {2, account, balance} | {3} generation | {4} full
---   | {5, key} of another type.
+--   | {5, key} of another type, or no number.
 local KEYS_FIXED = 4
 local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
 local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -20,7 +20,11 @@ local k, a = KEYS_FIXED, 5
 local results = {}
 local generation = redis.call('GET', KEYS[1])
 local waiting = redis.call('LLEN', KEYS[2])
-local sequence = tonumber(redis.call('GET', KEYS[3]) or '0')
+local stored_sequence = redis.call('GET', KEYS[3]) or '0'
+if not string.find(stored_sequence, '^%d+$') then
+  return redis.error_reply('WRONGTYPE ' .. KEYS[3])
+end
+local sequence = tonumber(stored_sequence)
 redis.call('ZCARD', KEYS[4]) -- raises for a key of another type, before anything is written
 local appended = false
 
@@ -77,6 +81,10 @@ for n = 1, commits do
   local balances = {}
   if not refused and charges > 0 then
     local stored, wrong = read_in_chunks(first_account, charges)
+    for i = 1, charges do
+      -- Computing with anything else would end the script between two commits.
+      if not string.find(stored[i] or '0', '^%-?%d+$') then wrong = KEYS[first_account + i] end
+    end
     if wrong then refused = {5, wrong} end
     for i = 1, refused and 0 or charges do
       local key = KEYS[first_account + i]

@@ -118,20 +118,31 @@ class TestRedisStore(StoreSuite):
             await store.commit(FOUR_PARTS)
         assert {found async for found in server.scan_iter(f"{PREFIX}*")} == before
 
+    async def test_a_sequence_that_is_no_number_is_loud_and_nothing_has_moved(self, store, server):
+        await server.set(PREFIX + "sequence", "many")
+        with pytest.raises(RedisError, match="WRONGTYPE"):
+            await store.commit(FOUR_PARTS)
+        assert not await server.exists(PREFIX + "a", PREFIX + "outbox", PREFIX + "timers")
+
+    @pytest.mark.parametrize("broken", ["list", "five", "nan", "1.5"])
     async def test_a_broken_commit_in_a_group_leaves_the_numbers_of_the_others_right(
-        self, store, server
+        self, store, server, broken
     ):
         await store.commit(Commit([], (), (), [b"1"]))
-        await server.rpush(PREFIX + "account:broken", "x")
-        await asyncio.gather(
+        if broken == "list":
+            await server.rpush(PREFIX + "account:broken", "x")
+        else:
+            await server.set(PREFIX + "account:broken", broken)
+        *others, refused = await asyncio.gather(
             store.commit(Commit([Write("first", 0, b"1")])),
             store.commit(Commit([Write("a", 0, b"1")], (), (), [b"2"])),
             store.commit(Commit([], [Charge("broken", 1, 10)], (), [b"3"])),
             return_exceptions=True,
         )
-        first, lines = await store.pending(10)
-        assert first == 1
-        assert await store.last_sequence() == len(lines)
+        assert others == [Committed(1), Committed(2)]
+        assert isinstance(refused, RedisError)
+        assert await store.pending(10) == (1, [b"1", b"2"])
+        assert await store.last_sequence() == 2
 
     async def test_a_document_with_a_time_to_live_is_forgotten_and_others_are_not(
         self, store, server
