@@ -154,7 +154,10 @@ Result = TypeVar("Result")
 
 
 class Grouped(Generic[Item, Result]):
-    """Calls that share a trip: while one is in flight, the next group forms."""
+    """Calls that share a trip: while one is in flight, the next group forms.
+
+    A store that cannot answer one group is not asked by those who wait already.
+    """
 
     def __init__(self, call: Callable[[list[Item]], Awaitable[list[Result]]], most: int) -> None:
         self._call = call
@@ -179,6 +182,9 @@ class Grouped(Generic[Item, Result]):
             try:
                 results = await self._call([item for item, _ in group])
             except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
+                if isinstance(error, Unavailable):
+                    # Everybody: group after group would wait out the time limit, one after another.
+                    group, self._waiting = group + self._waiting, []
                 for _, future in group:
                     if not future.done():
                         future.set_exception(error)
