@@ -559,16 +559,22 @@ class RedisStore:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(self._channel)
                     self._announce(await self.published())
+                    silent = False
                     while True:
                         message = await channel.get_message(
-                            ignore_subscribe_messages=True, timeout=TIMEOUT_S / 2
+                            ignore_subscribe_messages=True, timeout=TIMEOUT_S
                         )
                         if message is None:
-                            continue
-                        if message["data"] == b"pending":
+                            # One whose other end is gone is as silent as one where nothing
+                            # happens, but it does not answer either.
+                            if silent:
+                                raise RedisConnectionError
+                            await channel.ping()
+                        elif message["data"] == b"pending":
                             self._pending.set()
-                        else:
+                        elif message["type"] == "message":
                             self._announce(int(message["data"]))
+                        silent = message is None
             except (RedisConnectionError, RedisError, OSError, Unavailable):
                 # Waiters time out by themselves meanwhile; what was missed is asked for on return.
                 await asyncio.sleep(0.2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio as redis
@@ -27,6 +29,50 @@ from shared.runtime.store import (
     Write,
 )
 from tests.suites.store import StoreSuite
+
+
+class Proxy:
+    """Stands before a server; `cut` leaves connections open at this end and passes nothing on."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._heard: list[bytearray] = []
+        self._cut: list[bytearray] = []
+        self._pumps: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[int]:
+        listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        try:
+            yield listening.sockets[0].getsockname()[1]
+        finally:
+            listening.close()
+            for pump in self._pumps:
+                pump.cancel()
+            await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def cut(self, word: bytes) -> None:
+        """Cut the connections by which a word was sent."""
+        self._cut = [heard for heard in self._heard if word in heard]
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        heard = bytearray()
+        self._heard.append(heard)
+        for one, other in ((reader, to_writer), (to_reader, writer)):
+            self._pumps.append(asyncio.create_task(self._pump(one, other, heard)))
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: bytearray
+    ) -> None:
+        try:
+            while data := await reader.read(65536):
+                heard += data
+                if not any(heard is one for one in self._cut):
+                    writer.write(data)
+        finally:
+            writer.close()
+
 
 OWNER = "suite"
 PREFIX = f"{OWNER}:{{c0}}:"
@@ -212,6 +258,22 @@ class TestRedisStore(StoreSuite):
                     break
                 except Unavailable:
                     await asyncio.sleep(0.05)
+
+    async def test_announcements_are_heard_again_after_their_connection_went_silent(
+        self, store, url
+    ):
+        self.monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
+        parts = urlsplit(url)
+        proxy = Proxy(parts.port or 0)
+        async with proxy.serving() as port:
+            self.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
+            other = await self.another(store)
+            proxy.cut(b"SUBSCRIBE")
+            await store.commit(Commit((), (), (), [b"1"]))
+            await store.lease("relay", "me", 60_000)
+            await store.trim("me", 1)
+            assert await other.wait_published(1, 10_000)
+            await other.close()
 
     async def test_a_server_that_was_killed_serves_again_with_everything_it_confirmed(
         self, store, stack: Stack
