@@ -25,6 +25,9 @@ LEASE_MS = 10_000
 AT_ONCE_MAX = 32
 #: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
 FAILED_PAUSE_S = 30.0
+#: How long a stop waits for timers in hand: as long as the notifier lets a mail server take, and short
+#: enough for the rest of a stop before a supervisor kills, which is after 30 s as a rule.
+IN_HAND_S = 20.0
 #: Timers that wait after a failure and are looked past; beyond so many they do hold up the others.
 PAUSED_MAX = 1000
 
@@ -43,7 +46,7 @@ class Timers:
         self._paused: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Ring until cancelled; waits through every outage of the store."""
+        """Ring until cancelled, then end what is in hand; waits through every outage of the store."""
         try:
             while True:
                 try:
@@ -54,6 +57,9 @@ class Timers:
                     await asyncio.sleep(unavailable.retry_after_s)
                 await asyncio.sleep(LOOK_S)
         finally:
+            # What is cut off rings again in the next process: a letter that was just taken comes twice.
+            if self._ringing:
+                await asyncio.wait(self._ringing.values(), timeout=IN_HAND_S)
             for task in self._ringing.values():
                 task.cancel()
 

@@ -138,3 +138,60 @@ async def test_however_many_fail_the_others_still_ring(store, monkeypatch):
 
     async with running(store, ring):
         await until(lambda: rung == ["good"])
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_stop_waits_for_those_in_hand_for_a_while_and_begins_no_others(
+    store, monkeypatch, ends
+):
+    if not ends:
+        monkeypatch.setattr(module, "IN_HAND_S", 0.01)
+    await store.commit(Commit((), (), [("look|a", DUE)]))
+    started, ended, go = [], [], asyncio.Event()
+
+    async def slow(timer_id: str, due: int) -> None:
+        started.append(timer_id)
+        try:
+            await go.wait()
+            await store.commit(Commit((), (), [(f"look|{timer_id}", None)]))
+        finally:
+            ended.append(timer_id)
+
+    timers = Timers(store, {"look": slow}, holder="me", now=Clock())
+    task = asyncio.create_task(timers.run())
+    await until(lambda: started == ["a"])
+    await store.commit(Commit((), (), [("look|b", DUE)]))
+    task.cancel()
+    if ends:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not task.done()
+        go.set()
+    await asyncio.wait({task})
+    await until(lambda: ended == ["a"])
+    assert started == ["a"]
+    assert ("look|a" in store.kept.timers) is not ends
+
+
+async def test_a_letter_in_hand_at_a_clean_stop_is_not_sent_again_by_the_next_process(aboard):
+    """INV-05: the mail server's answer is heard and recorded."""
+    await aboard.raise_complaint()
+    store, send = aboard.stores["notifier"], aboard.apps["notifier"].rings["send"]
+    whole, go, asked = aboard.postbox.send, asyncio.Event(), []
+
+    async def slow(letter):
+        asked.append(letter)
+        await go.wait()
+        return await whole(letter)
+
+    aboard.postbox.send = slow
+    one = asyncio.create_task(Timers(store, {"send": send}, holder="me", now=aboard.clock).run())
+    await until(lambda: bool(asked))
+    one.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.wait({one})
+    aboard.later(hours=1)
+    await aboard.ring()
+    assert len(asked) == len(aboard.postbox.letters) == 1
+    assert (await aboard.types("notifier"))[-1] == "message.sent"
