@@ -341,6 +341,7 @@ class RedisStore:
             keys += [prefix + write.key for write in commit.writes]
             keys += [account + charge.account for charge in commit.charges]
             args += (len(commit.writes), len(commit.charges), len(commit.timers), len(commit.lines))
+            args += commit.rung or ("", "")
             for write in commit.writes:
                 args += (write.version, write.body or b"", write.ttl_s or 0)
             for charge in commit.charges:

@@ -4,7 +4,8 @@
 --
 -- KEYS: generation, outbox, last sequence, timers, then per commit its documents and its accounts.
 -- ARGV: expected generation, outbox bound, channel, ttl of balances in s, number of commits, then per
--- commit:
+-- commit: the numbers of its documents, charges, timers and lines, then
+--   the timer that rang ('' = none), what it was due at in ms
 --   d documents: version, body ('' = expect only), ttl in s (0 = none)
 --   c charges:   amount, ceiling
 --   t timers:    member, due in ms ('' = clear)
@@ -53,7 +54,8 @@ end
 for n = 1, commits do
   local documents, charges = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local timers, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-  local at_documents = a + 4
+  local rung, rung_due = ARGV[a + 5], tonumber(ARGV[a + 6])
+  local at_documents = a + 6
   local at_charges = at_documents + 3 * documents
   local at_timers = at_charges + 2 * charges
   local at_lines = at_timers + 2 * timers
@@ -125,6 +127,11 @@ for n = 1, commits do
         set[#set + 1] = due
         set[#set + 1] = ARGV[at_timers + 2 * i - 1]
       end
+    end
+    if rung ~= '' then
+      local due = redis.call('ZSCORE', KEYS[4], rung)
+      -- One that rings twice was perhaps set again by the first ring.
+      if due and tonumber(due) <= rung_due then cleared[#cleared + 1] = rung end
     end
     call_in_chunks('ZREM', KEYS[4], cleared)
     call_in_chunks('ZADD', KEYS[4], set)

@@ -352,7 +352,7 @@ class Settler:
                 member, due_ms = timer
                 if snapshot.now.timestamp() * 1000 < due_ms:
                     return ()
-                snapshot.clear_timer(member)
+                snapshot.rang(member, due_ms)
             decision = await decide(snapshot)
             await snapshot.apply(decision, Origin(cause, fingerprint(cause), correlation))
             if isinstance(await self.store.commit(snapshot.commit()), Committed):

@@ -47,6 +47,7 @@ class Snapshot:
         #: What this commit adds to each account, also to those not read yet.
         self._posted: Counter[str] = Counter()
         self._timers: dict[str, int | None] = {}
+        self._rung: tuple[str, int] | None = None
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
         #: What goes to the dead letters with this commit.
@@ -87,9 +88,9 @@ class Snapshot:
         """Add a document of the runtime's own (fence, answer) to the commit."""
         self._extra.append(write)
 
-    def clear_timer(self, member: str) -> None:
-        """The timer that is being settled is done, unless the decision sets it again."""
-        self._timers[member] = None
+    def rang(self, member: str, due_ms: int) -> None:
+        """The timer that is being settled is done, unless the decision or an earlier ring sets it again."""
+        self._rung = member, due_ms
 
     def dead_letter(self, line: Line) -> None:
         """Put a dead letter into the commit."""
@@ -158,7 +159,13 @@ class Snapshot:
             else Write(key, read.version)
             for key, read in self._read.items()
         ]
-        return Commit(writes + self._extra, self._charges, list(self._timers.items()), self._lines)
+        return Commit(
+            writes + self._extra,
+            self._charges,
+            list(self._timers.items()),
+            self._lines,
+            self._rung,
+        )
 
     def _body(self, key: str) -> bytes:
         state = self._state[key]

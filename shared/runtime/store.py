@@ -63,12 +63,15 @@ class Commit:
     """Everything one input causes; applied whole or not at all.
 
     timers: (member, due in ms since the epoch), or None to clear. lines: encoded outbox lines.
+    rung: a timer that rang and what it was due at. It is cleared unless it was set for later since,
+    and before `timers` are set: who rings late must not take away what the first ring set.
     """
 
     writes: Sequence[Write]
     charges: Sequence[Charge] = ()
     timers: Sequence[tuple[str, int | None]] = ()
     lines: Sequence[bytes] = ()
+    rung: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,10 @@ class MemoryStore:
             if write.body is not None:
                 self._keep(write.key, Versioned(write.version + 1, write.body), write.ttl_s)
         self.kept.accounts |= balances
+        if commit.rung is not None:
+            member, rung_due = commit.rung
+            if self.kept.timers.get(member, rung_due) <= rung_due:
+                self.kept.timers.pop(member, None)
         for member, due in commit.timers:
             if due is None:
                 self.kept.timers.pop(member, None)

@@ -187,6 +187,27 @@ class StoreSuite:
         await store.commit(Commit((), (), [("a|1", 50), ("b|1", None), ("never|1", None)]))
         assert await store.due(100, 10) == [("a|1", 50)]
 
+    async def test_a_timer_that_rang_is_cleared_unless_it_was_set_for_later_since(self, store):
+        day = 1_780_000_000_000
+        await store.commit(Commit((), (), [("a|1", day), ("b|1", day), ("c|1", day + 1)]))
+        for member in ("a|1", "c|1", "never|1"):
+            await store.commit(Commit((), rung=(member, day)))
+        assert await store.due(2 * day, 10) == [("b|1", day), ("c|1", day + 1)]
+        await store.commit(Commit((), rung=("c|1", day + 2)))
+        assert await store.due(2 * day, 10) == [("b|1", day)]
+
+    async def test_what_a_ring_sets_or_clears_itself_holds_whatever_rang(self, store):
+        await store.commit(Commit((), (), [("a|1", 10), ("b|1", 10), ("c|1", 50)]))
+        await store.commit(Commit((), (), [("a|1", 30)], rung=("a|1", 10)))
+        await store.commit(Commit((), (), [("b|1", 5)], rung=("b|1", 10)))
+        await store.commit(Commit((), (), [("c|1", None)], rung=("c|1", 10)))
+        assert await store.due(100, 10) == [("b|1", 5), ("a|1", 30)]
+
+    async def test_a_refused_ring_clears_nothing(self, store):
+        await store.commit(Commit([Write("a", 0, b"1")], (), [("t|1", 5)]))
+        assert await store.commit(Commit([Write("a", 7)], rung=("t|1", 5))) == Conflict("a")
+        assert await store.due(MAX, 10) == [("t|1", 5)]
+
     # ---- outbox ----------------------------------------------------------------------------------
 
     async def test_lines_are_numbered_from_one_without_gaps_in_commit_order(self, store):

@@ -556,6 +556,19 @@ async def test_after_an_outage_every_day_between_is_counted(aboard: Aboard):
     ]
 
 
+async def test_a_day_that_is_rung_twice_still_ends_tomorrow(aboard: Aboard):
+    """By a process that lost its lease and woke up."""
+    kept = aboard.stores["compensation"].kept
+    due = kept.timers["window|ms-aurora"]
+    aboard.later(days=1)
+    ring = aboard.apps["compensation"].rings["window"]
+    await ring("ms-aurora", due)
+    before = dict(kept.timers)
+    await ring("ms-aurora", due)
+    assert kept.timers == before
+    assert kept.timers["window|ms-aurora"] > due
+
+
 async def test_a_colleague_who_just_gave_something_is_told_of_without_a_word_about_them(
     aboard: Aboard,
 ):

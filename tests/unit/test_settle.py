@@ -22,9 +22,12 @@ from shared.runtime.settle import (
 )
 from shared.runtime.store import Conflict, Versioned
 from shared.testing.builders import outbox, record
+from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import YieldingStore, state
 from tests.suites.tally import CEILING, INBOX, STRICT, Counted, Heard, Tally, count, settler
+
+DUE = int(START.timestamp() * 1000)
 
 
 class ContendedStore(MemoryStore):
@@ -324,7 +327,10 @@ async def test_a_timer_is_set_and_cleared_by_facts_and_by_the_commit_that_settle
     async def nothing(_snapshot):
         return Decision()
 
-    assert await settler(store).settle_internal("timer/look/a/1", "a", nothing, ("look|a", 0)) == ()
+    assert (
+        await settler(store).settle_internal(f"timer/look/a/{DUE}", "a", nothing, ("look|a", DUE))
+        == ()
+    )
     assert store.kept.timers == {}
 
 
@@ -332,7 +338,9 @@ async def test_a_decision_that_sets_its_own_timer_again_keeps_it(store):
     async def again(snapshot):
         return await count("a", snapshot)
 
-    (fact,) = await settler(store).settle_internal("timer/look/a/1", "a", again, ("look|a", 0))
+    (fact,) = await settler(store).settle_internal(
+        f"timer/look/a/{DUE}", "a", again, ("look|a", DUE)
+    )
     assert isinstance(fact, Counted)
     assert list(store.kept.timers) == ["look|a"]
 
