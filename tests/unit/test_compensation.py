@@ -28,12 +28,11 @@ from shared.contracts.compensation import CheckIssued, CheckKind, CheckRefused, 
 from shared.contracts.complaints import Category, ComplaintReopened, Language, Severity
 from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
-from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.inbox import Record
 from shared.testing.builders import record
 from shared.testing.clock import START
-from tests.suites.services import Aboard, demo_policy, demo_roster, raised
+from tests.suites.services import Aboard, demo_policy, raised
 
 POLICY = demo_policy()
 CASE = Case(
@@ -325,20 +324,6 @@ async def test_what_is_unknown_is_refused_with_its_reason_and_changes_nothing(
     answer = await aboard.give(complaint, item, "k", employee, **more)
     assert (answer.status_code, answer.json()["type"]) == (status, reason)
     assert {"check.issued", "check.refused"}.isdisjoint(await aboard.types("compensation"))
-
-
-async def test_an_employee_who_left_gives_nothing_whatever_the_token_says(aboard: Aboard):
-    complaint = await aboard.raise_complaint()
-    gone = demo_roster().employees["e-ingrid"].model_copy(update={"active": False})
-    left = EmployeeListed(
-        employee_id="e-ingrid",
-        site="ms-aurora",
-        listing=gone,
-        listed_at=START + timedelta(seconds=1),
-    )
-    await aboard.feed("compensation", EmployeeListed.TOPIC, [record(left, 100)])
-    answer = await aboard.give(complaint, "cinema", "k")
-    assert (answer.status_code, answer.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)
 
 
 async def test_while_a_customers_key_is_on_its_way_the_employee_is_told_to_come_back(

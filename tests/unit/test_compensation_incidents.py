@@ -507,7 +507,7 @@ async def test_who_checks_in_is_on_shift_and_may_stand_in_for_a_colleague(aboard
     complaint = await aboard.raise_complaint()
     aboard.later(hours=12)  # four in the morning: Noor and Mikkel by roster
 
-    async def colleague(key: str) -> str:
+    async def colleague(key: str) -> str | None:
         for number in range(3):
             answer = await aboard.give(
                 complaint, "taxfree-card/100000", f"{key}{number}", "e-jonas"
@@ -517,11 +517,17 @@ async def test_who_checks_in_is_on_shift_and_may_stand_in_for_a_colleague(aboard
         raise AssertionError
 
     assert await colleague("a") in {"e-noor", "e-mikkel"}
+    for number, gone in enumerate(("e-noor", "e-mikkel")):
+        listing = {"site": SITE, "listing": {"role": "deck", "active": False}}
+        async with aboard.http("compensation", aboard.bearer("hr", "system")) as hr:
+            key = {"Idempotency-Key": f"gone-{number}"}
+            assert (await hr.put(f"/v1/employees/{gone}", json=listing, headers=key)).is_success
+    assert await colleague("b") is None
     sofia = aboard.bearer("e-sofia")
     assert (await aboard.post("me/shift", "in", {"hours": 4}, sofia)).status_code == 200
-    found = {await colleague(f"b{n}") for n in range(3)}
-    assert found <= {"e-noor", "e-mikkel", "e-sofia"}
+    assert await colleague("c") == "e-sofia"
     assert (await aboard.post("me/shift/end", "out", None, sofia)).status_code == 200
+    assert await colleague("d") is None
 
 
 async def test_the_day_is_counted_when_it_ends_and_the_next_one_opens(aboard: Aboard):
