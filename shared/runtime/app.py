@@ -45,6 +45,7 @@ from shared.runtime.timers import Ring, Timers
 
 #: How long one look at Kafka may take at start before we go on without.
 KAFKA_LOOK_S = 10.0
+KAFKA_FETCH_MS = 500
 RETRY_S = 1.0
 #: Objects allocated beyond those freed before the young are walked: about one large batch.
 GC_ALLOCATIONS = 100_000
@@ -250,28 +251,37 @@ class App:
                 await self._open_generation(may_begin=False)
 
     async def _last_published(self) -> int | None:
-        """The highest sequence on our own topic, 0 if it is empty, None if Kafka is away."""
         topic = f"recovery.{self.parts.domain.owner}.v1"
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.parts.settings.kafka_bootstrap)
-        last = 0
-        try:
-            async with asyncio.timeout(KAFKA_LOOK_S):
-                await consumer.start()
-                places = _partitions(consumer, topic)
-                ends = await consumer.end_offsets(places)
-                for place in places:
-                    if ends[place] == 0:
-                        continue
-                    consumer.seek(place, ends[place] - 1)
-                    record = await consumer.getone(place)
+        return await last_published(self.parts.settings.kafka_bootstrap, topic)
+
+
+async def last_published(bootstrap: str, topic: str) -> int | None:
+    """The highest sequence on a service's own topic, 0 if it is empty, None if Kafka is away."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap)
+    last = 0
+    try:
+        async with asyncio.timeout(KAFKA_LOOK_S):
+            await consumer.start()
+            places = _partitions(consumer, topic)
+            firsts = await consumer.beginning_offsets(places)
+            ends = await consumer.end_offsets(places)
+            # One may be empty and not new: what it had was kept for long enough.
+            waiting = {place for place in places if firsts[place] < ends[place]}
+            consumer.pause(*set(places) - waiting)
+            for place in waiting:
+                consumer.seek(place, ends[place] - 1)
+            while waiting:
+                found = await consumer.getmany(*waiting, timeout_ms=KAFKA_FETCH_MS)
+                for record in (record for records in found.values() for record in records):
                     last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("kafka_away", topic=topic, error=type(error).__name__)
-            return None
-        finally:
-            with suppress(KafkaError, OSError):
-                await consumer.stop()
-        return last
+                waiting -= found.keys()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("kafka_away", topic=topic, error=type(error).__name__)
+        return None
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+    return last
 
 
 def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
