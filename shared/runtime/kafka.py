@@ -27,6 +27,7 @@ from faust.types import TP, StreamT
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
+from shared.runtime.records import read_any_header
 from shared.runtime.settle import Broken, Settler
 from shared.runtime.watch import waiting_for, watch
 
@@ -39,6 +40,8 @@ PAUSED_POLL_S = 0.005
 #: process ends and its supervisor starts it anew. Below the 300 s in which Kafka expects a poll.
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
 EXIT_BROKEN = 70
+
+read_any_header()
 
 
 class PackConsumer(driver.Consumer):
