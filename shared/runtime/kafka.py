@@ -41,8 +41,6 @@ PAUSED_POLL_S = 0.005
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
 EXIT_BROKEN = 70
 
-read_any_header()
-
 
 class PackConsumer(driver.Consumer):
     """Hands each partition's fetched records on as one message; the last offset stands for all."""
@@ -124,6 +122,7 @@ class Stream:
     ) -> None:
         self._settler = settler
         self._owner = owner
+        read_any_header()
         self._stopping = False
         group = f"recovery-{owner}"
         topics = [inbox.topic for inbox in inboxes]
