@@ -21,7 +21,8 @@ import httpx
 
 #: A service is up in about two seconds; a loaded machine may need many times that.
 READY_TIMEOUT_S = 90.0
-STOP_TIMEOUT_S = 20.0
+#: As long as supervisors wait as a rule; timers in hand alone get twenty seconds of it.
+STOP_TIMEOUT_S = 30.0
 
 
 class NotReady(Exception):
