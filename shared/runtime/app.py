@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import uvicorn
@@ -46,6 +47,9 @@ from shared.runtime.timers import Ring, Timers
 #: How long one look at Kafka may take at start before we go on without.
 KAFKA_LOOK_S = 10.0
 KAFKA_FETCH_MS = 500
+#: How long requests may go on once we are told to stop, and the streams, in seconds. Both at once,
+#: and far below the 30 s after which whoever told us kills us, for timers in hand take time too.
+HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
 RETRY_S = 1.0
 #: Objects allocated beyond those freed before the young are walked: about one large batch.
 GC_ALLOCATIONS = 100_000
@@ -84,7 +88,7 @@ class Parts:
             issuer=settings.jwt_issuer,
             now=now,
         )
-        self.health: dict[str, bool] = {}
+        self.health: dict[str, Callable[[], bool]] = {}
         self.face = Face(
             self.settler,
             authenticator,
@@ -101,14 +105,20 @@ class Parts:
             answers = True
         except Unavailable:
             answers = False
-        return {"generation": self.store.usable, "store": answers, **self.health}
+        parts = {name: well() for name, well in self.health.items()}
+        return {"generation": self.store.usable, "store": answers, **parts}
 
 
 def http_server(api: FastAPI) -> uvicorn.Server:
     """The server every service listens with; signals stay with its caller."""
     server = uvicorn.Server(
         uvicorn.Config(
-            api, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=75
+            api,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=HTTP_STOP_S,
         )
     )
     server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
@@ -164,38 +174,40 @@ class App:
                     bootstrap=settings.kafka_bootstrap,
                     session_s=settings.session_s,
                 )
-                parts.health["stream"] = False
+                parts.health["stream"] = stream.assigned
                 await _first(asyncio.create_task(self._start_stream(stream)), stopping)
                 background.append(watched(asyncio.create_task(stream.watch(), name="watch")))
             await stopping.wait()
         finally:
+            server.should_exit = True
             if stream is not None:
-                await stream.stop()
+                await _stop(stream)
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await relay.release()
             await timers.release()
-            server.should_exit = True
             await serving
             if isinstance(parts.store, RedisStore):
                 await parts.store.close()
             log.info("stopped", service=owner)
 
     async def _start_stream(self, stream: Stream) -> None:
-        """Read what decisions presuppose, then join the group."""
+        """Look whether topics are what they were, read what decisions presuppose, join the group."""
         for inbox in self.inboxes:
-            while inbox.ahead:
+            while True:
                 try:
-                    await self._catch_up(inbox)
+                    await stream.end_if_cut([inbox.topic])
+                    if inbox.ahead:
+                        await self._catch_up(inbox)
                     break
                 except (KafkaError, OSError, Unavailable) as error:
                     log.warning("waiting_for", topic=inbox.topic, error=type(error).__name__)
                     await asyncio.sleep(RETRY_S)
         await stream.start()
-        while not stream.assigned():  # noqa: ASYNC110 - Faust has no event for it
+        while not stream.assigned():
+            stream.end_if_crashed()
             await asyncio.sleep(0.05)
-        self.parts.health["stream"] = True
         log.info("streaming", service=self.parts.domain.owner)
 
     async def _catch_up(self, inbox: Inbox) -> None:
@@ -251,37 +263,37 @@ class App:
                 await self._open_generation(may_begin=False)
 
     async def _last_published(self) -> int | None:
+        """The highest sequence on our own topic, 0 if it always was empty, None if Kafka is away.
+
+        At least 1 where retention took everything, as the first line had.
+        """
         topic = f"recovery.{self.parts.domain.owner}.v1"
-        return await last_published(self.parts.settings.kafka_bootstrap, topic)
-
-
-async def last_published(bootstrap: str, topic: str) -> int | None:
-    """The highest sequence on a service's own topic, 0 if it is empty, None if Kafka is away."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap)
-    last = 0
-    try:
-        async with asyncio.timeout(KAFKA_LOOK_S):
-            await consumer.start()
-            places = _partitions(consumer, topic)
-            firsts = await consumer.beginning_offsets(places)
-            ends = await consumer.end_offsets(places)
-            # One may be empty and not new: what it had was kept for long enough.
-            waiting = {place for place in places if firsts[place] < ends[place]}
-            consumer.pause(*set(places) - waiting)
-            for place in waiting:
-                consumer.seek(place, ends[place] - 1)
-            while waiting:
-                found = await consumer.getmany(*waiting, timeout_ms=KAFKA_FETCH_MS)
-                for record in (record for records in found.values() for record in records):
-                    last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
-                waiting -= found.keys()
-    except (KafkaError, OSError, TimeoutError) as error:
-        log.warning("kafka_away", topic=topic, error=type(error).__name__)
-        return None
-    finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
-    return last
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        try:
+            async with asyncio.timeout(KAFKA_LOOK_S):
+                await consumer.start()
+                places = _partitions(consumer, topic)
+                firsts = await consumer.beginning_offsets(places)
+                ends = await consumer.end_offsets(places)
+                # What retention took was published all the same: such a topic is not a new one.
+                last = int(any(ends.values()))
+                waiting = {place for place in places if firsts[place] < ends[place]}
+                consumer.pause(*set(places) - waiting)
+                for place in waiting:
+                    consumer.seek(place, max(firsts[place], ends[place] - 1))
+                while waiting:
+                    found = await consumer.getmany(*waiting, timeout_ms=KAFKA_FETCH_MS)
+                    for record in chain.from_iterable(found.values()):
+                        last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+                    read = [p for p in waiting if await consumer.position(p) >= ends[p]]
+                    waiting.difference_update(read)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("kafka_away", topic=topic, error=type(error).__name__)
+            return None
+        finally:
+            with suppress(KafkaError, OSError):
+                await consumer.stop()
+        return last
 
 
 def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
@@ -325,6 +337,17 @@ async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
             await task
     else:
         task.result()
+
+
+async def _stop(stream: Stream) -> None:
+    """Stop a stream; ends the process if it does not, as Faust does not while Kafka is away.
+
+    Not by a time-out that cancels: Faust goes on all the same.
+    """
+    stopped = asyncio.create_task(stream.stop())
+    if (await asyncio.wait({stopped}, timeout=STREAM_STOP_S))[1]:
+        end_process("stop_takes_too_long")
+    stopped.result()
 
 
 class _no_signals:  # noqa: N801 - stands in for uvicorn's context manager

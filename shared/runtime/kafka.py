@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, cast
 
 import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, StreamT
@@ -28,8 +30,8 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
 from shared.runtime.records import read_any_header
-from shared.runtime.settle import Broken, Settler
-from shared.runtime.watch import waiting_for, watch
+from shared.runtime.settle import Broken, Fence, Settler
+from shared.runtime.watch import LOOK_S, cut, waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
@@ -39,6 +41,8 @@ PAUSED_POLL_S = 0.005
 #: Waiting for a world that is away, in seconds: first, longest, and how long in all before the
 #: process ends and its supervisor starts it anew. Below the 300 s in which Kafka expects a poll.
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
+#: How often to ask whether Faust is still at work; it tells nobody.
+CRASH_LOOK_S = 0.5
 EXIT_BROKEN = 70
 
 
@@ -125,8 +129,9 @@ class Stream:
         read_any_header()
         self._stopping = False
         group = f"recovery-{owner}"
-        topics = [inbox.topic for inbox in inboxes]
-        self._waiting = partial(waiting_for, bootstrap, group, topics)
+        self._bootstrap = bootstrap
+        self._topics = [inbox.topic for inbox in inboxes]
+        self._waiting = partial(waiting_for, bootstrap, group, self._topics)
         self.app = PackApp(
             group,
             broker=[f"kafka://{server}" for server in bootstrap.split(",")],
@@ -201,16 +206,67 @@ class Stream:
         await self.app.stop()
 
     def assigned(self) -> bool:
-        """Whether the group has given us our share (which may be nothing)."""
-        return bool(self.app.consumer_generation_id > 0 and not self.app.rebalancing)
+        """Whether the group has given us our share (which may be nothing), and we read it."""
+        return bool(
+            self.app.consumer_generation_id > 0
+            and not self.app.rebalancing
+            and not self._stopping
+            and not self._crashed()
+        )
+
+    def _crashed(self) -> bool:
+        """Whether Faust gave up: then it reads nothing any more, and says so to nobody."""
+        fetcher = self.app._fetcher  # noqa: SLF001 - nothing public tells
+        return bool(self.app.crashed or fetcher.crashed or fetcher._shutdown.is_set())  # noqa: SLF001
+
+    def end_if_crashed(self) -> None:
+        """End the process if Faust gave up without being told to."""
+        if self._crashed() and not self._stopping:
+            reason = self.app.crash_reason or self.app._fetcher.crash_reason  # noqa: SLF001
+            log.critical("stream_crashed", service=self._owner, error=type(reason).__name__)
+            end_process("stream_crashed")
+
+    async def end_if_cut(self, topics: Sequence[str]) -> None:
+        """End the process if a topic ends before what we applied: new records would count as old.
+
+        Raises KafkaError (also where there is no such topic), OSError, Unavailable.
+        """
+        found = await cut(self._bootstrap, topics, self._applied)
+        for place, end in found.items():
+            log.critical("topic_cut", topic=place.topic, partition=place.partition, offset=end)
+        if found:
+            end_process("topic_cut")
+
+    async def _applied(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The last offset applied of each partition, -1 where there is none; raises Unavailable."""
+        fences = await self._settler.store.read([f"fence:{p.topic}:{p.partition}" for p in places])
+        return {
+            place: Fence.model_validate_json(found.body).offset if found.body else -1
+            for place, found in zip(places, fences, strict=True)
+        }
 
     def share(self) -> Collection[TP] | None:
         """The partitions that the group has given us; None while we are in no group."""
         return self.app.consumer.assignment() if self.assigned() else None
 
     async def watch(self) -> None:
-        """End the process if our share stands still; runs until cancelled."""
-        await watch(self._waiting, self.share, lambda: end_process("stream_stands"))
+        """End the process if Faust crashed, our share stands still, a topic was cut; until cancelled."""
+        await asyncio.gather(
+            self._watch_faust(),
+            self._watch_topics(),
+            watch(self._waiting, self.share, lambda: end_process("stream_stands")),
+        )
+
+    async def _watch_faust(self) -> None:
+        while True:
+            self.end_if_crashed()
+            await asyncio.sleep(CRASH_LOOK_S)
+
+    async def _watch_topics(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with suppress(KafkaError, OSError, Unavailable):
+                await self.end_if_cut(self._topics)
 
 
 def end_process(why: str) -> NoReturn:

@@ -27,6 +27,8 @@ STANDS_MAX_S = 300.0
 #: How long one look may take; the broker was asked a handful of questions.
 ANSWER_S = 10.0
 FETCH_MS = 500
+#: A leader that was just elected may not know for a moment how far it is; so look twice.
+CUT_AGAIN_S = 5.0
 
 #: Partitions where a record waits, with the offset that the group has come to.
 Waiting = Mapping[TopicPartition, int]
@@ -103,3 +105,42 @@ async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Wait
             await consumer.stop()
         with suppress(KafkaError, OSError):
             await admin.close()
+
+
+async def cut(
+    bootstrap: str,
+    topics: Sequence[str],
+    applied: Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]],
+) -> Mapping[TopicPartition, int]:
+    """Partitions that end before what we applied from them, with their ends: two looks say so.
+
+    Raises KafkaError (also where a topic does not exist), OSError, and what `applied` raises.
+    """
+    found = await _cut(bootstrap, topics, applied)
+    if not found:
+        return {}
+    await asyncio.sleep(CUT_AGAIN_S)
+    again = await _cut(bootstrap, topics, applied)
+    return {place: end for place, end in again.items() if place in found}
+
+
+async def _cut(
+    bootstrap: str,
+    topics: Sequence[str],
+    applied: Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]],
+) -> Mapping[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await consumer.start()
+            places = sorted(consumer.assignment())
+            missing = set(topics) - {place.topic for place in places}
+            if missing:
+                msg = f"no topic {', '.join(sorted(missing))}"
+                raise KafkaError(msg)
+            come_to = await applied(places)  # first: what is applied meanwhile moves the end too
+            ends = await consumer.end_offsets(places)
+            return {place: ends[place] for place in places if come_to[place] >= ends[place]}
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from shared.runtime import kafka
+from shared.runtime.kafka import Stream
 from shared.runtime.watch import Waiting, watch
 
 HERE, THERE = TopicPartition("things", 0), TopicPartition("things", 1)
@@ -21,6 +24,49 @@ class Ended(Exception):
 
 class Over(Exception):
     """Everything was looked at, and nobody was accused."""
+
+
+class Signal:
+    """An event of Faust's."""
+
+    def __init__(self, given: bool = False) -> None:
+        self._given = given
+
+    def is_set(self) -> bool:
+        return self._given
+
+
+class Faust(SimpleNamespace):
+    """What a stream asks of its Faust app."""
+
+    consumer_generation_id = 1
+    rebalancing = False
+    crashed = False
+    crash_reason = RuntimeError()
+
+
+def fetching(*, crashed: bool = False, ended: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(crashed=crashed, crash_reason=None, _shutdown=Signal(ended))
+
+
+@pytest.mark.parametrize(
+    ("crashed", "fetcher"),
+    [(True, fetching()), (False, fetching(crashed=True)), (False, fetching(ended=True))],
+    ids=["the app crashed", "the fetcher crashed", "the fetcher ended"],
+)
+def test_a_stream_that_gave_up_is_not_ready_and_ends_its_process(monkeypatch, crashed, fetcher):
+    reasons: list[str] = []
+    monkeypatch.setattr(kafka, "end_process", reasons.append)
+    stream = object.__new__(Stream)
+    stream._owner, stream._stopping = "tally", False
+    stream.app = Faust(_fetcher=fetching())
+    stream.end_if_crashed()
+    assert stream.assigned()
+    assert reasons == []
+    stream.app = Faust(crashed=crashed, _fetcher=fetcher)
+    stream.end_if_crashed()
+    assert not stream.assigned()
+    assert reasons == ["stream_crashed"]
 
 
 async def seen(

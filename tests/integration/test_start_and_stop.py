@@ -1,0 +1,258 @@
+"""How a process starts on topics as they are found in the world, and stops whatever holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from shared.ops.processes import STOP_TIMEOUT_S
+from shared.ops.stack import Stack
+from shared.runtime import kafka, watch
+from shared.runtime.app import App
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.kafka import EXIT_BROKEN, Stream
+from shared.testing.builders import record
+from shared.testing.memory_store import MemoryStore
+from shared.testing.world import complaint, until, world
+from tests.suites.tally import Heard, on_heard, settler
+
+DEADLINE_S = 60.0
+
+
+class Ended(BaseException):
+    """The process would have ended."""
+
+
+@pytest.fixture
+def ended(monkeypatch) -> list[str]:
+    """Why the process would have ended."""
+    reasons: list[str] = []
+
+    def end(why: str) -> NoReturn:
+        reasons.append(why)
+        raise Ended
+
+    monkeypatch.setattr(kafka, "end_process", end)
+    monkeypatch.setattr(watch, "CUT_AGAIN_S", 0.1)
+    monkeypatch.setattr(kafka, "LOOK_S", 0.2)
+    return reasons
+
+
+async def true_soon(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def administration(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def make(stack: Stack, name: str, partitions: int = 1) -> None:
+    """Make a topic; one of the name that is being deleted is waited for."""
+    async with administration(stack) as admin:
+
+        async def made() -> bool:
+            answer = await admin.create_topics([NewTopic(name, partitions, 1)])
+            return not any(error[1] for error in answer.topic_errors)
+
+        await true_soon(made)
+
+        async def led() -> bool:
+            (found,) = await admin.describe_topics([name])
+            return len(found["partitions"]) == partitions and not found["error_code"]
+
+        await true_soon(led)
+
+
+async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
+    await producer.start()
+    try:
+        for partition, some in values.items():
+            for value in some:
+                await producer.send(name, value, partition=partition)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+def heard(number: int) -> bytes | None:
+    return record(Heard(name="a"), number).value
+
+
+@pytest.fixture
+def name() -> str:
+    return f"things-{uuid.uuid4().hex}"
+
+
+# ---- the last sequence ---------------------------------------------------------------------------
+
+
+def last_published(stack: Stack, owner: str) -> Awaitable[int | None]:
+    app = object.__new__(App)
+    app.parts = SimpleNamespace(  # type: ignore[assignment]
+        domain=SimpleNamespace(owner=owner),
+        settings=SimpleNamespace(kafka_bootstrap=stack.bootstrap),
+    )
+    return app._last_published()
+
+
+def line(sequence: int) -> bytes:
+    return b'{"sequence":"%d"}' % sequence
+
+
+async def test_the_last_line_is_found_where_retention_has_emptied_a_partition(stack, name):
+    topic = f"recovery.{name}.v1"
+    await make(stack, topic, 3)
+    assert await last_published(stack, name) == 0
+    await put(stack, topic, {0: [line(1), line(3)], 1: [line(2), line(4)]})
+    assert await last_published(stack, name) == 4
+    async with administration(stack) as admin:
+        await admin.delete_records({TopicPartition(topic, 1): RecordsToDelete(before_offset=2)})
+        assert await last_published(stack, name) == 3
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=2)})
+    # Nothing is left, but something was: a store that is empty may not be begun on it.
+    assert await last_published(stack, name) == 1
+
+
+async def test_the_last_line_is_found_in_time_however_many_partitions_there_are(stack, name):
+    topic = f"recovery.{name}.v1"
+    await make(stack, topic, 110)
+    await put(stack, topic, {place: [line(place + 1)] * 2 for place in range(110)})
+    assert await last_published(stack, name) == 110
+
+
+# ---- streams that cannot go on -------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def streaming(stack: Stack, name: str, store: MemoryStore) -> AsyncIterator[Stream]:
+    stream = Stream(
+        settler(store),
+        [Inbox(name, [Handler(Heard, on_heard)])],
+        owner=name,
+        bootstrap=stack.bootstrap,
+        session_s=6.0,
+    )
+    await stream.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not stream.assigned():
+                await asyncio.sleep(0.05)
+        yield stream
+    finally:
+        async with asyncio.timeout(DEADLINE_S):
+            await stream.stop()
+
+
+async def store() -> MemoryStore:
+    made = MemoryStore()
+    await made.begin_generation("first", 0)
+    return made
+
+
+async def applied_to(kept: MemoryStore, name: str, offset: int) -> None:
+    async def applied() -> bool:
+        (fence,) = await kept.read([f"fence:{name}:0"])
+        return f'"offset":{offset}' in (fence.body or b"").decode()
+
+    await true_soon(applied)
+
+
+async def test_a_stream_in_a_group_that_grows_and_shrinks_has_not_crashed(stack, name, ended):
+    await make(stack, name, 2)
+    kept = await store()
+    async with streaming(stack, name, kept) as stream:
+        watching = asyncio.create_task(stream.watch())
+        async with streaming(stack, name, kept) as other:
+            assert other.share()
+        await true_soon(lambda: asyncio.sleep(0, len(stream.share() or ()) == 2))
+        await put(stack, name, {0: [heard(0)]})
+        await applied_to(kept, name, 0)
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    assert ended == []
+
+
+async def test_a_topic_that_was_made_anew_is_never_passed_over(stack, name, ended):
+    """faults.md case 27: what was applied from the old one says nothing of the new one."""
+    await make(stack, name)
+    kept = await store()
+    async with streaming(stack, name, kept) as stream:
+        await put(stack, name, {0: [heard(0), heard(1), heard(2)]})
+        await applied_to(kept, name, 2)
+        await stream.end_if_cut([name])
+    async with administration(stack) as admin:
+        await admin.delete_topics([name])
+    with pytest.raises((KafkaError, OSError)):  # whichever comes first: no such topic, or no answer
+        await stream.end_if_cut([name])
+    await make(stack, name)
+    await put(stack, name, {0: [heard(3)]})
+    with pytest.raises(Ended):
+        await stream.end_if_cut([name])
+    with pytest.raises(Ended):
+        async with asyncio.timeout(DEADLINE_S):
+            await stream._watch_topics()
+    assert ended == ["topic_cut", "topic_cut"]
+
+
+# ---- processes -----------------------------------------------------------------------------------
+
+
+class BadName(str):
+    """A name that is encoded to what is no text."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object, **__: object) -> bytes:
+        return b"ce_\xff"
+
+
+def test_a_process_reads_what_is_no_text_and_stops_in_time_whatever_holds_it(tmp_path):
+    with world(tmp_path) as here:
+        service = here.start("complaints")
+        service.wait_ready()
+        now = datetime.now(UTC)
+        here.publish([complaint("bad", at=now)], headers=[(BadName(), b"v")], partition=0)
+        here.publish([complaint("good", at=now)], partition=0)
+        until(lambda: len(here.read("recovery.complaints.v1")) >= 1, "the record behind it")
+        assert len(here.read("recovery.complaints.dlq.v1")) == 1
+
+        with socket.create_connection(("127.0.0.1", here.ports["complaints"])) as caller:
+            caller.sendall(
+                b"POST /v1/complaints HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 1000\r\n"
+                + f"Authorization: {here.bearer('e-ingrid')['Authorization']}\r\n\r\n{{".encode()
+            )
+            with here.phone("complaints") as phone:
+                assert phone.get("/live").status_code == 200
+            assert service.stop() == 0
+
+        service = here.start("complaints")
+        service.wait_ready()
+        here.stack.kill_kafka()
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(DEADLINE_S) in {0, EXIT_BROKEN}
+        assert time.monotonic() - began < STOP_TIMEOUT_S
