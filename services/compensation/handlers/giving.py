@@ -81,7 +81,7 @@ class OnTheSpot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)]
-    #: Cabin, booking or card number, as the site's other systems have it.
+    #: Booking or card number, as the site's other systems have it; a cabin is somebody else's soon.
     customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     severity: Severity = Severity.MILD
     language: Language | None = None
