@@ -22,12 +22,12 @@ from shared.ops.processes import STOP_TIMEOUT_S
 from shared.ops.stack import Stack
 from shared.runtime import kafka, watch
 from shared.runtime.app import App
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.kafka import EXIT_BROKEN, Stream
+from shared.runtime.kafka import EXIT_BROKEN
 from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from shared.testing.world import complaint, until, world
-from tests.suites.tally import Heard, on_heard, settler
+from tests.suites.streams import streaming
+from tests.suites.tally import Heard
 
 DEADLINE_S = 60.0
 
@@ -143,26 +143,6 @@ async def test_the_last_line_is_found_in_time_however_many_partitions_there_are(
 
 
 # ---- streams that cannot go on -------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def streaming(stack: Stack, name: str, store: MemoryStore) -> AsyncIterator[Stream]:
-    stream = Stream(
-        settler(store),
-        [Inbox(name, [Handler(Heard, on_heard)])],
-        owner=name,
-        bootstrap=stack.bootstrap,
-        session_s=6.0,
-    )
-    await stream.start()
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            while not stream.assigned():
-                await asyncio.sleep(0.05)
-        yield stream
-    finally:
-        async with asyncio.timeout(DEADLINE_S):
-            await stream.stop()
 
 
 async def store() -> MemoryStore:

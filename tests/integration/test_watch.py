@@ -15,12 +15,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from shared.ops.stack import Stack
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.kafka import Stream
 from shared.runtime.watch import waiting_for, watch
 from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
-from tests.suites.tally import Heard, on_heard, settler
+from tests.suites.streams import streaming
+from tests.suites.tally import Heard
 
 DEADLINE_S = 60.0
 #: Short, so that the test is; a consumer that is merely slow would have to be this slow ten times.
@@ -114,32 +113,21 @@ async def test_the_end_of_a_transaction_is_no_record_and_waits_for_nobody(stack,
 async def test_a_stream_whose_consumer_stopped_without_a_word_ends_its_process(stack, topic):
     store = MemoryStore()
     await store.begin_generation("first", 0)
-    stream = Stream(
-        settler(store),
-        [Inbox(topic, [Handler(Heard, on_heard)])],
-        owner=topic,
-        bootstrap=stack.bootstrap,
-        session_s=6.0,
-    )
-    waiting = partial(waiting_for, stack.bootstrap, f"recovery-{topic}", [topic])
+    async with streaming(stack, topic, store) as stream, producer(stack) as sending:
+        waiting = partial(waiting_for, stack.bootstrap, f"recovery-{topic}", [topic])
 
-    async def all_read() -> bool:
-        return stream.assigned() and not await waiting()
+        async def all_read() -> bool:
+            return stream.assigned() and not await waiting()
 
-    watching = partial(watch, waiting, stream.share, end, look_s=LOOK_S, stands_max_s=STANDS_MAX_S)
-    await stream.start()
-    async with producer(stack) as sending:
-        try:
-            await sending.send_and_wait(topic, heard(0), partition=0)
-            await until(all_read)
-            watched = asyncio.create_task(watching())
-            await sending.send_and_wait(topic, heard(1), partition=0)
-            await until(all_read)
-            assert not watched.done()
-            await stream.app._stop_fetcher()
-            await sending.send_and_wait(topic, heard(2), partition=0)
-            with pytest.raises(Ended):
-                async with asyncio.timeout(DEADLINE_S):
-                    await watched
-        finally:
-            await stream.stop()
+        await sending.send_and_wait(topic, heard(0), partition=0)
+        await until(all_read)
+        looks = {"look_s": LOOK_S, "stands_max_s": STANDS_MAX_S}
+        watched = asyncio.create_task(watch(waiting, stream.share, end, **looks))
+        await sending.send_and_wait(topic, heard(1), partition=0)
+        await until(all_read)
+        assert not watched.done()
+        await stream.app._stop_fetcher()
+        await sending.send_and_wait(topic, heard(2), partition=0)
+        with pytest.raises(Ended):
+            async with asyncio.timeout(DEADLINE_S):
+                await watched
