@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,7 +35,7 @@ from services.compensation.domain.authority import Case, Room, limits_of, stretc
 from services.compensation.domain.checks import Wish, issue
 from services.compensation.domain.usage import TALLIES, tally
 from services.compensation.domain.windows import windows_of
-from services.compensation.handlers.giving import IssueCheck, information
+from services.compensation.handlers.giving import IssueCheck, rights
 from services.compensation.settings import Settings
 from shared.contracts.compensation import CheckIssued, Safety
 from shared.contracts.decision import Decision
@@ -203,7 +202,6 @@ class Peer:
             opened_at=row["opened_at"],
             check_ids=("earlier",) if row["checks"] else (),
         )
-        regime = policy.regime_of(command.reason)
         wish = Wish(
             check_id=f"ck-{name}",
             complaint_id=command.complaint_id,
@@ -216,8 +214,7 @@ class Peer:
             language=case.language,
             day=windows.day.id,
             basis=command.basis,
-            regime=regime[0] if regime else None,
-            information=information(policy, command.reason, case.language),
+            **rights(policy, command.reason, case.language),
             consent=command.consent,
             safety=command.safety or (Safety.OTHER if case.safety else None),
         )
@@ -293,19 +290,19 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         issuer=settings.jwt_issuer,
         now=utc_now,
     )
-    vault = Vault(b64decode(settings.master_key.get_secret_value()))
+    parts = Parts(settings, DOMAIN, now=utc_now)
     face = Face(
-        Parts(settings, DOMAIN, now=utc_now).settler,
+        parts.settler,
         authenticator,
         owner="peer",
-        secret=vault.derive("request"),
+        secret=parts.vault.derive("request"),
         publish_wait_ms=0,
         ready=ready,
     )
     app = face.api("peer", "The same on PostgreSQL.")
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    peer = Peer(pool, vault)
+    peer = Peer(pool, parts.vault)
 
     @app.post("/v1/checks", status_code=201)
     async def issue_check(

@@ -62,6 +62,13 @@ class Particulars(TypedDict, total=False):
     offer_id: str
 
 
+class Rights(TypedDict):
+    """A regime by name and what it says, or neither."""
+
+    regime: str | None
+    information: str | None
+
+
 class Coded(TypedDict):
     """A code as a fact has it."""
 
@@ -213,10 +220,7 @@ class Giving:
             **command.particulars(),
         )
         if await self._situations.given_lately(command.again, case, desk, snapshot):
-            # Whatever is given, those who must know hear of it.
-            if noted := safety_noted(wish, snapshot.now):
-                return Decision(noted)
-            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+            return already_compensated(wish, snapshot.now)
         room = await self._situations.room(
             desk, case.customer_ref, command.complaint_id, snapshot, self._changed_by(wish)
         )
@@ -236,13 +240,9 @@ class Giving:
         self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
     ) -> Decision:
         """Within the employee's own authority."""
-        customer_had: tuple[str, ...] = ()
-        colleague = None
-        bound_by = room.verdict(wish.option.cost_minor)
-        if isinstance(bound_by, Scope):
-            customer_had, colleague = await self._situations.instead(
-                wish, room, bound_by, desk, snapshot
-            )
+        verdict = room.verdict(wish.option.cost_minor)
+        bound_by = verdict if isinstance(verdict, Scope) else None
+        instead = await self._situations.instead(wish, room, bound_by, desk, snapshot)
         return issue(
             wish,
             case,
@@ -251,8 +251,7 @@ class Giving:
             room,
             snapshot.now,
             **coded(self._codes, wish.check_id, key),
-            had=customer_had,
-            colleague_id=colleague,
+            **instead,
         )
 
     async def _on_the_spot(
@@ -349,7 +348,7 @@ class Giving:
     async def _spent(self, wish: Wish, group: Group, desk: Desk, snapshot: Snapshot) -> Decision:
         """The incident's budget is; the employee's own authority is not, and says what does fit."""
         room = await self._situations.room(desk, wish.customer_ref, wish.complaint_id, snapshot)
-        history = await self._situations.history(wish.customer_ref, snapshot)
+        instead = await self._situations.instead(wish, room, Scope.INCIDENT, desk, snapshot)
         no = refused(
             wish,
             desk.policy,
@@ -357,7 +356,7 @@ class Giving:
             room,
             Scope.INCIDENT,
             snapshot.now,
-            had(history),
+            **instead,
         )
         left = (*remainders(group.room.limits, group.room.balances), *no.left)
         return Decision((*safety_noted(wish, snapshot.now), no.model_copy(update={"left": left})))
@@ -417,7 +416,6 @@ class Giving:
             case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
         room = await self._situations.room(desk, case.customer_ref, complaint_id, snapshot)
         history = await self._situations.history(case.customer_ref, snapshot)
-        regime = desk.policy.regime_of(case.category)
         return Possible(
             reason=case.category,
             severity=case.severity,
@@ -428,8 +426,7 @@ class Giving:
             history=history,
             incident_id=incident_id if incident_option is not None else None,
             incident_option=incident_option,
-            regime=regime[0] if regime else None,
-            information=information(desk.policy, case.category, case.language),
+            **rights(desk.policy, case.category, case.language),
         )
 
     async def _group_option(
@@ -456,6 +453,16 @@ class Giving:
             raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
 
 
+def already_compensated(wish: Wish, now: datetime) -> Decision:
+    """The answer where a colleague gave something a moment ago: whatever is given, safety is told.
+
+    Raises Rejected(already_compensated) where nobody's is concerned.
+    """
+    if noted := safety_noted(wish, now):
+        return Decision(noted)
+    raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+
+
 def coded(codes: CodeMaker, check_id: str, key: KeyRing) -> Coded:
     """A check's code, sealed for the customer and as what is found by it."""
     code = codes.code(check_id)
@@ -472,7 +479,6 @@ def wish_of(
     **more: Unpack[Particulars],
 ) -> Wish:
     """A wish of the employee at this desk; what the law says goes with it, and whose safety it is."""
-    regime = desk.policy.regime_of(reason)
     if case.safety:
         more = {"safety": Safety.OTHER, **more}
     return Wish(
@@ -486,16 +492,16 @@ def wish_of(
         severity=case.severity,
         language=case.language,
         day=desk.windows.day.id,
-        regime=regime[0] if regime else None,
-        information=information(desk.policy, reason, case.language),
+        **rights(desk.policy, reason, case.language),
         **more,
     )
 
 
-def information(policy: Policy, reason: Category, language: Language) -> str | None:
-    """What the customer must be told of their rights, in their language or one the site has."""
+def rights(policy: Policy, reason: Category, language: Language) -> Rights:
+    """What is due by law, and what the customer must be told: in their language or one the site has."""
     found = policy.regime_of(reason)
     if found is None:
-        return None
-    texts = found[1].information
-    return texts.get(language) or next(iter(texts.values()))
+        return {"regime": None, "information": None}
+    name, regime = found
+    texts = regime.information
+    return {"regime": name, "information": texts.get(language) or next(iter(texts.values()))}

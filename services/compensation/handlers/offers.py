@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.compensation.domain.authority import Case
-from services.compensation.domain.checks import Wish, issued, safety_noted
+from services.compensation.domain.checks import Wish, issued
 from services.compensation.domain.offers import Offer, charged, chosen, offer
 from services.compensation.domain.windows import windows_of
-from services.compensation.handlers.giving import Particulars, coded, information, wish_of
+from services.compensation.handlers.giving import (
+    Particulars,
+    already_compensated,
+    coded,
+    rights,
+    wish_of,
+)
 from services.compensation.handlers.situation import Situations
 from shared.contracts.compensation import OFFERED_MAX, Safety
 from shared.contracts.complaints import Category
@@ -96,16 +102,9 @@ class Offers:
             **particulars,
         )
         if await self._situations.given_lately(command.again, case, desk, snapshot):
-            if noted := safety_noted(wish, snapshot.now):
-                return Decision(noted)
-            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
-        customer_had: tuple[str, ...] = ()
-        colleague = None
+            return already_compensated(wish, snapshot.now)
         bound_by = room.binding(dearest.cost_minor)
-        if bound_by is not None:
-            customer_had, colleague = await self._situations.instead(
-                wish, room, bound_by, desk, snapshot
-            )
+        instead = await self._situations.instead(wish, room, bound_by, desk, snapshot)
         return offer(
             wish,
             offer_id,
@@ -114,8 +113,7 @@ class Offers:
             desk.policy_version,
             room,
             snapshot.now,
-            had=customer_had,
-            colleague_id=colleague,
+            **instead,
         )
 
     async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
@@ -144,7 +142,6 @@ class Offers:
         case = await snapshot.get(Case, made.complaint_id)
         check_id = "ck-" + offer_id.removeprefix("of-")
         key = await self._situations.key(made.customer_ref, snapshot)
-        regime = policy.regime_of(made.reason)
         wish = Wish(
             check_id=check_id,
             complaint_id=made.complaint_id,
@@ -156,8 +153,7 @@ class Offers:
             severity=made.severity,
             language=made.language,
             day=windows_of(policy, snapshot.now).day.id,
-            regime=regime[0] if regime else None,
-            information=information(policy, made.reason, made.language),
+            **rights(policy, made.reason, made.language),
             offer_id=offer_id,
         )
         given = issued(

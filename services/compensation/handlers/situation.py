@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from services.compensation.domain.authority import (
@@ -66,6 +67,13 @@ class Gift:
     currency: str
     site: str
     issued_at: datetime
+
+
+class Instead(TypedDict):
+    """What the customer had, and a colleague who can give what the employee cannot."""
+
+    had: tuple[str, ...]
+    colleague_id: str | None
 
 
 class Situations:
@@ -177,13 +185,15 @@ class Situations:
         return last is None or not last.taken_back
 
     async def instead(
-        self, wish: Wish, room: Room, bound_by: Scope, desk: Desk, snapshot: Snapshot
-    ) -> tuple[tuple[str, ...], str | None]:
-        """What an answer at the limit rests on: what the customer had, and a colleague who can."""
-        history, colleague = await self.history(wish.customer_ref, snapshot), None
+        self, wish: Wish, room: Room, bound_by: Scope | None, desk: Desk, snapshot: Snapshot
+    ) -> Instead:
+        """What an answer at the limit rests on; nothing is read where nothing binds."""
+        if bound_by is None:
+            return {"had": (), "colleague_id": None}
+        history, colleague_id = await self.history(wish.customer_ref, snapshot), None
         if bound_by in PERSONAL:
-            colleague = await self.colleague(desk, room, wish.option.cost_minor, snapshot)
-        return had(history), colleague
+            colleague_id = await self.colleague(desk, room, wish.option.cost_minor, snapshot)
+        return {"had": had(history), "colleague_id": colleague_id}
 
     async def colleague(
         self, desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot
