@@ -55,7 +55,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PAGE_HEADERS, Face
+from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PAGE_HEADERS, Face, problem_body
 from shared.runtime.links import Tokens, offer_link
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
@@ -571,8 +571,7 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "information": fact.information,
             }
         case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
-            reason = Reason.ALREADY_COMPENSATED
-            return 409, {"type": reason, "title": reason.replace("_", " "), "status": 409}
+            return 409, problem_body(409, Reason.ALREADY_COMPENSATED)
         case OfferMade():
             link = offer_link(desks.links, desks.public_url, fact.offer_id, fact.expires_at)
             wanted = {

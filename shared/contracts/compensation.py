@@ -16,7 +16,7 @@ Account = Annotated[str, StringConstraints(max_length=256)]
 Information = Annotated[str, StringConstraints(max_length=2000)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
-#: A business window like `2026-06-03`, `2026-06-03/2`, `2026-W23`.
+#: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
 #: More parts than any till takes a gift card in.
 REDEMPTIONS_MAX = 32

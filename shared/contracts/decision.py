@@ -72,8 +72,8 @@ class Timer(NamedTuple):
 class Decision:
     """What one input causes: facts, and the ceilings its postings must stay under.
 
-    An account without a ceiling is only kept from going below zero. No facts means: nothing to do, which is
-    a decision too (the input is settled).
+    An account without a ceiling is only kept from going below zero. No facts means: nothing to do,
+    which is a decision too (the input is settled).
     """
 
     facts: Sequence[Fact] = ()

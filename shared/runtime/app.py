@@ -16,12 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from typing import TypeVar
 
 import uvicorn
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -43,10 +41,10 @@ from shared.runtime.settings import RuntimeSettings
 from shared.runtime.settle import Settler
 from shared.runtime.store import Store
 from shared.runtime.timers import Ring, Timers
+from shared.runtime.watch import eye, first_records, partitions
 
 #: How long one look at Kafka may take at start before we go on without.
 KAFKA_LOOK_S = 10.0
-KAFKA_FETCH_MS = 500
 #: How long requests may go on once we are told to stop, and the streams, in seconds. Both at once,
 #: and far below the 30 s after which whoever told us kills us, for timers in hand take time too.
 HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
@@ -212,14 +210,9 @@ class App:
 
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
-        consumer = AIOKafkaConsumer(
-            inbox.topic,
-            bootstrap_servers=self.parts.settings.kafka_bootstrap,
-            auto_offset_reset="earliest",
-        )
-        await consumer.start()
-        try:
-            places = _partitions(consumer, inbox.topic)
+        topics, bootstrap = [inbox.topic], self.parts.settings.kafka_bootstrap
+        async with eye(bootstrap, topics) as consumer:
+            places = partitions(consumer, topics)
             ends = await consumer.end_offsets(places)
             for place in places:
                 while await consumer.position(place) < ends[place]:
@@ -227,8 +220,6 @@ class App:
                     for batch in found.values():
                         records = [Record(r.offset, r.value, r.headers) for r in batch]
                         await self.parts.settler.settle_records(inbox, place.partition, records)
-        finally:
-            await consumer.stop()
 
     async def _open_generation(self, *, may_begin: bool = True) -> None:
         """Wait until the store holds our state; begin it where nothing was ever published."""
@@ -268,41 +259,22 @@ class App:
         At least 1 where retention took everything, as the first line had.
         """
         topic = f"recovery.{self.parts.domain.owner}.v1"
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.parts.settings.kafka_bootstrap)
+        bootstrap = self.parts.settings.kafka_bootstrap
         try:
-            async with asyncio.timeout(KAFKA_LOOK_S):
-                await consumer.start()
-                places = _partitions(consumer, topic)
+            async with asyncio.timeout(KAFKA_LOOK_S), eye(bootstrap, [topic]) as consumer:
+                places = partitions(consumer, [topic])
                 firsts = await consumer.beginning_offsets(places)
                 ends = await consumer.end_offsets(places)
                 # What retention took was published all the same: such a topic is not a new one.
                 last = int(any(ends.values()))
-                waiting = {place for place in places if firsts[place] < ends[place]}
-                consumer.pause(*set(places) - waiting)
-                for place in waiting:
-                    consumer.seek(place, max(firsts[place], ends[place] - 1))
-                while waiting:
-                    found = await consumer.getmany(*waiting, timeout_ms=KAFKA_FETCH_MS)
-                    for record in chain.from_iterable(found.values()):
-                        last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
-                    read = [p for p in waiting if await consumer.position(p) >= ends[p]]
-                    waiting.difference_update(read)
-        except (KafkaError, OSError, TimeoutError) as error:
+                # An emptied partition begins where it ends.
+                offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
+                for record in (await first_records(consumer, offsets)).values():
+                    last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+        except (KafkaError, OSError) as error:
             log.warning("kafka_away", topic=topic, error=type(error).__name__)
             return None
-        finally:
-            with suppress(KafkaError, OSError):
-                await consumer.stop()
         return last
-
-
-def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """All partitions of the one topic; raises KafkaError while there is no such topic."""
-    found: set[TopicPartition] = consumer.assignment()
-    if not found:
-        msg = f"topic {topic} does not exist"
-        raise KafkaError(msg)
-    return sorted(found)
 
 
 def watched(part: asyncio.Task[None]) -> asyncio.Task[None]:

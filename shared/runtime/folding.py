@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from shared.contracts.decision import Document, Fold
 from shared.contracts.event import Fact, format_time
 from shared.runtime.settle import ANSWER_TTL_S
-from shared.runtime.snapshot import body_of
+from shared.runtime.snapshot import body_of, kept_s
 from shared.runtime.sources import Event, Refused, Sources
-from shared.runtime.store import KEPT_S, Portion, Store
+from shared.runtime.store import Portion, Store
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
 CHUNK_FACTS = 5_000
@@ -113,7 +113,7 @@ class Folding:
                 await asyncio.sleep(0)
             for fold, key in pairs:
                 self._evolve(fold, key, fact, event)
-                changed[key] = None if fold.document.LASTS else KEPT_S
+                changed[key] = kept_s(fold.document)
             if ours:
                 self._ours(fact, event)
             if self._sources.timed:

@@ -95,11 +95,14 @@ def problem(
     extra: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An RFC 9457 problem; `type` is the reason code."""
-    body = {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
-    return Response(
-        to_json({**body, **(extra or {})}), status, {**NO_STORE, **(headers or {})}, PROBLEM
-    )
+    """An RFC 9457 problem, as an answer."""
+    body = {**problem_body(status, reason), **(extra or {})}
+    return Response(to_json(body), status, {**NO_STORE, **(headers or {})}, PROBLEM)
+
+
+def problem_body(status: int, reason: Reason) -> dict[str, Any]:
+    """What every problem says; `type` is the reason code."""
+    return {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
 
 
 class Bounded:

@@ -5,8 +5,8 @@ enters a stream is one event per partition batch instead of one per record (docs
 is what makes it fast. The discipline: an agent never raises, because Faust acknowledges a message
 whose agent failed; it settles, waits and tries again, or ends the process.
 
-This module rests on private names of faust-streaming 0.15.3; hence the exact pin, and the
-integration tests with rebalances.
+This module rests on private names of faust-streaming 0.15.3; hence the exact pin, and the tests
+with rebalances (tests/e2e/test_rebalance.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
 from shared.runtime.records import read_any_header
-from shared.runtime.settle import Broken, Fence, Settler
+from shared.runtime.settle import Broken, Fence, Settler, fence_key
 from shared.runtime.watch import LOOK_S, cut, waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
@@ -239,7 +239,7 @@ class Stream:
 
     async def _applied(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The last offset applied of each partition, -1 where there is none; raises Unavailable."""
-        fences = await self._settler.store.read([f"fence:{p.topic}:{p.partition}" for p in places])
+        fences = await self._settler.store.read([fence_key(*place) for place in places])
         return {
             place: Fence.model_validate_json(found.body).offset if found.body else -1
             for place, found in zip(places, fences, strict=True)

@@ -29,7 +29,7 @@ from shared.contracts.decision import Domain
 from shared.runtime.faults import Unavailable
 from shared.runtime.folding import Folding, Unfolded
 from shared.runtime.passes import Passes
-from shared.runtime.settle import Fence
+from shared.runtime.settle import Fence, fence_key
 from shared.runtime.sources import Log, Place, Refused, Sources, event_of
 from shared.runtime.store import REBUILD, Store
 
@@ -190,8 +190,7 @@ class Rebuild:
             if limit > 0:
                 fence = fences.get(place) or Fence()
                 fence.offset = limit - 1
-                key = f"fence:{place.topic}:{place.partition}"
-                folding.keep(key, fence.model_dump_json().encode(), None)
+                folding.keep(fence_key(*place), fence.model_dump_json().encode(), None)
         await folding.write()
         await folding.loaded()
         await self._stand_still(spans)

@@ -86,6 +86,11 @@ class Fence(BaseModel):
         return True
 
 
+def fence_key(topic: str, partition: int) -> str:
+    """The document of a partition's fence."""
+    return f"fence:{topic}:{partition}"
+
+
 class StoredAnswer(BaseModel):
     """What a request led to, for whoever asks again with the same key."""
 
@@ -221,14 +226,14 @@ class Settler:
 
         Raises Broken where so many in a row have failed that the fault is ours.
         """
-        fence_key = f"fence:{inbox.topic}:{partition}"
+        its_key = fence_key(inbox.topic, partition)
         snapshot = Snapshot(self.store, self._domain, self._now())
         keys: dict[str, None] = {}
         for result in parsed:
             if isinstance(result, tuple):
                 event, handler = result
                 keys.update(dict.fromkeys(handler.reads(event)))
-        fence_read, *found = await self.store.read([fence_key, *keys])
+        fence_read, *found = await self.store.read([its_key, *keys])
         snapshot.know(zip(keys, found, strict=True))
         fence = Fence.model_validate_json(fence_read.body) if fence_read.body else Fence()
         applied = fence.offset
@@ -266,7 +271,7 @@ class Settler:
             await snapshot.apply(decision, origin)
         if fence.offset == applied:
             return None
-        snapshot.expect(Write(fence_key, fence_read.version, fence.model_dump_json().encode()))
+        snapshot.expect(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
         return snapshot
 
     def _bury(

@@ -112,7 +112,7 @@ class Snapshot:
             self._state[key] = (data or fact.model_dump_json()).encode()
         else:
             self._state[key] = fold.evolve(await self.get(fold.document, document_id), fact)
-        self._changed[key] = None if fold.document.LASTS else KEPT_S
+        self._changed[key] = kept_s(fold.document)
 
     async def apply(self, decision: Decision, origin: Origin) -> str:
         """Take a decision's facts into the commit: lines, documents, accounts, timers.
@@ -173,6 +173,11 @@ class Snapshot:
             msg = f"{key} changed to nothing"
             raise AssertionError(msg)
         return body_of(state)
+
+
+def kept_s(document: type[Document]) -> int | None:
+    """How long a document is kept after a change, in s; None is for ever."""
+    return None if document.LASTS else KEPT_S
 
 
 def body_of(state: Document | bytes) -> bytes:

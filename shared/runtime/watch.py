@@ -8,14 +8,15 @@ So somebody who shares nothing with it asks the broker whether a record waits fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 
 from shared.runtime.observe import log
 
@@ -51,7 +52,7 @@ async def watch(
         await asyncio.sleep(look_s)
         try:
             found = await waiting()
-        except (KafkaError, OSError, TimeoutError):  # it is the broker that stands still
+        except (KafkaError, OSError):  # it is the broker that stands still
             found = {}
         now, mine = monotonic(), ours()
         since = {
@@ -68,41 +69,24 @@ async def watch(
 
 
 async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Waiting:
-    """Where a record waits for the group; raises KafkaError, OSError, TimeoutError.
+    """Where a record waits for the group; raises KafkaError, OSError (a time-out is one).
 
     Asks the broker, by connections of its own. Offsets alone would not do: behind the last record
     there may be what is none, such as the end of a transaction or what compaction took.
     """
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        async with asyncio.timeout(ANSWER_S):
-            await consumer.start()
+        async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
             await admin.start()
             places = consumer.assignment()
-            firsts, ends = (
-                await consumer.beginning_offsets(places),
-                await consumer.end_offsets(places),
-            )
+            firsts = await consumer.beginning_offsets(places)
             committed = await admin.list_consumer_group_offsets(group)
             come_to = {
                 place: max(committed[place].offset if place in committed else 0, firsts[place])
                 for place in places
             }
-            behind = {place for place in places if come_to[place] < ends[place]}
-            consumer.pause(*places - behind)
-            for place in behind:
-                consumer.seek(place, come_to[place])
-            found: dict[TopicPartition, int] = {}
-            while behind:
-                got = await consumer.getmany(*behind, timeout_ms=FETCH_MS, max_records=1)
-                found |= {place: come_to[place] for place in got}
-                read = [p for p in behind if p in found or await consumer.position(p) >= ends[p]]
-                behind.difference_update(read)
-            return found
+            return {place: come_to[place] for place in await first_records(consumer, come_to)}
     finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
         with suppress(KafkaError, OSError):
             await admin.close()
 
@@ -129,18 +113,48 @@ async def _cut(
     topics: Sequence[str],
     applied: Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]],
 ) -> Mapping[TopicPartition, int]:
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap)
+    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+        places = partitions(consumer, topics)
+        come_to = await applied(places)  # first: what is applied meanwhile moves the end too
+        ends = await consumer.end_offsets(places)
+        return {place: ends[place] for place in places if come_to[place] >= ends[place]}
+
+
+@asynccontextmanager
+async def eye(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     try:
-        async with asyncio.timeout(ANSWER_S):
-            await consumer.start()
-            places = sorted(consumer.assignment())
-            missing = set(topics) - {place.topic for place in places}
-            if missing:
-                msg = f"no topic {', '.join(sorted(missing))}"
-                raise KafkaError(msg)
-            come_to = await applied(places)  # first: what is applied meanwhile moves the end too
-            ends = await consumer.end_offsets(places)
-            return {place: ends[place] for place in places if come_to[place] >= ends[place]}
+        await consumer.start()
+        yield consumer
     finally:
         with suppress(KafkaError, OSError):
             await consumer.stop()
+
+
+def partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    """All partitions of the topics; raises KafkaError while one of them does not exist."""
+    places = sorted(consumer.assignment())
+    if missing := set(topics) - {place.topic for place in places}:
+        msg = f"no topic {', '.join(sorted(missing))}"
+        raise KafkaError(msg)
+    return places
+
+
+async def first_records(
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]
+) -> Mapping[TopicPartition, ConsumerRecord[bytes, bytes]]:
+    """The first record of each partition from an offset on, where there is one; waits for all."""
+    ends = await consumer.end_offsets(list(offsets))
+    waiting = {place for place, offset in offsets.items() if offset < ends[place]}
+    consumer.pause(*consumer.assignment() - waiting)
+    for place in waiting:
+        consumer.seek(place, offsets[place])
+    found: dict[TopicPartition, ConsumerRecord[bytes, bytes]] = {}
+    while waiting:
+        got = await consumer.getmany(*waiting, timeout_ms=FETCH_MS, max_records=1)
+        found |= {place: records[0] for place, records in got.items()}
+        # Behind the last record there may be what is none: it is passed over.
+        read = [p for p in waiting if p in found or await consumer.position(p) >= ends[p]]
+        waiting.difference_update(read)
+    return found

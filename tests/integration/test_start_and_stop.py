@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,13 +23,9 @@ from shared.ops.stack import Stack
 from shared.runtime import kafka, watch
 from shared.runtime.app import App
 from shared.runtime.kafka import EXIT_BROKEN
-from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from shared.testing.world import complaint, until, world
-from tests.suites.streams import streaming
-from tests.suites.tally import Heard
-
-DEADLINE_S = 60.0
+from tests.suites.streams import DEADLINE_S, heard, streaming, true_soon
 
 
 class Ended(BaseException):
@@ -49,12 +45,6 @@ def ended(monkeypatch) -> list[str]:
     monkeypatch.setattr(watch, "CUT_AGAIN_S", 0.1)
     monkeypatch.setattr(kafka, "LOOK_S", 0.2)
     return reasons
-
-
-async def true_soon(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -94,10 +84,6 @@ async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) ->
         await producer.flush()
     finally:
         await producer.stop()
-
-
-def heard(number: int) -> bytes | None:
-    return record(Heard(name="a"), number).value
 
 
 @pytest.fixture

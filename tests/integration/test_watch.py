@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import NoReturn
@@ -16,12 +16,9 @@ from aiokafka.errors import KafkaError
 
 from shared.ops.stack import Stack
 from shared.runtime.watch import waiting_for, watch
-from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
-from tests.suites.streams import streaming
-from tests.suites.tally import Heard
+from tests.suites.streams import DEADLINE_S, heard, streaming, true_soon
 
-DEADLINE_S = 60.0
 #: Short, so that the test is; a consumer that is merely slow would have to be this slow ten times.
 LOOK_S, STANDS_MAX_S = 0.2, 2.0
 
@@ -32,16 +29,6 @@ class Ended(Exception):
 
 def end() -> NoReturn:
     raise Ended
-
-
-def heard(number: int) -> bytes | None:
-    return record(Heard(name="a"), number).value
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -59,7 +46,7 @@ async def topic(stack: Stack) -> AsyncIterator[str]:
 
     try:
         await admin.create_topics([NewTopic(name, 2, 1)])
-        await until(coordinated)
+        await true_soon(coordinated)
         yield name
         await admin.delete_topics([name])
     finally:
@@ -120,11 +107,11 @@ async def test_a_stream_whose_consumer_stopped_without_a_word_ends_its_process(s
             return stream.assigned() and not await waiting()
 
         await sending.send_and_wait(topic, heard(0), partition=0)
-        await until(all_read)
+        await true_soon(all_read)
         looks = {"look_s": LOOK_S, "stands_max_s": STANDS_MAX_S}
         watched = asyncio.create_task(watch(waiting, stream.share, end, **looks))
         await sending.send_and_wait(topic, heard(1), partition=0)
-        await until(all_read)
+        await true_soon(all_read)
         assert not watched.done()
         await stream.app._stop_fetcher()
         await sending.send_and_wait(topic, heard(2), partition=0)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from shared.ops.stack import Stack
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.kafka import Stream
+from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.tally import Heard, on_heard, settler
 
 DEADLINE_S = 60.0
+
+
+async def true_soon(true: Callable[[], Awaitable[bool]]) -> None:
+    """Poll until it is true; raises TimeoutError."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+def heard(number: int) -> bytes | None:
+    """What the tally hears, as a record's value."""
+    return record(Heard(name="a"), number).value
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
 from shared.runtime import app as module
+from shared.runtime import watch
 from shared.runtime.faults import Unavailable
 from shared.runtime.store import Commit
 from shared.testing.memory_store import MemoryStore
@@ -237,7 +238,7 @@ async def test_a_topic_that_cannot_be_read_is_unknown_and_not_empty(app, monkeyp
 
         async def stop(self) -> None: ...
 
-    monkeypatch.setattr(module, "AIOKafkaConsumer", Consumer)
+    monkeypatch.setattr(watch, "AIOKafkaConsumer", Consumer)
     assert await app._last_published() is None
 
 

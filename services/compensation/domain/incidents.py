@@ -25,14 +25,12 @@ from shared.contracts.event import Fact, fingerprint
 from shared.contracts.policy import Policy
 
 GIVE = "give"
-#: Complaints of one site and reason that are remembered: the most a policy may count.
-RECENT_MAX = INCIDENT_COUNT_MAX
 #: Affected complaints in one document, and given to in one commit.
 PART = 100
 
 
 class Recent(Document):
-    """The latest complaints of one site about one thing, oldest first."""
+    """The latest complaints of one site about one thing, oldest first: as many as a policy may count."""
 
     KIND: ClassVar[str] = "recent"
 
@@ -159,8 +157,8 @@ def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
     """One more complaint about this."""
     known = recent or Recent()
     return Recent(
-        complaint_ids=(*known.complaint_ids, fact.complaint_id)[-RECENT_MAX:],
-        opened_at=(*known.opened_at, fact.opened_at)[-RECENT_MAX:],
+        complaint_ids=(*known.complaint_ids, fact.complaint_id)[-INCIDENT_COUNT_MAX:],
+        opened_at=(*known.opened_at, fact.opened_at)[-INCIDENT_COUNT_MAX:],
     )
 
 

@@ -88,7 +88,6 @@ class Offers:
         offer_id = f"of-{name}"
         options = [desk.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
-        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
         particulars: Particulars = {"offer_id": offer_id}
         if command.safety is not None:
             particulars["safety"] = command.safety
@@ -103,6 +102,7 @@ class Offers:
         )
         if await self._situations.given_lately(command.again, case, desk, snapshot):
             return already_compensated(wish, snapshot.now)
+        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
         bound_by = room.binding(dearest.cost_minor)
         instead = await self._situations.instead(wish, room, bound_by, desk, snapshot)
         return offer(
