@@ -134,6 +134,9 @@ class CustomerLimit(Part):
     """What one customer may be given: in the whole stay, in a day, and how often in a day."""
 
     per_stay: CeilingMinor
+    #: A stay begins on the day of what a customer is first given, and lasts so many days; without it,
+    #: it never ends.
+    stay_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
     per_day: CeilingMinor | None = None
     checks_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] = 20
 

@@ -28,6 +28,7 @@ COUNTS = frozenset(
         "count",
         "percent",
         "percents",
+        "stay_days",
         "times_per_shift",
     }
 )

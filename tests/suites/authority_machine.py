@@ -49,6 +49,7 @@ Step = tuple[str, Any]
 HOUR = timedelta(hours=1)
 APART, HOLD, CHOOSE, EXPLAIN = timedelta(minutes=10), timedelta(minutes=5), 2 * HOUR, HOUR
 BAND = 125
+STAY_DAYS = 3
 #: A week, a day and a shift bind before the site does, and each is met within a dozen checks.
 FULL = {
     "check": 400,
@@ -109,6 +110,7 @@ def policy(rules: dict[str, int]) -> Policy:
             "limits": {
                 "customer": {
                     "per_stay": rules["customer_stay"],
+                    "stay_days": STAY_DAYS,
                     "per_day": rules["customer_day"],
                     "checks_per_day": rules["customer_checks"],
                 },
@@ -139,6 +141,7 @@ class Model:
         self.checked_in: dict[str, datetime] = {}
         self.balance: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
+        self.stays: dict[str, date] = {}
         self.last_gift: dict[str, tuple[str, datetime, str]] = {}
         self.checks: dict[str, dict[str, Any]] = {}
         self.redeemed_by: dict[str, str] = {}
@@ -163,12 +166,25 @@ class Model:
     def shared_accounts(self, complaint: str) -> dict[str, str]:
         customer = f"customer/{COMPLAINTS[complaint]}"
         return {
-            "customer_stay": f"{customer}/NOK",
+            "customer_stay": f"{customer}/NOK/stay/{self.stay(complaint)}",
             "customer_day": f"{customer}/NOK/{self.day()}",
             "customer_checks": f"{customer}/checks/{self.day()}",
             "complaint": f"complaint/{complaint}/NOK",
             "site_day": f"site/{SITE}/NOK/{self.day()}",
         }
+
+    def stay(self, complaint: str) -> date:
+        """When the customer's stay began, or begins."""
+        began = self.stays.get(COMPLAINTS[complaint])
+        ended = began is None or self.day() >= began + timedelta(days=STAY_DAYS)
+        return self.day() if ended else began
+
+    def charged(self, complaint: str, accounts: dict[str, int]) -> None:
+        """A stay has begun once anything is charged to it."""
+        for one in accounts:
+            if "/stay/" in one:
+                customer, began = COMPLAINTS[complaint], date.fromisoformat(one[-10:])
+                self.stays[customer] = max(self.stays.get(customer, date.min), began)
 
     def stretch_account(self, employee: str) -> str:
         return f"stretch/{employee}/{self.shift()}"
@@ -239,6 +255,7 @@ class Model:
     def given(self, check: str, employee: str, complaint: str, item: str, debits, explain_by):
         cost, value, valid, parts = ITEMS[item]
         self.balance.update(debits)
+        self.charged(complaint, debits)
         self.last_gift[complaint] = employee, self.now, check
         self.checks[check] = {
             "by": employee,
@@ -767,6 +784,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         held = {one: charge(scope, cost) for scope, one in accounts.items()}
         model.balance.update(held)
         model.held.update(held)
+        model.charged(about, held)
         name = answer.json()["offer_id"]
         model.offers[name] = {
             "by": who,

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from stdnum import luhn
 
 from services.compensation.app import build
@@ -519,3 +520,55 @@ async def test_a_sum_that_the_playbook_suggests_is_offered_as_suggested(tmp_path
     complaint = await a.raise_complaint()
     best = (await a.get(f"options?complaint={complaint}")).json()["options"][0]
     assert (best["item"], best["why"]) == ("onboard-credit/20000", "suggested")
+
+
+# ---- a customer's stay ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def voyage(tmp_path: Path) -> Aboard:
+    """Stays of three days, and a thousand crowns for each; the clock stands at a morning."""
+    plain = demo_policy().model_dump(mode="json")
+    customer = {"per_stay": 1000_00, "stay_days": 3, "checks_per_day": 10}
+    limits = {**plain["limits"], "customer": customer}
+    return await Aboard(tmp_path, Policy.model_validate({**plain, "limits": limits})).begin()
+
+
+async def left_of_stay(aboard: Aboard, who: str) -> tuple[int, str]:
+    """What is left of a customer's stay, and the day on which it is over."""
+    found = (await aboard.get(f"options?{who}")).json()["left"]
+    (stay,) = [one for one in found if one["scope"] == "customer_stay"]
+    return stay["left_minor"], stay["until"][:10]
+
+
+async def test_who_comes_back_begins_a_new_stay_and_who_is_there_does_not(voyage: Aboard):
+    async def give(key: str, item: str) -> int:
+        log = {"text": "Waited an hour.", "customer": "booking-7"}
+        wish = {"on_the_spot": log, "item": item, "reason": "delay"}
+        return (await voyage.post("checks", key, wish)).status_code
+
+    who = "customer=booking-7"
+    assert await left_of_stay(voyage, who) == (1000_00, "2026-06-06")
+    voyage.later(days=1)
+    assert await give("a", "taxfree-card/100000") == 201
+    voyage.later(days=2)
+    assert await left_of_stay(voyage, who) == (0, "2026-06-07")
+    assert await give("b", "cinema") == 409
+    assert await give("c", "sincere-words") == 201
+    voyage.later(days=1)
+    assert await left_of_stay(voyage, who) == (1000_00, "2026-06-10")
+    assert await give("d", "cinema") == 201
+    assert await left_of_stay(voyage, who) == (910_00, "2026-06-10")
+
+
+async def test_an_offer_begins_a_stay_and_what_is_chosen_is_of_that_stay(voyage: Aboard):
+    complaint = await voyage.raise_complaint()
+    who = f"complaint={complaint}"
+    wish = {"complaint_id": complaint, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    offer = (await voyage.post("offers", "o", wish)).json()
+    voyage.later(hours=20)
+    assert await left_of_stay(voyage, who) == (520_00, "2026-06-06")
+    assert (
+        await voyage.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
+    ).status_code == 201
+    assert await left_of_stay(voyage, who) == (910_00, "2026-06-06")

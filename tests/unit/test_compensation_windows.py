@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compensation.domain.windows import windows_of, within_shift
+from services.compensation.domain.windows import Window, stay_of, windows_of, within_shift
 from tests.suites.services import demo_policy
 
 POLICY = demo_policy()
@@ -39,6 +39,38 @@ def test_the_day_begins_where_the_policy_says_also_when_clocks_change(moment, da
     assert found.id == day
     begins = datetime.fromisoformat(f"{day}T06:00").replace(tzinfo=found.until.tzinfo)
     assert found.until.astimezone(UTC) - begins.astimezone(UTC) == timedelta(hours=hours)
+
+
+def staying(days: int | None):
+    customer = POLICY.limits.customer.model_copy(update={"stay_days": days})
+    return POLICY.model_copy(
+        update={"limits": POLICY.limits.model_copy(update={"customer": customer})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("began", "stay"),
+    [
+        (None, "2026-10-24"),  # nothing was ever given
+        ("2026-10-17", "2026-10-24"),  # its seven days are over
+        ("2026-10-18", "2026-10-18"),  # its last day
+        ("2026-10-24", "2026-10-24"),
+        ("2026-10-25", "2026-10-25"),  # from a site where tomorrow has begun
+    ],
+)
+def test_a_stay_lasts_as_many_days_as_the_policy_says_from_what_was_first_given(began, stay):
+    today = windows_of(POLICY, datetime(2026, 10, 24, 12, tzinfo=UTC)).day
+    found = stay_of(staying(7), today, began and date.fromisoformat(began))
+    assert found is not None
+    assert found.id == stay
+    first = date.fromisoformat(stay)
+    until = found.until.replace(tzinfo=None)
+    assert until == datetime.combine(first + timedelta(days=7), time(6))
+
+
+def test_without_days_a_stay_never_ends():
+    today = Window("2026-06-03", datetime(2026, 6, 4, 4, tzinfo=UTC))
+    assert stay_of(staying(None), today, date(2020, 1, 1)) is None
 
 
 def test_a_day_that_begins_in_the_hour_that_comes_twice_begins_once():

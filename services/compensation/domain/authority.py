@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, NamedTuple
 
-from services.compensation.domain.windows import Windows
+from services.compensation.domain.windows import Window, Windows
 from shared.contracts.compensation import (
     CaseOpened,
     CheckIssued,
     ComplaintLogged,
     Debit,
+    OfferMade,
     Option,
     Remainder,
     Scope,
@@ -35,6 +36,8 @@ from shared.contracts.policy import Policy, RoleAuthority
 ALTERNATIVES_MAX = 6
 #: Scopes of one employee: a colleague's authority could hold what these do not.
 PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
+#: Before the day on which a stay began, in its account.
+STAY = "/stay/"
 #: What a phone shows of the past without scrolling; older checks stay in their facts.
 HISTORY_MAX = 20
 #: Checks of one complaint or of one employee's day that can be listed.
@@ -64,6 +67,8 @@ class History(Document):
     KIND: ClassVar[str] = "history"
 
     check_ids: tuple[str, ...] = ()
+    #: The day on which the customer's latest stay began, where stays end.
+    stay_from: date | None = None
 
 
 class Given(Document):
@@ -106,8 +111,9 @@ def limits_of(
     employee_id: str,
     customer_ref: str,
     complaint_id: str | None,
+    stay: Window | None = None,
 ) -> tuple[Limit, ...]:
-    """Every account a check is charged to, with its ceiling."""
+    """Every account a check is charged to, with its ceiling; a `stay` of None never ends."""
     currency, day = policy.currency, windows.day
     customer = policy.limits.customer
     employee = f"employee/{employee_id}/{currency}"
@@ -137,7 +143,16 @@ def limits_of(
             )
         )
     guest = f"customer/{customer_ref}"
-    found.append(Limit(Scope.CUSTOMER_STAY, f"{guest}/{currency}", customer.per_stay))
+    found.append(
+        Limit(Scope.CUSTOMER_STAY, f"{guest}/{currency}", customer.per_stay)
+        if stay is None
+        else Limit(
+            Scope.CUSTOMER_STAY,
+            f"{guest}/{currency}{STAY}{stay.id}",
+            customer.per_stay,
+            stay.until,
+        )
+    )
     if customer.per_day is not None:
         found.append(
             Limit(Scope.CUSTOMER_DAY, f"{guest}/{currency}/{day.id}", customer.per_day, day.until)
@@ -393,7 +408,27 @@ def case_given(case: Case | None, fact: CheckIssued) -> Case:
 
 def history_of(history: History | None, fact: CheckIssued) -> History:
     """One more gift."""
-    return History(check_ids=(fact.check_id, *(history.check_ids if history else ()))[:HISTORY_MAX])
+    known = history or History()
+    return History(
+        check_ids=(fact.check_id, *known.check_ids)[:HISTORY_MAX],
+        stay_from=_stay_from(known, fact.debits),
+    )
+
+
+def history_offered(history: History | None, fact: OfferMade) -> History:
+    """What is held for a customer's choice belongs to a stay as what is given does."""
+    known = history or History()
+    return known.model_copy(update={"stay_from": _stay_from(known, fact.held)})
+
+
+def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
+    """When the latest stay began that anything was charged to; a choice may be of an earlier one."""
+    began = [
+        date.fromisoformat(debit.account.rpartition(STAY)[2])
+        for debit in debits
+        if debit.scope is Scope.CUSTOMER_STAY and STAY in debit.account
+    ]
+    return max(filter(None, (history.stay_from, *began)), default=None)
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:
@@ -418,4 +453,5 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
         Fold(History, lambda fact: fact.customer_ref, history_of),
         Fold(Given, lambda fact: given_key(fact.employee_id, fact.day or "undated"), given_by),
     ),
+    OfferMade: (Fold(History, lambda fact: fact.customer_ref, history_offered),),
 }

@@ -55,6 +55,18 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
     )
 
 
+def stay_of(policy: Policy, day: Window, began: date | None) -> Window | None:
+    """The stay of a customer whose latest one began then; None where stays never end."""
+    days = policy.limits.customer.stay_days
+    if days is None:
+        return None
+    lasts, today = timedelta(days=days), date.fromisoformat(day.id)
+    first = began if began is not None and today < began + lasts else today
+    zone = ZoneInfo(policy.timezone)
+    until = datetime.combine(first + lasts, policy.authority.day_starts, tzinfo=zone)
+    return Window(first.isoformat(), until)
+
+
 def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date, time, datetime]:
     """The business date, when the window began by the site's clock, and when the next one begins."""
     today = now.astimezone(zone).date()

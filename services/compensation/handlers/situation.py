@@ -18,7 +18,7 @@ from services.compensation.domain.authority import (
 )
 from services.compensation.domain.checks import Check, Wish
 from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
-from services.compensation.domain.windows import Windows, windows_of
+from services.compensation.domain.windows import Windows, stay_of, windows_of
 from shared.contracts.compensation import Option, Scope
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
@@ -136,8 +136,14 @@ class Situations:
     ) -> Room:
         """The limits of a wish and what is in their accounts.
 
-        Reads the customer's keys and history in the same trip, and `also` what will be changed.
+        Reads the customer's keys and history in the same trip, and `also` what will be changed;
+        where stays end, the history first, for it says which stay the customer is in.
         """
+        stay = None
+        if desk.policy.limits.customer.stay_days is not None:
+            known = await snapshot.get(History, customer_ref)
+            began = known.stay_from if known is not None else None
+            stay = stay_of(desk.policy, desk.windows.day, began)
         limits = limits_of(
             desk.policy,
             desk.authority,
@@ -146,6 +152,7 @@ class Situations:
             employee_id=desk.employee_id,
             customer_ref=customer_ref,
             complaint_id=complaint_id,
+            stay=stay,
         )
         stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
