@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any, NoReturn, cast
 
 import faust
@@ -30,7 +31,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
 from shared.runtime.records import read_any_header
-from shared.runtime.settle import Broken, Fence, Settler, fence_key
+from shared.runtime.settle import Broken, Older, Settler
 from shared.runtime.watch import LOOK_S, cut, waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
@@ -43,7 +44,12 @@ PAUSED_POLL_S = 0.005
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
 #: How often to ask whether Faust is still at work; it tells nobody.
 CRASH_LOOK_S = 0.5
+#: How long an assignment waits for a store that is away. Below the 30 s after which Faust gives the
+#: assignment up without a word, and reads nothing any more.
+SEEK_S = 20.0
 EXIT_BROKEN = 70
+
+Applied = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
 
 class PackConsumer(driver.Consumer):
@@ -66,6 +72,30 @@ class PackConsumer(driver.Consumer):
                 message = self._to_message(tp, batch[-1])
                 message.value = cast("bytes", batch)  # the raw codec hands it through as it is
                 yield tp, message
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to what the group has acknowledged, or to what is applied where that is less.
+
+        A store that came back older lacks what was acknowledged since. Faust calls this after every
+        assignment, and commits from what it answers on, also to less than was committed.
+        """
+        committed = await super().seek_to_committed()
+        applied = await cast("PackApp", self.app).applied(list(committed))
+        behind = {
+            place: applied[place] + 1
+            for place, offset in committed.items()
+            if applied[place] + 1 < (offset or 0)
+        }
+        if not behind:
+            return committed
+        firsts = await self.earliest_offsets(*behind)
+        for place, offset in behind.items():
+            where = {"topic": place.topic, "partition": place.partition, "offset": offset}
+            log.warning("reads_again", **where, acknowledged=committed[place])
+            if firsts[place] > offset:
+                log.error("records_gone", **where, first=firsts[place])
+        await self.seek_wait(behind)
+        return {**committed, **behind}
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets advance in strides here; a stride is not a gap."""
@@ -101,6 +131,9 @@ class PackTransport(driver.Transport):
 
 class PackApp(faust.App):
     """A Faust app on the pack transport."""
+
+    #: The last offset applied of each partition, -1 where there is none.
+    applied: Applied
 
     def _new_transport(self) -> PackTransport:
         return PackTransport(self.conf.broker_consumer, self)
@@ -160,6 +193,7 @@ class Stream:
             worker_redirect_stdouts=False,
             cython_optimizations=False,
         )
+        self.app.applied = self._applied_soon
         for inbox in inboxes:
             topic = self.app.topic(
                 inbox.topic, key_serializer="raw", value_serializer="raw", internal=False
@@ -190,6 +224,8 @@ class Stream:
                 waited, pause = waited + pause, min(2 * pause, RETRY_LONGEST_S)
             except Broken:
                 end_process("brake")
+            except Older:
+                end_process("store_older")
             except Exception as error:  # noqa: BLE001 - an agent that raises loses the message
                 log.critical("stream_broken", service=self._owner, error=type(error).__name__)
                 end_process("defect")
@@ -229,7 +265,8 @@ class Stream:
     async def end_if_cut(self, topics: Sequence[str]) -> None:
         """End the process if a topic ends before what we applied: new records would count as old.
 
-        Raises KafkaError (also where there is no such topic), OSError, Unavailable.
+        Also if the store came back older. Raises KafkaError (also where there is no such topic),
+        OSError, Unavailable.
         """
         found = await cut(self._bootstrap, topics, self._applied)
         for place, end in found.items():
@@ -238,19 +275,32 @@ class Stream:
             end_process("topic_cut")
 
     async def _applied(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The last offset applied of each partition, -1 where there is none; raises Unavailable."""
-        fences = await self._settler.store.read([fence_key(*place) for place in places])
-        return {
-            place: Fence.model_validate_json(found.body).offset if found.body else -1
-            for place, found in zip(places, fences, strict=True)
-        }
+        """The last offset applied of each partition, -1 where there is none; raises Unavailable.
+
+        Ends the process if the store came back older: what is read next lies behind what is missing.
+        """
+        try:
+            return dict(zip(places, await self._settler.applied(places), strict=True))
+        except Older:
+            end_process("store_older")
+
+    async def _applied_soon(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The same for an assignment: waits for a store that is away, and at last ends the process."""
+        deadline = monotonic() + SEEK_S
+        while True:
+            try:
+                return await self._applied(places)
+            except Unavailable:
+                if monotonic() > deadline:
+                    end_process("world_away")
+                await asyncio.sleep(RETRY_FIRST_S)
 
     def share(self) -> Collection[TP] | None:
         """The partitions that the group has given us; None while we are in no group."""
         return self.app.consumer.assignment() if self.assigned() else None
 
     async def watch(self) -> None:
-        """End the process if Faust crashed, our share stands still, a topic was cut; until cancelled."""
+        """End the process if Faust, our share, a topic or the store is not well; until cancelled."""
         await asyncio.gather(
             self._watch_faust(),
             self._watch_topics(),

@@ -25,7 +25,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record, safe
 from shared.runtime.observe import DEAD_LETTERS, SETTLED, log, raised_at
 from shared.runtime.snapshot import Origin, Snapshot
-from shared.runtime.store import Committed, Conflict, Line, Store, Write
+from shared.runtime.store import Committed, Conflict, Line, Store, Versioned, Write
 
 #: Decisions taken again before the caller is told to come back; each means somebody else got
 #: through, so sixteen in a row is a queue and not bad luck.
@@ -42,6 +42,10 @@ SOURCES_MAX = 16
 
 class Broken(Exception):
     """Too many unexpected failures in a row: stop before every message becomes a dead letter."""
+
+
+class Older(Exception):
+    """The store holds less of a partition than this process saw applied: it came back older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,17 @@ def fence_key(topic: str, partition: int) -> str:
     return f"fence:{topic}:{partition}"
 
 
+def _fence(found: Versioned, known: int) -> Fence:
+    """A fence as it was read; raises Older if it was further before it was asked for.
+
+    What lay between was acknowledged, so that only who reads from the fence on gets it again.
+    """
+    fence = Fence.model_validate_json(found.body) if found.body else Fence()
+    if fence.offset < known:
+        raise Older
+    return fence
+
+
 class StoredAnswer(BaseModel):
     """What a request led to, for whoever asks again with the same key."""
 
@@ -117,6 +132,8 @@ class Settler:
         self._seal_dead = seal_dead
         self._crash = crash
         self._facts = {fact.TYPE: fact for fact in domain.folds}
+        #: How far this process saw each partition applied, by the key of its fence.
+        self._applied: dict[str, int] = {}
 
     def look(self) -> Snapshot:
         """A snapshot to read from; what it sees is never committed."""
@@ -127,14 +144,29 @@ class Settler:
     async def settle_records(self, inbox: Inbox, partition: int, records: Sequence[Record]) -> None:
         """Settle records of one partition in their order; returns when they are on disk.
 
-        Waits for the store; raises Unavailable when it is away, Broken when the brake is pulled.
-        Doing it again after any failure changes nothing that was already applied.
+        Waits for the store; raises Unavailable when it is away, Broken when the brake is pulled,
+        Older when it came back older. Doing it again after any failure changes nothing that was
+        already applied.
         """
         parsed = [self._parse(inbox, record) for record in records]
-        if len(records) > 1 and await self._try_together(inbox, partition, records, parsed):
-            return
-        for record, result in zip(records, parsed, strict=True):
-            await self._settle_one(inbox, partition, record, result)
+        if len(records) == 1 or not await self._try_together(inbox, partition, records, parsed):
+            for record, result in zip(records, parsed, strict=True):
+                await self._settle_one(inbox, partition, record, result)
+        self._saw(fence_key(inbox.topic, partition), records[-1].offset)
+
+    async def applied(self, places: Sequence[tuple[str, int]]) -> Sequence[int]:
+        """The last offset applied of each partition, -1 where there is none.
+
+        Waits for the store; raises Unavailable, and Older where this process saw more applied.
+        """
+        keys = [fence_key(*place) for place in places]
+        known = [self._applied.get(key, -1) for key in keys]
+        fences = map(_fence, await self.store.read(keys), known)
+        return [self._saw(key, fence.offset) for key, fence in zip(keys, fences, strict=True)]
+
+    def _saw(self, key: str, offset: int) -> int:
+        self._applied[key] = max(offset, self._applied.get(key, -1))
+        return offset
 
     def _parse(
         self, inbox: Inbox, record: Record
@@ -155,7 +187,7 @@ class Settler:
         for _ in range(TOGETHER_MAX):
             try:
                 snapshot = await self._decide_records(inbox, partition, records, parsed)
-            except (Unavailable, Broken):
+            except (Unavailable, Broken, Older):
                 raise
             except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
                 return False
@@ -181,7 +213,7 @@ class Settler:
         for _ in range(ATTEMPTS_MAX):
             try:
                 snapshot = await self._decide_records(inbox, partition, [record], [result])
-            except (Unavailable, Broken):
+            except (Unavailable, Broken, Older):
                 raise
             except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
                 log.error(
@@ -224,9 +256,10 @@ class Settler:
     ) -> Snapshot | None:
         """A snapshot holding everything the records cause, or None if all were applied before.
 
-        Raises Broken where so many in a row have failed that the fault is ours.
+        Raises Broken where so many in a row have failed that the fault is ours, and Older.
         """
         its_key = fence_key(inbox.topic, partition)
+        known = self._applied.get(its_key, -1)
         snapshot = Snapshot(self.store, self._domain, self._now())
         keys: dict[str, None] = {}
         for result in parsed:
@@ -235,7 +268,7 @@ class Settler:
                 keys.update(dict.fromkeys(handler.reads(event)))
         fence_read, *found = await self.store.read([its_key, *keys])
         snapshot.know(zip(keys, found, strict=True))
-        fence = Fence.model_validate_json(fence_read.body) if fence_read.body else Fence()
+        fence = _fence(fence_read, known)
         applied = fence.offset
         for record, result in zip(records, parsed, strict=True):
             if record.offset <= fence.offset:

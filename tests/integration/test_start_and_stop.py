@@ -7,15 +7,14 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from shared.ops.processes import STOP_TIMEOUT_S
@@ -25,7 +24,15 @@ from shared.runtime.app import App
 from shared.runtime.kafka import EXIT_BROKEN
 from shared.testing.memory_store import MemoryStore
 from shared.testing.world import complaint, until, world
-from tests.suites.streams import DEADLINE_S, heard, streaming, true_soon
+from tests.suites.streams import (
+    DEADLINE_S,
+    administration,
+    heard,
+    make,
+    put,
+    streaming,
+    true_soon,
+)
 
 
 class Ended(BaseException):
@@ -45,45 +52,6 @@ def ended(monkeypatch) -> list[str]:
     monkeypatch.setattr(watch, "CUT_AGAIN_S", 0.1)
     monkeypatch.setattr(kafka, "LOOK_S", 0.2)
     return reasons
-
-
-@asynccontextmanager
-async def administration(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
-async def make(stack: Stack, name: str, partitions: int = 1) -> None:
-    """Make a topic; one of the name that is being deleted is waited for."""
-    async with administration(stack) as admin:
-
-        async def made() -> bool:
-            answer = await admin.create_topics([NewTopic(name, partitions, 1)])
-            return not any(error[1] for error in answer.topic_errors)
-
-        await true_soon(made)
-
-        async def led() -> bool:
-            (found,) = await admin.describe_topics([name])
-            return len(found["partitions"]) == partitions and not found["error_code"]
-
-        await true_soon(led)
-
-
-async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
-    await producer.start()
-    try:
-        for partition, some in values.items():
-            for value in some:
-                await producer.send(name, value, partition=partition)
-        await producer.flush()
-    finally:
-        await producer.stop()
 
 
 @pytest.fixture

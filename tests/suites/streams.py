@@ -1,4 +1,4 @@
-"""A stream of the tally in this process, on a real broker."""
+"""A stream of the tally in this process, on a real broker, and topics for it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
 from shared.ops.stack import Stack
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.kafka import Stream
+from shared.runtime.store import Store
 from shared.testing.builders import record
-from shared.testing.memory_store import MemoryStore
 from tests.suites.tally import Heard, on_heard, settler
 
 DEADLINE_S = 60.0
@@ -29,7 +32,46 @@ def heard(number: int) -> bytes | None:
 
 
 @asynccontextmanager
-async def streaming(stack: Stack, name: str, store: MemoryStore) -> AsyncIterator[Stream]:
+async def administration(stack: Stack) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def make(stack: Stack, name: str, partitions: int = 1) -> None:
+    """Make a topic; one of the name that is being deleted is waited for."""
+    async with administration(stack) as admin:
+
+        async def made() -> bool:
+            answer = await admin.create_topics([NewTopic(name, partitions, 1)])
+            return not any(error[1] for error in answer.topic_errors)
+
+        await true_soon(made)
+
+        async def led() -> bool:
+            (found,) = await admin.describe_topics([name])
+            return len(found["partitions"]) == partitions and not found["error_code"]
+
+        await true_soon(led)
+
+
+async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
+    await producer.start()
+    try:
+        for partition, some in values.items():
+            for value in some:
+                await producer.send(name, value, partition=partition)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def streaming(stack: Stack, name: str, store: Store) -> AsyncIterator[Stream]:
     """A stream that reads the topic of this name, in a group of this name; it has its share."""
     stream = Stream(
         settler(store),

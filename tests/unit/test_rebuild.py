@@ -24,7 +24,7 @@ from shared.contracts.roster import EmployeeListed
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
 from shared.runtime.rebuild import Rebuild
-from shared.runtime.settle import ANSWER_TTL_S
+from shared.runtime.settle import ANSWER_TTL_S, Older
 from shared.runtime.sources import Place, Refused
 from shared.runtime.store import KEPT_S, Commit, Committed, Line
 from shared.testing.builders import record
@@ -536,6 +536,12 @@ async def test_what_no_group_acknowledged_and_no_fact_proves_is_left_for_the_ser
     assert not [key for key in kept if key.startswith("employee:")]
     assert from_json(kept["fence:recovery.complaints.v1:1"].body)["offset"] == 1
     await serve_again(sailing, "compensation", store)
+    roster = log.records[Place(EmployeeListed.TOPIC, 0)]
+    with pytest.raises(
+        Older
+    ):  # a process that had settled them ends, and one that starts reads them
+        await sailing.feed("compensation", EmployeeListed.TOPIC, roster[:1], 0)
+    sailing.apps["compensation"].parts.settler._applied.clear()
     for place, records in log.records.items():
         if place.partition not in OWN and not place.topic.endswith(".dlq.v1"):
             await sailing.feed("compensation", place.topic, records, place.partition)

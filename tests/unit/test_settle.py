@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 
 import pytest
 
@@ -18,6 +19,7 @@ from shared.runtime.settle import (
     TOGETHER_MAX,
     Broken,
     Fence,
+    Older,
     Request,
 )
 from shared.runtime.store import Conflict, Versioned
@@ -151,6 +153,49 @@ async def test_what_is_rejected_is_one_dead_letter_without_a_value_and_the_parti
         "origin-offset": "1",
     }
     assert len(await outbox(store)) == 3
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_nothing_is_settled_behind_what_a_store_lost_until_a_new_process_reads_it(
+    store, together
+):
+    """INV-04: the store came back older under a process that runs."""
+    one, records = settler(store), heard(*["count"] * 6)
+    await one.settle_records(INBOX, 0, records[:2])
+    older = deepcopy(store.kept)
+    await one.settle_records(INBOX, 0, records[2:4])
+    assert await one.applied([("x", 0), (INBOX.topic, 0)]) == [-1, 3]
+    store.kept = deepcopy(older)
+    with pytest.raises(Older):
+        await one.settle_records(INBOX, 0, records[4:] if together else records[4:5])
+    with pytest.raises(Older):
+        await one.applied([(INBOX.topic, 0)])
+    assert (state(store), await reasons(store)) == (state(MemoryStore(kept=older)), [])
+    another = settler(store)
+    assert await another.applied([(INBOX.topic, 0)]) == [1]
+    await another.settle_records(INBOX, 0, records[2:])
+    assert len(await outbox(store)) == 6
+
+
+async def test_a_fence_that_is_read_while_another_batch_is_settled_is_not_older(store):
+    """The answer comes late; what counts is what was known when it was asked for."""
+    one, records = settler(store), heard(*["count"] * 2)
+    await one.settle_records(INBOX, 0, records[:1])
+    read, arrived = store.read, asyncio.Event()
+
+    async def late(keys):
+        found = await read(keys)
+        await arrived.wait()
+        return found
+
+    store.read = late
+    asked = asyncio.create_task(one.applied([(INBOX.topic, 0)]))
+    await asyncio.sleep(0)
+    store.read = read
+    await one.settle_records(INBOX, 0, records[1:])
+    arrived.set()
+    assert await asked == [0]
+    assert await one.applied([(INBOX.topic, 0)]) == [1]
 
 
 async def test_a_handler_that_fails_buries_that_record_alone(store):
