@@ -16,12 +16,7 @@ import typer
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    KafkaError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import KafkaError
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -50,8 +45,6 @@ FETCH_WAIT_MS = 50
 #: A partition that gives nothing for so long will not.
 PATIENCE_S = 60.0
 RETRY_S = 0.2
-#: A process that was killed is a member of its group for the length of its session.
-GROUP_LEAVES_S = 12.0
 #: Between two lines of progress where nobody watches a bar.
 LINE_EVERY_S = 2.0
 
@@ -125,27 +118,6 @@ class KafkaLog:
                     return {Place(tp.topic, tp.partition): at.offset for tp, at in found.items()}
         finally:
             await admin.close()
-
-    async def go_back(self, offsets: Mapping[Place, int]) -> bool:
-        """See Log; raises KafkaError."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=self._group, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(*place) for place in offsets])
-            deadline = time.monotonic() + GROUP_LEAVES_S
-            while True:
-                try:
-                    await consumer.commit({TopicPartition(*at): to for at, to in offsets.items()})
-                except (CommitFailedError, UnknownMemberIdError, IllegalGenerationError):
-                    if time.monotonic() > deadline:
-                        return False
-                    await asyncio.sleep(RETRY_S)
-                else:
-                    return True
-        finally:
-            await consumer.stop()
 
     async def read(self, place: Place, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         """See Log; raises KafkaError, TimeoutError."""
@@ -308,12 +280,6 @@ def _command(service: str) -> None:
             f"{service}: {made.own} facts of its own and {made.foreign} of others folded;"
             f" goes on from sequence {made.sequence}"
         )
-        for place, offset in made.again.items():
-            typer.echo(
-                f"{place.topic}/{place.partition}: what lies from offset {offset} on was lost with the"
-                f" outbox. Stop {service}, set the offset of group recovery-{service} there, start it",
-                err=True,
-            )
 
     command.__doc__ = f"Make the state of {service} again; its requests get 503 until it is done."
 

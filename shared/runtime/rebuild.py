@@ -60,8 +60,6 @@ class Rebuilt:
     own: int
     foreign: int
     sequence: int
-    #: From where the group must read again, and could not be made to: somebody is in it.
-    again: Mapping[Place, int]
 
 
 class Rebuild:
@@ -165,12 +163,7 @@ class Rebuild:
             if place.topic in sources.consumed
         }
         # Whatever other systems tell leaves a trace, so what was acknowledged and left none was lost
-        # with the outbox, and is to be read again. Of our own topics much causes nothing.
-        again = {
-            place: max(limits[place], first)
-            for place, (first, _) in intake.items()
-            if max(limits[place], first) < committed.get(place, 0)
-        }
+        # with the outbox, and is read again from the fence. Of our own topics much causes nothing.
         for place, (_, end) in spans.items():
             if place in limits:
                 limits[place] = min(end, max(limits[place], committed.get(place, 0)))
@@ -194,10 +187,8 @@ class Rebuild:
         await folding.write()
         await folding.loaded()
         await self._stand_still(spans)
-        if again and await self._log.go_back(again):
-            again = {}
         await store.end_rebuild(holder, marker, origins.sequence)
-        return Rebuilt(folding.own, folding.foreign, origins.sequence, again)
+        return Rebuilt(folding.own, folding.foreign, origins.sequence)
 
     async def _tick(self, stage: str, done: int, total: int) -> None:
         self._told(stage, done, total)

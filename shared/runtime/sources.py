@@ -49,10 +49,6 @@ class Log(Protocol):
         """The next offset of the service's group, where it has one."""
         ...
 
-    async def go_back(self, offsets: Mapping[Place, int]) -> bool:
-        """Let the service's group read from these offsets; False while somebody is in the group."""
-        ...
-
     def read(self, place: Place, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         """The records with start ≤ offset < stop, some at a time; several places at once."""
         ...
