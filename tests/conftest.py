@@ -19,6 +19,7 @@ from shared.ops.stack import (
     running,
     wait_ready,
 )
+from tests.suites.described import undescribed
 from tests.suites.services import Aboard
 
 TESTS = Path(__file__).parent
@@ -94,4 +95,6 @@ def _containers(directory: Path) -> Iterator[Stack]:
 @pytest.fixture
 async def aboard(tmp_path: Path) -> AsyncIterator[Aboard]:
     """The three services on stores in memory, with the demo policy in force."""
-    yield await Aboard(tmp_path).begin()
+    aboard = await Aboard(tmp_path).begin()
+    yield aboard
+    assert undescribed(aboard) == [], "a test was answered as no document says"

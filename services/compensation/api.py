@@ -8,14 +8,12 @@ Answers are small and one screen is one round trip: reads carry an ETag and are 
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 import segno
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic_core import to_json
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.compensation.domain.checks import Check
@@ -55,7 +53,15 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PAGE_HEADERS, Face, problem_body
+from shared.runtime.http import (
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    NO_STORE,
+    PAGE_HEADERS,
+    Face,
+    problem_body,
+    shown,
+)
 from shared.runtime.links import Tokens, offer_link
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
@@ -126,7 +132,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     # ---- one screen each -----------------------------------------------------------------------
 
     @app.get("/v1/me/authority", responses=documented(_200="authority"))
-    async def my_authority(request: Request, principal: employee) -> Response:
+    async def my_authority(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
         """What I may give: per scope the ceiling, what is used, held and left, and until when."""
         per_check, standings = await desks.staff.authority(principal, settler.look())
         scopes = [
@@ -140,12 +146,12 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             }
             for one in standings
         ]
-        return shown(request, {"per_check_minor": per_check, "scopes": scopes})
+        return shown(etag, {"per_check_minor": per_check, "scopes": scopes})
 
     @app.get("/v1/options", responses=documented(_200="options"))
     async def options(
-        request: Request,
         principal: employee,
+        etag: IF_NONE_MATCH = None,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
         customer: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
     ) -> Response:
@@ -154,7 +160,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             raise Rejected(Reason.SCHEMA_INVALID, where=("/complaint", "/customer"))
         found = await desks.giving.possible(complaint, customer, principal, settler.look())
         return shown(
-            request,
+            etag,
             {
                 "reason": found.reason,
                 "severity": found.severity,
@@ -212,8 +218,8 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.get("/v1/checks")
     async def list_checks(
-        request: Request,
         principal: employee,
+        etag: IF_NONE_MATCH = None,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
         cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
@@ -221,15 +227,17 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         """The checks of a complaint, or mine of a day (today's without a cursor), newest first."""
         page = await desks.life.listed(principal, complaint, cursor, limit, settler.look())
         checks = [summary(check_id, check) for check_id, check in page.checks]
-        return shown(request, {"checks": checks, "next": page.next_cursor})
+        return shown(etag, {"checks": checks, "next": page.next_cursor})
 
     @app.get("/v1/checks/{check_id}")
-    async def look(request: Request, check_id: Identifier, principal: employee) -> Response:
+    async def look(
+        check_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
+    ) -> Response:
         """One check, without its code."""
         snapshot = settler.look()
         check = await desks.life.look(check_id, principal, snapshot)
         explanation = await desks.life.explanation(check, principal, snapshot)
-        return shown(request, {**summary(check_id, check), "explanation": explanation})
+        return shown(etag, {**summary(check_id, check), "explanation": explanation})
 
     @app.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
     async def qr(check_id: Identifier, principal: employee) -> Response:
@@ -364,18 +372,18 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     # ---- incidents -----------------------------------------------------------------------------
 
     @app.get("/v1/incidents")
-    async def open_incidents(request: Request, principal: employee) -> Response:
+    async def open_incidents(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
         """The open incidents of my site."""
         found = await desks.incidents.open_ones(principal, settler.look())
-        return shown(request, {"incidents": [progress(name, one) for name, one in found.items()]})
+        return shown(etag, {"incidents": [progress(name, one) for name, one in found.items()]})
 
     @app.get("/v1/incidents/{incident_id}")
     async def look_at_incident(
-        request: Request, incident_id: Identifier, principal: employee
+        incident_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
     ) -> Response:
         """One incident and how far the giving came."""
         incident = await desks.incidents.look(incident_id, principal, settler.look())
-        return shown(request, progress(incident_id, incident))
+        return shown(etag, progress(incident_id, incident))
 
     @app.post("/v1/incidents", status_code=201)
     async def open_incident(
@@ -484,7 +492,11 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
         return HTMLResponse(desks.page.choose(made.language, token, choices), headers=PAGE_HEADERS)
 
-    @app.post("/o/{token}", response_class=HTMLResponse)
+    @app.post(
+        "/o/{token}",
+        response_class=HTMLResponse,
+        responses={409: {"description": "Not open any more.", "content": {"text/html": {}}}},
+    )
     async def choose_by_link(token: Token, request: Request) -> Response:
         """The customer's choice; the same choice again is the same choice."""
         offer_id = desks.links.read(token)["offer"]
@@ -509,16 +521,6 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         return HTMLResponse(desks.page.thanks(made.language), headers=PAGE_HEADERS)
 
     return app
-
-
-def shown(request: Request, body: Mapping[str, Any]) -> Response:
-    """A read with its ETag: 304 and nothing else when the phone has it already."""
-    content = to_json(body)
-    tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="application/json")
 
 
 def summary(check_id: str, check: Check) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, Face
+from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, Face, shown
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -60,7 +60,11 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         "Every complaint is received once, answered by a promised time and followed to the end.",
     )
 
-    @app.post("/v1/complaints", status_code=201)
+    @app.post(
+        "/v1/complaints",
+        status_code=201,
+        responses={200: {"description": "It was here before.", "content": JSON}},
+    )
     async def raise_complaint(
         command: RaiseComplaint,
         principal: Annotated[Principal, face.principal(Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM)],
@@ -79,18 +83,17 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
 
     @app.get("/v1/complaints/{complaint_id}")
     async def look(
-        complaint_id: ComplaintId, principal: Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    ) -> dict[str, Any]:
+        complaint_id: ComplaintId,
+        principal: Annotated[Principal, face.principal(Kind.EMPLOYEE)],
+        etag: IF_NONE_MATCH = None,
+    ) -> Response:
         """One complaint as employees of its site see it."""
         snapshot = settler.look()
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
-        shown = complaint.model_dump(mode="json", exclude={"text", "contact", "customer_ref"})
-        return {
-            "complaint_id": complaint_id,
-            **shown,
-            "text": await handlers.read_text(complaint, snapshot),
-        }
+        body = complaint.model_dump(mode="json", exclude={"text", "contact", "customer_ref"})
+        text = await handlers.read_text(complaint, snapshot)
+        return shown(etag, {"complaint_id": complaint_id, **body, "text": text})
 
     return app

@@ -20,7 +20,7 @@ from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import NO_STORE, PAGE_HEADERS, Face
+from shared.runtime.http import NO_STORE, PAGE_HEADERS, SETTLED, Face, described
 from shared.runtime.snapshot import Snapshot
 
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
@@ -55,7 +55,10 @@ def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
         html = page.ask(await handlers.language_of(complaint_id), token)
         return HTMLResponse(html, headers=PAGE_HEADERS)
 
-    @app.post("/f/{token}/{helped}")
+    @app.post(
+        "/f/{token}/{helped}",
+        responses={200: {"content": {"text/html": {}}, "headers": described(SETTLED)}},
+    )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
         """The customer's answer; the same answer again is the same answer."""
         complaint_id, check_id = links.read(token)

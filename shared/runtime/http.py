@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b, sha256
 from typing import Annotated, Any
 
 import prometheus_client
@@ -34,8 +34,13 @@ from shared.runtime.snapshot import Snapshot
 #: A command is small; the longest complaint text in four-byte characters fits with room to spare.
 BODY_BYTES_MAX = 256 * 1024
 PROBLEM = "application/problem+json"
+#: The form of every other answer of the API, where the document must be told of it.
+JSON: dict[str, Any] = {"application/json": {"schema": {}}}
 IDEMPOTENCY_KEY = Annotated[
     str, Header(alias="Idempotency-Key", description="Chosen by the client, one per wish.")
+]
+IF_NONE_MATCH = Annotated[
+    str | None, Header(alias="If-None-Match", description="The ETag of what the client has.")
 ]
 BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
 NO_STORE = {"Cache-Control": "no-store"}
@@ -47,9 +52,51 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-#: What any route may answer instead; the document says so of each.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
+
+
+def _header(description: str, *, always: bool = True, **schema: Any) -> dict[str, Any]:
+    """A header as the document describes it: text, unless `schema` says more."""
+    return {
+        "description": description,
+        "required": always,
+        "schema": {"type": "string", **schema},
+    }
+
+
+#: Every header of ours that an answer may carry; the document says of each answer which it does.
+HEADERS: dict[str, dict[str, Any]] = {
+    "Cache-Control": _header("Whether and how it may be kept."),
+    "ETag": _header("Names what is shown: with it in `If-None-Match` the same again is a 304."),
+    "Published": _header(
+        "Whether the facts are on Kafka already; not there where nothing was settled.",
+        always=False,
+        enum=["true", "false"],
+    ),
+    "Idempotency-Replayed": _header(
+        "There where the answer is that of an earlier request with this key.",
+        always=False,
+        enum=["true"],
+    ),
+    "Retry-After": _header("In how many seconds to ask again.", type="integer", minimum=1),
+    "WWW-Authenticate": _header("How to say who asks.", enum=["Bearer"]),
+    **{
+        name: _header("As a page is served.", always=False)
+        for name in PAGE_HEADERS
+        if name not in NO_STORE
+    },
+}
+#: What an answer carries that comes of a fact; a route without a key in a header names it itself.
+SETTLED = ("Published", "Idempotency-Replayed")
+
+
+def described(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Headers of an answer, as the document refers to them."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _problem_described(description: str) -> dict[str, Any]:
+    """A problem as the document describes it."""
+    return {
         "description": description,
         "content": {
             PROBLEM: {
@@ -75,12 +122,19 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
             }
         },
     }
+
+
+#: What any route may answer instead; the document says so of each.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: _problem_described(description)
     for status, description in {
         400: "No body that can be read, or no idempotency key.",
         401: "No token, or not a good one.",
         403: "Not for this kind of caller, or not on the roster.",
         404: "Unknown, or not yours to see.",
+        413: "A larger body than is taken.",
         422: "Something in it is wrong; the pointers say what.",
+        500: "A defect of ours.",
         503: "Not now: again after `Retry-After` seconds.",
     }.items()
 }
@@ -103,6 +157,55 @@ def problem(
 def problem_body(status: int, reason: Reason) -> dict[str, Any]:
     """What every problem says; `type` is the reason code."""
     return {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
+
+
+def shown(etag: str | None, body: Mapping[str, Any]) -> Response:
+    """A read with its ETag: 304 and nothing else when the client has it already."""
+    content = to_json(body)
+    tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in (etag or ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+class Described(FastAPI):
+    """An app whose document also says what follows from what a route takes.
+
+    Who takes an idempotency key settles, and who takes an ETag answers with one.
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, with the headers of every answer."""
+        document = super().openapi()
+        document.setdefault("components", {})["headers"] = HEADERS
+        for operations in document["paths"].values():
+            for method, operation in operations.items():
+                taken = {one["name"] for one in operation.get("parameters", ())}
+                answers = operation["responses"]
+                if method != "get":
+                    answers.setdefault("409", _problem_described("Not as things are now."))
+                if "If-None-Match" in taken:
+                    answers["304"] = {"description": "What the client has is what there is."}
+                for status, answer in answers.items():
+                    names = _headers_of(status, taken, answer.get("content", {}))
+                    answer["headers"] = {**answer.get("headers", {}), **described(names)}
+        return document
+
+
+def _headers_of(status: str, taken: set[str], content: Mapping[str, Any]) -> Iterator[str]:
+    """The headers of an answer, by its status, what its route takes, and the form it has."""
+    yield "Cache-Control"
+    if status == "401":
+        yield "WWW-Authenticate"
+    if status in ("429", "503"):
+        yield "Retry-After"
+    if "If-None-Match" in taken and status in ("200", "304"):
+        yield "ETag"
+    if "Idempotency-Key" in taken and (status < "3" or status == "409"):
+        yield from SETTLED
+    if "text/html" in content:
+        yield from PAGE_HEADERS
 
 
 class Bounded:
@@ -234,7 +337,7 @@ class Face:
 
     def api(self, title: str, description: str) -> FastAPI:
         """A FastAPI app with everything that is the same in every service."""
-        app = FastAPI(title=title, description=description, version="1.0.0", responses=PROBLEMS)
+        app = Described(title=title, description=description, version="1.0.0", responses=PROBLEMS)
         app.add_middleware(Bounded)
         app.add_middleware(Counted, owner=self._owner)
         app.add_exception_handler(Rejected, self._rejected)
@@ -282,7 +385,7 @@ class Face:
     async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
-        if any(item["loc"][0] == "header" for item in found):  # there is but one
+        if any(item["loc"][0] == "header" for item in found):  # no other can be wrong
             return problem(400, Reason.IDEMPOTENCY_KEY_MISSING)
         errors = [
             {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}

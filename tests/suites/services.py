@@ -156,6 +156,8 @@ class Aboard:
             ),
         }
         self._fed: dict[tuple[str, str, str], int] = {}
+        #: Every answer of a face, with the service it is of.
+        self.heard: list[tuple[str, httpx.Response]] = []
 
     async def begin(self) -> Aboard:
         for store in self.stores.values():
@@ -237,7 +239,12 @@ class Aboard:
     def http(self, name: str, bearer: str | None = None) -> httpx.AsyncClient:
         """A client of one service's face; an employee's, unless a token (or "") is given."""
         headers = {} if bearer == "" else {"Authorization": f"Bearer {bearer or self.bearer()}"}
+
+        async def hear(answer: httpx.Response) -> None:
+            self.heard.append((name, answer))
+
         return httpx.AsyncClient(
+            event_hooks={"response": [hear]},
             transport=httpx.ASGITransport(self.apps[name].api, raise_app_exceptions=False),
             base_url="http://test",
             headers=headers,

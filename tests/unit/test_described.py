@@ -1,0 +1,189 @@
+"""The OpenAPI documents say what is really answered: every status, and every header of ours."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.compensation.handlers.tills import TRIES_MAX
+from shared.runtime.http import BODY_BYTES_MAX, HEADERS
+from tests.suites.described import document, heard, operations, undescribed
+from tests.suites.services import SITE, Aboard
+from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
+
+LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
+LISTING = {"site": SITE, "listing": {"role": "deck"}}
+
+
+class Caller:
+    """Asks each thing twice: a write is repeated, and a read is made with what is known already."""
+
+    def __init__(self, aboard: Aboard) -> None:
+        self._aboard = aboard
+        self._keys = 0
+
+    async def write(self, path: str, body: Any = None, kind: Any = "employee", **how: str) -> Any:
+        self._keys += 1
+        bearer = self._aboard.bearer("e-jonas" if kind == "employee" else "x-1", kind)
+        async with self._aboard.http(how.get("service", "compensation"), bearer) as phone:
+            for _ in range(2):
+                answer = await phone.request(
+                    how.get("method", "POST"),
+                    f"/v1/{path}",
+                    json=body,
+                    headers={"Idempotency-Key": f"k{self._keys}"},
+                )
+        return answer.json()
+
+    async def read(self, path: str, service: str = "compensation") -> None:
+        async with self._aboard.http(service, self._aboard.bearer("e-jonas")) as phone:
+            answer = await phone.get(f"/v1/{path}")
+            await phone.get(
+                f"/v1/{path}", headers={"If-None-Match": answer.headers.get("etag", "")}
+            )
+
+
+async def use_everything(aboard: Aboard) -> None:
+    """Each route of each service, as it is meant to be used."""
+    ask = Caller(aboard)
+    about = (await ask.write("complaints", LETTER, service="complaints"))["complaint_id"]
+    forget_answers(aboard, "complaints")
+    assert (await Caller(aboard).write("complaints", LETTER, service="complaints")) == {
+        "complaint_id": about
+    }
+    await aboard.carry()
+    await ask.read(f"complaints/{about}", "complaints")
+    await let_choose(aboard, ask, about)
+    await give_and_redeem(ask, about)
+    await complaints(aboard, 3)
+    incident = f"incidents/{(await the_incident(aboard))['incident_id']}"
+    await ask.read("incidents")
+    await ask.read(incident)
+    await ask.write(f"{incident}/give")
+    await ask.write(f"{incident}/close")
+    await ask.write("incidents", {"reason": "noise"})
+    await ask.write("employees/e-new", LISTING, "system", method="PUT")
+    await ask.write("me/shift", {})
+    await ask.write("me/shift/end")
+    await hear(aboard)
+
+
+async def give_and_redeem(ask: Caller, about: str) -> None:
+    wish = {"complaint_id": about, "item": "taxfree-card/50000", "reason": "food"}
+    # The last one that is given is a stretch.
+    while "code" in (found := await ask.write("checks", wish)):
+        check = found
+    for path in (f"options?complaint={about}", "me/authority", "checks"):
+        await ask.read(path)
+    await ask.read(f"checks/{check['check_id']}")
+    await ask.read(f"checks/{check['check_id']}/qr.svg")
+    await ask.write(f"checks/{check['check_id']}/explain", {"explanation": "Cold twice."})
+    held = {"code": check["code"], "amount_minor": 100}
+    for steps in (("cancel",), ("capture", "rollback")):
+        redemption = (await ask.write("redemptions", held, "till"))["redemption_id"]
+        for step in steps:
+            await ask.write(f"redemptions/{redemption}/{step}", {}, "till")
+    for step in ("suspend", "resume", "void"):
+        await ask.write(f"checks/{check['check_id']}/{step}")
+
+
+async def let_choose(aboard: Aboard, ask: Caller, about: str) -> None:
+    wish = {"complaint_id": about, "items": ["sincere-words", "cinema"], "reason": "food"}
+    on_screen, by_link = await ask.write("offers", wish), await ask.write("offers", wish)
+    await ask.write(f"offers/{on_screen['offer_id']}/choice", {"item": "sincere-words"})
+    link = urlsplit(by_link["link"]).path
+    async with aboard.http("compensation", "") as customer:
+        await customer.get(link)
+        for item in ("sincere-words", "sincere-words", "cinema", "yacht"):
+            await customer.post(link, data={"item": item})
+        await customer.get(link)
+
+
+async def hear(aboard: Aboard) -> None:
+    await aboard.carry()
+    await aboard.ring()
+    bodies = "\n".join(letter.body for letter in aboard.postbox.letters)
+    link = re.findall(r"/f/\S+", bodies)[0]
+    async with aboard.http("notifier", "") as customer:
+        await customer.get(link)
+        for said, form in (("yes", ""), ("yes", ""), ("yes", "text/html"), ("no", "")):
+            await customer.post(f"{link}/{said}", headers={"Accept": form})
+        forget_answers(aboard, "notifier")
+        await customer.post(f"{link}/yes")
+
+
+def forget_answers(aboard: Aboard, service: str) -> None:
+    """As after two days."""
+    kept = aboard.stores[service].kept.documents
+    for key in [key for key in kept if key.startswith("answer:")]:
+        del kept[key]
+
+
+async def ask_amiss(aboard: Aboard) -> None:
+    """Each route by nobody, by who may not, without a key, for what is not there, and too much."""
+    for number, (service, method, path) in enumerate(operations(aboard)):
+        asked = re.sub(r"\{[a-z_]+\}", "x-1", path)
+        for bearer in ("", aboard.bearer(kind="manager"), aboard.bearer()):
+            async with aboard.http(service, bearer) as phone:
+                for key in ({}, {"Idempotency-Key": f"amiss-{number}"}):
+                    await phone.request(method, asked, headers=key, json={})
+                await phone.request(method, asked, content=b"x" * (BODY_BYTES_MAX + 1))
+
+
+async def test_every_answer_of_every_route_is_described_with_its_headers(tmp_path: Path):
+    aboard = await Aboard(tmp_path, small_incidents()).begin()
+    await use_everything(aboard)
+    worked = {asked for asked, answer in heard(aboard) if answer.is_success}
+    assert set(operations(aboard)) - worked == set()
+    await ask_amiss(aboard)
+    for number in range(TRIES_MAX + 1):
+        async with aboard.http("compensation", aboard.bearer("till-1", "till")) as till:
+            guess = {"Idempotency-Key": f"guess-{number}"}
+            await till.post("/v1/redemptions", json={"code": "00000-00000-0"}, headers=guess)
+    for store in aboard.stores.values():
+        store.lose()
+    await ask_amiss(aboard)
+    assert undescribed(aboard) == []
+    statuses = {answer.status_code for _, answer in heard(aboard)}
+    assert statuses >= {200, 201, 202, 304, 400, 401, 403, 404, 409, 413, 422, 429, 503}
+
+
+async def test_what_the_documents_say_of_headers_is_all_really_sent(tmp_path: Path):
+    """Where a route works, and at its repeat."""
+    aboard = await Aboard(tmp_path, small_incidents()).begin()
+    await use_everything(aboard)
+    sent: dict[tuple[Any, int], set[str]] = {}
+    for asked, answer in heard(aboard):
+        sent.setdefault((asked, answer.status_code), set()).update(answer.headers)
+    missing = [
+        f"{asked} {status}: {name}"
+        for (asked, status), names in sent.items()
+        if status < 400
+        for name in _answer(aboard, asked, status)["headers"]
+        if name.lower() not in names
+    ]
+    assert missing == []
+    (refusal,) = (one for one, status in sent if status == 409 and one.path == "/v1/checks")
+    assert {"published", "idempotency-replayed"} <= sent[refusal, 409]
+
+
+def _answer(aboard: Aboard, asked: Any, status: int) -> dict[str, Any]:
+    operation = document(aboard, asked.service)["paths"][asked.path][asked.method.lower()]
+    found: dict[str, Any] = operation["responses"][str(status)]
+    return found
+
+
+async def test_a_header_is_described_once_and_none_for_nothing(aboard: Aboard):
+    described = [document(aboard, service) for service in aboard.apps]
+    named = {
+        name
+        for whole in described
+        for methods in whole["paths"].values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for name in answer["headers"]
+    }
+    assert named == set(HEADERS)
+    assert all(whole["components"]["headers"] == HEADERS for whole in described)
