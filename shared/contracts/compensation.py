@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -190,6 +191,8 @@ class CheckIssued(Wished):
     information: Information | None = None
     #: The employee's day it was given in.
     day: WindowId | None = None
+    #: An incident's check that an employee gave by hand, to this customer; not written where it is not so.
+    at_desk: Annotated[bool, Field(exclude_if=not_)] = False
     debits: Debits
     left: Remainders
 

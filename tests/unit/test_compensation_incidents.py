@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
 
 from services.compensation.app import build
+from services.compensation.domain.authority import Given, given_by
 from services.compensation.domain.incidents import GIVE
-from shared.contracts.compensation import Scope
+from shared.contracts.compensation import CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy, PolicyPublished
@@ -20,7 +22,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.http import PROBLEM
 from shared.runtime.inbox import Record
 from shared.testing.builders import published, record
-from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy, raised
+from tests.suites.services import ROOT, SITE, Aboard, YieldingStore, demo_policy, raised
 
 SYSTEM = {"subject": "hr", "kind": "system"}
 
@@ -371,6 +373,38 @@ async def test_an_incidents_checks_fill_nobodys_own_list(crowd: Aboard):
     assert [check["check_id"] for check in mine] == [own]
     of_complaint = (await crowd.get(f"checks?complaint={first}")).json()["checks"]
     assert len(of_complaint) == 2
+
+
+async def test_an_incidents_check_that_was_given_at_a_desk_is_in_that_employees_list(crowd: Aboard):
+    first, *_ = await complaints(crowd, 3)
+    incident = (await the_incident(crowd))["incident_id"]
+    wish = {"incident_id": incident}
+    given = (await crowd.give(first, "taxfree-card/20000", "k", **wish)).json()["check_id"]
+    await crowd.post(f"incidents/{incident}/give", "g")
+    await crowd.ring("compensation")
+    assert len(await given_in(crowd)) == 3
+    mine = (await crowd.get("checks")).json()["checks"]
+    assert [check["check_id"] for check in mine] == [given]
+    said = [one.get("at_desk") for one in await crowd.facts("compensation") if "code" in one]
+    assert said == [True, None, None]
+
+
+async def test_a_check_of_no_incident_is_written_as_it_was_before_desks_were_told_apart(
+    crowd: Aboard,
+):
+    await crowd.give(await crowd.raise_complaint(), "cinema", "k")
+    (issued,) = [one for one in await crowd.facts("compensation") if "code" in one]
+    assert "at_desk" not in issued
+
+
+def test_an_incidents_check_of_which_nothing_is_said_is_in_nobodys_list():
+    """As a fact was written before, so that a rebuild makes of it what there was."""
+    path = ROOT / "shared/contracts/examples/recovery.check.issued.v1.json"
+    example = json.loads(path.read_text(encoding="utf-8"))["data"]
+    before = CheckIssued.model_validate({**example, "incident_id": "in-1"})
+    assert given_by(None, before) == Given()
+    said = CheckIssued.model_validate({**example, "incident_id": "in-1", "at_desk": True})
+    assert given_by(None, said).check_ids == (said.check_id,)
 
 
 # ---- on the spot ---------------------------------------------------------------------------------

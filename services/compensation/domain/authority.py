@@ -72,7 +72,7 @@ class History(Document):
 
 
 class Given(Document):
-    """The checks one employee gave in one day of their own authority; not those from incidents."""
+    """The checks one employee gave in one day; not those that an incident's call gave to everybody."""
 
     KIND: ClassVar[str] = "given"
 
@@ -432,8 +432,8 @@ def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:
-    """One more check of this employee's day; hundreds of an incident would leave no room here."""
-    if fact.incident_id is not None:
+    """One more check of this employee's day; hundreds of an incident's call would leave no room here."""
+    if fact.incident_id is not None and not fact.at_desk:
         return given or Given()
     return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
 

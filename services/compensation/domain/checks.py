@@ -172,6 +172,7 @@ class Wish:
     consent: bool = False
     safety: Safety | None = None
     incident_id: str | None = None
+    at_desk: bool = False
     offer_id: str | None = None
 
 
@@ -274,6 +275,7 @@ def issued(
         first=not (case and case.check_ids),
         explain_by=explain_by,
         day=wish.day,
+        at_desk=wish.at_desk,
         debits=charged,
         left=left,
     )

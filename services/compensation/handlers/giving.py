@@ -59,6 +59,7 @@ class Particulars(TypedDict, total=False):
     consent: bool
     safety: Safety
     incident_id: str
+    at_desk: bool
     offer_id: str
 
 
@@ -137,6 +138,7 @@ class IssueCheck(BaseModel):
             found["safety"] = self.safety
         if self.incident_id is not None:
             found["incident_id"] = self.incident_id
+            found["at_desk"] = True
         return found
 
     @model_validator(mode="after")
