@@ -180,7 +180,11 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def issue_check(
         command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
-        """Give a service check: 201 with its code, or 409 with what does fit."""
+        """Give a service check: 201 with its code, or 409 with what does fit.
+
+        What was told on the spot is a complaint either way: after a 409 the next wish names its
+        `complaint_id`, or it is written down a second time.
+        """
         reads = (*desk_keys(principal), f"case:{command.complaint_id}")
         return await act(
             principal,
@@ -565,6 +569,8 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "type": Reason.AUTHORITY_EXHAUSTED,
                 "title": "this does not fit; these do",
                 "status": 409,
+                # The next wish is for this one, also where it was written down on the spot.
+                "complaint_id": fact.complaint_id,
                 "bound_by": fact.bound_by,
                 "left": fact.left,
                 "alternatives": fact.alternatives,

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
         "type": "authority_exhausted",
         "title": "this does not fit; these do",
         "status": 409,
+        "complaint_id": "co-9f86d081884c7d65",
         "bound_by": "employee_day",
         "left": [{"scope": "employee_day", "ceiling_minor": 200000, "left_minor": 8000, "until": "2026-06-04T06:00:00+02:00"}],
         "alternatives": [{"item": "onboard-credit/5000", "kind": "money", "value_minor": 5000, "cost_minor": 5000, "currency": "NOK", "fits_reason": True, "why": "fits_reason"}],

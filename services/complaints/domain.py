@@ -107,9 +107,10 @@ def receive(
 
 
 def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime) -> Decision:
-    """A complaint that was answered on the spot, by whoever gave something for it.
+    """A complaint that was told on the spot, in the hands of whoever wrote it down.
 
-    The employee said what it was about, so nothing is guessed; nothing is left to acknowledge.
+    The employee said what it was about, so nothing is guessed. Where they gave something, nothing is
+    left to acknowledge.
     """
     received = ComplaintReceived(
         complaint_id=logged.complaint_id,
@@ -134,7 +135,7 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
         promised_by=now + policy.promise(logged.reason, logged.severity),
         policy_version=policy_version,
         has_contact=logged.contact is not None,
-        answered=True,
+        answered=logged.answered,
     )
     claimed = ComplaintClaimed(
         complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now

@@ -98,7 +98,7 @@ class Handlers:
         return claim(complaint, fact.complaint_id, fact.employee_id, snapshot.now)
 
     async def on_logged(self, event: Event[ComplaintLogged], snapshot: Snapshot) -> Decision:
-        """Something was given on the spot: its quick log is a complaint, answered already."""
+        """Something was told on the spot: its quick log is a complaint."""
         fact = event.data
         if await snapshot.get(Complaint, fact.complaint_id) is not None:
             return Decision()

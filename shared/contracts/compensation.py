@@ -371,7 +371,7 @@ class OfferLapsed(OfferFact):
 
 
 class ComplaintLogged(CompensationFact):
-    """Something was given on the spot: the quick log, for complaints to take in."""
+    """Something was told on the spot: the quick log, for complaints to take in."""
 
     TYPE: ClassVar[str] = "recovery.complaint.logged.v1"
 
@@ -386,6 +386,8 @@ class ComplaintLogged(CompensationFact):
     contact: Sealed | None = None
     #: Whose safety is concerned, as the employee said.
     safety: Safety | None = None
+    #: Something was given with it; where nothing fitted, the customer still waits.
+    answered: bool = True
     logged_at: AwareDatetime
 
     def key(self) -> str:

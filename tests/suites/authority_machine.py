@@ -729,6 +729,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         own, shared = model.own_accounts(who), model.shared_accounts(about)
         binding = model.binding({**own, **shared}, cost)
         assert got["bound_by"] in binding
+        assert got["complaint_id"] == about
         self._is_left(got["left"], who, about)
         assert got["alternatives"]
         for one in got["alternatives"]:

@@ -444,14 +444,64 @@ async def test_a_customer_is_the_same_on_the_spot_and_their_history_is_shown(abo
     assert (await aboard.get("options")).status_code == 422
 
 
-async def test_what_does_not_fit_on_the_spot_is_not_logged(aboard: Aboard):
-    refused = await spot(aboard, item="excursion-refund/120000")
-    assert refused.status_code == 201
-    beyond = [await spot(aboard, f"b{n}", "taxfree-card/100000") for n in range(4)]
-    assert beyond[-1].status_code == 409
-    await aboard.carry()
-    logged = (await aboard.types("compensation")).count("complaint.logged")
-    assert logged == sum(answer.status_code == 201 for answer in beyond) + 1
+@pytest.fixture
+async def spent(tmp_path) -> Aboard:
+    """A site that has nothing left today but words; three complaints make an incident."""
+    limits = demo_policy().limits.model_dump(mode="json")
+    return await Aboard(
+        tmp_path, changed(small_incidents(), limits={**limits, "site": {"per_day": 1_00}})
+    ).begin()
+
+
+async def looked_at(aboard: Aboard, complaint_id: str) -> dict:
+    async with aboard.http("complaints") as phone:
+        return (await phone.get(f"/v1/complaints/{complaint_id}")).json()
+
+
+async def test_what_does_not_fit_on_the_spot_is_a_complaint_all_the_same_and_once(spent: Aboard):
+    """INV-04: whatever fits, it reaches triage."""
+    refused = await spot(spent)
+    assert (refused.status_code, refused.json()["bound_by"]) == (409, Scope.SITE_DAY)
+    again = await spot(spent)
+    assert again.content == refused.content
+    about = refused.json()["complaint_id"]
+    smaller = {"complaint_id": about, "item": "sincere-words", "reason": "delay"}
+    given = await spent.post("checks", "smaller", smaller)
+    assert (given.status_code, given.json()["complaint_id"]) == (201, about)
+    await spent.carry()
+    assert (await spent.types("compensation")).count("complaint.logged") == 1
+    assert (await spent.types("complaints")).count("complaint.received") == 1
+    complaint = await looked_at(spent, about)
+    assert (complaint["text"], complaint["state"]) == ("An hour for a table.", "claimed")
+    told = (await spent.get(f"checks?complaint={about}")).json()["checks"]
+    assert [check["check_id"] for check in told] == [given.json()["check_id"]]
+
+
+async def test_a_refusal_on_the_spot_that_was_forgotten_is_no_second_complaint(spent: Aboard):
+    await spot(spent)
+    kept = spent.stores["compensation"].kept
+    (answer,) = [key for key in kept.documents if key.startswith("answer:")]
+    del kept.documents[answer]
+    again = await spot(spent)
+    assert (again.status_code, again.json()["type"]) == (422, Reason.IDEMPOTENCY_KEY_REUSED)
+    assert (await spent.types("compensation")).count("complaint.logged") == 1
+
+
+async def test_whoever_got_nothing_on_the_spot_is_told_by_when_they_hear_from_us(spent: Aboard):
+    contact = {"email": "kari@example.org"}
+    await spot(spent, contact=contact)
+    await spot(spent, "words", "sincere-words", contact=contact)
+    await spent.carry()
+    queued = [one for one in await spent.facts("notifier") if "occasion" in one]
+    assert [one["occasion"] for one in queued] == ["acknowledgement", "check_given"]
+    assert queued[0]["complaint_id"] != queued[1]["complaint_id"]
+
+
+async def test_many_who_get_nothing_on_the_spot_are_an_incident(spent: Aboard):
+    for number in range(3):
+        assert (await spot(spent, f"s{number}", customer=f"cabin-{number}")).status_code == 409
+    await spent.carry()
+    assert (await the_incident(spent))["reason"] == "delay"
 
 
 @pytest.mark.parametrize(

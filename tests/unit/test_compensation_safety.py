@@ -56,3 +56,16 @@ async def test_what_was_said_on_the_spot_marks_the_complaint(aboard: Aboard):
     await aboard.carry()
     facts = await aboard.facts("complaints")
     assert [one["safety"] for one in facts if one["type"].endswith("triaged.v1")] == [True]
+
+
+async def test_what_did_not_fit_on_the_spot_marks_the_complaint_too(tmp_path: Path):
+    a = await Aboard(tmp_path, policy()).begin()
+    log = {"text": "Nuts in the soup", "customer": "cabin-1"}
+    wish = {"on_the_spot": log, "item": "sum/2000", "reason": "food", "safety": "allergy"}
+    refused = await a.post("checks", "s", wish)
+    assert refused.status_code == 409
+    await a.carry()
+    (noted,) = [one for one in await a.facts("compensation") if one["type"].endswith("noted.v1")]
+    (triaged,) = [one for one in await a.facts("complaints") if one["type"].endswith("triaged.v1")]
+    assert noted["complaint_id"] == triaged["complaint_id"] == refused.json()["complaint_id"]
+    assert (triaged["safety"], triaged["answered"]) == (True, False)

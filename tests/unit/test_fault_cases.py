@@ -29,7 +29,7 @@ TITLE = dict.fromkeys(("nb", "sv", "da", "en"), "Any sum")
 #: What a refusal may say: what binds, what fits, and a colleague; nobody to ask.
 REFUSAL = {
     "type", "title", "status", "bound_by", "left", "alternatives", "colleague_id", "regime",
-    "information",
+    "information", "complaint_id",
 }  # fmt: skip
 
 

@@ -358,7 +358,7 @@ def options_for(
 
 
 def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
-    """A complaint we may give something for; what was given on the spot before stays."""
+    """A complaint we may give something for; what was known of it on the spot stays."""
     if case is not None:
         return case.model_copy(
             update={"category": fact.category, "severity": fact.severity, "safety": fact.safety}
@@ -379,7 +379,7 @@ def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
 
 
 def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
-    """Given on the spot."""
+    """Told on the spot, whether or not something fitted; more may be given for it at once."""
     return case or Case(
         customer_ref=fact.customer_ref,
         site=fact.site,

@@ -265,7 +265,7 @@ class Giving:
         name: str,
         snapshot: Snapshot,
     ) -> Decision:
-        """The check, and the quick log of what it is for; a refused one logs nothing.
+        """The check or what fits instead, and the quick log: it went wrong whatever fits.
 
         The case is opened when the complaint comes back from triage, like every other: what a site
         remembers of its latest complaints has one writer, and never stands between two employees.
@@ -292,8 +292,6 @@ class Giving:
             desk, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
         decision = await self._issue(wish, case, room, key, desk, snapshot)
-        if isinstance(decision.facts[-1], CheckRefused):
-            return decision
         facts.append(
             ComplaintLogged(
                 complaint_id=complaint_id,
@@ -308,6 +306,7 @@ class Giving:
                 if log.contact is not None and log.contact.email is not None
                 else None,
                 safety=wish.safety,
+                answered=not isinstance(decision.facts[-1], CheckRefused),
                 logged_at=snapshot.now,
             )
         )
