@@ -535,6 +535,7 @@ def summary(check_id: str, check: Check) -> dict[str, Any]:
         "debits",
         "holds",
         "captured",
+        "captured_before",
         "customer_ref",
         "explanation",
         "ended",

@@ -19,7 +19,7 @@ CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
-#: More parts than any till takes a gift card in.
+#: Parts of one check that are held at once, and redeemed ones that are known one by one.
 REDEMPTIONS_MAX = 32
 #: What a customer can still choose between with a thumb.
 OFFERED_MAX = 3

@@ -59,7 +59,7 @@ MEANINGS: dict[str, str] = {
     "code_not_redeemable": "This code cannot be redeemed here and now; strangers are not told why.",
     "too_many_tries": "This till showed too many codes that cannot be redeemed; it may go on in a minute.",
     "hold_gone": "The till holds nothing under this id any more, or less than it asks for.",
-    "not_captured": "Nothing was redeemed under this id, or the check's time is over.",
+    "not_captured": "Nothing was redeemed under this id, or it cannot be put back any more.",
     "offer_closed": "The customer chose before, or the time to choose is over.",
     "incident_open": "An incident about this is open at the site already.",
     "incident_closed": "The incident is over; later complaints are their own.",

@@ -14,6 +14,7 @@ from services.compensation.app import build
 from services.compensation.codes import ALPHABET, Codes
 from services.compensation.domain.authority import LISTED_MAX
 from services.compensation.handlers.tills import TRIES_MAX, Reserve
+from shared.contracts.compensation import REDEMPTIONS_MAX
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.testing.builders import record
@@ -65,6 +66,52 @@ async def test_a_gift_card_is_redeemed_in_parts_and_never_for_more_than_its_valu
     assert (await redeem(aboard, check["code"], "d", 1)).json()[
         "type"
     ] == Reason.CODE_NOT_REDEEMABLE
+
+
+async def test_however_many_parts_a_gift_card_is_taken_in_nothing_of_it_is_stranded(aboard: Aboard):
+    """INV-03."""
+    check = await given(aboard)
+    parts = [
+        (await redeem(aboard, check["code"], f"p{number}", 1_00, capture=True)).json()
+        for number in range(REDEMPTIONS_MAX + 8)
+    ]
+    assert (await look(aboard, check["check_id"]))["redeemed_minor"] == len(parts) * 1_00
+    latest, oldest = parts[-1]["redemption_id"], parts[0]["redemption_id"]
+    assert (await step(aboard, latest, "rollback")).status_code == 200
+    too_old = await step(aboard, oldest, "rollback")
+    assert (too_old.status_code, too_old.json()["type"]) == (409, Reason.NOT_CAPTURED)
+    rest = await redeem(aboard, check["code"], "rest", capture=True)
+    assert rest.json()["amount_minor"] == 1000_00 - (len(parts) - 1) * 1_00
+    found = await look(aboard, check["check_id"])
+    assert (found["state"], found["left_minor"]) == ("redeemed", 0)
+    assert (await redeem(aboard, check["code"], "more", 1)).status_code == 409
+
+
+async def test_what_was_redeemed_long_before_is_not_given_back(aboard: Aboard):
+    """INV-03: also where everything that can be rolled back is."""
+    check = await given(aboard)
+    before = used(aboard, "employee")
+    parts = [
+        (await redeem(aboard, check["code"], f"p{number}", 10_00, capture=True)).json()
+        for number in range(REDEMPTIONS_MAX + 2)
+    ]
+    for part in parts[2:]:
+        answer = await step(aboard, part["redemption_id"], "rollback", part["redemption_id"])
+        assert answer.status_code == 200
+    voided = await aboard.post(f"checks/{check['check_id']}/void", "v")
+    assert voided.json()["unredeemed_minor"] == 980_00
+    assert used(aboard, "employee") == before * 20_00 // 1000_00
+    history = (await aboard.get(f"options?complaint={check['complaint_id']}")).json()["history"]
+    assert [gift["check_id"] for gift in history] == [check["check_id"]]
+
+
+async def test_a_gift_card_is_held_in_a_bounded_number_of_parts_at_once(aboard: Aboard):
+    check = await given(aboard)
+    for number in range(REDEMPTIONS_MAX):
+        assert (await redeem(aboard, check["code"], f"h{number}", 1)).status_code == 200
+    assert (await redeem(aboard, check["code"], "one-more", 1)).status_code == 409
+    aboard.later(minutes=10)
+    assert (await redeem(aboard, check["code"], "later", 1)).status_code == 200
 
 
 async def test_what_is_held_is_free_again_when_it_is_cancelled_or_its_time_is_over(aboard: Aboard):

@@ -23,6 +23,7 @@ from services.compensation.domain.authority import (
     remainders,
 )
 from shared.contracts.compensation import (
+    REDEMPTIONS_MAX,
     Basis,
     CheckExpired,
     CheckExplained,
@@ -99,12 +100,14 @@ class Check(Document):
     suspended: bool = False
     ended: End | None = None
     holds: dict[str, Hold] = {}  # noqa: RUF012 - pydantic copies defaults
+    #: The latest parts, oldest first; those before them are a sum, and stay redeemed.
     captured: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
+    captured_before: int = 0
 
     @property
     def redeemed_minor(self) -> int:
         """What was redeemed, in minor units of its value."""
-        return sum(self.captured.values())
+        return self.captured_before + sum(self.captured.values())
 
     @property
     def left_minor(self) -> int:
@@ -130,7 +133,7 @@ class Check(Document):
     @property
     def taken_back(self) -> bool:
         """Whether the customer has nothing of it."""
-        return self.ended is End.VOIDED and not self.captured
+        return self.ended is End.VOIDED and not self.redeemed_minor
 
     @property
     def state(self) -> str:
@@ -478,11 +481,16 @@ def reserved(check: Check, fact: RedemptionReserved) -> Check:
 
 
 def captured(check: Check, fact: RedemptionCaptured) -> Check:
-    """The held part, or less of it, is redeemed."""
+    """The held part, or less of it, is redeemed; of many parts the oldest is only counted from now on."""
+    parts = {**check.captured, fact.redemption_id: fact.amount_minor}
+    before = check.captured_before
+    if len(parts) > REDEMPTIONS_MAX:
+        before += parts.pop(next(iter(parts)))
     return check.model_copy(
         update={
             "holds": _without(check.holds, fact.redemption_id),
-            "captured": {**check.captured, fact.redemption_id: fact.amount_minor},
+            "captured": parts,
+            "captured_before": before,
         }
     )
 

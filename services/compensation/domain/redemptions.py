@@ -47,8 +47,11 @@ def redeemable(check: Check, till: str, now: datetime) -> bool:
         and now < check.valid_until
         and check.value_minor > 0
         and (not check.valid_at or till in check.valid_at)
-        and len(check.holds) + len(check.captured)
-        < (REDEMPTIONS_MAX if check.kind in IN_PARTS else 1)
+        and (
+            len(check.holds) < REDEMPTIONS_MAX
+            if check.kind in IN_PARTS
+            else not check.holds and not check.captured
+        )
     )
 
 
@@ -148,7 +151,8 @@ def _cancelled(
 def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) -> Decision:
     """Put what was redeemed on the check again; nothing if it was not, or if the check's time is over.
 
-    Later it could not be redeemed any more, and its end, which gives authority back, came already.
+    Later it could not be redeemed any more, and its end, which gives authority back, came already. Of
+    many parts a check knows the latest one by one, so the ones before them stay redeemed.
     """
     amount = check.captured.get(redemption_id)
     if amount is None or check.ended is not None or now >= check.valid_until:
