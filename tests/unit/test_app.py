@@ -220,6 +220,8 @@ async def test_every_part_of_a_running_service_is_watched(app, store, monkeypatc
     for name in ("Relay", "Timers"):
         monkeypatch.setattr(getattr(module, name), "run", broken if name == part else waits)
     monkeypatch.setattr(module.App, "_start_stream", waits)
+    # A look at a stream that never started makes Faust open the loop of a thread, and nobody closes it.
+    monkeypatch.setattr(module.Stream, "watch", waits)
     app.rings = {"look": None}
     async with background(app.run(stopping)) as running:
         await until(lambda: bool(ended))
