@@ -4,6 +4,6 @@ owns      recovery.compensation.v1; accounts of authority and budgets, service c
 consumes  recovery.complaints.v1 (triaged, reopened), recovery.roster.v1, recovery.vault.v1,
           recovery.policy.v1
 emits     checks (issued, refused, explained, voided, expired, suspended), redemptions, offers,
-          incidents, safety, shifts, days in figures; employees and keys beside their other writers
+          incidents, safety, shifts, windows in figures; employees and keys beside their other writers
 never     asks anybody's permission; sends anything to a customer; knows what a complaint says
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from services.compensation.adapters import codes_of
 from services.compensation.api import Desks, api
@@ -12,7 +13,7 @@ from services.compensation.domain.checks import EXPIRE, EXPLAIN
 from services.compensation.domain.incidents import GIVE
 from services.compensation.domain.offers import LAPSE
 from services.compensation.domain.redemptions import HOLD
-from services.compensation.domain.usage import WINDOW
+from services.compensation.domain.usage import TIMERS
 from services.compensation.handlers.giving import Giving
 from services.compensation.handlers.incidents import Incidents
 from services.compensation.handlers.life import Life
@@ -70,6 +71,6 @@ def build(
             HOLD: life.hold_ends,
             LAPSE: life.lapses,
             GIVE: incidents.gives,
-            WINDOW: staff.day_ends,
+            **{timer: partial(staff.window_ends, scope) for scope, timer in TIMERS.items()},
         },
     )

@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Literal
 
 from shared.contracts.compensation import (
+    AuthorityCounted,
+    AuthorityOpened,
     CaseOpened,
     CheckExpired,
     CheckExplained,
@@ -152,6 +154,8 @@ TABLE: tuple[Row, ...] = (
     Row(IncidentClosed, COMPENSATION),
     Row(WindowOpened, COMPENSATION),
     Row(WindowClosed, COMPENSATION),
+    Row(AuthorityOpened, COMPENSATION),
+    Row(AuthorityCounted, COMPENSATION),
     Row(ShiftStarted, COMPENSATION),
     Row(ShiftEnded, COMPENSATION),
     Row(MessageQueued, NOTIFIER),

@@ -517,6 +517,43 @@ class WindowClosed(CompensationFact):
         return self.site
 
 
+class AuthorityOpened(CompensationFact):
+    """A site's shift or week of authority begins; when it ends, what nobody used is counted."""
+
+    TYPE: ClassVar[str] = "recovery.authority.opened.v1"
+
+    site: Id
+    scope: Scope
+    window: WindowId
+    #: None: no role has a ceiling for it any more, and it is not counted.
+    until: AwareDatetime | None = None
+
+    def key(self) -> str:
+        """The site."""
+        return self.site
+
+
+class AuthorityCounted(CompensationFact):
+    """A shift or week of authority in figures, of those whose role has a ceiling for it."""
+
+    TYPE: ClassVar[str] = "recovery.authority.counted.v1"
+
+    site: Id
+    scope: Scope
+    window: WindowId
+    currency: Currency
+    employees: Annotated[int, Field(ge=0)]
+    #: Employees who gave nothing in it that cost anything.
+    employees_idle: Annotated[int, Field(ge=0)]
+    ceiling_minor: AmountMinor
+    used_minor: AmountMinor
+    counted_at: AwareDatetime
+
+    def key(self) -> str:
+        """The site."""
+        return self.site
+
+
 class ShiftStarted(CompensationFact):
     """An employee checked in from the phone, beside whatever the roster says."""
 

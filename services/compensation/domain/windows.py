@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from shared.contracts.compensation import Scope
 from shared.contracts.policy import Policy
 
 DAY = timedelta(days=1)
@@ -32,6 +33,15 @@ class Windows:
     shift: Window
     day: Window
     week: Window
+
+    def of(self, scope: Scope) -> Window:
+        """The one that an employee's authority of this scope counts in."""
+        found = {
+            Scope.EMPLOYEE_SHIFT: self.shift,
+            Scope.EMPLOYEE_DAY: self.day,
+            Scope.EMPLOYEE_WEEK: self.week,
+        }
+        return found[scope]
 
     @property
     def ends_first(self) -> datetime:

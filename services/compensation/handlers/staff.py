@@ -1,10 +1,10 @@
-"""Employees, their shifts, their authority; and the day of a site in figures."""
+"""Employees, their shifts, their authority; and the windows of a site in figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,17 +13,26 @@ from services.compensation.domain.authority import Limit, limits_of, stretch_of
 from services.compensation.domain.roster import Crew, Employee, crew_parts
 from services.compensation.domain.usage import (
     TALLIES,
-    WINDOW,
+    TIMERS,
     OpenWindow,
+    authority_counted,
+    ceiling_of,
+    has_ended,
+    open_window_id,
+    opened,
     tally,
     window_closed,
-    window_opened,
 )
-from services.compensation.domain.windows import windows_of
 from services.compensation.handlers.situation import Situations
-from shared.contracts.compensation import ShiftEnded, ShiftStarted
+from shared.contracts.compensation import (
+    AuthorityCounted,
+    Scope,
+    ShiftEnded,
+    ShiftStarted,
+    WindowClosed,
+)
 from shared.contracts.decision import Decision
-from shared.contracts.event import Event
+from shared.contracts.event import Event, Fact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
@@ -148,46 +157,59 @@ class Staff:
             for limit in limits
         ]
 
-    # ---- the site's day ------------------------------------------------------------------------
+    # ---- the site's windows --------------------------------------------------------------------
 
     async def on_policy(self, event: Event[PolicyPublished], snapshot: Snapshot) -> Decision:
-        """A site's first policy opens its first day."""
-        if await snapshot.get(OpenWindow, event.data.site) is not None:
-            return Decision()
-        day = windows_of(event.data.policy, snapshot.now).day
-        return Decision((window_opened(event.data.site, day),))
+        """A site's first policy opens its first windows; a later one those it is the first to have."""
+        return Decision(await self._opened(event.data.policy, snapshot.now, snapshot))
 
-    async def day_ends(self, site: str, due_ms: int) -> None:
-        """Count the day that ended and open the next."""
+    async def window_ends(self, scope: Scope, site: str, due_ms: int) -> None:
+        """Count the window that ended and open the next."""
 
         async def decide(snapshot: Snapshot) -> Decision:
-            window = await snapshot.get(OpenWindow, site)
-            if window is None or snapshot.now < window.until:
+            window = await snapshot.get(OpenWindow, open_window_id(site, scope))
+            if window is None or window.until is None or snapshot.now < window.until:
                 return Decision()
             policy, _ = await self._situations.policies.at(site, snapshot)
-            following = windows_of(policy, window.until).day
-            if following.id == window.day:  # the ship went west: the day is longer than it was
-                return Decision((window_opened(site, following),))
-            counts = await snapshot.balances([tally(site, window.day, what) for what in TALLIES])
-            closed = window_closed(
-                site,
-                window.day,
-                policy.currency,
-                {what: counts[tally(site, window.day, what)] for what in TALLIES},
-                await self._used(policy, window.day, snapshot),
-                snapshot.now,
-            )
-            # The next day and not today: after an outage every day between is counted as well.
-            return Decision((closed, window_opened(site, following)))
+            facts: list[Fact] = []
+            if has_ended(policy, scope, window.day, window.until):
+                facts.append(await self._counted(policy, scope, window.day, snapshot))
+            # The next and not that of now: after an outage every one between is counted as well.
+            facts += opened(policy, scope, window.until, window)
+            if scope is Scope.EMPLOYEE_DAY:
+                facts += await self._opened(policy, window.until, snapshot)
+            return Decision(facts)
 
+        timer = TIMERS[scope]
         await self._settler.settle_internal(
-            f"timer/{WINDOW}/{site}/{due_ms}", site, decide, (f"{WINDOW}|{site}", due_ms)
+            f"timer/{timer}/{site}/{due_ms}", site, decide, (f"{timer}|{site}", due_ms)
         )
 
+    async def _opened(self, policy: Policy, at: datetime, snapshot: Snapshot) -> list[Fact]:
+        """The windows of a moment that the site has and that are not open."""
+        facts: list[Fact] = []
+        for scope in TIMERS:
+            before = await snapshot.get(OpenWindow, open_window_id(policy.site, scope))
+            if before is None or before.until is None:
+                facts += opened(policy, scope, at, before)
+        return facts
+
+    async def _counted(
+        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
+    ) -> WindowClosed | AuthorityCounted:
+        """A window of the site in figures; of the day also what was counted in it."""
+        employees = await self._used(policy, scope, window, snapshot)
+        if scope is not Scope.EMPLOYEE_DAY:
+            return authority_counted(policy, scope, window, employees, snapshot.now)
+        accounts = {what: tally(policy.site, window, what) for what in TALLIES}
+        found = await snapshot.balances(list(accounts.values()))
+        counts = {what: found[account] for what, account in accounts.items()}
+        return window_closed(policy, window, counts, employees, snapshot.now)
+
     async def _used(
-        self, policy: Policy, day: str, snapshot: Snapshot
+        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
     ) -> Sequence[tuple[int, int]]:
-        """Ceiling and use of every active employee of the site in a day."""
+        """Ceiling and use in a window of every active employee whose role has a ceiling for it."""
         parts = crew_parts(policy.site, "")
         await snapshot.prefetch([f"{Crew.KIND}:{part}" for part in parts])
         members = [
@@ -197,12 +219,12 @@ class Staff:
         ]
         await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
         found = [(member, await snapshot.get(Employee, member)) for member in members]
-        active = {
-            f"employee/{member}/{policy.currency}/{day}": policy.authority_of(
-                employee.listing.role
-            ).per_day
+        ceilings = {
+            f"employee/{member}/{policy.currency}/{window}": ceiling
             for member, employee in found
             if employee is not None and employee.listing.active and employee.site == policy.site
+            if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
+            is not None
         }
-        balances = await snapshot.balances(list(active))
-        return [(ceiling, balances[account]) for account, ceiling in active.items()]
+        balances = await snapshot.balances(list(ceilings))
+        return [(ceiling, balances[account]) for account, ceiling in ceilings.items()]
