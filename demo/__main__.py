@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,9 @@ from shared.ops.stack import StackError, running
 ROOT = Path(__file__).parent.parent
 RUN = Path(".run")
 EMPLOYEE = "e-jonas"
+#: How soon a Ctrl-C is noticed that came to another thread, or just before we slept: of neither does
+#: `signal.pause` wake.
+CTRL_C_LOOK_S = 0.5
 #: The story's own file carries the times of its writing; they are set to now when published.
 TIME = re.compile(rb'"(time|occurred_at)": ?"[^"]*"')
 
@@ -164,7 +168,8 @@ def linger(show: Show, services: Sequence[Service], signed: str) -> None:
         show.say(f"{service.name:<13} {service.url}/docs")
     show.say(f"a token for {EMPLOYEE} (local demo only): {signed}")
     try:
-        signal.pause()
+        while True:
+            time.sleep(CTRL_C_LOOK_S)
     except KeyboardInterrupt:
         show.say("stopping")
 
