@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -32,7 +32,7 @@ from shared.runtime.inbox import Inbox, Record
 from shared.runtime.observe import STREAM_RETRIES, log
 from shared.runtime.records import read_any_header
 from shared.runtime.settle import Broken, Older, Settler
-from shared.runtime.watch import LOOK_S, cut, waiting_for, watch
+from shared.runtime.watch import LOOK_S, Applied, cut, waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
@@ -48,8 +48,6 @@ CRASH_LOOK_S = 0.5
 #: assignment up without a word, and reads nothing any more.
 SEEK_S = 20.0
 EXIT_BROKEN = 70
-
-Applied = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
 
 class PackConsumer(driver.Consumer):

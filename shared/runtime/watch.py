@@ -33,6 +33,8 @@ CUT_AGAIN_S = 5.0
 
 #: Partitions where a record waits, with the offset that the group has come to.
 Waiting = Mapping[TopicPartition, int]
+#: Says the last offset applied of each partition, -1 where there is none.
+Applied = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
 
 async def watch(
@@ -92,9 +94,7 @@ async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Wait
 
 
 async def cut(
-    bootstrap: str,
-    topics: Sequence[str],
-    applied: Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]],
+    bootstrap: str, topics: Sequence[str], applied: Applied
 ) -> Mapping[TopicPartition, int]:
     """Partitions that end before what we applied from them, with their ends: two looks say so.
 
@@ -109,9 +109,7 @@ async def cut(
 
 
 async def _cut(
-    bootstrap: str,
-    topics: Sequence[str],
-    applied: Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]],
+    bootstrap: str, topics: Sequence[str], applied: Applied
 ) -> Mapping[TopicPartition, int]:
     async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)

@@ -102,6 +102,34 @@ class Limit(NamedTuple):
         return balances[self.account] + self.amount(cost_minor) <= self.ceiling_minor
 
 
+def ceiling_of(authority: RoleAuthority, scope: Scope) -> int | None:
+    """What an employee may give in a day, shift or week; None without a ceiling for it."""
+    ceilings = {
+        Scope.EMPLOYEE_DAY: authority.per_day,
+        Scope.EMPLOYEE_SHIFT: authority.per_shift,
+        Scope.EMPLOYEE_WEEK: authority.per_week,
+    }
+    return ceilings[scope]
+
+
+def own_account(employee_id: str, currency: str, window: str) -> str:
+    """The account of what an employee gave in a window."""
+    return f"employee/{employee_id}/{currency}/{window}"
+
+
+def own_limits(
+    policy: Policy, authority: RoleAuthority, windows: Windows, employee_id: str
+) -> list[Limit]:
+    """An employee's own accounts, with their ceilings."""
+    found = []
+    for scope in (Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_WEEK):
+        ceiling, window = ceiling_of(authority, scope), windows.of(scope)
+        if ceiling is not None:
+            account = own_account(employee_id, policy.currency, window.id)
+            found.append(Limit(scope, account, ceiling, window.until, own=True))
+    return found
+
+
 def limits_of(
     policy: Policy,
     authority: RoleAuthority,
@@ -116,41 +144,14 @@ def limits_of(
     """Every account a check is charged to, with its ceiling; a `stay` of None never ends."""
     currency, day = policy.currency, windows.day
     customer = policy.limits.customer
-    employee = f"employee/{employee_id}/{currency}"
-    found = [
-        Limit(Scope.EMPLOYEE_DAY, f"{employee}/{day.id}", authority.per_day, day.until, own=True)
-    ]
-    if authority.per_shift is not None:
-        shift = windows.shift
-        found.append(
-            Limit(
-                Scope.EMPLOYEE_SHIFT,
-                f"{employee}/{shift.id}",
-                authority.per_shift,
-                shift.until,
-                own=True,
-            )
-        )
-    if authority.per_week is not None:
-        week = windows.week
-        found.append(
-            Limit(
-                Scope.EMPLOYEE_WEEK,
-                f"{employee}/{week.id}",
-                authority.per_week,
-                week.until,
-                own=True,
-            )
-        )
+    found = own_limits(policy, authority, windows, employee_id)
     guest = f"customer/{customer_ref}"
     found.append(
-        Limit(Scope.CUSTOMER_STAY, f"{guest}/{currency}", customer.per_stay)
-        if stay is None
-        else Limit(
+        Limit(
             Scope.CUSTOMER_STAY,
-            f"{guest}/{currency}{STAY}{stay.id}",
+            f"{guest}/{currency}" + (f"{STAY}{stay.id}" if stay else ""),
             customer.per_stay,
-            stay.until,
+            stay.until if stay else None,
         )
     )
     if customer.per_day is not None:

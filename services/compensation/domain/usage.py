@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, TypedDict
 
+from services.compensation.domain.authority import ceiling_of
 from services.compensation.domain.windows import windows_of
 from shared.contracts.compensation import (
     AuthorityCounted,
@@ -21,7 +22,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.decision import Document, Fold, Posting, Timer
 from shared.contracts.event import Fact
-from shared.contracts.policy import Policy, RoleAuthority
+from shared.contracts.policy import Policy
 
 #: The windows that are counted, and the timer that each ends with.
 TIMERS = {
@@ -76,16 +77,6 @@ def postings(fact: Fact) -> Sequence[Posting]:
                 counted.append(Posting(tally(fact.site, fact.day, WAITED), waited))
         return counted
     return ()
-
-
-def ceiling_of(authority: RoleAuthority, scope: Scope) -> int | None:
-    """What an employee may give in a day, shift or week; None without a ceiling for it."""
-    ceilings = {
-        Scope.EMPLOYEE_DAY: authority.per_day,
-        Scope.EMPLOYEE_SHIFT: authority.per_shift,
-        Scope.EMPLOYEE_WEEK: authority.per_week,
-    }
-    return ceilings[scope]
 
 
 def is_counted(policy: Policy, scope: Scope) -> bool:

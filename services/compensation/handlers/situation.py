@@ -14,6 +14,7 @@ from services.compensation.domain.authority import (
     History,
     Room,
     limits_of,
+    own_limits,
     stretch_of,
 )
 from services.compensation.domain.checks import Check, Wish
@@ -215,22 +216,10 @@ class Situations:
         parts = crew_parts(desk.site, desk.employee_id)
         for first in range(0, len(parts), PARTS_AT_ONCE):
             found = await self._on_shift(desk, parts[first : first + PARTS_AT_ONCE], snapshot)
-            rooms = {
-                employee_id: limits_of(
-                    desk.policy,
-                    authority,
-                    desk.windows,
-                    site=desk.site,
-                    employee_id=employee_id,
-                    customer_ref="",
-                    complaint_id=None,
-                )
+            own = {
+                employee_id: own_limits(desk.policy, authority, desk.windows, employee_id)
                 for employee_id, authority in found
                 if cost_minor <= authority.per_check
-            }
-            own = {
-                employee_id: [limit for limit in limits if limit.own]
-                for employee_id, limits in rooms.items()
             }
             balances = await snapshot.balances(
                 [limit.account for limits in own.values() for limit in limits]

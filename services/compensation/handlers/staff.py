@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.compensation.domain.authority import Limit, limits_of, stretch_of
+from services.compensation.domain.authority import (
+    Limit,
+    ceiling_of,
+    limits_of,
+    own_account,
+    stretch_of,
+)
 from services.compensation.domain.roster import Crew, Employee, crew_parts
 from services.compensation.domain.usage import (
     TALLIES,
     TIMERS,
     OpenWindow,
     authority_counted,
-    ceiling_of,
     has_ended,
     open_window_id,
     opened,
@@ -220,7 +225,7 @@ class Staff:
         await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
         found = [(member, await snapshot.get(Employee, member)) for member in members]
         ceilings = {
-            f"employee/{member}/{policy.currency}/{window}": ceiling
+            own_account(member, policy.currency, window): ceiling
             for member, employee in found
             if employee is not None and employee.listing.active and employee.site == policy.site
             if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
