@@ -85,6 +85,7 @@ class Parts:
             audience=settings.jwt_audience,
             issuer=settings.jwt_issuer,
             now=now,
+            leeway_s=settings.jwt_leeway_s,
         )
         self.health: dict[str, Callable[[], bool]] = {}
         self.face = Face(

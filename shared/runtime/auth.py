@@ -29,6 +29,9 @@ TOKEN_BYTES_MAX = 4096
 #: How often the published keys are looked at: issuers publish a key hours before they sign with it,
 #: and one that was stolen must go soon.
 LOOK_S = 10
+#: How far the issuer's clock and ours may differ, in seconds: machines without NTP drift by less in
+#: a day, and a token that ended half a minute ago opens nothing that it did not open before.
+LEEWAY_S = 30
 
 
 def keys_of(published: str) -> KeySet:
@@ -65,11 +68,18 @@ class Principal:
 class Authenticator:
     """Checks tokens against an issuer's public keys as they are now, an audience and an issuer.
 
-    `jwks` reads the published keys (JWKS). Raises ValueError where they are none at the start.
+    `jwks` reads the published keys (JWKS). `leeway_s` is how far the issuer's clock may be off.
+    Raises ValueError where there are no keys at the start.
     """
 
     def __init__(
-        self, jwks: Callable[[], str], *, audience: str, issuer: str, now: Callable[[], datetime]
+        self,
+        jwks: Callable[[], str],
+        *,
+        audience: str,
+        issuer: str,
+        now: Callable[[], datetime],
+        leeway_s: int = LEEWAY_S,
     ) -> None:
         self._jwks = jwks
         self._published = jwks()
@@ -77,6 +87,7 @@ class Authenticator:
         self._audience = audience
         self._issuer = issuer
         self._now = now
+        self._leeway_s = leeway_s
         self._look_at = int(now().timestamp()) + LOOK_S
         self._remembered: dict[str, tuple[Principal, int]] = {}
 
@@ -120,15 +131,18 @@ class Authenticator:
             claims = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
             JWTClaimsRegistry(
                 now=now,
-                leeway=0,
+                leeway=self._leeway_s,
                 exp={"essential": True},
                 sub={"essential": True},
                 aud={"essential": True, "value": self._audience},
                 iss={"essential": True, "value": self._issuer},
             ).validate(claims)
-            subject, site = str(claims["sub"]), str(claims["site"])
+            subject, site = claims["sub"], claims["site"]
+            # `fullmatch` raises TypeError for what is no text.
             if not SUBJECT_PATTERN.fullmatch(subject) or not SUBJECT_PATTERN.fullmatch(site):
                 raise ValueError
-            return Principal(subject, Kind(claims["kind"]), site), int(claims["exp"])
-        except (JoseError, ValueError, KeyError, TypeError):
+            expires = int(claims["exp"]) + self._leeway_s
+            return Principal(subject, Kind(claims["kind"]), site), expires
+        # RecursionError: claims nested deeper than a JSON parser follows.
+        except (JoseError, ValueError, KeyError, TypeError, RecursionError):
             raise Rejected(Reason.UNAUTHENTICATED, status=401) from None

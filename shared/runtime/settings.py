@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.runtime.auth import LEEWAY_S
+
 #: An address in parts that are surely what they seem; the password and options are not among them.
 PRINTABLE_URL = re.compile(
     r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
@@ -47,6 +49,12 @@ class RuntimeSettings(BaseSettings):
         "service-check", description="Tokens for another audience are refused."
     )
     jwt_issuer: str = Field("local-demo", description="Tokens of another issuer are refused.")
+    jwt_leeway_s: int = Field(
+        LEEWAY_S,
+        ge=0,
+        le=300,
+        description="How far the issuer's clock may be off, in s. Beyond five minutes mend the clock.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     face: Literal["both", "api", "stream"] = Field(

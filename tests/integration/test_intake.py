@@ -296,6 +296,9 @@ def tokens(world: World) -> dict[str, str]:
     good = token.sign(world.key, **who, now=now)
     claims = jwt.decode(good, world.key, algorithms=[token.ALGORITHM]).claims
     public = json.dumps(world.key.as_dict(private=False)).encode()
+    nested: list[object] = []
+    for _ in range(900):
+        nested = [nested]
     return {
         "alg_none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.",
         "alg_none_with_a_signature": f"{part({'alg': 'None'})}.{part(claims)}.{good.split('.')[2]}",
@@ -305,9 +308,15 @@ def tokens(world: World) -> dict[str, str]:
         "another_key": token.sign(OKPKey.generate_key("Ed25519", auto_kid=True), **who, now=now),
         "wrong_audience": token.sign(world.key, **who, audience="another-service", now=now),
         "wrong_issuer": token.sign(world.key, **who, issuer="another-issuer", now=now),
-        "expired": token.sign(world.key, **who, ttl_s=60, now=now - timedelta(seconds=61)),
+        "expired": token.sign(world.key, **who, ttl_s=60, now=now - timedelta(seconds=91)),
         "other_claims": ".".join(
             (good.split(".")[0], part({**claims, "sub": EMPLOYEES[1]}), good.split(".")[2])
+        ),
+        "nested_deeply": jwt.encode(
+            {"alg": token.ALGORITHM, "kid": world.key.kid},
+            {**claims, "x": nested},
+            world.key,
+            algorithms=[token.ALGORITHM],
         ),
         "no_token": "x",
     }
@@ -324,6 +333,7 @@ def tokens(world: World) -> dict[str, str]:
         "wrong_issuer",
         "expired",
         "other_claims",
+        "nested_deeply",
         "no_token",
     ],
 )

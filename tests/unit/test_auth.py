@@ -12,7 +12,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from pydantic_core import to_json
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import LOOK_S, TOKEN_BYTES_MAX, Authenticator, Kind, Principal
+from shared.runtime.auth import LEEWAY_S, LOOK_S, TOKEN_BYTES_MAX, Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.testing.clock import START, Clock
 
@@ -37,6 +37,18 @@ def authenticator(clock: Clock | None = None, jwks=lambda: published(KEY, RSA)) 
 def signed(key=KEY, alg: str = "Ed25519", header: dict | None = None, **claims: object) -> str:
     wanted = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
     return jwt.encode({"alg": alg, "kid": key.kid, **(header or {})}, wanted, key, algorithms=[alg])
+
+
+def sealed(claims: bytes, header: bytes | None = None) -> str:
+    """Any bytes, well signed: what a careless issuer might sign."""
+    head = header or to_json({"alg": "Ed25519", "kid": KEY.kid})
+    signing = ".".join(urlsafe_b64encode(one).decode().rstrip("=") for one in (head, claims))
+    signature = urlsafe_b64encode(KEY.private_key.sign(signing.encode())).decode().rstrip("=")
+    return f"{signing}.{signature}"
+
+
+def said(**claims: object) -> str:
+    return sealed(json.dumps({**CLAIMS, **claims}).encode())
 
 
 def part(value: object) -> str:
@@ -64,10 +76,47 @@ BAD = {
     "no audience": signed(aud=None),
     "another issuer": signed(iss="another"),
     "no issuer": signed(iss=None),
-    "expired": signed(exp=NOW_S - 1),
+    "expired": signed(exp=NOW_S - LEEWAY_S),
     "no expiry": signed(exp=None),
     "an expiry that is no number": signed(exp="tomorrow"),
-    "not yet": signed(nbf=NOW_S + 60),
+    "not yet": signed(nbf=NOW_S + LEEWAY_S + 1),
+    "issued later": signed(iat=NOW_S + LEEWAY_S + 1),
+    "no end": said(exp=float("inf")),
+    "an end that is not a number": said(exp=float("nan")),
+    "an end that is true": said(exp=True),
+    "an end in a list": said(exp=[NOW_S + 60]),
+    "a start that is a word": said(nbf="now"),
+    "claims nested deeply": sealed(b'{"a":' + b"[" * 1400 + b"]" * 1400 + b"}"),
+    "claims opened and never closed": sealed(b"[" * 2800),
+    "a header nested deeply": sealed(
+        b"{}", b'{"alg":"Ed25519","x":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    ),
+    "a header that is a list": sealed(b"{}", b"[]"),
+    "an algorithm that is a list": sealed(b"{}", b'{"alg":["Ed25519"]}'),
+    "a kid that is an object": sealed(to_json(CLAIMS), b'{"alg":"Ed25519","kid":{}}'),
+    "a critical extension": sealed(
+        to_json(CLAIMS), b'{"alg":"Ed25519","crit":["b64"],"b64":false}'
+    ),
+    "no claims": sealed(b""),
+    "claims that are no UTF-8": sealed(b'{"sub":"\xff"}'),
+    "half a letter": sealed(json.dumps({**CLAIMS, "site": "\ud800"}).encode()),
+    "another key in its header": signed(OTHER, header={"jwk": OTHER.as_dict(private=False)}),
+    "an audience in a list in a list": said(aud=[["service-check"]]),
+    "an issuer in a list": said(iss=["local-demo"]),
+    "a subject that is a number": said(sub=5),
+    "a subject that is too long": said(sub="e" * 129),
+    "a subject with a Cyrillic letter": said(sub="\u0435-1"),
+    "a subject with a separator": said(sub="e\x1fx"),
+    "a site that is nothing": said(site=None),
+    "a site that is true": said(site=True),
+    "a site that is a number": said(site=5),
+    "a kind in a list": said(kind=["employee"]),
+    "a kind in capitals": said(kind="EMPLOYEE"),
+    "without its signature": signed().rpartition(".")[0] + ".",
+    "without its end": signed()[:-5],
+    "with a line after it": signed() + "\n",
+    "in five parts": "e30.e30.e30.e30.e30",
+    "a surrogate": "\ud800.a.b",
     "no subject": signed(sub=None),
     "a subject that would be part of a key": signed(sub="a b\n"),
     "a site that would be part of a key": signed(site="s\n"),
@@ -99,11 +148,33 @@ def test_a_token_without_a_kid_is_checked_against_the_keys_all_the_same():
         authenticator().authenticate(token)
 
 
+@pytest.mark.parametrize(("leeway_s", "good"), [(0, False), (LEEWAY_S, True)])
+def test_a_clock_that_is_off_by_a_little_locks_nobody_out(leeway_s, good):
+    """An issuer half a minute ahead, or behind, is not somebody else's."""
+    for claims in (
+        {"exp": NOW_S - LEEWAY_S + 1},
+        {"nbf": NOW_S + LEEWAY_S},
+        {"iat": NOW_S + LEEWAY_S},
+    ):
+        one = Authenticator(
+            lambda: published(KEY),
+            audience="service-check",
+            issuer="local-demo",
+            now=Clock(),
+            leeway_s=leeway_s,
+        )
+        if good:
+            assert one.authenticate(signed(**claims)) == one.authenticate(signed(**claims))
+        else:
+            with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
+                one.authenticate(signed(**claims))
+
+
 def test_a_remembered_token_expires_too():
     clock = Clock()
     one = authenticator(clock)
     assert one.authenticate(signed()) == one.authenticate(signed())
-    clock.advance(timedelta(seconds=61))
+    clock.advance(timedelta(seconds=60 + LEEWAY_S))
     with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value):
         one.authenticate(signed())
 
