@@ -74,6 +74,7 @@ def read(terminal, until):
     return shown
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "demo"]

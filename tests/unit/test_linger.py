@@ -11,24 +11,8 @@ import pytest
 from demo.__main__ import linger
 from demo.show import Show
 
-PATIENCE_S = 20
 
-
-@pytest.fixture
-def impatient():
-    """Fails rather than hangs."""
-
-    def give_up(*_: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(PATIENCE_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("interruptible")
 def test_a_ctrl_c_that_another_thread_was_told_of_ends_it(monkeypatch, capsys):
     """The kernel tells any thread of a process; only the main one can act on it."""
     sleep = time.sleep
