@@ -77,8 +77,8 @@ CURSOR_CHARS_MAX = 10 + 1 + 128
 NOTHING = Nothing()
 #: What a phone needs of a check it has just given.
 ISSUED = (
-    "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "valid_until",
-    "explain_by", "regime", "information", "left",
+    "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "percent",
+    "bill_up_to_minor", "valid_until", "explain_by", "regime", "information", "left",
 )  # fmt: skip
 
 

@@ -17,6 +17,16 @@ Account = Annotated[str, StringConstraints(max_length=256)]
 Information = Annotated[str, StringConstraints(max_length=2000)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
+
+
+def absent(value: object) -> bool:
+    """Whether an optional field has no value; such a field is not written."""
+    return value is None
+
+
+#: Of a percentage: how much of a bill, and the largest bill it holds for in minor units.
+Percent = Annotated[int | None, Field(ge=1, le=100, exclude_if=absent)]
+BillUpTo = Annotated[AmountMinor | None, Field(exclude_if=absent)]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
 #: Parts of one check that are held at once, and redeemed ones that are known one by one.
@@ -108,6 +118,8 @@ class Option(_Part):
     value_minor: AmountMinor
     cost_minor: AmountMinor
     currency: Currency
+    percent: Percent = None
+    bill_up_to_minor: BillUpTo = None
     fits_reason: bool = False
     why: Annotated[str, StringConstraints(pattern=r"^[a-z_]*$", max_length=32)] = ""
 
@@ -172,6 +184,8 @@ class CheckIssued(Wished):
     kind: CheckKind
     language: Language
     value_minor: AmountMinor
+    percent: Percent = None
+    bill_up_to_minor: BillUpTo = None
     code: Sealed
     code_hash: CodeHash
     valid_until: AwareDatetime

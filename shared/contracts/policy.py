@@ -374,8 +374,15 @@ class Policy(Part):
         if item is None or money is None:
             return None
         cost, value = money
+        of_a_bill = item.kind is CheckKind.PERCENTAGE
         return Option(
-            item=name, kind=item.kind, cost_minor=cost, value_minor=value, currency=self.currency
+            item=name,
+            kind=item.kind,
+            cost_minor=cost,
+            value_minor=value,
+            currency=self.currency,
+            percent=int(amount) if of_a_bill else None,
+            bill_up_to_minor=item.bill_up_to if of_a_bill else None,
         )
 
     def regime_of(self, reason: Category) -> tuple[str, Regime] | None:

@@ -619,3 +619,25 @@ async def test_an_offer_begins_a_stay_and_what_is_chosen_is_of_that_stay(voyage:
         await voyage.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
     ).status_code == 201
     assert await left_of_stay(voyage, who) == (910_00, "2026-06-06")
+
+
+async def test_a_percentage_is_told_as_one_wherever_an_employee_reads_of_it(aboard: Aboard):
+    """With the largest bill it holds for: an amount of money alone would be another gift."""
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "items": ["bar-discount/20", "cinema"], "reason": "food"}
+    offered = (await aboard.post("offers", "o", wish)).json()
+    check = (await aboard.give(complaint, "bar-discount/20", "g")).json()
+    shown = (await aboard.get(f"options?complaint={complaint}")).json()
+    listed = (await aboard.get("checks")).json()["checks"]
+    told = [
+        check,
+        *offered["options"],
+        *(one for one in shown["options"] if one["item"] == "bar-discount/20"),
+        *shown["history"],
+        *listed,
+        await look(aboard, check["check_id"]),
+        *(fact for fact in await aboard.facts("compensation") if "value_minor" in fact),
+    ]
+    assert len(told) == 8
+    said = {(one["item"], one.get("percent"), one.get("bill_up_to_minor")) for one in told}
+    assert said == {("bar-discount/20", 20, 800_00), ("cinema", None, None)}

@@ -87,6 +87,8 @@ class Check(Document):
     value_minor: int
     cost_minor: int
     currency: str
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
     code: str
     code_hash: str
     valid_until: datetime
@@ -269,6 +271,8 @@ def issued(
         value_minor=option.value_minor,
         cost_minor=option.cost_minor,
         currency=option.currency,
+        percent=option.percent,
+        bill_up_to_minor=option.bill_up_to_minor,
         code=code,
         code_hash=code_hash,
         valid_until=now + item.valid,

@@ -68,6 +68,8 @@ class Gift:
     currency: str
     site: str
     issued_at: datetime
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
 
 
 class Instead(TypedDict):
@@ -175,7 +177,16 @@ class Situations:
         await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in ids])
         checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in ids]
         return tuple(
-            Gift(check_id, one.item, one.value_minor, one.currency, one.site, one.issued_at)
+            Gift(
+                check_id,
+                one.item,
+                one.value_minor,
+                one.currency,
+                one.site,
+                one.issued_at,
+                one.percent,
+                one.bill_up_to_minor,
+            )
             for check_id, one in checks
             if one is not None and not one.taken_back
         )
