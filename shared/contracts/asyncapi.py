@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.catalogue import OPERATOR, SERVICES, TABLE, Topic, topics
-from shared.contracts.event import Event, Fact
+from shared.contracts.event import CONTENT_TYPE, Event, Fact
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/"
@@ -49,7 +49,7 @@ def document() -> Json:
             "version": "1.0.0",
             "description": "Facts about complaints, service checks and messages to customers.",
         },
-        "defaultContentType": "application/cloudevents+json",
+        "defaultContentType": CONTENT_TYPE,
         "channels": {_name(topic.name): _channel(topic) for topic in topics()},
         "operations": _operations(),
         "components": {
@@ -69,7 +69,7 @@ def _message(fact: type[Fact]) -> Json:
         "name": fact.TYPE,
         "title": fact.__name__,
         "summary": (fact.__doc__ or "").strip(),
-        "contentType": "application/cloudevents+json",
+        "contentType": CONTENT_TYPE,
         "payload": {
             "allOf": [
                 {"$ref": f"{COMPONENT}CloudEvent"},

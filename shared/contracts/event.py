@@ -16,11 +16,18 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from shared.money import AMOUNT_MINOR_MAX
 
+#: What a fact is called in its record's header `content-type`. Without it the CloudEvents SDKs do not
+#: know that the value is an event in structured mode; the Java SDK fails at such a record.
+CONTENT_TYPE = "application/cloudevents+json"
 #: Ids are printed into JSON, keys and headers unescaped; this alphabet makes that safe.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 #: Subjects and sites come from tokens; they become part of keys, so they are of the same alphabet.
 SUBJECT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
+#: JSON with or without parameters: some publishers add `; charset=utf-8`.
+JsonType = Annotated[
+    str, StringConstraints(pattern=r"^(?i:application/json)( *;.*)?$", max_length=128)
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
@@ -60,7 +67,7 @@ class Event(BaseModel, Generic[F_co]):
     type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     time: AwareDatetime | None = None
     subject: Annotated[str, StringConstraints(max_length=256)] | None = None
-    datacontenttype: Literal["application/json"] | None = "application/json"
+    datacontenttype: JsonType | None = "application/json"
     correlationid: Annotated[str, StringConstraints(max_length=256)] | None = None
     causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
     cause: Annotated[str, StringConstraints(max_length=512)] | None = None

@@ -297,7 +297,7 @@ def _choose(directory: Path, *, ephemeral: bool) -> Stack:
         msg = f"STACK={asked} is not one of docker, maven, tansu"
         raise StackError(msg)
     else:
-        source = "maven" if _java() and shutil.which("mvn") else "tansu"
+        source = "maven" if java() and shutil.which("mvn") else "tansu"
     kafka_port, redis_port = free_port(), free_port()
     return Stack(
         directory=directory,
@@ -425,11 +425,11 @@ def _start_kafka(stack: Stack) -> None:
             stack, "kafka", [str(_tansu_binary()), *words, "--storage-engine", "memory://tansu/"]
         )
         return
-    java = _java()
-    if java is None:
+    program = java()
+    if program is None:
         msg = "Java 17 or newer is needed for Apache Kafka; or try STACK=tansu"
         raise StackError(msg)
-    jvm = [java, *_JVM_FLAGS, "-cp", f"{_kafka_jars()}/*"]
+    jvm = [program, *_JVM_FLAGS, "-cp", f"{maven_jars(POM_FILE, 'Apache Kafka', 'kafka')}/*"]
     properties = stack.directory / "kafka.properties"
     settings = _kafka_properties(stack.directory, port)
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -569,26 +569,26 @@ def _log_end(stack: Stack, name: str, lines_max: int = 20) -> str:
 # Programs and ports ------------------------------------------------------------------------------
 
 
-def _java() -> str | None:
+def java() -> str | None:
     """Return a Java of at least JAVA_VERSION_MIN: JAVA_HOME's first, else the one on PATH."""
     home = os.environ.get("JAVA_HOME")
-    java = f"{home}/bin/java" if home else shutil.which("java")
-    if java is None or not Path(java).exists():
+    program = f"{home}/bin/java" if home else shutil.which("java")
+    if program is None or not Path(program).exists():
         return None
-    asked = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    asked = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)', asked.stderr)
-    return java if version and int(version[1]) >= JAVA_VERSION_MIN else None
+    return program if version and int(version[1]) >= JAVA_VERSION_MIN else None
 
 
-def _kafka_jars() -> Path:
-    """Folder with Apache Kafka's jars, copied by Maven the first time (43 MB)."""
-    jars = DOWNLOADS / f"kafka-{hashlib.sha256(POM_FILE.read_bytes()).hexdigest()[:12]}"
+def maven_jars(pom: Path, title: str, name: str) -> Path:
+    """Folder with the jars that a POM names, copied by Maven the first time; raises StackError."""
+    jars = DOWNLOADS / f"{name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
     if not jars.is_dir():
-        _say("getting Apache Kafka with Maven (43 MB, once)")
+        _say(f"getting {title} with Maven (once)")
         draft = DOWNLOADS / f"draft-{secrets.token_hex(4)}"
         goal = "dependency:copy-dependencies"
         words = ("-DincludeScope=runtime", f"-DoutputDirectory={draft}")
-        _run("mvn", "-q", "-B", "-f", str(POM_FILE), goal, *words)
+        _run("mvn", "-q", "-B", "-f", str(pom), goal, *words)
         _settle_download(draft, jars)
     return jars
 

@@ -19,7 +19,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from shared.contracts.catalogue import Topic, topics
-from shared.contracts.event import Fact, encode, fingerprint, format_time
+from shared.contracts.event import CONTENT_TYPE, Fact, encode, fingerprint, format_time
 
 #: Where the local stack writes its addresses.
 STACK_ENV = Path(".run/stack.env")
@@ -193,7 +193,13 @@ def publish(
             )
             chosen = partition and partition(fact.key(), len(producer.partitions_for(fact.TOPIC)))
             sent.append(
-                producer.send(fact.TOPIC, key=fact.key().encode(), value=value, partition=chosen)
+                producer.send(
+                    fact.TOPIC,
+                    key=fact.key().encode(),
+                    value=value,
+                    headers=[("content-type", CONTENT_TYPE.encode())],
+                    partition=chosen,
+                )
             )
         for one in sent:
             one.get(timeout=max(0.0, deadline - time.monotonic()))

@@ -18,6 +18,8 @@ from shared.runtime.snapshot import Snapshot
 
 #: A whole event; the longest text in four-byte characters fits three times over.
 EVENT_BYTES_MAX = 256 * 1024
+#: What `content-type` begins with where the value is a whole event.
+STRUCTURED = b"application/cloudevents"
 SAFE_ID = re.compile(ID_PATTERN)
 CE_HEADERS = (
     "id",
@@ -115,10 +117,7 @@ class Inbox:
             except UnicodeDecodeError:
                 raise Rejected(Reason.INVALID_UTF8) from None
             raise Rejected(Reason.MALFORMED_BYTES) from None
-        binary = {
-            name[3:]: text for name, text in record.headers if name.startswith("ce_") and text
-        }
-        if binary:
+        if binary := _binary_attributes(record.headers):
             body = {"data": body}
             for name in CE_HEADERS:
                 if name in binary:
@@ -126,6 +125,19 @@ class Inbox:
         if not isinstance(body, dict):
             raise Rejected(Reason.SCHEMA_INVALID)
         return body
+
+
+def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    """The attributes of an event in binary mode, by name; none if it is in structured mode.
+
+    The header `content-type` decides, as the specification says, and a record without it may be in
+    either mode: old publishers send an event in structured mode without any header.
+    """
+    if any(
+        name == "content-type" and (text or b"").startswith(STRUCTURED) for name, text in headers
+    ):
+        return {}
+    return {name[3:]: text for name, text in headers if name.startswith("ce_") and text}
 
 
 def locations(error: ValidationError) -> tuple[str, ...]:

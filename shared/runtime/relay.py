@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
+from shared.contracts.event import CONTENT_TYPE
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import OUTBOX_WAITING, RELAYED, log
 from shared.runtime.store import PENDING_BYTES_MAX, Line, Store
@@ -34,6 +35,8 @@ BATCH_BYTES_MAX = 512 * 1024
 #: A step of closing a producer. Kafka confirms in milliseconds, and the few steps together are well
 #: within the 30 s after which a supervisor kills as a rule.
 STOP_S = 3.0
+#: The headers of every fact. A dead letter has its own: its value is sealed and no event.
+FACT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 IDLE_MS = 500
 RETRY_S = 0.5
 
@@ -142,6 +145,7 @@ class Relay:
                 counts[line.topic] = len(await producer.partitions_for(line.topic))
             value, headers = line.value, [(name, text.encode()) for name, text in line.headers]
             if not headers:
+                headers = FACT_HEADERS
                 value = value[:-1] + b',"sequence":"%020d"}' % number
             place = (line.topic, partition_of(line.key, counts[line.topic]))
             partitions.setdefault(place, []).append((line.key.encode(), value, headers))

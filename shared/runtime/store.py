@@ -231,7 +231,7 @@ class Store(Protocol):
 
 
 class Line(NamedTuple):
-    """One outbox line: where it goes and what. Headers mark a dead letter; facts have none.
+    """One outbox line: where it goes and what. Headers mark a dead letter; a fact gets its own as it is sent.
 
     Topics, keys and headers are of closed alphabets without newlines, `=` or `;`.
     """

@@ -170,3 +170,19 @@ def test_a_currency_is_three_capital_letters(currency):
 def test_an_id_from_outside_is_printed_as_itself_only_if_that_is_safe(found, itself):
     assert (safe(found) == found) is itself
     assert safe(safe(found)) == safe(found)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"],
+)
+def test_a_whole_event_is_read_as_one_whatever_the_other_headers_say(content_type):
+    headers = [("content-type", content_type), ("ce_id", b"another"), ("ce_type", b"another")]
+    parsed = STRICT.parse(Record(0, changed(), headers))
+    assert parsed is not None
+    assert (parsed[0].id, parsed[0].data) == ("e-1", HEARD)
+
+
+@pytest.mark.parametrize("kind", ["application/json;charset=utf-8", "Application/JSON ; a=b", None])
+def test_json_may_have_parameters_or_go_without_saying(kind):
+    assert STRICT.parse(Record(0, changed(datacontenttype=kind))) is not None

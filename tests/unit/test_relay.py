@@ -91,7 +91,7 @@ async def test_every_key_keeps_commit_order_across_batches_and_is_numbered(store
             event = from_json(value)
             assert int(event["sequence"]) == 42 + event["n"]
             assert len(event["sequence"]) == 20
-            assert headers == []
+            assert headers == [("content-type", b"application/cloudevents+json")]
             assert partition == partition_of(key.decode(), 3)
             seen.setdefault(key, []).append(event["n"])
     assert sum(map(len, seen.values())) == 60
