@@ -24,7 +24,7 @@ from services.compensation.adapters import codes_of
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.compensation.handlers.giving import Giving, IssueCheck
 from services.compensation.handlers.situation import Situations, desk_keys
-from services.complaints.adapters import RulesReader
+from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.handlers import Handlers as ComplaintsHandlers
 from services.complaints.stream import inboxes
@@ -178,9 +178,10 @@ async def pipeline(
     for fsync in (None, "no", "always"):
         async with stored(stack, fsync) as store:
             settler = await known(store, COMPLAINTS, [*scene.policies()])
+            news = BrokerNews(settler, stack.bootstrap, utc_now)
             inbox = next(
                 one
-                for one in inboxes(ComplaintsHandlers(vault(), RulesReader()))
+                for one in inboxes(ComplaintsHandlers(vault(), RulesReader(), settler, news))
                 if one.topic == ComplaintRaised.TOPIC
             )
             await settler.settle_records(inbox, 0, records[:BATCH])

@@ -92,7 +92,9 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
-        body = complaint.model_dump(mode="json", exclude={"text", "contact", "customer_ref"})
+        hidden = {"text", "contact", "customer_ref", "promises"}
+        body = complaint.model_dump(mode="json", exclude=hidden)
+        body["overdue"] = complaint.overdue
         text = await handlers.read_text(complaint, snapshot)
         return shown(etag, {"complaint_id": complaint_id, **body, "text": text})
 

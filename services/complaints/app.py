@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from services.complaints.adapters import RulesReader
+from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.api import api
-from services.complaints.domain import FOLDS
+from services.complaints.domain import FOLDS, OVERDUE, timers
 from services.complaints.handlers import Handlers
-from services.complaints.ports import Reader
+from services.complaints.ports import News, Reader
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.decision import Domain
@@ -18,7 +18,7 @@ from shared.runtime.keys import KEY_FOLDS
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
-DOMAIN = Domain("complaints", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS})
+DOMAIN = Domain("complaints", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
 
 
 def build(
@@ -27,10 +27,19 @@ def build(
     now: Callable[[], datetime] = utc_now,
     store: Store | None = None,
     reader: Reader | None = None,
+    news: News | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Parts(settings, DOMAIN, now=now, store=store)
-    handlers = Handlers(parts.vault, reader or RulesReader())
+    handlers = Handlers(
+        parts.vault,
+        reader or RulesReader(),
+        parts.settler,
+        news or BrokerNews(parts.settler, settings.kafka_bootstrap, now),
+    )
     return App(
-        parts, inboxes=inboxes(handlers), api=api(parts.face, handlers, parts.settler), rings={}
+        parts,
+        inboxes=inboxes(handlers),
+        api=api(parts.face, handlers, parts.settler),
+        rings={OVERDUE: handlers.promise_passed},
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from shared.contracts.compensation import ComplaintLogged
+from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
     ComplaintConfirmed,
+    ComplaintOverdue,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintRepeated,
@@ -18,15 +20,22 @@ from shared.contracts.complaints import (
     Language,
     Severity,
 )
-from shared.contracts.decision import Decision, Document, Fold
+from shared.contracts.decision import Decision, Document, Fold, Timer
 from shared.contracts.event import Fact
 from shared.contracts.intake import Channel, ComplaintRaised
-from shared.contracts.notifier import Helped
+from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import Policy
 
 #: What happened longer ago is a mistyped year; what lies ahead is a clock that is off by a zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
+OVERDUE = "overdue"
+#: What was given in the last moment of a promise comes by Kafka; a promise is looked at so much later.
+NEWS_COMES_WITHIN = timedelta(seconds=30)
+#: Promises of one complaint that are remembered: a ring that comes late looks at its own round.
+PROMISES_MAX = 8
+#: Moments of one complaint that are remembered; more are not needed to see that somebody answered.
+HEARD_MAX = 16
 
 
 class State(StrEnum):
@@ -37,6 +46,27 @@ class State(StrEnum):
     CLAIMED = "claimed"
     REOPENED = "reopened"
     CONFIRMED = "confirmed"
+
+
+class Promise(NamedTuple):
+    """By when a customer hears from us, in one round; `broken` once it was found that they did not."""
+
+    round: int
+    by: datetime
+    #: What the customer heard until then is no answer; None in the first round.
+    since: datetime | None = None
+    broken: bool = False
+
+
+class Heard(Document):
+    """When the customer of a complaint heard from us, or said that it helped.
+
+    Made of others' facts alone, which come in any order: the latest moments, sorted, each once.
+    """
+
+    KIND: ClassVar[str] = "heard"
+
+    at: tuple[datetime, ...] = ()
 
 
 class Complaint(Document):
@@ -56,6 +86,13 @@ class Complaint(Document):
     promised_by: datetime | None = None
     employee_id: str | None = None
     round: int = 0
+    #: The latest ones, one per round.
+    promises: tuple[Promise, ...] = ()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the promise of the present round was broken."""
+        return any(one.broken for one in self.promises if one.round == self.round)
 
 
 def plausible(moment: datetime | None, now: datetime) -> bool:
@@ -153,7 +190,13 @@ def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: dateti
 
 
 def hear(
-    complaint: Complaint, complaint_id: str, helped: Helped, policy: Policy, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    helped: Helped,
+    policy: Policy,
+    now: datetime,
+    *,
+    answered_at: datetime | None = None,
 ) -> Decision:
     """Yes confirms. No starts again, with the same employee and a new promise."""
     if helped is Helped.YES:
@@ -170,9 +213,56 @@ def hear(
                 round=complaint.round + 1,
                 promised_by=now + promise,
                 has_contact=complaint.contact is not None,
+                reopened_at=answered_at,
             ),
         )
     )
+
+
+def break_promise(
+    complaint: Complaint, complaint_id: str, number: int, heard: Heard | None, now: datetime
+) -> Decision:
+    """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
+
+    The promise is kept by a check or an offer for the complaint, or by the customer's word that it
+    helped, within the promised time.
+    """
+    promise = next((one for one in complaint.promises if one.round == number), None)
+    if promise is None or promise.broken or now < promise.by + NEWS_COMES_WITHIN:
+        return Decision()
+    if heard is not None and any(
+        moment <= promise.by and (promise.since is None or moment > promise.since)
+        for moment in heard.at
+    ):
+        return Decision()
+    return Decision(
+        (
+            ComplaintOverdue(
+                complaint_id=complaint_id,
+                customer_ref=complaint.customer_ref,
+                site=complaint.site,
+                category=complaint.category,
+                severity=complaint.severity,
+                employee_id=complaint.employee_id,
+                round=number,
+                promised_by=promise.by,
+                overdue_at=now,
+            ),
+        )
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """Each promise is looked at once its time has passed; on the spot it may be kept already."""
+    match fact:
+        case ComplaintTriaged(answered=False):
+            number = 0
+        case ComplaintReopened():
+            number = fact.round
+        case _:
+            return ()
+    due = fact.promised_by + NEWS_COMES_WITHIN
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{number}", due),)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
@@ -196,6 +286,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
             "severity": fact.severity,
             "safety": fact.safety,
             "promised_by": fact.promised_by,
+            "promises": (Promise(round=0, by=fact.promised_by),),
         }
     )
 
@@ -212,12 +303,42 @@ def confirmed(complaint: Complaint, _: ComplaintConfirmed) -> Complaint:
 
 def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
     """The customer said it did not help."""
+    promise = Promise(round=fact.round, by=fact.promised_by, since=fact.reopened_at)
     return complaint.model_copy(
-        update={"state": State.REOPENED, "round": fact.round, "promised_by": fact.promised_by}
+        update={
+            "state": State.REOPENED,
+            "round": fact.round,
+            "promised_by": fact.promised_by,
+            "promises": (*complaint.promises, promise)[-PROMISES_MAX:],
+        }
     )
 
 
-def complaint_of(fact: ComplaintReceived) -> str:
+def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
+    """The promise of one round was broken."""
+    promises = tuple(
+        one._replace(broken=True) if one.round == fact.round else one
+        for one in complaint.promises
+    )
+    return complaint.model_copy(update={"promises": promises})
+
+
+def heard(before: Heard | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> Heard:
+    """The customer was given or offered something, or said that it helped."""
+    known = before or Heard()
+    match fact:
+        case CheckIssued():
+            moment = fact.issued_at
+        case OfferMade():
+            moment = fact.offered_at
+        case FeedbackReceived(helped=Helped.YES):
+            moment = fact.answered_at
+        case _:
+            return known
+    return Heard(at=tuple(sorted({*known.at, moment}))[-HEARD_MAX:])
+
+
+def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackReceived) -> str:
     """Every fact here names its complaint."""
     return fact.complaint_id
 
@@ -229,4 +350,8 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     ComplaintClaimed: (Fold(Complaint, complaint_of, claimed),),
     ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
     ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
+    ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+    CheckIssued: (Fold(Heard, complaint_of, heard),),
+    OfferMade: (Fold(Heard, complaint_of, heard),),
+    FeedbackReceived: (Fold(Heard, complaint_of, heard),),
 }

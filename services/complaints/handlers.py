@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from services.complaints.domain import Complaint, claim, hear, log, plausible, receive
+from services.complaints.domain import (
+    OVERDUE,
+    Complaint,
+    Heard,
+    break_promise,
+    claim,
+    hear,
+    log,
+    plausible,
+    receive,
+)
 from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.decision import Decision
@@ -16,12 +27,14 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.keys import Keys, key_key
+from shared.runtime.observe import PROMISES_BROKEN
 from shared.runtime.policy import Policies, policy_key
 from shared.runtime.seal import Vault
+from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from services.complaints.ports import Reader
+    from services.complaints.ports import News, Reader
 
 #: Pseudonyms at hand: those of the largest batch.
 REMEMBERED_MAX = 2000
@@ -30,12 +43,14 @@ REMEMBERED_MAX = 2000
 class Handlers:
     """The inputs of complaints and what they need."""
 
-    def __init__(self, vault: Vault, reader: Reader) -> None:
+    def __init__(self, vault: Vault, reader: Reader, settler: Settler, news: News) -> None:
         # Asked for when reading ahead and again when deciding; a batch at most in between.
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(vault.customer_ref)
         self._keys = Keys(vault)
         self._policies = Policies()
         self._reader = reader
+        self._settler = settler
+        self._news = news
 
     def reads_of_raised(self, event: Event[ComplaintRaised]) -> Sequence[str]:
         """The complaint if it came before, the customer's key, the policy."""
@@ -110,7 +125,39 @@ class Handlers:
         fact = event.data
         complaint = await known(fact.complaint_id, snapshot)
         policy, _ = await self._policies.at(complaint.site, snapshot)
-        return hear(complaint, fact.complaint_id, fact.helped, policy, snapshot.now)
+        return hear(
+            complaint,
+            fact.complaint_id,
+            fact.helped,
+            policy,
+            snapshot.now,
+            answered_at=fact.answered_at,
+        )
+
+    async def promise_passed(self, promise_id: str, due_ms: int) -> None:
+        """The time of a promise is over: a fact if the customer had not heard from us.
+
+        What was given in time may still be on its way to us, after an outage for hours. So nothing
+        is called overdue before all that was published until now is read; raises Unavailable.
+        """
+        complaint_id, _, number = promise_id.rpartition("/")
+
+        async def decide(snapshot: Snapshot) -> Decision:
+            await snapshot.prefetch([complaint_key(complaint_id), heard_key(complaint_id)])
+            complaint = await snapshot.get(Complaint, complaint_id)
+            heard = await snapshot.get(Heard, complaint_id)
+            if complaint is None:
+                return Decision()
+            return break_promise(complaint, complaint_id, int(number), heard, snapshot.now)
+
+        if (await decide(self._settler.look())).facts:
+            await self._news.read_until(datetime.fromtimestamp(due_ms / 1000, UTC))
+        member = f"{OVERDUE}|{promise_id}"
+        cause = f"timer/{OVERDUE}/{promise_id}/{due_ms}"
+        for _ in await self._settler.settle_internal(
+            cause, complaint_id, decide, timer=(member, due_ms)
+        ):
+            PROMISES_BROKEN.inc()
 
     async def read_text(self, complaint: Complaint, snapshot: Snapshot) -> str | None:
         """What the customer wrote, or None once the customer was erased; raises Unavailable."""
@@ -130,6 +177,11 @@ def complaint_id_of(event: Event[ComplaintRaised]) -> str:
 def complaint_key(complaint_id: str) -> str:
     """The document to read ahead for a complaint."""
     return f"{Complaint.KIND}:{complaint_id}"
+
+
+def heard_key(complaint_id: str) -> str:
+    """The document to read ahead for what its customer heard."""
+    return f"{Heard.KIND}:{complaint_id}"
 
 
 async def known(complaint_id: str, snapshot: Snapshot) -> Complaint:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from shared.contracts.complaints import Category, Language, Severity
+
+
+class News(Protocol):
+    """Knows how far this service has read what others published."""
+
+    async def read_until(self, moment: datetime) -> None:
+        """Return once all that was published until `moment` is settled here; asks the broker.
+
+        Raises Unavailable(stream_behind) while it is not, or while the broker cannot be asked.
+        """
+        ...
 
 
 class Reader(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.complaints.handlers import Handlers, complaint_key
-from shared.contracts.compensation import CheckIssued, ComplaintLogged
+from services.complaints.handlers import Handlers, complaint_key, heard_key
+from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.runtime.inbox import Handler, Inbox
@@ -29,8 +29,12 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                 Handler(
                     CheckIssued,
                     handlers.on_issued,
-                    lambda event: (complaint_key(event.data.complaint_id),),
+                    lambda event: (
+                        complaint_key(event.data.complaint_id),
+                        heard_key(event.data.complaint_id),
+                    ),
                 ),
+                Handler(OfferMade, reads=lambda event: (heard_key(event.data.complaint_id),)),
                 Handler(
                     ComplaintLogged,
                     handlers.on_logged,
@@ -47,7 +51,10 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                 Handler(
                     FeedbackReceived,
                     handlers.on_feedback,
-                    lambda event: (complaint_key(event.data.complaint_id),),
+                    lambda event: (
+                        complaint_key(event.data.complaint_id),
+                        heard_key(event.data.complaint_id),
+                    ),
                 )
             ],
         ),

@@ -124,3 +124,22 @@ class ComplaintReopened(ComplaintFact):
     round: Annotated[int, Field(ge=1, le=1000)]
     promised_by: AwareDatetime
     has_contact: bool
+    #: When the customer said so: what they were given before then is no answer to it.
+    reopened_at: AwareDatetime | None = None
+
+
+class ComplaintOverdue(ComplaintFact):
+    """A promised time passed and the customer had not heard from us; once per promise."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.overdue.v1"
+
+    customer_ref: Id
+    site: Id
+    category: Category
+    severity: Severity
+    #: Who has it; None if nobody ever took it on.
+    employee_id: Id | None
+    #: Whose promise: 0 for the first, then of the round.
+    round: Annotated[int, Field(ge=0, le=1000)]
+    promised_by: AwareDatetime
+    overdue_at: AwareDatetime

@@ -64,3 +64,4 @@ class Reason(StrEnum):
     TOO_MANY_TRIES = "too_many_tries"
     STORY_NOT_YET_KNOWN = "story_not_yet_known"
     POLICY_NOT_YET_KNOWN = "policy_not_yet_known"
+    STREAM_BEHIND = "stream_behind"

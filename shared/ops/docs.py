@@ -78,6 +78,7 @@ MEANINGS: dict[str, str] = {
     "mail_unavailable": "The mail provider does not take the message now.",
     "story_not_yet_known": "A fact arrived before the complaint, check or offer it is about.",
     "policy_not_yet_known": "A fact arrived before the policy of its site.",
+    "stream_behind": "What others published is not read to its end yet.",
 }
 
 

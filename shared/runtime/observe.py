@@ -25,6 +25,7 @@ REQUEST_SECONDS = Histogram(
 OUTBOX_WAITING = Gauge("outbox_waiting_lines", "Facts committed and not yet on Kafka.", ["service"])
 RELAYED = Counter("relayed_lines", "Facts published by this process's relay.", ["service"])
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
+PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without an answer.")
 STREAM_RETRIES = Counter(
     "stream_retries", "Batches tried again because the world was away.", ["service"]
 )

@@ -118,6 +118,26 @@ async def _cut(
         return {place: ends[place] for place in places if come_to[place] >= ends[place]}
 
 
+async def settled_to_the_end(
+    bootstrap: str,
+    topics: Sequence[str],
+    applied: Callable[[Sequence[tuple[str, int]]], Awaitable[Sequence[int]]],
+) -> bool:
+    """Whether all that lies on the topics now is applied; raises KafkaError, OSError, Unavailable.
+
+    Also what other workers apply counts, for the fences are asked.
+    """
+    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+        places = partitions(consumer, topics)
+        firsts = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        come_to = await applied([(place.topic, place.partition) for place in places])
+        return all(
+            max(last + 1, firsts[place]) >= ends[place]
+            for place, last in zip(places, come_to, strict=True)
+        )
+
+
 @asynccontextmanager
 async def eye(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from shared.ops.stack import Stack
-from shared.runtime.watch import waiting_for, watch
+from shared.runtime.watch import settled_to_the_end, waiting_for, watch
 from shared.testing.memory_store import MemoryStore
 from tests.suites.streams import DEADLINE_S, heard, streaming, true_soon
 
@@ -95,6 +95,27 @@ async def test_the_end_of_a_transaction_is_no_record_and_waits_for_nobody(stack,
         await sending.send_and_wait(topic, b"{}", partition=1)
     await come_to(stack, topic, place, 1)
     assert await waiting_for(stack.bootstrap, topic, [topic]) == {}
+
+
+async def test_all_is_settled_once_the_fences_are_at_the_ends_and_not_before(stack, topic):
+    """What calls a promise broken asks this first: an answer may be on its way."""
+    fences = {0: -1, 1: -1}
+
+    async def applied(places):
+        return [fences[number] for _, number in places]
+
+    settled = partial(settled_to_the_end, stack.bootstrap, [topic], applied)
+    assert await settled()
+    async with producer(stack) as sending:
+        for partition in (0, 0, 1):
+            await sending.send_and_wait(topic, b"{}", partition=partition)
+    for fences[0], fences[1], whole in (
+        (-1, -1, False),
+        (1, -1, False),
+        (0, 0, False),
+        (1, 0, True),
+    ):
+        assert await settled() is whole
 
 
 async def test_a_stream_whose_consumer_stopped_without_a_word_ends_its_process(stack, topic):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ from services.notifier.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy as policy_file
 from shared.ops import roster as roster_file
 from shared.ops import token
 from shared.runtime.app import App
+from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Record
 from shared.runtime.store import Line
 from shared.testing.builders import outbox, published, record
@@ -96,6 +98,17 @@ class Postbox:
         return failure is None
 
 
+class AllRead:
+    """`News` where nothing is under way, or where as much as it is told to still is."""
+
+    def __init__(self) -> None:
+        self.behind = False
+
+    async def read_until(self, moment: datetime) -> None:
+        if self.behind:
+            raise Unavailable(Reason.STREAM_BEHIND)
+
+
 class YieldingStore(MemoryStore):
     """Lets others run before and after every step, as often as a script of numbers says."""
 
@@ -133,6 +146,7 @@ class Aboard:
     def __init__(self, directory: Path, policy: Policy | None = None) -> None:
         self.clock = Clock()
         self.postbox = Postbox()
+        self.news = AllRead()
         self.policy = policy or demo_policy()
         self.key: OKPKey = token.demo_key(directory)
         self.stores = {name: MemoryStore() for name in ("complaints", "compensation", "notifier")}
@@ -146,7 +160,11 @@ class Aboard:
         now, stores = self.clock, self.stores
         self.apps: dict[str, App] = {
             "complaints": build_complaints(
-                ComplaintsSettings(**given), now=now, store=stores["complaints"], reader=reader()
+                ComplaintsSettings(**given),
+                now=now,
+                store=stores["complaints"],
+                reader=reader(),
+                news=self.news,
             ),
             "compensation": build_compensation(
                 CompensationSettings(**given), now=now, store=stores["compensation"]

@@ -1,0 +1,221 @@
+"""A promised time that passes is a fact, once; one that was kept in time is not."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from services.complaints.domain import (
+    HEARD_MAX,
+    NEWS_COMES_WITHIN,
+    Heard,
+    Promise,
+    break_promise,
+    heard,
+    overdue,
+)
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.policy import PolicyPublished
+from shared.runtime.faults import Unavailable
+from shared.testing.builders import record
+from shared.testing.clock import START
+from tests.suites.services import Aboard, demo_policy
+from tests.unit.test_complaints import OPEN
+
+BY = START + timedelta(minutes=15)
+SECOND = timedelta(seconds=1)
+WAITING = OPEN.model_copy(update={"promises": (Promise(round=0, by=BY),)})
+LATE = BY + NEWS_COMES_WITHIN
+#: Food that is mild, by the demo policy.
+PROMISED = timedelta(hours=4)
+
+
+async def passes(aboard: Aboard, by: timedelta = PROMISED) -> None:
+    aboard.clock.advance(by + NEWS_COMES_WITHIN)
+    await aboard.ring("complaints")
+
+
+async def broken(aboard: Aboard) -> list[int]:
+    return [
+        fact["round"]
+        for fact in await aboard.facts("complaints")
+        if fact["type"] == "recovery.complaint.overdue.v1"
+    ]
+
+
+async def mild(aboard: Aboard) -> str:
+    return await aboard.raise_complaint(text="The soup was a bit salty.")
+
+
+async def says_no(aboard: Aboard, complaint_id: str) -> None:
+    said = FeedbackReceived(
+        complaint_id=complaint_id, check_id="ck-1", helped=Helped.NO, answered_at=aboard.clock()
+    )
+    await aboard.feed("complaints", FeedbackReceived.TOPIC, [record(said, 0)])
+
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moments", "kept"),
+    [
+        ((), False),
+        ((START,), True),
+        ((BY,), True),
+        ((BY + SECOND,), False),
+        ((START, BY + SECOND), True),
+    ],
+)
+def test_a_promise_is_kept_by_what_the_customer_heard_in_time_and_by_nothing_later(moments, kept):
+    assert bool(break_promise(WAITING, "co-1", 0, Heard(at=moments), LATE).facts) is not kept
+
+
+def test_a_promise_is_broken_once_and_not_before_its_time():
+    assert not break_promise(WAITING, "co-1", 0, None, LATE - SECOND).facts
+    (fact,) = break_promise(WAITING, "co-1", 0, None, LATE).facts
+    assert (fact.promised_by, fact.overdue_at, fact.round) == (BY, LATE, 0)
+    told = overdue(WAITING, fact)
+    assert told.overdue
+    assert not break_promise(told, "co-1", 0, None, LATE).facts
+
+
+def test_what_was_given_before_a_complaint_was_opened_again_does_not_keep_the_new_promise():
+    again = WAITING.model_copy(
+        update={"round": 1, "promises": (Promise(round=1, by=BY, since=START),)}
+    )
+    assert break_promise(again, "co-1", 1, Heard(at=(START - SECOND, START)), LATE).facts
+    assert not break_promise(again, "co-1", 1, Heard(at=(START + SECOND,)), LATE).facts
+
+
+def test_what_a_customer_heard_is_the_same_in_whatever_order_and_however_often_it_comes():
+    """INV-06: others' facts come in another order in a rebuild."""
+    said = [
+        FeedbackReceived(
+            complaint_id="co-1", check_id="ck", helped=helped, answered_at=START + n * SECOND
+        )
+        for n, helped in enumerate([Helped.YES, Helped.NO, Helped.YES])
+    ]
+    ends = set()
+    for order in permutations([*said, said[0]]):
+        state = None
+        for fact in order:
+            state = heard(state, fact)
+        ends.add(state.at)
+    assert ends == {(START, START + 2 * SECOND)}
+    many = Heard(at=tuple(START - n * SECOND for n in range(HEARD_MAX, 0, -1)))
+    assert len(heard(many, said[0]).at) == HEARD_MAX
+
+
+# ---- the service ---------------------------------------------------------------------------------
+
+
+async def test_a_promised_time_that_passes_without_a_word_is_a_fact_once(aboard: Aboard):
+    """Promises do not break in silence."""
+    complaint_id = await mild(aboard)
+    await passes(aboard, PROMISED - NEWS_COMES_WITHIN)
+    assert await broken(aboard) == []
+    await passes(aboard, timedelta(0))
+    (fact,) = [f for f in await aboard.facts("complaints") if f["type"].endswith("overdue.v1")]
+    assert (fact["complaint_id"], fact["employee_id"]) == (complaint_id, None)
+    await passes(aboard)
+    assert await broken(aboard) == [0]
+    assert not aboard.stores["complaints"].kept.timers
+    async with aboard.http("complaints") as phone:
+        seen = (await phone.get(f"/v1/complaints/{complaint_id}")).json()
+    assert seen["overdue"] is True
+    assert "promises" not in seen
+
+
+@pytest.mark.parametrize("how", ["check", "offer"])
+async def test_a_customer_who_was_given_or_offered_something_in_time_was_answered(
+    aboard: Aboard, how: str
+):
+    complaint_id = await mild(aboard)
+    if how == "check":
+        assert (await aboard.give(complaint_id, "cinema", "k")).status_code == 201
+    else:
+        wish = {
+            "complaint_id": complaint_id,
+            "reason": "food",
+            "items": ["cinema", "sincere-words"],
+        }
+        assert (await aboard.post("offers", "k", wish)).status_code == 201
+    await aboard.carry()
+    await passes(aboard)
+    assert await broken(aboard) == []
+    assert not aboard.stores["complaints"].kept.timers, "a promise that was kept rings once"
+
+
+async def test_a_complaint_that_is_opened_again_has_a_promise_of_its_own(aboard: Aboard):
+    complaint_id = await mild(aboard)
+    await aboard.give(complaint_id, "cinema", "k")
+    await aboard.carry()
+    aboard.later(minutes=5)
+    await says_no(aboard, complaint_id)
+    await passes(aboard)
+    assert await broken(aboard) == [1]
+
+
+async def test_two_promises_of_one_complaint_break_one_after_the_other(aboard: Aboard):
+    complaint_id = await mild(aboard)
+    await passes(aboard)
+    await says_no(aboard, complaint_id)
+    await passes(aboard)
+    assert await broken(aboard) == [0, 1]
+
+
+async def test_what_fitted_nothing_on_the_spot_still_waits_for_its_answer(aboard: Aboard):
+    spot = {
+        "on_the_spot": {"text": "An hour for a table."},
+        "item": "taxfree-card/100000",
+        "reason": "delay",
+    }
+    lars = aboard.bearer("e-lars")
+    answers = [(await aboard.post("checks", f"k{n}", spot, lars)).status_code for n in range(3)]
+    assert answers == [201, 201, 409]
+    await aboard.carry()
+    await passes(aboard, timedelta(days=2))
+    assert await broken(aboard) == [0]
+
+
+async def test_what_was_given_on_the_spot_waits_for_nothing(aboard: Aboard):
+    spot = {"on_the_spot": {"text": "An hour for a table."}, "item": "cinema", "reason": "delay"}
+    assert (await aboard.post("checks", "k", spot)).status_code == 201
+    await aboard.carry()
+    assert not aboard.stores["complaints"].kept.timers
+
+
+async def test_nothing_is_called_overdue_before_what_others_told_is_read(aboard: Aboard):
+    """After an outage the timers ring before the streams have caught up."""
+    complaint_id = await mild(aboard)
+    assert (await aboard.give(complaint_id, "cinema", "k")).status_code == 201
+    aboard.news.behind = True
+    with pytest.raises(Unavailable):
+        await passes(aboard)
+    assert await broken(aboard) == []
+    aboard.news.behind = False
+    await aboard.carry()
+    await aboard.ring("complaints")
+    assert await broken(aboard) == []
+
+
+async def test_two_workers_tell_of_a_broken_promise_once(aboard: Aboard):
+    await mild(aboard)
+    aboard.clock.advance(PROMISED + NEWS_COMES_WITHIN)
+    await asyncio.gather(*(aboard.ring("complaints") for _ in range(4)))
+    assert await broken(aboard) == [0]
+
+
+async def test_a_new_policy_changes_no_promise_that_was_made(aboard: Aboard):
+    await mild(aboard)
+    sooner = demo_policy().model_copy(update={"playbooks": {}, "promise_default": SECOND})
+    fact = PolicyPublished(site=sooner.site, version=2, policy=sooner)
+    await aboard.feed("complaints", PolicyPublished.TOPIC, [record(fact, 1)])
+    await passes(aboard, PROMISED - NEWS_COMES_WITHIN)
+    assert await broken(aboard) == []
+    await passes(aboard, timedelta(0))
+    assert await broken(aboard) == [0]
