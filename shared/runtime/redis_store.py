@@ -26,6 +26,7 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
@@ -230,6 +231,8 @@ class RedisStore:
             "socket_connect_timeout": TIMEOUT_S,
             # One layer retries, and it is not this one: a commit that timed out may have happened.
             "retry": Retry(NoBackoff(), 0),
+            # By default ("auto") the pool hands out connections that the server has closed.
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         }
         self._redis = redis.Redis.from_pool(
             redis.BlockingConnectionPool.from_url(

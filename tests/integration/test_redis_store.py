@@ -340,3 +340,24 @@ class TestRedisStore(StoreSuite):
         assert all(isinstance(end, Unavailable) for end in ends)
         assert await store.open_generation(1)
         assert await store.read([f"w{n}" for n in range(20)]) == [ABSENT] * 20
+
+    async def test_once_a_restarted_server_was_compared_no_pooled_connection_fails(
+        self, store, stack: Stack
+    ):
+        """Each connection from before the restart is made anew, and costs nobody a 503."""
+        if not stack.can_be_killed:
+            pytest.skip(f"a server from {stack.source} is not ours to kill")
+
+        async def all_at_once() -> list[object]:
+            return await asyncio.gather(
+                *(store.lease(f"l{n}", "me", 60_000) for n in range(module.CONNECTIONS_MAX)),
+                return_exceptions=True,
+            )
+
+        assert all(await all_at_once()), "every connection of the pool was in use"
+        await asyncio.to_thread(stack.kill_redis)
+        await asyncio.to_thread(stack.start_redis)
+        async with asyncio.timeout(30):
+            while not await store.open_generation(0):
+                await asyncio.sleep(0.01)
+        assert await all_at_once() == [True] * module.CONNECTIONS_MAX
