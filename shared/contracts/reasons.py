@@ -56,6 +56,7 @@ class Reason(StrEnum):
     AUTHORITY_EXHAUSTED = "authority_exhausted"
     # The world is down or not ready; the same thing may work later.
     STORE_UNAVAILABLE = "store_unavailable"
+    STORE_FULL = "store_full"
     STORE_STALE = "store_stale"
     OUTBOX_FULL = "outbox_full"
     CONTENDED = "contended"

@@ -71,6 +71,7 @@ MEANINGS: dict[str, str] = {
     "handler_failed": "A defect of ours; the message is kept and an alarm was raised.",
     "authority_exhausted": "The wish does not fit what is left; the answer says what does.",
     "store_unavailable": "The store does not answer.",
+    "store_full": "The store is at its memory limit; it takes writes again once the outbox is published.",
     "store_stale": "The store lost data and must be rebuilt from the topics first.",
     "outbox_full": "The broker has been away for longer than can be held.",
     "contended": "Others changed the same thing at the same moment, again and again.",

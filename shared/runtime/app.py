@@ -105,7 +105,8 @@ class Parts:
         except Unavailable:
             answers = False
         parts = {name: well() for name, well in self.health.items()}
-        return {"generation": self.store.usable, "store": answers, **parts}
+        commits = answers and await self.store.takes_commits()
+        return {"generation": self.store.usable, "store": answers, "commits": commits, **parts}
 
 
 def http_server(api: FastAPI) -> uvicorn.Server:

@@ -23,7 +23,19 @@ REQUEST_SECONDS = Histogram(
     "request_seconds", "Time to answer a request, by route.", ["service", "route"]
 )
 OUTBOX_WAITING = Gauge("outbox_waiting_lines", "Facts committed and not yet on Kafka.", ["service"])
+OUTBOX_OLDEST = Gauge(
+    "outbox_oldest_seconds", "Age of the oldest fact that is not yet on Kafka.", ["service"]
+)
 RELAYED = Counter("relayed_lines", "Facts published by this process's relay.", ["service"])
+RELAY_TURN_LINES = Histogram(
+    "relay_turn_lines",
+    "Lines that this process's relay published in one turn.",
+    ["service"],
+    buckets=(1, 4, 16, 64, 256, 1024, 2000),
+)
+COMMITS_REFUSED = Counter(
+    "commits_refused", "Commits that the store could not take, by reason.", ["service", "reason"]
+)
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
 PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without an answer.")
 STREAM_RETRIES = Counter(

@@ -30,6 +30,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
+from shared.runtime.observe import COMMITS_REFUSED
 from shared.runtime.store import (
     ABSENT,
     KEPT_S,
@@ -54,7 +55,7 @@ GROUP_MAX = 256
 #: Errors by which the server says it cannot serve now; anything else it refuses is our defect.
 #: Some of them the client makes classes of and takes the code off the text.
 CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
-CANNOT_SERVE_CLASSES = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
+CANNOT_SERVE_CLASSES = (ReadOnlyError, MasterDownError, ClusterDownError)
 VERSION_DIGITS = 10
 CANCEL_AGAIN_S = 0.1
 #: A rebuild writes thousands of documents per call, and waits for a busy disk rather than fail.
@@ -62,7 +63,8 @@ BULK_TIMEOUT_S = 60.0
 #: Keys looked at, and dropped, at once.
 FORGET_KEYS = 5000
 
-TRIM = """
+#: `allow-oom`: a server at `maxmemory` refuses a script that writes, also one that makes room.
+TRIM = """#!lua flags=allow-oom
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1])
 local drop = tonumber(ARGV[2]) - first
@@ -71,7 +73,8 @@ redis.call('PUBLISH', ARGV[3], ARGV[2])
 return 1
 """
 #: KEYS[2] names who makes the state again, if somebody does; the lease they do it by is not bound.
-LEASE = """
+#: `allow-oom`: without its lease the relay could not drain the outbox, which is what makes room.
+LEASE = """#!lua flags=allow-oom
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 local rebuilder = KEYS[2] ~= KEYS[1] and redis.call('GET', KEYS[2])
@@ -93,6 +96,11 @@ while #lines < most do
   end
 end
 return {first, lines}
+"""
+#: Writes what a commit would at least: refused where the server is full or takes no writes.
+PROBE = """
+redis.call('SET', KEYS[2], '', 'EX', 60)
+return redis.call('LLEN', KEYS[1])
 """
 #: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
 BEGIN = """
@@ -203,6 +211,8 @@ def unavailable(error: Exception) -> Unavailable:
     """What a Redis error means to us; raises it again where it is our own defect."""
     if isinstance(error, NotCompared):
         return Unavailable(Reason.STORE_STALE)
+    if isinstance(error, OutOfMemoryError):
+        return Unavailable(Reason.STORE_FULL, retry_after_s=5)
     if isinstance(error, CANNOT_SERVE_CLASSES) or str(error).startswith(CANNOT_SERVE):
         return Unavailable(Reason.STORE_UNAVAILABLE)
     if isinstance(error, ResponseError):
@@ -226,6 +236,7 @@ class RedisStore:
 
     def __init__(self, url: str, owner: str, shard: str = "c0") -> None:
         self._url = url
+        self._owner = owner
         self._limits: dict[str, Any] = {
             "socket_timeout": TIMEOUT_S,
             "socket_connect_timeout": TIMEOUT_S,
@@ -269,6 +280,8 @@ class RedisStore:
         self._load = self._bulk.register_script(LOAD)
         #: The marker of the state that was found to be ours, and the run of the server that held it.
         self._generation = self._server = ""
+        #: Whether the last commit that the server answered was refused because it takes none.
+        self._refused = False
         #: The marker served last and the sequence seen last, to go by while Kafka is away.
         self._known, self._seen = "", 0
         self._commit_group: Grouped[Commit, Outcome | Exception] = Grouped(self._commit, GROUP_MAX)
@@ -331,10 +344,27 @@ class RedisStore:
 
     async def commit(self, commit: Commit) -> Outcome:
         """Apply one commit, together with whatever else waits; raises Unavailable."""
-        outcome = await self._commit_group(commit)
-        if isinstance(outcome, Exception):
-            raise outcome
+        try:
+            outcome = await self._commit_group(commit)
+            if isinstance(outcome, Exception):
+                raise outcome
+        except Unavailable as refused:
+            self._refused = True
+            COMMITS_REFUSED.labels(self._owner, refused.reason).inc()
+            raise
+        self._refused = False
         return outcome
+
+    async def takes_commits(self) -> bool:
+        """Whether commits are taken; after a refused one, by a small write of our own; see Store."""
+        if self._refused:
+            keys = [self._fixed[1], self._prefix + "probe"]
+            try:
+                waiting = await self._ask(self._redis.eval(PROBE, len(keys), *keys))
+            except Unavailable:
+                return False
+            self._refused = int(waiting) >= OUTBOX_LINES_MAX
+        return not self._refused
 
     async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)

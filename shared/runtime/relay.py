@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from pydantic_core import from_json
 
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
 from shared.contracts.event import CONTENT_TYPE
 from shared.runtime.faults import Unavailable
-from shared.runtime.observe import OUTBOX_WAITING, RELAYED, log
+from shared.runtime.observe import (
+    OUTBOX_OLDEST,
+    OUTBOX_WAITING,
+    RELAY_TURN_LINES,
+    RELAYED,
+    log,
+)
 from shared.runtime.store import PENDING_BYTES_MAX, Line, Store
 
 #: One turn's lines: enough to fill a batch per partition, few enough to be trimmed every few ms.
@@ -38,6 +46,8 @@ STOP_S = 3.0
 #: The headers of every fact. A dead letter has its own: its value is sealed and no event.
 FACT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 IDLE_MS = 500
+#: Lines among which the oldest fact is looked for: dead letters before it are few.
+OLDEST_LINES = 16
 RETRY_S = 0.5
 
 
@@ -68,6 +78,18 @@ async def close(producer: AIOKafkaProducer) -> None:
     with suppress(KafkaError, OSError):
         async with asyncio.timeout(STOP_S):
             await producer.client.close()
+
+
+def oldest_s(lines: Sequence[bytes]) -> float:
+    """Seconds since the first fact among outbox lines was decided; 0 where there is none.
+
+    A dead letter has no time of its own.
+    """
+    for line in map(Line.decode, lines):
+        if not line.headers:
+            decided = datetime.fromisoformat(from_json(line.value)["time"])
+            return max((datetime.now(UTC) - decided).total_seconds(), 0.0)
+    return 0.0
 
 
 class Relay:
@@ -112,10 +134,18 @@ class Relay:
                 await close(producer)
 
     async def _measure(self) -> None:
-        """Set the gauge while no turn comes about, which is when it matters most."""
+        """Set the gauges while no turn comes about, which is when they matter most."""
         with suppress(Unavailable):
-            waiting = await self._store.last_sequence() - await self._store.published()
-            OUTBOX_WAITING.labels(self._owner).set(max(waiting, 0))
+            await self._look(OLDEST_LINES)
+
+    async def _look(self, most: int) -> tuple[int, list[bytes]]:
+        """The oldest lines and the sequence of the first; sets the gauges of what waits."""
+        (first, lines), last = await asyncio.gather(
+            self._store.pending(most, BYTES_MAX), self._store.last_sequence()
+        )
+        OUTBOX_WAITING.labels(self._owner).set(max(last - first + 1, 0))
+        OUTBOX_OLDEST.labels(self._owner).set(oldest_s(lines[:OLDEST_LINES]))
+        return first, lines
 
     async def _turn(self, producer: AIOKafkaProducer) -> None:
         if time.monotonic() > self._leased_until - LEASE_MS / 2000:
@@ -123,10 +153,7 @@ class Relay:
                 await asyncio.sleep(LEASE_MS / 5000)
                 return
             self._leased_until = time.monotonic() + LEASE_MS / 1000
-        (first, lines), last = await asyncio.gather(
-            self._store.pending(LINES_MAX, BYTES_MAX), self._store.last_sequence()
-        )
-        OUTBOX_WAITING.labels(self._owner).set(max(last - first + 1, 0))
+        first, lines = await self._look(LINES_MAX)
         if not lines:
             await self._store.wait_pending(IDLE_MS)
             return
@@ -134,6 +161,7 @@ class Relay:
         self._crash("published")
         await self._store.trim(self._holder, first + len(lines) - 1)
         RELAYED.labels(self._owner).inc(len(lines))
+        RELAY_TURN_LINES.labels(self._owner).observe(len(lines))
 
     async def _send(self, producer: AIOKafkaProducer, first: int, lines: list[bytes]) -> None:
         """Send all lines, each partition in order; returns when every one is confirmed."""

@@ -136,6 +136,13 @@ class Store(Protocol):
         """Apply one commit atomically; it is on disk when this returns Committed."""
         ...
 
+    async def takes_commits(self) -> bool:
+        """Whether commits are taken. Asks the server only where the last one was refused.
+
+        False while the server is full, takes no writes or cannot be asked, or the outbox is full.
+        """
+        ...
+
     async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
         """Timers due by now: (member, due in ms), earliest first, at most `most`."""
         ...

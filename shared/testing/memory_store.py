@@ -132,6 +132,10 @@ class MemoryStore:
         if ttl_s is not None:
             self.kept.ttls[key] = ttl_s
 
+    async def takes_commits(self) -> bool:
+        """See Store."""
+        return len(self.kept.lines) < self._outbox_max
+
     async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
         """See Store."""
         ready = sorted((due, member) for member, due in self.kept.timers.items() if due <= now_ms)

@@ -15,6 +15,7 @@ import shared.runtime.redis_store as module
 from shared.contracts.reasons import Reason
 from shared.ops.stack import Stack
 from shared.runtime.faults import Unavailable
+from shared.runtime.observe import COMMITS_REFUSED
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.store import (
     ABSENT,
@@ -235,13 +236,49 @@ class TestRedisStore(StoreSuite):
         before = (await server.config_get("maxmemory"))["maxmemory"]
         await server.config_set("maxmemory", 1)
         try:
-            with pytest.raises(Unavailable, match=Reason.STORE_UNAVAILABLE.value):
+            with pytest.raises(Unavailable, match=Reason.STORE_FULL.value):
                 await store.commit(Commit([Write("a", 1, b"2")], [Charge("n", 1, 9)], (), [b"l"]))
             assert await store.read(["a"]) == [Versioned(1, b"1")]
             assert await store.balances(["n"]) == [0]
         finally:
             await server.config_set("maxmemory", before)
         assert isinstance(await store.commit(Commit([Write("a", 1, b"2")])), Committed)
+
+    async def test_a_full_memory_is_drained_by_the_relay_and_then_takes_commits_again(
+        self, store, server
+    ):
+        """Nothing accepted is lost, and nobody has to free memory by hand."""
+        waiting = [b"%d" % n + b"l" * 100_000 for n in range(100)]
+        await store.commit(Commit((), (), (), waiting))
+        assert await store.takes_commits()
+        before = (await server.config_get("maxmemory"))["maxmemory"]
+        used = (await server.info("memory"))["used_memory"]
+        await server.config_set("maxmemory", used - 5_000_000)
+        refused = COMMITS_REFUSED.labels(OWNER, Reason.STORE_FULL)
+        count = refused._value.get()
+        try:
+            with pytest.raises(Unavailable, match=Reason.STORE_FULL.value):
+                await store.commit(Commit([Write("b", 0, b"1")]))
+            assert refused._value.get() == count + 1
+            assert not await store.takes_commits(), "readiness remembers"
+            assert await store.lease("relay", "me", 60_000)
+            first, lines = await store.pending(200)
+            assert lines == waiting
+            await store.trim("me", first + len(lines) - 1)
+            assert await store.takes_commits()
+            assert isinstance(await store.commit(Commit([Write("b", 0, b"1")])), Committed)
+        finally:
+            await server.config_set("maxmemory", before)
+
+    async def test_a_full_outbox_takes_no_commits_until_it_is_trimmed(self, store):
+        self.monkeypatch.setattr(module, "OUTBOX_LINES_MAX", 3)
+        await store.commit(Commit((), (), (), [b"l"] * 3))
+        with pytest.raises(Unavailable, match=Reason.OUTBOX_FULL.value):
+            await store.commit(Commit((), (), (), [b"l"]))
+        assert not await store.takes_commits()
+        await store.lease("relay", "me", 60_000)
+        await store.trim("me", 2)
+        assert await store.takes_commits()
 
     async def test_a_server_that_does_not_answer_is_unavailable_within_the_time_limit(
         self, store, server

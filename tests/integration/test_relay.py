@@ -21,7 +21,10 @@ STOPS_WITHIN_S = 15
 
 
 def lines(first: int) -> list[bytes]:
-    return [Line(TOPIC, f"k{n % 7}", b'{"n":%d}' % n).encode() for n in range(first, first + 50)]
+    return [
+        Line(TOPIC, f"k{n % 7}", b'{"time":"2026-06-01T00:00:00Z","n":%d}' % n).encode()
+        for n in range(first, first + 50)
+    ]
 
 
 def on_kafka(stack: Stack) -> list[list[int]]:

@@ -96,7 +96,21 @@ async def test_a_store_as_new_as_its_topic_is_served(aboard: Aboard, app, store,
         await app._open_generation()
     async with aboard.http("complaints") as phone:
         ready = await phone.get("/ready")
-    assert (ready.status_code, ready.json()) == (200, {"generation": True, "store": True})
+    assert ready.status_code == 200
+    assert ready.json() == {"generation": True, "store": True, "commits": True}
+
+
+async def test_a_service_whose_commits_are_refused_is_not_ready(
+    aboard: Aboard, app, store, monkeypatch
+):
+    topic_ends_at(monkeypatch, app, 3)
+    async with asyncio.timeout(10):
+        await app._open_generation()
+    store._outbox_max = len(store.kept.lines)
+    async with aboard.http("complaints") as phone:
+        ready = await phone.get("/ready")
+    assert ready.status_code == 503
+    assert ready.json() == {"generation": True, "store": True, "commits": False}
 
 
 @pytest.mark.parametrize("published", [0, 7, None])

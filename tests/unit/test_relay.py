@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from pydantic_core import from_json
 
+from shared.contracts.event import format_time
 from shared.runtime import relay as module
 from shared.runtime.faults import Unavailable
-from shared.runtime.observe import OUTBOX_WAITING
+from shared.runtime.observe import OUTBOX_OLDEST, OUTBOX_WAITING, RELAY_TURN_LINES
 from shared.runtime.relay import Relay, partition_of
 from shared.runtime.store import Commit, Line
+from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 from tests.suites.tally import Heard
 
@@ -63,8 +66,12 @@ class Producer:
         return asyncio.ensure_future(confirmed())
 
 
-def lines(*keys: str) -> list[bytes]:
-    return [Line("recovery.x.v1", key, b'{"n":%d}' % n).encode() for n, key in enumerate(keys)]
+def lines(*keys: str, time: datetime = START) -> list[bytes]:
+    at = format_time(time).encode()
+    return [
+        Line("recovery.x.v1", key, b'{"time":"%b","n":%d}' % (at, n)).encode()
+        for n, key in enumerate(keys)
+    ]
 
 
 @pytest.fixture
@@ -165,6 +172,28 @@ async def test_the_gauge_counts_all_lines_that_wait_and_not_only_those_of_a_turn
         producer.fails_at = 0
         await relay(store)._turn(producer)
     assert OUTBOX_WAITING.labels("x")._value.get() == 7
+
+
+async def test_the_age_of_what_waits_is_that_of_its_first_fact_and_nothing_once_it_is_published(
+    store,
+):
+    dead = Line("d", "k", b"sealed", (("reason", "x"),)).encode()
+    hour_ago = lines("a", time=datetime.now(UTC) - timedelta(hours=1))
+    await store.commit(Commit((), (), (), [dead, *hour_ago, *lines("b", time=datetime.now(UTC))]))
+    age, mine = OUTBOX_OLDEST.labels("x")._value, relay(store)
+    await mine._measure()
+    assert 3600 <= age.get() < 3700
+    await mine._turn(Producer())
+    await mine._measure()
+    assert age.get() == 0
+
+
+async def test_a_turn_counts_how_many_lines_it_published(store):
+    turns = RELAY_TURN_LINES.labels("x")
+    before, mine = turns._sum.get(), relay(store)
+    await store.commit(Commit((), (), (), lines(*"abc")))
+    await mine._turn(Producer())
+    assert turns._sum.get() - before == 3
 
 
 async def test_while_the_broker_is_away_the_gauge_goes_on_counting(store, monkeypatch):
