@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from services.notifier.adapters import LINK_LASTS, SignedLinks
 from services.notifier.domain import (
@@ -34,6 +34,7 @@ from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Lan
 from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
 from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
+from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Record
 from shared.runtime.links import FEEDBACK, OFFER, Tokens
@@ -170,6 +171,22 @@ async def test_a_complaint_is_acknowledged_once_at_the_address_given(aboard: Abo
     assert "Kari" in letter.body
     assert await aboard.types("notifier") == ["message.queued", "message.attempted", "message.sent"]
     assert aboard.stores["notifier"].kept.timers == {}
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_customer_for_whom_two_services_made_a_key_gets_the_letter(aboard: Aboard, before):
+    """INV-05: the words open with either key, whichever of the two comes first in order."""
+    await aboard.raise_complaint()
+    ref = (await aboard.facts("complaints"))[-1]["customer_ref"]
+    documents = aboard.stores["notifier"].kept.documents
+    (mine,) = from_json(documents[f"key:{ref}"].body)["wrapped"]
+    vault = aboard.apps["compensation"].parts.vault
+    others = (vault.new_key(ref)[1] for _ in range(1000))
+    other = next(one for one in others if (one < mine) is before)
+    made = CustomerKeyCreated(customer_ref=ref, wrapped=other)
+    await aboard.feed("notifier", made.TOPIC, [record(made, 0)], 9)
+    await aboard.ring()
+    assert [letter.recipient for letter in aboard.postbox.letters] == ["kari@example.org"]
 
 
 async def test_without_an_address_nothing_is_queued(aboard: Aboard):

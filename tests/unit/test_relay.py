@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -60,7 +61,8 @@ class Producer:
         self.topics.setdefault(place, []).extend(batch.records)
 
         async def confirmed():
-            await asyncio.sleep(0)
+            for _ in range(20):  # more turns of the loop than anything but waiting for it takes
+                await asyncio.sleep(0)
             self.unconfirmed.discard(place)
 
         return asyncio.ensure_future(confirmed())
@@ -123,6 +125,44 @@ async def test_nothing_is_trimmed_while_one_partition_is_not_confirmed_and_all_c
     later = Producer()
     await relay(store)._turn(later)
     assert sum(map(len, later.topics.values())) == 8
+
+
+async def test_what_is_trimmed_was_confirmed_down_to_the_last_line(store):
+    """INV-08, and nothing is lost: a line leaves the outbox only once it is on Kafka."""
+    producer, trimmed = Producer(), []
+    trim = store.trim
+
+    async def look(holder, sequence):
+        trimmed.append(set(producer.unconfirmed))
+        await trim(holder, sequence)
+
+    store.trim = look
+    await store.commit(Commit((), (), (), lines(*(f"k{n}" for n in range(30)))))
+    await relay(store)._turn(producer)
+    assert trimmed == [set()]
+
+
+async def test_a_lease_is_prolonged_while_it_still_holds_and_not_at_every_turn(store, monkeypatch):
+    """A relay that went on after its lease had run out would send beside another."""
+    now, leases = 100.0, []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    lease = store.lease
+
+    async def look(name, holder, ttl_ms):
+        leases.append(now)
+        return await lease(name, holder, ttl_ms)
+
+    store.lease = look
+    mine = relay(store)
+    for _ in range(400):
+        await store.commit(Commit((), (), (), lines("a")))
+        await mine._turn(Producer())
+        now += module.LEASE_MS / 1000 / 40
+    apart = [later - one for one, later in pairwise(leases)]
+    assert max(apart) < module.LEASE_MS / 1000 * 0.6, "well before it runs out"
+    assert min(apart) > module.LEASE_MS / 1000 * 0.4, (
+        "a trip to the store for every turn is too many"
+    )
 
 
 async def test_who_does_not_hold_the_lease_sends_nothing(store, monkeypatch):

@@ -6,11 +6,12 @@ import asyncio
 from copy import deepcopy
 
 import pytest
+from pydantic_core import from_json
 
 from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.inbox import Record
+from shared.runtime.inbox import Handler, Inbox, Record
 from shared.runtime.observe import DEAD_LETTERS
 from shared.runtime.settle import (
     ATTEMPTS_MAX,
@@ -22,7 +23,8 @@ from shared.runtime.settle import (
     Older,
     Request,
 )
-from shared.runtime.store import Conflict, Versioned
+from shared.runtime.snapshot import Snapshot
+from shared.runtime.store import Charge, Commit, Committed, Conflict, Versioned, Write
 from shared.testing.builders import outbox, record
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
@@ -252,6 +254,81 @@ async def test_a_record_that_never_gets_through_waits_for_less_crowded_times(sto
     with pytest.raises(Unavailable, match=Reason.CONTENDED.value):
         await settler(store).settle_records(INBOX, 0, records)
     assert store.tries == ATTEMPTS_MAX + (TOGETHER_MAX if len(records) > 1 else 0)
+
+
+class OvertakenStore(MemoryStore):
+    """Before its first commit somebody else's comes through."""
+
+    def __init__(self, *overtaking: Commit) -> None:
+        super().__init__()
+        self.overtaking = list(overtaking)
+
+    async def commit(self, commit):
+        if self.overtaking:
+            assert isinstance(await super().commit(self.overtaking.pop()), Committed)
+        return await super().commit(commit)
+
+
+async def overtaken(*overtaking: Commit) -> OvertakenStore:
+    store = OvertakenStore(*overtaking)
+    await store.begin_generation("first", 0)
+    return store
+
+
+ALL_SPENT = Commit((), [Charge("a", CEILING, CEILING)])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_record_over_a_ceiling_that_was_reached_meanwhile_is_decided_again(number):
+    """INV-01: also one that is alone in its batch. It is settled, with what still fits."""
+    store = await overtaken(ALL_SPENT)
+    await settler(store).settle_records(INBOX, 0, heard("count", "count")[:number])
+    first = Counted.model_validate(from_json((await outbox(store))[0].value)["data"])
+    assert (first.total, first.paid) == (1, 0)
+    assert store.kept.accounts["a"] == CEILING
+
+
+async def only_reads(snapshot: Snapshot) -> Decision:
+    """Goes by what it reads of a tally that it does not change."""
+    rules = await snapshot.get(Tally, "rules") or Tally()
+    return Decision((Counted(name="a", total=rules.total),))
+
+
+RULES_CHANGED = Commit([Write("tally:rules", 0, b'{"total":7}')])
+
+
+async def test_a_request_that_raced_with_a_change_of_what_it_only_read_is_decided_again():
+    """INV-01: authority is what policy and roster say at the commit, not what they said before."""
+    store = await overtaken(RULES_CHANGED)
+
+    async def decide(snapshot, _name):
+        return await only_reads(snapshot)
+
+    settled = await settler(store).settle_request(Request("employee/e", "r", "k", "h"), decide)
+    assert settled.fact == Counted(name="a", total=7)
+    assert len(await outbox(store)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_record_that_raced_with_a_change_of_what_it_only_read_is_decided_again(number):
+    store = await overtaken(RULES_CHANGED)
+    inbox = Inbox(Heard.TOPIC, [Handler(Heard, lambda _, snapshot: only_reads(snapshot))])
+    await settler(store).settle_records(inbox, 0, heard("count", "count")[:number])
+    totals = [from_json(line.value)["data"]["total"] for line in await outbox(store)]
+    assert totals == [7] * number
+
+
+async def test_an_own_decision_that_somebody_else_took_meanwhile_says_that_it_did_nothing():
+    """INV-05: of two that take a letter in hand only one may hear that it has it."""
+    taken = Commit([Write("tally:a", 0, b'{"total":1}')])
+    store = await overtaken(taken)
+
+    async def take(snapshot):
+        tally = await snapshot.get(Tally, "a")
+        return Decision() if tally else Decision((Counted(name="a", total=1),))
+
+    assert await settler(store).settle_internal("timer/send/a/1", "a", take) == ()
+    assert await outbox(store) == []
 
 
 async def test_a_batch_that_was_overtaken_is_tried_together_again(store):
