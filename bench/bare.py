@@ -64,7 +64,7 @@ class Loop:
         value = encode(
             fact,
             source="/bare",
-            event_id=fingerprint(complaint_id, fact.TYPE),
+            event_id=fingerprint("bare", complaint_id, fact.TYPE),
             time=format_time(now),
             correlation=event.id,
             causation=event.id,

@@ -114,7 +114,7 @@ class Peer:
     async def _issue(self, command: IssueCheck, principal: Principal, key: str) -> Response:
         """One transaction."""
         digest = sha256(command.model_dump_json().encode()).hexdigest()
-        name = fingerprint(f"{principal.kind}/{principal.subject}", "checks", key)
+        name = fingerprint("request", f"{principal.kind}/{principal.subject}", "checks", key)
         async with self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(
                 SITUATION, command.complaint_id, principal.subject, name
@@ -263,7 +263,7 @@ def events(decision: Decision, cause: str, name: str, now: datetime) -> list[byt
         return encode(
             fact,
             source="/peer",
-            event_id=fingerprint(cause, fact.TYPE, str(ordinal)),
+            event_id=fingerprint("fact", cause, fact.TYPE, str(ordinal)),
             time=time,
             correlation=name,
             causation=name,

@@ -190,7 +190,7 @@ class Publisher:
                     encode(
                         fact,
                         source="/bench",
-                        event_id=fingerprint(fact.TYPE, fact.key()),
+                        event_id=fingerprint("bench", fact.TYPE, fact.key()),
                         time=time,
                         correlation=fact.key(),
                         causation="bench",

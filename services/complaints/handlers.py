@@ -171,7 +171,7 @@ class Handlers:
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:
     """CloudEvents makes (source, id) unique, so a repeat is the same complaint."""
-    return "co-" + fingerprint(event.source, event.id)
+    return "co-" + fingerprint("intake", event.source, event.id)
 
 
 def complaint_key(complaint_id: str) -> str:

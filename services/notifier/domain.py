@@ -124,7 +124,7 @@ class Answer(Document):
 
 def message_id_of(occasion: Occasion, about: str) -> str:
     """One message per occasion and what it is about, however often its cause is heard of."""
-    return "me-" + fingerprint(occasion, about)
+    return "me-" + fingerprint("message", occasion, about)
 
 
 def queue(

@@ -28,6 +28,11 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
 JsonType = Annotated[
     str, StringConstraints(pattern=r"^(?i:application/json)( *;.*)?$", max_length=128)
 ]
+#: What another system calls an event or itself: CloudEvents allows no control characters in either.
+Outside = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256, pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$"),
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
@@ -62,8 +67,8 @@ class Event(BaseModel, Generic[F_co]):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"]
-    id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    id: Outside
+    source: Outside
     type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     time: AwareDatetime | None = None
     subject: Annotated[str, StringConstraints(max_length=256)] | None = None
@@ -75,9 +80,17 @@ class Event(BaseModel, Generic[F_co]):
     data: F_co
 
 
-def fingerprint(*parts: str) -> str:
-    """128 bits over the parts as 32 hex characters: ids that a replay makes again."""
-    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+def fingerprint(kind: str, *parts: str) -> str:
+    """128 bits over the parts as 32 hex characters: ids that a replay makes again.
+
+    `kind` says what the id is of: parts of one kind never make an id of another.
+    """
+    return blake2b(joined(kind, *parts), digest_size=16).hexdigest()
+
+
+def joined(*parts: str) -> bytes:
+    """The parts as one text, each behind its length: other parts never make the same text."""
+    return "".join([f"{len(part)}:{part}" for part in parts]).encode()
 
 
 def format_time(moment: datetime) -> str:

@@ -23,4 +23,4 @@ class CustomerKeyCreated(Fact):
 
     def key(self) -> str:
         """The customer and which key; compaction keeps one of each."""
-        return f"{self.customer_ref}/{fingerprint(self.wrapped)[:16]}"
+        return f"{self.customer_ref}/{fingerprint('wrapped-key', self.wrapped)[:16]}"

@@ -181,7 +181,7 @@ def publish(
     try:
         sent = []
         for fact in facts:
-            event_id = fingerprint(fact.TYPE, fact.model_dump_json())
+            event_id = fingerprint("operator", fact.TYPE, fact.model_dump_json())
             value = encode(
                 fact,
                 source=source,

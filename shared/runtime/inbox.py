@@ -149,4 +149,4 @@ def safe(identifier: str) -> str:
     """An id from outside as one that may be printed anywhere: itself, or a fingerprint of it."""
     if len(identifier) <= 128 and SAFE_ID.fullmatch(identifier):  # Id's bound
         return identifier
-    return fingerprint(identifier)
+    return fingerprint("outside", identifier)

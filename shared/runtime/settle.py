@@ -342,7 +342,7 @@ class Settler:
         Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
         where what is named after the request is there and its answer was forgotten.
         """
-        name = fingerprint(request.principal, request.route, request.key)
+        name = fingerprint("request", request.principal, request.route, request.key)
         key = f"answer:{name}"
         origin = Origin(f"http/{name}/{request.body_hash}", name, name)
         for _ in range(ATTEMPTS_MAX):
@@ -392,7 +392,7 @@ class Settler:
                     return ()
                 snapshot.rang(member, due_ms)
             decision = await decide(snapshot)
-            await snapshot.apply(decision, Origin(cause, fingerprint(cause), correlation))
+            await snapshot.apply(decision, Origin(cause, fingerprint("cause", cause), correlation))
             if isinstance(await self.store.commit(snapshot.commit()), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)

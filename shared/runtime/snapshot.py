@@ -132,7 +132,7 @@ class Snapshot:
             line = encode(
                 fact,
                 source=self._source,
-                event_id=fingerprint(origin.cause, fact.TYPE, str(ordinal)),
+                event_id=fingerprint("fact", origin.cause, fact.TYPE, str(ordinal)),
                 time=self._time,
                 correlation=origin.correlation,
                 causation=origin.causation,

@@ -91,7 +91,7 @@ def complaint(
 
 def complaint_id(event_id: str) -> str:
     """The id `complaints` gives it."""
-    return "co-" + fingerprint(SOURCE, event_id)
+    return "co-" + fingerprint("intake", SOURCE, event_id)
 
 
 @dataclass

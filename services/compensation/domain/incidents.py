@@ -86,7 +86,7 @@ def affected_id(incident_id: str, number: int) -> str:
 
 def group_check_id(incident_id: str, complaint_id: str) -> str:
     """One group check per incident and complaint, whoever gives it."""
-    return "ck-" + fingerprint(incident_id, complaint_id)
+    return "ck-" + fingerprint("incident-check", incident_id, complaint_id)
 
 
 def complaints_of_incident(

@@ -107,7 +107,7 @@ class Incidents:
         together = complaints_of_incident(policy, fact.category, fact.complaint_id, came, recent)
         if not together:
             return Decision((opened,))
-        name = "in-" + fingerprint(*together)
+        name = "in-" + fingerprint("incident", *together)
         return Decision(
             (opened, open_incident(policy, version, fact.category, name, together, snapshot.now))
         )
