@@ -84,7 +84,15 @@ async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
         for fact in facts[first : first + BATCH]:
             await snapshot.absorb(fact)
         await store.commit(snapshot.commit())
-    return Settler(store, domain, now=utc_now, seal_dead=vault().seal_dead, crash=nowhere)
+    one = vault()
+    return Settler(
+        store,
+        domain,
+        now=utc_now,
+        pseudonyms=one.pseudonyms,
+        seal_dead=one.seal_dead,
+        crash=nowhere,
+    )
 
 
 def giver(

@@ -5,17 +5,18 @@
 from typing import Annotated, Any, cast
 
 from fastapi import FastAPI, Path, Response
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 from services.complaints.handlers import Handlers, known
 from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
 from shared.contracts.decision import Decision
-from shared.contracts.event import ID_PATTERN, Fact
+from shared.contracts.event import ID_PATTERN, Fact, Outside
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, Face, shown
+from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -26,6 +27,23 @@ class RaiseComplaint(ComplaintRaised):
     """A complaint raised by an employee, a customer or a system over HTTP."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FindComplaint(BaseModel):
+    """An event by which a complaint was raised, as its publisher calls it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"source": "/booking", "id": "complaint-778120"}]},
+    )
+
+    source: Outside
+    id: Outside
+
+
+#: What a publisher may know of what became of its event: nothing that somebody wrote, and nobody.
+TOLD = {"state", "category", "severity", "promised_by", "round"}
 
 
 def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
@@ -75,11 +93,34 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
 
         async def decide(snapshot: Snapshot, name: str) -> Decision:
-            return await handlers.raise_complaint(
-                command, source_of(principal), f"co-{name}", snapshot
-            )
+            try:
+                return await handlers.raise_complaint(
+                    command, source_of(principal), f"co-{name}", snapshot
+                )
+            except Rejected as rejected:
+                if rejected.reason is not Reason.CONFLICTING_REPEAT:
+                    raise
+                # The answer was forgotten, the complaint was not: as before it was forgotten.
+                raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED) from None
 
         return await face.write(principal, "complaints", key, command, decide, answer)
+
+    @app.post("/v1/complaints/find")
+    async def find(
+        command: FindComplaint, principal: Annotated[Principal, face.principal(Kind.SYSTEM)]
+    ) -> Response:
+        """What became of an event that was published, by its own source and id.
+
+        Changes nothing and takes no key. A POST, because an id may be somebody's address, and
+        addresses of requests are written into logs everywhere.
+        """
+        complaint_id = handlers.names_of(command.source, command.id)
+        complaint = await known(complaint_id, settler.look())
+        if complaint.site != principal.site:
+            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",), status=404)
+        found = complaint.model_dump(mode="json", include=TOLD)
+        body = {**command.model_dump(), "complaint_id": complaint_id, **found}
+        return Response(to_json(body), headers=NO_STORE, media_type="application/json")
 
     @app.get("/v1/complaints/{complaint_id}")
     async def look(
@@ -92,7 +133,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
-        hidden = {"text", "contact", "customer_ref", "promises"}
+        hidden = {"text", "contact", "customer_ref", "content", "promises"}
         body = complaint.model_dump(mode="json", exclude=hidden)
         body["overdue"] = complaint.overdue
         text = await handlers.read_text(complaint, snapshot)

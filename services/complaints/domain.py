@@ -86,6 +86,8 @@ class Complaint(Document):
     promised_by: datetime | None = None
     employee_id: str | None = None
     round: int = 0
+    #: Of what was raised; None where it was raised to an earlier build, or told on the spot.
+    content: str | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
 
@@ -93,6 +95,10 @@ class Complaint(Document):
     def overdue(self) -> bool:
         """Whether the promise of the present round was broken."""
         return any(one.broken for one in self.promises if one.round == self.round)
+
+    def repeats(self, content: str) -> bool:
+        """Whether the same was raised again, as far as is known."""
+        return self.content in (None, content)
 
 
 def plausible(moment: datetime | None, now: datetime) -> bool:
@@ -108,6 +114,7 @@ def receive(
     language: Language,
     text: str,
     contact: str | None,
+    content: str,
     understood: tuple[Category, Severity, bool],
     policy: Policy,
     policy_version: int,
@@ -127,6 +134,7 @@ def receive(
             raised_by=raised.raised_by,
             occurred_at=raised.occurred_at,
             received_at=now,
+            content=content,
         ),
         ComplaintTriaged(
             complaint_id=complaint_id,
@@ -274,6 +282,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         language=fact.language,
         text=fact.text,
         contact=fact.contact,
+        content=fact.content,
     )
 
 

@@ -21,7 +21,7 @@ from services.complaints.domain import (
 from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.decision import Decision
-from shared.contracts.event import Event, Fact, fingerprint
+from shared.contracts.event import Event, Fact
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
@@ -45,7 +45,8 @@ class Handlers:
 
     def __init__(self, vault: Vault, reader: Reader, settler: Settler, news: News) -> None:
         # Asked for when reading ahead and again when deciding; a batch at most in between.
-        self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(vault.customer_ref)
+        self._names = vault.pseudonyms
+        self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
         self._keys = Keys(vault)
         self._policies = Policies()
         self._reader = reader
@@ -62,18 +63,30 @@ class Handlers:
         """Another system tells of a complaint; raises Rejected for times no complaint can have."""
         if not plausible(event.time, snapshot.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
-        return await self.raise_complaint(
-            event.data, event.source, complaint_id_of(event), snapshot
-        )
+        raised = event.data
+        if raised.raised_by is not None:
+            known_as = self._names.person(event.source, raised.raised_by)
+            raised = raised.model_copy(update={"raised_by": known_as})
+        return await self.raise_complaint(raised, event.source, complaint_id_of(event), snapshot)
 
     async def raise_complaint(
         self, raised: ComplaintRaised, source: str, complaint_id: str, snapshot: Snapshot
     ) -> Decision:
-        """Receive a complaint once; raises Rejected(time_out_of_range, unknown_site)."""
+        """Receive a complaint once.
+
+        Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
+        another complaint was raised under this id before.
+        """
         if not plausible(raised.occurred_at, snapshot.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
         policy, version = await self._policies.at(raised.site, snapshot)
-        if await snapshot.get(Complaint, complaint_id) is not None:
+        # What was understood of it: in binary mode, or with other blanks, it is the same complaint.
+        # Defaults are left out, so that a field of a later version changes no hash.
+        content = self._names.content(raised.model_dump_json(exclude_defaults=True))
+        before = await snapshot.get(Complaint, complaint_id)
+        if before is not None:
+            if not before.repeats(content):
+                raise Rejected(Reason.CONFLICTING_REPEAT)
             return Decision((ComplaintRepeated(complaint_id=complaint_id),))
         customer_ref = self._customer_ref(source, raised, complaint_id)
         facts: tuple[Fact, ...] = ()
@@ -94,12 +107,17 @@ class Handlers:
                 contact=None
                 if contact is None or contact.email is None
                 else key.seal("contact", contact.model_dump_json()),
+                content=content,
                 understood=self._reader.understand(raised.text, language),
                 policy=policy,
                 policy_version=version,
                 now=snapshot.now,
             )
         )
+
+    def names_of(self, source: str, event_id: str) -> str:
+        """What the complaint of another system's event is called, whether or not it is here."""
+        return f"co-{self._names.event(source, event_id)}"
 
     async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
         """An employee gave the customer something and so took the complaint on.
@@ -166,12 +184,14 @@ class Handlers:
 
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
         """A pseudonym: of the other system's customer, or of this complaint alone."""
-        return self._ref_of(source, raised.customer or f"complaint/{complaint_id}")
+        if raised.customer is None:
+            return self._names.customer_of(complaint_id)
+        return self._ref_of(source, raised.customer)
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:
-    """CloudEvents makes (source, id) unique, so a repeat is the same complaint."""
-    return "co-" + fingerprint("intake", event.source, event.id)
+    """The event's own name, which stands for its source and id: a repeat is the same complaint."""
+    return f"co-{event.id}"
 
 
 def complaint_key(complaint_id: str) -> str:

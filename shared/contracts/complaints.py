@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.event import Fact, Id, Sealed
 from shared.contracts.intake import Channel
@@ -69,6 +69,8 @@ class ComplaintReceived(ComplaintFact):
     raised_by: Id | None = None
     occurred_at: AwareDatetime | None = None
     received_at: AwareDatetime
+    #: A keyed hash of what was raised: tells a repeat from another complaint under the same id.
+    content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
 
 
 class ComplaintRepeated(ComplaintFact):

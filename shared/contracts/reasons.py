@@ -15,6 +15,7 @@ class Reason(StrEnum):
     MALFORMED_BYTES = "malformed_bytes"
     INVALID_UTF8 = "invalid_utf8"
     MISSING_ID = "missing_id"
+    CONFLICTING_REPEAT = "conflicting_repeat"
     UNKNOWN_TYPE = "unknown_type"
     SCHEMA_INVALID = "schema_invalid"
     TOO_LARGE = "too_large"

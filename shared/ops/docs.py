@@ -31,6 +31,7 @@ MEANINGS: dict[str, str] = {
     "malformed_bytes": "The message is not JSON.",
     "invalid_utf8": "The message is not UTF-8.",
     "missing_id": "The event has no id, so a repeat could not be told from a new one.",
+    "conflicting_repeat": "Another complaint came before under the same source and id.",
     "unknown_type": "The event type is not one this topic carries.",
     "schema_invalid": "A field is missing, of the wrong type or out of its bounds.",
     "too_large": "The text or the message is longer than allowed.",

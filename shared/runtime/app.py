@@ -78,7 +78,12 @@ class Parts:
         self.crash = crash_at(settings.crash_at)
         self.store = store or RedisStore(settings.redis_url, domain.owner, settings.shard)
         self.settler = Settler(
-            self.store, domain, now=now, seal_dead=self.vault.seal_dead, crash=self.crash
+            self.store,
+            domain,
+            now=now,
+            pseudonyms=self.vault.pseudonyms,
+            seal_dead=self.vault.seal_dead,
+            crash=self.crash,
         )
         authenticator = Authenticator(
             partial(settings.jwks.read_text, encoding="utf-8"),

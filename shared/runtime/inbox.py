@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shared.contracts.decision import Decision
-from shared.contracts.event import ID_PATTERN, Event, F, fingerprint
+from shared.contracts.event import Event, F
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.snapshot import Snapshot
@@ -20,7 +19,6 @@ from shared.runtime.snapshot import Snapshot
 EVENT_BYTES_MAX = 256 * 1024
 #: What `content-type` begins with where the value is a whole event.
 STRUCTURED = b"application/cloudevents"
-SAFE_ID = re.compile(ID_PATTERN)
 CE_HEADERS = (
     "id",
     "source",
@@ -143,10 +141,3 @@ def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str,
 def locations(error: ValidationError) -> tuple[str, ...]:
     """Where the schema was not met, as JSON pointers of bounded number; never a value."""
     return tuple("/" + "/".join(str(part) for part in item["loc"]) for item in error.errors()[:5])
-
-
-def safe(identifier: str) -> str:
-    """An id from outside as one that may be printed anywhere: itself, or a fingerprint of it."""
-    if len(identifier) <= 128 and SAFE_ID.fullmatch(identifier):  # Id's bound
-        return identifier
-    return fingerprint("outside", identifier)

@@ -16,6 +16,8 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared.runtime.pseudonyms import Pseudonyms
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PREFIX = "v1."
@@ -52,18 +54,12 @@ class Vault:
         self._master = master
         self._aead = AESGCM(self.derive("wrap"))
         self._dead = AESGCM(self.derive("dead-letter"))
-        self._pepper = self.derive("customer-ref")
+        self.pseudonyms = Pseudonyms(self.derive("pseudonym"))
         self._random = random
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for one purpose (HMAC-SHA-256 of its name under the master key)."""
         return hmac.digest(self._master, purpose.encode(), sha256)
-
-    def customer_ref(self, source: str, customer: str) -> str:
-        """The pseudonym of another system's customer id; without the master key it tells nothing."""
-        return (
-            "c-" + hmac.digest(self._pepper, f"{source}\x1f{customer}".encode(), sha256).hex()[:32]
-        )
 
     def new_key(self, customer_ref: str) -> tuple[DataKey, str]:
         """A fresh data key and its wrapped form."""

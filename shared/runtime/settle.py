@@ -22,8 +22,9 @@ from shared.contracts.decision import Decision, Domain
 from shared.contracts.event import Event, Fact, fingerprint
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.inbox import Handler, Inbox, Record, safe
+from shared.runtime.inbox import Handler, Inbox, Record
 from shared.runtime.observe import DEAD_LETTERS, SETTLED, log, raised_at
+from shared.runtime.pseudonyms import Pseudonyms
 from shared.runtime.snapshot import Origin, Snapshot
 from shared.runtime.store import Committed, Conflict, Line, Store, Versioned, Write
 
@@ -38,6 +39,8 @@ ANSWER_TTL_S = 48 * 3600
 BRAKE_AFTER = 10
 #: Services that number their lines on one topic are a handful; a fence forgets who was quiet longest.
 SOURCES_MAX = 16
+#: What our services call events and stories: a fingerprint or pseudonym, perhaps with its kind.
+OWN_ID = re.compile(r"(?:[a-z]{1,2}-)?[0-9a-f]{32}")
 
 
 class Broken(Exception):
@@ -123,12 +126,14 @@ class Settler:
         domain: Domain,
         *,
         now: Callable[[], datetime],
+        pseudonyms: Pseudonyms,
         seal_dead: Callable[[bytes], bytes],
         crash: Callable[[str], None],
     ) -> None:
         self.store = store
         self._domain = domain
         self._now = now
+        self._names = pseudonyms
         self._seal_dead = seal_dead
         self._crash = crash
         self._facts = {fact.TYPE: fact for fact in domain.folds}
@@ -172,9 +177,29 @@ class Settler:
         self, inbox: Inbox, record: Record
     ) -> tuple[Event[Any], Handler[Any]] | Rejected | None:
         try:
-            return inbox.parse(record)
+            found = inbox.parse(record)
         except Rejected as rejected:
             return rejected
+        if found is None:
+            return None
+        event, handler = found
+        return self._renamed(event, outside=inbox.strict), handler
+
+    def _renamed(self, event: Event[Any], *, outside: bool) -> Event[Any]:
+        """The event under ids of ours. What others call it may be somebody's name, and ends here.
+
+        Facts of our services have such ids; only earlier builds let correlation ids through.
+        """
+        names, event_id, correlation = self._names, event.id, event.correlationid
+        if outside or not OWN_ID.fullmatch(event_id):
+            event_id = names.event(event.source, event_id)
+        if not correlation:
+            correlation = event_id
+        elif outside or not OWN_ID.fullmatch(correlation):
+            correlation = names.correlation(correlation)
+        if (event_id, correlation) == (event.id, event.correlationid):
+            return event
+        return event.model_copy(update={"id": event_id, "correlationid": correlation})
 
     async def _try_together(
         self,
@@ -290,8 +315,8 @@ class Settler:
                 continue
             origin = Origin(
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
-                causation=safe(event.id),
-                correlation=safe(event.correlationid or event.id),
+                causation=event.id,
+                correlation=event.correlationid or event.id,
             )
             try:
                 decision = await handler.decide(event, snapshot)
@@ -342,7 +367,7 @@ class Settler:
         Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
         where what is named after the request is there and its answer was forgotten.
         """
-        name = fingerprint("request", request.principal, request.route, request.key)
+        name = self._names.request(request.principal, request.route, request.key)
         key = f"answer:{name}"
         origin = Origin(f"http/{name}/{request.body_hash}", name, name)
         for _ in range(ATTEMPTS_MAX):

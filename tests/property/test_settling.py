@@ -103,7 +103,14 @@ async def counter() -> MemoryStore:
 
 
 def settler_of(store: MemoryStore) -> Settler:
-    return Settler(store, DOMAIN, now=Clock(), seal_dead=VAULT.seal_dead, crash=lambda _: None)
+    return Settler(
+        store,
+        DOMAIN,
+        now=Clock(),
+        pseudonyms=VAULT.pseudonyms,
+        seal_dead=VAULT.seal_dead,
+        crash=lambda _: None,
+    )
 
 
 async def ask(store: MemoryStore, item: str, employee: str, complaint: int, key: int):

@@ -9,6 +9,7 @@ from shared.contracts.event import Event, Fact, Id
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.pseudonyms import Pseudonyms
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 from shared.runtime.store import Store
@@ -76,5 +77,10 @@ STRICT = Inbox(Heard.TOPIC, [Handler(Heard, on_heard)], strict=True)
 
 def settler(store: Store) -> Settler:
     return Settler(
-        store, DOMAIN, now=Clock(), seal_dead=lambda value: b"sealed", crash=lambda _: None
+        store,
+        DOMAIN,
+        now=Clock(),
+        pseudonyms=Pseudonyms(bytes(32)),
+        seal_dead=lambda value: b"sealed",
+        crash=lambda _: None,
     )

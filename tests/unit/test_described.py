@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.compensation.handlers.tills import TRIES_MAX
+from shared.contracts.intake import ComplaintRaised
 from shared.runtime.http import BODY_BYTES_MAX, HEADERS
+from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
-from tests.suites.services import SITE, Aboard
+from tests.suites.services import SITE, Aboard, raised
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
 
 LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
@@ -67,6 +69,9 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write("employees/e-new", LISTING, "system", method="PUT")
     await ask.write("me/shift", {})
     await ask.write("me/shift/end")
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 900, "e-1")])
+    theirs = {"source": "/test", "id": "e-1"}
+    assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await hear(aboard)
 
 

@@ -10,7 +10,7 @@ from shared.contracts.compensation import Debit, Option, Scope
 from shared.contracts.intake import TEXT_MAX, ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
-from shared.runtime.inbox import EVENT_BYTES_MAX, Handler, Inbox, Record, safe
+from shared.runtime.inbox import EVENT_BYTES_MAX, Handler, Inbox, Record
 from shared.testing.builders import event, outbox, record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import raised
@@ -161,28 +161,3 @@ def test_an_amount_is_a_whole_number_of_minor_units_within_bounds(amount):
 def test_a_currency_is_three_capital_letters(currency):
     with pytest.raises(ValidationError):
         Option(item="i", kind="apology", value_minor=0, cost_minor=0, currency=currency)
-
-
-@pytest.mark.parametrize(
-    ("found", "itself"),
-    [("e-1", True), ("a b", False), ("x" * 200, False), ('"', False), ("e\n", False)],
-)
-def test_an_id_from_outside_is_printed_as_itself_only_if_that_is_safe(found, itself):
-    assert (safe(found) == found) is itself
-    assert safe(safe(found)) == safe(found)
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    [b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"],
-)
-def test_a_whole_event_is_read_as_one_whatever_the_other_headers_say(content_type):
-    headers = [("content-type", content_type), ("ce_id", b"another"), ("ce_type", b"another")]
-    parsed = STRICT.parse(Record(0, changed(), headers))
-    assert parsed is not None
-    assert (parsed[0].id, parsed[0].data) == ("e-1", HEARD)
-
-
-@pytest.mark.parametrize("kind", ["application/json;charset=utf-8", "Application/JSON ; a=b", None])
-def test_json_may_have_parameters_or_go_without_saying(kind):
-    assert STRICT.parse(Record(0, changed(datacontenttype=kind))) is not None

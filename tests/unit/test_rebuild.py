@@ -647,6 +647,17 @@ async def test_what_is_no_event_changes_nothing(sailing, broken):
     assert state(await rebuilt(sailing, "compensation", log)) == state(plain)
 
 
+async def test_a_store_that_was_made_again_still_tells_a_repeat_from_another_complaint(sailing):
+    """INV-04, INV-06: what is needed to tell is in the fact."""
+    await sailing.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 0, "e-1")])
+    await serve_again(sailing, "complaints", await rebuilt(sailing, "complaints"))
+    later = [record(raised("Another one."), 1, "e-1"), record(raised(), 2, "e-1")]
+    await sailing.feed("complaints", ComplaintRaised.TOPIC, later)
+    (letter,) = await sailing.dead("complaints")
+    assert dict(letter.headers)["reason"] == Reason.CONFLICTING_REPEAT
+    assert (await sailing.types("complaints"))[-1] == "complaint.repeated"
+
+
 async def test_what_other_systems_told_and_was_lost_with_the_outbox_is_read_again(sailing):
     """INV-04: acknowledged a moment before Redis was lost, and its facts not yet published."""
     await sailing.raise_complaint(0)

@@ -68,15 +68,25 @@ def test_a_dead_letter_opens_with_the_master_key_and_bytes_that_are_none_do_not(
 
 
 def test_a_pseudonym_is_the_same_every_time_and_tells_sources_customers_and_masters_apart():
+    names = VAULT.pseudonyms
     refs = [
-        VAULT.customer_ref("/s", "kari"),
-        VAULT.customer_ref("/t", "kari"),
-        VAULT.customer_ref("/s", "ola"),
-        VAULT.customer_ref("/sk", "ari"),
-        Vault(bytes(32)).customer_ref("/s", "kari"),
+        names.customer("/s", "kari"),
+        names.customer("/t", "kari"),
+        names.customer("/s", "ola"),
+        names.customer("/sk", "ari"),
+        names.customer("/s", "complaint/co-1"),
+        names.customer_of("co-1"),
+        Vault(bytes(32)).pseudonyms.customer("/s", "kari"),
     ]
-    assert len(set(refs)) == 5
-    assert VAULT.customer_ref("/s", "kari") == refs[0]
+    assert len(set(refs)) == 7
+    assert Vault(bytes(range(32))).pseudonyms.customer("/s", "kari") == refs[0]
+
+
+def test_the_same_words_of_another_kind_are_another_pseudonym():
+    names = VAULT.pseudonyms
+    made = [names.event("a", "b"), names.customer("a", "b"), names.person("a", "b")]
+    made += [names.correlation("a"), names.content("a"), names.customer_of("a")]
+    assert len({one[-32:] for one in made}) == len(made)
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33])

@@ -271,8 +271,11 @@ class Giving:
         remembers of its latest complaints has one writer, and never stands between two employees.
         """
         check_id, complaint_id = f"ck-{name}", f"co-{name}"
-        customer_ref = self._vault.customer_ref(
-            f"/site/{desk.site}", log.customer or f"complaint/{complaint_id}"
+        names = self._vault.pseudonyms
+        customer_ref = (
+            names.customer(f"/site/{desk.site}", log.customer)
+            if log.customer
+            else names.customer_of(complaint_id)
         )
         room = await self._situations.room(desk, customer_ref, complaint_id, snapshot)
         key = await self._situations.keys.of(customer_ref, snapshot)
@@ -413,7 +416,7 @@ class Giving:
             if incident_id is not None:
                 incident_option = await self._group_option(incident_id, complaint_id, snapshot)
         else:
-            ref = self._vault.customer_ref(f"/site/{desk.site}", customer or "")
+            ref = self._vault.pseudonyms.customer(f"/site/{desk.site}", customer or "")
             case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
         room = await self._situations.room(desk, case.customer_ref, complaint_id, snapshot)
         history = await self._situations.history(case.customer_ref, snapshot)
