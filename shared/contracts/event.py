@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -33,6 +33,17 @@ Outside = Annotated[
     str,
     StringConstraints(min_length=1, max_length=256, pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$"),
 ]
+#: Whose trace something belongs to, as W3C Trace Context writes it. Anything else could be anything.
+TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+
+def trace_of(found: object) -> str | None:
+    """A `traceparent` of the W3C's syntax, or None: a wrong one is no reason to refuse an event."""
+    return found if isinstance(found, str) and TRACEPARENT.fullmatch(found) else None
+
+
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
@@ -77,6 +88,7 @@ class Event(BaseModel, Generic[F_co]):
     causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
     cause: Annotated[str, StringConstraints(max_length=512)] | None = None
     sequence: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
+    traceparent: Annotated[str | None, BeforeValidator(trace_of)] = None
     data: F_co
 
 
@@ -107,15 +119,17 @@ def encode(
     correlation: str,
     causation: str,
     cause: str,
+    trace: str | None = None,
     data: str | None = None,
 ) -> bytes:
     """Structured-mode JSON of one event, without `sequence`, which the relay adds as it sends.
 
     `data` is the fact's JSON where it is known already. All arguments are of the id alphabet (ours, validated where they came in), so nothing is escaped.
     """
+    traced = f'"traceparent":"{trace}",' if trace else ""
     return (
         f'{{"specversion":"1.0","id":"{event_id}","source":"{source}","type":"{fact.TYPE}",'
         f'"time":"{time}","subject":"{fact.key()}","datacontenttype":"application/json",'
         f'"correlationid":"{correlation}","causationid":"{causation}","cause":"{cause}",'
-        f'"data":{data or fact.model_dump_json()}}}'
+        f'{traced}"data":{data or fact.model_dump_json()}}}'
     ).encode()

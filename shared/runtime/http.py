@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from hashlib import blake2b, sha256
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.decision import Decision
-from shared.contracts.event import Fact
+from shared.contracts.event import Fact, trace_of
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected, Unavailable
@@ -138,6 +139,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         503: "Not now: again after `Retry-After` seconds.",
     }.items()
 }
+#: The trace that the request in hand belongs to; each request has a context of its own.
+TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 #: What machines ask all the time says nothing about those who wait for an answer.
 NOT_COUNTED = ("/live", "/ready", "/metrics")
 
@@ -238,7 +241,10 @@ class Bounded:
 
 
 class Counted:
-    """Counts and times every answer, by the route as it is written; never by what was asked for."""
+    """Counts and times every answer, by the route as it is written; never by what was asked for.
+
+    Notes the request's trace, which the facts of what it causes carry on.
+    """
 
     def __init__(self, app: ASGIApp, owner: str) -> None:
         self.app = app
@@ -250,6 +256,8 @@ class Counted:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
+        told = dict(scope["headers"]).get(b"traceparent", b"")
+        TRACE.set(trace_of(told.decode("latin-1")))
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -323,7 +331,7 @@ class Face:
         digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
         # The same name at two sites is two principals; a space is in none of the three.
         who = f"{principal.kind} {principal.site} {principal.subject}"
-        request = Request(who, route, key, digest)
+        request = Request(who, route, key, digest, TRACE.get())
         settled: Settled = await self._settler.settle_request(request, decide, reads)
         published = await self._settler.store.wait_published(
             settled.sequence, self._publish_wait_ms

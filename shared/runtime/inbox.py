@@ -28,6 +28,7 @@ CE_HEADERS = (
     "subject",
     "correlationid",
     "causationid",
+    "traceparent",
 )
 
 
@@ -122,6 +123,9 @@ class Inbox:
                     body[name] = binary[name].decode(errors="replace")
         if not isinstance(body, dict):
             raise Rejected(Reason.SCHEMA_INVALID)
+        for name, text in record.headers:
+            if name == "traceparent" and text:  # of the transport, and so of the latest step
+                body["traceparent"] = text.decode(errors="replace")
         return body
 
 

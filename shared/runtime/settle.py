@@ -59,6 +59,7 @@ class Request:
     route: str
     key: str
     body_hash: str
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +318,7 @@ class Settler:
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
                 causation=event.id,
                 correlation=event.correlationid or event.id,
+                trace=event.traceparent,
             )
             try:
                 decision = await handler.decide(event, snapshot)
@@ -369,7 +371,7 @@ class Settler:
         """
         name = self._names.request(request.principal, request.route, request.key)
         key = f"answer:{name}"
-        origin = Origin(f"http/{name}/{request.body_hash}", name, name)
+        origin = Origin(f"http/{name}/{request.body_hash}", name, name, request.trace)
         for _ in range(ATTEMPTS_MAX):
             snapshot = Snapshot(self.store, self._domain, self._now())
             answer, *found = await self.store.read([key, *reads])

@@ -18,7 +18,7 @@ D = TypeVar("D", bound=Document)
 
 
 class Origin(NamedTuple):
-    """What caused a decision: its position, the id of its event, and whose story it belongs to.
+    """What caused a decision: its position, the id of its event, whose story and trace it belongs to.
 
     The facts' ids are made from the position, so a replay makes the same ones.
     """
@@ -26,6 +26,7 @@ class Origin(NamedTuple):
     cause: str
     causation: str
     correlation: str
+    trace: str | None = None
 
 
 class Snapshot:
@@ -137,6 +138,7 @@ class Snapshot:
                 correlation=origin.correlation,
                 causation=origin.causation,
                 cause=origin.cause,
+                trace=origin.trace,
                 data=data,
             )
             self._lines.append(Line(fact.TOPIC, fact.key(), line).encode())

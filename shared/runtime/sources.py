@@ -25,7 +25,8 @@ from shared.runtime.inbox import Record
 HEAD = re.compile(
     rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"([^"\\]*)","type":"([^"\\]*)",'
     rb'"time":"([^"\\]*)","subject":"[^"\\]*","datacontenttype":"application/json",'
-    rb'"correlationid":"[^"\\]*","causationid":"[^"\\]*","cause":"([^"\\]*)","data":'
+    rb'"correlationid":"[^"\\]*","causationid":"[^"\\]*","cause":"([^"\\]*)",'
+    rb'(?:"traceparent":"[^"\\]*",)?"data":'
 )
 SEQUENCE = b',"sequence":"'
 TAIL = len(SEQUENCE) + 22

@@ -146,6 +146,7 @@ class World:
         topic: str = ComplaintRaised.TOPIC,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
+        key: bytes | None = None,
     ) -> None:
         """Publish as another system does and wait until the broker confirmed. Blocks."""
         with closing(
@@ -156,7 +157,7 @@ class World:
             )
         ) as producer:
             for value in values:
-                producer.send(topic, value, headers=list(headers), partition=partition)
+                producer.send(topic, value, key, list(headers), partition)
             producer.flush(PATIENCE_S)
 
     def read(self, *names: str) -> list[Read]:

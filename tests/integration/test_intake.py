@@ -1,7 +1,8 @@
 """What is wrong is refused with a reason, by Kafka and by HTTP, and nothing behind it waits.
 
 INV-07 with it: every bad record and every good one carries a canary in each field a person wrote or
-can be reached at, and the canary is looked for everywhere it must not be.
+can be reached at, and in everything that a publisher or caller may call something: ids, correlation
+ids, source, headers, keys. The canary is looked for everywhere it must not be.
 """
 
 from __future__ import annotations
@@ -46,10 +47,18 @@ NOW = datetime.now(UTC)
 MEGABYTE = 1024 * 1024
 
 
+#: A publisher that calls everything by somebody's address.
+SOURCE = f"/crm/{CANARY}"
+NAMES = {"source": SOURCE, "correlationid": EMAIL, "subject": EMAIL, "traceparent": EMAIL}
+HEADERS = ((CANARY, EMAIL.encode()), ("traceparent", EMAIL.encode()))
+GOOD = f"good-{{}}-{EMAIL}"
+
+
 def raised(name: str, **data: object) -> bytes:
     """A complaint full of canaries."""
     words = {"text": WORDS, "contact": CONTACT, "customer": f"{CANARY}-customer", **data}
-    return complaint(f"bad-{name}", at=NOW, **words)
+    event = json.loads(complaint(f"bad-{name}-{EMAIL}", at=NOW, raised_by=EMAIL, **words))
+    return json.dumps(event | NAMES).encode()
 
 
 def changed(name: str, **attributes: object) -> bytes:
@@ -66,6 +75,7 @@ INTAKE = {
     "unknown_type": (changed("unknown_type", type="recovery.poem.v1"), "unknown_type", "type"),
     "missing_id": (changed("missing_id", id=None), "missing_id", "id"),
     "missing_source": (changed("missing_source", source=None), "schema_invalid", "/source"),
+    "control_character": (changed("control", id=f"{EMAIL}\u001f1"), "schema_invalid", "/id"),
     "text_of_5_megabytes": (raised("long", text=WORDS * 5 * 30_000), "too_large", ""),
     # The largest record the topic takes; its dead letter is sealed and printable, and so longer.
     "text_of_8_megabytes": (raised("longest", text="x" * (8 * MEGABYTE - 2000)), "too_large", ""),
@@ -107,7 +117,7 @@ def issued(name: str, before: str, after: str) -> bytes:
     """A check that compensation would never say it issued."""
     data = {
         "check_id": f"ck-{name}",
-        "complaint_id": complaint_id("good-0"),
+        "complaint_id": complaint_id(GOOD.format(0), SOURCE),
         "customer_ref": "c-somebody",
         "employee_id": EMPLOYEES[0],
         "site": SITE,
@@ -154,7 +164,9 @@ def seen(tmp_path_factory) -> Iterator[Seen]:
             service.wait_ready()
         for number, (value, _, _) in enumerate(INTAKE.values()):
             good = raised(f"behind-{number}").replace(b'"bad-behind', b'"good')
-            everything.publish([value, good], partition=number % 4)
+            everything.publish(
+                [value, good], headers=HEADERS, partition=number % 4, key=EMAIL.encode()
+            )
         for number, (name, (before, after, _)) in enumerate(AMOUNTS.items()):
             bad = issued(name, before, after)
             everything.publish([bad], CheckIssued.TOPIC, partition=number % 4)
@@ -191,7 +203,7 @@ def test_a_bad_record_is_a_dead_letter_with_its_reason_and_the_next_one_is_recei
         "origin-partition": partition,
         "origin-offset": offset,
     }
-    assert complaint_id(f"good-{list(INTAKE).index(name)}") in seen.received
+    assert complaint_id(GOOD.format(list(INTAKE).index(name)), SOURCE) in seen.received
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
@@ -221,7 +233,12 @@ def body(**fields: object) -> bytes:
 
 def wish(**fields: object) -> bytes:
     return json.dumps(
-        {"complaint_id": complaint_id("good-0"), "item": "cinema", "reason": "food", **fields}
+        {
+            "complaint_id": complaint_id(GOOD.format(0), SOURCE),
+            "item": "cinema",
+            "reason": "food",
+            **fields,
+        }
     ).encode()
 
 
@@ -368,7 +385,12 @@ def everything_redis_holds(client: Redis) -> Iterator[tuple[str, bytes]]:
 
 def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen: Seen):
     """INV-07."""
-    told = {"Idempotency-Key": "canary", "Content-Type": "application/json"}
+    told = {
+        "Idempotency-Key": f"canary-{EMAIL}",
+        "traceparent": EMAIL,
+        "X-Request-Id": EMAIL,
+        "Content-Type": "application/json",
+    }
     with seen.world.phone("complaints") as phone:
         answer = phone.post("/v1/complaints", content=body(), headers=told)
         assert answer.status_code == 201

@@ -19,6 +19,7 @@ from shared.ops.__main__ import app as ops
 from shared.ops.fingerprint import KEY_VARIABLE
 from shared.runtime.inbox import Record
 from shared.runtime.observe import DEAD_LETTERS
+from shared.runtime.sources import HEAD
 from shared.testing.builders import event, outbox, record
 from tests.suites.services import MASTER, SITE, Aboard, raised
 
@@ -193,6 +194,58 @@ async def test_no_id_from_outside_is_kept_or_published_whatever_it_looks_like(ab
     ]
     assert CANARY.encode() not in everything(aboard)
     assert b"canary" not in everything(aboard)
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+NO_TRACES = [
+    CANARY,
+    TRACE.upper(),
+    TRACE + "\n",
+    TRACE[:-1],
+    "ff" + TRACE[2:],
+    "00-" + "0" * 32 + TRACE[35:],
+    TRACE[:36] + "0" * 16 + "-01",
+    f"00-{CANARY:*<32}-00f067aa0ba902b7-01",
+    7,
+]
+
+
+async def traces(aboard: Aboard) -> set[str | None]:
+    """Those that published facts belong to, without what came before."""
+    await aboard.carry()
+    return {
+        one.get("traceparent")
+        for name in ("complaints", "compensation", "notifier")
+        for one in await aboard.events(name)
+        if one["type"].split(".")[1] in ("complaint", "case", "customer-key", "message")
+    }
+
+
+@pytest.mark.parametrize("found", [TRACE, *NO_TRACES])
+@pytest.mark.parametrize("how", ["attribute", "header", "binary", "http"])
+async def test_a_trace_goes_on_through_every_service_only_if_it_is_one(aboard: Aboard, found, how):
+    """INV-07: any other value might be somebody's name; none is a reason to refuse a complaint."""
+    one = event(raised(), "e-1")
+    told = str(found).encode()
+    if how == "attribute":
+        records = [Record(0, to_json({**one, "traceparent": found}))]
+    elif how == "header":
+        records = [Record(0, to_json(one), [("traceparent", told)])]
+    else:
+        names = ("id", "source", "specversion", "type")
+        headers = [(f"ce_{name}", one[name].encode()) for name in names]
+        records = [Record(0, to_json(one["data"]), [*headers, ("ce_traceparent", told)])]
+    if how == "http":
+        async with aboard.http("complaints") as phone:
+            headers = {"Idempotency-Key": "k", "traceparent": told}
+            answer = await phone.post("/v1/complaints", json=WORDS, headers=headers)
+        assert answer.status_code == 201
+    else:
+        await aboard.feed("complaints", ComplaintRaised.TOPIC, records)
+        assert "received" in await fates(aboard)
+    assert await traces(aboard) == {TRACE if found == TRACE else None}
+    for line in await outbox(aboard.stores["complaints"]):
+        assert line.headers or HEAD.match(line.value), "a rebuild reads the quick way"
 
 
 async def test_a_publisher_finds_its_complaint_by_its_own_id_and_others_find_nothing(
