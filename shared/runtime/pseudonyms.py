@@ -17,7 +17,8 @@ class Pseudonyms:
     """What stands for ids, correlation ids, customers and other names from outside."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        # Keyed once: a copy costs two thirds of an HMAC made anew.
+        self._keyed = hmac.new(secret, digestmod="sha256")
 
     def event(self, source: str, event_id: str) -> str:
         """Another system's event; its complaint is called `co-` and this."""
@@ -49,4 +50,6 @@ class Pseudonyms:
 
     def _of(self, *parts: str) -> str:
         """128 bits of HMAC-SHA-256 as 32 hex characters; the first part says what is named."""
-        return hmac.digest(self._secret, joined(*parts), "sha256").hex()[:32]
+        keyed = self._keyed.copy()
+        keyed.update(joined(*parts))
+        return keyed.hexdigest()[:32]
