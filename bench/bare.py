@@ -48,7 +48,7 @@ class Loop:
         now = datetime.now(UTC)
         complaint_id = complaint_id_of(event)
         language = self._reader.language(raised.text, raised.language)
-        category, severity, safety = self._reader.understand(raised.text, language)
+        category, severity, safety, _ = self._reader.understand(raised.text, language)
         fact = ComplaintTriaged(
             complaint_id=complaint_id,
             customer_ref=f"c-{complaint_id}",

@@ -214,7 +214,7 @@ class Peer:
             language=case.language,
             day=windows.day.id,
             basis=command.basis,
-            **rights(policy, command.reason, case.language),
+            **rights(policy, command.reason, case.service, case.language),
             consent=command.consent,
             safety=command.safety or (Safety.OTHER if case.safety else None),
         )

@@ -563,7 +563,7 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
     """How each fact looks as an answer: its status, and what a phone or a till needs of it."""
     match fact:
         case CheckIssued():
-            body = {name: getattr(fact, name) for name in ISSUED}
+            body = fact.model_dump(mode="json", include=set(ISSUED))
             return 201, {**body, "code": desks.codes.code(fact.check_id)}
         case CheckRefused():
             return 409, {

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from services.complaints.triage import Languages, triage
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
@@ -33,10 +33,12 @@ class RulesReader:
         """The customer's language: a valid hint wins."""
         return self._languages.detect(text, hint)
 
-    def understand(self, text: str, language: Language) -> tuple[Category, Severity, bool]:
+    def understand(
+        self, text: str, language: Language
+    ) -> tuple[Category, Severity, bool, Service | None]:
         """What the rules find."""
         found = triage(text, language)
-        return found.category, found.severity, found.safety
+        return found.category, found.severity, found.safety, found.service
 
 
 class BrokerNews:

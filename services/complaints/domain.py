@@ -18,6 +18,7 @@ from shared.contracts.complaints import (
     ComplaintRepeated,
     ComplaintTriaged,
     Language,
+    Service,
     Severity,
 )
 from shared.contracts.decision import Decision, Document, Fold, Timer
@@ -115,13 +116,13 @@ def receive(
     text: str,
     contact: str | None,
     content: str,
-    understood: tuple[Category, Severity, bool],
+    understood: tuple[Category, Severity, bool, Service | None],
     policy: Policy,
     policy_version: int,
     now: datetime,
 ) -> tuple[Fact, ...]:
     """Record a new complaint and promise an answer, as its playbook says."""
-    category, severity, safety = understood
+    category, severity, safety, service = understood
     return (
         ComplaintReceived(
             complaint_id=complaint_id,
@@ -147,6 +148,7 @@ def receive(
             promised_by=now + policy.promise(category, severity),
             policy_version=policy_version,
             has_contact=contact is not None,
+            service=service,
         ),
     )
 
@@ -180,6 +182,7 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
         promised_by=now + policy.promise(logged.reason, logged.severity),
         policy_version=policy_version,
         has_contact=logged.contact is not None,
+        service=logged.service,
         answered=logged.answered,
     )
     claimed = ComplaintClaimed(
@@ -326,8 +329,7 @@ def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
 def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
     """The promise of one round was broken."""
     promises = tuple(
-        one._replace(broken=True) if one.round == fact.round else one
-        for one in complaint.promises
+        one._replace(broken=True) if one.round == fact.round else one for one in complaint.promises
     )
     return complaint.model_copy(update={"promises": promises})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 
 
 class News(Protocol):
@@ -26,6 +26,8 @@ class Reader(Protocol):
         """The language the customer wrote in."""
         ...
 
-    def understand(self, text: str, language: Language) -> tuple[Category, Severity, bool]:
-        """Category, severity, and whether somebody's safety is concerned."""
+    def understand(
+        self, text: str, language: Language
+    ) -> tuple[Category, Severity, bool, Service | None]:
+        """Category, severity, whether somebody's safety is concerned, and which service failed if known."""
         ...

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import re2
 
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.intake import TEXT_MAX
 
 #: The first words show the language; a longer look only costs time.
@@ -122,6 +123,35 @@ _CATEGORIES: dict[Language, dict[Category, str]] = {
     },
 }
 
+#: The journey itself: where one of these is late or cancelled, it is the departure.
+_JOURNEY: dict[Language, str] = {
+    Language.NB: """avgang avreise avseil seiling seilte ankomst ferge ferja. båten. skipet. toget. bussen. fly.
+        flyet flight. anløp ombordstigning innsjekking overfarten kaien. havnen. kapteinen. reisen. stasjon
+        flyplass perrong rutebåt hurtigbåt""",
+    Language.SV: """avgång avresa avfärd ankomst färja färjan båten. fartyget. skeppet. tåg. tåget. buss. bussen. flyg.
+        flyget. flight. ombordstigning incheckning överfarten kajen. hamnen. kaptenen. resan. station flygplats
+        perrong""",
+    Language.DA: """afgang afrejse afsejl sejl ankomst færge båden. skibet. tog. toget. bus. bussen. fly. flyet.
+        flight. ombordstigning indtjekning overfarten kajen. havnen. kaptajnen. rejsen. station lufthavn perron""",
+    Language.EN: """departure depart sailed sailing arrival ferry ship. boat. train. bus. coach. flight. flights. plane.
+        boarding embark disembark crossing voyage harbour harbor. port. captain. airport station. gate. runway
+        tarmac takeoff take_off landed connection connecting layover rebook""",
+}
+#: Something to see or do on the way, whose failure is its own.
+_TOUR: dict[Language, str] = {
+    Language.NB: "utflukt omvisning guidet guiden.",
+    Language.SV: "utflykt rundtur guidad guiden.",
+    Language.DA: "udflugt rundvisning guidet guiden.",
+    Language.EN: "excursion excursions tour. tours. guide.",
+}
+#: What is said of journeys and seldom of anything else.
+_CALLED_OFF: dict[Language, str] = {
+    Language.NB: "forsinket forsinkelse forsinka kanseller innstilt avlyst",
+    Language.SV: "försenad försening inställd inställt senarelagd",
+    Language.DA: "forsinket forsinkelse aflyst",
+    Language.EN: "delay cancelled canceled cancellation rescheduled postponed",
+}
+
 #: Never to be missed, whatever language the rest is in. Words that mean something harmless in
 #: another of the four ("fire" is four in Norwegian and Danish) stand in `_SAFETY_OF` instead.
 _SAFETY = """
@@ -207,11 +237,15 @@ _WEAK: dict[Language, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """What the words of a complaint say; `safety` means that a person may be in danger."""
+    """What the words of a complaint say; `safety` means that a person may be in danger.
+
+    `service` is what failed, where the words say so.
+    """
 
     category: Category
     severity: Severity
     safety: bool
+    service: Service | None = None
 
 
 #: All four languages are at home in Latin-1, where a letter is one byte and the automaton stays
@@ -224,12 +258,14 @@ _FOLD = "".join(
 _AUTOMATON_BYTES = 32 << 20
 
 
-#: What a hit counts for: a category, or one of the two columns behind them.
+#: What a hit counts for: a category, or one of the columns behind them.
 _CATEGORY = tuple(Category)
-_COLUMNS = (*_CATEGORY, Severity.SEVERE, Severity.MODERATE)
-_SAFETY_COLUMN, _STRONG_COLUMN, _WEAK_COLUMN = map(
-    _COLUMNS.index, (Category.SAFETY, Severity.SEVERE, Severity.MODERATE)
+_COLUMNS = (*_CATEGORY, Severity.SEVERE, Severity.MODERATE, "journey", "tour", "called_off")
+_FOOD_COLUMN, _DELAY_COLUMN, _SAFETY_COLUMN, _STRONG_COLUMN, _WEAK_COLUMN = map(
+    _COLUMNS.index,
+    (Category.FOOD, Category.DELAY, Category.SAFETY, Severity.SEVERE, Severity.MODERATE),
 )
+_JOURNEY_COLUMN, _TOUR_COLUMN, _CALLED_OFF_COLUMN = range(len(_COLUMNS) - 3, len(_COLUMNS))
 
 
 def _pattern(stem: str) -> bytes:
@@ -250,6 +286,9 @@ def _compile(language: Language) -> tuple[re2.Set, list[int]]:
         (Category.SAFETY, _SAFETY + _SAFETY_OF[language]),
         (Severity.SEVERE, _STRONG[language]),
         (Severity.MODERATE, _WEAK[language]),
+        ("journey", _JOURNEY[language]),
+        ("tour", _TOUR[language]),
+        ("called_off", _CALLED_OFF[language]),
     ):
         for stem in row.split():
             stems.Add(_pattern(stem))
@@ -267,7 +306,7 @@ def triage(text: str, language: str) -> Triage:
     """Category, severity and safety of one complaint, from its words; never raises.
 
     Danger to a person decides the category and is severe. Otherwise the category with most distinct
-    stems wins, the earlier one of `Category` on a tie; severe are two of the strongest words, or one
+    stems wins, the earlier one of `Category` on a tie, but a wait for food is food; severe are two of the strongest words, or one
     beside two weaker ones. An unknown language is read as English. Looks at `TEXT_MAX` characters,
     which is all that the intake accepts.
     """
@@ -287,7 +326,23 @@ def triage(text: str, language: str) -> Triage:
         severity = Severity.MILD
     most = max(hits[:_STRONG_COLUMN])
     category = _CATEGORY[hits.index(most)] if most else Category.OTHER
-    return Triage(category, severity, safety=False)
+    travelled = hits[_JOURNEY_COLUMN] or hits[_CALLED_OFF_COLUMN]
+    if category is Category.DELAY and hits[_FOOD_COLUMN] and not travelled:
+        category = Category.FOOD
+    return Triage(category, severity, safety=False, service=_service(category, hits))
+
+
+def _service(category: Category, hits: Sequence[int]) -> Service | None:
+    """The service that failed: of a wait what was waited for, of food the meal; None if no word says."""
+    if category is Category.FOOD:
+        return Service.MEAL
+    if category is not Category.DELAY:
+        return None
+    if hits[_JOURNEY_COLUMN]:
+        return Service.DEPARTURE
+    if hits[_TOUR_COLUMN]:
+        return Service.EXCURSION
+    return Service.DEPARTURE if hits[_CALLED_OFF_COLUMN] else None
 
 
 #: Words that belong to one of the languages alone; "og", "ikke" and "er" would not tell Norwegian

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
@@ -16,7 +16,7 @@ from aiosmtplib import SMTPResponse
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.links import Tokens, offer_link
+from shared.runtime.links import Tokens, check_link, offer_link
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -34,8 +34,6 @@ _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*
 #: The address that people have (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" begins an encoded
 #: word: whoever reads the header would decode it, and see another address.
 _ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
-#: As long as a customer may take to answer; longer than the longest stay and the way home.
-LINK_LASTS = timedelta(days=60)
 
 
 class Conversation(aiosmtplib.SMTP):
@@ -132,10 +130,9 @@ class SignedLinks:
         self._choices = choices
         self._offers_url = offers_url
 
-    def feedback(self, complaint_id: str, check_id: str, now: datetime) -> str:
+    def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
         """See Links."""
-        claims = {"complaint": complaint_id, "check": check_id}
-        return f"{self._public_url}/f/{self._answers.sign(claims, now + LINK_LASTS)}"
+        return check_link(self._answers, self._public_url, complaint_id, check_id, valid_until)
 
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """See Links."""

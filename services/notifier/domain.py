@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.contracts.compensation import CheckIssued, OfferMade
+from shared.contracts.compensation import Basis, CheckIssued, CheckKind, OfferMade, Option
 from shared.contracts.complaints import (
+    Category,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintTriaged,
@@ -80,19 +81,44 @@ class Given(Document):
     policy_version: int
     value_minor: int
     currency: str
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
     code: str
     valid_until: datetime
+    valid_at: tuple[str, ...] = ()
+    reason: Category = Category.OTHER
+    basis: Basis = Basis.GOODWILL
+    regime: str | None = None
+    information: str | None = None
 
 
 class Offered(Document):
-    """What a message about an offer says: items by value in minor units, and until when."""
+    """What a message about an offer says: the options, until when, and what is due by law besides."""
 
     KIND: ClassVar[str] = "offered"
 
     policy_version: int
     currency: str
-    items: tuple[tuple[str, int], ...]
+    #: As it was stored before percentages were told: items by value in minor units.
+    items: tuple[tuple[str, int], ...] = ()
+    options: tuple[Option, ...] = ()
     expires_at: datetime
+    reason: Category = Category.OTHER
+    regime: str | None = None
+    information: str | None = None
+
+    def choices(self) -> Sequence[Option]:
+        """What may be chosen, also of an offer that was stored before percentages were told."""
+        return self.options or tuple(
+            Option(
+                item=item,
+                kind=CheckKind.EXPERIENCE,
+                value_minor=value,
+                cost_minor=0,
+                currency=self.currency,
+            )
+            for item, value in self.items
+        )
 
 
 class Message(Document):
@@ -302,8 +328,11 @@ def offered(_: Offered | None, fact: OfferMade) -> Offered:
     return Offered(
         policy_version=fact.policy_version,
         currency=fact.options[0].currency,
-        items=tuple((option.item, option.value_minor) for option in fact.options),
+        options=fact.options,
         expires_at=fact.expires_at,
+        reason=fact.reason,
+        regime=fact.regime,
+        information=fact.information,
     )
 
 

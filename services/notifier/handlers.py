@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ from services.notifier.domain import (
     sent,
 )
 from services.notifier.ports import Letter
-from services.notifier.wording import Wording, format_money, format_time
-from shared.contracts.compensation import CheckIssued, OfferMade
-from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
+from services.notifier.wording import Wording
+from shared.contracts.compensation import Basis, CheckIssued, OfferMade
+from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged, Language
 from shared.contracts.decision import Decision
 from shared.contracts.event import Event
 from shared.contracts.intake import Contact
@@ -46,14 +46,15 @@ from shared.runtime.observe import MESSAGES
 from shared.runtime.policy import Policies
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
+from shared.runtime.words import about, format_time, format_worth, in_language, reference_of
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
     from shared.runtime.keys import KeyRing
 
 
-#: Between the things a customer may choose, in a line of plain text.
-CHOICES_JOINED_BY = " / "
+#: A value of a letter: one line of text, or several.
+Says = str | Sequence[str]
 #: What comes on other topics than the cause of a message, and so perhaps after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 
@@ -243,16 +244,18 @@ class Handlers:
         if contact.email is None:
             raise Rejected(Reason.NO_CONTACT)
         policy, _ = await self._policies.at(message.site, snapshot)
-        values: dict[str, str] = {"name": contact.name or "", "site_name": policy.site_name}
+        values: dict[str, Says] = {"site_name": policy.site_name}
         values |= await self._particulars(message, story, policy, key, snapshot)
-        rendered = self._wording.render(message.occasion, message.language, **values)
+        rendered = self._wording.render(
+            message.occasion, message.language, name=contact.name or "", **values
+        )
         return Letter(
             message_id, policy.notify.mail_from, contact.email, rendered.subject, rendered.body
         )
 
     async def _particulars(
         self, message: Message, story: Story, policy: Policy, key: KeyRing, snapshot: Snapshot
-    ) -> dict[str, str]:
+    ) -> dict[str, Says]:
         """What this occasion says beyond the greeting."""
         language = message.language
         if message.occasion is Occasion.CHECK_OFFERED:
@@ -262,53 +265,70 @@ class Handlers:
                 raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
             return {
                 "promised_by": format_time(story.promised_by, policy.timezone, language),
-                "reference": message.complaint_id[-6:].upper(),
+                "reference": reference_of(message.complaint_id),
             }
         check = await snapshot.get(Given, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
+        gift = await self._gift(check, policy, language, key, snapshot)
+        return {**gift, "feedback_url": link}
+
+    async def _gift(
+        self, check: Given, policy: Policy, language: Language, key: KeyRing, snapshot: Snapshot
+    ) -> dict[str, Says]:
+        """What a letter about a check says: what it is, its code, where, until when, and the law."""
+        then = await self._policies.of(policy.site, check.policy_version, snapshot)
+        item = check.item.partition("/")[0]
+        law = law_of(check.regime, (then, policy), language)
         return {
-            "title": await self._title(check.item, check.policy_version, message, snapshot),
-            "value": format_money(check.value_minor, check.currency, language)
-            if check.value_minor
-            else "",
+            "title": title_of(item, (then, policy), language),
+            "worth": format_worth(
+                check.value_minor,
+                check.currency,
+                language,
+                check.percent,
+                check.bill_up_to_minor,
+            ),
             # An apology has nothing to redeem, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor else "",
-            "valid_until": format_time(check.valid_until, policy.timezone, language),
-            "feedback_url": self._links.feedback(message.complaint_id, message.about, snapshot.now),
+            "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
+            "valid_until": format_time(check.valid_until, policy.timezone, language, year=True),
+            "about": about(check.reason, language),
+            "reference": reference_of(check.complaint_id),
+            "due_by": law if check.basis is Basis.STATUTORY else "",
+            "law": law,
+            "information": check.information or "",
         }
 
-    async def _choice(self, message: Message, policy: Policy, snapshot: Snapshot) -> dict[str, str]:
+    async def _choice(
+        self, message: Message, policy: Policy, snapshot: Snapshot
+    ) -> dict[str, Says]:
         """What may be chosen, where, and until when."""
         offer, language = await snapshot.get(Offered, message.about), message.language
         if offer is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        named = [
-            (await self._title(item, offer.policy_version, message, snapshot), value)
-            for item, value in offer.items
-        ]
-        priced = [
-            f"{title} ({format_money(value, offer.currency, language)})" if value else title
-            for title, value in named
-        ]
+        then = await self._policies.of(policy.site, offer.policy_version, snapshot)
+        choices = []
+        for option in offer.choices():
+            title = title_of(option.item.partition("/")[0], (then, policy), language)
+            worth = format_worth(
+                option.value_minor,
+                offer.currency,
+                language,
+                option.percent,
+                option.bill_up_to_minor,
+            )
+            choices.append(f"{title} ({worth})" if worth else title)
         return {
-            "choices": CHOICES_JOINED_BY.join(priced),
-            "choose_by": format_time(offer.expires_at, policy.timezone, language),
+            "choices": choices,
+            "choose_by": format_time(offer.expires_at, policy.timezone, language, year=True),
             "offer_url": self._links.offer(message.about, offer.expires_at),
+            "about": about(offer.reason, language),
+            "reference": reference_of(message.complaint_id),
+            "law": law_of(offer.regime, (then, policy), language),
+            "information": offer.information or "",
         }
-
-    async def _title(
-        self, option: str, policy_version: int, message: Message, snapshot: Snapshot
-    ) -> str:
-        """What a check is called: as when it was given, else as now, else by its id."""
-        item = option.partition("/")[0]
-        then = await self._policies.of(message.site, policy_version, snapshot)
-        now, _ = await self._policies.at(message.site, snapshot)
-        for policy in (then, now):
-            if item in policy.checks:
-                title = policy.checks[item].title
-                return title.get(message.language) or next(iter(title.values()))
-        return item
 
     async def answer(
         self, complaint_id: str, check_id: str, helped: Helped, snapshot: Snapshot
@@ -336,3 +356,20 @@ async def known(message_id: str, snapshot: Snapshot) -> Message:
         msg = f"no message {message_id}"
         raise AssertionError(msg)
     return message
+
+
+def title_of(item: str, policies: Iterable[Policy], language: Language) -> str:
+    """What a check is called: as in the first of the policies that has it, else by its id."""
+    for policy in policies:
+        if item in policy.checks:
+            return in_language(policy.checks[item].title, language)
+    return item
+
+
+def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:
+    """The law behind a regime as letters cite it: as in the first of the policies that has it, else its id."""
+    for policy in policies:
+        if regime in policy.regimes:
+            found = policy.regimes[regime]
+            return found.cited.get(language) or found.law
+    return regime or ""

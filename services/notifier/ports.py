@@ -34,8 +34,8 @@ class Mailer(Protocol):
 class Links(Protocol):
     """Makes and reads the links customers answer and choose by."""
 
-    def feedback(self, complaint_id: str, check_id: str, now: datetime) -> str:
-        """The address that asks "did it help?", good for weeks from now."""
+    def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
+        """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
         ...
 
     def offer(self, offer_id: str, expires_at: datetime) -> str:

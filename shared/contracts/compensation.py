@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.contracts.complaints import Category, Language, Severity
-from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed
+from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed, absent
 
 #: An account's name: its scope, whose it is and its window.
 Account = Annotated[str, StringConstraints(max_length=256)]
@@ -17,13 +17,6 @@ Account = Annotated[str, StringConstraints(max_length=256)]
 Information = Annotated[str, StringConstraints(max_length=2000)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
-
-
-def absent(value: object) -> bool:
-    """Whether an optional field has no value; such a field is not written."""
-    return value is None
-
-
 #: Of a percentage: how much of a bill, and the largest bill it holds for in minor units.
 Percent = Annotated[int | None, Field(ge=1, le=100, exclude_if=absent)]
 BillUpTo = Annotated[AmountMinor | None, Field(exclude_if=absent)]
@@ -400,6 +393,8 @@ class ComplaintLogged(CompensationFact):
     contact: Sealed | None = None
     #: Whose safety is concerned, as the employee said.
     safety: Safety | None = None
+    #: Which service failed, as the employee said.
+    service: Annotated[Service | None, Field(exclude_if=absent)] = None
     #: Something was given with it; where nothing fitted, the customer still waits.
     answered: bool = True
     logged_at: AwareDatetime

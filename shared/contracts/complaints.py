@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.event import Fact, Id, Sealed
+from shared.contracts.event import Fact, Id, Sealed, absent
 from shared.contracts.intake import Channel
 
 
@@ -41,6 +41,16 @@ class Language(StrEnum):
     SV = "sv"
     DA = "da"
     EN = "en"
+
+
+class Service(StrEnum):
+    """Which service failed, where a right by law may depend on it."""
+
+    #: The journey itself: the sailing, train, bus or flight.
+    DEPARTURE = "departure"
+    EXCURSION = "excursion"
+    MEAL = "meal"
+    OTHER = "other"
 
 
 class ComplaintFact(Fact):
@@ -93,6 +103,8 @@ class ComplaintTriaged(ComplaintFact):
     promised_by: AwareDatetime
     policy_version: Annotated[int, Field(ge=1)]
     has_contact: bool
+    #: Which service failed, where the words or the employee say so.
+    service: Annotated[Service | None, Field(exclude_if=absent)] = None
     #: Something was given on the spot already; nothing is left to acknowledge.
     answered: bool = False
 

@@ -50,6 +50,11 @@ AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_length=160_000)]
 
 
+def absent(value: object) -> bool:
+    """Whether an optional field has no value; a field that excludes itself by this is not written then."""
+    return value is None
+
+
 class Fact(BaseModel):
     """Something that happened: past tense, immutable, bounded in every field."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import time, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,8 +26,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from shared.contracts.compensation import INCIDENT_COUNT_MAX, CheckKind, Option
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.event import AmountMinor, Currency, Fact, Id
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -43,6 +43,7 @@ ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$
 #: "06:00", without a zone: the policy has one.
 LocalTime = Annotated[time, PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+Names = Annotated[dict[Language, Title], Field(min_length=1, max_length=16)]
 Loc = tuple[str | int, ...]
 #: A contradiction between fields: where it shows, what was there, what is wrong.
 Contradiction = tuple[Loc, object, str]
@@ -320,14 +321,34 @@ class Incidents(Part):
 class Regime(Part):
     """A right that passengers and travellers have by law: for what, and what they must be told."""
 
-    #: Which law, for whoever reads the policy or a fact of it; nothing decides by it.
+    #: Which law; letters cite it like this where `cited` has no words of their language.
     law: Title
+    cited: Annotated[dict[Language, Title], Field(max_length=16)] = {}
     reasons: Annotated[tuple[Category, ...], Field(min_length=1, max_length=32)]
+    #: The services whose failure it is about; all if empty.
+    services: Annotated[tuple[Service, ...], Field(max_length=16)] = ()
     #: What the customer must be told, per language.
     information: Annotated[
         dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=2000)]],
         Field(min_length=1, max_length=16),
     ]
+
+    def covers(self, reason: Category, service: Service | None, basis: Basis) -> bool:
+        """Whether it holds for a complaint for this reason about this service.
+
+        A regime that names services needs one of them. Where nobody knows the service, it holds for a
+        statutory check alone: whoever gives one says that the law asks for it.
+        """
+        if reason not in self.reasons:
+            return False
+        if not self.services or service in self.services:
+            return True
+        return service is None and basis is Basis.STATUTORY
+
+    def overlaps(self, other: Regime) -> bool:
+        """Whether some complaint would fall under both."""
+        same = not self.services or not other.services or set(self.services) & set(other.services)
+        return bool(same and set(self.reasons) & set(other.reasons))
 
 
 class Policy(Part):
@@ -351,6 +372,8 @@ class Policy(Part):
     #: Without it, no number of complaints is an incident.
     incidents: Incidents | None = None
     regimes: Annotated[dict[Id, Regime], Field(max_length=32)] = {}
+    #: What the places in `valid_at` are called, per language; one without a name is told by its id.
+    outlets: Annotated[dict[Id, Names], Field(max_length=200)] = {}
 
     def options(self, most_minor: int | None = None) -> tuple[Option, ...]:
         """Every check that can be given for at most `most_minor`, in catalogue order.
@@ -385,12 +408,26 @@ class Policy(Part):
             bill_up_to_minor=item.bill_up_to if of_a_bill else None,
         )
 
-    def regime_of(self, reason: Category) -> tuple[str, Regime] | None:
-        """The regime that a complaint for this reason falls under, if one does."""
+    def regime_of(
+        self,
+        reason: Category,
+        service: Service | None = None,
+        basis: Basis = Basis.GOODWILL,
+    ) -> tuple[str, Regime] | None:
+        """The first regime that covers a complaint, with its name; None if none does."""
         return next(
-            ((name, regime) for name, regime in self.regimes.items() if reason in regime.reasons),
+            (
+                (name, regime)
+                for name, regime in self.regimes.items()
+                if regime.covers(reason, service, basis)
+            ),
             None,
         )
+
+    def outlet(self, name: str, language: Language) -> str:
+        """What a place in `valid_at` is called; its id where the policy has no name for it."""
+        names = self.outlets.get(name, {})
+        return names.get(language) or next(iter(names.values()), name)
 
     def promise(self, category: Category, severity: Severity) -> timedelta:
         """By when the customer hears from us."""
@@ -446,12 +483,20 @@ class Policy(Part):
         yield from self._suggestions_that_lead_nowhere()
         if self.incidents is not None and self.option(self.incidents.give) is None:
             yield ("incidents", "give"), self.incidents.give, self._no_check()
-        taken: dict[Category, str] = {}
-        for name, regime in self.regimes.items():
-            for reason in regime.reasons:
-                if taken.setdefault(reason, name) != name:
-                    where = ("regimes", name, "reasons")
-                    yield where, reason, f"falls under {taken[reason]} already"
+        yield from self._outlets_without_a_name()
+        for (name, regime), (later, other) in combinations(self.regimes.items(), 2):
+            if regime.overlaps(other):
+                yield ("regimes", later, "reasons"), other.reasons, f"falls under {name} already"
+
+    def _outlets_without_a_name(self) -> Iterator[Contradiction]:
+        """Where some outlets have names, every place of `valid_at` is one of them: it was misspelt."""
+        if not self.outlets:
+            return
+        for item, it in self.checks.items():
+            for position, name in enumerate(it.valid_at):
+                if name not in self.outlets:
+                    where = ("checks", item, "valid_at", position)
+                    yield where, name, "is not one of the outlets"
 
     def _no_check(self) -> str:
         return f"is not a check; there are {', '.join(option.item for option in self.options())}"

@@ -52,7 +52,7 @@ MEANINGS: dict[str, str] = {
     "unknown_redemption": "There is no such redemption, or it is not yours to see.",
     "unknown_incident": "There is no such incident at this site, or it is about something else.",
     "no_incident": "The site's policy has no check to give in an incident.",
-    "no_regime": "No regime of the site covers this reason, so nothing is due by law.",
+    "no_regime": "No regime of the site covers this reason and service, so nothing is due by law.",
     "consent_required": "The law gives money; anything else needs the customer's recorded consent.",
     "already_compensated": "A colleague gave something a moment ago, or the group check was given.",
     "check_ended": "The check ended, is held or redeemed, or is already as it should become.",

@@ -17,6 +17,8 @@ from shared.runtime.faults import Rejected
 FEEDBACK, OFFER = "feedback", "offer"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
+#: A check's link opens for as long after the check ended, to be answered on the way home.
+ANSWERED_WITHIN = timedelta(days=60)
 #: An offer's link opens for as long after the offer ended, to say so.
 OUTLASTS = timedelta(days=30)
 
@@ -54,3 +56,13 @@ def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: dateti
     """Where a customer chooses: compensation's page, linked to by itself and by the notifier."""
     token = choices.sign({"offer": offer_id}, expires_at + OUTLASTS)
     return f"{base_url.rstrip('/')}/o/{token}"
+
+
+def check_link(
+    answers: Tokens, base_url: str, complaint_id: str, check_id: str, valid_until: datetime
+) -> str:
+    """Where a customer sees a check and answers: the notifier's page, which compensation shows as well."""
+    token = answers.sign(
+        {"complaint": complaint_id, "check": check_id}, valid_until + ANSWERED_WITHIN
+    )
+    return f"{base_url.rstrip('/')}/f/{token}"

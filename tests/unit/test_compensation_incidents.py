@@ -523,6 +523,38 @@ async def test_a_wish_is_about_one_thing_and_has_a_reason(aboard: Aboard, wish):
 # ---- the law and safety --------------------------------------------------------------------------
 
 
+async def test_two_hours_for_cold_soup_are_no_cancelled_departure(aboard: Aboard):
+    """Also where an employee gives for the delay: the law about journeys is not about a meal."""
+    complaint = await aboard.raise_complaint(text="We waited two hours for cold soup.")
+    found = (await aboard.get(f"options?complaint={complaint}")).json()
+    assert (found["reason"], found["regime"], found["information"]) == ("food", None, None)
+    wish = {"reason": "delay", "item": "cinema"}
+    check = (await aboard.give(complaint, key="k", **wish)).json()
+    assert (check["regime"], check["information"]) == (None, None)
+    due = await aboard.give(complaint, key="d", **wish, basis="statutory", consent=True)
+    assert (due.status_code, due.json()["type"]) == (422, Reason.NO_REGIME)
+    log = {"on_the_spot": {"text": "An hour for a table."}, **wish}
+    assert (await aboard.post("checks", "s", log)).json()["information"] is None
+
+
+async def test_an_employee_who_knows_what_was_late_says_so(aboard: Aboard):
+    """The words of the complaint, or a word on the spot, do not always tell."""
+    complaint = await aboard.raise_complaint(text="Two hours, and nobody told us why!")
+    wish = {"reason": "delay", "item": "cinema", "service": "departure"}
+    assert (await aboard.give(complaint, key="k", **wish)).json()["regime"] == "ship-delay"
+    log = {"on_the_spot": {"text": "Two hours on the quay."}, **wish}
+    told = (await aboard.post("checks", "s", log)).json()
+    assert told["regime"] == "ship-delay"
+    await aboard.carry()
+    triaged = [one for one in await aboard.facts("complaints") if "triaged" in one["type"]]
+    assert triaged[-1]["service"] == "departure"
+    again = (await aboard.get(f"options?complaint={told['complaint_id']}")).json()
+    assert again["regime"] == "ship-delay"
+    items = {"items": ["dinner-for-two", "cinema"], "reason": "delay", "again": True}
+    offer = {**items, "complaint_id": complaint, "service": "departure"}
+    assert (await aboard.post("offers", "o", offer)).json()["regime"] == "ship-delay"
+
+
 async def test_what_the_law_says_is_attached_in_the_customers_language(aboard: Aboard):
     complaint = await aboard.raise_complaint(text="Bussen var tre timer forsinket.", language="nb")
     found = (await aboard.get(f"options?complaint={complaint}")).json()
@@ -544,7 +576,7 @@ async def test_what_the_law_says_is_attached_in_the_customers_language(aboard: A
 async def test_something_else_than_the_cash_that_is_due_needs_recorded_consent(
     aboard: Aboard, item, more, status
 ):
-    complaint = await aboard.raise_complaint()
+    complaint = await aboard.raise_complaint(text="The ferry was three hours late.")
     wish = {"reason": "delay", "basis": "statutory", **more}
     answer = await aboard.give(complaint, item, "k", **wish)
     assert answer.status_code == status, answer.text

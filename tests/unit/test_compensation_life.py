@@ -502,6 +502,8 @@ async def test_an_offer_tells_what_the_law_says(aboard: Aboard):
     made = (await aboard.post("offers", "o", wish)).json()
     assert made["regime"]
     assert made["information"]
+    chosen = await aboard.post(f"offers/{made['offer_id']}/choice", "c", {"item": "cinema"})
+    assert chosen.json()["information"] == made["information"]
 
 
 async def test_a_check_chosen_the_next_day_is_counted_and_listed_in_that_day(aboard: Aboard):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from pydantic_core import from_json, to_json
 
-from services.notifier.adapters import LINK_LASTS, SignedLinks
+from services.notifier.adapters import SignedLinks
 from services.notifier.domain import (
     ATTEMPT_LASTS,
     PARTS_COME_WITHIN,
@@ -37,7 +37,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Record
-from shared.runtime.links import FEEDBACK, OFFER, Tokens
+from shared.runtime.links import ANSWERED_WITHIN, FEEDBACK, OFFER, Tokens
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, Silence
@@ -154,7 +154,7 @@ def test_a_link_opens_until_it_expires_and_no_other_token_does():
     for one in bad:
         with pytest.raises(Rejected, match=Reason.LINK_INVALID.value):
             links.read(one)
-    clock.advance(LINK_LASTS + timedelta(seconds=1))
+    clock.advance(ANSWERED_WITHIN + timedelta(seconds=1))
     with pytest.raises(Rejected, match=Reason.LINK_INVALID.value):
         links.read(token)
 
@@ -469,7 +469,7 @@ async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(abo
     await aboard.carry()
     await aboard.ring()
     letter = next(one for one in aboard.postbox.letters if "Choose" in one.subject)
-    assert "Dinner for two (NOK" in letter.body
+    assert "Dinner for two (worth NOK" in letter.body
     link = next(line for line in letter.body.splitlines() if "/o/" in line)
     assert link.partition("/o/")[2] == offer["link"].partition("/o/")[2]
     async with aboard.http("compensation", "") as customer:
@@ -478,3 +478,42 @@ async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(abo
     await aboard.ring()
     assert "cinema" in aboard.postbox.letters[-1].body
     assert len(aboard.postbox.letters) == 3
+
+
+async def test_a_percentage_is_a_percentage_in_every_letter(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    wish = {"complaint_id": complaint, "items": ["bar-discount/20", "cinema"], "reason": "food"}
+    await aboard.post("offers", "o", wish)
+    await aboard.give(complaint, "bar-discount/20", "g")
+    await aboard.carry()
+    await aboard.ring()
+    told = [one.body.replace("\xa0", " ") for one in aboard.postbox.letters if "bar" in one.body]
+    assert len(told) == 2
+    assert all("A discount at the bar (20% off a bill of up to NOK 800.00)" in one for one in told)
+    assert not any("160" in one for one in told)
+    (given,) = (one for one in told if "Code: " in one)
+    assert "Where: Sky Bar, the pool bar\n" in given
+
+
+async def test_the_letter_of_a_statutory_refund_says_what_law_gives_it(aboard: Aboard):
+    complaint = await aboard.raise_complaint(text="The ferry was three hours late.")
+    for basis in ("statutory", "goodwill"):
+        wish = {"reason": "delay", "basis": basis, "again": True}
+        await aboard.give(complaint, "excursion-refund/50000", basis, **wish)
+    await aboard.carry()
+    await aboard.ring()
+    told = [one.body for one in aboard.postbox.letters if "Money back" in one.subject]
+    due, gift = sorted(told, key=lambda body: "entitled" not in body)
+    law = "Regulation (EU) No 1177/2010"
+    assert "You are entitled to this under " + law in due
+    assert "You are entitled" not in gift
+    assert "You also have rights under " + law in gift
+    for body in (due, gift):
+        assert "If the departure is cancelled" in body
+        assert "the wait" in body
+    soup = await aboard.raise_complaint(offset=1, text="We waited two hours for cold soup.")
+    await aboard.give(soup, "cinema", "soup", reason="delay")
+    await aboard.carry()
+    await aboard.ring()
+    (letter,) = (one for one in aboard.postbox.letters if "cinema" in one.subject)
+    assert "1177" not in letter.body

@@ -14,8 +14,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from shared.contracts.compensation import CheckKind
-from shared.contracts.complaints import Category, Severity
+from shared.contracts.compensation import Basis, CheckKind
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy
 from shared.ops.policy import COUNTS, FILE_BYTES_MAX, BrokenPolicy, load, publish
 from shared.ops.strict_yaml import Problem
@@ -118,12 +118,36 @@ def test_the_demos_own_complaints_are_too_few_of_one_kind_to_be_an_incident(demo
 
 
 def test_a_delay_comes_with_the_law_in_every_language_of_the_site(demo: Policy) -> None:
-    found = demo.regime_of(Category.DELAY)
+    found = demo.regime_of(Category.DELAY, Service.DEPARTURE)
     assert found is not None
     name, regime = found
     assert name == "ship-delay"
-    assert set(regime.information) == set(demo.languages)
-    assert demo.regime_of(Category.FOOD) is None
+    assert set(regime.information) == set(regime.cited) == set(demo.languages)
+    assert demo.regime_of(Category.FOOD, Service.DEPARTURE) is None
+
+
+def test_a_law_about_departures_is_not_shown_for_a_wait_at_a_table(demo: Policy) -> None:
+    """Nor where nobody knows what was late, unless the check is given because the law says so."""
+    for basis in Basis:
+        assert demo.regime_of(Category.DELAY, Service.MEAL, basis) is None
+    assert demo.regime_of(Category.DELAY) is None
+    assert demo.regime_of(Category.DELAY, None, Basis.STATUTORY) is not None
+
+
+def test_a_regime_without_services_is_about_all_of_them(demo: Policy) -> None:
+    """As a policy was understood before it could name them."""
+    regime = demo.regimes["ship-delay"].model_copy(update={"services": ()})
+    old = demo.model_copy(update={"regimes": {"ship-delay": regime}})
+    for service in (None, *Service):
+        assert old.regime_of(Category.DELAY, service) == ("ship-delay", regime)
+
+
+def test_every_place_that_takes_a_check_has_a_name_in_every_language(demo: Policy) -> None:
+    for item in demo.checks.values():
+        for place in item.valid_at:
+            assert set(demo.outlets[place]) == set(demo.languages)
+    assert demo.outlet("pool-bar", Language.NB) == "bassengbaren"
+    assert demo.outlet("kiosk", Language.NB) == "kiosk"
 
 
 def whole_numbers(schema: Any, bound: int, name: str = "") -> Iterator[str]:
@@ -429,6 +453,11 @@ CASES = {
         "regimes:\n",
         "regimes:\n  other: {law: Another, reasons: [delay], information: {en: Told.}}\n",
         "regimes.ship-delay.reasons: falls under other already",
+    ),
+    "a place that is none of the outlets": (
+        "valid_at: [spa]",
+        "valid_at: [sap]",
+        "checks.spa-card.valid_at.0: is not one of the outlets",
     ),
     "a law under another name": (
         "    law: Regulation",

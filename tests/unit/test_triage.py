@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.complaints.triage import Languages, Triage, triage
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.policy import Policy
 from shared.ops.policy import load
@@ -139,3 +139,27 @@ def test_no_playbook_of_the_demo_waits_for_a_danger_that_is_less_than_severe() -
     policy = load(ROOT / "policy" / "demo.yaml")
     assert isinstance(policy, Policy)
     assert set(policy.playbooks[Category.SAFETY]) == {Severity.SEVERE}
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "category", "service"),
+    [
+        ("We waited two hours for cold soup.", "en", Category.FOOD, Service.MEAL),
+        ("Vi ventet to timer på kald suppe.", "nb", Category.FOOD, Service.MEAL),
+        ("Vi väntade två timmar på kall soppa.", "sv", Category.FOOD, Service.MEAL),
+        ("Vi ventede to timer på kold suppe.", "da", Category.FOOD, Service.MEAL),
+        ("The ferry was two hours late and there was no food.", "en", Category.DELAY, Service.DEPARTURE),
+        ("Skipet var fem timer forsinket.", "nb", Category.DELAY, Service.DEPARTURE),
+        ("Färjan var inställd.", "sv", Category.DELAY, Service.DEPARTURE),
+        ("Færgen var forsinket tre timer.", "da", Category.DELAY, Service.DEPARTURE),
+        ("The excursion was cancelled after an hour.", "en", Category.DELAY, Service.EXCURSION),
+        ("We waited an hour in line.", "en", Category.DELAY, None),
+        ("The shower has no hot water.", "en", Category.FACILITIES, None),
+    ],
+)  # fmt: skip
+def test_a_wait_is_about_what_was_waited_for(
+    text: str, language: str, category: Category, service: Service | None
+) -> None:
+    """A right to a refund of a journey is nothing to tell somebody about cold soup."""
+    found = triage(text, language)
+    assert (found.category, found.service) == (category, service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,16 @@ from babel.numbers import UnknownCurrencyError
 from jinja2 import TemplateNotFound, UndefinedError
 
 import services.notifier
-from services.notifier.wording import Wording, format_money, format_time, greeting_name
-from shared.contracts.complaints import Language
+from services.notifier.wording import Wording, greeting_name
+from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
+from shared.runtime.words import (
+    about,
+    accepted_language,
+    format_money,
+    format_time,
+    format_worth,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -23,11 +31,16 @@ VALUES = {
     "site_name": "Aurora",
     "reference": "K7-2M",
     "title": "Middag for to",
-    "value": "1 200,00 kr",
+    "worth": "verdi 1 200,00 kr",
+    "valid_at": "",
+    "about": "maten og serveringen",
+    "due_by": "",
+    "law": "",
+    "information": "",
     "code": "7QK2-M4XP",
     "valid_until": "onsdag 10. juni kl. 21:30",
     "feedback_url": "https://aurora.example/f/abc.def",
-    "choices": "Middag for to (1 200,00 kr) / Kinokveld for to (250,00 kr)",
+    "choices": ["Middag for to (verdi 1 200,00 kr)", "Kinokveld for to (verdi 250,00 kr)"],
     "choose_by": "torsdag 4. juni kl. 21:30",
     "offer_url": "https://aurora.example/o/abc.def",
 }
@@ -69,7 +82,7 @@ def test_the_promise_the_code_and_the_link_are_in_the_mail(wording: Wording) -> 
 
 
 def test_an_apology_has_neither_a_value_nor_a_code(wording: Wording) -> None:
-    body = wording.render("check_given", "en", **{**VALUES, "value": "", "code": ""}).body
+    body = wording.render("check_given", "en", **{**VALUES, "worth": "", "code": ""}).body
     assert "worth" not in body
     assert "ode" not in body
     assert "\n\n\n" not in body
@@ -175,7 +188,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
         (120_050, "NOK", "da", "1.200,50\xa0NOK"),
         (5, "EUR", "en", "€0.05"),
         (1_200, "JPY", "en", "JP¥1,200"),
-        (1_200, "KWD", "en", "KWD1.200"),
+        (1_200, "KWD", "en", "KWD\xa01.200"),
     ],
 )
 def test_money_has_the_digits_of_its_currency(
@@ -187,3 +200,81 @@ def test_money_has_the_digits_of_its_currency(
 def test_an_unknown_currency_is_loud() -> None:
     with pytest.raises(UnknownCurrencyError):
         format_money(1, "QQQ", "nb")
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("nb", "20 % avslag på en regning på inntil 800,00 kr"),
+        ("sv", "20 % rabatt på en nota på högst 800,00 Nkr"),
+        ("da", "20 % rabat på en regning på op til 800,00 NOK"),
+        ("en", "20% off a bill of up to NOK 800.00"),
+    ],
+)
+def test_a_percentage_is_told_as_one_with_the_largest_bill_it_holds_for(language: str, text: str):
+    """An amount of money would promise another gift than the till can take."""
+    assert plain(format_worth(160_00, "NOK", language, 20, 800_00)) == text
+
+
+def test_an_amount_is_worth_itself_and_an_apology_is_worth_no_money() -> None:
+    assert plain(format_worth(250_00, "NOK", "nb")) == "verdi 250,00 kr"
+    assert format_worth(0, "NOK", "nb") == ""
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_letter_about_a_check_says_of_what_site_about_what_where_and_until_which_year(
+    wording: Wording, language: Language
+) -> None:
+    until = format_time(
+        datetime(2026, 6, 3, 19, 30, tzinfo=UTC), "Europe/Oslo", language, year=True
+    )
+    subject = about(Category.FOOD, language)
+    values = {**VALUES, "valid_until": until, "choose_by": until, "about": subject}
+    for occasion in (Occasion.CHECK_GIVEN, Occasion.CHECK_OFFERED):
+        body = wording.render(occasion, language, **values).body
+        assert all(one in body for one in ("Aurora", subject, "K7-2M", "2026"))
+    for where in ("", "Sky Bar"):
+        body = wording.render("check_given", language, **{**values, "valid_at": where}).body
+        assert re.search(rf": \S+ \S+ Aurora\n|: \S+ Aurora\n|: {where or 'nowhere'}\n", body)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_letter_of_a_statutory_check_says_that_it_is_due_by_law_and_cites_it(
+    wording: Wording, language: Language
+) -> None:
+    law = "Regulation (EU) No 1177/2010"
+    rights = {"law": law, "information": "You are to be told, and to be paid. " * 30}
+    due = wording.render("check_given", language, **{**VALUES, **rights, "due_by": law}).body
+    gift = wording.render("check_given", language, **{**VALUES, **rights}).body
+    for body in (due, gift):
+        assert law in body
+        assert "to be paid." in body
+        assert all(len(line) <= 110 for line in body.splitlines())
+    assert due.index(law) < due.index(VALUES["title"])
+    assert gift.index(law) > gift.index(VALUES["title"])
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("nb-NO,nb;q=0.9,en;q=0.8", "nb"),
+        ("nn", "nb"),
+        ("no", "nb"),
+        ("de-DE,de;q=0.9,sv;q=0.5,en;q=0.3", "sv"),
+        ("en;q=0.2, da;q=0.7", "da"),
+        ("*", "en"),
+        ("", "en"),
+        ("fr", "en"),
+        ("sv;q=much,da", "da"),
+        ("da;q=0", "en"),
+        (",;=;q=,\x00" * 50, "en"),
+    ],
+)
+def test_a_browser_is_answered_in_the_first_language_of_ours_that_it_accepts(
+    header: str, language: str
+) -> None:
+    assert accepted_language(header) == language
+
+
+def plain(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\xa0", " ")

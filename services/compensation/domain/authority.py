@@ -27,6 +27,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     Language,
+    Service,
     Severity,
 )
 from shared.contracts.decision import Document, Fold
@@ -55,6 +56,7 @@ class Case(Document):
     category: Category = Category.OTHER
     severity: Severity = Severity.MILD
     safety: bool = False
+    service: Service | None = None
     opened_at: datetime | None = None
     check_ids: tuple[str, ...] = ()
     given_by: str | None = None
@@ -362,7 +364,12 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
     """A complaint we may give something for; what was known of it on the spot stays."""
     if case is not None:
         return case.model_copy(
-            update={"category": fact.category, "severity": fact.severity, "safety": fact.safety}
+            update={
+                "category": fact.category,
+                "severity": fact.severity,
+                "safety": fact.safety,
+                "service": fact.service or case.service,
+            }
         )
     return Case(
         customer_ref=fact.customer_ref,
@@ -371,6 +378,7 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
         category=fact.category,
         severity=fact.severity,
         safety=fact.safety,
+        service=fact.service,
     )
 
 
@@ -387,6 +395,7 @@ def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
         language=fact.language,
         category=fact.reason,
         severity=fact.severity,
+        service=fact.service,
     )
 
 

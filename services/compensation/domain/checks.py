@@ -45,7 +45,7 @@ from shared.contracts.compensation import (
     SafetyNoted,
     Scope,
 )
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.decision import Decision, Document, Fold, Timer
 from shared.contracts.event import Fact
 from shared.contracts.policy import Policy
@@ -179,6 +179,7 @@ class Wish:
     incident_id: str | None = None
     at_desk: bool = False
     offer_id: str | None = None
+    service: Service | None = None
 
 
 def issue(

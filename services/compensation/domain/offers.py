@@ -44,6 +44,8 @@ class Offer(Document):
     policy_version: int
     options: tuple[Option, ...]
     held: tuple[Debit, ...]
+    regime: str | None = None
+    information: str | None = None
     expires_at: datetime
     check_id: str | None = None
     item: str | None = None

@@ -31,7 +31,7 @@ from shared.contracts.compensation import (
     Safety,
     Scope,
 )
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.decision import Decision
 from shared.contracts.event import Currency, Fact, Id
 from shared.contracts.intake import Contact
@@ -61,6 +61,7 @@ class Particulars(TypedDict, total=False):
     incident_id: str
     at_desk: bool
     offer_id: str
+    service: Service
 
 
 class Rights(TypedDict):
@@ -125,6 +126,8 @@ class IssueCheck(BaseModel):
     basis: Basis = Basis.GOODWILL
     #: The customer agreed to something else than the cash that is due; recorded with the check.
     consent: bool = False
+    #: Which service failed, where the employee knows better than the words did.
+    service: Service | None = None
     safety: Safety | None = None
     #: Meant, although a colleague gave something for this complaint a moment ago.
     again: bool = False
@@ -134,6 +137,8 @@ class IssueCheck(BaseModel):
     def particulars(self) -> Particulars:
         """What this wish has beyond item and reason."""
         found: Particulars = {"basis": self.basis, "consent": self.consent}
+        if self.service is not None:
+            found["service"] = self.service
         if self.safety is not None:
             found["safety"] = self.safety
         if self.incident_id is not None:
@@ -204,13 +209,14 @@ class Giving:
         option = desk.option(command.item)
         if command.currency not in (None, desk.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
-        self._lawful(command, option, desk)
         if command.on_the_spot is not None:
+            self._lawful(command, option, desk, None)
             return await self._on_the_spot(
                 command, command.on_the_spot, option, desk, name, snapshot
             )
         assert command.complaint_id is not None, "a command is about one thing"
         case = await self._situations.case(command.complaint_id, desk, snapshot)
+        self._lawful(command, option, desk, case.service)
         check_id = f"ck-{name}"
         wish = wish_of(
             desk,
@@ -309,6 +315,7 @@ class Giving:
                 if log.contact is not None and log.contact.email is not None
                 else None,
                 safety=wish.safety,
+                service=command.service,
                 answered=not isinstance(decision.facts[-1], CheckRefused),
                 logged_at=snapshot.now,
             )
@@ -331,7 +338,7 @@ class Giving:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         if command.currency not in (None, incident.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
-        self._lawful(command, group.option, desk)
+        self._lawful(command, group.option, desk, case.service)
         check_id = group_check_id(incident_id, command.complaint_id)
         if await snapshot.get(Check, check_id) is not None:
             raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
@@ -430,7 +437,7 @@ class Giving:
             history=history,
             incident_id=incident_id if incident_option is not None else None,
             incident_option=incident_option,
-            **rights(desk.policy, case.category, case.language),
+            **rights(desk.policy, case.category, case.service, case.language),
         )
 
     async def _group_option(
@@ -447,11 +454,14 @@ class Giving:
 
     # ---- what a wish is made of ----------------------------------------------------------------
 
-    def _lawful(self, command: IssueCheck, option: Option, desk: Desk) -> None:
+    def _lawful(
+        self, command: IssueCheck, option: Option, desk: Desk, service: Service | None
+    ) -> None:
         """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
         if command.basis is not Basis.STATUTORY:
             return
-        if desk.policy.regime_of(command.reason) is None:
+        service = command.service or service
+        if desk.policy.regime_of(command.reason, service, command.basis) is None:
             raise Rejected(Reason.NO_REGIME, where=("/reason",))
         if option.kind not in CASH and not command.consent:
             raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
@@ -485,6 +495,8 @@ def wish_of(
     """A wish of the employee at this desk; what the law says goes with it, and whose safety it is."""
     if case.safety:
         more = {"safety": Safety.OTHER, **more}
+    service = more.get("service", case.service)
+    basis = more.get("basis", Basis.GOODWILL)
     return Wish(
         check_id=check_id,
         complaint_id=complaint_id,
@@ -496,14 +508,20 @@ def wish_of(
         severity=case.severity,
         language=case.language,
         day=desk.windows.day.id,
-        **rights(desk.policy, reason, case.language),
+        **rights(desk.policy, reason, service, case.language, basis),
         **more,
     )
 
 
-def rights(policy: Policy, reason: Category, language: Language) -> Rights:
+def rights(
+    policy: Policy,
+    reason: Category,
+    service: Service | None,
+    language: Language,
+    basis: Basis = Basis.GOODWILL,
+) -> Rights:
     """What is due by law, and what the customer must be told: in their language or one the site has."""
-    found = policy.regime_of(reason)
+    found = policy.regime_of(reason, service, basis)
     if found is None:
         return {"regime": None, "information": None}
     name, regime = found

@@ -14,12 +14,11 @@ from services.compensation.handlers.giving import (
     Particulars,
     already_compensated,
     coded,
-    rights,
     wish_of,
 )
 from services.compensation.handlers.situation import Situations
 from shared.contracts.compensation import OFFERED_MAX, Safety
-from shared.contracts.complaints import Category
+from shared.contracts.complaints import Category, Service
 from shared.contracts.decision import Decision
 from shared.contracts.event import Id
 from shared.contracts.reasons import Reason
@@ -51,6 +50,8 @@ class MakeOffer(BaseModel):
     complaint_id: Id
     items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
     reason: Category
+    #: Which service failed, where the employee knows better than the words did.
+    service: Service | None = None
     safety: Safety | None = None
     #: Meant, although a colleague gave something for this complaint a moment ago.
     again: bool = False
@@ -89,6 +90,8 @@ class Offers:
         options = [desk.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
         particulars: Particulars = {"offer_id": offer_id}
+        if command.service is not None:
+            particulars["service"] = command.service
         if command.safety is not None:
             particulars["safety"] = command.safety
         wish = wish_of(
@@ -153,7 +156,8 @@ class Offers:
             severity=made.severity,
             language=made.language,
             day=windows_of(policy, snapshot.now).day.id,
-            **rights(policy, made.reason, made.language),
+            regime=made.regime,
+            information=made.information,
             offer_id=offer_id,
         )
         given = issued(

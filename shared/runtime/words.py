@@ -1,0 +1,176 @@
+"""What every letter and page says alike, in each language: times, money, percentages, subjects.
+
+The words of one letter are in its template, the words of one page in its module; whatever both say,
+or two services say, is here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.dates import format_time as format_clock
+from babel.numbers import format_currency, get_currency_precision, validate_currency
+
+from shared.contracts.complaints import Category, Language
+
+#: English readers aboard are mostly not American: day before month, a 24-hour clock.
+LOCALES: dict[str, str] = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
+#: How a day and a clock time are joined; Babel has only "day, time".
+_AT = {"nb": "{} kl. {}", "sv": "{} kl. {}", "da": "{} kl. {}", "en": "{} at {}"}
+_DAY = {"nb": "EEEE d. MMMM", "sv": "EEEE d MMMM", "da": "EEEE 'den' d. MMMM", "en": "EEEE d MMMM"}
+
+_WORTH = {"nb": "verdi {}", "sv": "värde {}", "da": "værdi {}", "en": "worth {}"}
+#: A percentage, and the largest bill it holds for.
+_OFF_A_BILL = {
+    "nb": "{} % avslag på en regning på inntil {}",
+    "sv": "{} % rabatt på en nota på högst {}",
+    "da": "{} % rabat på en regning på op til {}",
+    "en": "{}% off a bill of up to {}",
+}
+#: What a complaint is about, to be read after "about"; a customer who told us something else reads nothing.
+_ABOUT: dict[str, dict[Category, str]] = {
+    "nb": {
+        Category.FOOD: "maten og serveringen",
+        Category.DELAY: "ventetiden",
+        Category.NOISE: "støyen",
+        Category.CLEANLINESS: "renholdet",
+        Category.STAFF: "hvordan du ble møtt",
+        Category.BILLING: "regningen",
+        Category.BAGGAGE: "bagasjen",
+        Category.FACILITIES: "rommet og utstyret",
+        Category.SAFETY: "sikkerheten",
+    },
+    "sv": {
+        Category.FOOD: "maten och serveringen",
+        Category.DELAY: "väntetiden",
+        Category.NOISE: "oljudet",
+        Category.CLEANLINESS: "städningen",
+        Category.STAFF: "hur du blev bemött",
+        Category.BILLING: "räkningen",
+        Category.BAGGAGE: "bagaget",
+        Category.FACILITIES: "rummet och utrustningen",
+        Category.SAFETY: "säkerheten",
+    },
+    "da": {
+        Category.FOOD: "maden og serveringen",
+        Category.DELAY: "ventetiden",
+        Category.NOISE: "støjen",
+        Category.CLEANLINESS: "rengøringen",
+        Category.STAFF: "hvordan du blev mødt",
+        Category.BILLING: "regningen",
+        Category.BAGGAGE: "bagagen",
+        Category.FACILITIES: "værelset og udstyret",
+        Category.SAFETY: "sikkerheden",
+    },
+    "en": {
+        Category.FOOD: "the food and the service",
+        Category.DELAY: "the wait",
+        Category.NOISE: "the noise",
+        Category.CLEANLINESS: "the cleaning",
+        Category.STAFF: "how you were treated",
+        Category.BILLING: "the bill",
+        Category.BAGGAGE: "your luggage",
+        Category.FACILITIES: "the room and what is in it",
+        Category.SAFETY: "safety",
+    },
+}
+#: Languages that a browser may ask for under another name: what Norwegians call theirs.
+_ALSO = {"no": Language.NB, "nn": Language.NB}
+#: Languages looked at in one Accept-Language header; browsers send a handful.
+_ACCEPTED_MAX = 20
+#: Characters of a complaint's id that customers tell us and staff find it by.
+_REFERENCE_CHARS = 6
+
+
+def known_language(language: str) -> Language:
+    """The language itself if there are words in it, else English."""
+    return Language(language) if language in LOCALES else Language.EN
+
+
+def accepted_language(header: str) -> Language:
+    """The language of ours that an Accept-Language header prefers; English if it names none."""
+    best, found = 0.0, Language.EN
+    for tag, weight in weighed(header)[:_ACCEPTED_MAX]:
+        primary = tag.partition("-")[0]
+        language = _ALSO.get(primary) or (Language(primary) if primary in LOCALES else None)
+        if language is not None and weight > best:
+            best, found = weight, language
+    return found
+
+
+def weighed(header: str) -> list[tuple[str, float]]:
+    """The values of a header like Accept, each with its weight (RFC 9110, 12.4.2); none that is unreadable."""
+    found = []
+    for part in header.split(","):
+        value, *parameters = (one.strip().lower() for one in part.split(";"))
+        weights = [one.removeprefix("q=") for one in parameters if one.startswith("q=")]
+        try:
+            weight = float(weights[0]) if weights else 1.0
+        except ValueError:
+            continue
+        if value:
+            found.append((value, weight))
+    return found
+
+
+def format_time(moment: datetime, zone: str, language: str, *, year: bool = False) -> str:
+    """Day and clock time at the site, like "onsdag 3. juni kl. 21:30"; `zone` is an IANA name.
+
+    Raises ValueError for a time without a zone, which would be read as the machine's.
+    """
+    if moment.tzinfo is None:
+        msg = "a promised time needs a zone"
+        raise ValueError(msg)
+    known = known_language(language)
+    local, locale = moment.astimezone(ZoneInfo(zone)), LOCALES[known]
+    day = format_date(local, _DAY[known] + (" y" if year else ""), locale=locale)
+    return _AT[known].format(day, format_clock(local, "short", tzinfo=local.tzinfo, locale=locale))
+
+
+def format_money(amount_minor: int, currency: str, language: str) -> str:
+    """An amount as the reader writes it, like "1 200,00 kr"; minor units by ISO 4217.
+
+    Raises babel.numbers.UnknownCurrencyError.
+    """
+    validate_currency(currency)
+    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
+    text = format_currency(amount, currency, locale=LOCALES[known_language(language)])
+    # CLDR joins a code to its number; readers of English write a space, as the others do.
+    return re.sub(rf"^{currency}(?=\d)", f"{currency}\xa0", text)
+
+
+def format_worth(
+    value_minor: int,
+    currency: str,
+    language: str,
+    percent: int | None = None,
+    bill_up_to_minor: int | None = None,
+) -> str:
+    """What a check is worth: an amount, or a percentage with the largest bill it holds for.
+
+    Empty for what costs nothing. Raises babel.numbers.UnknownCurrencyError.
+    """
+    known = known_language(language)
+    if percent is not None and bill_up_to_minor is not None:
+        return _OFF_A_BILL[known].format(percent, format_money(bill_up_to_minor, currency, known))
+    return _WORTH[known].format(format_money(value_minor, currency, known)) if value_minor else ""
+
+
+def about(category: Category, language: str) -> str:
+    """What a complaint of this category is about, to be read after "about"; empty for any other."""
+    return _ABOUT[known_language(language)].get(category, "")
+
+
+def in_language(texts: Mapping[Language, str], language: str) -> str:
+    """The text in this language, or in the first that there is; empty if there is none."""
+    return texts.get(known_language(language)) or next(iter(texts.values()), "")
+
+
+def reference_of(complaint_id: str) -> str:
+    """What a customer tells us of their complaint, and staff find it by."""
+    return complaint_id[-_REFERENCE_CHARS:].upper()
