@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from services.compensation.domain.checks import Check
 from services.compensation.domain.incidents import Incident
+from services.compensation.domain.offers import Offer
 from services.compensation.examples import documented
 from services.compensation.handlers.giving import Giving, IssueCheck
 from services.compensation.handlers.incidents import Incidents, OpenIncident
@@ -57,12 +58,12 @@ from shared.runtime.http import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     NO_STORE,
-    PAGE_HEADERS,
     Face,
     problem_body,
     shown,
 )
-from shared.runtime.links import Tokens, offer_link
+from shared.runtime.links import Tokens, check_link, offer_link
+from shared.runtime.pages import HTML, PAGE_HEADERS
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -88,6 +89,13 @@ class Svg(Response):
     media_type = "image/svg+xml"
 
 
+def picture(text: str) -> Response:
+    """A text as a QR code; it has a secret in it, so nothing keeps it."""
+    drawn = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(drawn, kind="svg", scale=6, border=4)
+    return Svg(drawn.getvalue(), headers=NO_STORE)
+
+
 @dataclass(frozen=True)
 class Desks:
     """Everything the routes call."""
@@ -103,6 +111,9 @@ class Desks:
     links: Tokens
     page: Page
     public_url: str
+    #: The notifier's pages of checks, where customers answer.
+    answers: Tokens
+    answers_url: str
 
 
 def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
@@ -246,10 +257,24 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     @app.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
     async def qr(check_id: Identifier, principal: employee) -> Response:
         """The code as a picture for the customer's phone, for who gave the check."""
-        code = await desks.life.code(check_id, principal, settler.look())
-        picture = io.BytesIO()
-        segno.make(code, error="m", micro=False).save(picture, kind="svg", scale=6, border=4)
-        return Svg(picture.getvalue(), headers=NO_STORE)
+        return picture(await desks.life.code(check_id, principal, settler.look()))
+
+    @app.get("/v1/checks/{check_id}/page.svg", response_class=Svg)
+    async def check_page(check_id: Identifier, principal: employee) -> Response:
+        """The link to the check's page as a picture: the whole letter, for a customer without e-mail."""
+        snapshot = settler.look()
+        check = await desks.life.own(check_id, principal, snapshot)
+        return picture(
+            check_link(
+                desks.answers, desks.answers_url, check.complaint_id, check_id, check.valid_until
+            )
+        )
+
+    @app.get("/v1/offers/{offer_id}/page.svg", response_class=Svg)
+    async def offer_link_shown(offer_id: Identifier, principal: employee) -> Response:
+        """The link to an offer's page as a picture, for who made the offer."""
+        made = await desks.offers.page_of(offer_id, principal, settler.look())
+        return picture(offer_link(desks.links, desks.public_url, offer_id, made.expires_at))
 
     @app.post("/v1/checks/{check_id}/void")
     async def void(
@@ -480,37 +505,38 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     # ---- the customer's page -------------------------------------------------------------------
 
+    async def read(token: str, request: Request) -> str:
+        """The offer of a link; a page that must be refused is in the customer's language."""
+        offer_id = desks.links.told(token).get("offer")
+        if offer_id is not None:
+            made = await settler.look().get(Offer, offer_id)
+            request.state.language = made.language if made is not None else None
+        return desks.links.read(token)["offer"]
+
+    async def offer_shown(offer_id: str, token: str, status: int = 200) -> Response:
+        shown = await desks.offers.shown(offer_id, settler.look())
+        return HTMLResponse(desks.page.show(shown, token), status, PAGE_HEADERS)
+
     @app.get("/o/{token}", response_class=HTMLResponse)
-    async def offer_page(token: Token) -> Response:
-        """The page where a customer chooses."""
-        offer_id = desks.links.read(token)["offer"]
-        snapshot = settler.look()
-        made = await desks.offers.offered(offer_id, None, snapshot)
-        names = await desks.offers.names(made, snapshot) if made.open_at(snapshot.now) else {}
-        choices = [
-            (option.item, names[option.item], option.value_minor, option.currency)
-            for option in made.options
-            if option.item in names
-        ]
-        if not choices:
-            return HTMLResponse(desks.page.closed(made.language), headers=PAGE_HEADERS)
-        return HTMLResponse(desks.page.choose(made.language, token, choices), headers=PAGE_HEADERS)
+    async def offer_page(token: Token, request: Request) -> Response:
+        """The page where a customer chooses, and sees afterwards what they chose."""
+        return await offer_shown(await read(token, request), token)
 
     @app.post(
         "/o/{token}",
         response_class=HTMLResponse,
-        responses={409: {"description": "Not open any more.", "content": {"text/html": {}}}},
+        responses={409: {"description": "Not open any more.", "content": {HTML: {}}}},
     )
     async def choose_by_link(token: Token, request: Request) -> Response:
         """The customer's choice; the same choice again is the same choice."""
-        offer_id = desks.links.read(token)["offer"]
+        offer_id = await read(token, request)
         made = await desks.offers.offered(offer_id, None, settler.look())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         if made.item == item:
-            return HTMLResponse(desks.page.thanks(made.language), headers=PAGE_HEADERS)
+            return await offer_shown(offer_id, token)
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(snapshot: Snapshot, _: str) -> Decision:
@@ -521,8 +547,8 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         except Rejected as rejected:
             if rejected.reason is not Reason.OFFER_CLOSED:
                 raise
-            return HTMLResponse(desks.page.closed(made.language), 409, PAGE_HEADERS)
-        return HTMLResponse(desks.page.thanks(made.language), headers=PAGE_HEADERS)
+            return await offer_shown(offer_id, token, 409)
+        return await offer_shown(offer_id, token)
 
     return app
 
@@ -564,7 +590,14 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
     match fact:
         case CheckIssued():
             body = fact.model_dump(mode="json", include=set(ISSUED))
-            return 201, {**body, "code": desks.codes.code(fact.check_id)}
+            link = check_link(
+                desks.answers,
+                desks.answers_url,
+                fact.complaint_id,
+                fact.check_id,
+                fact.valid_until,
+            )
+            return 201, {**body, "code": desks.codes.code(fact.check_id), "link": link}
         case CheckRefused():
             return 409, {
                 "type": Reason.AUTHORITY_EXHAUSTED,

@@ -27,7 +27,7 @@ from services.compensation.stream import inboxes
 from shared.contracts.decision import Domain
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
-from shared.runtime.links import OFFER, Tokens
+from shared.runtime.links import FEEDBACK, OFFER, Tokens
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
@@ -60,6 +60,8 @@ def build(
         links=Tokens(parts.vault.derive(OFFER), OFFER, now),
         page=Page(),
         public_url=settings.public_url,
+        answers=Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now),
+        answers_url=settings.answers_url,
     )
     return App(
         parts,

@@ -21,6 +21,7 @@ EXAMPLES: dict[str, Any] = {
         "information": "You have the right to be told why, and to be reimbursed.",
         "left": [{"scope": "employee_day", "ceiling_minor": 800000, "left_minor": 752000, "until": "2026-06-04T06:00:00+02:00"}],
         "code": "MNP7G-6AX4C-0",
+        "link": "https://ship.example/f/eyJhbGciOi...",
     },
     "refused": {
         "type": "authority_exhausted",

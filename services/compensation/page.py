@@ -1,75 +1,186 @@
-"""The page behind an offer's link: two or three checks, one choice, no scripts."""
+"""The page behind an offer's link: two or three checks to choose from, and afterwards what was chosen."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import dataclass
 
-from babel.numbers import format_currency, get_currency_precision
-from jinja2 import Environment, StrictUndefined
+from shared.contracts.complaints import Language
+from shared.runtime.pages import Pages
 
-_WORDS = {
-    "nb": ("Velg det du vil ha", "Takk! Du får det på e-post straks.", "Tilbudet er ikke åpent lenger."),
-    "sv": ("Välj det du vill ha", "Tack! Du får det via e-post strax.", "Erbjudandet är inte öppet längre."),
-    "da": ("Vælg det, du vil have", "Tak! Du får det på e-mail om lidt.", "Tilbuddet er ikke åbent længere."),
-    "en": ("Choose what you would like", "Thank you! It comes by mail in a moment.", "This offer is not open any more."),
+_WORDS: dict[Language, dict[str, str]] = {
+    Language.NB: {
+        "choose": "Velg det du vil ha",
+        "sorry": "Dette ble ikke slik det skulle, og det vil vi gjøre godt igjen. Velg det som passer deg best.",
+        "by": "Velg senest {}.",
+        "about": "Dette gjelder det du fortalte oss om {}.",
+        "told": "Dette gjelder det du fortalte oss.",
+        "case": "Saken din har referansen {}.",
+        "law": "Du har også rettigheter etter loven:",
+        "chosen": "Dette valgte du",
+        "code": "Kode",
+        "where": "Hvor",
+        "everywhere": "overalt hos {}",
+        "until": "Gjelder til",
+        "show": "Vis koden når du vil bruke den. Kommer du tilbake til denne siden, står den her.",
+        "mailed": "Har vi e-postadressen din, får du det også på e-post.",
+        "closed": "Tilbudet er ikke åpent lenger",
+        "instead": "Det ble ikke valgt noe i tide. Snakk med hvem som helst av oss og nevn {}, så hjelper vi deg videre.",
+        "redeemed": "Dette er brukt.",
+        "expired": "Dette gjelder ikke lenger: Tiden er gått ut.",
+        "voided": "Dette er trukket tilbake. Spør hvem som helst av oss, så hjelper vi deg videre.",
+        "suspended": "Koden er stoppet for øyeblikket. Spør hvem som helst av oss, så hjelper vi deg videre.",
+    },
+    Language.SV: {
+        "choose": "Välj det du vill ha",
+        "sorry": "Det blev inte som det skulle, och det vill vi gottgöra. Välj det som passar dig bäst.",
+        "by": "Välj senast {}.",
+        "about": "Det gäller det du berättade för oss om {}.",
+        "told": "Det gäller det du berättade för oss.",
+        "case": "Ditt ärende har referensen {}.",
+        "law": "Du har också rättigheter enligt lagen:",
+        "chosen": "Det här valde du",
+        "code": "Kod",
+        "where": "Var",
+        "everywhere": "överallt hos {}",
+        "until": "Gäller till",
+        "show": "Visa koden när du vill använda den. Kommer du tillbaka till den här sidan står den här.",
+        "mailed": "Har vi din e-postadress får du det också via e-post.",
+        "closed": "Erbjudandet är inte öppet längre",
+        "instead": "Inget valdes i tid. Prata med vem som helst av oss och nämn {}, så hjälper vi dig vidare.",
+        "redeemed": "Det här är använt.",
+        "expired": "Det här gäller inte längre: tiden har gått ut.",
+        "voided": "Det här har dragits tillbaka. Fråga vem som helst av oss, så hjälper vi dig vidare.",
+        "suspended": "Koden är stoppad för tillfället. Fråga vem som helst av oss, så hjälper vi dig vidare.",
+    },
+    Language.DA: {
+        "choose": "Vælg det, du vil have",
+        "sorry": "Det gik ikke, som det skulle, og det vil vi gerne gøre godt igen. Vælg det, der passer dig bedst.",
+        "by": "Vælg senest {}.",
+        "about": "Det gælder det, du fortalte os om {}.",
+        "told": "Det gælder det, du fortalte os.",
+        "case": "Din sag har referencen {}.",
+        "law": "Du har også rettigheder efter loven:",
+        "chosen": "Det valgte du",
+        "code": "Kode",
+        "where": "Hvor",
+        "everywhere": "overalt hos {}",
+        "until": "Gælder til",
+        "show": "Vis koden, når du vil bruge den. Kommer du tilbage til denne side, står den her.",
+        "mailed": "Har vi din e-mailadresse, får du det også på e-mail.",
+        "closed": "Tilbuddet er ikke åbent længere",
+        "instead": "Der blev ikke valgt noget i tide. Tal med hvem som helst af os, og nævn {}, så hjælper vi dig videre.",
+        "redeemed": "Det er brugt.",
+        "expired": "Det gælder ikke længere: Tiden er udløbet.",
+        "voided": "Det er trukket tilbage. Spørg hvem som helst af os, så hjælper vi dig videre.",
+        "suspended": "Koden er stoppet for øjeblikket. Spørg hvem som helst af os, så hjælper vi dig videre.",
+    },
+    Language.EN: {
+        "choose": "Choose what you would like",
+        "sorry": "This did not go the way it should have, and we want to make up for it. Choose what suits you best.",
+        "by": "Choose by {}.",
+        "about": "It is for what you told us about {}.",
+        "told": "It is for what you told us.",
+        "case": "Your case has the reference {}.",
+        "law": "You also have rights under the law:",
+        "chosen": "This is what you chose",
+        "code": "Code",
+        "where": "Where",
+        "everywhere": "anywhere at {}",
+        "until": "Valid until",
+        "show": "Show the code when you want to use it. It is here whenever you come back to this page.",
+        "mailed": "If we have your e-mail address, it comes by mail as well.",
+        "closed": "This offer is not open any more",
+        "instead": "Nothing was chosen in time. Talk to any one of us and mention {}, and we will take it from there.",
+        "redeemed": "This has been used.",
+        "expired": "This is not valid any more: its time is over.",
+        "voided": "This has been taken back. Ask any one of us and we will take it from there.",
+        "suspended": "The code is stopped for the moment. Ask any one of us and we will take it from there.",
+    },
 }  # fmt: skip
-_LOCALES = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
 
-_HTML = """<!doctype html>
-<html lang="{{ language }}">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
-  :root { color-scheme: light dark; font: 18px/1.5 system-ui, sans-serif }
-  main { max-width: 26rem; margin: 14vh auto 0; padding: 0 1.5rem; text-align: center }
-  h1 { font-size: 1.6rem; margin: 0 0 1.5rem }
-  button { font: inherit; width: 100%; min-height: 3.6rem; margin: .4rem 0; border-radius: .8rem;
-           border: 2px solid #0b6e4f; background: none; color: inherit; cursor: pointer }
-  button:hover, button:focus { background: #0b6e4f; color: #fff }
-  small { display: block; opacity: .75 }
-</style>
-<main>
-<h1>{{ title }}</h1>
-{% for item, name, value in choices %}
-<form method="post" action="/o/{{ token }}"><button name="item" value="{{ item }}">{{ name }}
-{% if value %}<small>{{ value }}</small>{% endif %}</button></form>
-{% endfor %}
-</main>
-</html>
-"""
+_OFFER = """{% for line in said %}<p>{{ line }}</p>
+{% endfor %}{% for one in choices %}<form method="post" action="/o/{{ token }}"><button name="item" value="{{ one.item }}">{{ one.title }}
+{% if one.worth %}<small>{{ one.worth }}</small>{% endif %}{% if one.where %}<small>{{ words.where }}: {{ one.where }}</small>{% endif %}</button></form>
+{% endfor %}{% if chosen %}<div class="card">
+<p>{{ chosen.title }}{% if chosen.worth %} ({{ chosen.worth }}){% endif %}</p>
+{% if chosen.code %}<dl>
+<dt>{{ words.code }}</dt><dd class="code">{{ chosen.code }}</dd>
+<dt>{{ words.where }}</dt><dd>{{ chosen.where or everywhere }}</dd>
+<dt>{{ words.until }}</dt><dd>{{ chosen.until }}</dd>
+</dl>
+{% endif %}</div>
+{% endif %}{% for line in after %}<p>{{ line }}</p>
+{% endfor %}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A check as the page names it; `where` is empty for everywhere."""
+
+    item: str
+    title: str
+    worth: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Choice):
+    """The check that was chosen; `state` is a word of `Check.state`, and a code is there while it is of use."""
+
+    code: str
+    until: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an offer's page shows: choices while it is open, else what was chosen, else neither."""
+
+    language: Language
+    site_name: str
+    about: str
+    reference: str
+    information: str
+    choose_by: str
+    choices: tuple[Choice, ...] = ()
+    chosen: Chosen | None = None
 
 
 class Page:
-    """The page in each language, English where we do not have it."""
+    """The page in each language."""
 
     def __init__(self) -> None:
-        self._template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_HTML)
+        self._pages = Pages(offer=_OFFER)
 
-    def choose(self, language: str, token: str, choices: list[tuple[str, str, int, str]]) -> str:
-        """The choice: (item, name, value in minor units, currency) of each."""
-        locale = _LOCALES.get(language, "en_GB")
-        shown = [
-            (item, name, _money(value, currency, locale) if value else "")
-            for item, name, value, currency in choices
-        ]
-        title, *_ = _WORDS.get(language, _WORDS["en"])
-        return self._render(language, title, token, shown)
-
-    def thanks(self, language: str) -> str:
-        """What is said after the choice."""
-        return self._render(language, _WORDS.get(language, _WORDS["en"])[1], "", [])
-
-    def closed(self, language: str) -> str:
-        """What is said when there is nothing to choose any more."""
-        return self._render(language, _WORDS.get(language, _WORDS["en"])[2], "", [])
-
-    def _render(
-        self, language: str, title: str, token: str, choices: list[tuple[str, str, str]]
-    ) -> str:
-        return self._template.render(language=language, title=title, token=token, choices=choices)
-
-
-def _money(amount_minor: int, currency: str, locale: str) -> str:
-    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale=locale)
+    def show(self, shown: Shown, token: str) -> str:
+        """The page as the offer stands."""
+        words = _WORDS[shown.language]
+        about = words["about"].format(shown.about) if shown.about else words["told"]
+        after = [about, words["case"].format(shown.reference)]
+        if shown.chosen is not None:
+            title, said = words["chosen"], []
+            if shown.chosen.state in words:
+                after = [words[shown.chosen.state], *after]
+            elif shown.chosen.code:
+                after = [words["show"], words["mailed"], *after]
+            else:
+                after = [words["mailed"], *after]
+        elif shown.choices:
+            title, said = words["choose"], [words["sorry"], words["by"].format(shown.choose_by)]
+        else:
+            title, said = words["closed"], [words["instead"].format(shown.reference)]
+        if shown.information:
+            after += [words["law"], shown.information]
+        return self._pages.render(
+            "offer",
+            shown.language,
+            title,
+            site_name=shown.site_name,
+            words=words,
+            everywhere=words["everywhere"].format(shown.site_name),
+            token=token,
+            said=said,
+            choices=shown.choices,
+            chosen=shown.chosen,
+            after=after,
+        )

@@ -13,3 +13,8 @@ class Settings(RuntimeSettings):
     public_url: str = Field(
         "http://127.0.0.1", max_length=200, description="What the links of offers begin with."
     )
+    answers_url: str = Field(
+        "http://127.0.0.1",
+        max_length=200,
+        description="What links to the pages of checks begin with: the notifier's public_url.",
+    )

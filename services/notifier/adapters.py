@@ -142,3 +142,7 @@ class SignedLinks:
         """See Links."""
         claims = self._answers.read(token)
         return claims["complaint"], claims["check"]
+
+    def complaint_of(self, token: str) -> str | None:
+        """See Links."""
+        return self._answers.told(token).get("complaint")

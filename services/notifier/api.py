@@ -1,4 +1,4 @@
-"""The HTTP face of the notifier: the page behind the link, and the answer.
+"""The HTTP face of the notifier: the page behind a check's link, and the answer.
 
 Opening the link changes nothing, because mail scanners open links too; only the button answers.
 """
@@ -14,13 +14,13 @@ from pydantic_core import to_json
 
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
-from services.notifier.ports import Links
 from shared.contracts.decision import Decision
 from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import NO_STORE, PAGE_HEADERS, SETTLED, Face, described
+from shared.runtime.http import NO_STORE, SETTLED, Face, described
+from shared.runtime.pages import HTML, PAGE_HEADERS, wants_page
 from shared.runtime.snapshot import Snapshot
 
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
@@ -44,24 +44,35 @@ def said(complaint_id: str, helped: Helped) -> dict[str, Any]:
     return {"helped": helped, "complaint_id": complaint_id}
 
 
-def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
+def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
     """The routes."""
     app = face.api("notifier", "Customers are told, asked whether it helped, and heard.")
 
+    async def read(token: str, request: Request) -> tuple[str, str]:
+        """Complaint and check of a link; a page that must be refused is in the customer's language."""
+        complaint_id = handlers.complaint_of(token)
+        if complaint_id is not None:
+            request.state.language = await handlers.language_of(complaint_id)
+        return handlers.read(token)
+
+    async def show(complaint_id: str, check_id: str, token: str, status: int = 200) -> Response:
+        shown = await handlers.shown(complaint_id, check_id)
+        return HTMLResponse(page.show(shown, token), status, PAGE_HEADERS)
+
     @app.get("/f/{token}", response_class=HTMLResponse)
-    async def ask(token: Token) -> Response:
-        """The page that asks "did it help?"."""
-        complaint_id, _ = links.read(token)
-        html = page.ask(await handlers.language_of(complaint_id), token)
-        return HTMLResponse(html, headers=PAGE_HEADERS)
+    async def ask(token: Token, request: Request) -> Response:
+        """A check's page: everything its letter says, and "did it help?"."""
+        complaint_id, check_id = await read(token, request)
+        return await show(complaint_id, check_id, token)
 
     @app.post(
         "/f/{token}/{helped}",
-        responses={200: {"content": {"text/html": {}}, "headers": described(SETTLED)}},
+        responses={200: {"content": {HTML: {}}, "headers": described(SETTLED)}},
     )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
         """The customer's answer; the same answer again is the same answer."""
-        complaint_id, check_id = links.read(token)
+        complaint_id, check_id = await read(token, request)
+        by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(snapshot: Snapshot, _name: str) -> Decision:
@@ -78,12 +89,12 @@ def api(face: Face, handlers: Handlers, links: Links, page: Page) -> FastAPI:
             )
         except Rejected:
             # The stored answer to the request is forgotten after two days; the customer's own is not.
-            if await handlers.answered(check_id) is not helped:
+            known = await handlers.answered(check_id)
+            if known is not helped:
+                if by_browser and known is not None:
+                    return await show(complaint_id, check_id, token, 409)
                 raise
             response = Response(to_json(said(complaint_id, helped)), headers=REPEATED)
-        if "text/html" not in request.headers.get("accept", ""):
-            return response
-        html = page.thanks(await handlers.language_of(complaint_id), helped)
-        return HTMLResponse(html, headers=PAGE_HEADERS)
+        return await show(complaint_id, check_id, token) if by_browser else response
 
     return app

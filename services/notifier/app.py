@@ -50,6 +50,6 @@ def build(
     return App(
         parts,
         inboxes=inboxes(handlers),
-        api=api(parts.face, handlers, links, page),
+        api=api(parts.face, handlers, page),
         rings={SEND: handlers.send},
     )

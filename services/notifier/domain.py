@@ -69,6 +69,8 @@ class Story(Document):
     language: Language
     contact: str | None = None
     promised_by: datetime | None = None
+    #: How often the customer said that it did not help, as far as the complaint has heard of it.
+    round: int = 0
 
 
 class Given(Document):
@@ -146,6 +148,14 @@ class Answer(Document):
     KIND: ClassVar[str] = "answer-given"
 
     helped: Helped
+    answered_at: datetime | None = None
+
+    def promise(self, story: Story) -> datetime | None:
+        """After a no: by when the customer hears from us, once the complaint has heard of it."""
+        later = story.promised_by is not None and (
+            self.answered_at is None or story.promised_by > self.answered_at
+        )
+        return story.promised_by if self.helped is Helped.NO and story.round and later else None
 
 
 def message_id_of(occasion: Occasion, about: str) -> str:
@@ -307,6 +317,7 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         language=fact.language,
         contact=fact.contact,
         promised_by=story.promised_by if story else None,
+        round=story.round if story else 0,
     )
 
 
@@ -315,7 +326,8 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     known = story or Story(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
-    return known.model_copy(update={"promised_by": fact.promised_by})
+    rounds = fact.round if isinstance(fact, ComplaintReopened) else known.round
+    return known.model_copy(update={"promised_by": fact.promised_by, "round": rounds})
 
 
 def given(_: Given | None, fact: CheckIssued) -> Given:
@@ -371,7 +383,7 @@ def message_failed(message: Message, _: MessageFailed) -> Message:
 
 def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
     """The customer answered."""
-    return Answer(helped=fact.helped)
+    return Answer(helped=fact.helped, answered_at=fact.answered_at)
 
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {

@@ -23,6 +23,7 @@ from services.notifier.domain import (
     queue,
     sent,
 )
+from services.notifier.page import Shown
 from services.notifier.ports import Letter
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Basis, CheckIssued, OfferMade
@@ -240,7 +241,7 @@ class Handlers:
         key = await self._keys.of(story.customer_ref, snapshot)
         if key is None:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
-        contact = Contact.model_validate_json(key.open("contact", story.contact))
+        contact = self._contact(story, key)
         if contact.email is None:
             raise Rejected(Reason.NO_CONTACT)
         policy, _ = await self._policies.at(message.site, snapshot)
@@ -343,10 +344,54 @@ class Handlers:
         answer = await self._settler.look().get(Answer, check_id)
         return answer.helped if answer else None
 
-    async def language_of(self, complaint_id: str) -> str:
-        """The language to ask in; English where we do not know the complaint."""
+    def read(self, token: str) -> tuple[str, str]:
+        """Complaint and check of a link's token; raises Rejected(link_invalid)."""
+        return self._links.read(token)
+
+    def complaint_of(self, token: str) -> str | None:
+        """The complaint of a token, also once its time is over; None if it is not ours."""
+        return self._links.complaint_of(token)
+
+    async def language_of(self, complaint_id: str) -> Language | None:
+        """The customer's language; None where we do not know the complaint. Raises Unavailable."""
         story = await self._settler.look().get(Story, complaint_id)
-        return story.language if story else "en"
+        return story.language if story else None
+
+    async def shown(self, complaint_id: str, check_id: str) -> Shown:
+        """What a check's page shows: all that its letter says.
+
+        Raises Unavailable while a part is on its way, Rejected(link_invalid) once the customer was erased.
+        """
+        snapshot = self._settler.look()
+        story = await snapshot.get(Story, complaint_id)
+        check = await snapshot.get(Given, check_id)
+        if story is None or check is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        key = await self._keys.of(story.customer_ref, snapshot)
+        if key is None:
+            raise Rejected(Reason.LINK_INVALID, status=404)
+        policy, _ = await self._policies.at(story.site, snapshot)
+        gift = await self._gift(check, policy, story.language, key, snapshot)
+        values: dict[str, Says] = {"site_name": policy.site_name, "feedback_url": "", **gift}
+        answer = await snapshot.get(Answer, check_id)
+        return Shown(
+            language=story.language,
+            timezone=policy.timezone,
+            site_name=policy.site_name,
+            # Without the name: whoever is given the link may read it.
+            letter=self._wording.render(Occasion.CHECK_GIVEN, story.language, name="", **values),
+            code=str(gift["code"]),
+            reference=reference_of(complaint_id),
+            over=bool(check.value_minor) and check.valid_until <= snapshot.now,
+            reachable=self._contact(story, key).email is not None,
+            helped=answer.helped if answer else None,
+            promised_by=answer.promise(story) if answer else None,
+        )
+
+    def _contact(self, story: Story, key: KeyRing) -> Contact:
+        if story.contact is None:
+            return Contact()
+        return Contact.model_validate_json(key.open("contact", story.contact))
 
 
 async def known(message_id: str, snapshot: Snapshot) -> Message:

@@ -45,3 +45,7 @@ class Links(Protocol):
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""
         ...
+
+    def complaint_of(self, token: str) -> str | None:
+        """The complaint of a token, also once its time is over; None if it is not ours."""
+        ...

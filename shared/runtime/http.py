@@ -29,6 +29,13 @@ from shared.contracts.reasons import Reason
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
+from shared.runtime.pages import (
+    HTML,
+    PAGE_HEADERS,
+    page_language,
+    problem_page,
+    wants_page,
+)
 from shared.runtime.settle import Request, Settled, Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -45,14 +52,6 @@ IF_NONE_MATCH = Annotated[
 ]
 BEARER = HTTPBearer(auto_error=False, description="A JWT of the configured issuer.")
 NO_STORE = {"Cache-Control": "no-store"}
-#: Our pages have no scripts and ask nobody else for anything.
-PAGE_HEADERS = {
-    **NO_STORE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def _header(description: str, *, always: bool = True, **schema: Any) -> dict[str, Any]:
@@ -125,6 +124,11 @@ def _problem_described(description: str) -> dict[str, Any]:
     }
 
 
+def _page_described(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem that is also a page, for a customer with a browser."""
+    return {**problem, "content": {**problem.get("content", {}), HTML: {}}}
+
+
 #: What any route may answer instead; the document says so of each.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: _problem_described(description)
@@ -155,6 +159,26 @@ def problem(
     """An RFC 9457 problem, as an answer."""
     body = {**problem_body(status, reason), **(extra or {})}
     return Response(to_json(body), status, {**NO_STORE, **(headers or {})}, PROBLEM)
+
+
+def refused(
+    request: HttpRequest,
+    status: int,
+    reason: Reason,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem; for a customer who opened a link in a browser, a page in their language.
+
+    A route that knows the language puts it into `request.state.language` before it raises.
+    """
+    if not wants_page(request.headers.get("accept", ""), request.url.path):
+        return problem(status, reason, extra=extra, headers=headers)
+    known = getattr(request.state, "language", None)
+    language = page_language(known, request.headers.get("accept-language", ""))
+    headers = {**(headers or {}), **PAGE_HEADERS}
+    return Response(problem_page(status, language), status, headers, HTML)
 
 
 def problem_body(status: int, reason: Reason) -> dict[str, Any]:
@@ -188,6 +212,10 @@ class Described(FastAPI):
                 answers = operation["responses"]
                 if method != "get":
                     answers.setdefault("409", _problem_described("Not as things are now."))
+                if any(HTML in answer.get("content", {}) for answer in answers.values()):
+                    for status in answers:
+                        if status >= "4":
+                            answers[status] = _page_described(answers[status])
                 if "If-None-Match" in taken:
                     answers["304"] = {"description": "What the client has is what there is."}
                 for status, answer in answers.items():
@@ -377,20 +405,24 @@ class Face:
 
         return app
 
-    async def _rejected(self, _request: HttpRequest, error: Exception) -> Response:
+    async def _rejected(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Rejected)
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
         where = [{"pointer": pointer} for pointer in error.where]
-        return problem(
-            error.status, error.reason, extra={"errors": where} if where else {}, headers=headers
+        return refused(
+            request,
+            error.status,
+            error.reason,
+            extra={"errors": where} if where else {},
+            headers=headers,
         )
 
-    async def _unavailable(self, _request: HttpRequest, error: Exception) -> Response:
+    async def _unavailable(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Unavailable)
         retry = {"Retry-After": str(error.retry_after_s)}
-        return problem(error.status, error.reason, headers=retry)
+        return refused(request, error.status, error.reason, headers=retry)
 
-    async def _invalid(self, _request: HttpRequest, error: Exception) -> Response:
+    async def _invalid(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
         if any(item["loc"][0] == "header" for item in found):  # no other can be wrong
@@ -399,9 +431,9 @@ class Face:
             {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
             for item in found[:20]
         ]
-        return problem(422, Reason.SCHEMA_INVALID, extra={"errors": errors})
+        return refused(request, 422, Reason.SCHEMA_INVALID, extra={"errors": errors})
 
-    async def _http(self, _request: HttpRequest, error: Exception) -> Response:
+    async def _http(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         known = {
             404: Reason.UNKNOWN_ROUTE,
@@ -409,8 +441,8 @@ class Face:
             413: Reason.TOO_LARGE,
         }
         reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
-        return problem(error.status_code, reason, headers=error.headers)
+        return refused(request, error.status_code, reason, headers=error.headers)
 
-    async def _failed(self, _request: HttpRequest, error: Exception) -> Response:
+    async def _failed(self, request: HttpRequest, error: Exception) -> Response:
         log.error("request_failed", error=type(error).__name__, at=raised_at(error))
-        return problem(500, Reason.HANDLER_FAILED)
+        return refused(request, 500, Reason.HANDLER_FAILED)

@@ -84,6 +84,7 @@ async def give_and_redeem(ask: Caller, about: str) -> None:
         await ask.read(path)
     await ask.read(f"checks/{check['check_id']}")
     await ask.read(f"checks/{check['check_id']}/qr.svg")
+    await ask.read(f"checks/{check['check_id']}/page.svg")
     await ask.write(f"checks/{check['check_id']}/explain", {"explanation": "Cold twice."})
     held = {"code": check["code"], "amount_minor": 100}
     for steps in (("cancel",), ("capture", "rollback")):
@@ -97,10 +98,12 @@ async def give_and_redeem(ask: Caller, about: str) -> None:
 async def let_choose(aboard: Aboard, ask: Caller, about: str) -> None:
     wish = {"complaint_id": about, "items": ["sincere-words", "cinema"], "reason": "food"}
     on_screen, by_link = await ask.write("offers", wish), await ask.write("offers", wish)
+    await ask.read(f"offers/{by_link['offer_id']}/page.svg")
     await ask.write(f"offers/{on_screen['offer_id']}/choice", {"item": "sincere-words"})
     link = urlsplit(by_link["link"]).path
     async with aboard.http("compensation", "") as customer:
         await customer.get(link)
+        await customer.get("/o/forged", headers={"Accept": "text/html"})
         for item in ("sincere-words", "sincere-words", "cinema", "yacht"):
             await customer.post(link, data={"item": item})
         await customer.get(link)

@@ -242,7 +242,7 @@ def test_every_letter_about_a_check_says_of_what_site_about_what_where_and_until
 def test_the_letter_of_a_statutory_check_says_that_it_is_due_by_law_and_cites_it(
     wording: Wording, language: Language
 ) -> None:
-    law = "Regulation (EU) No 1177/2010"
+    law = "Regulation (EU) No 1177/2010 on the rights of passengers at sea"
     rights = {"law": law, "information": "You are to be told, and to be paid. " * 30}
     due = wording.render("check_given", language, **{**VALUES, **rights, "due_by": law}).body
     gift = wording.render("check_given", language, **{**VALUES, **rights}).body

@@ -95,11 +95,18 @@ class Life:
 
     async def code(self, check_id: str, principal: Principal, snapshot: Snapshot) -> str:
         """The code again, for the employee who gave the check and nobody else."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        if check.employee_id != desk.employee_id or not check.value_minor:
+        check = await self.own(check_id, principal, snapshot)
+        if not check.value_minor:
             raise Rejected(Reason.UNKNOWN_CHECK, status=404)
         return self._codes.code(check_id)
+
+    async def own(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
+        """A check as whoever gave it sees it; to all others it is unknown."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        if check.employee_id != desk.employee_id:
+            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        return check
 
     async def listed(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.compensation.domain.authority import Case
-from services.compensation.domain.checks import Wish, issued
+from services.compensation.domain.checks import Check, Wish, issued
 from services.compensation.domain.offers import Offer, charged, chosen, offer
 from services.compensation.domain.windows import windows_of
 from services.compensation.handlers.giving import (
@@ -17,15 +17,20 @@ from services.compensation.handlers.giving import (
     wish_of,
 )
 from services.compensation.handlers.situation import Situations
-from shared.contracts.compensation import OFFERED_MAX, Safety
-from shared.contracts.complaints import Category, Service
+from services.compensation.page import Choice, Chosen, Shown
+from shared.contracts.compensation import OFFERED_MAX, Option, Safety
+from shared.contracts.complaints import Category, Language, Service
 from shared.contracts.decision import Decision
 from shared.contracts.event import Id
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
+from shared.runtime.words import about, format_time, format_worth, in_language, reference_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.compensation.ports import CodeMaker
+    from shared.contracts.policy import Policy
     from shared.runtime.auth import Principal
     from shared.runtime.snapshot import Snapshot
 
@@ -173,15 +178,73 @@ class Offers:
         # Those who must know heard of it with the offer.
         return Decision((choice, given))
 
-    async def names(self, made: Offer, snapshot: Snapshot) -> dict[str, str]:
-        """What each option is called in the customer's language, if it can still be chosen.
+    async def shown(self, offer_id: str, snapshot: Snapshot) -> Shown:
+        """An offer as its customer sees it; raises Rejected(unknown_offer), Unavailable."""
+        made = await self.offered(offer_id, None, snapshot)
+        now, _ = await self._situations.policies.at(made.site, snapshot)
+        then = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        choices = tuple(_choices(made, then, now)) if made.open_at(snapshot.now) else ()
+        return Shown(
+            language=made.language,
+            site_name=now.site_name,
+            about=about(made.reason, made.language),
+            reference=reference_of(made.complaint_id),
+            information=made.information or "",
+            choose_by=format_time(made.expires_at, now.timezone, made.language, year=True),
+            choices=choices,
+            chosen=await self._chosen(made, made.check_id, (then, now), snapshot),
+        )
 
-        After a rebuild another version may stand in for the offer's, and not have all of them.
-        """
-        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
-        found = ((one.item, policy.checks.get(one.item.partition("/")[0])) for one in made.options)
-        return {
-            item: kind.title.get(made.language) or next(iter(kind.title.values()))
-            for item, kind in found
-            if kind is not None
-        }
+    async def _chosen(
+        self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], snapshot: Snapshot
+    ) -> Chosen | None:
+        """What was chosen, with its code while a till takes it; None where nothing was."""
+        check = await snapshot.get(Check, check_id) if check_id is not None else None
+        if check_id is None or check is None:
+            return None
+        now = policies[1]
+        usable = check.value_minor and check.state in ("issued", "held")
+        return Chosen(
+            item=check.item,
+            title=_title(check.item, policies, made.language),
+            worth=worth_of(check, made.language),
+            where=", ".join(now.outlet(place, made.language) for place in check.valid_at),
+            code=self._codes.code(check_id) if usable else "",
+            until=format_time(check.valid_until, now.timezone, made.language, year=True),
+            state=check.state,
+        )
+
+    async def page_of(self, offer_id: str, principal: Principal, snapshot: Snapshot) -> Offer:
+        """An offer whose page an employee shows: the one who made it, and nobody else."""
+        desk = await self._situations.desk(principal, snapshot)
+        made = await self.offered(offer_id, desk.site, snapshot)
+        if made.employee_id != desk.employee_id:
+            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+        return made
+
+
+def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
+    """The options that can still be given: after a rebuild another version may stand in for the offer's."""
+    for option in made.options:
+        item = then.checks.get(option.item.partition("/")[0])
+        if item is not None:
+            yield Choice(
+                item=option.item,
+                title=in_language(item.title, made.language),
+                worth=worth_of(option, made.language),
+                where=", ".join(now.outlet(place, made.language) for place in item.valid_at),
+            )
+
+
+def worth_of(gift: Option | Check, language: Language) -> str:
+    """What an option or a check is worth, in words."""
+    return format_worth(
+        gift.value_minor, gift.currency, language, gift.percent, gift.bill_up_to_minor
+    )
+
+
+def _title(option: str, policies: tuple[Policy, Policy], language: Language) -> str:
+    """What a check is called: as in the first of the policies that has it, else by its id."""
+    name = option.partition("/")[0]
+    found = (policy.checks[name].title for policy in policies if name in policy.checks)
+    return next((in_language(title, language) for title in found), name)

@@ -1,0 +1,336 @@
+"""What customers see behind their links: in their language, in a browser, without a script."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from services.notifier.page import blocks_of
+from shared.contracts.complaints import Language
+from shared.contracts.notifier import Helped
+from shared.contracts.reasons import Reason
+from shared.runtime.http import PROBLEM
+from shared.runtime.pages import PAGE_HEADERS, problem_page, wants_page
+from tests.suites.services import Aboard
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+#: How the page of a link that leads nowhere begins.
+NOWHERE = {
+    "nb": "Denne lenken virker ikke",
+    "sv": "Den här länken fungerar inte",
+    "da": "Dette link virker ikke",
+    "en": "This link does not work",
+}
+LATE = {
+    "nb": "Avgangen var tre timer forsinket.",
+    "sv": "Avgången var försenad tre timmar.",
+    "da": "Afgangen var forsinket tre timer.",
+    "en": "The departure was three hours late.",
+}
+
+
+class Outline(HTMLParser):
+    """What a page has of what those need who do not see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def outline(html: str) -> Outline:
+    found = Outline()
+    found.feed(html)
+    return found
+
+
+def words(html: str) -> str:
+    body = html.partition("<main>")[2]
+    return " ".join(outline(body).text.replace("\xa0", " ").replace("\u202f", " ").split())
+
+
+def path_of(link: str) -> str:
+    return "/" + link.split("/", 3)[3]
+
+
+async def ask(
+    aboard: Aboard, service: str, method: str, path: str, language: str = "fr", **more: Any
+) -> httpx.Response:
+    headers = {**BROWSER, "Accept-Language": language}
+    async with aboard.http(service, "") as browser:
+        return await browser.request(method, path, headers=headers, **more)
+
+
+async def given(aboard: Aboard, item: str = "cinema", language: str = "en", **more: Any) -> Any:
+    """A check for a departure that was late, known to the notifier; as its giver was answered."""
+    contact = more.pop("contact", {"email": "kari@example.org"})
+    complaint = await aboard.raise_complaint(
+        text=LATE[language], language=language, contact=contact
+    )
+    check = (await aboard.give(complaint, item, "give", reason="delay", **more)).json()
+    await aboard.carry()
+    return check
+
+
+async def offered(aboard: Aboard, language: str = "en", *items: str) -> Any:
+    complaint = await aboard.raise_complaint(text=LATE[language], language=language)
+    wish = {"complaint_id": complaint, "items": items or ("bar-discount/20", "cinema")}
+    made = await aboard.post("offers", "offer", {**wish, "reason": "delay"})
+    await aboard.carry()
+    return made.json()
+
+
+# ---- links that lead nowhere ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/f/forged", "/o/forged", "/nothing/here", "/f/" + "x" * 2000])
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_bad_link_is_a_page_in_the_language_of_the_browser(
+    aboard: Aboard, path: str, language: Language
+):
+    for service in ("notifier", "compensation"):
+        page = await ask(aboard, service, "GET", path, f"de,{language}-XX;q=0.8")
+        assert page.status_code in (404, 422)
+        assert page.headers["content-type"].startswith("text/html")
+        assert f'lang="{language}"' in page.text
+        assert NOWHERE[language] in page.text
+        assert {name: page.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html;q=0.1,application/json"])
+async def test_whoever_asks_for_json_is_answered_with_a_problem(aboard: Aboard, accept: str):
+    for service, path in (("notifier", "/f/forged"), ("compensation", "/o/forged")):
+        async with aboard.http(service, "") as client:
+            answer = await client.get(path, headers={"Accept": accept})
+        assert answer.headers["content-type"] == PROBLEM
+        assert answer.json()["type"] == Reason.LINK_INVALID
+    assert not wants_page(BROWSER["Accept"], "/v1/checks")
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_link_that_is_too_old_is_a_page_in_the_language_of_its_customer(
+    aboard: Aboard, language: Language
+):
+    """Whatever language the browser prefers; and nothing else of the case is told any more."""
+    check, offer = await given(aboard, language=language), await offered(aboard, language)
+    aboard.later(days=400)
+    for service, one in (("notifier", check), ("compensation", offer)):
+        page = await ask(aboard, service, "GET", path_of(one["link"]), "fr")
+        assert page.status_code == 404
+        assert NOWHERE[language] in page.text
+        assert "Aurora" not in page.text
+
+
+async def test_what_is_away_for_a_moment_is_a_page_too(aboard: Aboard):
+    check = await given(aboard)
+    for store in aboard.stores.values():
+        store.lose()
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]), "sv")
+    assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "Det gick inte just nu" in page.text
+    assert "retry-after" in page.headers
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 429, 500, 503])
+@pytest.mark.parametrize("language", list(Language))
+def test_every_problem_has_a_page_that_says_what_the_customer_can_do(
+    status: int, language: Language
+):
+    found = outline(problem_page(status, language))
+    assert [tag for tag, _ in found.tags].count("p") >= 1
+    assert not re.search(r"\d{3}|_", words(problem_page(status, language)))
+
+
+# ---- the page of a check -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_without_an_address_the_page_is_the_letter(aboard: Aboard, language: Language):
+    """Everything that the mail would say; the employee shows the link."""
+    more = {"basis": "statutory", "service": "departure"}
+    check = await given(aboard, "excursion-refund/50000", language, contact=None, **more)
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    await aboard.ring()
+    assert aboard.postbox.letters == []
+    read = words(page.text)
+    for told in ("Aurora", check["code"], "500,00" if language != "en" else "500.00", "2026"):
+        assert told in read
+    law = aboard.policy.regimes["ship-delay"]
+    assert law.cited[language] in read
+    assert " ".join(law.information[language].split()) in read
+    kept = {"nb": "e-postadressen", "sv": "e-postadress", "da": "e-mailadresse", "en": "e-mail"}
+    assert kept[language] in read
+    assert f'lang="{language}"' in page.text
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_the_page_says_all_that_the_letter_says(aboard: Aboard, language: Language):
+    check = await given(aboard, "bar-discount/20", language)
+    await aboard.ring()
+    (letter,) = (one for one in aboard.postbox.letters if check["code"] in one.body)
+    read = words((await ask(aboard, "notifier", "GET", path_of(check["link"]))).text)
+    path = path_of(check["link"])
+    for kind, block in blocks_of(letter.body):
+        flat = [part for line in block for part in ([line] if isinstance(line, str) else line)]
+        if kind == "card":
+            assert all(" ".join(part.split()) in read for part in flat)
+        elif path not in letter.body or path not in " ".join(flat):
+            assert " ".join(" ".join(flat[1:]).split()) in read
+    assert "20" in read
+    assert "160" not in read
+
+
+async def test_the_link_that_an_employee_shows_is_the_one_in_the_letter(aboard: Aboard):
+    check = await given(aboard)
+    await aboard.ring()
+    (letter,) = (one for one in aboard.postbox.letters if check["code"] in one.body)
+    assert path_of(check["link"]) in letter.body
+    offer = await offered(aboard)
+    for path in (f"checks/{check['check_id']}/page.svg", f"offers/{offer['offer_id']}/page.svg"):
+        shown = await aboard.get(path)
+        assert shown.headers["content-type"].startswith("image/svg+xml")
+        assert shown.headers["cache-control"] == "no-store"
+        assert (await aboard.get(path, aboard.bearer("e-jonas"))).status_code == 404
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_after_a_no_the_page_says_what_happens_next_and_by_when(
+    aboard: Aboard, language: Language
+):
+    check = await given(aboard, language=language)
+    path = path_of(check["link"])
+    said = await ask(aboard, "notifier", "POST", f"{path}/no")
+    assert said.status_code == 200
+    assert f'href="{path}"' in said.text
+    next_step = {"nb": "åpen igjen", "sv": "öppet igen", "da": "åben igen", "en": "open again"}
+    assert next_step[language] in said.text
+    await aboard.carry()
+    later = await ask(aboard, "notifier", "GET", path)
+    heard = {"nb": "senest", "sv": "senast", "da": "senest", "en": "by"}
+    assert re.search(rf"{heard[language]} \S+day|{heard[language]} \S+dag", words(later.text))
+    assert check["code"] in later.text
+    assert f'href="{path}"' not in later.text
+    assert "<form" not in later.text
+
+
+async def test_who_changes_their_mind_is_shown_what_they_answered(aboard: Aboard):
+    check = await given(aboard)
+    path = path_of(check["link"])
+    await ask(aboard, "notifier", "POST", f"{path}/{Helped.YES}")
+    page = await ask(aboard, "notifier", "POST", f"{path}/{Helped.NO}")
+    assert page.status_code == 409
+    assert "We are glad it helped" in page.text
+    assert check["code"] in page.text
+
+
+async def test_a_check_whose_time_is_over_says_so(aboard: Aboard):
+    check = await given(aboard)
+    aboard.later(days=4)
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    assert "not valid any more" in page.text
+
+
+async def test_the_page_of_a_check_that_has_not_come_yet_asks_for_a_moment(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    check = (await aboard.give(complaint, "cinema", "k")).json()
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]), "da")
+    assert page.status_code == 503
+
+
+async def test_an_erased_customers_page_shows_nothing_of_them(aboard: Aboard):
+    check = await given(aboard)
+    documents = aboard.stores["notifier"].kept.documents
+    for key in [key for key in documents if key.startswith("key:")]:
+        del documents[key]
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    assert (page.status_code, "Aurora" in page.text) == (404, False)
+
+
+# ---- the page of an offer ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_coming_back_after_choosing_shows_what_was_chosen_and_its_code(
+    aboard: Aboard, language: Language
+):
+    offer = await offered(aboard, language)
+    path = path_of(offer["link"])
+    before = words((await ask(aboard, "compensation", "GET", path)).text)
+    assert "160" not in before
+    assert all(told in before for told in ("Aurora", "20", "800", "Sky Bar", "2026"))
+    chosen = await ask(aboard, "compensation", "POST", path, data={"item": "bar-discount/20"})
+    again = await ask(aboard, "compensation", "GET", path)
+    other = await ask(aboard, "compensation", "POST", path, data={"item": "cinema"})
+    assert (chosen.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    assert chosen.text == again.text == other.text
+    (check,) = (await aboard.get("checks")).json()["checks"]
+    assert check["item"] == "bar-discount/20"
+    read = words(again.text)
+    assert re.search(r"[0-9A-Z]{5}-[0-9A-Z]{5}-[0-9A-Z]", read)
+    assert all(told in read for told in ("Aurora", "20", "800", "Sky Bar", "2026"))
+    assert "<form" not in again.text
+
+
+async def test_the_code_that_is_shown_after_choosing_is_taken_by_the_till(aboard: Aboard):
+    offer = await offered(aboard, "en", "taxfree-card/20000", "cinema")
+    path = path_of(offer["link"])
+    page = await ask(aboard, "compensation", "POST", path, data={"item": "taxfree-card/20000"})
+    code = re.search(r'class="code">([^<]+)<', page.text)
+    assert code is not None
+    command = {"code": code[1], "capture": True}
+    till = aboard.bearer("till-1", "till")
+    assert (await aboard.post("redemptions", "r", command, till)).status_code == 200
+    used = await ask(aboard, "compensation", "GET", path)
+    assert "This has been used." in used.text
+    assert code[1] not in used.text
+
+
+async def test_an_offer_that_is_over_says_what_the_customer_can_do(aboard: Aboard):
+    offer = await offered(aboard)
+    aboard.later(days=3)
+    page = await ask(aboard, "compensation", "GET", path_of(offer["link"]))
+    assert page.status_code == 200
+    assert offer["complaint_id"][-6:].upper() in page.text
+    assert "Talk to any one of us" in page.text
+
+
+# ---- every page ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_every_page_can_be_read_by_everybody_and_leaves_no_trace(
+    aboard: Aboard, language: Language
+):
+    """A language, a title, one heading above all, names for all buttons; no script, nothing kept."""
+    check = await given(aboard, language=language)
+    answer, choice = path_of(check["link"]), path_of((await offered(aboard, language))["link"])
+    pages = [
+        await ask(aboard, "notifier", "GET", answer),
+        await ask(aboard, "compensation", "GET", choice),
+        await ask(aboard, "notifier", "POST", f"{answer}/no"),
+        await ask(aboard, "compensation", "POST", choice, data={"item": "cinema"}),
+        await ask(aboard, "notifier", "GET", "/f/forged", language),
+    ]
+    for page in pages:
+        found = outline(page.text)
+        tags = [tag for tag, _ in found.tags]
+        assert ("html", {"lang": language}) in found.tags
+        assert (tags.count("title"), tags.count("h1"), tags.count("main")) == (1, 1, 1)
+        assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in (
+            found.tags
+        )
+        assert not {"script", "img", "link", "iframe"} & set(tags)
+        assert not [name for _, attributes in found.tags for name in attributes if name[:2] == "on"]
+        assert not re.search(r"<button[^>]*>\s*</button>", page.text)
+        assert {name: page.headers[name] for name in PAGE_HEADERS} == PAGE_HEADERS
+        assert "{" not in words(page.text)
