@@ -16,9 +16,10 @@ from pydantic_core import to_json
 from services.compensation.app import DOMAIN
 from services.compensation.handlers.giving import IssueCheck
 from services.compensation.settings import Settings
-from shared.runtime.app import Parts, http_server, settle_memory, utc_now
+from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.http import IDEMPOTENCY_KEY
+from shared.runtime.server import http_server
 
 
 def build(parts: Parts) -> FastAPI:
@@ -45,7 +46,7 @@ def build(parts: Parts) -> FastAPI:
 async def serve() -> None:
     """Serve until SIGTERM, as a service does."""
     settings = Settings()
-    server = http_server(build(Parts(settings, DOMAIN, now=utc_now)))
+    server = http_server(build(Parts(settings, DOMAIN, now=utc_now)), stop_s=HTTP_STOP_S)
     listening = socket.create_server((settings.host, 0), backlog=2048)
     sys.stdout.write(f"noop http://{settings.host}:{listening.getsockname()[1]}\n")
     sys.stdout.flush()

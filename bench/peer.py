@@ -42,12 +42,13 @@ from shared.contracts.decision import Decision
 from shared.contracts.event import Fact, encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
-from shared.runtime.app import Parts, http_server, settle_memory, utc_now
+from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
 from shared.runtime.keys import KeyRing
 from shared.runtime.seal import DataKey, Vault
+from shared.runtime.server import http_server
 
 #: Tried on two processors with 64 requests at once: more wait for each other, fewer for the disk.
 CONNECTIONS = 6
@@ -330,7 +331,7 @@ async def serve() -> None:
         reset=keep,
         server_settings={"search_path": SCHEMA, "synchronous_commit": "on"},
     ) as pool:
-        server = http_server(build(settings, pool))
+        server = http_server(build(settings, pool), stop_s=HTTP_STOP_S)
         listening = socket.create_server((settings.host, 0), backlog=2048)
         sys.stdout.write(f"peer http://{settings.host}:{listening.getsockname()[1]}\n")
         sys.stdout.flush()

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     CONTENDED = "contended"
     KEY_NOT_YET_KNOWN = "key_not_yet_known"
     MAIL_UNAVAILABLE = "mail_unavailable"
+    TOO_SLOW = "too_slow"
+    OVERLOADED = "overloaded"
     TOO_MANY_TRIES = "too_many_tries"
     STORY_NOT_YET_KNOWN = "story_not_yet_known"
     POLICY_NOT_YET_KNOWN = "policy_not_yet_known"

@@ -59,6 +59,8 @@ MEANINGS: dict[str, str] = {
     "nothing_to_explain": "The check was within the ceilings, or was explained before.",
     "code_not_redeemable": "This code cannot be redeemed here and now; strangers are not told why.",
     "too_many_tries": "This till showed too many codes that cannot be redeemed; it may go on in a minute.",
+    "too_slow": "The request did not arrive in time; it was not read to its end.",
+    "overloaded": "Too many connections wait; this request was not read to its end.",
     "hold_gone": "The till holds nothing under this id any more, or less than it asks for.",
     "not_captured": "Nothing was redeemed under this id, or it cannot be put back any more.",
     "offer_closed": "The customer chose before, or the time to choose is over.",

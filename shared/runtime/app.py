@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
@@ -37,6 +36,7 @@ from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.relay import Relay
 from shared.runtime.seal import Vault
+from shared.runtime.server import http_server
 from shared.runtime.settings import RuntimeSettings
 from shared.runtime.settle import Settler
 from shared.runtime.store import Store
@@ -114,22 +114,6 @@ class Parts:
         return {"generation": self.store.usable, "store": answers, "commits": commits, **parts}
 
 
-def http_server(api: FastAPI) -> uvicorn.Server:
-    """The server every service listens with; signals stay with its caller."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            api,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=HTTP_STOP_S,
-        )
-    )
-    server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
-    return server
-
-
 class App:
     """One service: its parts, its streams, its routes, its timers."""
 
@@ -147,7 +131,7 @@ class App:
         owner = parts.domain.owner
         if isinstance(parts.store, RedisStore):
             watched(await parts.store.open())
-        server = http_server(self.api)
+        server = http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)
         listening = socket.create_server((settings.host, settings.port), backlog=2048)
         port = listening.getsockname()[1]
         serving = watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
@@ -327,11 +311,6 @@ async def _stop(stream: Stream) -> None:
     if (await asyncio.wait({stopped}, timeout=STREAM_STOP_S))[1]:
         end_process("stop_takes_too_long")
     stopped.result()
-
-
-class _no_signals:  # noqa: N801 - stands in for uvicorn's context manager
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:

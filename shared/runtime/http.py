@@ -137,8 +137,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "No token, or not a good one.",
         403: "Not for this kind of caller, or not on the roster.",
         404: "Unknown, or not yours to see.",
+        408: "It did not arrive in time.",
         413: "A larger body than is taken.",
+        414: "A longer URL than is taken.",
         422: "Something in it is wrong; the pointers say what.",
+        431: "Longer or more headers than are taken.",
         500: "A defect of ours.",
         503: "Not now: again after `Retry-After` seconds.",
     }.items()

@@ -19,6 +19,9 @@ DEAD_LETTERS = Counter("dead_letters", "Records put away as dead letters.", ["se
 REQUESTS = Counter(
     "requests", "Requests answered, by route and status.", ["service", "route", "status"]
 )
+HTTP_REFUSED = Counter(
+    "http_refused", "Requests refused before they were read to their end, by reason.", ["reason"]
+)
 REQUEST_SECONDS = Histogram(
     "request_seconds", "Time to answer a request, by route.", ["service", "route"]
 )

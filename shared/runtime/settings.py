@@ -57,6 +57,11 @@ class RuntimeSettings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    hsts_s: int = Field(
+        0,
+        ge=0,
+        description="Seconds that browsers keep to HTTPS (Strict-Transport-Security); 0 where a proxy says so.",
+    )
     face: Literal["both", "api", "stream"] = Field(
         "both", description="API and streams in one process, or apart where the API is busy."
     )
