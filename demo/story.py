@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +160,7 @@ def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[st
         time.sleep(0.1)
     offer = answer.json()
     for option in offer["options"][:4]:
-        show.say(f"may give {option['item']:<22} worth {option['value_minor'] / 100:>8.2f}")
+        show.say(f"may give {option['item']:<22} worth {worth(option):>8}")
     key = str(uuid.uuid4())
     first = give(phone, cases[0], "dinner-for-two", key)
     assert first.status_code == 201, first.text
@@ -170,6 +170,13 @@ def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[st
     again = give(phone, cases[0], "dinner-for-two", key)
     same = again.content == first.content and again.headers.get("Idempotency-Replayed") == "true"
     (show.good if same else show.bad)("the same request again: the same answer, no second check")
+
+
+def worth(option: Mapping[str, Any]) -> str:
+    """What an option is worth: an amount, or a percentage with the largest bill it holds for."""
+    if "percent" in option:
+        return f"{option['percent']} % of a bill of up to {option['bill_up_to_minor'] / 100:.2f}"
+    return f"{option['value_minor'] / 100:.2f}"
 
 
 def give_until_exhausted(
@@ -190,7 +197,7 @@ def give_until_exhausted(
         told.refused += 1
         show.say(f"{answer.status_code} {problem['type']}: bound by {problem['bound_by']}")
         for option in problem["alternatives"]:
-            show.say(f"  fits: {option['item']} worth {option['value_minor'] / 100:.2f}")
+            show.say(f"  fits: {option['item']} worth {worth(option)}")
         if problem["colleague_id"]:
             show.say(f"  on shift, with authority for it: {problem['colleague_id']}")
         instead = give(phone, case, problem["alternatives"][0]["item"], str(uuid.uuid4()))
