@@ -103,6 +103,15 @@ async def test_employees_see_the_incidents_check_at_once_and_give_it_from_its_bu
     assert (await crowd.get(f"options?complaint={first}")).json()["incident"] is None
 
 
+async def test_an_incidents_budget_pays_only_its_own_kind_of_complaint(crowd: Aboard):
+    await complaints(crowd, 3)
+    noise = await crowd.raise_complaint(3, customer="guest-3", text="Loud music all night.")
+    wish = {"incident_id": (await the_incident(crowd))["incident_id"]}
+    refused = await crowd.give(noise, "taxfree-card/20000", "k", **wish)
+    assert (refused.status_code, refused.json()["type"]) == (404, Reason.UNKNOWN_INCIDENT)
+    assert await given_in(crowd) == []
+
+
 async def test_all_who_are_affected_get_it_in_one_call_each_exactly_once(crowd: Aboard):
     affected = await complaints(crowd, 4)
     incident = await the_incident(crowd)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import urlsafe_b64encode
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from shared.contracts.compensation import REDEMPTIONS_MAX
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.testing.builders import record
-from tests.suites.services import Aboard, demo_policy
+from tests.suites.services import Aboard, YieldingStore, demo_policy
 
 TILL = {"subject": "till-1", "kind": "till"}
 
@@ -182,6 +184,27 @@ async def test_a_check_expires_by_itself_and_what_was_not_redeemed_is_authority_
     assert (await look(aboard, check["check_id"]))["state"] == "expired"
 
 
+async def test_no_hold_outlasts_its_check_also_before_the_check_is_rung_out(aboard: Aboard):
+    """INV-03."""
+    check = await given(aboard)
+    aboard.later(days=90, minutes=-5)
+    hold = (await redeem(aboard, check["code"], "a")).json()
+    assert hold["expires_at"] == check["valid_until"]
+    aboard.later(minutes=5)
+    late = await step(aboard, hold["redemption_id"], "capture")
+    assert (late.status_code, late.json()["type"]) == (409, Reason.HOLD_GONE)
+
+
+async def test_suspending_also_stops_what_a_till_held_before(aboard: Aboard):
+    check = await given(aboard)
+    hold = (await redeem(aboard, check["code"], "a")).json()["redemption_id"]
+    await aboard.post(f"checks/{check['check_id']}/suspend", "s")
+    stopped = await step(aboard, hold, "capture")
+    assert (stopped.status_code, stopped.json()["type"]) == (409, Reason.HOLD_GONE)
+    await aboard.post(f"checks/{check['check_id']}/resume", "r")
+    assert (await step(aboard, hold, "capture", "again")).status_code == 200
+
+
 async def test_a_suspended_check_is_not_taken_until_it_is_resumed(aboard: Aboard):
     check = await given(aboard)
     assert (await aboard.post(f"checks/{check['check_id']}/suspend", "s")).status_code == 200
@@ -304,6 +327,20 @@ async def test_a_till_that_tries_many_codes_in_vain_waits_and_others_do_not(aboa
     aboard.later(minutes=1)
     assert (await redeem(aboard, check["code"], "later", 1)).status_code == 200
     assert (await redeem(aboard, "00000-00000-0", "guess")).status_code == 409
+
+
+async def test_a_burst_of_codes_is_bounded_like_codes_one_after_another(aboard: Aboard):
+    """Case 49: also the right code is not compared once the bound is reached."""
+    check = await given(aboard)
+    codes = ["00000-00000-0"] * TRIES_MAX + [check["code"]] * 10
+    store = aboard.stores["compensation"]
+    slow = YieldingStore(store, (3,))
+    settings = aboard.apps["compensation"].parts.settings
+    aboard.apps["compensation"] = build(settings, now=aboard.clock, store=slow)
+    burst = [redeem(aboard, code, f"k{number}", 1) for number, code in enumerate(codes)]
+    answers = await asyncio.gather(*burst)
+    assert Counter(answer.status_code for answer in answers) == {409: TRIES_MAX, 429: 10}
+    assert "redemption.reserved" not in await aboard.types("compensation")
 
 
 async def test_a_check_is_taken_where_it_is_valid(aboard: Aboard):

@@ -69,3 +69,15 @@ async def test_what_did_not_fit_on_the_spot_marks_the_complaint_too(tmp_path: Pa
     (triaged,) = [one for one in await a.facts("complaints") if one["type"].endswith("triaged.v1")]
     assert noted["complaint_id"] == triaged["complaint_id"] == refused.json()["complaint_id"]
     assert (triaged["safety"], triaged["answered"]) == (True, False)
+
+
+async def test_what_was_told_on_the_spot_learns_from_triage_that_it_is_about_safety(
+    aboard: Aboard,
+):
+    log = {"text": "The rail came off in my hand.", "customer": "cabin-1"}
+    wish = {"on_the_spot": log, "item": "cinema", "reason": "safety"}
+    given = await aboard.post("checks", "s", wish)
+    assert (given.status_code, await noted(aboard)) == (201, [])
+    await aboard.carry()
+    assert (await aboard.give(given.json()["complaint_id"], "cinema", "k")).status_code == 201
+    assert await noted(aboard) == ["other"]

@@ -64,12 +64,13 @@ class Capture(BaseModel):
 
 
 class Tries:
-    """Codes that tills showed in vain, each process for itself: a bound on guessing need not be exact."""
+    """Wrong codes per till, each process for itself: a bound on guessing need not be exact."""
 
     def __init__(self) -> None:
-        self._failed: dict[str, tuple[datetime, int]] = {}
+        #: By the whole principal: two sites may both call a till `till-1`.
+        self._failed: dict[Principal, tuple[datetime, int]] = {}
 
-    def check(self, till: str, now: datetime) -> None:
+    def check(self, till: Principal, now: datetime) -> None:
         """Raises Unavailable(too_many_tries) while the till must wait."""
         since, count = self._failed.get(till, (now, 0))
         left = since + TRIES_WITHIN - now
@@ -77,8 +78,8 @@ class Tries:
             wait_s = ceil(left.total_seconds())
             raise Unavailable(Reason.TOO_MANY_TRIES, retry_after_s=wait_s, status=429)
 
-    def failed(self, till: str, now: datetime) -> None:
-        """One more in vain."""
+    def failed(self, till: Principal, now: datetime) -> None:
+        """Count one wrong code."""
         since, count = self._failed.get(till, (now, 0))
         if now - since >= TRIES_WITHIN:
             since, count = now, 0
@@ -104,7 +105,7 @@ class Tills:
         Raises Unavailable(too_many_tries) for a till that showed many of those.
         """
         redemption_id = f"re-{name}"
-        self._tries.check(principal.subject, snapshot.now)
+        self._tries.check(principal, snapshot.now)
         await self._at_work(principal, snapshot)
         policy, _ = await self._situations.policies.at(principal.site, snapshot)
         code_hash = self._codes.hash(command.code)
@@ -112,6 +113,9 @@ class Tills:
         # An unknown code reads a check as well, so that it takes as long as a known one.
         check_id = code.check_id if code is not None else "ck-none"
         check = await snapshot.get(Check, check_id)
+        # Once more: others of a burst may have failed while this one read. From here to the answer
+        # nothing is awaited, so no code is compared beyond the bound.
+        self._tries.check(principal, snapshot.now)
         decision = Decision()
         if (
             check is not None
@@ -129,7 +133,7 @@ class Tills:
                 capture=command.capture,
             )
         if not decision.facts:
-            self._tries.failed(principal.subject, snapshot.now)
+            self._tries.failed(principal, snapshot.now)
             raise Rejected(Reason.CODE_NOT_REDEEMABLE, status=409)
         return decision
 
