@@ -147,7 +147,7 @@ class ComplaintLimit(Part):
 
     total: CeilingMinor
     #: Within this time a colleague's check makes the answer "already compensated", unless the
-    #: employee says that it is meant (`again`).
+    #: employee says that it is meant (`again`). A colleague's offer does so while it is open.
     apart: Duration = timedelta(minutes=10)
 
 

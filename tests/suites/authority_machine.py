@@ -236,7 +236,8 @@ class Model:
             return 403, "unknown_employee", {}, None
         by, at, last = self.last_gift.get(complaint, (employee, START, ""))
         lately = by != employee and self.now - at < APART
-        if lately and not again and not self.taken_back(self.checks[last]):
+        given = lately and not self.taken_back(self.checks[last])
+        if not again and (given or self.may_choose(complaint, employee)):
             return 409, "already_compensated", {}, None
         cost = ITEMS[item][0]
         accounts = {**self.own_accounts(employee), **self.shared_accounts(complaint)}
@@ -246,6 +247,16 @@ class Model:
         if self.stretches(employee, complaint, cost):
             return 201, None, {**debits, self.stretch_account(employee): 1}, self.now + EXPLAIN
         return 409, "authority_exhausted", {}, None
+
+    def may_choose(self, complaint: str, employee: str) -> bool:
+        """Whether the customer may choose from a colleague's offer."""
+        return any(
+            made["complaint"] == complaint
+            and made["by"] != employee
+            and not made["over"]
+            and self.now < made["until"]
+            for made in self.offers.values()
+        )
 
     def stretches(self, employee: str, complaint: str, cost: int) -> bool:
         accounts = {**self.own_accounts(employee), **self.shared_accounts(complaint)}

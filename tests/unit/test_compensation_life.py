@@ -522,6 +522,67 @@ async def test_the_same_choice_is_the_same_also_when_its_answer_was_forgotten(ab
     assert (await aboard.types("compensation")).count("check.issued") == 1
 
 
+@pytest.mark.parametrize("minutes", [0, 60])
+async def test_while_an_offer_is_open_a_colleague_is_told_that_something_is_given(
+    aboard: Aboard, minutes: int
+):
+    """Two checks for one complaint within moments are meant, or they are one."""
+    offer = await offered(aboard)
+    about = offer["complaint_id"]
+    aboard.later(minutes=minutes)
+    second = await aboard.give(about, "cinema", "a", "e-sofia")
+    assert (second.status_code, second.json()["type"]) == (409, Reason.ALREADY_COMPENSATED)
+    wish = {"complaint_id": about, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    third = await aboard.post("offers", "b", wish, aboard.bearer("e-sofia"))
+    assert third.json()["type"] == Reason.ALREADY_COMPENSATED
+    assert (await aboard.give(about, "cinema", "c")).status_code == 201
+    assert (await aboard.give(about, "cinema", "d", "e-sofia", again=True)).status_code == 201
+
+
+@pytest.mark.parametrize("ending", ["chosen", "lapsed"])
+async def test_an_offer_that_is_over_stands_in_nobodys_way(aboard: Aboard, ending: str):
+    offer = await offered(aboard)
+    if ending == "chosen":
+        await aboard.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
+        soon = await aboard.give(offer["complaint_id"], "cinema", "a", "e-sofia")
+        assert soon.json()["type"] == Reason.ALREADY_COMPENSATED
+        aboard.later(minutes=10)
+    else:
+        aboard.later(days=1)
+    assert (await aboard.give(offer["complaint_id"], "cinema", "b", "e-sofia")).status_code == 201
+
+
+async def test_an_open_offer_is_in_the_customers_history_until_it_is_over(aboard: Aboard):
+    before = await given(aboard, "sincere-words")
+    wish = {"complaint_id": before["complaint_id"], "items": ["dinner-for-two", "cinema"]}
+    aboard.later(minutes=1)
+    offer = (await aboard.post("offers", "o", {**wish, "reason": "food"})).json()
+    path = f"options?complaint={before['complaint_id']}"
+    first, second = (await aboard.get(path)).json()["history"]
+    assert (first["check_id"], first["offer_id"], first["item"]) == (
+        None, offer["offer_id"], "dinner-for-two",
+    )  # fmt: skip
+    assert first["choose_by"] == offer["expires_at"]
+    assert (second["check_id"], second["offer_id"]) == (before["check_id"], None)
+    chosen = await aboard.post(f"offers/{offer['offer_id']}/choice", "c", {"item": "cinema"})
+    history = (await aboard.get(path)).json()["history"]
+    assert [one["check_id"] for one in history] == [chosen.json()["check_id"], before["check_id"]]
+
+
+async def test_an_offer_and_a_colleagues_check_at_the_same_moment_are_not_both_given(
+    aboard: Aboard,
+):
+    about = await aboard.raise_complaint()
+    store = YieldingStore(aboard.stores["compensation"], (2,))
+    settings = aboard.apps["compensation"].parts.settings
+    aboard.apps["compensation"] = build(settings, now=aboard.clock, store=store)
+    wish = {"complaint_id": about, "items": ["dinner-for-two", "cinema"], "reason": "food"}
+    answers = await asyncio.gather(
+        aboard.post("offers", "o", wish), aboard.give(about, "cinema", "g", "e-sofia")
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+
+
 async def test_an_offer_at_the_limit_names_a_colleague_like_a_check_does(aboard: Aboard):
     complaint = await aboard.raise_complaint()
     for number in range(2):

@@ -17,6 +17,8 @@ from shared.contracts.compensation import (
     CheckIssued,
     ComplaintLogged,
     Debit,
+    OfferChosen,
+    OfferLapsed,
     OfferMade,
     Option,
     Remainder,
@@ -39,7 +41,7 @@ ALTERNATIVES_MAX = 6
 PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
 #: Before the day on which a stay began, in its account.
 STAY = "/stay/"
-#: What a phone shows of the past without scrolling; older checks stay in their facts.
+#: What a phone shows of the past without scrolling; older checks and offers stay in their facts.
 HISTORY_MAX = 20
 #: Checks of one complaint or of one employee's day that can be listed.
 LISTED_MAX = 200
@@ -61,6 +63,8 @@ class Case(Document):
     check_ids: tuple[str, ...] = ()
     given_by: str | None = None
     given_at: datetime | None = None
+    #: Offers that the customer neither chose from nor let lapse, oldest first.
+    offer_ids: tuple[str, ...] = ()
 
 
 class History(Document):
@@ -69,6 +73,8 @@ class History(Document):
     KIND: ClassVar[str] = "history"
 
     check_ids: tuple[str, ...] = ()
+    #: The latest offers, newest first, also those that are over.
+    offer_ids: tuple[str, ...] = ()
     #: The day on which the customer's latest stay began, where stays end.
     stay_from: date | None = None
 
@@ -416,19 +422,37 @@ def case_given(case: Case | None, fact: CheckIssued) -> Case:
     )
 
 
+def case_offered(case: Case, fact: OfferMade) -> Case:
+    """The customer may choose, so something is as good as given."""
+    return case.model_copy(update={"offer_ids": (*case.offer_ids, fact.offer_id)[-HISTORY_MAX:]})
+
+
+def case_chosen(case: Case, fact: OfferChosen | OfferLapsed) -> Case:
+    """There is nothing left to choose from this offer."""
+    left = tuple(one for one in case.offer_ids if one != fact.offer_id)
+    return case.model_copy(update={"offer_ids": left})
+
+
 def history_of(history: History | None, fact: CheckIssued) -> History:
     """One more gift."""
     known = history or History()
-    return History(
-        check_ids=(fact.check_id, *known.check_ids)[:HISTORY_MAX],
-        stay_from=_stay_from(known, fact.debits),
+    return known.model_copy(
+        update={
+            "check_ids": (fact.check_id, *known.check_ids)[:HISTORY_MAX],
+            "stay_from": _stay_from(known, fact.debits),
+        }
     )
 
 
 def history_offered(history: History | None, fact: OfferMade) -> History:
-    """What is held for a customer's choice belongs to a stay as what is given does."""
+    """One more offer; what is held for it belongs to a stay as what is given does."""
     known = history or History()
-    return known.model_copy(update={"stay_from": _stay_from(known, fact.held)})
+    return known.model_copy(
+        update={
+            "offer_ids": (fact.offer_id, *known.offer_ids)[:HISTORY_MAX],
+            "stay_from": _stay_from(known, fact.held),
+        }
+    )
 
 
 def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
@@ -463,5 +487,10 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
         Fold(History, lambda fact: fact.customer_ref, history_of),
         Fold(Given, lambda fact: given_key(fact.employee_id, fact.day or "undated"), given_by),
     ),
-    OfferMade: (Fold(History, lambda fact: fact.customer_ref, history_offered),),
+    OfferMade: (
+        Fold(Case, lambda fact: fact.complaint_id, case_offered),
+        Fold(History, lambda fact: fact.customer_ref, history_offered),
+    ),
+    OfferChosen: (Fold(Case, lambda fact: fact.complaint_id, case_chosen),),
+    OfferLapsed: (Fold(Case, lambda fact: fact.complaint_id, case_chosen),),
 }

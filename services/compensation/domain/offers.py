@@ -46,6 +46,8 @@ class Offer(Document):
     held: tuple[Debit, ...]
     regime: str | None = None
     information: str | None = None
+    #: None where it was stored before this was.
+    offered_at: datetime | None = None
     expires_at: datetime
     check_id: str | None = None
     item: str | None = None

@@ -129,7 +129,8 @@ class IssueCheck(BaseModel):
     #: Which service failed, where the employee knows better than the words did.
     service: Service | None = None
     safety: Safety | None = None
-    #: Meant, although a colleague gave something for this complaint a moment ago.
+    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
+    #: customer choose.
     again: bool = False
     #: From this incident's budget and nobody's authority.
     incident_id: Id | None = None
@@ -468,7 +469,7 @@ class Giving:
 
 
 def already_compensated(wish: Wish, now: datetime) -> Decision:
-    """The answer where a colleague gave something a moment ago: whatever is given, safety is told.
+    """The answer where a colleague gave or offered something: whatever is given, safety is told.
 
     Raises Rejected(already_compensated) where nobody's is concerned.
     """

@@ -58,7 +58,8 @@ class MakeOffer(BaseModel):
     #: Which service failed, where the employee knows better than the words did.
     service: Service | None = None
     safety: Safety | None = None
-    #: Meant, although a colleague gave something for this complaint a moment ago.
+    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
+    #: customer choose.
     again: bool = False
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from services.compensation.domain.authority import (
     stretch_of,
 )
 from services.compensation.domain.checks import Check, Wish
+from services.compensation.domain.offers import Offer
 from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
 from services.compensation.domain.windows import Windows, stay_of, windows_of
 from shared.contracts.compensation import Option, Scope
@@ -60,9 +61,13 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """A line of history: what, when, by which site."""
+    """A line of history: what, when, by which site.
 
-    check_id: str
+    Of an offer that is still open: its best option, the offer's id in place of a check's, and until
+    when the customer may choose.
+    """
+
+    check_id: str | None
     item: str
     value_minor: int
     currency: str
@@ -70,6 +75,8 @@ class Gift:
     issued_at: datetime
     percent: int | None = None
     bill_up_to_minor: int | None = None
+    offer_id: str | None = None
+    choose_by: datetime | None = None
 
 
 class Instead(TypedDict):
@@ -171,12 +178,16 @@ class Situations:
         )
 
     async def history(self, customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
-        """What this customer was given before and kept, by any site, newest first."""
-        known = await snapshot.get(History, customer_ref)
-        ids = known.check_ids if known is not None else ()
-        await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in ids])
-        checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in ids]
-        return tuple(
+        """What this customer was given before and kept or may still choose, by any site, newest first."""
+        known = await snapshot.get(History, customer_ref) or History()
+        await snapshot.prefetch(
+            [
+                *(f"{Check.KIND}:{check_id}" for check_id in known.check_ids),
+                *(f"{Offer.KIND}:{offer_id}" for offer_id in known.offer_ids),
+            ]
+        )
+        checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in known.check_ids]
+        gifts = [
             Gift(
                 check_id,
                 one.item,
@@ -189,19 +200,39 @@ class Situations:
             )
             for check_id, one in checks
             if one is not None and not one.taken_back
-        )
+        ]
+        offers = [
+            _open_gift(offer_id, made)
+            for offer_id, made in [
+                (offer_id, await snapshot.get(Offer, offer_id)) for offer_id in known.offer_ids
+            ]
+            if made is not None and made.open_at(snapshot.now)
+        ]
+        return tuple(sorted((*offers, *gifts), key=lambda gift: gift.issued_at, reverse=True))
 
     async def given_lately(self, again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> bool:
         """Whether a colleague gave something a moment ago, and the employee does not mean another.
 
-        What was taken back was not given.
+        A colleague's open offer counts as given, whenever it was made: the customer may choose at any
+        moment. What was taken back was not given.
         """
+        if not again and await self._offered_by_a_colleague(case, desk, snapshot):
+            return True
         apart = desk.policy.limits.complaint.apart
         lately = case.given_at is not None and snapshot.now - case.given_at < apart
         if again or not lately or case.given_by == desk.employee_id or not case.check_ids:
             return False
         last = await snapshot.get(Check, case.check_ids[-1])
         return last is None or not last.taken_back
+
+    async def _offered_by_a_colleague(self, case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+        """Whether the customer may choose now from what somebody else offered for this complaint."""
+        await snapshot.prefetch([f"{Offer.KIND}:{offer_id}" for offer_id in case.offer_ids])
+        offers = [await snapshot.get(Offer, offer_id) for offer_id in case.offer_ids]
+        return any(
+            made is not None and made.employee_id != desk.employee_id and made.open_at(snapshot.now)
+            for made in offers
+        )
 
     async def instead(
         self, wish: Wish, room: Room, bound_by: Scope | None, desk: Desk, snapshot: Snapshot
@@ -269,5 +300,23 @@ def desk_keys(principal: Principal) -> Sequence[str]:
 
 
 def had(history: Sequence[Gift]) -> tuple[str, ...]:
-    """Items a customer was given before, without their amounts."""
-    return tuple({gift.item.partition("/")[0] for gift in history})
+    """Items a customer was given before, without their amounts; what may be chosen was not given yet."""
+    return tuple({gift.item.partition("/")[0] for gift in history if gift.check_id is not None})
+
+
+def _open_gift(offer_id: str, made: Offer) -> Gift:
+    """An open offer as a line of history."""
+    best = max(made.options, key=lambda option: option.value_minor)
+    return Gift(
+        None,
+        best.item,
+        best.value_minor,
+        best.currency,
+        made.site,
+        # Histories list no offer that was stored without its moment.
+        made.offered_at or made.expires_at,
+        best.percent,
+        best.bill_up_to_minor,
+        offer_id,
+        made.expires_at,
+    )
