@@ -116,7 +116,10 @@ async def two(tmp_path: Path) -> TwoSites:
     for service in aboard.apps:
         await aboard.feed(service, EmployeeListed.TOPIC, [record(listed, 0)], 9)
     first = await _of_the_first_site(aboard)
+    await aboard.carry()
     ours = await aboard.raise_complaint(9, site=OTHER, customer="guest-0")
+    bearer = aboard.bearer("e-boreal", site=OTHER)
+    assert (await aboard.get(f"options?complaint={ours}", bearer)).status_code == 200
     nothing = {name: f"{value[:3]}none" for name, value in first.items()}
     return TwoSites(aboard, first, {**nothing, "code": "00000-00000-0", "token": "x"}, ours)
 
