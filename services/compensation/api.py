@@ -341,7 +341,11 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
 
     @app.post(
         "/v1/redemptions",
-        responses=documented(_200="reserved", _409="not_redeemable", _429="too_many_tries"),
+        responses=documented(
+            _200="reserved",
+            _409=("not_redeemable", "not_valid_here", "not_in_parts", "amount_too_large"),
+            _429="too_many_tries",
+        ),
     )
     async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY) -> Response:
         """Hold a part of a check by its code, or redeem it at once."""
@@ -353,7 +357,12 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
             lambda snapshot, name: desks.tills.reserve(command, principal, name, snapshot),
         )
 
-    @app.post("/v1/redemptions/{redemption_id}/capture")
+    @app.post(
+        "/v1/redemptions/{redemption_id}/capture",
+        responses=documented(
+            _200="captured", _409=("hold_gone", "not_in_parts", "amount_too_large")
+        ),
+    )
     async def capture(
         redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY
     ) -> Response:
@@ -559,6 +568,7 @@ def summary(check_id: str, check: Check) -> dict[str, Any]:
         "code",
         "code_hash",
         "debits",
+        "policy_version",
         "holds",
         "captured",
         "captured_before",

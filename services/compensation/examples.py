@@ -53,8 +53,30 @@ EXAMPLES: dict[str, Any] = {
         "till": "till-1",
         "expires_at": "2026-06-03T14:10:00Z",
         "reserved_at": "2026-06-03T14:00:00Z",
+        "item": "taxfree-card/50000",
+        "kind": "gift_card",
+        "title": "Tax-free gift card",
+        "value_minor": 50000,
+        "left_minor": 38000,
+    },
+    "captured": {
+        "redemption_id": "re-f654a032466d1be4a25d54e261956d01",
+        "check_id": "ck-3ad5acdca1252b14d8e963b80e173f1d",
+        "site": "ms-aurora",
+        "amount_minor": 11500,
+        "currency": "NOK",
+        "captured_at": "2026-06-03T14:02:00Z",
+        "item": "taxfree-card/50000",
+        "kind": "gift_card",
+        "title": "Tax-free gift card",
+        "value_minor": 50000,
+        "left_minor": 38500,
     },
     "not_redeemable": {"type": "code_not_redeemable", "title": "code not redeemable", "status": 409},
+    "not_valid_here": {"type": "not_valid_here", "title": "not valid here", "status": 409},
+    "not_in_parts": {"type": "not_in_parts", "title": "not in parts", "status": 409},
+    "amount_too_large": {"type": "amount_too_large", "title": "amount too large", "status": 409},
+    "hold_gone": {"type": "hold_gone", "title": "hold gone", "status": 409},
     "too_many_tries": {"type": "too_many_tries", "title": "too many tries", "status": 429},
     "authority": {
         "per_check_minor": 250000,
@@ -73,14 +95,20 @@ EXAMPLES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def documented(**by_status: str) -> dict[int | str, dict[str, Any]]:
-    """Example answers of a route by status, like `_201="issued"`."""
+def documented(**by_status: str | tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
+    """Example answers of a route by status, like `_201="issued"`; several where it answers so."""
     return {
         status[1:]: {
-            "description": name.replace("_", " "),
+            "description": _described(names),
             "content": {
-                "application/json" if status < "_4" else PROBLEM: {"example": EXAMPLES[name]}
+                "application/json" if status < "_4" else PROBLEM: {"example": EXAMPLES[names]}
+                if isinstance(names, str)
+                else {"examples": {name: {"value": EXAMPLES[name]} for name in names}}
             },
         }
-        for status, name in by_status.items()
+        for status, names in by_status.items()
     }
+
+
+def _described(names: str | tuple[str, ...]) -> str:
+    return ", ".join([names] if isinstance(names, str) else names).replace("_", " ")

@@ -15,6 +15,8 @@ from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed, abse
 Account = Annotated[str, StringConstraints(max_length=256)]
 #: Words of a law, as a policy states them.
 Information = Annotated[str, StringConstraints(max_length=2000)]
+#: As long as a policy lets a title be.
+TitleOnFact = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[int, Field(ge=1)]
 #: Of a percentage: how much of a bill, and the largest bill it holds for in minor units.
@@ -289,7 +291,21 @@ class RedemptionFact(CheckFact):
     currency: Currency
 
 
-class RedemptionReserved(RedemptionFact):
+class RedemptionTold(RedemptionFact):
+    """What a till must know of the check it takes; a field without a value is not written."""
+
+    item: Annotated[Id | None, Field(exclude_if=absent)] = None
+    kind: Annotated[CheckKind | None, Field(exclude_if=absent)] = None
+    #: What the catalogue calls it, in the site's first language.
+    title: Annotated[TitleOnFact | None, Field(exclude_if=absent)] = None
+    #: What the whole check is worth, and what can be held or redeemed of it after this.
+    value_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = None
+    left_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = None
+    percent: Percent = None
+    bill_up_to_minor: BillUpTo = None
+
+
+class RedemptionReserved(RedemptionTold):
     """A till holds a part of a check until it knows what is paid."""
 
     TYPE: ClassVar[str] = "recovery.redemption.reserved.v1"
@@ -299,7 +315,7 @@ class RedemptionReserved(RedemptionFact):
     reserved_at: AwareDatetime
 
 
-class RedemptionCaptured(RedemptionFact):
+class RedemptionCaptured(RedemptionTold):
     """The held part, or less of it, is redeemed; the rest of the hold is free again."""
 
     TYPE: ClassVar[str] = "recovery.redemption.captured.v1"

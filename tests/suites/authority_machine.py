@@ -270,6 +270,7 @@ class Model:
         self.last_gift[complaint] = employee, self.now, check
         self.checks[check] = {
             "by": employee,
+            "item": item,
             "value": value,
             "parts": parts,
             "until": self.now + valid,
@@ -374,16 +375,19 @@ class Model:
         one["explained"], one["unexplained"] = True, False
         return 200, None
 
-    def reserve(self, check: str, amount: int | None) -> int | None:
-        """The amount that is held, if it is."""
+    def reserve(self, check: str, amount: int | None) -> int | str:
+        """The amount that is held, or why it is not."""
         one = self.checks[check]
         over = {name: held for name, (held, until) in one["holds"].items() if until <= self.now}
         left = self.look(check)[2] + sum(over.values())
         wanted = left if amount is None else amount
         good = not one["ended"] and not one["suspended"] and self.now < one["until"]
-        fits = 0 < wanted <= left and (one["parts"] or wanted == one["value"])
-        if not good or not fits:
-            return None
+        if not good or not one["value"] or self.whole(one):
+            return "code_not_redeemable"
+        if not 0 < wanted <= left:
+            return "amount_too_large"
+        if not one["parts"] and wanted != one["value"]:
+            return "not_in_parts"
         for name in over:
             del one["holds"][name]
         return wanted
@@ -909,12 +913,14 @@ class AuthorityMachine(RuleBasedStateMachine):
         wish = {"code": self.codes[check], "amount_minor": amount, "capture": at_once}
         answer = self._ask("POST", "redemptions", "till-1", wish, "till")
         held = self.model.reserve(check, amount)
-        if held is None:
-            self._agree(answer, (409, "code_not_redeemable"))
+        if isinstance(held, str):
+            self._agree(answer, (409, held))
             return
         self._agree(answer, (200, None))
         got, one = answer.json(), self.model.checks[check]
         assert got["amount_minor"] == held
+        assert (got["item"], got["value_minor"]) == (one["item"], one["value"])
+        assert got["left_minor"] == self.model.look(check)[2] - held
         name = self.redemptions[check] = got["redemption_id"]
         self.model.redeemed_by[name] = check
         if at_once:

@@ -787,6 +787,9 @@ async def test_the_examples_in_the_api_document_are_what_is_answered(aboard: Abo
     assert example("checks", "post", "409") == set(refused)
     assert example("offers", "post", "201") == set(offered)
     assert example("redemptions", "post", "200") == set(reserved)
+    path = f"redemptions/{reserved['redemption_id']}/capture"
+    captured = (await aboard.post(path, "c", {}, till)).json()
+    assert example("redemptions/{redemption_id}/capture", "post", "200") == set(captured)
     assert example("me/authority", "get", "200") == set(authority)
     assert example("options", "get", "200") == set(options)
 

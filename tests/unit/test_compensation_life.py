@@ -132,11 +132,13 @@ async def test_what_is_held_is_free_again_when_it_is_cancelled_or_its_time_is_ov
 
 async def test_an_experience_is_redeemed_whole_or_not(aboard: Aboard):
     check = await given(aboard, "dinner-for-two")
-    assert (await redeem(aboard, check["code"], "a", 100_00)).status_code == 409
+    part = await redeem(aboard, check["code"], "a", 100_00)
+    assert (part.status_code, part.json()["type"]) == (409, Reason.NOT_IN_PARTS)
     hold = (await redeem(aboard, check["code"], "b")).json()
-    assert (
-        await step(aboard, hold["redemption_id"], "capture", amount_minor=100_00)
-    ).status_code == 409
+    part = await step(aboard, hold["redemption_id"], "capture", amount_minor=100_00)
+    assert (part.status_code, part.json()["type"]) == (409, Reason.NOT_IN_PARTS)
+    more = await step(aboard, hold["redemption_id"], "capture", "m", amount_minor=1200_01)
+    assert (more.status_code, more.json()["type"]) == (409, Reason.AMOUNT_TOO_LARGE)
     assert (await step(aboard, hold["redemption_id"], "capture", "k2")).status_code == 200
 
 
@@ -341,6 +343,87 @@ async def test_a_burst_of_codes_is_bounded_like_codes_one_after_another(aboard: 
     answers = await asyncio.gather(*burst)
     assert Counter(answer.status_code for answer in answers) == {409: TRIES_MAX, 429: 10}
     assert "redemption.reserved" not in await aboard.types("compensation")
+
+
+async def test_a_till_learns_what_it_takes_and_what_is_left_of_it(aboard: Aboard):
+    card, dinner = await given(aboard), await given(aboard, "dinner-for-two", again=True)
+    hold = (await redeem(aboard, card["code"], "a", 400_00)).json()
+    told = ("item", "kind", "title", "value_minor", "left_minor")
+    assert [hold[name] for name in told] == [
+        "taxfree-card/100000", "gift_card", title_of(aboard, "taxfree-card"), 1000_00, 600_00,
+    ]  # fmt: skip
+    less = await step(aboard, hold["redemption_id"], "capture", amount_minor=350_00)
+    assert [less.json()[name] for name in told] == [*(hold[name] for name in told[:4]), 650_00]
+    again = await step(aboard, hold["redemption_id"], "capture", amount_minor=350_00)
+    assert again.content == less.content
+    whole = (await redeem(aboard, dinner["code"], "b", capture=True)).json()
+    assert [whole[name] for name in told] == [
+        "dinner-for-two", "experience", title_of(aboard, "dinner-for-two"), 1200_00, 0,
+    ]  # fmt: skip
+    assert "percent" not in whole
+
+
+async def test_a_till_is_told_the_percentage_it_takes_and_of_how_large_a_bill(aboard: Aboard):
+    check = await given(aboard, "bar-discount/20")
+    command = {"code": check["code"], "amount_minor": 100_00}
+    hold = await aboard.post("redemptions", "r", command, till(aboard, subject="sky-bar"))
+    percentage = aboard.policy.checks["bar-discount"]
+    assert (hold.json()["percent"], hold.json()["bill_up_to_minor"]) == (20, percentage.bill_up_to)
+    assert hold.json()["left_minor"] == 0
+
+
+async def test_what_a_till_takes_is_called_what_it_was_called_when_it_was_given(aboard: Aboard):
+    check = await given(aboard)
+    checks = {name: kind for name, kind in aboard.policy.checks.items() if name != "taxfree-card"}
+    policy = aboard.policy.model_copy(update={"checks": checks, "playbooks": {}, "incidents": None})
+    head = PolicyPublished(site=policy.site, version=2, policy=policy)
+    await aboard.feed("compensation", PolicyPublished.TOPIC, [record(head, 2)])
+    hold = (await redeem(aboard, check["code"], "a", 1)).json()
+    assert hold["title"] == title_of(aboard, "taxfree-card")
+    await step(aboard, hold["redemption_id"], "cancel")
+    # As it was stored before it said under which policy it was given.
+    kept = aboard.stores["compensation"].kept.documents
+    key = f"check:{check['check_id']}"
+    body = kept[key].body.replace(b'"policy_version":1,', b"")
+    kept[key] = kept[key]._replace(body=body)
+    assert (await redeem(aboard, check["code"], "b", 1)).json()["title"] == "taxfree-card"
+
+
+def title_of(aboard: Aboard, item: str) -> str:
+    return aboard.policy.checks[item].title[aboard.policy.languages[0]]
+
+
+async def test_a_till_is_told_why_it_may_not_take_a_check_of_its_site_and_a_stranger_is_not(
+    tmp_path: Path,
+):
+    aboard = await Aboard(tmp_path).begin()
+    policy = aboard.policy.model_copy(update={"site": "ms-borealis"})
+    head = PolicyPublished(site="ms-borealis", version=1, policy=policy)
+    await aboard.feed("compensation", PolicyPublished.TOPIC, [record(head, 0)], 9)
+    card, dinner = await given(aboard), await given(aboard, "dinner-for-two", again=True)
+    spa = await given(aboard, "spa-card/40000", reason="noise", again=True)
+    wishes = {
+        Reason.AMOUNT_TOO_LARGE: {"code": card["code"], "amount_minor": 1000_01},
+        Reason.NOT_IN_PARTS: {"code": dinner["code"], "amount_minor": 1},
+        Reason.NOT_VALID_HERE: {"code": spa["code"]},
+        Reason.CODE_NOT_REDEEMABLE: {"code": "00000-00000-0"},
+    }
+    foreign = set()
+    for reason, wish in wishes.items():
+        told = await aboard.post("redemptions", f"k-{reason}", wish, till(aboard))
+        assert (told.status_code, told.json()["type"]) == (409, reason)
+        stranger = till(aboard, site="ms-borealis")
+        answer = await aboard.post("redemptions", f"k-{reason}", wish, stranger)
+        foreign.add((answer.status_code, answer.content))
+    assert foreign == {(409, told.content)}
+
+
+async def test_what_a_till_is_told_of_a_check_of_its_site_is_no_wrong_code(aboard: Aboard):
+    check = await given(aboard)
+    for number in range(TRIES_MAX + 1):
+        answer = await redeem(aboard, check["code"], f"k{number}", 1000_01)
+        assert answer.json()["type"] == Reason.AMOUNT_TOO_LARGE
+    assert (await redeem(aboard, check["code"], "good")).status_code == 200
 
 
 async def test_a_check_is_taken_where_it_is_valid(aboard: Aboard):

@@ -168,6 +168,17 @@ async def test_whoever_is_of_another_site_sees_and_touches_nothing(two: TwoSites
     assert {name: state(store) for name, store in two.aboard.stores.items()} == before
 
 
+async def test_a_site_named_in_a_body_is_the_callers_own(two: TwoSites):
+    before = {name: state(store) for name, store in two.aboard.stores.items()}
+    naming = ("/v1/complaints", MAKES)
+    for asked in operations(two.aboard):
+        for kind in Kind if asked.path in naming else ():
+            bearer = two.aboard.bearer(WHO.get(kind, "x-1"), kind, site=SITE)
+            answer = await two.ask(asked, bearer)
+            assert answer.status_code in (403, 404), (asked, kind, answer.text)
+    assert {name: state(store) for name, store in two.aboard.stores.items()} == before
+
+
 async def test_a_token_for_a_site_where_somebody_does_not_work_opens_nothing(two: TwoSites):
     """The roster decides who is an employee of a site, whatever a token says."""
     before = state(two.aboard.stores["compensation"])

@@ -83,6 +83,8 @@ class Check(Document):
     employee_id: str
     site: str
     item: str
+    #: None where the check was stored before this was.
+    policy_version: int | None = None
     kind: CheckKind
     value_minor: int
     cost_minor: int

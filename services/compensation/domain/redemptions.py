@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from services.compensation.domain.checks import IN_PARTS, Check, Hold, cancelled
 from shared.contracts.compensation import (
@@ -21,6 +21,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.decision import Decision, Document, Fold, Timer
 from shared.contracts.event import Fact
+from shared.contracts.reasons import Reason
 
 HOLD = "hold"
 
@@ -34,25 +35,41 @@ class Redemption(Document):
     till: str
 
 
+class Told(TypedDict):
+    """What a till is told of the check it takes."""
+
+    item: str
+    kind: CheckKind
+    title: str
+    value_minor: int
+    left_minor: int
+    percent: int | None
+    bill_up_to_minor: int | None
+
+
 def takes(check: Check, amount_minor: int) -> bool:
     """Whether this much of a check can be taken by itself; of a percentage what its bill comes to."""
     return check.kind in (*IN_PARTS, CheckKind.PERCENTAGE) or amount_minor == check.value_minor
 
 
-def redeemable(check: Check, till: str, now: datetime) -> bool:
-    """Whether a check can be redeemed here and now; to a stranger every no looks the same."""
-    return (
-        check.ended is None
-        and not check.suspended
-        and now < check.valid_until
-        and check.value_minor > 0
-        and (not check.valid_at or till in check.valid_at)
-        and (
-            len(check.holds) < REDEMPTIONS_MAX
-            if check.kind in IN_PARTS
-            else not check.holds and not check.captured
-        )
-    )
+def why_not(check: Check, amount_minor: int | None, till: str, now: datetime) -> Reason | None:
+    """Why a till of the check's site cannot redeem so much of it now; None if it can.
+
+    No amount is all that is left. What is used, suspended or over is told like a wrong code.
+    """
+    over = check.ended is not None or check.suspended or now >= check.valid_until
+    if over or check.spent or not check.value_minor:
+        return Reason.CODE_NOT_REDEEMABLE
+    if check.valid_at and till not in check.valid_at:
+        return Reason.NOT_VALID_HERE
+    live = [hold for hold in check.holds.values() if now < hold.expires_at]
+    left = check.value_minor - check.redeemed_minor - sum(hold.amount_minor for hold in live)
+    amount = left if amount_minor is None else amount_minor
+    # What is not taken in parts is taken by one till at a time.
+    most = REDEMPTIONS_MAX if check.kind in IN_PARTS else 1
+    if len(live) >= most or not 0 < amount <= left:
+        return Reason.AMOUNT_TOO_LARGE
+    return None if takes(check, amount) else Reason.NOT_IN_PARTS
 
 
 def reserve(
@@ -61,6 +78,7 @@ def reserve(
     redemption_id: str,
     amount_minor: int | None,
     till: str,
+    title: str,
     hold: timedelta,
     now: datetime,
     *,
@@ -71,6 +89,8 @@ def reserve(
     No amount is all that is left. What is not taken in parts is taken once. A hold whose time is over
     is freed by whoever wants what it held.
     """
+    if why_not(check, amount_minor, till, now) is not None:
+        return Decision()
     freed = [
         _cancelled(check, check_id, name, hold, now, expired=True)
         for name, hold in check.holds.items()
@@ -79,9 +99,7 @@ def reserve(
     for fact in freed:
         check = cancelled(check, fact)
     amount = check.left_minor if amount_minor is None else amount_minor
-    fits = 0 < amount <= check.left_minor and takes(check, amount)
-    if not redeemable(check, till, now) or not fits:
-        return Decision()
+    told = _told(check, check.left_minor - amount, title)
     reserved = RedemptionReserved(
         redemption_id=redemption_id,
         check_id=check_id,
@@ -92,27 +110,51 @@ def reserve(
         # No hold outlasts its check, or a code could be redeemed after its time.
         expires_at=min(now + hold, check.valid_until),
         reserved_at=now,
+        **told,
     )
     if not capture:
         return Decision((*freed, reserved))
-    return Decision((*freed, reserved, _captured(check, check_id, redemption_id, amount, now)))
+    return Decision(
+        (*freed, reserved, _captured(check, check_id, redemption_id, amount, now, told))
+    )
 
 
 def capture(
-    check: Check, check_id: str, redemption_id: str, amount_minor: int | None, now: datetime
-) -> Decision:
-    """Redeem what is held, or less of it; nothing if the hold is gone, expired, or smaller."""
+    check: Check,
+    check_id: str,
+    redemption_id: str,
+    amount_minor: int | None,
+    title: str,
+    now: datetime,
+) -> Decision | Reason:
+    """Redeem what is held, or less of it; else why not: the hold is gone, smaller, or not in parts."""
     hold = check.holds.get(redemption_id)
     if hold is None or now >= hold.expires_at or check.suspended or check.ended is not None:
-        return Decision()
+        return Reason.HOLD_GONE
     amount = hold.amount_minor if amount_minor is None else amount_minor
-    if not 0 < amount <= hold.amount_minor or not takes(check, amount):
-        return Decision()
-    return Decision((_captured(check, check_id, redemption_id, amount, now),))
+    if not 0 < amount <= hold.amount_minor:
+        return Reason.AMOUNT_TOO_LARGE
+    if not takes(check, amount):
+        return Reason.NOT_IN_PARTS
+    told = _told(check, check.left_minor + hold.amount_minor - amount, title)
+    return Decision((_captured(check, check_id, redemption_id, amount, now, told),))
+
+
+def _told(check: Check, left_minor: int, title: str) -> Told:
+    """What a till is told of a check; of what is taken once, nothing is left after it."""
+    return {
+        "item": check.item,
+        "kind": check.kind,
+        "title": title,
+        "value_minor": check.value_minor,
+        "left_minor": left_minor if check.kind in IN_PARTS else 0,
+        "percent": check.percent,
+        "bill_up_to_minor": check.bill_up_to_minor,
+    }
 
 
 def _captured(
-    check: Check, check_id: str, redemption_id: str, amount: int, now: datetime
+    check: Check, check_id: str, redemption_id: str, amount: int, now: datetime, told: Told
 ) -> RedemptionCaptured:
     return RedemptionCaptured(
         redemption_id=redemption_id,
@@ -121,6 +163,7 @@ def _captured(
         amount_minor=amount,
         currency=check.currency,
         captured_at=now,
+        **told,
     )
 
 

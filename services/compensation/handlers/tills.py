@@ -1,4 +1,7 @@
-"""Tills: a code is reserved, captured, cancelled, rolled back. To a stranger every no is the same."""
+"""Tills: a code is reserved, captured, cancelled, rolled back.
+
+A till of the check's site is told why something is not taken; to all others every no is the same.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from services.compensation.domain.redemptions import (
     capture,
     reserve,
     roll_back,
+    why_not,
 )
 from services.compensation.handlers.situation import Situations
 from shared.contracts.decision import Decision
@@ -26,6 +30,7 @@ from shared.runtime.faults import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from services.compensation.ports import CodeMaker
+    from shared.contracts.policy import Policy
     from shared.runtime.auth import Principal
     from shared.runtime.snapshot import Snapshot
 
@@ -100,11 +105,11 @@ class Tills:
     async def reserve(
         self, command: Reserve, principal: Principal, name: str, snapshot: Snapshot
     ) -> Decision:
-        """Hold or redeem a part; raises Rejected(code_not_redeemable) for every code that is not.
+        """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
 
-        Raises Unavailable(too_many_tries) for a till that showed many of those.
+        Raises Rejected(not_valid_here, not_in_parts, amount_too_large) for a check of this site, and
+        Unavailable(too_many_tries) for a till that showed many wrong codes.
         """
-        redemption_id = f"re-{name}"
         self._tries.check(principal, snapshot.now)
         await self._at_work(principal, snapshot)
         policy, _ = await self._situations.policies.at(principal.site, snapshot)
@@ -116,34 +121,40 @@ class Tills:
         # Once more: others of a burst may have failed while this one read. From here to the answer
         # nothing is awaited, so no code is compared beyond the bound.
         self._tries.check(principal, snapshot.now)
-        decision = Decision()
+        why: Reason | None = Reason.CODE_NOT_REDEEMABLE
         if (
             check is not None
             and hmac.compare_digest(check.code_hash, code_hash)
             and check.site == principal.site
         ):
-            decision = reserve(
-                check,
-                check_id,
-                redemption_id,
-                command.amount_minor,
-                principal.subject,
-                policy.hold,
-                snapshot.now,
-                capture=command.capture,
-            )
-        if not decision.facts:
-            self._tries.failed(principal, snapshot.now)
-            raise Rejected(Reason.CODE_NOT_REDEEMABLE, status=409)
-        return decision
+            why = why_not(check, command.amount_minor, principal.subject, snapshot.now)
+        if check is None or why is not None:
+            if why is Reason.CODE_NOT_REDEEMABLE:
+                self._tries.failed(principal, snapshot.now)
+            raise Rejected(why or Reason.CODE_NOT_REDEEMABLE, status=409)
+        return reserve(
+            check,
+            check_id,
+            f"re-{name}",
+            command.amount_minor,
+            principal.subject,
+            await self._title(check, policy, snapshot),
+            policy.hold,
+            snapshot.now,
+            capture=command.capture,
+        )
 
     async def capture(
         self, redemption_id: str, command: Capture, principal: Principal, snapshot: Snapshot
     ) -> Decision:
-        """Redeem what is held; raises Rejected(hold_gone) when it is not, or not as much."""
+        """Redeem what is held; raises Rejected(hold_gone, amount_too_large, not_in_parts)."""
         check_id, check = await self.of(redemption_id, principal, snapshot)
-        decision = capture(check, check_id, redemption_id, command.amount_minor, snapshot.now)
-        return _done(decision, Reason.HOLD_GONE)
+        policy, _ = await self._situations.policies.at(principal.site, snapshot)
+        title = await self._title(check, policy, snapshot)
+        found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
+        if isinstance(found, Reason):
+            raise Rejected(found, status=409)
+        return found
 
     async def cancel(
         self, redemption_id: str, principal: Principal, snapshot: Snapshot
@@ -173,6 +184,17 @@ class Tills:
         ):
             raise Rejected(Reason.UNKNOWN_REDEMPTION, status=404)
         return redemption.check_id, check
+
+    async def _title(self, check: Check, now: Policy, snapshot: Snapshot) -> str:
+        """What the site calls a check: as when it was given, else as now, else by its id."""
+        then = now
+        if check.policy_version is not None:
+            then = await self._situations.policies.of(check.site, check.policy_version, snapshot)
+        name = check.item.partition("/")[0]
+        item = then.checks.get(name) or now.checks.get(name)
+        if item is None:
+            return name
+        return item.title.get(now.languages[0]) or next(iter(item.title.values()))
 
     async def _at_work(self, principal: Principal, snapshot: Snapshot) -> None:
         """An employee who stands in as a till is one of the roster; raises Rejected."""
