@@ -637,7 +637,8 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
             body = fact.model_dump(mode="json", include=wanted)
             return 201, {**body, "link": link}
         case IncidentOpened():
-            return 201, fact.model_dump(mode="json", exclude={"complaint_ids", "policy_version"})
+            hidden = {"complaint_ids", "customers", "policy_version"}
+            return 201, fact.model_dump(mode="json", exclude=hidden)
         case IncidentGiving():
             return 202, fact.model_dump(mode="json")
         case CheckExplained():

@@ -87,7 +87,10 @@ EXAMPLES: dict[str, Any] = {
         "severity": "moderate",
         "options": [{"item": "dinner-for-two", "kind": "experience", "value_minor": 120000, "cost_minor": 48000, "currency": "NOK", "fits_reason": True, "why": "suggested"}],
         "left": [{"scope": "customer_checks", "ceiling_minor": 10, "left_minor": 9, "until": "2026-06-04T06:00:00+02:00"}],
-        "history": [{"check_id": "ck-1", "item": "cinema", "value_minor": 25000, "currency": "NOK", "site": "ms-aurora", "issued_at": "2026-06-01T18:00:00Z"}],
+        "history": [
+            {"offer_id": "of-24199a388ee0750daf49447ce0889da5", "item": "dinner-for-two", "value_minor": 120000, "currency": "NOK", "site": "ms-aurora", "issued_at": "2026-06-03T14:00:00Z", "choose_by": "2026-06-04T14:00:00Z"},
+            {"check_id": "ck-1", "item": "cinema", "value_minor": 25000, "currency": "NOK", "site": "ms-aurora", "issued_at": "2026-06-01T18:00:00Z"},
+        ],
         "incident": {"incident_id": "in-63ca339a500ecf37253040fd44206e03", "option": {"item": "taxfree-card/20000", "kind": "gift_card", "value_minor": 20000, "cost_minor": 20000, "currency": "NOK", "fits_reason": True, "why": "incident"}},
         "regime": "ship-delay",
         "information": "You have the right to be told why, and to be reimbursed.",

@@ -91,11 +91,17 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         """Raise a complaint; the answer is the promise."""
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        source, counts_for = source_of(principal), None
+        # A customer's token says who they are, whatever name they give; a system that names nobody
+        # speaks for one, and an employee writes down one guest after another.
+        nobody = principal.kind is Kind.SYSTEM and command.customer is None
+        if principal.kind is Kind.CUSTOMER or nobody:
+            counts_for = handlers.as_one(source)
 
         async def decide(snapshot: Snapshot, name: str) -> Decision:
             try:
                 return await handlers.raise_complaint(
-                    command, source_of(principal), f"co-{name}", snapshot
+                    command, source, f"co-{name}", snapshot, counts_for
                 )
             except Rejected as rejected:
                 if rejected.reason is not Reason.CONFLICTING_REPEAT:

@@ -120,6 +120,7 @@ def receive(
     policy: Policy,
     policy_version: int,
     now: datetime,
+    counts_for: str | None = None,
 ) -> tuple[Fact, ...]:
     """Record a new complaint and promise an answer, as its playbook says."""
     category, severity, safety, service = understood
@@ -149,6 +150,7 @@ def receive(
             policy_version=policy_version,
             has_contact=contact is not None,
             service=service,
+            counts_for=counts_for,
         ),
     )
 

@@ -67,12 +67,21 @@ class Handlers:
         if raised.raised_by is not None:
             known_as = self._names.person(event.source, raised.raised_by)
             raised = raised.model_copy(update={"raised_by": known_as})
-        return await self.raise_complaint(raised, event.source, complaint_id_of(event), snapshot)
+        # A publisher that names no customer speaks for one.
+        counts_for = None if raised.customer else self.as_one(event.source)
+        return await self.raise_complaint(
+            raised, event.source, complaint_id_of(event), snapshot, counts_for
+        )
 
     async def raise_complaint(
-        self, raised: ComplaintRaised, source: str, complaint_id: str, snapshot: Snapshot
+        self,
+        raised: ComplaintRaised,
+        source: str,
+        complaint_id: str,
+        snapshot: Snapshot,
+        counts_for: str | None = None,
     ) -> Decision:
-        """Receive a complaint once.
+        """Receive a complaint once; `counts_for` is who is one customer for an incident.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
         another complaint was raised under this id before.
@@ -112,6 +121,7 @@ class Handlers:
                 policy=policy,
                 policy_version=version,
                 now=snapshot.now,
+                counts_for=counts_for,
             )
         )
 
@@ -181,6 +191,11 @@ class Handlers:
         """What the customer wrote, or None once the customer was erased; raises Unavailable."""
         key = await self._keys.of(complaint.customer_ref, snapshot)
         return None if key is None else key.open("text", complaint.text)
+
+    def as_one(self, source: str) -> str:
+        """The pseudonym of a source that is one customer for an incident, as it names none."""
+        # No customer has an empty name.
+        return self._ref_of(source, "")
 
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
         """A pseudonym: of the other system's customer, or of this complaint alone."""

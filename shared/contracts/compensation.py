@@ -148,6 +148,8 @@ class CaseOpened(CompensationFact):
     severity: Severity
     day: WindowId
     opened_at: AwareDatetime
+    #: Whom it counts for in an incident, where that is not its customer_ref.
+    counts_for: Annotated[Id | None, Field(exclude_if=absent)] = None
 
     def key(self) -> str:
         """The complaint."""
@@ -451,7 +453,9 @@ class IncidentOpened(IncidentFact):
     reason: Category
     #: Nobody, where the count opened it.
     employee_id: Id | None = None
+    #: One complaint of each customer, and who they are, in the same order.
     complaint_ids: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)]
+    customers: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = ()
     item: Id
     budget_minor: AmountMinor
     currency: Currency
@@ -460,11 +464,12 @@ class IncidentOpened(IncidentFact):
 
 
 class IncidentJoined(IncidentFact):
-    """One more complaint is affected; `number` counts them from 0."""
+    """One more customer is affected, by this complaint; `number` counts them from 0."""
 
     TYPE: ClassVar[str] = "recovery.incident.joined.v1"
 
     complaint_id: Id
+    customer: Annotated[Id | None, Field(exclude_if=absent)] = None
     number: Annotated[int, Field(ge=0)]
     joined_at: AwareDatetime
 

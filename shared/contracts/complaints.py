@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -107,6 +108,9 @@ class ComplaintTriaged(ComplaintFact):
     service: Annotated[Service | None, Field(exclude_if=absent)] = None
     #: Something was given on the spot already; nothing is left to acknowledge.
     answered: bool = False
+    #: Whom it counts for in an incident, where that is not its customer_ref: the customer's link, or
+    #: the publisher that names no customer. A pseudonym; not written where it is not so.
+    counts_for: Annotated[Id | None, Field(exclude_if=not_)] = None
 
 
 class ComplaintClaimed(ComplaintFact):

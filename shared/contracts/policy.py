@@ -301,7 +301,7 @@ class Notify(Part):
 
 
 class IncidentRule(Part):
-    """When many complaints are one incident: as many about one thing, within this time."""
+    """When many complaints are one incident: of as many customers, about one thing, in this time."""
 
     count: Annotated[int, Field(strict=True, ge=2, le=INCIDENT_COUNT_MAX)]
     #: A day is the longest in which complaints have one cause.

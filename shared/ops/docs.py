@@ -54,7 +54,7 @@ MEANINGS: dict[str, str] = {
     "no_incident": "The site's policy has no check to give in an incident.",
     "no_regime": "No regime of the site covers this reason and service, so nothing is due by law.",
     "consent_required": "The law gives money; anything else needs the customer's recorded consent.",
-    "already_compensated": "A colleague gave something a moment ago, or an offer of theirs is open; or the group check was given.",
+    "already_compensated": "A colleague gave something a moment ago, or an offer of theirs is open; or the customer has the group check.",
     "check_ended": "The check ended, is held or redeemed, or is already as it should become.",
     "nothing_to_explain": "The check was within the ceilings, or was explained before.",
     "code_not_redeemable": "A wrong code, one of another site, or a check that is used, suspended or over.",

@@ -8,11 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
+from pydantic_core import to_json
 
 from services.compensation.app import build
 from services.compensation.domain.authority import Given, given_by
-from services.compensation.domain.incidents import GIVE
-from shared.contracts.compensation import CheckIssued, Scope
+from services.compensation.domain.incidents import (
+    GIVE,
+    Recent,
+    complaints_of_incident,
+    remembered,
+)
+from shared.contracts.compensation import INCIDENT_COUNT_MAX, CaseOpened, CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy, PolicyPublished
@@ -22,6 +28,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.http import PROBLEM
 from shared.runtime.inbox import Record
 from shared.testing.builders import published, record
+from shared.testing.clock import START
 from tests.suites.services import ROOT, SITE, Aboard, YieldingStore, demo_policy, raised
 
 SYSTEM = {"subject": "hr", "kind": "system"}
@@ -101,6 +108,133 @@ async def test_employees_see_the_incidents_check_at_once_and_give_it_from_its_bu
     again = await crowd.give(first, "taxfree-card/20000", "other", **wish)
     assert (again.status_code, again.json()["type"]) == (409, Reason.ALREADY_COMPENSATED)
     assert (await crowd.get(f"options?complaint={first}")).json()["incident"] is None
+
+
+async def test_one_guest_who_complains_fourteen_times_is_no_incident_and_gets_no_fourteen_checks(
+    crowd: Aboard,
+):
+    """INV-10."""
+    for number in range(14):
+        await crowd.raise_complaint(number, customer="guest-0")
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+    others = await complaints(crowd, 2, 14)
+    incident = await the_incident(crowd)
+    assert incident["affected"] == 3
+    more = await crowd.raise_complaint(16, customer="guest-0")
+    assert (await the_incident(crowd))["affected"] == 3
+    path = f"incidents/{incident['incident_id']}"
+    await crowd.post(f"{path}/give", "g")
+    await crowd.ring("compensation")
+    given = await given_in(crowd)
+    assert (len(given), set(others) < set(given)) == (3, True)
+    at_desk = await crowd.give(more, "taxfree-card/20000", "k", incident_id=incident["incident_id"])
+    assert (at_desk.status_code, at_desk.json()["type"]) == (409, Reason.ALREADY_COMPENSATED)
+    assert (await crowd.get(f"options?complaint={more}")).json()["incident"] is None
+
+
+async def test_an_incident_that_lists_two_complaints_of_one_customer_gives_to_them_once(
+    crowd: Aboard,
+):
+    """INV-10: as one was stored before customers were counted."""
+    affected = await complaints(crowd, 3)
+    more = await crowd.raise_complaint(3, customer="guest-0")
+    incident = (await the_incident(crowd))["incident_id"]
+    kept = crowd.stores["compensation"].kept.documents
+    part, known = f"affected:{incident}/0", f"incident:{incident}"
+    kept[part] = kept[part]._replace(body=to_json({"complaint_ids": [*affected, more]}))
+    body = kept[known].body.replace(b'"affected":3', b'"affected":4')
+    kept[known] = kept[known]._replace(body=body)
+    await crowd.post(f"incidents/{incident}/give", "g")
+    await crowd.ring("compensation")
+    assert sorted(await given_in(crowd)) == sorted(affected)
+    told = await the_incident(crowd)
+    assert (told["done"], told["given"], told["skipped"]) == (4, 3, 0)
+
+
+async def test_who_joined_an_incident_joins_it_once(crowd: Aboard):
+    await complaints(crowd, 3)
+    for number in (3, 4, 5):
+        await crowd.raise_complaint(number, customer="late")
+    assert (await the_incident(crowd))["affected"] == 4
+    assert (await crowd.types("compensation")).count("incident.joined") == 1
+
+
+async def raise_by_hand(aboard: Aboard, key: str, bearer: str, **more) -> None:
+    async with aboard.http("complaints", bearer) as phone:
+        wish = {"site": SITE, "text": "The soup was cold and nobody came.", **more}
+        headers = {"Idempotency-Key": key}
+        assert (await phone.post("/v1/complaints", json=wish, headers=headers)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "affected"),
+    [
+        ("employee", None, 3),
+        ("employee", "guest-{}", 3),
+        ("employee", "guest-0", None),
+        ("customer", None, None),
+        ("customer", "guest-{}", None),
+        ("system", None, None),
+        ("system", "guest-{}", 3),
+    ],
+)
+async def test_whom_a_complaint_counts_for(crowd: Aboard, kind, name, affected):
+    """A receptionist who logs three guests is three; a customer's own token is one, whatever it says."""
+    who = "e-ingrid" if kind == "employee" else "x-1"
+    for number in range(3):
+        named = {} if name is None else {"customer": name.format(number)}
+        await raise_by_hand(crowd, f"k{number}", crowd.bearer(who, kind), **named)
+        await crowd.carry()
+    found = (await crowd.get("incidents")).json()["incidents"]
+    assert [one["affected"] for one in found] == ([affected] if affected else [])
+
+
+async def test_complaints_of_a_publisher_that_names_no_customer_count_once(crowd: Aboard):
+    for number in range(4):
+        await crowd.raise_complaint(number)
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+    await complaints(crowd, 2, 4)
+    assert (await the_incident(crowd))["affected"] == 3
+
+
+async def test_two_employees_who_write_down_the_same_guest_write_down_one(crowd: Aboard):
+    for number, who in enumerate(("e-ingrid", "e-jonas", "e-sofia")):
+        await raise_by_hand(crowd, f"k{number}", crowd.bearer(who), customer="cabin-7112")
+    await crowd.carry()
+    assert (await crowd.get("incidents")).json()["incidents"] == []
+
+
+async def test_an_incident_said_by_hand_counts_customers_too(crowd: Aboard):
+    for number in range(5):
+        await crowd.raise_complaint(number, customer=f"guest-{number % 2}")
+    opened = await crowd.post("incidents", "o", {"reason": "food"})
+    assert (opened.status_code, "customers" in opened.json()) == (201, False)
+    assert (await the_incident(crowd))["affected"] == 2
+
+
+def test_one_customers_many_complaints_push_nobody_elses_out_of_the_count():
+    recent: Recent | None = None
+    for number in range(3 * INCIDENT_COUNT_MAX):
+        fact = CaseOpened(
+            complaint_id=f"co-{number}",
+            customer_ref="c-often" if number >= 20 else f"c-{number}",
+            site=SITE, reason="food", severity="mild", day="2026-06-03", opened_at=START,
+        )  # fmt: skip
+        recent = remembered(recent, fact)
+    assert len(recent.complaint_ids) == INCIDENT_COUNT_MAX
+    assert {f"c-{number}" for number in range(20)} < set(recent.customers)
+
+
+def test_complaints_that_were_remembered_before_customers_were_counted_count_by_themselves():
+    old = Recent(complaint_ids=("co-1", "co-2"), opened_at=(START, START))
+    fact = CaseOpened(
+        complaint_id="co-3", customer_ref="c-3", site=SITE, reason="food", severity="mild",
+        day="2026-06-03", opened_at=START,
+    )  # fmt: skip
+    assert set(complaints_of_incident(small_incidents(), fact, old).values()) == {
+        "co-1", "co-2", "co-3",
+    }  # fmt: skip
+    assert remembered(old, fact).entries()[-1] == ("co-3", "c-3", START)
 
 
 async def test_an_incidents_budget_pays_only_its_own_kind_of_complaint(crowd: Aboard):

@@ -821,6 +821,6 @@ async def test_a_percentage_is_told_as_one_wherever_an_employee_reads_of_it(aboa
         await look(aboard, check["check_id"]),
         *(fact for fact in await aboard.facts("compensation") if "value_minor" in fact),
     ]
-    assert len(told) == 8
+    assert len(told) == 9
     said = {(one["item"], one.get("percent"), one.get("bill_up_to_minor")) for one in told}
     assert said == {("bar-discount/20", 20, 800_00), ("cinema", None, None)}

@@ -149,7 +149,7 @@ def routes(aboard: Aboard) -> list[tuple[Operation, str]]:
 
 
 async def test_whoever_is_of_another_site_sees_and_touches_nothing(two: TwoSites):
-    """On every route that carries an id, what another site has looks like what nobody has."""
+    """INV-11: on every route that carries an id, what another site has looks like what nobody has."""
     before = {name: state(store) for name, store in two.aboard.stores.items()}
     asked_about = routes(two.aboard)
     assert {name for _, name in asked_about} == two.first.keys()

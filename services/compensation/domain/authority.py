@@ -65,6 +65,13 @@ class Case(Document):
     given_at: datetime | None = None
     #: Offers that the customer neither chose from nor let lapse, oldest first.
     offer_ids: tuple[str, ...] = ()
+    #: Whom it counts for in an incident, where that is not its customer_ref.
+    counts_for: str | None = None
+
+    @property
+    def customer(self) -> str:
+        """Who is one customer for an incident."""
+        return self.counts_for or self.customer_ref
 
 
 class History(Document):
@@ -385,6 +392,7 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
         severity=fact.severity,
         safety=fact.safety,
         service=fact.service,
+        counts_for=fact.counts_for,
     )
 
 
@@ -422,9 +430,10 @@ def case_given(case: Case | None, fact: CheckIssued) -> Case:
     )
 
 
-def case_offered(case: Case, fact: OfferMade) -> Case:
+def case_offered(case: Case | None, fact: OfferMade) -> Case:
     """The customer may choose, so something is as good as given."""
-    return case.model_copy(update={"offer_ids": (*case.offer_ids, fact.offer_id)[-HISTORY_MAX:]})
+    known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
+    return known.model_copy(update={"offer_ids": (*known.offer_ids, fact.offer_id)[-HISTORY_MAX:]})
 
 
 def case_chosen(case: Case, fact: OfferChosen | OfferLapsed) -> Case:

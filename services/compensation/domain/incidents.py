@@ -1,12 +1,14 @@
 """Mass incidents: many complaints about one thing, answered once and together.
 
-The group check comes from the incident's own budget and from nobody's authority; each affected
-complaint gets it at most once, because the check's id follows from incident and complaint.
+Customers are counted and not complaints. The group check comes from the incident's own budget and
+from nobody's authority; each affected customer gets it at most once, because the check's id follows
+from incident and customer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -30,12 +32,23 @@ PART = 100
 
 
 class Recent(Document):
-    """The latest complaints of one site about one thing, oldest first: as many as a policy may count."""
+    """The latest complaints of one site about one thing, oldest first: as many as a policy may count.
+
+    Where there are more, those of customers with several go first.
+    """
 
     KIND: ClassVar[str] = "recent"
 
     complaint_ids: tuple[str, ...] = ()
     opened_at: tuple[datetime, ...] = ()
+    #: Whose they are; shorter by those that were stored before this was, which are the first.
+    customers: tuple[str, ...] = ()
+
+    def entries(self) -> list[tuple[str, str, datetime]]:
+        """Complaint, customer and moment of each; a customer who is not known is the complaint's own."""
+        before = self.complaint_ids[: len(self.complaint_ids) - len(self.customers)]
+        customers = (*before, *self.customers)
+        return list(zip(self.complaint_ids, customers, self.opened_at, strict=True))
 
 
 class OpenIncidents(Document):
@@ -72,6 +85,16 @@ class Affected(Document):
     KIND: ClassVar[str] = "affected"
 
     complaint_ids: tuple[str, ...] = ()
+    #: Of the incident's first part: the customers it was opened with.
+    customers: tuple[str, ...] = ()
+
+
+class Joined(Document):
+    """A customer who joined an incident after it was opened."""
+
+    KIND: ClassVar[str] = "joined"
+
+    complaint_id: str
 
 
 def recent_id(site: str, reason: Category) -> str:
@@ -84,34 +107,57 @@ def affected_id(incident_id: str, number: int) -> str:
     return f"{incident_id}/{number // PART}"
 
 
-def group_check_id(incident_id: str, complaint_id: str) -> str:
-    """One group check per incident and complaint, whoever gives it."""
-    return "ck-" + fingerprint("incident-check", incident_id, complaint_id)
+def joined_id(incident_id: str, customer: str) -> str:
+    """The document of a customer who joined an incident."""
+    return f"{incident_id}/{customer}"
+
+
+def group_check_id(incident_id: str, customer: str) -> str:
+    """One group check per incident and customer, whoever gives it and for whichever complaint."""
+    return "ck-" + fingerprint("incident-check", incident_id, customer)
 
 
 def complaints_of_incident(
-    policy: Policy, reason: Category, complaint_id: str, came: datetime, recent: Recent | None
-) -> tuple[str, ...]:
-    """The complaints that make an incident together with this one; empty if they are too few.
+    policy: Policy, opened: CaseOpened, recent: Recent | None
+) -> Mapping[str, str]:
+    """The customers who make an incident with this complaint, each by one; empty if they are too few.
 
     Partitions arrive in any order, so the time they fit in may begin before this one or with it.
     """
     if policy.incidents is None:
-        return ()
-    rule = policy.incidents.open_when
-    if rule.reasons and reason not in rule.reasons:
-        return ()
-    known = recent or Recent()
-    moments = dict(zip(known.complaint_ids, known.opened_at, strict=True)) | {complaint_id: came}
+        return {}
+    rule, came = policy.incidents.open_when, opened.opened_at
+    if rule.reasons and opened.reason not in rule.reasons:
+        return {}
+    known = [one for one in (recent or Recent()).entries() if one[0] != opened.complaint_id]
+    entries = [*known, (opened.complaint_id, customer_of(opened), came)]
     together = max(
         (
-            [one for one, at in moments.items() if begin <= at < begin + rule.within]
-            for begin in moments.values()
+            _each_once(entries, begin, begin + rule.within)
+            for _, _, begin in entries
             if begin <= came < begin + rule.within
         ),
         key=len,
     )
-    return tuple(together[-INCIDENT_COUNT_MAX:]) if len(together) >= rule.count else ()
+    latest = list(together.items())[-INCIDENT_COUNT_MAX:]
+    return dict(latest) if len(together) >= rule.count else {}
+
+
+def complaints_since(recent: Recent, since: datetime) -> Mapping[str, str]:
+    """The customers who complained after a moment, each by their latest complaint."""
+    return {customer: complaint for complaint, customer, at in recent.entries() if at > since}
+
+
+def _each_once(
+    entries: Sequence[tuple[str, str, datetime]], begin: datetime, end: datetime
+) -> dict[str, str]:
+    """The latest complaint of each customer in a time."""
+    return {customer: complaint for complaint, customer, at in entries if begin <= at < end}
+
+
+def customer_of(fact: CaseOpened) -> str:
+    """Who is one customer for an incident."""
+    return fact.counts_for or fact.customer_ref
 
 
 def open_incident(
@@ -119,11 +165,14 @@ def open_incident(
     policy_version: int,
     reason: Category,
     incident_id: str,
-    complaint_ids: Sequence[str],
+    affected: Mapping[str, str],
     now: datetime,
     employee_id: str | None = None,
 ) -> IncidentOpened:
-    """It is an incident now, with the budget and the check that the policy has for one."""
+    """It is an incident now, with the budget and the check that the policy has for one.
+
+    `affected` is a complaint of each customer.
+    """
     incidents = policy.incidents
     assert incidents is not None, "a policy without incidents opens none"
     return IncidentOpened(
@@ -131,7 +180,8 @@ def open_incident(
         site=policy.site,
         reason=reason,
         employee_id=employee_id,
-        complaint_ids=tuple(complaint_ids),
+        complaint_ids=tuple(affected.values()),
+        customers=tuple(affected),
         item=incidents.give,
         budget_minor=incidents.budget,
         currency=policy.currency,
@@ -154,12 +204,15 @@ def timers(fact: Fact) -> Sequence[Timer]:
 
 
 def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
-    """One more complaint about this."""
-    known = recent or Recent()
-    return Recent(
-        complaint_ids=(*known.complaint_ids, fact.complaint_id)[-INCIDENT_COUNT_MAX:],
-        opened_at=(*known.opened_at, fact.opened_at)[-INCIDENT_COUNT_MAX:],
-    )
+    """One more complaint about this; one customer's many push nobody else's out."""
+    entries = (recent or Recent()).entries()
+    entries.append((fact.complaint_id, customer_of(fact), fact.opened_at))
+    if len(entries) > INCIDENT_COUNT_MAX:
+        often = Counter(customer for _, customer, _ in entries)
+        several = (place for place, one in enumerate(entries) if often[one[1]] > 1)
+        del entries[next(several, 0)]
+    complaint_ids, customers, opened_at = zip(*entries, strict=True)
+    return Recent(complaint_ids=complaint_ids, customers=customers, opened_at=opened_at)
 
 
 def opened(_: Incident | None, fact: IncidentOpened) -> Incident:
@@ -177,7 +230,13 @@ def joined(incident: Incident, fact: IncidentJoined) -> Incident:
 
 def part_joined(part: Affected | None, fact: IncidentJoined) -> Affected:
     """One more is affected."""
-    return Affected(complaint_ids=(*(part.complaint_ids if part else ()), fact.complaint_id))
+    known = part or Affected()
+    return known.model_copy(update={"complaint_ids": (*known.complaint_ids, fact.complaint_id)})
+
+
+def join_id(fact: IncidentJoined) -> str:
+    """The customer in the incident; a fact without one is of before customers were counted."""
+    return joined_id(fact.incident_id, fact.customer or fact.complaint_id)
 
 
 def listed(known: OpenIncidents | None, fact: IncidentOpened) -> OpenIncidents:
@@ -204,12 +263,13 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
         Fold(
             Affected,
             lambda fact: affected_id(fact.incident_id, 0),
-            lambda _, fact: Affected(complaint_ids=fact.complaint_ids),
+            lambda _, fact: Affected(complaint_ids=fact.complaint_ids, customers=fact.customers),
         ),
     ),
     IncidentJoined: (
         Fold(Incident, incident_of, joined),
         Fold(Affected, lambda fact: affected_id(fact.incident_id, fact.number), part_joined),
+        Fold(Joined, join_id, lambda _, fact: Joined(complaint_id=fact.complaint_id)),
     ),
     IncidentGiving: (
         Fold(

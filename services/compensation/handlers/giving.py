@@ -326,7 +326,7 @@ class Giving:
     async def _from_incident(
         self, command: IssueCheck, incident_id: str, desk: Desk, snapshot: Snapshot
     ) -> Decision:
-        """The group check for one complaint; raises Rejected(already_compensated) for a second."""
+        """The group check for a customer; raises Rejected(already_compensated) for a second."""
         assert command.complaint_id is not None, "an incident's check is for a complaint"
         case = await self._situations.case(command.complaint_id, desk, snapshot)
         incident = await snapshot.get(Incident, incident_id)
@@ -340,7 +340,7 @@ class Giving:
         if command.currency not in (None, incident.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
         self._lawful(command, group.option, desk, case.service)
-        check_id = group_check_id(incident_id, command.complaint_id)
+        check_id = group_check_id(incident_id, case.customer)
         if await snapshot.get(Check, check_id) is not None:
             raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
         wish = wish_of(
@@ -422,7 +422,7 @@ class Giving:
             known = await snapshot.get(OpenIncidents, desk.site)
             incident_id = known.by_reason.get(case.category) if known is not None else None
             if incident_id is not None:
-                incident_option = await self._group_option(incident_id, complaint_id, snapshot)
+                incident_option = await self._group_option(incident_id, case.customer, snapshot)
         else:
             ref = self._vault.pseudonyms.customer(f"/site/{desk.site}", customer or "")
             case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
@@ -442,11 +442,11 @@ class Giving:
         )
 
     async def _group_option(
-        self, incident_id: str, complaint_id: str, snapshot: Snapshot
+        self, incident_id: str, customer: str, snapshot: Snapshot
     ) -> Option | None:
-        """The incident's check, unless this complaint has it or the budget is spent."""
+        """The incident's check, unless this customer has it or the budget is spent."""
         incident = await snapshot.get(Incident, incident_id)
-        if incident is None or await snapshot.get(Check, group_check_id(incident_id, complaint_id)):
+        if incident is None or await snapshot.get(Check, group_check_id(incident_id, customer)):
             return None
         group = await self.group(incident_id, incident, snapshot)
         if group is None or not group.fits:

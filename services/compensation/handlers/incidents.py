@@ -14,11 +14,15 @@ from services.compensation.domain.incidents import (
     PART,
     Affected,
     Incident,
+    Joined,
     OpenIncidents,
     Recent,
     affected_id,
     complaints_of_incident,
+    complaints_since,
+    customer_of,
     group_check_id,
+    joined_id,
     open_incident,
     recent_id,
 )
@@ -89,27 +93,42 @@ class Incidents:
             # The day it came in may be counted and over.
             day=windows_of(policy, snapshot.now).day.id,
             opened_at=came,
+            counts_for=fact.counts_for,
         )
         known = await snapshot.get(OpenIncidents, fact.site)
         incident_id = known.by_reason.get(fact.category) if known is not None else None
         if incident_id is not None:
-            incident = await self._known(incident_id, snapshot)
-            joined = IncidentJoined(
-                incident_id=incident_id,
-                site=fact.site,
-                complaint_id=fact.complaint_id,
-                number=incident.affected,
-                joined_at=snapshot.now,
-            )
-            await snapshot.prefetch([f"{Affected.KIND}:{affected_id(incident_id, joined.number)}"])
-            return Decision((opened, joined))
+            return Decision((opened, *await self._joins(incident_id, opened, snapshot)))
         recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
-        together = complaints_of_incident(policy, fact.category, fact.complaint_id, came, recent)
+        together = complaints_of_incident(policy, opened, recent)
         if not together:
             return Decision((opened,))
-        name = "in-" + fingerprint("incident", *together)
+        name = "in-" + fingerprint("incident", *together.values())
         return Decision(
             (opened, open_incident(policy, version, fact.category, name, together, snapshot.now))
+        )
+
+    async def _joins(
+        self, incident_id: str, opened: CaseOpened, snapshot: Snapshot
+    ) -> tuple[IncidentJoined, ...]:
+        """Its customer joins an open incident, unless they are in it by another complaint."""
+        customer, first = customer_of(opened), affected_id(incident_id, 0)
+        joined = joined_id(incident_id, customer)
+        await snapshot.prefetch([f"{Affected.KIND}:{first}", f"{Joined.KIND}:{joined}"])
+        part = await snapshot.get(Affected, first) or Affected()
+        if customer in part.customers or await snapshot.get(Joined, joined) is not None:
+            return ()
+        number = (await self._known(incident_id, snapshot)).affected
+        await snapshot.prefetch([f"{Affected.KIND}:{affected_id(incident_id, number)}"])
+        return (
+            IncidentJoined(
+                incident_id=incident_id,
+                site=opened.site,
+                complaint_id=opened.complaint_id,
+                customer=customer,
+                number=number,
+                joined_at=snapshot.now,
+            ),
         )
 
     async def open(
@@ -125,11 +144,7 @@ class Incidents:
             raise Rejected(Reason.INCIDENT_OPEN, status=409)
         recent = await snapshot.get(Recent, recent_id(desk.site, command.reason)) or Recent()
         since = snapshot.now - desk.policy.incidents.open_when.within
-        affected = [
-            complaint_id
-            for complaint_id, at in zip(recent.complaint_ids, recent.opened_at, strict=True)
-            if at > since
-        ]
+        affected = complaints_since(recent, since)
         return Decision(
             (
                 open_incident(
@@ -210,16 +225,10 @@ class Incidents:
             return Decision()
         part = await snapshot.get(Affected, affected_id(incident_id, incident.done)) or Affected()
         next_ones = part.complaint_ids[incident.done % PART :]
-        await snapshot.prefetch(
-            [
-                key
-                for complaint_id in next_ones
-                for key in (
-                    f"{Case.KIND}:{complaint_id}",
-                    f"{Check.KIND}:{group_check_id(incident_id, complaint_id)}",
-                )
-            ]
-        )
+        await snapshot.prefetch([f"{Case.KIND}:{complaint_id}" for complaint_id in next_ones])
+        cases = [await snapshot.get(Case, complaint_id) for complaint_id in next_ones]
+        check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
+        await snapshot.prefetch([f"{Check.KIND}:{check_id}" for check_id in check_ids if check_id])
         policy, version = await self._situations.policies.at(incident.site, snapshot)
         windows = windows_of(policy, snapshot.now)
         desk = Desk(policy, version, incident.giving_by, policy.authority_of(""), windows)
@@ -227,11 +236,11 @@ class Incidents:
         facts: list[Fact] = []
         ceilings: dict[str, int] = {}
         given = skipped = 0
-        for complaint_id in next_ones:
-            check_id = group_check_id(incident_id, complaint_id)
-            if await snapshot.get(Check, check_id) is not None:
+        named: set[str] = set()
+        for complaint_id, case, check_id in zip(next_ones, cases, check_ids, strict=True):
+            # Those affected may be of before customers were counted, and one customer's several.
+            if case and (check_id in named or await snapshot.get(Check, check_id) is not None):
                 continue
-            case = await snapshot.get(Case, complaint_id)
             if case is None or group is None or not group.fits:
                 skipped += 1
                 continue
@@ -254,6 +263,7 @@ class Incidents:
             facts += decision.facts
             ceilings |= decision.ceilings
             group = group.after_one()
+            named.add(check_id)
             given += 1
         done = incident.done + len(next_ones)
         facts.append(
