@@ -164,3 +164,9 @@ def _look(pid: int) -> tuple[str, str]:
     )
     state, _, started = answer.stdout.strip().partition(" ")
     return state[:1], started.strip()
+
+
+def private_folder(directory: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner alone; one that is there stays as it is."""
+    for folder in reversed([directory, *directory.parents]):
+        folder.mkdir(mode=0o700, exist_ok=True)

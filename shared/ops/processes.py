@@ -19,6 +19,8 @@ from pathlib import Path
 
 import httpx
 
+from shared.ops.pids import private_folder
+
 #: A service is up in about two seconds; a loaded machine may need many times that.
 READY_TIMEOUT_S = 90.0
 #: As long as supervisors wait as a rule; timers in hand alone get twenty seconds of it.
@@ -100,7 +102,7 @@ class Services:
         `module` is another program that keeps the same manners: its first line ends with a URL, it
         answers /ready, it stops on SIGTERM.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        private_folder(self.directory)
         log = self.directory / f"{name}-{len(self.running)}.log"
         own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in settings.items()}
         with log.open("w", encoding="utf-8") as file:
@@ -136,7 +138,7 @@ def master_key(directory: Path) -> str:
     """The local master key, made at the first call, readable by its owner only."""
     path = directory / "master.key"
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
+        private_folder(directory)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(b64encode(secrets.token_bytes(32)).decode())

@@ -211,7 +211,7 @@ def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
         return
     _remove_leftovers(directory)
     own = directory / f"ephemeral-{secrets.token_hex(4)}"
-    own.mkdir(parents=True)
+    pids.private_folder(own)
     owner = pids.find(os.getpid())
     if owner is not None:
         pids.remember(owner, own / "owner.pid")
@@ -228,7 +228,7 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
     Addresses go to `directory/stack.env`. Data survives a stop. Raises StackError.
     """
     directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    pids.private_folder(directory)
     with _alone(directory):
         before = _running(directory)
         stack = (

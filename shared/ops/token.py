@@ -16,6 +16,8 @@ import typer
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from shared.ops.pids import private_folder
+
 Kind = Literal["employee", "customer", "manager", "till", "system"]
 
 RUN_DIR = Path(".run")
@@ -35,7 +37,7 @@ def demo_key(run_dir: Path = RUN_DIR) -> OKPKey:
     Writes the public half beside it as `jwks.json`, for the services. Raises PermissionError when
     others may read the private half.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(run_dir)
     path = run_dir / KEY_FILE
     if not path.exists():
         made = OKPKey.generate_key("Ed25519", auto_kid=True)

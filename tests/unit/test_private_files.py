@@ -1,0 +1,24 @@
+"""What local commands write down is for its owner alone: keys, addresses, logs, mail, data."""
+
+from __future__ import annotations
+
+import stat
+
+from shared.ops import token
+from shared.ops.processes import Services, master_key
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folders_made_for_a_run_can_be_entered_by_their_owner_alone(tmp_path):
+    run = tmp_path / ".run"
+    token.demo_key(run / "keys")
+    master_key(run / "master")
+    services = Services(run / "demo", {})
+    service = services.start("nothing", module="shared.nothing")
+    service.process.wait()
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+    assert {mode(one) for one in [run, *run.iterdir()]} == {0o700}
