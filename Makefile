@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration demo bench up down contracts clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos demo bench up down contracts clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,11 @@ test-unit: $(READY) ## The tests that need nothing
 
 test-integration: $(READY) ## The tests on a real Kafka and Redis
 	@$(BIN)/python -m pytest -m "integration or e2e"
+
+chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10, or MODE=rebalance RECORDS= REBALANCES=
+	@$(BIN)/python -m tests.system.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
+	  $(if $(REBALANCES),--rebalances $(REBALANCES))
 
 demo: $(READY) ## The story, live; INPUT=file RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
 	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \

@@ -1,0 +1,327 @@
+"""The auditor of the fault runner sees what it looks for: each invariant holds of a sound world and fails of a doctored one."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.audit import intake, ledger, letters, order, privacy, requests
+from tests.system.audit.evidence import INTAKE, Evidence, Record
+from tests.system.audit.verdict import Verdict
+from tests.system.diary import CANARY, Asked, Diary, Sent
+
+ROOT = Path(__file__).parents[2]
+AUDIT = sorted((ROOT / "tests" / "system" / "audit").glob("*.py"))
+POLICY, ROSTER = ROOT / "policy" / "demo.yaml", ROOT / "policy" / "roster.yaml"
+LEDGER = dict(zip(ledger.INVARIANTS, ledger.of(POLICY, ROSTER), strict=True))
+DAY = "employee/e-ingrid/NOK/2026-06-03"
+
+
+class Made:
+    """A small world: two records of the intake, one request, one check, one letter."""
+
+    def __init__(self) -> None:
+        self.evidence = Evidence()
+        self.diary = Diary()
+        self.numbers: dict[str, int] = {}
+        for number, sent_id in enumerate(("a", "b")):
+            self.diary.sent.append(Sent(number, "/s", sent_id, "new", False, 0, number))
+            self.record(INTAKE, b"", b"{}", serial=str(number).encode(), partition=0, offset=number)
+            self.complaint(f"co-{sent_id}", f"{INTAKE}/0/{number}/-1")
+        self.evidence.values[f"complaints:{{c0}}:fence:{INTAKE}:0"] = b'0000000002{"offset":1}'
+        self.request("/v1/complaints", 201, {"complaint_id": "co-h"})
+        self.complaint("co-h", "http/k/b", has_contact=True)
+        self.message("me-1", "acknowledgement", "co-h")
+        self.check("ck-1", 9000)
+        self.message("me-2", "check_given", "ck-1")
+        self.offer()
+        self.message("me-3", "check_offered", "of-1")
+        self.message("me-4", "check_given", "ck-2")
+        self.redemption("reserved", "re-1", 5000)
+        self.request("/v1/redemptions", 200, {"redemption_id": "re-1"})
+        self.redemption("captured", "re-1", 4000)
+        self.request("/v1/redemptions/re-1/capture", 200, {"redemption_id": "re-1"})
+        for owner, last in self.numbers.items():
+            self.evidence.values[f"{owner}:{{c0}}:sequence"] = str(last).encode()
+            self.evidence.lists[f"{owner}:{{c0}}:outbox"] = []
+
+    def record(self, topic: str, key: bytes, value: bytes, *, partition=0, offset=None, **headers):
+        if offset is None:
+            offset = sum(one.topic == topic for one in self.evidence.records)
+        self.evidence.records.append(Record(topic, partition, offset, key, value, headers))
+
+    def fact(self, owner: str, name: str, key: str, data: dict[str, Any], cause: str = "") -> None:
+        number = self.numbers[owner] = self.numbers.get(owner, 0) + 1
+        event = {
+            "id": f"{owner}-{number}", "source": f"/{owner}", "type": f"recovery.{name}.v1",
+            "cause": cause, "data": data, "sequence": f"{number:020}",
+        }  # fmt: skip
+        self.record(f"recovery.{owner}.v1", key.encode(), json.dumps(event).encode())
+
+    def request(self, path: str, status: int, answer: dict[str, Any], about: str = "") -> None:
+        key = f"key-{len(self.diary.asked)}"
+        asked = Asked("compensation", "employee e-ingrid", path, key, {}, about)
+        asked.answers = [(status, answer), (status, answer)]
+        self.diary.asked.append(asked)
+
+    def complaint(self, name: str, cause: str, *, has_contact: bool = False) -> None:
+        self.fact("complaints", "complaint.received", name, {"complaint_id": name}, cause)
+        data = {"complaint_id": name, "has_contact": has_contact}
+        self.fact("complaints", "complaint.triaged", name, data, cause)
+
+    def debits(self, cost: int) -> list[dict[str, Any]]:
+        accounts = {
+            "employee_day": DAY, "customer_stay": "customer/c/NOK", "complaint": "complaint/co-h/NOK",
+            "customer_checks": "customer/c/checks/d", "site_day": "site/ms-aurora/NOK/d",
+        }  # fmt: skip
+        return [
+            {"scope": scope, "account": name, "amount_minor": 1 if "checks" in scope else cost}
+            for scope, name in accounts.items()
+        ]
+
+    def post(self, debits: list[dict[str, Any]], prefix: str = "") -> None:
+        for one in debits:
+            key = f"compensation:{{c0}}:account:{prefix}{one['account']}"
+            before = int(self.evidence.values.get(key, b"0"))
+            self.evidence.values[key] = str(before + one["amount_minor"]).encode()
+
+    def check(self, name: str, cost: int, offer: str | None = None) -> None:
+        debits = self.debits(cost)
+        data = {
+            "check_id": name, "value_minor": cost, "cost_minor": cost, "site": "ms-aurora",
+            "employee_id": "e-ingrid", "debits": debits, "explain_by": None, "offer_id": offer,
+        }  # fmt: skip
+        self.fact("compensation", "check.issued", name, data, "http/c/b")
+        if offer is None:
+            self.request("/v1/checks", 201, {"check_id": name})
+        self.post(debits)
+
+    def offer(self) -> None:
+        held = self.debits(7000)
+        data = {"offer_id": "of-1", "employee_id": "e-ingrid", "held": held}
+        self.fact("compensation", "offer.made", "of-1", data, "http/o/b")
+        self.request("/v1/offers", 201, {"offer_id": "of-1"})
+        data = {"offer_id": "of-1", "credits": held}
+        self.fact("compensation", "offer.chosen", "of-1", data, "http/p/b")
+        self.request("/v1/offers/of-1/choice", 201, {"check_id": "ck-2"}, about="of-1")
+        self.check("ck-2", 7000, offer="of-1")
+
+    def redemption(self, verb: str, name: str, amount: int, check: str = "ck-1") -> None:
+        data = {"redemption_id": name, "check_id": check, "amount_minor": amount}
+        self.fact("compensation", f"redemption.{verb}", check, data, "http/r/b")
+
+    def message(self, name: str, occasion: str, about: str) -> None:
+        said = {"message_id": name, "occasion": occasion, "about": about}
+        self.fact("notifier", "message.queued", "co-h", said)
+        self.fact("notifier", "message.attempted", "co-h", {**said, "repeats_unknown": False})
+        self.fact("notifier", "message.sent", "co-h", said)
+        self.diary.letters.append((f"<{name}@aurora.example>", "kim@example.org", "Hello"))
+
+    # ---- doctoring -----------------------------------------------------------------------------
+
+    def drop(self, name: str, nth: int = 0) -> None:
+        """Take a fact off its topic."""
+        found = [one for one in self.evidence.records if name.encode() in one.value]
+        self.evidence.records.remove(found[nth])
+
+    def change(self, name: str, nth: int = 0, **data: Any) -> None:
+        """Let a fact say something else."""
+        found = [
+            number
+            for number, one in enumerate(self.evidence.records)
+            if f"recovery.{name}.v1".encode() in one.value
+        ]
+        one = self.evidence.records[found[nth]]
+        event = json.loads(one.value)
+        event["data"] |= data
+        self.evidence.records[found[nth]] = replace(one, value=json.dumps(event).encode())
+
+    def again(self, name: str) -> None:
+        """Let the same happen a second time, under the next number."""
+        one = next(one for one in self.evidence.records if name.encode() in one.value)
+        event = json.loads(one.value)
+        owner = event["source"].removeprefix("/")
+        self.fact(owner, name, one.key.decode(), event["data"], event["cause"])
+
+
+def swap_first_two(made: Made) -> None:
+    places = [
+        n for n, one in enumerate(made.evidence.records) if b"complaint.received" in one.value
+    ]
+    records = made.evidence.records
+    records[places[0]], records[places[1]] = records[places[1]], records[places[0]]
+
+
+def renumber(made: Made) -> None:
+    made.evidence.values["complaints:{c0}:sequence"] = b"99"
+
+
+def two_facts_of_one_number(made: Made) -> None:
+    one = next(one for one in made.evidence.records if b"complaint.triaged" in one.value)
+    made.evidence.records.append(replace(one, value=one.value.replace(b"co-a", b"co-x")))
+
+
+def fact_at(made: Made, **changed: Any) -> None:
+    made.fact("compensation", "check.issued", "ck-9", {
+        "check_id": "ck-9", "value_minor": 1, "cost_minor": 1, "site": "ms-aurora", "explain_by": None,
+        "employee_id": "e-ingrid", "debits": made.debits(1), **changed,
+    }, "timer/x")  # fmt: skip
+
+
+def answer_differently(made: Made) -> None:
+    made.diary.asked[0].answers[1] = (201, {"complaint_id": "co-other"})
+
+
+#: Each invariant with what breaks it; several doctorings where it states several things.
+DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
+    (intake.confirmed_is_there, lambda m: setattr(m.diary.sent[0], "offset", 7)),
+    (intake.one_fate_each, lambda m: m.drop('"co-a"')),
+    (intake.one_fate_each, lambda m: m.again("complaint.received")),
+    (intake.one_fate_each, lambda m: m.complaint("co-z", f"{INTAKE}/3/77/-1")),
+    (intake.received_once, lambda m: setattr(m.diary.sent[1], "id", "a")),
+    (intake.received_once, lambda m: setattr(m.diary.sent[1], "kind", "broken")),
+    (intake.fence_not_beyond, lambda m: m.drop('"co-a"')),
+    (
+        intake.fence_not_beyond,
+        lambda m: m.evidence.values.update(
+            {f"complaints:{{c0}}:fence:{INTAKE}:0": b'0000000002{"offset":0}'}
+        ),
+    ),
+    (intake.in_order, lambda m: m.again("complaint.received")),
+    (intake.nothing_passed_over, lambda m: m.diary.noticed.update(["records_missed"])),
+    (intake.triaged, lambda m: m.drop("complaint.triaged")),
+    (intake.triaged, lambda m: m.again("complaint.triaged")),
+    (order.numbered, lambda m: m.drop("complaint.triaged")),
+    (order.numbered, renumber),
+    (order.numbered, lambda m: m.evidence.values.update({"notifier:{c0}:sequence": b"1"})),
+    (order.repeated_identically, two_facts_of_one_number),
+    (order.ascending, swap_first_two),
+    (order.outbox_empty, lambda m: m.evidence.lists.update({"complaints:{c0}:outbox": [b"x"]})),
+    (requests.accepted_once, lambda m: m.drop('"co-h"')),
+    (requests.accepted_once, lambda m: m.drop("redemption.captured")),
+    (requests.accepted_once, lambda m: m.diary.asked.pop()),
+    (requests.accepted_once, lambda m: m.diary.asked[1].answers.append((409, {"type": "no"}))),
+    (
+        requests.accepted_once,
+        lambda m: m.request("/v1/checks", 409, {"type": "authority_exhausted"}),
+    ),
+    (requests.all_answered, lambda m: m.diary.asked[0].answers.clear()),
+    (requests.all_answered, lambda m: m.diary.defects.update(["/v1/checks answered 500"])),
+    (requests.same_again, answer_differently),
+    (ledger.within_ceilings, lambda m: m.check("ck-9", 8001_00)),
+    (ledger.within_ceilings, lambda m: m.change("offer.chosen", credits=m.debits(99_000_00))),
+    (ledger.one_debit_each, lambda m: m.again("check.issued")),
+    (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(1) * 2)),
+    (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(1)[1:])),
+    (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(2))),
+    (ledger.one_debit_each, lambda m: fact_at(m, site="elsewhere")),
+    (ledger.balances_equal, lambda m: m.post(m.debits(1))),
+    (ledger.balances_equal, lambda m: m.again("check.issued")),
+    (ledger.within_value, lambda m: m.change("redemption.captured", amount_minor=5001)),
+    (ledger.within_value, lambda m: m.change("check.issued", value_minor=3999)),
+    (ledger.within_value, lambda m: m.again("redemption.reserved")),
+    (ledger.within_value, lambda m: m.redemption("rolledback", "re-1", 1)),
+    (ledger.within_value, lambda m: m.redemption("cancelled", "re-1", 1)),
+    (
+        ledger.within_value,
+        lambda m: (
+            m.fact("compensation", "check.voided", "ck-1", {"check_id": "ck-1", "credits": []}),
+            m.redemption("reserved", "re-2", 1),
+        ),
+    ),
+    (ledger.chosen_once, lambda m: m.again("offer.chosen")),
+    (ledger.chosen_once, lambda m: m.change("offer.chosen", credits=[])),
+    (letters.queued_once, lambda m: m.drop("message.queued")),
+    (letters.queued_once, lambda m: m.again("message.queued")),
+    (letters.queued_once, lambda m: m.message("me-9", "check_given", "ck-none")),
+    (letters.one_fate_each, lambda m: m.drop("message.sent")),
+    (letters.one_fate_each, lambda m: m.again("message.sent")),
+    (letters.one_letter_each, lambda m: m.diary.letters.pop()),
+    (letters.one_letter_each, lambda m: m.diary.letters.append(m.diary.letters[0])),
+    (letters.one_letter_each, lambda m: m.diary.letters.append(("<me-x@a>", "", ""))),
+    *(
+        (privacy.nothing_planted_outside, plant)
+        for plant in (
+            lambda m: m.fact("complaints", "x", CANARY, {}),
+            lambda m: m.fact("complaints", "x", "k", {"note": CANARY}),
+            lambda m: m.record("recovery.complaints.dlq.v1", b"", b"", note=CANARY.encode()),
+            lambda m: m.evidence.values.update({f"complaints:{{c0}}:{CANARY}": b""}),
+            lambda m: m.evidence.values.update({"complaints:{c0}:x": CANARY.encode()}),
+            lambda m: m.evidence.lists.update({"complaints:{c0}:outbox": [CANARY.encode()]}),
+            lambda m: m.evidence.scores.update({"complaints:{c0}:timers": {CANARY: 1.0}}),
+            lambda m: m.diary.logs.append(CANARY),
+        )
+    ),
+]
+ALL = (
+    *intake.INVARIANTS, *order.INVARIANTS, *requests.INVARIANTS, *ledger.INVARIANTS,
+    *letters.INVARIANTS, *privacy.INVARIANTS,
+)  # fmt: skip
+
+
+def audited(invariant: Callable[..., Verdict], made: Made) -> Verdict:
+    found: Verdict = LEDGER.get(invariant, invariant)(made.evidence, made.diary)
+    return found
+
+
+@pytest.mark.parametrize("invariant", ALL, ids=lambda one: one.__name__)
+def test_each_invariant_holds_of_a_sound_world(invariant):
+    assert audited(invariant, Made()).wrong == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "doctor"),
+    DOCTORED,
+    ids=[f"{one.__name__}-{number}" for number, (one, _) in enumerate(DOCTORED)],
+)
+def test_each_invariant_fails_of_a_doctored_world(invariant, doctor):
+    made = Made()
+    doctor(made)
+    verdict = audited(invariant, made)
+    assert not verdict.holds
+    assert verdict.lines()[0].startswith("BROKEN")
+
+
+def test_every_invariant_was_doctored():
+    assert {one for one, _ in DOCTORED} == set(ALL)
+
+
+def test_a_told_repeat_of_a_letter_is_no_fault():
+    made = Made()
+    made.diary.letters.append(made.diary.letters[0])
+    made.fact(
+        "notifier", "message.attempted", "co-h", {"message_id": "me-1", "repeats_unknown": True}
+    )
+    assert audited(letters.one_letter_each, made).holds
+
+
+def test_a_line_that_the_relay_sent_twice_is_no_fault():
+    made = Made()
+    made.evidence.records.append(made.evidence.records[1])
+    for invariant in order.INVARIANTS:
+        assert audited(invariant, made).holds
+
+
+@pytest.mark.parametrize("path", AUDIT, ids=lambda path: path.name)
+def test_the_auditor_shares_no_code_with_the_services(path):
+    names = {
+        name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    ours = {name for name in names if name.split(".")[0] in ("services", "shared", "tests")}
+    assert all(
+        name.startswith("tests.system.audit") or name == "tests.system.diary" for name in ours
+    )
