@@ -21,18 +21,18 @@ from time import monotonic
 from typing import Any, NoReturn, cast
 
 import faust
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, StreamT
 
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Inbox, Record
-from shared.runtime.observe import STREAM_RETRIES, log
+from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log
 from shared.runtime.records import read_any_header
 from shared.runtime.settle import Broken, Older, Settler
-from shared.runtime.watch import LOOK_S, Applied, cut, waiting_for, watch
+from shared.runtime.watch import LOOK_S, Again, Applied, cut, waiting_for, watch
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
@@ -51,25 +51,107 @@ EXIT_BROKEN = 70
 
 
 class PackConsumer(driver.Consumer):
-    """Hands each partition's fetched records on as one message; the last offset stands for all."""
+    """Hands each partition's fetched records on as one message; the last offset stands for all.
+
+    Where each partition is read on is kept here. aiokafka's own position moves with every fetch, also
+    where what was fetched is let go of because partitions move, and Faust may have sought before that.
+    """
+
+    #: The next offset to hand on of each partition; made anew whenever partitions move, so that what
+    #: was asked for before is known by it.
+    _places: dict[TopicPartition, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._places = {}
+        self._polling = False
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Yield one message per partition, its value the list of records."""
-        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+        if not self.flow_active:
+            # Ends with the service too; mode's types name its own class of event alone.
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        places, active = self._places, self._get_active_partitions()
+        wanted = [place for place in places if place in active]
+        polled = (
+            await self._thread.call_thread(self._poll, places, wanted, timeout) if wanted else {}
+        )
+        if not polled:
             await asyncio.sleep(PAUSED_POLL_S)
+        for place, (batch, behind) in polled.items():
+            if self.should_stop or not self.flow_active or self._places is not places:
+                return  # the places stay where they are, so what is let go of is fetched again
+            message = self._to_message(place, batch[-1])
+            message.value = cast("bytes", batch)  # the raw codec hands it through as it is
+            # Faust passes over what lies before this, and takes what lies behind it for a gap.
+            self._read_offset[place] = None
+            yield place, message
+            if self.flow_active:  # else Faust may have let go of it
+                places[place] = behind
+
+    async def _poll(
+        self, places: dict[TopicPartition, int], wanted: Sequence[TopicPartition], timeout: float
+    ) -> dict[TopicPartition, tuple[list[ConsumerRecord[bytes, bytes]], int]]:
+        """Records of each partition from its place on, and where to read on behind them.
+
+        Runs in the consumer's thread, as every seek does. One at a time: Faust may have given up
+        waiting for another, whose records nobody would get.
+        """
+        if self._polling or not self.flow_active:
+            return {}
+        self._polling = True
+        try:
+            consumer = self._thread._ensure_consumer()  # noqa: SLF001 - Faust's own way to it
+            await self._seek_back(consumer, places, wanted)
+            there = _positions(consumer, wanted)
+            if not there or self._places is not places:
+                return {}
+            fetched = await self._thread._fetch_records(  # noqa: SLF001 - looks at the flow as well
+                consumer, set(there), timeout=timeout, max_records=POLL_RECORDS_MAX
+            )
+            behind = _positions(consumer, wanted)
+        except KafkaTimeoutError:  # who should say what retention left does not answer
+            return {}
+        finally:
+            self._polling = False
+        for place, position in behind.items():
+            if place not in fetched and position is not None:
+                # The end of a transaction, or what compaction left: nothing that is handed on.
+                places[place] = max(places[place], position)
+        return {
+            place: (batch, position)
+            for place, batch in fetched.items()
+            if batch and (position := behind.get(place)) is not None
+        }
+
+    async def _seek_back(
+        self,
+        consumer: AIOKafkaConsumer,
+        places: dict[TopicPartition, int],
+        wanted: Sequence[TopicPartition],
+    ) -> None:
+        """Seek where aiokafka would read on elsewhere: behind what was let go of, or not yet anywhere."""
+        there = _positions(consumer, wanted)
+        astray = [place for place, position in there.items() if position != places[place]]
+        if not astray:
             return
-        records, active = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
-        if records is None or self.should_stop:
+        firsts = await consumer.beginning_offsets(astray)
+        if self._places is not places:
             return
-        for tp, batch in records.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                # A rebalance began: what is dropped here was not committed and comes again.
-                return
-            if batch and (active is None or tp in active or tp in self._buffered_partitions):
-                message = self._to_message(tp, batch[-1])
-                message.value = cast("bytes", batch)  # the raw codec hands it through as it is
-                yield tp, message
+        for place in astray:
+            # Who seeks to what retention took is sent away from it again and again.
+            places[place] = max(places[place], firsts[place])
+            position = there[place] or 0
+            if position > places[place]:
+                BATCHES_READ_AGAIN.labels(place.topic).inc()
+                where = {"topic": place.topic, "partition": place.partition}
+                log.info("batch_read_again", **where, first=places[place], last=position - 1)
+            consumer.seek(place, places[place])
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget where partitions are read on: nothing is handed on before the next assignment."""
+        self._places = {}
+        await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to what the group has acknowledged, or to what is applied where that is less.
@@ -77,6 +159,7 @@ class PackConsumer(driver.Consumer):
         A store that came back older lacks what was acknowledged since. Faust calls this after every
         assignment, and commits from what it answers on, also to less than was committed.
         """
+        places = self._places = {}
         committed = await super().seek_to_committed()
         applied = await cast("PackApp", self.app).applied(list(committed))
         behind = {
@@ -84,8 +167,13 @@ class PackConsumer(driver.Consumer):
             for place, offset in committed.items()
             if applied[place] + 1 < (offset or 0)
         }
-        if not behind:
-            return committed
+        if behind:
+            await self._seek_behind(committed, behind)
+        begins = {**committed, **behind}
+        places.update({place: offset or 0 for place, offset in begins.items()})
+        return begins
+
+    async def _seek_behind(self, committed: Mapping[TP, int], behind: Mapping[TP, int]) -> None:
         firsts = await self.earliest_offsets(*behind)
         for place, offset in behind.items():
             where = {"topic": place.topic, "partition": place.partition, "offset": offset}
@@ -93,10 +181,6 @@ class PackConsumer(driver.Consumer):
             if firsts[place] > offset:
                 log.error("records_gone", **where, first=firsts[place])
         await self.seek_wait(behind)
-        return {**committed, **behind}
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets advance in strides here; a stride is not a gap."""
 
     def _new_offset(self, tp: TP) -> int | None:
         """The offset to commit: behind the last batch acknowledged.
@@ -111,6 +195,19 @@ class PackConsumer(driver.Consumer):
         acked.clear()
         self._acked_index[tp].clear()
         return highest + 1
+
+
+def _positions(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    """Where aiokafka reads on in each partition that it has, None where it does not know yet."""
+    assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - nothing public tells
+    states = {place: assignment.state_value(place) for place in places} if assignment else {}
+    return {
+        place: state.position if state.has_valid_position else None
+        for place, state in states.items()
+        if state is not None
+    }
 
 
 class IdempotentProducer(driver.Producer):
@@ -162,6 +259,7 @@ class Stream:
         group = f"recovery-{owner}"
         self._bootstrap = bootstrap
         self._topics = [inbox.topic for inbox in inboxes]
+        self._again = Again(bootstrap)
         self._waiting = partial(waiting_for, bootstrap, group, self._topics)
         self.app = PackApp(
             group,
@@ -212,10 +310,11 @@ class Stream:
         waited, pause = 0.0, RETRY_FIRST_S
         while True:
             try:
-                await self._settler.settle_records(inbox, partition, records)
-            except Unavailable as unavailable:
+                await self._settler.settle_records(inbox, partition, records, self._again.read)
+            except (Unavailable, KafkaError, OSError) as away:
                 STREAM_RETRIES.labels(self._owner).inc()
-                log.warning("stream_waits", service=self._owner, reason=unavailable.reason.value)
+                why = away.reason.value if isinstance(away, Unavailable) else type(away).__name__
+                log.warning("stream_waits", service=self._owner, reason=why)
                 if waited >= RETRY_TOTAL_S or self._stopping:
                     end_process("world_away")
                 await asyncio.sleep(pause)
@@ -238,6 +337,7 @@ class Stream:
         """Settle what is in hand, commit, leave the group; ends the process if it cannot be settled."""
         self._stopping = True
         await self.app.stop()
+        await self._again.close()
 
     def assigned(self) -> bool:
         """Whether the group has given us our share (which may be nothing), and we read it."""

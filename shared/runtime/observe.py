@@ -44,6 +44,19 @@ PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without
 STREAM_RETRIES = Counter(
     "stream_retries", "Batches tried again because the world was away.", ["service"]
 )
+RECORDS_MISSED = Counter(
+    "records_missed",
+    "Records that were passed over, found by the fence and settled late.",
+    ["service", "topic"],
+)
+LOG_HOLES = Counter(
+    "log_holes",
+    "Offsets passed over because no record is there, as after compaction or a transaction.",
+    ["service", "topic"],
+)
+BATCHES_READ_AGAIN = Counter(
+    "batches_read_again", "Batches let go of while partitions moved, and fetched again.", ["topic"]
+)
 
 
 def raised_at(error: BaseException) -> str:

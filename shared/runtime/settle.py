@@ -23,7 +23,7 @@ from shared.contracts.event import Event, Fact, fingerprint
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record
-from shared.runtime.observe import DEAD_LETTERS, SETTLED, log, raised_at
+from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.pseudonyms import Pseudonyms
 from shared.runtime.snapshot import Origin, Snapshot
 from shared.runtime.store import Committed, Conflict, Line, Store, Versioned, Write
@@ -47,8 +47,23 @@ class Broken(Exception):
     """Too many unexpected failures in a row: stop before every message becomes a dead letter."""
 
 
+class Gap(Exception):
+    """A batch begins above the next offset of its fence, `first`."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(first)
+        self.first = first
+
+
 class Older(Exception):
     """The store holds less of a partition than this process saw applied: it came back older."""
+
+
+#: Reads again what may lie in a gap: topic, partition, first offset, the offset to stop before. Some
+#: records at a time, in order; none where there are none.
+ReadAgain = Callable[[str, int, int, int], Awaitable[Sequence[Record]]]
+#: What is no fault of the records, and is not looked for in them one by one.
+STOPS = (Unavailable, Broken, Older, Gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +162,56 @@ class Settler:
 
     # ---- streams -------------------------------------------------------------------------------
 
-    async def settle_records(self, inbox: Inbox, partition: int, records: Sequence[Record]) -> None:
+    async def settle_records(
+        self,
+        inbox: Inbox,
+        partition: int,
+        records: Sequence[Record],
+        read_again: ReadAgain | None = None,
+    ) -> None:
         """Settle records of one partition in their order; returns when they are on disk.
 
-        Waits for the store; raises Unavailable when it is away, Broken when the brake is pulled,
-        Older when it came back older. Doing it again after any failure changes nothing that was
-        already applied.
+        Where they begin above the next offset of the fence, what `read_again` finds in between is
+        settled first; without it the caller vouches that nothing is there. Waits for the store;
+        raises Unavailable when it is away, Broken when the brake is pulled, Older when it came back
+        older, and what `read_again` raises. Doing it again after any failure changes nothing that
+        was already applied.
         """
+        try:
+            await self._settle_batch(inbox, partition, records, whole=read_again is None)
+        except Gap as gap:
+            assert read_again is not None
+            await self._fill(inbox, partition, range(gap.first, records[0].offset), read_again)
+            await self._settle_batch(inbox, partition, records, whole=True)
+
+    async def _settle_batch(
+        self, inbox: Inbox, partition: int, records: Sequence[Record], *, whole: bool
+    ) -> None:
+        """Raises Gap where the fence has not come to the first record, unless all before is whole."""
         parsed = [self._parse(inbox, record) for record in records]
-        if len(records) == 1 or not await self._try_together(inbox, partition, records, parsed):
+        if len(records) == 1 or not await self._try_together(
+            inbox, partition, records, parsed, whole
+        ):
             for record, result in zip(records, parsed, strict=True):
-                await self._settle_one(inbox, partition, record, result)
+                await self._settle_one(inbox, partition, record, result, whole)
+                whole = True  # what lies between two records of a batch was fetched with them
         self._saw(fence_key(inbox.topic, partition), records[-1].offset)
+
+    async def _fill(self, inbox: Inbox, partition: int, gap: range, read_again: ReadAgain) -> None:
+        """Settle what was never handed on, loudly; pass what is a hole in the log, quietly."""
+        labels = (self._domain.owner, inbox.topic)
+        first = gap.start
+        while first < gap.stop:
+            found = await read_again(inbox.topic, partition, first, gap.stop)
+            if not found:
+                break
+            await self._settle_batch(inbox, partition, found, whole=True)
+            RECORDS_MISSED.labels(*labels).inc(len(found))
+            where = {"topic": inbox.topic, "partition": partition}
+            log.error("records_missed", **where, first=found[0].offset, last=found[-1].offset)
+            first = found[-1].offset + 1
+        if first == gap.start:
+            LOG_HOLES.labels(*labels).inc()
 
     async def applied(self, places: Sequence[tuple[str, int]]) -> Sequence[int]:
         """The last offset applied of each partition, -1 where there is none.
@@ -208,12 +261,13 @@ class Settler:
         partition: int,
         records: Sequence[Record],
         parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        whole: bool,
     ) -> bool:
         """One commit for all; False when they must be settled one by one."""
         for _ in range(TOGETHER_MAX):
             try:
-                snapshot = await self._decide_records(inbox, partition, records, parsed)
-            except (Unavailable, Broken, Older):
+                snapshot = await self._decide_records(inbox, partition, records, parsed, whole)
+            except STOPS:
                 raise
             except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
                 return False
@@ -235,11 +289,12 @@ class Settler:
         partition: int,
         record: Record,
         result: tuple[Event[Any], Handler[Any]] | Rejected | None,
+        whole: bool,
     ) -> None:
         for _ in range(ATTEMPTS_MAX):
             try:
-                snapshot = await self._decide_records(inbox, partition, [record], [result])
-            except (Unavailable, Broken, Older):
+                snapshot = await self._decide_records(inbox, partition, [record], [result], whole)
+            except STOPS:
                 raise
             except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
                 log.error(
@@ -279,10 +334,12 @@ class Settler:
         partition: int,
         records: Sequence[Record],
         parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        whole: bool,
     ) -> Snapshot | None:
         """A snapshot holding everything the records cause, or None if all were applied before.
 
-        Raises Broken where so many in a row have failed that the fault is ours, and Older.
+        Raises Broken where so many in a row have failed that the fault is ours, Older, and Gap where
+        the fence has not come to the first record and nobody vouches for what lies before it.
         """
         its_key = fence_key(inbox.topic, partition)
         known = self._applied.get(its_key, -1)
@@ -296,6 +353,8 @@ class Settler:
         snapshot.know(zip(keys, found, strict=True))
         fence = _fence(fence_read, known)
         applied = fence.offset
+        if not whole and records[0].offset > applied + 1:
+            raise Gap(applied + 1)
         for record, result in zip(records, parsed, strict=True):
             if record.offset <= fence.offset:
                 continue

@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
+from shared.runtime.inbox import Record
 from shared.runtime.observe import log
 
 #: How often to look: ten looks before anybody is accused.
@@ -28,6 +29,8 @@ STANDS_MAX_S = 300.0
 #: How long one look may take; the broker was asked a handful of questions.
 ANSWER_S = 10.0
 FETCH_MS = 500
+#: Records read again at once, which a batch of the stream may hold too.
+AGAIN_MAX = 2000
 #: A leader that was just elected may not know for a moment how far it is; so look twice.
 CUT_AGAIN_S = 5.0
 
@@ -176,3 +179,53 @@ async def first_records(
         read = [p for p in waiting if p in found or await consumer.position(p) >= ends[p]]
         waiting.difference_update(read)
     return found
+
+
+class Again:
+    """Reads a stretch of a partition once more, for a fence that misses it; in no group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._turn = asyncio.Lock()
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def read(self, topic: str, partition: int, first: int, stop: int) -> list[Record]:
+        """The next records with first ≤ offset < stop; none where the log has a hole.
+
+        Waits for the broker, which has a record at `stop`; raises KafkaError, OSError.
+        """
+        place = TopicPartition(topic, partition)
+        async with self._turn, asyncio.timeout(ANSWER_S):
+            consumer = await self._open()
+            consumer.assign([place])
+            consumer.seek(place, first)
+            while await consumer.position(place) < stop:
+                found = await consumer.getmany(place, timeout_ms=FETCH_MS, max_records=AGAIN_MAX)
+                if batch := found.get(place):
+                    return [
+                        Record(one.offset, one.value, one.headers)
+                        for one in batch
+                        if first <= one.offset < stop
+                    ]
+            return []
+
+    async def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        if self._consumer is not None:
+            with suppress(KafkaError, OSError):
+                await self._consumer.stop()

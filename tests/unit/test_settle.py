@@ -7,12 +7,13 @@ from copy import deepcopy
 
 import pytest
 from pydantic_core import from_json
+from structlog.testing import capture_logs
 
 from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record
-from shared.runtime.observe import DEAD_LETTERS
+from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED
 from shared.runtime.settle import (
     ATTEMPTS_MAX,
     BRAKE_AFTER,
@@ -356,6 +357,78 @@ async def test_in_one_batch_later_records_see_what_earlier_ones_changed(store):
     assert store.kept.accounts == {"a": CEILING, "b": CEILING}
     assert store.tries == 1
     assert store.kept.documents["tally:a"].body == b'{"total":30}'
+
+
+# ---- gaps ----------------------------------------------------------------------------------------
+
+
+class Log:
+    """A partition as it lies on the broker; remembers what it was asked for."""
+
+    def __init__(self, records, at_once=100):
+        self.records, self.at_once, self.asked = records, at_once, []
+
+    async def read_again(self, _topic, _partition, first, stop):
+        self.asked.append((first, stop))
+        return [one for one in self.records if first <= one.offset < stop][: self.at_once]
+
+
+def gaps() -> tuple[float, float]:
+    labels = "tally", Heard.TOPIC
+    return RECORDS_MISSED.labels(*labels)._value.get(), LOG_HOLES.labels(*labels)._value.get()
+
+
+@pytest.mark.parametrize("last", [5, 8])
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+async def test_records_missing_before_a_batch_are_settled_before_it_and_told(store, last, at_once):
+    """INV-04, INV-08: nothing is lost, and the order is the log's."""
+    records = heard(*["count", "reject", "count"] * 3)
+    whole = ContendedStore()
+    await whole.begin_generation("first", 0)
+    await settler(whole).settle_records(INBOX, 0, records[:last])
+    log, (missed, holes) = Log(records, at_once), gaps()
+    await settler(store).settle_records(INBOX, 0, records[:1], log.read_again)
+    with capture_logs() as logs:
+        await settler(store).settle_records(INBOX, 0, records[4:last], log.read_again)
+    assert state(store) == state(whole)
+    assert await outbox(store) == await outbox(whole)
+    assert gaps() == (missed + 3, holes)
+    told = [line for line in logs if line["event"] == "records_missed"]
+    assert (told[0]["first"], told[-1]["last"]) == (1, 3)
+
+
+async def test_a_batch_that_follows_its_fence_asks_nobody(store):
+    """Also what comes again, and offsets that lie within one batch and hold nothing."""
+    records, log = heard(*["count"] * 9), Log([])
+    one = settler(store)
+    for some in (records[:2], records[1:3], records[:2], [records[3], records[5]], records[6:]):
+        await one.settle_records(INBOX, 0, some, log.read_again)
+    assert log.asked == []
+    assert len(await outbox(store)) == 8
+
+
+async def test_a_hole_in_the_log_is_looked_at_once_and_passed_without_a_word(store):
+    records, (missed, holes) = heard(*["count"] * 9), gaps()
+    log = Log([records[0], *records[5:]])
+    with capture_logs() as logs:
+        await settler(store).settle_records(INBOX, 0, records[:1], log.read_again)
+        await settler(store).settle_records(INBOX, 0, records[5:7], log.read_again)
+        await settler(store).settle_records(INBOX, 0, records[7:], log.read_again)
+    assert (log.asked, logs, gaps()) == ([(1, 5)], [], (missed, holes + 1))
+    assert len(await outbox(store)) == 5
+
+
+async def test_a_failure_while_a_gap_is_read_leaves_the_batch_for_later(store):
+    records = heard(*["count"] * 4)
+
+    async def away(*_):
+        raise OSError
+
+    with pytest.raises(OSError):
+        await settler(store).settle_records(INBOX, 0, records[2:], away)
+    assert await outbox(store) == []
+    await settler(store).settle_records(INBOX, 0, records[2:], Log(records).read_again)
+    assert len(await outbox(store)) == 4
 
 
 # ---- requests ------------------------------------------------------------------------------------
