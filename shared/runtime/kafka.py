@@ -6,7 +6,7 @@ is what makes it fast. The discipline: an agent never raises, because Faust ackn
 whose agent failed; it settles, waits and tries again, or ends the process.
 
 This module rests on private names of faust-streaming 0.15.3; hence the exact pin, and the tests
-with rebalances (tests/e2e/test_rebalance.py).
+with rebalances (tests/unit/test_places.py, tests/e2e/test_rebalance.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Workers that join, leave, die and freeze under traffic: nothing lost, nothing twice, in order.
 
-INV-06 and INV-08 when partitions move. A frozen worker is the hard case: it decided on what it had
-read, others took its partitions over and went on, and then it wakes up and commits. The fences, not
-the group's membership, keep it from applying anything twice.
+INV-04, INV-06 and INV-08 when partitions move, again and again, under three workers. A frozen worker is
+the hard case: it decided on what it had read, others took its partitions over and went on, and then
+it wakes up and commits. The fences, not the group's membership, keep it from applying anything twice.
+Records come one by one all the while, so that some are fetched in the moment when partitions move.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import httpx
 import pytest
+from kafka import KafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.compensation.app import DOMAIN as COMPENSATION
@@ -31,10 +35,22 @@ from shared.ops.stack import ROOT
 from shared.testing import auditor
 from shared.testing.replay import differences, stored
 from shared.testing.traffic import Phone, Publisher, flowing
-from shared.testing.world import EMPLOYEES, PATIENCE_S, World, complaint_id, until, world
+from shared.testing.world import (
+    EMPLOYEES,
+    PATIENCE_S,
+    World,
+    complaint,
+    complaint_id,
+    until,
+    world,
+)
 
 SEED = 20261125
 OWNERS = ("complaints", "compensation")
+#: How often a worker is frozen and woken, each time another.
+ROUNDS = 4
+#: Between two records; more than these would only make the reading long.
+DROP_PAUSE_S, DROPS_MAX = 0.005, 20_000
 #: Frozen when a batch is decided and not yet committed, at the fifth such batch.
 FREEZES = "decided:5:stop"
 
@@ -58,6 +74,27 @@ def frozen(service: Service) -> bool:
     """Whether the process is stopped by a signal."""
     stat = Path(f"/proc/{service.process.pid}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] == "T"
+
+
+@dataclass
+class Drops:
+    """Another system that publishes one record after the other, and hears of each that it is kept."""
+
+    world: World
+    stop: threading.Event
+    ids: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Publish until told to stop. Blocks."""
+        sent = []
+        with closing(KafkaProducer(bootstrap_servers=self.world.stack.bootstrap)) as producer:
+            while not self.stop.wait(DROP_PAUSE_S) and len(sent) < DROPS_MAX:
+                event_id = f"drop-{len(sent)}"
+                value = complaint(event_id, at=datetime.now(UTC))
+                sent.append((event_id, producer.send(ComplaintRaised.TOPIC, value)))
+            for event_id, answer in sent:
+                answer.get(PATIENCE_S)
+                self.ids.append(event_id)
 
 
 @dataclass
@@ -85,6 +122,15 @@ class Group:
 
         until(progress, f"work for each of {sorted(self.workers)}")
 
+    def freeze_and_wake(self, name: str) -> None:
+        """Freeze a worker until the others have taken its partitions over, and wake it up."""
+        sleeping = self.workers.pop(name)
+        sleeping.process.send_signal(signal.SIGSTOP)
+        self.caught_up()
+        sleeping.process.send_signal(signal.SIGCONT)
+        self.workers[name] = sleeping
+        self.all_work()
+
     def caught_up(self) -> None:
         """Wait until the group has acknowledged all that was published until now."""
         asked = ("complaints", ComplaintRaised.TOPIC)
@@ -100,6 +146,7 @@ class Group:
 class Run:
     world: World
     publisher: Publisher
+    drops: Drops
     phone: Phone
     stopped_with: int
 
@@ -119,14 +166,18 @@ def run(tmp_path_factory) -> Iterator[Run]:
         publisher = Publisher(everything, stop, random.Random(SEED))
         everything.ports["compensation"] = free_port()
         phone = Phone(everything, EMPLOYEES[0], publisher, stop, random.Random(SEED + 1))
+        drops = Drops(everything, stop)
         everything.start("compensation")
         group = Group(everything, publisher, {})
         group.join("first")
-        with flowing(stop, [publisher, phone]):
+        with flowing(stop, [publisher, drops, phone]):
             group.join("second")
             group.all_work()
             group.join("third")
             group.all_work()
+
+            for number in range(ROUNDS):
+                group.freeze_and_wake(sorted(group.workers)[number % 3])
 
             stopped_with = group.workers.pop("second").stop()
             group.all_work()
@@ -145,20 +196,27 @@ def run(tmp_path_factory) -> Iterator[Run]:
             group.all_work()
             group.caught_up()
         everything.settle_down(*OWNERS)
-        yield Run(everything, publisher, phone, stopped_with)
+        yield Run(everything, publisher, drops, phone, stopped_with)
 
 
 def test_a_worker_that_is_asked_to_stop_ends_cleanly(run: Run):
     assert run.stopped_with == 0
 
 
-def test_nothing_is_lost_and_nothing_applied_twice_while_partitions_move(run: Run):
+def test_every_confirmed_record_has_one_fate_while_partitions_move(run: Run):
+    """INV-04: one fact or one dead letter each, in the order of their partition."""
+    on_topic = [read for read in run.reads if read.topic == ComplaintRaised.TOPIC]
+    assert len(on_topic) == run.publisher.count + len(run.drops.ids)
     assert auditor.not_settled_once(run.reads) == []
+
+
+def test_nothing_is_lost_and_nothing_applied_twice_while_partitions_move(run: Run):
+    ids = [*run.publisher.ids, *run.drops.ids]
     received = auditor.of(run.facts, ComplaintReceived.TYPE)
     assert sorted(one["complaint_id"] for one in received) == sorted(
-        complaint_id(event_id) for event_id in run.publisher.ids
+        complaint_id(event_id) for event_id in ids
     )
-    assert len(auditor.of(run.facts, ComplaintTriaged.TYPE)) == len(run.publisher.ids)
+    assert len(auditor.of(run.facts, ComplaintTriaged.TYPE)) == len(ids)
 
 
 def test_facts_of_an_entity_stay_in_commit_order_while_partitions_move(run: Run):
