@@ -20,6 +20,7 @@ from random import Random
 
 import httpx
 
+from shared.ops.processes import NotReady
 from shared.ops.stack import RUN_DIRECTORY
 from tests.system import report, schedule
 from tests.system.audit import evidence as audit
@@ -129,9 +130,13 @@ class Run:
             if (service, 0) not in there.workers:
                 there.start(service, 0)
         for service in self._options.services:
-            while not there.urls(service) and time.monotonic() < deadline:
+            process = there.workers[service, 0].process
+            # Its first line is read by a thread of its own; a second reader would wait for ever.
+            while not process.url and time.monotonic() < deadline:
                 time.sleep(0.05)
-            there.workers[service, 0].process.wait_ready(START_S)
+            if not process.url:
+                raise NotReady(f"{service} does not listen; {process.log} says why")
+            process.wait_ready(START_S)
 
     def _drive(self, seed: int) -> None:
         """Traffic beside the rounds. The rounds are played here: servers die with this thread."""
