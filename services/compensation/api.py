@@ -125,7 +125,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
     till = Annotated[Principal, face.principal(Kind.TILL, Kind.EMPLOYEE)]
-    system = Annotated[Principal, face.principal(Kind.SYSTEM)]
+    personnel = Annotated[Principal, face.principal(Kind.PERSONNEL)]
 
     async def act(
         principal: Principal,
@@ -474,10 +474,10 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     async def list_employee(
         employee_id: Identifier,
         command: EmployeeListing,
-        principal: system,
+        principal: personnel,
         key: IDEMPOTENCY_KEY,
     ) -> Response:
-        """An HR system lists an employee of its site."""
+        """A personnel system lists an employee of its site."""
         return await act(
             principal,
             f"employees/{employee_id}",

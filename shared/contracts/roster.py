@@ -65,7 +65,7 @@ class Roster(Part):
 
 
 class EmployeeListed(Fact):
-    """An employee as the roster or the HR system has them from `listed_at` on."""
+    """An employee as the roster or the personnel system has them from `listed_at` on."""
 
     TYPE: ClassVar[str] = "recovery.employee.listed.v1"
     TOPIC: ClassVar[str] = "recovery.roster.v1"

@@ -111,7 +111,7 @@ def check_command(file: FileArgument) -> None:
 def publish_command(file: FileArgument, bootstrap: BootstrapOption = None) -> None:
     """Make a file the whole roster of its site: who is not in it is no longer active.
 
-    Also whoever was listed by the HR system and not by a file.
+    Also whoever was listed by the personnel system and not by a file.
     """
     try:
         here, gone = publish(file, bootstrap_servers(bootstrap))

@@ -18,7 +18,7 @@ from joserfc.jwk import OKPKey
 
 from shared.ops.pids import private_folder
 
-Kind = Literal["employee", "customer", "manager", "till", "system"]
+Kind = Literal["employee", "customer", "manager", "till", "system", "personnel"]
 
 RUN_DIR = Path(".run")
 KEY_FILE = "demo-key.json"
@@ -133,5 +133,11 @@ def till(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
 
 @app.command()
 def system(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
-    """A token for another system. Local demo only."""
+    """A token for a system that publishes complaints. Local demo only."""
     _print("system", subject, site, None, ttl_s)
+
+
+@app.command()
+def personnel(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
+    """A token for a personnel system, which lists employees. Local demo only."""
+    _print("personnel", subject, site, None, ttl_s)

@@ -53,7 +53,10 @@ class Kind(StrEnum):
     MANAGER = "manager"
     #: Redeems codes, and nothing else.
     TILL = "till"
+    #: Publishes complaints, and nothing else.
     SYSTEM = "system"
+    #: Lists employees of its site, and nothing else.
+    PERSONNEL = "personnel"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1007,7 +1007,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         else:
             listing = _listing(who, active=active).model_dump(mode="json")
             body = {"site": SITE, "listing": listing}
-            self._agree(self._ask("PUT", f"employees/{who}", "hr", body, "system"), (200, None))
+            self._agree(self._ask("PUT", f"employees/{who}", "hr", body, "personnel"), (200, None))
         (self.model.inactive.discard if active else self.model.inactive.add)(who)
 
     def _check_in(self, who: str, hours: int) -> None:

@@ -31,7 +31,7 @@ from shared.testing.builders import published, record
 from shared.testing.clock import START
 from tests.suites.services import ROOT, SITE, Aboard, YieldingStore, demo_policy, raised
 
-SYSTEM = {"subject": "hr", "kind": "system"}
+PERSONNEL = {"subject": "hr", "kind": "personnel"}
 
 
 def changed(base: Policy, **changes) -> Policy:
@@ -744,12 +744,12 @@ async def test_somebodys_safety_is_told_to_those_who_must_know_and_nobody_is_ask
 # ---- staff and days ------------------------------------------------------------------------------
 
 
-async def test_an_hr_system_lists_an_employee_who_may_give_at_once(aboard: Aboard):
+async def test_a_personnel_system_lists_an_employee_who_may_give_at_once(aboard: Aboard):
     complaint = await aboard.raise_complaint()
     new = aboard.bearer("e-new")
     assert (await aboard.get("me/authority", new)).json()["type"] == Reason.UNKNOWN_EMPLOYEE
     listing = {"site": "ms-aurora", "listing": {"role": "reception"}}
-    async with aboard.http("compensation", aboard.bearer(**SYSTEM)) as hr:
+    async with aboard.http("compensation", aboard.bearer(**PERSONNEL)) as hr:
         key = {"Idempotency-Key": "h"}
         assert (await hr.put("/v1/employees/e-new", json=listing, headers=key)).status_code == 200
         elsewhere = {**listing, "site": "ms-borealis"}
@@ -758,7 +758,7 @@ async def test_an_hr_system_lists_an_employee_who_may_give_at_once(aboard: Aboar
         )
     assert foreign.status_code == 404
     assert (await aboard.give(complaint, "cinema", "k", "e-new")).status_code == 201
-    employee = await aboard.post("checks", "x", {}, aboard.bearer(**SYSTEM))
+    employee = await aboard.post("checks", "x", {}, aboard.bearer(**PERSONNEL))
     assert employee.json()["type"] in (Reason.FORBIDDEN, Reason.SCHEMA_INVALID)
 
 
@@ -778,7 +778,7 @@ async def test_who_checks_in_is_on_shift_and_may_stand_in_for_a_colleague(aboard
     assert await colleague("a") in {"e-noor", "e-mikkel"}
     for number, gone in enumerate(("e-noor", "e-mikkel")):
         listing = {"site": SITE, "listing": {"role": "deck", "active": False}}
-        async with aboard.http("compensation", aboard.bearer("hr", "system")) as hr:
+        async with aboard.http("compensation", aboard.bearer("hr", "personnel")) as hr:
             key = {"Idempotency-Key": f"gone-{number}"}
             assert (await hr.put(f"/v1/employees/{gone}", json=listing, headers=key)).is_success
     assert await colleague("b") is None

@@ -19,7 +19,7 @@ GONE = {"site": "ms-aurora", "listing": {"role": "any", "active": False}}
 
 
 async def put(
-    aboard: Aboard, employee: str, body: dict, kind: str = "system", site: str = "ms-aurora"
+    aboard: Aboard, employee: str, body: dict, kind: str = "personnel", site: str = "ms-aurora"
 ) -> httpx.Response:
     async with aboard.http("compensation", aboard.bearer("hr", kind, site=site)) as caller:
         key = {"Idempotency-Key": f"{site}-{employee}-{body}"[:255]}
@@ -34,8 +34,8 @@ async def two_sites(aboard: Aboard) -> Aboard:
     return aboard
 
 
-@pytest.mark.parametrize("kind", ["till", "employee", "manager", "customer"])
-async def test_only_a_sites_system_lists_employees(aboard: Aboard, kind):
+@pytest.mark.parametrize("kind", ["till", "employee", "manager", "customer", "system"])
+async def test_only_a_sites_personnel_system_lists_employees(aboard: Aboard, kind):
     assert (await put(aboard, "e-new", RECEPTION, kind)).status_code == 403
     assert (await put(aboard, "e-new", RECEPTION)).status_code == 200
 
@@ -65,7 +65,7 @@ async def test_the_same_name_at_two_sites_is_two_principals(two_sites: Aboard):
     first = await put(two_sites, "e-new", RECEPTION)
     key = {"Idempotency-Key": "the same"}
     for site, status in (("ms-aurora", 200), (OTHER_SITE, 404)):
-        bearer = two_sites.bearer("hr", "system", site=site)
+        bearer = two_sites.bearer("hr", "personnel", site=site)
         async with two_sites.http("compensation", bearer) as caller:
             answer = await caller.put("/v1/employees/e-new", json=RECEPTION, headers=key)
         assert answer.status_code == status

@@ -256,7 +256,7 @@ async def test_a_shift_that_is_rung_twice_is_counted_once(aboard: Aboard):
 
 async def test_an_employee_who_is_gone_is_not_counted(aboard: Aboard):
     listing = {"site": SITE, "listing": {"role": "restaurant", "active": False}}
-    async with aboard.http("compensation", aboard.bearer("hr", "system")) as hr:
+    async with aboard.http("compensation", aboard.bearer("hr", "personnel")) as hr:
         key = {"Idempotency-Key": "gone"}
         assert (await hr.put("/v1/employees/e-aino", json=listing, headers=key)).is_success
     aboard.later(hours=6)

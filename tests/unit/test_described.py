@@ -66,7 +66,7 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write(f"{incident}/give")
     await ask.write(f"{incident}/close")
     await ask.write("incidents", {"reason": "noise"})
-    await ask.write("employees/e-new", LISTING, "system", method="PUT")
+    await ask.write("employees/e-new", LISTING, "personnel", method="PUT")
     await ask.write("me/shift", {})
     await ask.write("me/shift/end")
     await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 900, "e-1")])

@@ -329,7 +329,7 @@ async def test_an_employee_who_was_deactivated_gives_nothing_with_a_token_that_i
     aboard.later(seconds=1)
     if how == "by the personnel system":
         body = {"site": SITE, "listing": listing.model_dump(mode="json")}
-        async with aboard.http("compensation", aboard.bearer("hr", "system")) as hr:
+        async with aboard.http("compensation", aboard.bearer("hr", "personnel")) as hr:
             put = await hr.put("/v1/employees/e-jonas", json=body, headers={"Idempotency-Key": "k"})
         assert put.status_code == 200
     else:

@@ -279,7 +279,9 @@ class Voyage:
             return
         name = self.chance.choice([*EMPLOYEES, "e-new"])
         listing = {"role": self.chance.choice(["reception", "deck"])}
-        async with self.aboard.http("compensation", self.aboard.bearer("hr", kind="system")) as hr:
+        async with self.aboard.http(
+            "compensation", self.aboard.bearer("hr", kind="personnel")
+        ) as hr:
             self.number += 1
             answer = await hr.put(
                 f"/v1/employees/{name}",
@@ -573,7 +575,7 @@ async def test_a_fact_of_ours_that_presupposes_what_no_topic_has_is_said_and_not
 async def test_of_a_compacted_topic_the_latest_is_enough(sailing):
     """Somebody is listed, checks in and is listed again: their first listing is gone by then."""
     await sailing.post("me/shift", "in", {}, sailing.bearer("e-lars"))
-    async with sailing.http("compensation", sailing.bearer("hr", kind="system")) as hr:
+    async with sailing.http("compensation", sailing.bearer("hr", kind="personnel")) as hr:
         for n in range(3):
             body = {"site": SITE, "listing": {"role": "deck", "languages": ["en", "nb"][:n]}}
             await hr.put("/v1/employees/e-lars", json=body, headers={"Idempotency-Key": f"{n}"})

@@ -83,7 +83,7 @@ class Staff:
     async def list_employee(
         self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
     ) -> Decision:
-        """An HR system lists an employee of its site; raises Rejected(unknown_site, unknown_employee).
+        """A personnel system lists an employee of its site; raises Rejected(unknown_site, unknown_employee).
 
         Somebody who works at another site moves once that site has let them go.
         """

@@ -1,0 +1,52 @@
+"""Each kind of caller has its own work: every route of every service, asked by everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Kind
+from tests.suites.services import Aboard
+
+#: Every route that others than employees may call, or not only they.
+OTHERS = {
+    ("POST", "/v1/complaints"): {Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM},
+    ("POST", "/v1/redemptions"): {Kind.EMPLOYEE, Kind.TILL},
+    ("POST", "/v1/redemptions/{redemption_id}/capture"): {Kind.EMPLOYEE, Kind.TILL},
+    ("POST", "/v1/redemptions/{redemption_id}/cancel"): {Kind.EMPLOYEE, Kind.TILL},
+    ("POST", "/v1/redemptions/{redemption_id}/rollback"): {Kind.EMPLOYEE, Kind.TILL},
+    ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
+}
+EMPLOYEES = {Kind.EMPLOYEE}
+
+
+def routes(aboard: Aboard) -> Iterator[tuple[str, str, str]]:
+    """Service, method and path of everything that asks for a token; customers' links are one."""
+    for name, app in aboard.apps.items():
+        for path, operations in app.api.openapi()["paths"].items():
+            if path.startswith("/v1/"):
+                yield from ((name, method.upper(), path) for method in operations)
+
+
+async def test_every_route_is_for_its_kinds_of_callers_and_for_nobody_else(aboard: Aboard):
+    """Tills, publishers and personnel systems cannot do each other's work, nor an employee's."""
+    wrong, asked = [], set()
+    for service, method, path in routes(aboard):
+        asked.add((method, path))
+        address = path.replace("{", "x-").replace("}", "")
+        for kind in (None, *Kind):
+            bearer = "" if kind is None else aboard.bearer("e-ingrid", kind)
+            async with aboard.http(service, bearer) as caller:
+                answer = await caller.request(method, address, headers={"Idempotency-Key": "k"})
+            reason = answer.json().get("type")
+            allowed = kind in OTHERS.get((method, path), EMPLOYEES)
+            if kind is None:
+                right = (answer.status_code, reason) == (401, Reason.UNAUTHENTICATED)
+            elif allowed:
+                right = answer.status_code < 500 and reason not in ("unauthenticated", "forbidden")
+            else:
+                right = (answer.status_code, reason) == (403, Reason.FORBIDDEN)
+            if not right:
+                wrong.append((method, path, kind, answer.status_code, reason))
+    assert wrong == []
+    assert OTHERS.keys() <= asked, "a route of the table is gone"
