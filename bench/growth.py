@@ -17,9 +17,10 @@ import uvloop
 from bench import world
 from bench.decision import Side, Wishes
 from bench.filled import filled
-from services.compensation.domain.roster import Crew, Employee, crew_of
-from shared.contracts.roster import EMPLOYEES_MAX, Listing
+from services.compensation.domain.roster import Crew, crew_of
+from shared.contracts.roster import EMPLOYEES_MAX, Employee, Listing
 from shared.ops.stack import Stack
+from shared.runtime.roster import employee_key
 from shared.runtime.store import Write
 
 #: Nobody queues, so the latency is the way through and not the wait for it.
@@ -70,13 +71,13 @@ def _others(count: int) -> Iterator[Write]:
     listed_at, listing = datetime.now(UTC), Listing(role=world.ROLE)
     for first in range(0, count, EMPLOYEES_MAX):
         site = f"ms-other-{first // EMPLOYEES_MAX}"
-        employee = Employee(site=site, listing=listing, listed_at=listed_at)
+        employee = Employee(listing=listing, listed_at=listed_at)
         body = employee.model_dump_json(exclude_none=True).encode()
         crews: dict[str, list[str]] = defaultdict(list)
         for number in range(first, min(first + EMPLOYEES_MAX, count)):
             name = f"e-other-{number:07}"
             crews[crew_of(site, name)].append(name)
-            yield Write(f"{Employee.KIND}:{name}", 0, body)
+            yield Write(employee_key(site, name), 0, body)
         for crew, members in crews.items():
             yield Write(
                 f"{Crew.KIND}:{crew}", 0, Crew(members=tuple(members)).model_dump_json().encode()

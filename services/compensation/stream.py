@@ -8,10 +8,10 @@ from services.compensation.handlers.incidents import Incidents
 from services.compensation.handlers.staff import Staff
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
-from shared.contracts.roster import EmployeeListed
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
 from shared.runtime.policy import policy_key
+from shared.runtime.roster import ROSTER_INBOX
 
 
 def inboxes(incidents: Incidents, staff: Staff) -> Sequence[Inbox]:
@@ -19,11 +19,7 @@ def inboxes(incidents: Incidents, staff: Staff) -> Sequence[Inbox]:
     return (
         Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished, staff.on_policy)], ahead=True),
         VAULT_INBOX,
-        Inbox(
-            EmployeeListed.TOPIC,
-            [Handler(EmployeeListed, reads=lambda event: (f"employee:{event.data.employee_id}",))],
-            ahead=True,
-        ),
+        ROSTER_INBOX,
         Inbox(
             ComplaintTriaged.TOPIC,
             [

@@ -17,6 +17,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown
+from shared.runtime.roster import employed
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -99,6 +100,8 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
             counts_for = handlers.as_one(source)
 
         async def decide(snapshot: Snapshot, name: str) -> Decision:
+            if principal.kind is Kind.EMPLOYEE:
+                await employed(principal, snapshot)
             try:
                 return await handlers.raise_complaint(
                     command, source, f"co-{name}", snapshot, counts_for
@@ -136,6 +139,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
     ) -> Response:
         """One complaint as employees of its site see it."""
         snapshot = settler.look()
+        await employed(principal, snapshot)
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)

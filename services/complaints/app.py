@@ -13,12 +13,17 @@ from services.complaints.ports import News, Reader
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.decision import Domain
+from shared.contracts.roster import LISTED, EmployeeListed
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
-DOMAIN = Domain("complaints", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
+DOMAIN = Domain(
+    "complaints",
+    {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS, EmployeeListed: (LISTED,)},
+    timers=timers,
+)
 
 
 def build(

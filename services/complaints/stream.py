@@ -11,12 +11,14 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
 from shared.runtime.policy import POLICY_INBOX, policy_key
+from shared.runtime.roster import ROSTER_INBOX
 
 
 def inboxes(handlers: Handlers) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
         POLICY_INBOX,
+        ROSTER_INBOX,
         VAULT_INBOX,
         Inbox(
             ComplaintRaised.TOPIC,

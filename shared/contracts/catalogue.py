@@ -169,7 +169,7 @@ TABLE: tuple[Row, ...] = (
     # Whoever seals first makes the key, so both that seal read what the other made.
     Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
     Row(PolicyPublished, OPERATOR, SERVICES),
-    Row(EmployeeListed, OPERATOR, (COMPENSATION,), also_from=(COMPENSATION,)),
+    Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
 )
 
 
@@ -218,7 +218,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.roster.v1",
-        key="employee_id",
+        key="site and employee_id",
         description="Who works where, by pseudonymous ids; the latest listing stays.",
         retention=None,
         cleanup="compact",

@@ -1,23 +1,27 @@
 """Who works where: a site's roster as a file, and each employee as a fact on a compacted topic.
 
-Ids are pseudonymous; names stay in the personnel system.
+Ids are pseudonymous; names stay in the personnel system. An id belongs to its site: the same id at
+another site is somebody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
+from datetime import datetime, time
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
-from shared.contracts.event import Fact, Id
+from shared.contracts.decision import Document, Fold
+from shared.contracts.event import Fact, Id, fingerprint
 from shared.contracts.policy import Contradiction, LocalTime, Part
 
 #: Twice the crew of the largest ships.
 EMPLOYEES_MAX = 5_000
+#: As long as an id may be: the name is a part of keys and of accounts.
+NAME_CHARS_MAX = 128
 
 
 class Weekday(StrEnum):
@@ -76,8 +80,44 @@ class EmployeeListed(Fact):
     listed_at: AwareDatetime
 
     def key(self) -> str:
-        """The employee; compaction keeps the latest."""
-        return self.employee_id
+        """The employee of the site; compaction keeps the latest."""
+        return employee_name(self.site, self.employee_id)
+
+
+class Employee(Document):
+    """One employee of a site as last listed."""
+
+    KIND: ClassVar[str] = "employee"
+    LASTS: ClassVar[bool] = True
+
+    listing: Listing
+    listed_at: datetime
+    #: Until when they are on shift by their own word; only compensation is told.
+    checked_in_until: datetime | None = None
+
+
+def employee_name(site: str, employee_id: str) -> str:
+    """What an employee is called in keys and accounts: site and id, with what is in neither between.
+
+    A name that would be longer than an id is its fingerprint.
+    """
+    name = f"{site} {employee_id}"
+    return name if len(name) <= NAME_CHARS_MAX else fingerprint("employee", site, employee_id)
+
+
+def listed(employee: Employee | None, fact: EmployeeListed) -> Employee:
+    """As listed, unless something newer is known: a fact of ours comes back to us by its topic."""
+    if employee is not None and fact.listed_at < employee.listed_at:
+        return employee
+    return Employee(
+        listing=fact.listing,
+        listed_at=fact.listed_at,
+        checked_in_until=employee.checked_in_until if employee else None,
+    )
+
+
+#: How every service that asks the roster keeps it.
+LISTED = Fold(Employee, lambda fact: employee_name(fact.site, fact.employee_id), listed)
 
 
 class WishedShift(Shift):

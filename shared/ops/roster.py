@@ -11,7 +11,7 @@ import typer
 
 from shared.contracts.event import Event, format_time
 from shared.contracts.roster import EmployeeListed, Roster
-from shared.ops import strict_yaml, topics
+from shared.ops import policy, strict_yaml, topics
 from shared.ops.strict_yaml import BrokenFile, Problem
 from shared.ops.topics import BootstrapOption, bootstrap_servers
 from shared.runtime.relay import partition_of
@@ -48,6 +48,8 @@ def no_longer_active(
     """
     newest: dict[str, EmployeeListed] = {}
     for fact in known:
+        if fact.site != roster.site:
+            continue
         before = newest.get(fact.employee_id)
         if before is None or fact.listed_at >= before.listed_at:
             newest[fact.employee_id] = fact
@@ -56,7 +58,7 @@ def no_longer_active(
             update={"listing": fact.listing.model_copy(update={"active": False}), "listed_at": now}
         )
         for name, fact in sorted(newest.items())
-        if fact.site == roster.site and fact.listing.active and name not in roster.employees
+        if fact.listing.active and name not in roster.employees
     ]
 
 
@@ -65,12 +67,15 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> tuple
 
     Returns how many employees were listed and how many are no longer active. After an error some
     may be published and others not; publishing again is the remedy. Raises BrokenRoster,
-    LookupError without the topic, TimeoutError when it cannot be read to its end in time,
+    LookupError without the topic or without a policy of the site, TimeoutError when it cannot be read to its end in time,
     ValidationError when what lies there is no listing, and Kafka's own errors.
     """
     roster = load(path)
     if not isinstance(roster, Roster):
         raise BrokenRoster(path, roster)
+    if not policy.last_version(roster.site, bootstrap):
+        msg = f"{roster.site} has no policy, so nobody there may give anything: publish that first"
+        raise LookupError(msg)
     at = now or datetime.now(UTC)
     known = (
         Event[EmployeeListed].model_validate_json(value).data

@@ -158,9 +158,9 @@ class Model:
     def own_accounts(self, employee: str) -> dict[str, str]:
         year, week, _ = self.day().isocalendar()
         return {
-            "employee_shift": f"employee/{employee}/NOK/{self.shift()}",
-            "employee_day": f"employee/{employee}/NOK/{self.day()}",
-            "employee_week": f"employee/{employee}/NOK/{year}-W{week:02}",
+            "employee_shift": f"employee/{SITE} {employee}/NOK/{self.shift()}",
+            "employee_day": f"employee/{SITE} {employee}/NOK/{self.day()}",
+            "employee_week": f"employee/{SITE} {employee}/NOK/{year}-W{week:02}",
         }
 
     def shared_accounts(self, complaint: str) -> dict[str, str]:
@@ -187,7 +187,7 @@ class Model:
                 self.stays[customer] = max(self.stays.get(customer, date.min), began)
 
     def stretch_account(self, employee: str) -> str:
-        return f"stretch/{employee}/{self.shift()}"
+        return f"stretch/{SITE} {employee}/{self.shift()}"
 
     def left(self, scope: str, account: str) -> int:
         return max(0, self.rules[scope] - self.balance[account])

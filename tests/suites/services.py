@@ -184,11 +184,12 @@ class Aboard:
         for name in self.apps:
             await self.feed(name, PolicyPublished.TOPIC, [record(head, 0)])
         crew = roster_file.listed(demo_roster(), self.clock())
-        await self.feed(
-            "compensation",
-            EmployeeListed.TOPIC,
-            [record(listed, offset) for offset, listed in enumerate(crew)],
-        )
+        for name in self.apps:
+            await self.feed(
+                name,
+                EmployeeListed.TOPIC,
+                [record(listed, offset) for offset, listed in enumerate(crew)],
+            )
         return self
 
     async def feed(

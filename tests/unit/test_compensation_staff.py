@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
-from shared.contracts.roster import EmployeeListed
+from shared.contracts.roster import EmployeeListed, employee_name
 from shared.testing.builders import record
 from tests.suites.services import Aboard, demo_roster
 
@@ -40,14 +40,42 @@ async def test_only_a_sites_personnel_system_lists_employees(aboard: Aboard, kin
     assert (await put(aboard, "e-new", RECEPTION)).status_code == 200
 
 
-async def test_who_works_at_another_site_moves_once_that_site_has_let_them_go(two_sites: Aboard):
-    here = {**RECEPTION, "site": OTHER_SITE}
-    refused = await put(two_sites, "e-ingrid", here, site=OTHER_SITE)
-    assert (refused.status_code, refused.json()["type"]) == (404, Reason.UNKNOWN_EMPLOYEE)
-    assert (await two_sites.get("me/authority")).status_code == 200
-    assert (await put(two_sites, "e-ingrid", GONE)).status_code == 200
-    moved = {**here, "listing": {"role": "any"}}
-    assert (await put(two_sites, "e-ingrid", moved, site=OTHER_SITE)).status_code == 200
+async def test_an_employee_id_belongs_to_its_site(two_sites: Aboard):
+    """Two sites that number their people alike have two people, who never touch one another."""
+    here = {"site": OTHER_SITE, "listing": {"role": "any"}}
+    there = two_sites.bearer("e-ingrid", site=OTHER_SITE)
+    ours = (await two_sites.get("me/authority")).json()
+    assert (await two_sites.get("me/authority", there)).status_code == 403
+    assert (await put(two_sites, "e-ingrid", here, site=OTHER_SITE)).status_code == 200
+    assert (await two_sites.post("me/shift", "in", {}, there)).status_code == 200
+    log = {"text": "Cold soup.", "customer": "cabin 7"}
+    wish = {"on_the_spot": log, "item": "dinner-for-two", "reason": "food"}
+    given = await two_sites.post("checks", "g", wish, there)
+    assert given.status_code == 201, given.text
+    assert (await two_sites.get("me/authority")).json() == ours, "neither role nor room changed"
+    assert (await two_sites.get("checks")).json()["checks"] == []
+    assert len((await two_sites.get("checks", there)).json()["checks"]) == 1
+    for path in (f"checks/{given.json()['check_id']}", f"checks/{given.json()['check_id']}/qr.svg"):
+        assert (await two_sites.get(path)).status_code == 404
+    gone = {**here, "listing": {"role": "any", "active": False}}
+    assert (await put(two_sites, "e-ingrid", gone, site=OTHER_SITE)).status_code == 200
+    assert (await two_sites.get("me/authority", there)).status_code == 403
+    assert (await two_sites.get("me/authority")).json() == ours
+
+
+async def test_a_site_without_a_policy_lists_nobody(aboard: Aboard):
+    here = {"site": OTHER_SITE, "listing": {"role": "reception"}}
+    refused = await put(aboard, "e-new", here, site=OTHER_SITE)
+    assert (refused.status_code, refused.json()["type"]) == (404, Reason.UNKNOWN_SITE)
+    assert "employee.listed" not in await aboard.types("compensation")
+
+
+@pytest.mark.parametrize(("site", "employee_id"), [("s" * 128, "e-1"), ("s", "e" * 128)])
+def test_the_longest_names_are_as_long_as_an_id_and_two_are_never_one(site, employee_id):
+    name = employee_name(site, employee_id)
+    assert len(name) <= 128
+    assert len({name, employee_name(site, employee_id[:-1]), employee_name(site[:-1], "e-1")}) == 3
+    assert employee_name("a/b", "c") != employee_name("a", "b/c")
 
 
 @pytest.mark.parametrize(
@@ -83,30 +111,21 @@ async def test_a_deactivation_is_not_lost_to_a_roster_from_a_clock_that_is_ahead
     assert (await aboard.get("me/authority")).status_code == 403
 
 
-async def moves(aboard: Aboard, employee: str) -> str:
-    """Their site lets an employee go and another lists them; their token there."""
-    assert (await put(aboard, employee, GONE)).status_code == 200
-    here = {"site": OTHER_SITE, "listing": {"role": "deck"}}
-    assert (await put(aboard, employee, here, site=OTHER_SITE)).status_code == 200
-    return aboard.bearer(employee, site=OTHER_SITE)
-
-
-async def test_who_moved_to_another_site_can_still_explain_their_stretch(two_sites: Aboard):
+async def test_only_who_gave_it_explains_a_stretch_and_not_their_namesake_at_another_site(
+    two_sites: Aboard,
+):
     complaint = await two_sites.raise_complaint()
     for number in range(2):
         await two_sites.give(complaint, "taxfree-card/100000", f"k{number}", "e-jonas")
     check = (await two_sites.give(complaint, "onboard-credit/50000", "s", "e-jonas")).json()
-    there = await moves(two_sites, "e-jonas")
+    here = {"site": OTHER_SITE, "listing": {"role": "deck"}}
+    assert (await put(two_sites, "e-jonas", here, site=OTHER_SITE)).status_code == 200
     line = {"explanation": "Third delay this week."}
     path = f"checks/{check['check_id']}/explain"
-    assert (await two_sites.post(path, "x", line, there)).status_code == 200
-
-
-async def test_a_check_in_does_not_move_to_another_site(two_sites: Aboard):
-    await two_sites.post("me/shift", "in", {"hours": 16}, two_sites.bearer("e-jonas"))
-    await moves(two_sites, "e-jonas")
-    employee = two_sites.stores["compensation"].kept.documents["employee:e-jonas"].body
-    assert b"checked_in_until" not in employee
+    there = two_sites.bearer("e-jonas", site=OTHER_SITE)
+    assert (await two_sites.post(path, "x", line, there)).status_code == 404
+    ours = two_sites.bearer("e-jonas")
+    assert (await two_sites.post(path, "x", line, ours)).status_code == 200
 
 
 async def test_a_ship_that_sets_its_clock_back_closes_no_day_twice(aboard: Aboard):

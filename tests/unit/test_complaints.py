@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, Listing
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy, raised
@@ -169,10 +171,64 @@ async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboa
         assert (other.status_code, other.json()["type"]) == (404, Reason.UNKNOWN_SITE)
         unknown = await phone.get("/v1/complaints/co-none")
         assert (unknown.status_code, unknown.json()["type"]) == (404, Reason.UNKNOWN_COMPLAINT)
+    await listed(aboard, "e-ingrid", "ms-borealis", 100)
     elsewhere = aboard.bearer(site="ms-borealis")
     async with aboard.http("complaints", elsewhere) as stranger:
         seen = await stranger.get(f"/v1/complaints/{answer.json()['complaint_id']}")
         assert seen.json() == unknown.json(), "a foreign complaint looks like an unknown one"
+
+
+async def listed(aboard: Aboard, employee_id: str, site: str, number: int, **listing: Any) -> None:
+    """Complaints reads one more listing from the roster's topic."""
+    fact = EmployeeListed(
+        employee_id=employee_id,
+        site=site,
+        listing=Listing(role="any", **listing),
+        listed_at=aboard.clock() + timedelta(seconds=1),
+    )
+    await aboard.feed("complaints", EmployeeListed.TOPIC, [record(fact, number)])
+
+
+@pytest.mark.parametrize("who", ["never listed", "no longer active", "listed elsewhere alone"])
+async def test_who_is_not_an_employee_of_the_site_now_reads_and_raises_nothing(aboard: Aboard, who):
+    """A token says who somebody is; the roster says whether they work here."""
+    complaint_id = await aboard.raise_complaint(text="My cabin is filthy")
+    employee = "e-ingrid" if who == "no longer active" else "e-nobody"
+    if who == "no longer active":
+        await listed(aboard, employee, "ms-aurora", 100, active=False)
+    if who == "listed elsewhere alone":
+        await listed(aboard, employee, "ms-borealis", 100)
+    before = await aboard.types("complaints")
+    said = {"site": "ms-aurora", "text": "My cabin is filthy"}
+    async with aboard.http("complaints", aboard.bearer(employee)) as phone:
+        seen = await phone.get(f"/v1/complaints/{complaint_id}")
+        told = await phone.post("/v1/complaints", json=said, headers={"Idempotency-Key": "k"})
+    for answer in (seen, told):
+        assert (answer.status_code, answer.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)
+        assert "filthy" not in answer.text
+    assert await aboard.types("complaints") == before
+    await listed(aboard, employee, "ms-aurora", 101)
+    async with aboard.http("complaints", aboard.bearer(employee)) as phone:
+        seen = await phone.get(f"/v1/complaints/{complaint_id}")
+    assert seen.json()["text"] == "My cabin is filthy"
+
+
+async def test_who_raises_while_they_are_let_go_raises_nothing(aboard: Aboard):
+    """A decision that raced with the roster is taken again."""
+    store = aboard.stores["complaints"]
+    commit = store.commit
+
+    async def after_they_were_let_go(found):
+        store.commit = commit
+        await listed(aboard, "e-ingrid", "ms-aurora", 100, active=False)
+        return await commit(found)
+
+    store.commit = after_they_were_let_go
+    said = {"site": "ms-aurora", "text": "My cabin is filthy"}
+    async with aboard.http("complaints") as phone:
+        told = await phone.post("/v1/complaints", json=said, headers={"Idempotency-Key": "k"})
+    assert (told.status_code, told.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)
+    assert "complaint.received" not in await aboard.types("complaints")
 
 
 async def test_one_guest_of_a_site_has_one_pseudonym_whichever_employee_writes_it_down(

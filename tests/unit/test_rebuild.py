@@ -541,7 +541,7 @@ async def test_what_no_group_acknowledged_and_no_fact_proves_is_left_for_the_ser
     for place, records in log.records.items():
         if place.partition not in OWN and not place.topic.endswith(".dlq.v1"):
             await sailing.feed("compensation", place.topic, records, place.partition)
-    assert "employee:e-ingrid" in store.kept.documents
+    assert f"employee:{SITE} e-ingrid" in store.kept.documents
 
 
 async def test_a_document_that_a_fact_of_ours_presupposes_proves_that_its_maker_was_settled(
@@ -555,7 +555,7 @@ async def test_a_document_that_a_fact_of_ours_presupposes_proves_that_its_maker_
     proven = [fact["employee_id"] for fact in listed].index("e-lars")
     fence = from_json(store.kept.documents[f"fence:{EmployeeListed.TOPIC}:0"].body)
     assert fence["offset"] == proven
-    employee = from_json(store.kept.documents["employee:e-lars"].body)
+    employee = from_json(store.kept.documents[f"employee:{SITE} e-lars"].body)
     assert employee["checked_in_until"]
 
 
@@ -566,7 +566,7 @@ async def test_a_fact_of_ours_that_presupposes_what_no_topic_has_is_said_and_not
     log = await MemoryLog.of(sailing, "compensation")
     log.records[Place(EmployeeListed.TOPIC, 0)] = []
     store = MemoryStore()
-    with pytest.raises(Refused, match="presupposes employee:e-lars"):
+    with pytest.raises(Refused, match="presupposes employee:ms-aurora e-lars"):
         await rebuild_of(sailing, "compensation", log, store).run("again")
     assert not store.kept.marker
     assert not store.kept.leases.get("rebuild"), "the next one need not wait"
@@ -589,7 +589,7 @@ async def test_of_a_compacted_topic_the_latest_is_enough(sailing):
             log.records[place] = list(latest.values())
     store = await rebuilt(sailing, "compensation", log)
     was, now = sailing.stores["compensation"].kept.documents, store.kept.documents
-    assert now["employee:e-lars"].body == was["employee:e-lars"].body
+    assert now[f"employee:{SITE} e-lars"].body == was[f"employee:{SITE} e-lars"].body
 
 
 async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):

@@ -35,6 +35,7 @@ from shared.contracts.complaints import (
 from shared.contracts.decision import Document, Fold
 from shared.contracts.event import Fact
 from shared.contracts.policy import Policy, RoleAuthority
+from shared.contracts.roster import employee_name
 
 ALTERNATIVES_MAX = 6
 #: Scopes of one employee: a colleague's authority could hold what these do not.
@@ -127,9 +128,9 @@ def ceiling_of(authority: RoleAuthority, scope: Scope) -> int | None:
     return ceilings[scope]
 
 
-def own_account(employee_id: str, currency: str, window: str) -> str:
+def own_account(site: str, employee_id: str, currency: str, window: str) -> str:
     """The account of what an employee gave in a window."""
-    return f"employee/{employee_id}/{currency}/{window}"
+    return f"employee/{employee_name(site, employee_id)}/{currency}/{window}"
 
 
 def own_limits(
@@ -140,7 +141,7 @@ def own_limits(
     for scope in (Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_WEEK):
         ceiling, window = ceiling_of(authority, scope), windows.of(scope)
         if ceiling is not None:
-            account = own_account(employee_id, policy.currency, window.id)
+            account = own_account(policy.site, employee_id, policy.currency, window.id)
             found.append(Limit(scope, account, ceiling, window.until, own=True))
     return found
 
@@ -208,7 +209,7 @@ def stretch_of(policy: Policy, windows: Windows, employee_id: str) -> Limit | No
         return None
     return Limit(
         Scope.STRETCH,
-        f"stretch/{employee_id}/{windows.shift.id}",
+        f"stretch/{employee_name(policy.site, employee_id)}/{windows.shift.id}",
         stretch.times_per_shift,
         windows.shift.until,
         counts=True,
@@ -481,9 +482,9 @@ def given_by(given: Given | None, fact: CheckIssued) -> Given:
     return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
 
 
-def given_key(employee_id: str, day: str) -> str:
+def given_key(site: str, employee_id: str, day: str) -> str:
     """The id of an employee's day."""
-    return f"{employee_id}/{day}"
+    return f"{employee_name(site, employee_id)}/{day}"
 
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
@@ -494,7 +495,11 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     CheckIssued: (
         Fold(Case, lambda fact: fact.complaint_id, case_given),
         Fold(History, lambda fact: fact.customer_ref, history_of),
-        Fold(Given, lambda fact: given_key(fact.employee_id, fact.day or "undated"), given_by),
+        Fold(
+            Given,
+            lambda fact: given_key(fact.site, fact.employee_id, fact.day or "undated"),
+            given_by,
+        ),
     ),
     OfferMade: (
         Fold(Case, lambda fact: fact.complaint_id, case_offered),

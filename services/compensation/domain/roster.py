@@ -12,27 +12,15 @@ from services.compensation.domain.windows import within_shift
 from shared.contracts.compensation import ShiftEnded, ShiftStarted
 from shared.contracts.decision import Document, Fold
 from shared.contracts.event import Fact
-from shared.contracts.roster import EmployeeListed, Listing, Weekday
+from shared.contracts.roster import LISTED, Employee, EmployeeListed, Weekday, employee_name
 
 #: A crew is kept in so many parts, so that adding one of thousands rewrites a few and not all.
 CREW_PARTS = 16
 WEEKDAYS = tuple(Weekday)
 
 
-class Employee(Document):
-    """One employee as last listed, and until when they are checked in."""
-
-    KIND: ClassVar[str] = "employee"
-    LASTS: ClassVar[bool] = True
-
-    site: str
-    listing: Listing
-    listed_at: datetime
-    checked_in_until: datetime | None = None
-
-
 class Crew(Document):
-    """A part of a site's employees; who moved on is still in it, and is looked at before it counts."""
+    """A part of a site's employees; who left is still in it, and is looked at before it counts."""
 
     KIND: ClassVar[str] = "crew"
     LASTS: ClassVar[bool] = True
@@ -64,26 +52,15 @@ def on_shift(employee: Employee, zone: ZoneInfo, now: datetime) -> bool:
     return within_shift(days, shift.starts, shift.ends, zone, now)
 
 
-def listed(employee: Employee | None, fact: EmployeeListed) -> Employee:
-    """As listed, unless something newer is known: a fact of ours comes back to us by its topic.
-
-    Who is at work at one site is not at work at another.
-    """
-    if employee is not None and fact.listed_at < employee.listed_at:
-        return employee
-    same_site = employee is not None and employee.site == fact.site
-    return Employee(
-        site=fact.site,
-        listing=fact.listing,
-        listed_at=fact.listed_at,
-        checked_in_until=employee.checked_in_until if employee and same_site else None,
-    )
-
-
 def joined(crew: Crew | None, fact: EmployeeListed) -> Crew:
     """One more in the crew; sorted, as the order in which they were heard of says nothing."""
     before = crew.members if crew is not None else ()
     return Crew(members=tuple(sorted({*before, fact.employee_id})))
+
+
+def name_of(fact: ShiftStarted | ShiftEnded) -> str:
+    """The document of the employee that a fact is about."""
+    return employee_name(fact.site, fact.employee_id)
 
 
 def checked_in(employee: Employee, fact: ShiftStarted) -> Employee:
@@ -98,9 +75,9 @@ def checked_out(employee: Employee, _: ShiftEnded) -> Employee:
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     EmployeeListed: (
-        Fold(Employee, lambda fact: fact.employee_id, listed),
+        LISTED,
         Fold(Crew, lambda fact: crew_of(fact.site, fact.employee_id), joined),
     ),
-    ShiftStarted: (Fold(Employee, lambda fact: fact.employee_id, checked_in),),
-    ShiftEnded: (Fold(Employee, lambda fact: fact.employee_id, checked_out),),
+    ShiftStarted: (Fold(Employee, name_of, checked_in),),
+    ShiftEnded: (Fold(Employee, name_of, checked_out),),
 }

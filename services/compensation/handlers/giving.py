@@ -242,7 +242,7 @@ class Giving:
         return (
             f"{Check.KIND}:{wish.check_id}",
             f"{Code.KIND}:{code}",
-            f"{Given.KIND}:{given_key(wish.employee_id, wish.day or '')}",
+            f"{Given.KIND}:{given_key(wish.site, wish.employee_id, wish.day or '')}",
         )
 
     async def _issue(

@@ -125,7 +125,7 @@ class Life:
         if complaint_id is not None:
             ids = (await self._situations.case(complaint_id, desk, snapshot)).check_ids
         else:
-            given = await snapshot.get(Given, given_key(desk.employee_id, day))
+            given = await snapshot.get(Given, given_key(desk.site, desk.employee_id, day))
             ids = given.check_ids if given else ()
         end = len(ids)
         if before is not None:
@@ -164,9 +164,8 @@ class Life:
     ) -> Decision:
         """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
         desk = await self._situations.desk(principal, snapshot)
-        check = await snapshot.get(Check, check_id)
-        # Theirs also when they work at another site by now.
-        if check is None or check.employee_id != desk.employee_id:
+        check = await self.check(check_id, desk, snapshot)
+        if check.employee_id != desk.employee_id:
             raise Rejected(Reason.UNKNOWN_CHECK, status=404)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN, status=409)

@@ -19,15 +19,17 @@ from services.compensation.domain.authority import (
 )
 from services.compensation.domain.checks import Check, Wish
 from services.compensation.domain.offers import Offer
-from services.compensation.domain.roster import Crew, Employee, crew_parts, on_shift
+from services.compensation.domain.roster import Crew, crew_parts, on_shift
 from services.compensation.domain.windows import Windows, stay_of, windows_of
 from shared.contracts.compensation import Option, Scope
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import Employee, employee_name
 from shared.runtime.auth import Principal
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.keys import KeyRing, Keys, key_key
 from shared.runtime.policy import Policies, policy_key
+from shared.runtime.roster import employed, employee_key
 from shared.runtime.snapshot import Snapshot
 
 #: Parts of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
@@ -102,9 +104,7 @@ class Situations:
         """
         await snapshot.prefetch(desk_keys(principal))
         policy, version = await self.policies.at(principal.site, snapshot)
-        employee = await snapshot.get(Employee, principal.subject)
-        if employee is None or not employee.listing.active or employee.site != principal.site:
-            raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+        employee = await employed(principal, snapshot)
         return Desk(
             policy,
             version,
@@ -282,12 +282,11 @@ class Situations:
             for member in (await snapshot.get(Crew, part) or Crew()).members
             if member != desk.employee_id
         ]
-        await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
+        await snapshot.prefetch([employee_key(desk.site, member) for member in members])
         zone, found = ZoneInfo(desk.policy.timezone), []
         for member in members:
-            employee = await snapshot.get(Employee, member)
-            # Somebody who moved on is still in the crew they came from.
-            if employee and employee.site == desk.site and on_shift(employee, zone, snapshot.now):
+            employee = await snapshot.get(Employee, employee_name(desk.site, member))
+            if employee is not None and on_shift(employee, zone, snapshot.now):
                 found.append((member, desk.policy.authority_of(employee.listing.role)))
             if len(found) == COLLEAGUES_AT_ONCE:
                 break
@@ -296,7 +295,7 @@ class Situations:
 
 def desk_keys(principal: Principal) -> Sequence[str]:
     """The documents to read ahead for any decision of an employee."""
-    return policy_key(principal.site), f"{Employee.KIND}:{principal.subject}"
+    return policy_key(principal.site), employee_key(principal.site, principal.subject)
 
 
 def had(history: Sequence[Gift]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from services.compensation.domain.authority import (
     own_account,
     stretch_of,
 )
-from services.compensation.domain.roster import Crew, Employee, crew_parts
+from services.compensation.domain.roster import Crew, crew_parts
 from services.compensation.domain.usage import (
     TALLIES,
     TIMERS,
@@ -40,8 +40,9 @@ from shared.contracts.decision import Decision
 from shared.contracts.event import Event, Fact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
-from shared.contracts.roster import EmployeeListed, EmployeeListing
+from shared.contracts.roster import Employee, EmployeeListed, EmployeeListing, employee_name
 from shared.runtime.faults import Rejected
+from shared.runtime.roster import employee_key
 
 if TYPE_CHECKING:
     from shared.runtime.auth import Principal
@@ -83,15 +84,14 @@ class Staff:
     async def list_employee(
         self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
     ) -> Decision:
-        """A personnel system lists an employee of its site; raises Rejected(unknown_site, unknown_employee).
+        """A personnel system lists an employee of its site; raises Rejected(unknown_site).
 
-        Somebody who works at another site moves once that site has let them go.
+        A site without a policy has nobody to give anything, so it lists nobody.
         """
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
-        known = await snapshot.get(Employee, employee_id)
-        if known is not None and known.listing.active and known.site != command.site:
-            raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=404)
+        await self._situations.policies.at(command.site, snapshot)
+        known = await snapshot.get(Employee, employee_name(command.site, employee_id))
         return Decision(
             (
                 EmployeeListed(
@@ -222,12 +222,15 @@ class Staff:
             for part in parts
             for member in (await snapshot.get(Crew, part) or Crew()).members
         ]
-        await snapshot.prefetch([f"{Employee.KIND}:{member}" for member in members])
-        found = [(member, await snapshot.get(Employee, member)) for member in members]
+        await snapshot.prefetch([employee_key(policy.site, member) for member in members])
+        found = [
+            (member, await snapshot.get(Employee, employee_name(policy.site, member)))
+            for member in members
+        ]
         ceilings = {
-            own_account(member, policy.currency, window): ceiling
+            own_account(policy.site, member, policy.currency, window): ceiling
             for member, employee in found
-            if employee is not None and employee.listing.active and employee.site == policy.site
+            if employee is not None and employee.listing.active
             if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
             is not None
         }

@@ -1,0 +1,39 @@
+"""The roster as a service sees it: who is an employee of a site now, whatever a token says."""
+
+from __future__ import annotations
+
+from shared.contracts.reasons import Reason
+from shared.contracts.roster import Employee, EmployeeListed, employee_name
+from shared.runtime.auth import Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.inbox import Handler, Inbox
+from shared.runtime.snapshot import Snapshot
+
+
+def employee_key(site: str, employee_id: str) -> str:
+    """The document to read ahead for anything that an employee asks."""
+    return f"{Employee.KIND}:{employee_name(site, employee_id)}"
+
+
+ROSTER_INBOX = Inbox(
+    EmployeeListed.TOPIC,
+    [
+        Handler(
+            EmployeeListed,
+            reads=lambda event: (employee_key(event.data.site, event.data.employee_id),),
+        )
+    ],
+    ahead=True,
+)
+
+
+async def employed(principal: Principal, snapshot: Snapshot) -> Employee:
+    """The employee who asks; raises Rejected(unknown_employee), Unavailable.
+
+    A decision that read this and raced with another listing is taken again.
+    """
+    name = employee_name(principal.site, principal.subject)
+    employee = await snapshot.get(Employee, name)
+    if employee is None or not employee.listing.active:
+        raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+    return employee
