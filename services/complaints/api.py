@@ -12,7 +12,7 @@ from services.complaints.handlers import Handlers, known
 from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
 from shared.contracts.decision import Decision
 from shared.contracts.event import ID_PATTERN, Fact, Outside
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
@@ -24,10 +24,38 @@ from shared.runtime.snapshot import Snapshot
 ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 
 
-class RaiseComplaint(ComplaintRaised):
-    """A complaint raised by an employee, a customer or a system over HTTP."""
+class RaiseComplaint(Told):
+    """A complaint raised over HTTP; who raises it is in the token, and is not said again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: How it came to whoever raises it: an employee's desk, a customer's app, a partner's system,
+    #: unless this says otherwise.
+    channel: Channel | None = None
+
+
+#: How a complaint comes to each kind of caller, where the command says nothing.
+CHANNELS = {
+    Kind.EMPLOYEE: Channel.DESK,
+    Kind.CUSTOMER: Channel.APP,
+    Kind.SYSTEM: Channel.PARTNER,
+}
+
+
+def raised(command: RaiseComplaint, principal: Principal) -> ComplaintRaised:
+    """The complaint as its caller raises it; raises Rejected for a desk that nobody stands at.
+
+    Only an employee is at a desk, and only an employee is named: customers are sealed.
+    """
+    at_desk = principal.kind is Kind.EMPLOYEE
+    if command.channel is Channel.DESK and not at_desk:
+        raise Rejected(Reason.SCHEMA_INVALID, where=("/channel",))
+    told = {name: getattr(command, name) for name in Told.model_fields}
+    return ComplaintRaised(
+        **told,
+        channel=command.channel or CHANNELS[principal.kind],
+        raised_by=principal.subject if at_desk else None,
+    )
 
 
 class FindComplaint(BaseModel):
@@ -92,6 +120,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         """Raise a complaint; the answer is the promise."""
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        complaint = raised(command, principal)
         source, counts_for = source_of(principal), None
         # A customer's token says who they are, whatever name they give; a system that names nobody
         # speaks for one, and an employee writes down one guest after another.
@@ -104,7 +133,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
                 await employed(principal, snapshot)
             try:
                 return await handlers.raise_complaint(
-                    command, source, f"co-{name}", snapshot, counts_for
+                    complaint, source, f"co-{name}", snapshot, counts_for
                 )
             except Rejected as rejected:
                 if rejected.reason is not Reason.CONFLICTING_REPEAT:

@@ -45,19 +45,24 @@ class Contact(BaseModel):
     ) = None
 
 
-class ComplaintRaised(Fact):
+class Told(Fact):
+    """What is told of a complaint, by whichever door it comes."""
+
+    site: Id
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
+    customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    language: Annotated[str, StringConstraints(max_length=35)] | None = None
+    contact: Contact | None = None
+    occurred_at: AwareDatetime | None = None
+
+
+class ComplaintRaised(Told):
     """Somebody was let down and said so: a customer, an employee for them, another system."""
 
     TYPE: ClassVar[str] = "recovery.complaint.raised.v1"
     TOPIC: ClassVar[str] = "recovery.intake.v1"
 
-    site: Id
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
     channel: Channel = Channel.PARTNER
-    customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    language: Annotated[str, StringConstraints(max_length=35)] | None = None
-    contact: Contact | None = None
-    occurred_at: AwareDatetime | None = None
     raised_by: Id | None = None
 
     def key(self) -> str:

@@ -231,6 +231,46 @@ async def test_who_raises_while_they_are_let_go_raises_nothing(aboard: Aboard):
     assert "complaint.received" not in await aboard.types("complaints")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "channel", "raised_by"),
+    [
+        ("employee", {}, "desk", "e-ingrid"),
+        ("employee", {"channel": "desk"}, "desk", "e-ingrid"),
+        ("employee", {"channel": "phone"}, "phone", "e-ingrid"),
+        ("customer", {}, "app", None),
+        ("customer", {"channel": "web"}, "web", None),
+        ("system", {}, "partner", None),
+    ],
+)
+async def test_who_raised_a_complaint_and_that_it_was_at_a_desk_comes_from_the_token(
+    aboard: Aboard, kind, said, channel, raised_by
+):
+    body = {"site": "ms-aurora", "text": "My cabin is filthy", **said}
+    async with aboard.http("complaints", aboard.bearer("e-ingrid", kind)) as phone:
+        told = await phone.post("/v1/complaints", json=body, headers={"Idempotency-Key": "k"})
+    assert told.status_code == 201
+    (fact,) = [fact for fact in await aboard.facts("complaints") if "received_at" in fact]
+    assert (fact["channel"], fact.get("raised_by")) == (channel, raised_by)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "where"),
+    [
+        ("employee", {"raised_by": "e-noor"}, "/raised_by"),
+        ("customer", {"raised_by": "e-noor"}, "/raised_by"),
+        ("customer", {"channel": "desk"}, "/channel"),
+        ("system", {"channel": "desk"}, "/channel"),
+    ],
+)
+async def test_nobody_raises_a_complaint_as_somebody_else(aboard: Aboard, kind, said, where):
+    body = {"site": "ms-aurora", "text": "My cabin is filthy", **said}
+    async with aboard.http("complaints", aboard.bearer("e-ingrid", kind)) as phone:
+        told = await phone.post("/v1/complaints", json=body, headers={"Idempotency-Key": "k"})
+    assert (told.status_code, told.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+    assert [one["pointer"] for one in told.json()["errors"]] == [where]
+    assert await aboard.types("complaints") == []
+
+
 async def test_one_guest_of_a_site_has_one_pseudonym_whichever_employee_writes_it_down(
     aboard: Aboard,
 ):
