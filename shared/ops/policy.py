@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from babel.numbers import list_currencies
+from pydantic import TypeAdapter
 
+from shared.contracts.complaints import Category, Severity
 from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.ops import strict_yaml, topics
@@ -51,6 +54,51 @@ def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
     is_code = isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency)
     if is_code and currency not in list_currencies():
         yield ("currency",), f'is not a currency of ISO 4217, got "{currency}"'
+
+
+def doubts(policy: Policy) -> Iterator[str]:
+    """What a policy may say and its site can hardly mean, in one sentence each."""
+    for category in Category:
+        by_severity = policy.playbooks.get(category)
+        # What fits nowhere else has the default promise, and all that fits.
+        if not by_severity and category is not Category.OTHER:
+            promise = _iso(policy.promise_default)
+            yield f"playbooks: {category} has none, so each is promised within {promise}"
+        for milder, worse in pairwise(Severity):
+            sooner, later = policy.promise(category, milder), policy.promise(category, worse)
+            if sooner < later:
+                yield (
+                    f"playbooks.{category}: {worse} is promised within {_iso(later)}"
+                    f" and {milder} within {_iso(sooner)}"
+                )
+    most, what = _most_affordable(policy)
+    for option in policy.options():
+        if option.cost_minor > most:
+            yield f"checks.{option.item}: costs {option.cost_minor}, {what} {most}"
+    incidents = policy.incidents
+    given = policy.option(incidents.give) if incidents is not None else None
+    if incidents is not None and given is not None and given.cost_minor > incidents.budget:
+        yield f"incidents.give: costs {given.cost_minor}, the budget is {incidents.budget}"
+
+
+def _iso(duration: timedelta) -> str:
+    """A duration as the file writes it."""
+    written: str = TypeAdapter(timedelta).dump_python(duration, mode="json")
+    return written
+
+
+def _most_affordable(policy: Policy) -> tuple[int, str]:
+    """What one check may cost at most, with the stretch, and what says so."""
+    percent = 100 + (policy.authority.stretch.percent if policy.authority.stretch else 0)
+    roles = [role for role in policy.authority.roles.values() if role is not None]
+    customer = policy.limits.customer
+    return min(
+        (max(role.per_check for role in roles) * percent // 100, "no role may give more than"),
+        (policy.limits.complaint.total, "limits.complaint.total is"),
+        (customer.per_stay, "limits.customer.per_stay is"),
+        (customer.per_day or customer.per_stay, "limits.customer.per_day is"),
+        (policy.limits.site.per_day, "limits.site.per_day is"),
+    )
 
 
 def last_version(site: str, bootstrap: str) -> int:
@@ -100,11 +148,17 @@ FileArgument = Annotated[
 
 @app.command("check")
 def check_command(file: FileArgument) -> None:
-    """Say what is wrong with a policy file; exit status 1 if anything is."""
+    """Say what is wrong with a policy file; exit status 1 if anything is.
+
+    Warns of what can hardly be meant: a worse complaint that is promised later than a milder one, a
+    category without a playbook, a check that nobody can afford.
+    """
     policy = load(file)
     if not isinstance(policy, Policy):
         typer.echo(str(BrokenPolicy(file, policy)), err=True)
         raise typer.Exit(1)
+    for doubt in doubts(policy):
+        typer.echo(f"{file}: warning: {doubt}", err=True)
     typer.echo(f"{file}: {policy.site}, {len(policy.options())} things to give, no problems")
 
 

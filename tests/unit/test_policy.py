@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from typer.testing import CliRunner
 
 from shared.contracts.compensation import Basis, CheckKind
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.policy import Policy
-from shared.ops.policy import COUNTS, FILE_BYTES_MAX, BrokenPolicy, load, publish
+from shared.contracts.policy import Policy, RoleAuthority
+from shared.ops.__main__ import app
+from shared.ops.policy import COUNTS, FILE_BYTES_MAX, BrokenPolicy, doubts, load, publish
 from shared.ops.strict_yaml import Problem
 from shared.ops.token import JWKS_FILE, KEY_FILE, demo_key, sign
 from tests.suites.services import reader
@@ -588,3 +590,62 @@ def test_a_demo_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 def test_every_kind_of_check_is_in_the_demo(demo: Policy) -> None:
     assert {option.kind for option in demo.options()} == set(CheckKind)
+
+
+def test_the_demo_policy_raises_no_doubt(demo: Policy) -> None:
+    assert list(doubts(demo)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "doubt"),
+    [
+        (
+            "    moderate: {promise: PT2H,  suggest: [dinner-for-two, cinema]}\n",
+            "",
+            "playbooks.noise: moderate is promised within P1D and mild within PT4H",
+        ),
+        (
+            "  staff:\n    severe:   {promise: PT30M, suggest: [dinner-for-two, sincere-words]}\n",
+            "",
+            "playbooks: staff has none, so each is promised within P1D",
+        ),
+        (
+            "total: 4000_00",
+            "total: 900_00",
+            "checks.taxfree-card/100000: costs 100000, limits.complaint.total is 90000",
+        ),
+        (
+            "per_day: 4000_00, checks_per_day",
+            "per_day: 900_00, checks_per_day",
+            "checks.taxfree-card/100000: costs 100000, limits.customer.per_day is 90000",
+        ),
+        ("budget: 30000_00", "budget: 100_00", "incidents.give: costs 20000, the budget is 10000"),
+    ],
+    ids=["reversed", "no playbook", "complaint", "customer", "budget"],
+)
+def test_what_can_hardly_be_meant_is_said(tmp_path: Path, old: str, new: str, doubt: str) -> None:
+    """A worse complaint promised later, no playbook, a check that nobody can afford."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(edited(old, new), encoding="utf-8")
+    policy = load(path)
+    assert isinstance(policy, Policy)
+    assert doubt in list(doubts(policy))
+
+
+def test_a_check_above_what_any_role_may_give_stretched_is_doubted(demo: Policy) -> None:
+    least = {"any": RoleAuthority(per_check=400_00, per_day=2000_00)}
+    authority = demo.authority.model_copy(update={"roles": least})
+    found = list(doubts(demo.model_copy(update={"authority": authority})))
+    assert found == [
+        "checks.taxfree-card/100000: costs 100000, no role may give more than 50000",
+        "checks.excursion-refund/120000: costs 120000, no role may give more than 50000",
+    ]
+
+
+def test_a_doubt_is_a_warning_and_not_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(edited("budget: 30000_00", "budget: 100_00"), encoding="utf-8")
+    answer = CliRunner().invoke(app, ["policy", "check", str(path)])
+    assert answer.exit_code == 0
+    assert answer.stderr == f"{path}: warning: incidents.give: costs 20000, the budget is 10000\n"
+    assert answer.stdout == f"{path}: ms-aurora, 12 things to give, no problems\n"

@@ -15,6 +15,7 @@ OTHERS = {
     ("POST", "/v1/redemptions/{redemption_id}/capture"): {Kind.EMPLOYEE, Kind.TILL},
     ("POST", "/v1/redemptions/{redemption_id}/cancel"): {Kind.EMPLOYEE, Kind.TILL},
     ("POST", "/v1/redemptions/{redemption_id}/rollback"): {Kind.EMPLOYEE, Kind.TILL},
+    ("POST", "/v1/complaints/find"): {Kind.SYSTEM},
     ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
 }
 EMPLOYEES = {Kind.EMPLOYEE}
