@@ -62,8 +62,9 @@ chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10, or M
 	  $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
 
-demo: $(READY) ## The story, live; INPUT=file RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
+demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
 	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \
+	  $(if $(DATES),--dates "$(DATES)") \
 	  $(if $(TEXT_COLUMN),--text "$(TEXT_COLUMN)") $(if $(DATE_COLUMN),--date "$(DATE_COLUMN)") \
 	  $(if $(LANGUAGE_COLUMN),--language "$(LANGUAGE_COLUMN)") \
 	  $(if $(ID_COLUMN),--id "$(ID_COLUMN)") $(if $(REPORT),--report "$(REPORT)")

@@ -10,15 +10,15 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from demo.eyes import Eyes, TooLate
-from demo.input import InputError, as_event, rows
+from demo.input import InputError, as_event, rows, shifted
 from demo.receipt import receipt
 from demo.show import Show
-from demo.story import SITE, Stage, play
+from demo.story import SITE, NothingToPlay, Stage, play
 from shared.contracts.event import format_time
 from shared.ops import policy, roster, token, topics
 from shared.ops.mailbox import Mailbox
@@ -28,6 +28,8 @@ from shared.ops.stack import StackError, running
 ROOT = Path(__file__).parent.parent
 RUN = Path(".run")
 EMPLOYEE = "e-jonas"
+#: Whose token the viewer gets: the story used up its employee's day, and this one has all of theirs.
+VIEWER = "e-ingrid"
 #: How soon a Ctrl-C is noticed that came to another thread, or just before we slept: of neither does
 #: `signal.pause` wake.
 CTRL_C_LOOK_S = 0.5
@@ -45,6 +47,10 @@ def own_events() -> list[bytes]:
 def main(
     input_file: Annotated[Path | None, typer.Option("--input", help="CSV or JSON Lines.")] = None,
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Rows per second.")] = 50.0,
+    dates: Annotated[
+        Literal["keep", "shift"],
+        typer.Option(help="Of a file: as they are, or moved so that the newest row is now."),
+    ] = "shift",
     report: Annotated[Path | None, typer.Option(help="Write the receipt here as JSON.")] = None,
     text: Annotated[str | None, typer.Option(help="The column with the words.")] = None,
     date: Annotated[str | None, typer.Option(help="The column with the date.")] = None,
@@ -56,24 +62,33 @@ def main(
     events = own_events()
     if input_file is not None:
         try:
-            now = datetime.now(UTC)
-            events = [
-                as_event(row, site=SITE, time=now)
-                for row in rows(
+            found = list(
+                rows(
                     input_file,
                     text_column=text,
                     date_column=date,
                     language_column=language,
                     id_column=row_id,
                 )
-            ]
+            )
         except (InputError, OSError) as error:
             show.bad(str(error))
             raise typer.Exit(2) from None
+        if not found:
+            show.bad(f"{input_file}: no row of it could be read, so there is nothing to play")
+            raise typer.Exit(1)
+        now = datetime.now(UTC)
+        if dates == "shift":
+            found, moved = shifted(found, now)
+            if moved:
+                show.say(
+                    f"dates are moved by {moved.days} days: the newest row is now (--dates keep)"
+                )
+        events = [as_event(row, site=SITE, time=now) for row in found]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         agreed = run(show, events, rate if input_file else None, report)
-    except (TooLate, NotReady, StackError) as error:
+    except (NothingToPlay, TooLate, NotReady, StackError) as error:
         show.busy(None)
         show.bad(str(error))
         raise typer.Exit(1) from None
@@ -124,7 +139,8 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             if report is not None:
                 report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             if show.live:
-                linger(show, services.running, signed)
+                theirs = token.sign(key, subject=VIEWER, kind="employee", site=SITE, now=now)
+                linger(show, services.running, theirs)
         finally:
             show.busy("stopping")
             services.stop()
@@ -166,7 +182,7 @@ def linger(show: Show, services: Sequence[Service], signed: str) -> None:
     show.act(8, "Now you. All of it stays up until Ctrl-C")
     for service in services:
         show.say(f"{service.name:<13} {service.url}/docs")
-    show.say(f"a token for {EMPLOYEE} (local demo only): {signed}")
+    show.say(f"a token for {VIEWER} (local demo only): {signed}")
     try:
         while True:
             time.sleep(CTRL_C_LOOK_S)

@@ -10,10 +10,10 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
@@ -45,6 +45,10 @@ _DATE_FORMATS = (
     "%d.%m.%Y",
     "%d-%m-%Y",
 )
+
+
+#: How long ago a row may have happened once it was moved: the intake takes no more than three years.
+OLDEST = timedelta(days=2 * 365)
 
 
 class InputError(Exception):
@@ -157,6 +161,23 @@ def as_event(row: Row, *, site: str, time: datetime) -> bytes:
             "data": data,
         }
     ).encode()
+
+
+def shifted(found: Sequence[Row], now: datetime) -> tuple[list[Row], timedelta]:
+    """The rows with their dates moved so that the newest is now, and by how much they were moved.
+
+    What would have happened longer ago than OLDEST has happened then. Rows without a date have none.
+    """
+    moments = [datetime.fromisoformat(row.occurred_at) for row in found if row.occurred_at]
+    newest = max(moments, default=now)
+
+    def moved(row: Row) -> Row:
+        if row.occurred_at is None:
+            return row
+        age = min(newest - datetime.fromisoformat(row.occurred_at), OLDEST)
+        return replace(row, occurred_at=format_time(now - age))
+
+    return [moved(row) for row in found], now - newest
 
 
 def _csv(

@@ -38,6 +38,10 @@ class Show:
         """One line about something that did not."""
         self._console.print(f"   [bold red]✗[/] {escape(line)}")
 
+    def note(self, line: str) -> None:
+        """One line about something that is neither: it was refused, and that is as it should be."""
+        self._console.print(f"   [yellow]![/] {escape(line)}")
+
     def busy(self, what: str | None) -> None:
         """What is going on right now; None when nothing is. A line of its own without a terminal."""
         if not self.live:

@@ -19,16 +19,20 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
 
 
-def play(tmp_path, *words):
-    report = tmp_path / "receipt.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "demo", "--report", str(report), *words],
+def ran(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "demo", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+
+
+def play(tmp_path, *words):
+    report = tmp_path / "receipt.json"
+    done = ran("--report", str(report), *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(report.read_text()), done.stdout
 
@@ -50,17 +54,43 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
     assert "explained in one line" in shown
 
 
-def test_any_file_of_complaints_can_be_played(tmp_path):
+def long_ago(tmp_path, count):
+    """A file of complaints that nobody would take as they are."""
     rows = ["id,review,date"]
     rows += [
-        f'{n},"The soup was cold again, number {n} 🍲, and ""nobody"" came.",2026-06-0{1 + n % 9}'
-        for n in range(60)
+        f'{n},"The soup was cold again, number {n} 🍲, and ""nobody"" came.",1998-06-0{1 + n % 9}'
+        for n in range(count)
     ]
     file = tmp_path / "complaints.csv"
     file.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    receipt, _ = play(tmp_path, "--input", str(file), "--rate", "200")
+    return file
+
+
+def test_any_file_of_complaints_can_be_played_however_long_ago_they_happened(tmp_path):
+    receipt, shown = play(tmp_path, "--input", str(long_ago(tmp_path, 60)), "--rate", "200")
+    assert "the newest row is now" in shown
     assert receipt["complaints"]["received"] == 60
+    assert receipt["complaints"]["dead_lettered"] == 0
     assert all(receipt["agreements"].values()), receipt["agreements"]
+
+
+def test_a_file_of_which_nothing_is_accepted_ends_with_a_sentence(tmp_path):
+    done = ran("--input", str(long_ago(tmp_path, 7)), "--dates", "keep")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "✗ nothing was accepted of 7 events: 7 time_out_of_range" in done.stdout
+    dead = [line for line in done.stdout.splitlines() if "dead letter" in line]
+    assert len(dead) == 6, "five of them and their number"
+    assert not [line for line in dead if "✓" in line], "nothing that went as it should"
+
+
+def test_a_file_of_which_no_row_can_be_read_starts_nothing(tmp_path):
+    file = tmp_path / "empty.csv"
+    file.write_text("id,review\n1,\n", encoding="utf-8")
+    done = ran("--input", str(file))
+    assert done.returncode == 1
+    assert "nothing to play" in done.stdout
+    assert "Kafka" not in done.stdout
 
 
 def read(terminal, until):
@@ -82,10 +112,17 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
     demo = subprocess.Popen(words, cwd=ROOT, start_new_session=True, **ends)
     os.close(theirs)
     try:
-        shown = read(ours, "a token for")
+        shown = read(ours, "(local demo only): ")
+        shown += read(ours, "\n")
         pages = re.findall(r"(\w+) +(http://127\.0\.0\.1:\d+/docs)", shown)
         assert [name for name, _ in pages] == ["complaints", "compensation", "notifier"], shown
         assert {httpx.get(page).status_code for _, page in pages} == {200}
+        (bearer,) = re.findall(r"local demo only\): (\S+)", shown)
+        may = httpx.get(
+            pages[1][1].replace("/docs", "/v1/me/authority"),
+            headers={"Authorization": f"Bearer {bearer}"},
+        ).json()
+        assert all(scope["left_minor"] for scope in may["scopes"]), "the viewer can give something"
         os.killpg(demo.pid, signal.SIGINT)
         rest = read(ours, None)
         assert demo.wait(PATIENCE_S) == 0, rest

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from demo.input import InputError, Row, Unreadable, as_event, rows
+from demo.input import InputError, Row, Unreadable, as_event, rows, shifted
+from services.complaints.domain import plausible
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 
@@ -27,6 +28,28 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 def read(path: Path, **columns: str) -> tuple[list[Row], list[Unreadable]]:
     unreadable: list[Unreadable] = []
     return list(rows(path, report=unreadable.append, **columns)), unreadable
+
+
+def test_rows_of_long_ago_are_moved_so_that_the_newest_is_now_and_their_distances_stay():
+    """None of them lies where the intake refuses it, whatever a single odd year says."""
+
+    def dated(*moments: str | None) -> list[Row]:
+        return [
+            Row(text="x", occurred_at=moment, language=None, id=f"{n}", position=n, source="/f")
+            for n, moment in enumerate(moments)
+        ]
+
+    old = dated("2015-02-17T00:00:00.000Z", "2015-02-24T12:00:00.000Z", None)
+    moved, by = shifted(old, NOW)
+    assert [row.occurred_at for row in moved] == [
+        "2026-05-27T20:00:00.000Z",
+        "2026-06-04T08:00:00.000Z",
+        None,
+    ]
+    assert by == NOW - datetime(2015, 2, 24, 12, tzinfo=UTC)
+    odd, _ = shifted(dated("9999-12-31T23:59:59.000Z", "2015-02-17T00:00:00.000Z"), NOW)
+    assert all(plausible(datetime.fromisoformat(row.occurred_at or ""), NOW) for row in odd), odd
+    assert shifted(dated(None), NOW) == (dated(None), timedelta(0))
 
 
 @pytest.mark.parametrize(
