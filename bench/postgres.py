@@ -41,6 +41,8 @@ SETTINGS = {
 }
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 30.0
+#: Where the server's folder is if another user runs it, who may not enter ours. On disk, as ours is.
+OTHERS_PLACE = Path("/var/tmp")
 #: A socket's path ends before the 108th byte, and the server adds a name of 20.
 SOCKET_PATH_MAX = 85
 TABLES = """
@@ -114,8 +116,9 @@ def _started() -> Iterator[str]:
     """The distribution's server in a folder of its own, which is removed at the end."""
     binaries = _binaries()
     run = world.RUN / "bench"
-    run.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=run))
+    pids.private_folder(run)
+    place = run if os.geteuid() else OTHERS_PLACE
+    folder = Path(tempfile.mkdtemp(prefix="service-check-pg-", dir=place))
     process: pids.Process | None = None
     try:
         if len(str(folder)) > SOCKET_PATH_MAX:

@@ -23,6 +23,8 @@ TERM_DEADLINE_S = 20.0
 #: SIGKILL is the kernel's work; only a process stuck in the disk driver needs longer.
 KILL_DEADLINE_S = 10.0
 POLL_INTERVAL_S = 0.02
+#: What local commands write lies below a folder of this name.
+RUN_FOLDER = ".run"
 #: States of a process that has ended and waits for its parent to notice.
 _ENDED = frozenset("ZX")
 
@@ -167,6 +169,12 @@ def _look(pid: int) -> tuple[str, str]:
 
 
 def private_folder(directory: Path) -> None:
-    """Make a folder, and those above it that are missing, for its owner alone; one that is there stays as it is."""
+    """Make a folder, and those above it that are missing, for its owner alone.
+
+    A `.run` that others may enter is closed to them, for an earlier build may have made it. Any other
+    folder that is there stays as it is: it may be somebody else's.
+    """
     for folder in reversed([directory, *directory.parents]):
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.name == RUN_FOLDER and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)

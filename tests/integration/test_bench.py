@@ -60,7 +60,7 @@ def test_the_peer_on_postgresql_is_measured_or_skipped_with_a_word(bench):
 def test_a_bench_leaves_no_process_and_no_data(bench):
     *_, mark = bench
     assert left_behind(mark) == []
-    assert list((ROOT / ".run" / "bench").glob("pg-*")) == []
+    assert list((ROOT / ".run" / "bench").glob("service-check-pg-*")) == []
 
 
 def test_a_machine_without_postgresql_is_told_what_was_looked_for(monkeypatch, tmp_path):
