@@ -39,6 +39,8 @@ class Service:
     process: subprocess.Popen[str]
     log: Path
     url: str = ""
+    #: Where /metrics, /docs and /openapi.json are; known as soon as `url` is.
+    ops_url: str = ""
 
     def wait_url(self, deadline: float) -> str:
         """The address it listens on, from its first line; raises NotReady."""
@@ -47,7 +49,8 @@ class Service:
             line = self.process.stdout.readline()
             if not line:
                 self._give_up()
-            self.url = line.split()[1]
+            _, self.url, *rest = line.split()
+            self.ops_url = rest[0] if rest else ""
         if time.monotonic() > deadline:
             self._give_up()
         return self.url
@@ -99,12 +102,13 @@ class Services:
     def start(self, name: str, *, module: str = "", **settings: str) -> Service:
         """Start one; settings are environment variables without their prefix. Does not wait.
 
-        `module` is another program that keeps the same manners: its first line ends with a URL, it
+        `module` is another program that keeps the same manners: its first line is a name and its URLs, it
         answers /ready, it stops on SIGTERM.
         """
         private_folder(self.directory)
         log = self.directory / f"{name}-{len(self.running)}.log"
-        own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in settings.items()}
+        chosen = {"ops_port": "0", **settings}
+        own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in chosen.items()}
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", module or f"services.{name}"],

@@ -33,10 +33,12 @@ from shared.runtime.http import Face
 from shared.runtime.inbox import Inbox, Record
 from shared.runtime.kafka import Stream, end_process
 from shared.runtime.observe import configure, log, raised_at
+from shared.runtime.ops_port import CONNECTIONS_MAX as OPS_CONNECTIONS_MAX
+from shared.runtime.ops_port import ops_app
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.relay import Relay
 from shared.runtime.seal import Vault
-from shared.runtime.server import http_server
+from shared.runtime.server import Server, http_server
 from shared.runtime.settings import RuntimeSettings
 from shared.runtime.settle import Settler
 from shared.runtime.store import Store
@@ -131,13 +133,7 @@ class App:
         owner = parts.domain.owner
         if isinstance(parts.store, RedisStore):
             watched(await parts.store.open())
-        server = http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)
-        listening = socket.create_server((settings.host, settings.port), backlog=2048)
-        port = listening.getsockname()[1]
-        serving = watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
-        log.info("listening", service=owner, port=port, face=settings.face)
-        sys.stdout.write(f"{owner} http://{settings.host}:{port}\n")
-        sys.stdout.flush()
+        servers, serving = self._listen()
         background: list[asyncio.Task[None]] = []
         stream: Stream | None = None
         relay = Relay(
@@ -168,7 +164,8 @@ class App:
                 background.append(watched(asyncio.create_task(stream.watch(), name="watch")))
             await stopping.wait()
         finally:
-            server.should_exit = True
+            for server in servers:
+                server.should_exit = True
             if stream is not None:
                 await _stop(stream)
             for task in background:
@@ -176,10 +173,32 @@ class App:
             await asyncio.gather(*background, return_exceptions=True)
             await relay.release()
             await timers.release()
-            await serving
+            await asyncio.gather(*serving)
             if isinstance(parts.store, RedisStore):
                 await parts.store.close()
             log.info("stopped", service=owner)
+
+    def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
+        """Serve the API and, where it has a port, what operators look at; print the addresses."""
+        settings, owner = self.parts.settings, self.parts.domain.owner
+        servers = [http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
+        sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
+        if settings.ops_port is not None:
+            operators = ops_app(self.api)
+            servers.append(
+                http_server(operators, stop_s=HTTP_STOP_S, connections_max=OPS_CONNECTIONS_MAX)
+            )
+            sockets.append(socket.create_server((settings.host, settings.ops_port)))
+        serving = [
+            watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
+            for server, listening in zip(servers, sockets, strict=True)
+        ]
+        ports = [listening.getsockname()[1] for listening in sockets]
+        log.info("listening", service=owner, ports=ports, face=settings.face)
+        addresses = " ".join(f"http://{settings.host}:{port}" for port in ports)
+        sys.stdout.write(f"{owner} {addresses}\n")
+        sys.stdout.flush()
+        return servers, serving
 
     async def _start_stream(self, stream: Stream) -> None:
         """Look whether topics are what they were, read what decisions presuppose, join the group."""

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from hashlib import blake2b, sha256
 from typing import Annotated, Any
 
-import prometheus_client
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
@@ -149,7 +148,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 #: The trace that the request in hand belongs to; each request has a context of its own.
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 #: What machines ask all the time says nothing about those who wait for an answer.
-NOT_COUNTED = ("/live", "/ready", "/metrics")
+NOT_COUNTED = ("/live", "/ready")
 
 
 def problem(
@@ -376,7 +375,15 @@ class Face:
 
     def api(self, title: str, description: str) -> FastAPI:
         """A FastAPI app with everything that is the same in every service."""
-        app = Described(title=title, description=description, version="1.0.0", responses=PROBLEMS)
+        app = Described(
+            title=title,
+            description=description,
+            version="1.0.0",
+            responses=PROBLEMS,
+            # The document has a port of its own (`ops_port`), and a redirect would repeat the Host.
+            openapi_url=None,
+            redirect_slashes=False,
+        )
         app.add_middleware(Bounded)
         app.add_middleware(Counted, owner=self._owner)
         app.add_exception_handler(Rejected, self._rejected)
@@ -396,14 +403,6 @@ class Face:
             parts = await self._ready()
             return Response(
                 to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, "application/json"
-            )
-
-        @app.get("/metrics", include_in_schema=False)
-        async def metrics() -> Response:
-            """Prometheus text."""
-            return Response(
-                prometheus_client.generate_latest(),
-                media_type=prometheus_client.CONTENT_TYPE_LATEST,
             )
 
         return app

@@ -57,6 +57,12 @@ class RuntimeSettings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ops_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for /metrics, /docs and /openapi.json, for nobody outside; unset: none of them.",
+    )
     hsts_s: int = Field(
         0,
         ge=0,

@@ -58,7 +58,7 @@ FREEZES = "decided:5:stop"
 def settled(service: Service) -> float:
     """Records of the intake that this process settled."""
     try:
-        text = httpx.get(f"{service.url}/metrics", timeout=5.0).text
+        text = httpx.get(f"{service.ops_url}/metrics", timeout=5.0).text
     except httpx.TransportError:
         return 0.0
     return sum(

@@ -434,11 +434,11 @@ def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen
         assert written or file.suffix != ".log"
         if any(canary in written for canary in canaries):
             found.append(str(file))
-    for owner in OWNERS:
-        metrics = httpx.get(f"{seen.world.url(owner)}/metrics").content
+    for service in seen.world.services.running:
+        metrics = httpx.get(f"{service.ops_url}/metrics").content
         assert b"requests_total" in metrics
         if any(canary in metrics for canary in canaries):
-            found.append(f"metrics of {owner}")
+            found.append(f"metrics of {service.name}")
     assert found == []
     assert any(canaries[0] in read.value for read in reads), "the canary was never planted"
     assert any(canaries[1] in read.value for read in reads)

@@ -181,7 +181,7 @@ class Run:
         diary.noticed = report.noticed(diary.logs)
         for worker in list(there.workers.values()):
             try:
-                text = httpx.get(f"{worker.process.url}/metrics", timeout=5.0).text
+                text = httpx.get(f"{worker.process.ops_url}/metrics", timeout=5.0).text
             except httpx.HTTPError:
                 continue
             diary.logs.append(text)
