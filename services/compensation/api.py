@@ -80,6 +80,7 @@ NOTHING = Nothing()
 ISSUED = (
     "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "percent",
     "bill_up_to_minor", "valid_until", "explain_by", "regime", "information", "left",
+    "reachable",
 )  # fmt: skip
 
 
@@ -621,6 +622,7 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "colleague_id": fact.colleague_id,
                 "regime": fact.regime,
                 "information": fact.information,
+                "reachable": fact.reachable,
             }
         case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
             return 409, problem_body(409, Reason.ALREADY_COMPENSATED)
@@ -633,6 +635,7 @@ def answered(fact: Fact, desks: Desks) -> tuple[int, Mapping[str, Any]]:
                 "regime",
                 "information",
                 "expires_at",
+                "reachable",
             }
             body = fact.model_dump(mode="json", include=wanted)
             return 201, {**body, "link": link}

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, Any] = {
         "explain_by": "2026-06-04T14:00:00Z",
         "regime": "ship-delay",
         "information": "You have the right to be told why, and to be reimbursed.",
+        "reachable": True,
         "left": [{"scope": "employee_day", "ceiling_minor": 800000, "left_minor": 752000, "until": "2026-06-04T06:00:00+02:00"}],
         "code": "MNP7G-6AX4C-0",
         "link": "https://ship.example/f/eyJhbGciOi...",
@@ -34,6 +35,7 @@ EXAMPLES: dict[str, Any] = {
         "colleague_id": "e-ingrid",
         "regime": "ship-delay",
         "information": "You have the right to be told why, and to be reimbursed.",
+        "reachable": True,
     },
     "offered": {
         "offer_id": "of-24199a388ee0750daf49447ce0889da5",
@@ -41,6 +43,7 @@ EXAMPLES: dict[str, Any] = {
         "options": [{"item": "cinema", "kind": "experience", "value_minor": 25000, "cost_minor": 9000, "currency": "NOK", "fits_reason": False, "why": ""}],
         "regime": "ship-delay",
         "information": "You have the right to be told why, and to be reimbursed.",
+        "reachable": True,
         "expires_at": "2026-06-04T14:00:00Z",
         "link": "https://ship.example/o/eyJhbGciOi...",
     },

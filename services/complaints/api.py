@@ -85,6 +85,7 @@ def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
         "category": triaged.category,
         "severity": triaged.severity,
         "promised_by": triaged.promised_by,
+        "reachable": triaged.has_contact,
     }
 
 

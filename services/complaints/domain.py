@@ -89,6 +89,8 @@ class Complaint(Document):
     round: int = 0
     #: Of what was raised; None where it was raised to an earlier build, or told on the spot.
     content: str | None = None
+    #: Whether a message reaches the customer; an older document does not say.
+    reachable: bool | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
 
@@ -116,6 +118,7 @@ def receive(
     text: str,
     contact: str | None,
     content: str,
+    reachable: bool,
     understood: tuple[Category, Severity, bool, Service | None],
     policy: Policy,
     policy_version: int,
@@ -148,7 +151,7 @@ def receive(
             safety=safety,
             promised_by=now + policy.promise(category, severity),
             policy_version=policy_version,
-            has_contact=contact is not None,
+            has_contact=reachable,
             service=service,
             counts_for=counts_for,
         ),
@@ -183,8 +186,10 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
         safety=logged.safety is not None or logged.reason is Category.SAFETY,
         promised_by=now + policy.promise(logged.reason, logged.severity),
         policy_version=policy_version,
-        has_contact=logged.contact is not None,
         service=logged.service,
+        has_contact=(
+            logged.contact is not None if logged.has_contact is None else logged.has_contact
+        ),
         answered=logged.answered,
     )
     claimed = ComplaintClaimed(
@@ -225,7 +230,11 @@ def hear(
                 employee_id=complaint.employee_id,
                 round=complaint.round + 1,
                 promised_by=now + promise,
-                has_contact=complaint.contact is not None,
+                has_contact=(
+                    complaint.contact is not None
+                    if complaint.reachable is None
+                    else complaint.reachable
+                ),
                 reopened_at=answered_at,
             ),
         )
@@ -299,6 +308,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
             "category": fact.category,
             "severity": fact.severity,
             "safety": fact.safety,
+            "reachable": fact.has_contact,
             "promised_by": fact.promised_by,
             "promises": (Promise(round=0, by=fact.promised_by),),
         }

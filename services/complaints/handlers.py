@@ -114,9 +114,10 @@ class Handlers:
                 language=language,
                 text=key.seal("text", raised.text),
                 contact=None
-                if contact is None or contact.email is None
+                if contact is None or contact.empty
                 else key.seal("contact", contact.model_dump_json()),
                 content=content,
+                reachable=contact is not None and contact.reachable,
                 understood=self._reader.understand(raised.text, language),
                 policy=policy,
                 policy_version=version,

@@ -171,6 +171,8 @@ class Wished(CheckFact):
     offer_id: Id | None = None
     currency: Currency
     cost_minor: AmountMinor
+    #: Whether a message reaches the customer; None where it is not known.
+    reachable: bool | None = None
 
 
 class CheckIssued(Wished):
@@ -372,6 +374,8 @@ class OfferMade(OfferFact):
     information: Information | None = None
     expires_at: AwareDatetime
     offered_at: AwareDatetime
+    #: Whether a message reaches the customer; None where it is not known.
+    reachable: bool | None = None
 
 
 class OfferChosen(OfferFact):
@@ -409,6 +413,8 @@ class ComplaintLogged(CompensationFact):
     language: Language
     text: Sealed
     contact: Sealed | None = None
+    #: Whether a message reaches the customer; where it is not said, a contact is a mail address.
+    has_contact: bool | None = None
     #: Whose safety is concerned, as the employee said.
     safety: Safety | None = None
     #: Which service failed, as the employee said.

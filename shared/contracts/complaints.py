@@ -103,6 +103,7 @@ class ComplaintTriaged(ComplaintFact):
     safety: bool
     promised_by: AwareDatetime
     policy_version: Annotated[int, Field(ge=1)]
+    #: Whether a message reaches the customer: by mail, whatever else their contact says.
     has_contact: bool
     #: Which service failed, where the words or the employee say so.
     service: Annotated[Service | None, Field(exclude_if=absent)] = None

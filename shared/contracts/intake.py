@@ -44,6 +44,16 @@ class Contact(BaseModel):
         Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")] | None
     ) = None
 
+    @property
+    def reachable(self) -> bool:
+        """Whether we can tell this customer anything: mail is the one channel there is."""
+        return self.email is not None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing at all."""
+        return self.name is None and self.email is None and self.phone is None
+
 
 class Told(Fact):
     """What is told of a complaint, by whichever door it comes."""

@@ -60,6 +60,8 @@ class Case(Document):
     severity: Severity = Severity.MILD
     safety: bool = False
     service: Service | None = None
+    #: Whether a message reaches the customer; None where it is not known.
+    reachable: bool | None = None
     opened_at: datetime | None = None
     check_ids: tuple[str, ...] = ()
     given_by: str | None = None
@@ -383,6 +385,7 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
                 "severity": fact.severity,
                 "safety": fact.safety,
                 "service": fact.service or case.service,
+                "reachable": fact.has_contact,
             }
         )
     return Case(
@@ -394,6 +397,7 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
         safety=fact.safety,
         service=fact.service,
         counts_for=fact.counts_for,
+        reachable=fact.has_contact,
     )
 
 
@@ -411,6 +415,7 @@ def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
         category=fact.reason,
         severity=fact.severity,
         service=fact.service,
+        reachable=fact.has_contact,
     )
 
 

@@ -173,6 +173,7 @@ class Wish:
     severity: Severity
     language: Language
     day: str | None
+    reachable: bool | None = None
     basis: Basis = Basis.GOODWILL
     regime: str | None = None
     information: str | None = None
@@ -263,6 +264,7 @@ def issued(
         policy_version=policy_version,
         reason=wish.reason,
         severity=wish.severity,
+        reachable=wish.reachable,
         basis=wish.basis,
         regime=wish.regime,
         information=wish.information,
@@ -312,6 +314,7 @@ def refused(
         policy_version=policy_version,
         reason=wish.reason,
         severity=wish.severity,
+        reachable=wish.reachable,
         basis=wish.basis,
         regime=wish.regime,
         information=wish.information,

@@ -91,6 +91,7 @@ def offer(
                 language=wish.language,
                 reason=wish.reason,
                 severity=wish.severity,
+                reachable=wish.reachable,
                 policy_version=policy_version,
                 options=tuple(options),
                 held=debits(room.limits, wish.option.cost_minor),

@@ -296,6 +296,7 @@ class Giving:
             language=log.language or desk.policy.languages[0],
             category=command.reason,
             severity=log.severity,
+            reachable=log.contact is not None and log.contact.reachable,
             opened_at=snapshot.now,
         )
         wish = wish_of(
@@ -313,8 +314,9 @@ class Giving:
                 language=case.language,
                 text=key.seal("text", log.text),
                 contact=key.seal("contact", log.contact.model_dump_json())
-                if log.contact is not None and log.contact.email is not None
+                if log.contact is not None and not log.contact.empty
                 else None,
+                has_contact=case.reachable,
                 safety=wish.safety,
                 service=command.service,
                 answered=not isinstance(decision.facts[-1], CheckRefused),
@@ -507,6 +509,7 @@ def wish_of(
         option=option,
         reason=reason,
         severity=case.severity,
+        reachable=case.reachable,
         language=case.language,
         day=desk.windows.day.id,
         **rights(desk.policy, reason, service, case.language, basis),

@@ -160,6 +160,7 @@ class Offers:
             option=option,
             reason=made.reason,
             severity=made.severity,
+            reachable=case.reachable if case else None,
             language=made.language,
             day=windows_of(policy, snapshot.now).day.id,
             regime=made.regime,
