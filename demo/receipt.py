@@ -50,6 +50,10 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
         )
         == sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in sent)
         + sum(fact.occasion is Occasion.ACKNOWLEDGEMENT for fact in eyes.of(MessageFailed)),
+        "every word about safety was sent to those who must know": {
+            fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety
+        }
+        <= {fact.complaint_id for fact in sent if fact.occasion is Occasion.SAFETY},
         "checks answered are the checks issued": sorted(answer["check_id"] for answer in told.given)
         == sorted(check.check_id for check in issued),
         "refusals answered are the refusals recorded": told.refused == eyes.count(CheckRefused),

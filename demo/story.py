@@ -22,7 +22,13 @@ from shared.contracts.complaints import (
     ComplaintRepeated,
     ComplaintTriaged,
 )
-from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSent, Occasion
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+    Occasion,
+)
 from shared.ops.mailbox import Mailbox, Received
 
 #: Dead letters shown one by one; more are counted.
@@ -62,6 +68,7 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
     publish(stage, told, events, rate)
     understand(stage, told)
     acknowledge(stage, told)
+    alarm(stage)
     cases = reachable(stage)
     with httpx.Client(
         base_url=stage.compensation,
@@ -145,6 +152,24 @@ def acknowledge(stage: Stage, told: Told) -> None:
     subjects = {letter.subject.partition(" (")[0] for letter in stage.mailbox.letters}
     for subject in sorted(subjects)[:4]:
         show.say(f"“{subject}”")
+
+
+def alarm(stage: Stage) -> None:
+    """Act 3 goes on: where somebody's safety is concerned, those who must know have a letter too."""
+    show, eyes = stage.show, stage.eyes
+    concerned = {fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety}
+
+    def all_told() -> bool:
+        fates: list[MessageSent | MessageFailed] = [*eyes.of(MessageSent), *eyes.of(MessageFailed)]
+        return concerned <= {
+            fact.complaint_id for fact in fates if fact.occasion is Occasion.SAFETY
+        }
+
+    eyes.until(all_told, "telling those who must know", PATIENCE_S)
+    officers = {fact.mailbox for fact in eyes.of(MessageQueued) if fact.mailbox}
+    show.good(
+        f"{len(concerned)} words about safety reached {', '.join(sorted(officers)) or 'nobody'}"
+    )
 
 
 def reachable(stage: Stage) -> list[str]:

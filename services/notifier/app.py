@@ -7,9 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from services.notifier.adapters import SignedLinks, SmtpMailer
+from services.notifier.alarms import Alarms
 from services.notifier.api import api
-from services.notifier.domain import FOLDS, SEND, timers
+from services.notifier.domain import ALARM, FOLDS, SEND, timers
 from services.notifier.handlers import Handlers
+from services.notifier.mailboxes import load
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
 from services.notifier.settings import Settings
@@ -23,6 +25,8 @@ from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
 TEMPLATES = Path(__file__).with_name("templates")
+#: What role mailboxes read.
+TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
 DOMAIN = Domain("notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
 
 
@@ -39,17 +43,20 @@ def build(
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     links = SignedLinks(answers, settings.public_url, choices, settings.offers_url)
     wording, page = Wording(TEMPLATES), Page()
+    mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
+    alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
     handlers = Handlers(
         parts.settler,
         Keys(parts.vault),
         mailer or SmtpMailer(settings.smtp_host, settings.smtp_port, now),
         links,
         wording,
+        alarms,
         parts.crash,
     )
     return App(
         parts,
-        inboxes=inboxes(handlers),
+        inboxes=inboxes(handlers, alarms),
         api=api(parts.face, handlers, page),
-        rings={SEND: handlers.send},
+        rings={SEND: handlers.send, ALARM: alarms.route},
     )

@@ -9,11 +9,19 @@ fate was lost on the way twice has failed, rather than come a third time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.contracts.compensation import Basis, CheckIssued, CheckKind, OfferMade, Option
+from shared.contracts.compensation import (
+    Basis,
+    CheckIssued,
+    CheckKind,
+    OfferMade,
+    Option,
+    Safety,
+    SafetyNoted,
+)
 from shared.contracts.complaints import (
     Category,
     ComplaintReceived,
@@ -33,6 +41,7 @@ from shared.contracts.notifier import (
     MessageQueued,
     MessageSent,
     Occasion,
+    SafetyRouted,
 )
 from shared.contracts.policy import Retry
 from shared.contracts.reasons import Reason
@@ -44,6 +53,9 @@ RETRY_LONGEST = timedelta(hours=6)
 #: are not on their way any more (the customer was erased), and the message has failed.
 PARTS_COME_WITHIN = timedelta(hours=1)
 SEND = "send"
+ALARM = "alarm"
+#: A word about safety is due at once; its facts have no common time, and a rebuild needs the same one.
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
@@ -71,6 +83,26 @@ class Story(Document):
     promised_by: datetime | None = None
     #: How often the customer said that it did not help, as far as the complaint has heard of it.
     round: int = 0
+    #: The customer's words say that somebody's safety is concerned.
+    safety: bool = False
+
+
+class Alarm(Document):
+    """What employees said of somebody's safety; made of compensation's facts alone, in any order."""
+
+    KIND: ClassVar[str] = "alarm"
+
+    customer_ref: str
+    site: str
+    kinds: tuple[Safety, ...] = ()
+
+
+class Routed(Document):
+    """Who was told that somebody's safety is concerned, as SafetyRouted has it."""
+
+    KIND: ClassVar[str] = "alarm-routed"
+
+    mailboxes: tuple[str, ...]
 
 
 class Given(Document):
@@ -134,6 +166,8 @@ class Message(Document):
     occasion: Occasion
     language: Language
     about: str
+    #: The role mailbox it goes to; None for the customer.
+    mailbox: str | None = None
     state: State
     queued_at: datetime
     next_at: datetime | None = None
@@ -185,6 +219,45 @@ def queue(
                 site=site,
                 about=about,
                 queued_at=now,
+            ),
+        )
+    )
+
+
+def route(
+    complaint_id: str,
+    *,
+    customer_ref: str,
+    site: str,
+    kinds: Sequence[Safety],
+    language: Language,
+    mailboxes: Sequence[str],
+    now: datetime,
+) -> Decision:
+    """Tell the site's role mailboxes that somebody's safety is concerned, one message each."""
+    routed = SafetyRouted(
+        complaint_id=complaint_id,
+        site=site,
+        kinds=tuple(kinds),
+        mailboxes=tuple(mailboxes),
+        routed_at=now,
+    )
+    return Decision(
+        (
+            routed,
+            *(
+                MessageQueued(
+                    message_id=message_id_of(Occasion.SAFETY, f"{complaint_id}/{mailbox}"),
+                    complaint_id=complaint_id,
+                    customer_ref=customer_ref,
+                    occasion=Occasion.SAFETY,
+                    language=language,
+                    site=site,
+                    about=complaint_id,
+                    mailbox=mailbox,
+                    queued_at=now,
+                )
+                for mailbox in mailboxes
             ),
         )
     )
@@ -306,7 +379,13 @@ def next_of(fact: MessageFact) -> datetime | None:
 
 def timers(fact: Fact) -> Sequence[Timer]:
     """The timer of a message stands at its next attempt, and nowhere once its fate is known."""
-    return (Timer(SEND, fact.message_id, next_of(fact)),) if isinstance(fact, MessageFact) else ()
+    match fact:
+        case MessageFact():
+            return (Timer(SEND, fact.message_id, next_of(fact)),)
+        case SafetyNoted() | ComplaintTriaged(safety=True):
+            return (Timer(ALARM, fact.complaint_id, AT_ONCE),)
+        case _:
+            return ()
 
 
 def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
@@ -318,6 +397,7 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         contact=fact.contact,
         promised_by=story.promised_by if story else None,
         round=story.round if story else 0,
+        safety=story.safety if story else False,
     )
 
 
@@ -327,7 +407,16 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
     rounds = fact.round if isinstance(fact, ComplaintReopened) else known.round
-    return known.model_copy(update={"promised_by": fact.promised_by, "round": rounds})
+    safety = known.safety or (isinstance(fact, ComplaintTriaged) and fact.safety)
+    update = {"promised_by": fact.promised_by, "round": rounds, "safety": safety}
+    return known.model_copy(update=update)
+
+
+def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
+    """An employee said what somebody's safety is about."""
+    known = alarm.kinds if alarm else ()
+    kinds = tuple(sorted({*known, fact.safety}))
+    return Alarm(customer_ref=fact.customer_ref, site=fact.site, kinds=kinds)
 
 
 def given(_: Given | None, fact: CheckIssued) -> Given:
@@ -391,6 +480,8 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
+    SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
     OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
     MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
     MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),

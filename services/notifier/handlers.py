@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from services.notifier.alarms import Alarms
 from services.notifier.domain import (
     PARTS_COME_WITHIN,
     SEND,
@@ -79,6 +80,7 @@ class Handlers:
         mailer: Mailer,
         links: Links,
         wording: Wording,
+        alarms: Alarms,
         crash: Callable[[str], None],
     ) -> None:
         self._settler = settler
@@ -86,6 +88,7 @@ class Handlers:
         self._mailer = mailer
         self._links = links
         self._wording = wording
+        self._alarms = alarms
         self._crash = crash
         self._policies = Policies()
 
@@ -233,6 +236,8 @@ class Handlers:
 
     async def _write(self, message_id: str, message: Message, snapshot: Snapshot) -> Letter:
         """The letter as it stands; raises Unavailable for a part that is not here."""
+        if message.mailbox is not None:
+            return await self._alarms.letter(message_id, message, message.mailbox, snapshot)
         story = await snapshot.get(Story, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)

@@ -1,9 +1,13 @@
-"""The knobs of the notifier: the mail server, and where customers reach us."""
+"""The knobs of the notifier: the mail server, where customers reach us, and role mailboxes."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
 
+from pydantic import Field, field_validator
+
+from services.notifier.mailboxes import load
+from shared.ops.strict_yaml import BrokenFile
 from shared.runtime.settings import RuntimeSettings
 
 
@@ -20,3 +24,17 @@ class Settings(RuntimeSettings):
         max_length=200,
         description="What links to offers begin with: compensation's public_url.",
     )
+    mailboxes: Path | None = Field(
+        None,
+        description="File with the addresses of role mailboxes, from a secret store; read at start.",
+    )
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.notifier.alarms import Alarms
 from services.notifier.domain import message_id_of
 from services.notifier.handlers import Handlers
-from shared.contracts.compensation import CheckIssued, OfferMade
+from shared.contracts.compensation import CheckIssued, OfferMade, SafetyNoted
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.notifier import Occasion
+from shared.contracts.policy import PolicyPublished
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
-from shared.runtime.policy import POLICY_INBOX
 
 
-def inboxes(handlers: Handlers) -> Sequence[Inbox]:
+def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
     """Everything the notifier consumes."""
     return (
-        POLICY_INBOX,
+        Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished, alarms.on_policy)], ahead=True),
         VAULT_INBOX,
         Inbox(
             ComplaintTriaged.TOPIC,
@@ -47,6 +48,7 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                         message_key(Occasion.CHECK_GIVEN, event.data.check_id),
                     ),
                 ),
+                Handler(SafetyNoted, reads=lambda event: (f"alarm:{event.data.complaint_id}",)),
                 Handler(
                     OfferMade,
                     handlers.on_offered,

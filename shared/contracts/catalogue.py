@@ -60,6 +60,7 @@ from shared.contracts.notifier import (
     MessageFailed,
     MessageQueued,
     MessageSent,
+    SafetyRouted,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
@@ -148,7 +149,7 @@ TABLE: tuple[Row, ...] = (
     Row(OfferLapsed, COMPENSATION),
     Row(CaseOpened, COMPENSATION),
     Row(ComplaintLogged, COMPENSATION, (COMPLAINTS,)),
-    Row(SafetyNoted, COMPENSATION),
+    Row(SafetyNoted, COMPENSATION, (NOTIFIER,)),
     Row(IncidentOpened, COMPENSATION),
     Row(IncidentJoined, COMPENSATION),
     Row(IncidentGiving, COMPENSATION),
@@ -165,6 +166,7 @@ TABLE: tuple[Row, ...] = (
     Row(MessageDelayed, NOTIFIER),
     Row(MessageSent, NOTIFIER),
     Row(MessageFailed, NOTIFIER),
+    Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # Whoever seals first makes the key, so both that seal read what the other made.
     Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
@@ -199,7 +201,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "recovery.notifier.v1",
         key="complaint_id",
-        description="What customers were told and what they answered.",
+        description="What customers and role mailboxes were told, and what customers answered.",
     ),
     Topic(
         "recovery.vault.v1",

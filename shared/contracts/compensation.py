@@ -429,7 +429,7 @@ class ComplaintLogged(CompensationFact):
 
 
 class SafetyNoted(CheckFact):
-    """Somebody's safety is concerned, whether or not the check fits; no service here reads it yet."""
+    """Somebody's safety is concerned, whether or not the check fits; the notifier tells who must know."""
 
     TYPE: ClassVar[str] = "recovery.safety.noted.v1"
 

@@ -7,18 +7,23 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
 from shared.contracts.event import Fact, Id
 from shared.contracts.reasons import Reason
 
 
 class Occasion(StrEnum):
-    """Why a message is sent; one message per complaint, check or offer and occasion."""
+    """Why a message is sent; one message per complaint, check or offer, and occasion.
+
+    All are for the customer but `safety`, which goes to the role mailboxes of the site.
+    """
 
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK_GIVEN = "check_given"
     REOPENED = "reopened"
     CHECK_OFFERED = "check_offered"
+    SAFETY = "safety"
 
 
 class Helped(StrEnum):
@@ -51,6 +56,8 @@ class MessageQueued(MessageFact):
     language: Language
     site: Id
     about: Id
+    #: The role mailbox it goes to, by its id; None for the customer.
+    mailbox: Id | None = None
     queued_at: AwareDatetime
 
 
@@ -94,6 +101,28 @@ class MessageFailed(MessageFact):
     occasion: Occasion
     reason: Reason
     failed_at: AwareDatetime
+
+
+class SafetyRouted(Fact):
+    """Which role mailboxes are told that somebody's safety is concerned; once per complaint.
+
+    What becomes of each letter is in the facts of its message. No mailboxes: the policy names none,
+    and nobody is told.
+    """
+
+    TYPE: ClassVar[str] = "recovery.safety.routed.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: Id
+    site: Id
+    #: What employees said it is about; empty where the customer's words alone say so.
+    kinds: Annotated[tuple[Safety, ...], Field(max_length=16)]
+    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16)]
+    routed_at: AwareDatetime
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
 
 
 class FeedbackReceived(Fact):

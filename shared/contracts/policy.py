@@ -298,6 +298,14 @@ class Notify(Part):
         str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
     ]
     retry: Retry = Retry()
+    #: Who is told when somebody's safety is concerned: ids of role mailboxes, whose addresses the
+    #: notifier's own file has.
+    safety: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A mailbox that is named twice would be one letter and not two."""
+        if len(set(self.safety)) < len(self.safety):
+            yield ("safety",), self.safety, "lists one twice"
 
 
 class IncidentRule(Part):

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     CURSOR_INVALID = "cursor_invalid"
     NO_CONTACT = "no_contact"
     ADDRESS_REFUSED = "address_refused"
+    UNKNOWN_MAILBOX = "unknown_mailbox"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     HANDLER_FAILED = "handler_failed"

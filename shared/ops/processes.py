@@ -21,6 +21,8 @@ import httpx
 
 from shared.ops.pids import private_folder
 
+#: The demo's role mailboxes.
+MAILBOXES = Path(__file__).parents[2] / "policy" / "mailboxes.yaml"
 #: A service is up in about two seconds; a loaded machine may need many times that.
 READY_TIMEOUT_S = 90.0
 #: As long as supervisors wait as a rule; timers in hand alone get twenty seconds of it.
@@ -156,4 +158,5 @@ def environment(directory: Path, bootstrap: str, redis_url: str) -> dict[str, st
         "REDIS_URL": redis_url,
         "SERVICE_CHECK_MASTER_KEY": master_key(directory),
         "SERVICE_CHECK_JWKS": str(directory / "jwks.json"),
+        "SERVICE_CHECK_MAILBOXES": str(MAILBOXES),
     }

@@ -170,7 +170,10 @@ class Aboard:
                 CompensationSettings(**given), now=now, store=stores["compensation"]
             ),
             "notifier": build_notifier(
-                NotifierSettings(**given), now=now, store=stores["notifier"], mailer=self.postbox
+                NotifierSettings(**given, mailboxes=ROOT / "policy" / "mailboxes.yaml"),
+                now=now,
+                store=stores["notifier"],
+                mailer=self.postbox,
             ),
         }
         self._fed: dict[tuple[str, str, str], int] = {}

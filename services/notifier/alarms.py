@@ -1,0 +1,104 @@
+"""Somebody's safety is concerned: the site's role mailboxes are told, once per complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.notifier.domain import ALARM, Alarm, Message, Routed, Story, route
+from services.notifier.ports import Letter
+from services.notifier.wording import Wording, format_time
+from shared.contracts.decision import Decision
+from shared.contracts.event import Event
+from shared.contracts.notifier import SafetyRouted
+from shared.contracts.policy import PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import MESSAGES, log
+from shared.runtime.policy import Policies
+from shared.runtime.settle import Settler
+from shared.runtime.snapshot import Snapshot
+
+#: Parts of a word about safety that have not come are looked for again after this.
+LOOK_AGAIN_S = 5
+
+
+class Alarms:
+    """Who must know, and what they read: kind, place and reference, and nothing personal."""
+
+    def __init__(self, settler: Settler, mailboxes: Mapping[str, str], wording: Wording) -> None:
+        self._settler = settler
+        self._mailboxes = mailboxes
+        self._wording = wording
+        self._policies = Policies()
+
+    async def on_policy(self, event: Event[PolicyPublished], _snapshot: Snapshot) -> Decision:
+        """Say at once, and not at the first emergency, that a policy leads to nobody."""
+        site, named = event.data.site, event.data.policy.notify.safety
+        if not named:
+            log.warning("safety_reaches_nobody", site=site)
+        for mailbox in named:
+            if mailbox not in self._mailboxes:
+                log.error("unknown_mailbox", site=site, mailbox=mailbox)
+        return Decision()
+
+    async def route(self, complaint_id: str, due_ms: int) -> None:
+        """Queue a message for each mailbox of the site's policy, unless it was done before.
+
+        Raises Unavailable while a part has not come.
+        """
+
+        async def decide(snapshot: Snapshot) -> Decision:
+            return await self._routed(complaint_id, snapshot)
+
+        facts = await self._settler.settle_internal(
+            f"timer/{ALARM}/{complaint_id}/{due_ms}",
+            complaint_id,
+            decide,
+            timer=(f"{ALARM}|{complaint_id}", due_ms),
+        )
+        for fact in facts:
+            if isinstance(fact, SafetyRouted) and not fact.mailboxes:
+                log.error("safety_reaches_nobody", site=fact.site, complaint=complaint_id)
+                MESSAGES.labels("safety", "unaddressed").inc()
+
+    async def _routed(self, complaint_id: str, snapshot: Snapshot) -> Decision:
+        await snapshot.prefetch([f"{one.KIND}:{complaint_id}" for one in (Routed, Alarm, Story)])
+        if await snapshot.get(Routed, complaint_id) is not None:
+            return Decision()
+        alarm = await snapshot.get(Alarm, complaint_id)
+        about = alarm or await snapshot.get(Story, complaint_id)
+        if about is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN, retry_after_s=LOOK_AGAIN_S)
+        try:
+            policy, _ = await self._policies.at(about.site, snapshot)
+        except Rejected as rejected:  # told of a site whose policy is still on its way
+            raise Unavailable(rejected.reason, retry_after_s=LOOK_AGAIN_S) from None
+        return route(
+            complaint_id,
+            customer_ref=about.customer_ref,
+            site=about.site,
+            kinds=alarm.kinds if alarm else (),
+            language=policy.languages[0],
+            mailboxes=policy.notify.safety,
+            now=snapshot.now,
+        )
+
+    async def letter(
+        self, message_id: str, message: Message, mailbox: str, snapshot: Snapshot
+    ) -> Letter:
+        """The letter to one mailbox; raises Rejected(unknown_mailbox, unknown_site), Unavailable."""
+        address = self._mailboxes.get(mailbox)
+        if address is None:
+            log.error("unknown_mailbox", site=message.site, mailbox=mailbox)
+            raise Rejected(Reason.UNKNOWN_MAILBOX)
+        policy, _ = await self._policies.at(message.site, snapshot)
+        alarm = await snapshot.get(Alarm, message.complaint_id)
+        rendered = self._wording.render(
+            message.occasion,
+            message.language,
+            kinds=" ".join(alarm.kinds) if alarm else "",
+            site_name=policy.site_name,
+            reference=message.complaint_id,
+            heard_at=format_time(message.queued_at, policy.timezone, message.language),
+        )
+        return Letter(message_id, policy.notify.mail_from, address, rendered.subject, rendered.body)
