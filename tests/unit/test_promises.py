@@ -24,6 +24,7 @@ from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_complaints import OPEN
+from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 
 BY = START + timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
@@ -219,3 +220,17 @@ async def test_a_new_policy_changes_no_promise_that_was_made(aboard: Aboard):
     assert await broken(aboard) == []
     await passes(aboard, timedelta(0))
     assert await broken(aboard) == [0]
+
+
+async def test_a_state_made_again_knows_which_promises_are_open_and_which_were_broken(tmp_path):
+    """INV-06: a promise that is open rings after a rebuild, one that was told of does not again."""
+    sailing = await Sailing(tmp_path).begin()
+    first = await mild(sailing)
+    await passes(sailing)
+    await says_no(sailing, first)
+    kept = await sailing.raise_complaint(1, text="The soup was a bit salty.")
+    assert (await sailing.give(kept, "cinema", "k")).status_code == 201
+    await sailing.carry()
+    made, store = await rebuilt(sailing, "complaints"), sailing.stores["complaints"]
+    assert differing(comparable(made, sailing), comparable(store, sailing)) == []
+    assert made.kept.timers.keys() == {f"overdue|{first}/1", f"overdue|{kept}/0"}
