@@ -134,7 +134,12 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
                 await employed(principal, snapshot)
             try:
                 return await handlers.raise_complaint(
-                    complaint, source, f"co-{name}", snapshot, counts_for
+                    command,
+                    source,
+                    f"co-{name}",
+                    snapshot,
+                    counts_for,
+                    by_customer=principal.kind is Kind.CUSTOMER,
                 )
             except Rejected as rejected:
                 if rejected.reason is not Reason.CONFLICTING_REPEAT:

@@ -119,6 +119,7 @@ def receive(
     contact: str | None,
     content: str,
     reachable: bool,
+    sender_ref: str,
     understood: tuple[Category, Severity, bool, Service | None],
     policy: Policy,
     policy_version: int,
@@ -154,6 +155,7 @@ def receive(
             has_contact=reachable,
             service=service,
             counts_for=counts_for,
+            sender_ref=sender_ref,
         ),
     )
 

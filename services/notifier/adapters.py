@@ -17,6 +17,7 @@ from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.links import Tokens, check_link, offer_link
+from shared.runtime.seal import keyed
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -119,6 +120,15 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
     """Whether a server refuses the address for good, and not us who write to it."""
     about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
     return refused.code >= PERMANENT and not about_us
+
+
+def address_ref(secret: bytes, address: str, day: str) -> str:
+    """A mailbox's pseudonym for one day: of another day, or without the secret, it tells nothing.
+
+    Capitals, and what stands behind a "+", lead to the same mailbox as a rule.
+    """
+    local, _, domain = address.casefold().rpartition("@")
+    return keyed(secret, day, local.partition("+")[0] or local, domain)
 
 
 class SignedLinks:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from services.notifier.domain import ALARM, Alarm, Message, Routed, Story, route
 from services.notifier.ports import Letter
-from services.notifier.wording import Wording, format_time
+from services.notifier.wording import Wording
 from shared.contracts.decision import Decision
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
@@ -17,6 +17,7 @@ from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policy import Policies
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
+from shared.runtime.words import format_time
 
 #: Parts of a word about safety that have not come are looked for again after this.
 LOOK_AGAIN_S = 5

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from services.notifier.adapters import SignedLinks, SmtpMailer
+from services.notifier.adapters import SignedLinks, SmtpMailer, address_ref
 from services.notifier.alarms import Alarms
 from services.notifier.api import api
-from services.notifier.domain import ALARM, FOLDS, SEND, timers
+from services.notifier.domain import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.handlers import Handlers
 from services.notifier.mailboxes import load
 from services.notifier.page import Page
@@ -27,7 +28,9 @@ from shared.runtime.store import Store
 TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.
 TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
-DOMAIN = Domain("notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, timers=timers)
+DOMAIN = Domain(
+    "notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, postings=postings, timers=timers
+)
 
 
 def build(
@@ -52,6 +55,7 @@ def build(
         links,
         wording,
         alarms,
+        partial(address_ref, parts.vault.derive("letters")),
         parts.crash,
     )
     return App(

@@ -8,10 +8,10 @@ fate was lost on the way twice has failed, rather than come a third time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from shared.contracts.compensation import (
     Basis,
@@ -29,7 +29,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     Language,
 )
-from shared.contracts.decision import Decision, Document, Fold, Timer
+from shared.contracts.decision import Decision, Document, Fold, Posting, Timer
 from shared.contracts.event import Fact, fingerprint
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -43,7 +43,7 @@ from shared.contracts.notifier import (
     Occasion,
     SafetyRouted,
 )
-from shared.contracts.policy import Retry
+from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
 
 #: A provider that has not answered for this long will not; the attempt's fate is unknown then.
@@ -85,6 +85,15 @@ class Story(Document):
     round: int = 0
     #: The customer's words say that somebody's safety is concerned.
     safety: bool = False
+    #: Whoever raised it, as a pseudonym.
+    sender_ref: str | None = None
+
+
+class Bound(NamedTuple):
+    """An account of letters, and how many it may reach."""
+
+    account: str
+    ceiling: int
 
 
 class Alarm(Document):
@@ -271,22 +280,46 @@ def due(message: Message, now: datetime) -> bool:
     return message.state not in FATES and (message.next_at is None or message.next_at <= now)
 
 
-def attempt(message: Message, message_id: str, now: datetime) -> Decision:
-    """Take a message in hand, unless it is not due."""
+def bounds_of(
+    rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
+) -> Sequence[Bound]:
+    """What an acknowledgement counts in; others are not bounded: nobody outside can have us write them."""
+    bounds = [Bound(f"letters/address/{day}/{address_ref}", rules.per_address)]
+    if sender_ref is not None:
+        most = rules.per_person if sender_ref.startswith("pe-") else rules.per_source
+        bounds.append(Bound(f"letters/sender/{day}/{sender_ref}", most))
+    return bounds
+
+
+def attempt(
+    message: Message,
+    message_id: str,
+    now: datetime,
+    bounds: Sequence[Bound] = (),
+    used: Mapping[str, int] = {},
+) -> Decision:
+    """Take a message in hand, unless it is not due; failed where a bound is reached."""
     if not due(message, now):
         return Decision()
-    return Decision(
-        (
-            MessageAttempted(
-                message_id=message_id,
-                complaint_id=message.complaint_id,
-                occasion=message.occasion,
-                attempt=message.attempt + 1,
-                repeats_unknown=message.state is State.ATTEMPTED,
-                attempted_at=now,
-            ),
-        )
+    if any(used[bound.account] >= bound.ceiling for bound in bounds):
+        return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
+    attempted = MessageAttempted(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        attempt=message.attempt + 1,
+        repeats_unknown=message.state is State.ATTEMPTED,
+        counted=tuple(bound.account for bound in bounds),
+        attempted_at=now,
     )
+    return Decision((attempted,), dict(bounds))
+
+
+def postings(fact: Fact) -> Sequence[Posting]:
+    """Each letter that is bounded counts once."""
+    if not isinstance(fact, MessageAttempted):
+        return ()
+    return [Posting(account, 1) for account in fact.counted]
 
 
 def sent(message: Message, message_id: str, now: datetime) -> Decision:
@@ -398,6 +431,7 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         promised_by=story.promised_by if story else None,
         round=story.round if story else 0,
         safety=story.safety if story else False,
+        sender_ref=story.sender_ref if story else None,
     )
 
 
@@ -406,9 +440,11 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     known = story or Story(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
-    rounds = fact.round if isinstance(fact, ComplaintReopened) else known.round
-    safety = known.safety or (isinstance(fact, ComplaintTriaged) and fact.safety)
-    update = {"promised_by": fact.promised_by, "round": rounds, "safety": safety}
+    update: dict[str, object] = {"promised_by": fact.promised_by}
+    if isinstance(fact, ComplaintReopened):
+        update |= {"round": fact.round}
+    else:
+        update |= {"safety": fact.safety, "sender_ref": fact.sender_ref}
     return known.model_copy(update=update)
 
 

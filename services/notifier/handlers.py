@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from services.notifier.alarms import Alarms
 from services.notifier.domain import (
     PARTS_COME_WITHIN,
     SEND,
     Answer,
+    Bound,
     Given,
     Message,
     Offered,
     Story,
     attempt,
+    bounds_of,
     due,
     hear,
     lost,
@@ -81,6 +84,7 @@ class Handlers:
         links: Links,
         wording: Wording,
         alarms: Alarms,
+        address_ref: Callable[[str, str], str],
         crash: Callable[[str], None],
     ) -> None:
         self._settler = settler
@@ -89,6 +93,7 @@ class Handlers:
         self._links = links
         self._wording = wording
         self._alarms = alarms
+        self._address_ref = address_ref
         self._crash = crash
         self._policies = Policies()
 
@@ -153,7 +158,7 @@ class Handlers:
                 message_id, f"{cause}/unwritten", None, Handed.NEVER, rejected.reason
             )
             return
-        attempted = await self._take(message_id, cause)
+        attempted = await self._take(message_id, cause, letter.recipient)
         if attempted is None:
             return
         handed, reason = await self._hand_over(letter)
@@ -162,23 +167,45 @@ class Handlers:
             message_id, f"{cause}/{attempted.attempt}", attempted.attempt, handed, reason
         )
 
-    async def _take(self, message_id: str, cause: str) -> MessageAttempted | None:
-        """Take a message in hand; None if somebody else has, or its fate is known.
+    async def _take(self, message_id: str, cause: str, recipient: str) -> MessageAttempted | None:
+        """Take a message in hand; None if somebody else has, or its fate is known or found now.
 
         Its timer is moved by the facts alone: where there is none, another process has moved it.
         """
 
         async def decide(snapshot: Snapshot) -> Decision:
-            return attempt(await known(message_id, snapshot), message_id, snapshot.now)
+            message = await known(message_id, snapshot)
+            bounds = await self._bounds(message, recipient, snapshot)
+            used = await snapshot.balances([bound.account for bound in bounds])
+            return attempt(message, message_id, snapshot.now, bounds, used)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
         if not facts:
             return None
         attempted = facts[0]
+        if isinstance(attempted, MessageFailed):
+            MESSAGES.labels(attempted.occasion, "failed").inc()
+            return None
         assert isinstance(attempted, MessageAttempted)
         if attempted.repeats_unknown:
             MESSAGES.labels(attempted.occasion, "repeated_unknown").inc()
         return attempted
+
+    async def _bounds(
+        self, message: Message, recipient: str, snapshot: Snapshot
+    ) -> Sequence[Bound]:
+        """What the letter counts in today at the site: an acknowledgement, at its first attempt."""
+        if message.occasion is not Occasion.ACKNOWLEDGEMENT or message.attempt:
+            return ()
+        policy, _ = await self._policies.at(message.site, snapshot)
+        story = await snapshot.get(Story, message.complaint_id)
+        day = snapshot.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
+        return bounds_of(
+            policy.notify.acknowledge,
+            day=day,
+            address_ref=self._address_ref(recipient, day),
+            sender_ref=story.sender_ref if story else None,
+        )
 
     async def _hand_over(self, letter: Letter) -> tuple[Handed, Reason]:
         """Hand a letter to the mail server: what became of it, and why if it was not taken."""

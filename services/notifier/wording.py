@@ -6,23 +6,17 @@ a plausible name is used as one: otherwise anybody could have us send their word
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.notifier.names import greeting_name, one_line
 from shared.runtime.words import known_language
 
-#: Longer is no name that anybody is greeted by.
-_NAME_CHARS_MAX = 60
-#: A signed link is the longest value there is.
-_VALUE_CHARS_MAX = 2_000
 #: RFC 5322 asks for lines below 998 bytes; readers show far less.
 _SUBJECT_CHARS_MAX = 160
-_NAME = re.compile(r"[^\W\d_]+(?:(?:[ '’-]|\. )[^\W\d_]+)*\.?")
 _HEADER = "Subject: "
 
 
@@ -59,7 +53,7 @@ class Wording:
         """
         text = self._texts.get_template(f"{occasion}.{known_language(language)}.txt")
         safe = {
-            key: _one_line(value) if isinstance(value, str) else [_one_line(one) for one in value]
+            key: one_line(value) if isinstance(value, str) else [one_line(one) for one in value]
             for key, value in values.items()
         }
         first, _, body = text.render(safe, name=greeting_name(name)).partition("\n")
@@ -67,24 +61,3 @@ class Wording:
             msg = f"{text.name} does not begin with {_HEADER!r}"
             raise ValueError(msg)
         return Rendered(first.removeprefix(_HEADER)[:_SUBJECT_CHARS_MAX].strip(), body.lstrip("\n"))
-
-
-def greeting_name(name: str) -> str:
-    """Reduce what somebody gave as a name to what we greet by; "" if it is not plausible as one.
-
-    Letters of any script, with single spaces, hyphens, apostrophes and dots of initials between:
-    no address, no link, no markup, no control or invisible character fits.
-    """
-    plain = unicodedata.normalize("NFC", _one_line(name[: 10 * _NAME_CHARS_MAX]))
-    letters = "".join(char for char in plain if not unicodedata.category(char).startswith("M"))
-    return plain if len(plain) <= _NAME_CHARS_MAX and _NAME.fullmatch(letters) else ""
-
-
-def _one_line(value: str) -> str:
-    """Drop invisible and direction-changing characters, turn every other break into one space."""
-    kept = "".join(
-        " " if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"} else char
-        for char in value[:_VALUE_CHARS_MAX]
-        if unicodedata.category(char) not in {"Cf", "Cs", "Co", "Cn"}
-    )
-    return " ".join(kept.split())

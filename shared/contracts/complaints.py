@@ -107,6 +107,9 @@ class ComplaintTriaged(ComplaintFact):
     has_contact: bool
     #: Which service failed, where the words or the employee say so.
     service: Annotated[Service | None, Field(exclude_if=absent)] = None
+    #: Whoever raised it, as a keyed fingerprint: `pe-…` a customer by themselves, `so-…` another system or
+    #: the desks of a site. What they can have us send is limited by it.
+    sender_ref: Id | None = None
     #: Something was given on the spot already; nothing is left to acknowledge.
     answered: bool = False
     #: Whom it counts for in an incident, where that is not its customer_ref: the customer's link, or

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from shared.contracts.compensation import Safety
+from shared.contracts.compensation import Account, Safety
 from shared.contracts.complaints import Language
 from shared.contracts.event import Fact, Id
 from shared.contracts.reasons import Reason
@@ -69,6 +69,8 @@ class MessageAttempted(MessageFact):
     occasion: Occasion
     attempt: Annotated[int, Field(ge=1, le=1000)]
     repeats_unknown: bool
+    #: The accounts that its letter counts in, once: today's to this address and because of this sender.
+    counted: Annotated[tuple[Account, ...], Field(max_length=4)] = ()
     attempted_at: AwareDatetime
 
 

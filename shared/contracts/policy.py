@@ -291,6 +291,20 @@ class Retry(Part):
     attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 8
 
 
+class Acknowledge(Part):
+    """How many acknowledgements go out in a day: anybody may complain in the name of any address.
+
+    The day is the calendar day at the site.
+    """
+
+    #: To one address, whoever raised the complaints.
+    per_address: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
+    #: Because of one customer who raises complaints by themselves.
+    per_person: Annotated[int, Field(strict=True, ge=1, le=1000)] = 20
+    #: Because of one other system, or of all desks of a site.
+    per_source: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 10_000
+
+
 class Notify(Part):
     """How customers are told."""
 
@@ -298,6 +312,7 @@ class Notify(Part):
         str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
     ]
     retry: Retry = Retry()
+    acknowledge: Acknowledge = Acknowledge()
     #: Who is told when somebody's safety is concerned: ids of role mailboxes, whose addresses the
     #: notifier's own file has.
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = ()

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NO_CONTACT = "no_contact"
     ADDRESS_REFUSED = "address_refused"
     UNKNOWN_MAILBOX = "unknown_mailbox"
+    TOO_MANY_LETTERS = "too_many_letters"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     HANDLER_FAILED = "handler_failed"

@@ -11,7 +11,8 @@ from babel.numbers import UnknownCurrencyError
 from jinja2 import TemplateNotFound, UndefinedError
 
 import services.notifier
-from services.notifier.wording import Wording, greeting_name
+from services.notifier.names import greeting_name
+from services.notifier.wording import Wording
 from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import (
@@ -121,6 +122,14 @@ HOSTILE = [
     "\ud800",
     " ",
     "4711",
+    "Your account is closed",
+    "Call Us On Our New Number",
+    "You Have Won A Prize",
+    "Ring Null Null Null Kari",
+    "please pay",
+    "Kari. Visit us",
+    "Visit evil. example",
+    "Kari Nordmann From The Bank Of Norway",
 ]
 
 
@@ -157,6 +166,9 @@ def test_no_value_breaks_a_header_or_runs_as_a_template(wording: Wording, value:
         ("\u202eمريم\u202c", "مريم"),
         ("हिन्दी", "हिन्दी"),
         ("王小明", "王小明"),
+        ("María del Carmen García", "María del Carmen García"),
+        ("Ludwig van der Berg", "Ludwig van der Berg"),
+        ("d'Artagnan", "d'Artagnan"),
     ],
 )
 def test_people_are_greeted_by_their_names(name: str, greeted: str) -> None:
