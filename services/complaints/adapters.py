@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from aiokafka.errors import KafkaError
 
@@ -14,13 +14,17 @@ from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
-from shared.runtime.settle import Settler
-from shared.runtime.watch import settled_to_the_end
 
 #: Where it stands that a customer heard from us.
 TOPICS = (CheckIssued.TOPIC, FeedbackReceived.TOPIC)
 #: How long a broken promise waits before its news is looked for again.
 LOOK_AGAIN_S = 5
+#: One look serves all that ask so soon after it.
+LOOKED_LATELY = timedelta(seconds=LOOK_AGAIN_S / 2)
+#: Looks further apart say nothing of the time between them.
+UNBROKEN = timedelta(seconds=4 * LOOK_AGAIN_S)
+#: While a broker is there, what was given is on its topic sooner; an outbox that filled is emptied.
+NEWS_COMES_WITHIN = timedelta(seconds=30)
 
 
 class RulesReader:
@@ -42,25 +46,40 @@ class RulesReader:
 
 
 class BrokerNews:
-    """`News` by the ends of the topics and our fences; one look serves all who asked before it."""
+    """`News` by looking again and again whether the streams are at the ends of their topics.
 
-    def __init__(self, settler: Settler, bootstrap: str, now: Callable[[], datetime]) -> None:
-        self._settler = settler
-        self._bootstrap = bootstrap
+    What was given while Kafka was away is published once it is back. So a look counts only after the
+    broker answered for a while.
+    """
+
+    def __init__(self, settled: Callable[[], Awaitable[bool]], now: Callable[[], datetime]) -> None:
+        self._settled = settled
         self._now = now
         self._looking = asyncio.Lock()
+        #: When the broker answered first and last without a break.
+        self._answers: tuple[datetime, datetime] | None = None
         self._until: datetime | None = None
 
     async def read_until(self, moment: datetime) -> None:
         """See News."""
         async with self._looking:
-            if self._until is not None and moment <= self._until:
-                return
-            asked = self._now()
-            try:
-                settled = await settled_to_the_end(self._bootstrap, TOPICS, self._settler.applied)
-            except (KafkaError, OSError):
-                settled = False
-            if not settled or moment > asked:
+            if self._until is None or moment > self._until:
+                await self._look()
+            if self._until is None or moment > self._until:
                 raise Unavailable(Reason.STREAM_BEHIND, retry_after_s=LOOK_AGAIN_S)
-            self._until = asked
+
+    async def _look(self) -> None:
+        """Ask the broker, unless somebody did a moment ago."""
+        asked = self._now()
+        if self._answers is not None and asked - self._answers[1] < LOOKED_LATELY:
+            return
+        try:
+            settled = await self._settled()
+        except (KafkaError, OSError):
+            self._answers = None
+            return
+        if self._answers is None or asked - self._answers[1] > UNBROKEN:
+            self._answers = (asked, asked)
+        self._answers = (self._answers[0], asked)
+        if settled and asked - self._answers[0] >= NEWS_COMES_WITHIN:
+            self._until = asked - NEWS_COMES_WITHIN

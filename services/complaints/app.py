@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
-from services.complaints.adapters import BrokerNews, RulesReader
+from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
 from services.complaints.api import api
 from services.complaints.domain import FOLDS, OVERDUE, timers
 from services.complaints.handlers import Handlers
@@ -18,6 +19,7 @@ from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
+from shared.runtime.watch import settled_to_the_end
 
 DOMAIN = Domain(
     "complaints",
@@ -40,7 +42,11 @@ def build(
         parts.vault,
         reader or RulesReader(),
         parts.settler,
-        news or BrokerNews(parts.settler, settings.kafka_bootstrap, now),
+        news
+        or BrokerNews(
+            partial(settled_to_the_end, settings.kafka_bootstrap, TOPICS, parts.settler.applied),
+            now,
+        ),
     )
     return App(
         parts,

@@ -31,8 +31,6 @@ from shared.contracts.policy import Policy
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
 OVERDUE = "overdue"
-#: What was given in the last moment of a promise comes by Kafka; a promise is looked at so much later.
-NEWS_COMES_WITHIN = timedelta(seconds=30)
 #: Promises of one complaint that are remembered: a ring that comes late looks at its own round.
 PROMISES_MAX = 8
 #: Moments of one complaint that are remembered; more are not needed to see that somebody answered.
@@ -252,7 +250,7 @@ def break_promise(
     helped, within the promised time.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
-    if promise is None or promise.broken or now < promise.by + NEWS_COMES_WITHIN:
+    if promise is None or promise.broken or now < promise.by:
         return Decision()
     if heard is not None and any(
         moment <= promise.by and (promise.since is None or moment > promise.since)
@@ -285,8 +283,7 @@ def timers(fact: Fact) -> Sequence[Timer]:
             number = fact.round
         case _:
             return ()
-    due = fact.promised_by + NEWS_COMES_WITHIN
-    return (Timer(OVERDUE, f"{fact.complaint_id}/{number}", due),)
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{number}", fact.promised_by),)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:

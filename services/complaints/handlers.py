@@ -171,7 +171,7 @@ class Handlers:
         """The time of a promise is over: a fact if the customer had not heard from us.
 
         What was given in time may still be on its way to us, after an outage for hours. So nothing
-        is called overdue before all that was published until now is read; raises Unavailable.
+        is called overdue before all that happened until then is read; raises Unavailable.
         """
         complaint_id, _, number = promise_id.rpartition("/")
 

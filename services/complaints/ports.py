@@ -12,9 +12,9 @@ class News(Protocol):
     """Knows how far this service has read what others published."""
 
     async def read_until(self, moment: datetime) -> None:
-        """Return once all that was published until `moment` is settled here; asks the broker.
+        """Return if all that happened until `moment` elsewhere is settled here; asks the broker.
 
-        Raises Unavailable(stream_behind) while it is not, or while the broker cannot be asked.
+        Raises Unavailable(stream_behind) while it is not, or while nobody can say so.
         """
         ...
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 
 import pytest
+from aiokafka.errors import KafkaError
 
+from services.complaints.adapters import LOOK_AGAIN_S, BrokerNews
 from services.complaints.domain import (
     HEARD_MAX,
-    NEWS_COMES_WITHIN,
     Heard,
     Promise,
     break_promise,
@@ -21,7 +22,7 @@ from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.faults import Unavailable
 from shared.testing.builders import record
-from shared.testing.clock import START
+from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_complaints import OPEN
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
@@ -29,13 +30,13 @@ from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 BY = START + timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
 WAITING = OPEN.model_copy(update={"promises": (Promise(round=0, by=BY),)})
-LATE = BY + NEWS_COMES_WITHIN
+LATE = BY + SECOND
 #: Food that is mild, by the demo policy.
 PROMISED = timedelta(hours=4)
 
 
 async def passes(aboard: Aboard, by: timedelta = PROMISED) -> None:
-    aboard.clock.advance(by + NEWS_COMES_WITHIN)
+    aboard.clock.advance(by)
     await aboard.ring("complaints")
 
 
@@ -76,7 +77,7 @@ def test_a_promise_is_kept_by_what_the_customer_heard_in_time_and_by_nothing_lat
 
 
 def test_a_promise_is_broken_once_and_not_before_its_time():
-    assert not break_promise(WAITING, "co-1", 0, None, LATE - SECOND).facts
+    assert not break_promise(WAITING, "co-1", 0, None, BY - SECOND).facts
     (fact,) = break_promise(WAITING, "co-1", 0, None, LATE).facts
     assert (fact.promised_by, fact.overdue_at, fact.round) == (BY, LATE, 0)
     told = overdue(WAITING, fact)
@@ -111,15 +112,68 @@ def test_what_a_customer_heard_is_the_same_in_whatever_order_and_however_often_i
     assert len(heard(many, said[0]).at) == HEARD_MAX
 
 
+class Broker:
+    """A broker that can be away, and a stream that can be behind."""
+
+    def __init__(self) -> None:
+        self.away, self.settled, self.asked = False, True, 0
+
+    async def __call__(self) -> bool:
+        self.asked += 1
+        if self.away:
+            raise KafkaError
+        return self.settled
+
+
+async def looks(news: BrokerNews, clock: Clock, seconds: int, moment: datetime) -> bool:
+    """Ask every few seconds as a timer does; whether the last answer was that all is read."""
+    told = False
+    for _ in range(0, seconds + 1, LOOK_AGAIN_S):
+        try:
+            await news.read_until(moment)
+            told = True
+        except Unavailable:
+            told = False
+        clock.advance(timedelta(seconds=LOOK_AGAIN_S))
+    return told
+
+
+async def test_all_is_read_once_the_broker_answered_for_a_while_and_the_stream_is_at_its_end():
+    clock, broker = Clock(), Broker()
+    news, moment = BrokerNews(broker, clock), clock()
+    assert not await looks(news, clock, 25, moment)
+    broker.settled = False
+    assert not await looks(news, clock, 60, moment)
+    broker.settled = True
+    assert await looks(news, clock, 0, moment)
+    asked = broker.asked
+    assert await looks(news, clock, 30, moment)
+    assert broker.asked == asked, "one look serves all whose time was before it"
+
+
+async def test_what_filled_an_outbox_while_the_broker_was_away_is_waited_for():
+    clock, broker = Clock(), Broker()
+    news = BrokerNews(broker, clock)
+    assert await looks(news, clock, 30, clock())
+    clock.advance(timedelta(hours=1))
+    assert not await looks(news, clock, 25, clock()), "nobody looked meanwhile"
+    broker.away = True
+    moment = clock()
+    assert not await looks(news, clock, 60, moment)
+    broker.away = False
+    assert not await looks(news, clock, 25, moment)
+    assert await looks(news, clock, 5, moment)
+
+
 # ---- the service ---------------------------------------------------------------------------------
 
 
 async def test_a_promised_time_that_passes_without_a_word_is_a_fact_once(aboard: Aboard):
     """Promises do not break in silence."""
     complaint_id = await mild(aboard)
-    await passes(aboard, PROMISED - NEWS_COMES_WITHIN)
+    await passes(aboard, PROMISED - SECOND)
     assert await broken(aboard) == []
-    await passes(aboard, timedelta(0))
+    await passes(aboard, SECOND)
     (fact,) = [f for f in await aboard.facts("complaints") if f["type"].endswith("overdue.v1")]
     assert (fact["complaint_id"], fact["employee_id"]) == (complaint_id, None)
     await passes(aboard)
@@ -206,7 +260,7 @@ async def test_nothing_is_called_overdue_before_what_others_told_is_read(aboard:
 
 async def test_two_workers_tell_of_a_broken_promise_once(aboard: Aboard):
     await mild(aboard)
-    aboard.clock.advance(PROMISED + NEWS_COMES_WITHIN)
+    aboard.clock.advance(PROMISED)
     await asyncio.gather(*(aboard.ring("complaints") for _ in range(4)))
     assert await broken(aboard) == [0]
 
@@ -216,9 +270,9 @@ async def test_a_new_policy_changes_no_promise_that_was_made(aboard: Aboard):
     sooner = demo_policy().model_copy(update={"playbooks": {}, "promise_default": SECOND})
     fact = PolicyPublished(site=sooner.site, version=2, policy=sooner)
     await aboard.feed("complaints", PolicyPublished.TOPIC, [record(fact, 1)])
-    await passes(aboard, PROMISED - NEWS_COMES_WITHIN)
+    await passes(aboard, PROMISED - SECOND)
     assert await broken(aboard) == []
-    await passes(aboard, timedelta(0))
+    await passes(aboard, SECOND)
     assert await broken(aboard) == [0]
 
 

@@ -303,7 +303,7 @@ class Voyage:
 
     async def time(self) -> None:
         self.aboard.later(minutes=self.chance.choice(self.minutes))
-        for service in ("compensation", "notifier"):
+        for service in self.aboard.stores:
             await self.aboard.ring(service)
 
     async def feedback(self) -> None:
