@@ -134,7 +134,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
                 await employed(principal, snapshot)
             try:
                 return await handlers.raise_complaint(
-                    command,
+                    complaint,
                     source,
                     f"co-{name}",
                     snapshot,
