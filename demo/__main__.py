@@ -181,7 +181,7 @@ def linger(show: Show, services: Sequence[Service], signed: str) -> None:
     """Leave the services up on a terminal until Ctrl-C, which is how this ends well."""
     show.act(8, "Now you. All of it stays up until Ctrl-C")
     for service in services:
-        show.say(f"{service.name:<13} {service.ops_url}/docs")
+        show.say(f"{service.name:<13} {service.url}  described at {service.ops_url}/docs")
     show.say(f"a token for {VIEWER} (local demo only): {signed}")
     try:
         while True:

@@ -114,12 +114,13 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
     try:
         shown = read(ours, "(local demo only): ")
         shown += read(ours, "\n")
-        pages = re.findall(r"(\w+) +(http://127\.0\.0\.1:\d+/docs)", shown)
-        assert [name for name, _ in pages] == ["complaints", "compensation", "notifier"], shown
-        assert {httpx.get(page).status_code for _, page in pages} == {200}
+        address = r"http://127\.0\.0\.1:\d+"
+        pages = re.findall(rf"(\w+) +({address})  described at ({address}/docs)", shown)
+        assert [name for name, *_ in pages] == ["complaints", "compensation", "notifier"], shown
+        assert {httpx.get(page).status_code for *_, page in pages} == {200}
         (bearer,) = re.findall(r"local demo only\): (\S+)", shown)
         may = httpx.get(
-            pages[1][1].replace("/docs", "/v1/me/authority"),
+            f"{pages[1][1]}/v1/me/authority",
             headers={"Authorization": f"Bearer {bearer}"},
         ).json()
         assert all(scope["left_minor"] for scope in may["scopes"]), "the viewer can give something"
@@ -127,9 +128,10 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
         rest = read(ours, None)
         assert demo.wait(PATIENCE_S) == 0, rest
         assert "Traceback" not in shown + rest
-        for _, page in pages:
-            with pytest.raises(httpx.ConnectError):
-                httpx.get(page)
+        for _, *closed in pages:
+            for page in closed:
+                with pytest.raises(httpx.ConnectError):
+                    httpx.get(page)
         with pytest.raises(ProcessLookupError):
             os.killpg(demo.pid, 0)
     finally:
