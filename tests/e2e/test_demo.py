@@ -113,7 +113,8 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
     os.close(theirs)
     try:
         shown = read(ours, "(local demo only): ")
-        shown += read(ours, "\n")
+        if "\n" not in shown.partition("(local demo only): ")[2]:
+            shown += read(ours, "\n")
         address = r"http://127\.0\.0\.1:\d+"
         pages = re.findall(rf"(\w+) +({address})  described at ({address}/docs)", shown)
         assert [name for name, *_ in pages] == ["complaints", "compensation", "notifier"], shown
