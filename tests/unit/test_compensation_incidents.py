@@ -935,7 +935,8 @@ async def test_the_document_tells_what_every_write_needs_and_may_answer(aboard: 
         operation
         for path, operations in paths.items()
         for method, operation in operations.items()
-        if path.startswith("/v1/") and method != "get"
+        # To find a complaint is a POST, because addresses are logged, and changes nothing.
+        if path.startswith("/v1/") and method != "get" and not path.endswith("/find")
     ]
     assert writes
     for write in writes:
