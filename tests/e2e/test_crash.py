@@ -94,7 +94,7 @@ def walk(world: World, failed: Sequence[BaseException]) -> list[tuple[str, str]]
 
     for name in WAYS:
         start(name)
-    until(look, f"dying everywhere (now waiting at {places})", timeout_s=120)
+    until(look, f"dying everywhere (now waiting at {places})", timeout_s=300)
     for service in running.values():
         service.wait_ready()
     return deaths
