@@ -47,6 +47,7 @@ from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
 from shared.runtime.keys import KeyRing
+from shared.runtime.links import FEEDBACK, Tokens
 from shared.runtime.seal import DataKey, Vault
 from shared.runtime.server import http_server
 
@@ -100,8 +101,12 @@ class Peer:
         self._pool = pool
         self._vault = vault
         self._codes = codes_of(vault)
-        # All that an answer to a wish needs of the desks is who makes its code.
-        self._desks = cast("Desks", SimpleNamespace(codes=self._codes))
+        # All that an answer to a wish needs of the desks is who makes its code and its link.
+        answers = Tokens(vault.derive(FEEDBACK), FEEDBACK, utc_now)
+        self._desks = cast(
+            "Desks",
+            SimpleNamespace(codes=self._codes, answers=answers, answers_url="http://127.0.0.1"),
+        )
         self._policies: dict[tuple[str, int], Policy] = {}
         self._keys: dict[str, DataKey] = {}
 

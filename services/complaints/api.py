@@ -98,7 +98,7 @@ def source_of(principal: Principal) -> str:
     """
     if principal.kind is Kind.EMPLOYEE:
         return f"/site/{principal.site}"
-    return f"/http/{principal.subject}"
+    return f"/http/{principal.site}/{principal.kind}/{principal.subject}"
 
 
 def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:

@@ -1,7 +1,7 @@
 """What may stand as a customer's name in a letter that we send: a name, and never a sentence.
 
-Anybody may type anything as their name together with somebody else's address. So a greeting uses
-letters alone, few and short words, and begins each as names begin.
+Anybody may type anything as their name together with somebody else's address. So a greeting is one
+word, the first of what is plausible as a name: a single word says nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ VALUE_CHARS_MAX = 2_000
 #: Given name, middle name, family name; initials and particles are not counted.
 WORDS_MAX = 3
 PARTS_MAX = 5
+#: A double name has one hyphen, and no given name is longer.
+HYPHENS_MAX, WORD_CHARS_MAX = 1, 20
+#: Scripts without gaps between words, in which a long word is a sentence.
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+UNSPACED_CHARS_MAX = 4
 _NAME = re.compile(r"[^\W\d_]+(?:(?:[ '’-]|\. )[^\W\d_]+)*\.?")
 #: A dot ends an initial or a short title, and never a sentence or a part of a domain.
 _DOTTED_CHARS_MAX = 3
@@ -58,7 +63,7 @@ PARTICLES = frozenset(
 
 
 def greeting_name(name: str) -> str:
-    """Reduce what somebody gave as a name to what we greet by; "" if it is not plausible as one.
+    """The first word of what somebody gave as a name; "" if the whole is not plausible as one.
 
     Letters of any script, with single spaces, hyphens, apostrophes and dots of initials between:
     no address, no link, no markup, no control or invisible character fits.
@@ -73,7 +78,18 @@ def greeting_name(name: str) -> str:
     if not all(_begins_a_name(part) and _dot_is_short(part) for part in parts):
         return ""
     words = [part for part in parts if len(part.rstrip(".")) > 1 and part not in PARTICLES]
-    return plain if len(words) <= WORDS_MAX else ""
+    first = plain.split()[0] if parts else ""
+    return first if len(words) <= WORDS_MAX and _is_given_name(first) else ""
+
+
+def _is_given_name(word: str) -> bool:
+    """Whether one word is short enough to be a given name, and more than an initial."""
+    unspaced = any(unicodedata.name(char, "").startswith(UNSPACED) for char in word)
+    return (
+        not word.endswith(".")
+        and word.count("-") <= HYPHENS_MAX
+        and len(word) <= (UNSPACED_CHARS_MAX if unspaced else WORD_CHARS_MAX)
+    )
 
 
 def _begins_a_name(part: str) -> bool:

@@ -32,10 +32,16 @@ BODY_WIRE_BYTES_MAX = 2 * BODY_BYTES_MAX
 #: How long a client may take for its request's head, and from there to the end of its body. Phones on
 #: bad networks send a complaint in seconds.
 HEAD_S, BODY_S = 10.0, 30.0
+#: Requests that wait behind the one that is answered, on one connection. Browsers do not send any,
+#: and each that waits takes more memory than it came in.
+PIPELINED_MAX = 8
 #: Longer than proxies keep a connection to us, so that none sends a request into one that we close.
 KEEP_ALIVE_S = 75
 #: How long a client may leave unread what we wrote.
 WRITE_S = 30.0
+#: How long what a refused client still sends is read and dropped. A connection closed over unread bytes
+#: is reset, and the client would lose the answer that says why.
+LINGER_S = 5.0
 #: A process may open 1,024 files as a rule; Redis, Kafka and a second server need some of them.
 CONNECTIONS_MAX = 800
 #: Ticks of uvicorn (0.1 s) between looks at what connections wait for.
@@ -50,8 +56,8 @@ REASONS = {
 }
 
 
-class TooLarge(Exception):
-    """A head over a bound; ends the parser's run."""
+class TooMuch(Exception):
+    """A head over a bound, or too many requests at once; ends the parser's run."""
 
 
 class Connection(HttpToolsProtocol):
@@ -65,6 +71,7 @@ class Connection(HttpToolsProtocol):
         self._stalled: float | None = None
         self._requests = 0
         self._arriving = self._in_body = False
+        self._refused_at: float | None = None
         self._head_bytes = self._fed_bytes = 0
         self._status = 400
 
@@ -78,6 +85,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse what is malformed, or larger than is taken."""
+        if self._refused_at is not None:
+            return
         self._unset_keepalive_if_required()
         requests = self._requests
         try:
@@ -94,27 +103,30 @@ class Connection(HttpToolsProtocol):
                 self.refuse(413 if self._in_body else 431)
 
     def on_message_begin(self) -> None:
-        """Begin to count a request."""
+        """Begin to count a request; raises TooMuch."""
         super().on_message_begin()
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._status = 503
+            raise TooMuch
         self._requests += 1
         self._arriving, self._in_body = True, False
         self._head_bytes = self._fed_bytes = 0
         self.since, self._patience_s = time.monotonic(), HEAD_S
 
     def on_url(self, url: bytes) -> None:
-        """Count the URL; raises TooLarge."""
+        """Count the URL; raises TooMuch."""
         self._head_bytes += len(url)
         if self._head_bytes > URL_BYTES_MAX:
             self._status = 414
-            raise TooLarge
+            raise TooMuch
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, also one that comes behind a body; raises TooLarge."""
+        """Count a header, also one that comes behind a body; raises TooMuch."""
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
             self._status = 431
-            raise TooLarge
+            raise TooMuch
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -150,12 +162,20 @@ class Connection(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """Close the connection if its client took too long to write or to read."""
+        if self._refused_at is not None and now - self._refused_at > LINGER_S:
+            self.transport.abort()
+            return
         closing = self.transport.is_closing()
         if self._stalled is None and closing:
             self._stalled = now  # It closes when everything is read, which must not take for ever.
         if self._stalled is not None and now - self._stalled > WRITE_S:
             self.transport.abort()
-        elif not closing and self.since is not None and now - self.since > self._patience_s:
+        elif (
+            not closing
+            and self._refused_at is None
+            and self.since is not None
+            and now - self.since > self._patience_s
+        ):
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
@@ -180,8 +200,19 @@ class Connection(HttpToolsProtocol):
                 ]
                 lines = [name + b": " + value + b"\r\n" for name, value in headers]
                 self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+                self._linger()
+                return
         self.since = None
         self.transport.close()
+
+    def _linger(self) -> None:
+        """Say that this was all, and drop what the client still sends until it has read that."""
+        self.since, self._refused_at = None, time.monotonic()
+        if self._in_body:
+            self.cycle.disconnected = True  # what it still writes goes nowhere
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self.flow.resume_reading()
 
 
 class Server(uvicorn.Server):

@@ -48,7 +48,12 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
     assert receipt["checks"]["given"] == 6
     assert receipt["checks"]["refused"] == 1
     assert receipt["checks"]["amount_minor"] == {"NOK": 5 * 480_00}
-    assert receipt["messages"] == {"acknowledgement": 35, "check_given": 6, "reopened": 1}
+    assert receipt["messages"] == {
+        "acknowledgement": 35,
+        "check_given": 6,
+        "reopened": 1,
+        "safety": 4,
+    }
     assert all(receipt["agreements"].values()), receipt["agreements"]
     assert "authority_exhausted" in shown
     assert "explained in one line" in shown

@@ -22,6 +22,7 @@ from shared.runtime.server import (
     BODY_WIRE_BYTES_MAX,
     HEAD_BYTES_MAX,
     HEADERS_MAX,
+    PIPELINED_MAX,
     URL_BYTES_MAX,
     Server,
     http_server,
@@ -225,6 +226,30 @@ async def test_requests_in_one_piece_are_each_counted_for_themselves():
         return answers + client.until(b"0 bytes")
 
     assert (await talk(ask)).count(b"HTTP/1.1 200 ") == 6
+
+
+async def test_requests_that_are_not_waited_for_are_bounded_and_their_connection_is_closed():
+    """Small and complete each, they would take a hundred times their size while they wait."""
+    began = 0
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal began
+        began += 1
+        await app(scope, receive, send)
+
+    def flood(client: Client) -> bytes:
+        client.send(GET * 500)
+        return client.rest()
+
+    async with serving(counting) as (_, connect):
+        with closing(connect()) as client:
+            answered = await asyncio.to_thread(flood, client)
+        with closing(connect()) as other:
+            assert b"200" in await asyncio.to_thread(
+                lambda: (other.send(GET), other.until(b"0 bytes"))[1]
+            )
+    assert answered.count(b"HTTP/1.1 200 ") <= PIPELINED_MAX + 1
+    assert began <= PIPELINED_MAX + 2
 
 
 async def test_who_asks_for_another_protocol_is_answered_in_this_one():

@@ -65,7 +65,7 @@ def test_every_occasion_reads_well_in_every_language(
 ) -> None:
     named = wording.render(occasion, language, name="Åse Myklebust", **VALUES)
     assert named.subject
-    assert "Åse Myklebust" in named.body
+    assert "Åse," in named.body
     assert named.body.rstrip().endswith("Aurora")
     unnamed = wording.render(occasion, language, **VALUES)
     assert " ," not in unnamed.body
@@ -130,6 +130,9 @@ HOSTILE = [
     "Kari. Visit us",
     "Visit evil. example",
     "Kari Nordmann From The Bank Of Norway",
+    "Hold-The-Door-And-Pay-Us-Money-Right-Now",
+    "恭喜您中奖请点击链接",
+    "Donaudampfschifffahrtsgesellschaft",
 ]
 
 
@@ -158,16 +161,18 @@ def test_no_value_breaks_a_header_or_runs_as_a_template(wording: Wording, value:
     ("name", "greeted"),
     [
         ("Åse", "Åse"),
-        ("  Maj-Britt\tSöder ", "Maj-Britt Söder"),
-        ("Siobhan O’Rourke", "Siobhan O’Rourke"),
-        ("J. R. Olsen Jr.", "J. R. Olsen Jr."),
+        ("  Maj-Britt\tSöder ", "Maj-Britt"),
+        ("Siobhan O’Rourke", "Siobhan"),
+        ("J. R. Olsen Jr.", ""),
+        ("Call Us Now", "Call"),
+        ("You Won Money", "You"),
         ("A\u030ase", "Åse"),
         ("Zero\u200bWidth", "ZeroWidth"),
         ("\u202eمريم\u202c", "مريم"),
         ("हिन्दी", "हिन्दी"),
         ("王小明", "王小明"),
-        ("María del Carmen García", "María del Carmen García"),
-        ("Ludwig van der Berg", "Ludwig van der Berg"),
+        ("María del Carmen García", "María"),
+        ("Ludwig van der Berg", "Ludwig"),
         ("d'Artagnan", "d'Artagnan"),
     ],
 )
