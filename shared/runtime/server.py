@@ -27,8 +27,9 @@ HEAD_BYTES_MAX = 16 * 1024
 URL_BYTES_MAX = 4 * 1024
 #: Browsers send about 20, and a proxy adds some.
 HEADERS_MAX = 64
-#: Bytes on the wire for one body. Chunks have lengths and trailers around what `Bounded` counts.
-BODY_WIRE_BYTES_MAX = 2 * BODY_BYTES_MAX
+#: Bytes on the wire for one body. What `Bounded` refused is read on and dropped for so long, because a
+#: connection that is closed over unread bytes is reset, and its client loses the answer that says why.
+BODY_WIRE_BYTES_MAX = 32 * BODY_BYTES_MAX
 #: How long a client may take for its request's head, and from there to the end of its body. Phones on
 #: bad networks send a complaint in seconds.
 HEAD_S, BODY_S = 10.0, 30.0
@@ -39,9 +40,6 @@ PIPELINED_MAX = 8
 KEEP_ALIVE_S = 75
 #: How long a client may leave unread what we wrote.
 WRITE_S = 30.0
-#: How long what a refused client still sends is read and dropped. A connection closed over unread bytes
-#: is reset, and the client would lose the answer that says why.
-LINGER_S = 5.0
 #: A process may open 1,024 files as a rule; Redis, Kafka and a second server need some of them.
 CONNECTIONS_MAX = 800
 #: Ticks of uvicorn (0.1 s) between looks at what connections wait for.
@@ -71,7 +69,6 @@ class Connection(HttpToolsProtocol):
         self._stalled: float | None = None
         self._requests = 0
         self._arriving = self._in_body = False
-        self._refused_at: float | None = None
         self._head_bytes = self._fed_bytes = 0
         self._status = 400
 
@@ -85,8 +82,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse what is malformed, or larger than is taken."""
-        if self._refused_at is not None:
-            return
         self._unset_keepalive_if_required()
         requests = self._requests
         try:
@@ -162,20 +157,12 @@ class Connection(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """Close the connection if its client took too long to write or to read."""
-        if self._refused_at is not None and now - self._refused_at > LINGER_S:
-            self.transport.abort()
-            return
         closing = self.transport.is_closing()
         if self._stalled is None and closing:
             self._stalled = now  # It closes when everything is read, which must not take for ever.
         if self._stalled is not None and now - self._stalled > WRITE_S:
             self.transport.abort()
-        elif (
-            not closing
-            and self._refused_at is None
-            and self.since is not None
-            and now - self.since > self._patience_s
-        ):
+        elif not closing and self.since is not None and now - self.since > self._patience_s:
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
@@ -200,19 +187,8 @@ class Connection(HttpToolsProtocol):
                 ]
                 lines = [name + b": " + value + b"\r\n" for name, value in headers]
                 self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-                self._linger()
-                return
         self.since = None
         self.transport.close()
-
-    def _linger(self) -> None:
-        """Say that this was all, and drop what the client still sends until it has read that."""
-        self.since, self._refused_at = None, time.monotonic()
-        if self._in_body:
-            self.cycle.disconnected = True  # what it still writes goes nowhere
-            self.cycle.message_event.set()
-        self.transport.write_eof()
-        self.flow.resume_reading()
 
 
 class Server(uvicorn.Server):
