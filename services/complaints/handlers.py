@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from services.complaints.domain import (
@@ -29,7 +29,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.keys import Keys, key_key
 from shared.runtime.observe import PROMISES_BROKEN
 from shared.runtime.policy import Policies, policy_key
-from shared.runtime.seal import Vault, keyed
+from shared.runtime.seal import Vault
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -47,7 +47,7 @@ class Handlers:
         # Asked for when reading ahead and again when deciding; a batch at most in between.
         self._names = vault.pseudonyms
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
-        self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(partial(sender_ref, vault))
+        self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(self._names.sender)
         self._keys = Keys(vault)
         self._policies = Policies()
         self._reader = reader
@@ -207,11 +207,6 @@ class Handlers:
         if raised.customer is None:
             return self._names.customer_of(complaint_id)
         return self._ref_of(source, raised.customer)
-
-
-def sender_ref(vault: Vault, source: str, kind: str) -> str:
-    """The pseudonym of whoever raises complaints; without the master key it tells nothing."""
-    return f"{kind}-" + keyed(vault.derive("sender"), kind, source)
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:

@@ -17,7 +17,7 @@ from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.links import Tokens, check_link, offer_link
-from shared.runtime.seal import keyed
+from shared.runtime.pseudonyms import Pseudonyms
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -122,13 +122,13 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
     return refused.code >= PERMANENT and not about_us
 
 
-def address_ref(secret: bytes, address: str, day: str) -> str:
-    """A mailbox's pseudonym for one day: of another day, or without the secret, it tells nothing.
+def address_ref(names: Pseudonyms, address: str, day: str) -> str:
+    """A mailbox's pseudonym for one day: of another day, or without the key, it tells nothing.
 
     Capitals, and what stands behind a "+", lead to the same mailbox as a rule.
     """
     local, _, domain = address.casefold().rpartition("@")
-    return keyed(secret, day, local.partition("+")[0] or local, domain)
+    return names.mailbox(local.partition("+")[0] or local, domain, day)
 
 
 class SignedLinks:

@@ -55,7 +55,7 @@ def build(
         links,
         wording,
         alarms,
-        partial(address_ref, parts.vault.derive("letters")),
+        partial(address_ref, parts.vault.pseudonyms),
         parts.crash,
     )
     return App(

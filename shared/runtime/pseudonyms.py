@@ -44,6 +44,14 @@ class Pseudonyms:
         """Who raised a complaint, by the name another system has for them."""
         return "p-" + self._of("person", source, name)
 
+    def sender(self, source: str, kind: str) -> str:
+        """Whoever raises complaints, by source; `kind` is of two letters and stands in front."""
+        return f"{kind}-" + self._of("sender", kind, source)
+
+    def mailbox(self, local: str, domain: str, day: str) -> str:
+        """Where letters of one day go; on another day the same mailbox is called otherwise."""
+        return self._of("mailbox", day, local, domain)
+
     def content(self, text: str) -> str:
         """What tells two contents apart and says nothing of either."""
         return self._of("content", text)

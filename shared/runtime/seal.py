@@ -83,12 +83,6 @@ class Vault:
         return unpack(self._dead, value.decode(errors="replace"), "dead-letter")
 
 
-def keyed(secret: bytes, *parts: str) -> str:
-    """A keyed fingerprint of the parts, 32 hex characters: each with its length, so none runs into another."""
-    text = b"".join(b"%d:%b" % (len(raw), raw) for raw in (part.encode() for part in parts))
-    return hmac.digest(secret, text, sha256).hex()[:32]
-
-
 def pack(aead: AESGCM, random: Callable[[int], bytes], plain: bytes, place: str) -> str:
     """Encrypt for one place and print it."""
     nonce = random(NONCE_BYTES)

@@ -134,7 +134,7 @@ async def settled_to_the_end(
         places = partitions(consumer, topics)
         firsts = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
-        come_to = await applied([(place.topic, place.partition) for place in places])
+        come_to = await applied(places)
         return all(
             max(last + 1, firsts[place]) >= ends[place]
             for place, last in zip(places, come_to, strict=True)

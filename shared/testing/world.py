@@ -229,23 +229,8 @@ class World:
         return found
 
     def progress(self, owner: str, *names: str) -> dict[TopicPartition, tuple[int, int]]:
-        """How far a service's group has acknowledged topics, and where they end. Blocks."""
-        with closing(
-            KafkaConsumer(
-                bootstrap_servers=self.stack.bootstrap,
-                group_id=f"recovery-{owner}",
-                enable_auto_commit=False,
-            )
-        ) as consumer:
-            places = [
-                TopicPartition(name, number)
-                for name in names
-                for number in sorted(consumer.partitions_for_topic(name) or ())
-            ]
-            return {
-                place: (consumer.committed(place) or 0, end)
-                for place, end in consumer.end_offsets(places).items()
-            }
+        """See the function of this name. Blocks."""
+        return progress(self.stack.bootstrap, owner, names)
 
     def settle_down(self, *owners: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until nothing is under way; raises TooLate with what still is. Blocks."""
@@ -254,6 +239,28 @@ class World:
             if time.monotonic() > deadline:
                 raise TooLate(f"not settled within {timeout_s:.0f} s: {left[:8]}")
             time.sleep(POLL_S)
+
+
+def progress(
+    bootstrap: str, owner: str, names: Iterable[str]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """How far a service's group has acknowledged topics, and where they end. Blocks."""
+    with closing(
+        KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=f"recovery-{owner}",
+            enable_auto_commit=False,
+        )
+    ) as consumer:
+        places = [
+            TopicPartition(name, number)
+            for name in names
+            for number in sorted(consumer.partitions_for_topic(name) or ())
+        ]
+        return {
+            place: (consumer.committed(place) or 0, end)
+            for place, end in consumer.end_offsets(places).items()
+        }
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
-from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -24,6 +23,7 @@ from shared.ops import policy, roster, token, topics
 from shared.ops.mailbox import Mailbox
 from shared.ops.processes import NotReady, Service, Services, environment
 from shared.ops.stack import ROOT, RUN_DIRECTORY, Stack, running
+from shared.testing.world import progress
 from tests.system.schedule import SERVICES
 
 #: What customers' links begin with; the drivers send them to any worker that lives.
@@ -166,23 +166,12 @@ class World:
         return found
 
     def _behind(self, owner: str) -> list[str]:
-        with closing(
-            KafkaConsumer(
-                bootstrap_servers=self.stack.bootstrap,
-                group_id=f"recovery-{owner}",
-                enable_auto_commit=False,
-            )
-        ) as consumer:
-            places = [
-                TopicPartition(name, number)
-                for name in subscriptions(owner)
-                for number in sorted(consumer.partitions_for_topic(name) or ())
-            ]
-            return [
-                f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
-                for place, end in consumer.end_offsets(places).items()
-                if end and (at := consumer.committed(place) or 0) < end
-            ]
+        found = progress(self.stack.bootstrap, owner, subscriptions(owner))
+        return [
+            f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
+            for place, (at, end) in found.items()
+            if at < end
+        ]
 
     def drain(self, services: tuple[str, ...] = SERVICES) -> list[str]:
         """Wait until all is quiet twice in a row; returns what is left once nothing moves. Blocks."""

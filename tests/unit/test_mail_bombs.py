@@ -14,7 +14,7 @@ from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.policy import Acknowledge
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
-from shared.runtime.seal import keyed
+from shared.runtime.pseudonyms import Pseudonyms
 from shared.testing.builders import record
 from tests.suites.services import Aboard, demo_policy, raised
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
@@ -146,5 +146,6 @@ def bodies(aboard: Aboard) -> list[bytes]:
     "other", [("l@example.org", "d"), ("kim@example.net", "d"), ("kim@example.org", "e")]
 )
 def test_a_mailbox_has_another_pseudonym_on_every_day_and_for_every_address(other):
-    assert address_ref(b"s", *other) != address_ref(b"s", VICTIM, "d")
-    assert keyed(b"s", "a", "bc") != keyed(b"s", "ab", "c")
+    names = Pseudonyms(b"s")
+    assert address_ref(names, *other) != address_ref(names, VICTIM, "d")
+    assert names.mailbox("a", "bc", "d") != names.mailbox("ab", "c", "d")
