@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.structs import ConsumerRecord
 from structlog.testing import capture_logs
@@ -17,7 +17,16 @@ from shared.runtime.inbox import Handler, Inbox, Record
 from shared.runtime.kafka import Stream
 from shared.runtime.observe import LOG_HOLES, RECORDS_MISSED
 from shared.testing.memory_store import MemoryStore
-from tests.suites.streams import administration, heard, make, put, streaming, true_soon
+from tests.suites.streams import (
+    administration,
+    heard,
+    make,
+    producer,
+    put,
+    stream_of,
+    streaming,
+    true_soon,
+)
 from tests.suites.tally import Heard, Tally, on_heard, settler
 
 
@@ -46,13 +55,7 @@ def total(store: MemoryStore) -> int:
 @asynccontextmanager
 async def aside(stack: Stack, name: str, store: MemoryStore) -> AsyncIterator[Stream]:
     """A stream that reads nothing by itself: the test hands batches on."""
-    stream = Stream(
-        settler(store),
-        [Inbox(name, [Handler(Heard, on_heard)])],
-        owner=name,
-        bootstrap=stack.bootstrap,
-        session_s=6.0,
-    )
+    stream = stream_of(stack.bootstrap, name, settler(store))
     try:
         yield stream
     finally:
@@ -93,22 +96,12 @@ async def test_what_nobody_handed_on_is_found_by_the_fence_and_settled_first(sta
     ]
 
 
-@asynccontextmanager
-async def transactional(stack: Stack, name: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap, transactional_id=name)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
-
-
 async def test_the_end_of_a_transaction_is_a_hole_that_is_passed_without_a_word(stack, name, store):
     await make(stack, name)
-    async with transactional(stack, name) as producer:
+    async with producer(stack, name) as sending:
         for number in (0, 2, 4):
-            async with producer.transaction():
-                await producer.send(name, heard(number), partition=0)
+            async with sending.transaction():
+                await sending.send(name, heard(number), partition=0)
     records = await on_topic(stack, name)
     assert [record.offset for record in records] == [0, 2, 4]
     async with aside(stack, name, store) as stream:
@@ -124,10 +117,10 @@ async def test_a_stream_of_transactions_is_settled_whole_and_its_end_is_acknowle
 ):
     """A marker behind the last record keeps nobody busy, and what follows comes at once."""
     await make(stack, name)
-    async with streaming(stack, name, store), transactional(stack, name) as producer:
+    async with streaming(stack, name, store), producer(stack, name) as sending:
         for number in range(6):
-            async with producer.transaction():
-                await producer.send(name, heard(2 * number), partition=0)
+            async with sending.transaction():
+                await sending.send(name, heard(2 * number), partition=0)
 
             async def settled(number: int = number) -> bool:
                 return total(store) == number + 1
@@ -144,14 +137,14 @@ async def test_what_compaction_took_is_a_hole_that_is_passed_without_a_word(stac
             "min.cleanable.dirty.ratio": "0.01",
         }
         await admin.create_topics([NewTopic(name, 1, 1, topic_configs=rules)])
-    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap) as producer:
-        await producer.send_and_wait(name, heard(0), key=b"first", partition=0)
+    async with producer(stack) as sending:
+        await sending.send_and_wait(name, heard(0), key=b"first", partition=0)
         for number in range(1, 6):
-            await producer.send_and_wait(name, heard(number), key=b"k", partition=0)
+            await sending.send_and_wait(name, heard(number), key=b"k", partition=0)
 
         async def compacted() -> bool:
             # A segment is closed by the record behind it.
-            await producer.send_and_wait(name, heard(99), key=b"k", partition=0)
+            await sending.send_and_wait(name, heard(99), key=b"k", partition=0)
             return (await on_topic(stack, name))[1].offset > 1
 
         await true_soon(compacted)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from shared.ops.stack import Stack
 from shared.runtime.watch import settled_to_the_end, waiting_for, watch
 from shared.testing.memory_store import MemoryStore
-from tests.suites.streams import DEADLINE_S, heard, streaming, true_soon
+from tests.suites.streams import DEADLINE_S, heard, producer, streaming, true_soon
 
 #: Short, so that the test is; a consumer that is merely slow would have to be this slow ten times.
 LOOK_S, STANDS_MAX_S = 0.2, 2.0
@@ -51,16 +51,6 @@ async def topic(stack: Stack) -> AsyncIterator[str]:
         await admin.delete_topics([name])
     finally:
         await admin.close()
-
-
-@asynccontextmanager
-async def producer(stack: Stack, transaction: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
-    made = AIOKafkaProducer(bootstrap_servers=stack.bootstrap, transactional_id=transaction)
-    await made.start()
-    try:
-        yield made
-    finally:
-        await made.stop()
 
 
 async def come_to(stack: Stack, group: str, place: TopicPartition, offset: int) -> None:

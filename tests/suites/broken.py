@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.kafka import Stream
 from shared.runtime.observe import configure
 from shared.testing.memory_store import MemoryStore
-from tests.suites.tally import Heard, on_heard, settler
+from tests.suites.streams import stream_of
+from tests.suites.tally import settler
 
 
 async def run(bootstrap: str, name: str) -> None:
@@ -21,13 +20,7 @@ async def run(bootstrap: str, name: str) -> None:
         raise ZeroDivisionError("secret words")
 
     broken.settle_records = settle_records
-    stream = Stream(
-        broken,
-        [Inbox(name, [Handler(Heard, on_heard)])],
-        owner=name,
-        bootstrap=bootstrap,
-        session_s=6.0,
-    )
+    stream = stream_of(bootstrap, name, broken)
     await stream.start()
     await asyncio.Event().wait()
 

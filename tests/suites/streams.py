@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from shared.ops.stack import Stack
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.kafka import Stream
+from shared.runtime.settle import Settler
 from shared.runtime.store import Store
 from shared.testing.builders import record
 from tests.suites.tally import Heard, on_heard, settler
@@ -58,28 +59,39 @@ async def make(stack: Stack, name: str, partitions: int = 1) -> None:
         await true_soon(led)
 
 
-async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
-    await producer.start()
+@asynccontextmanager
+async def producer(stack: Stack, transaction: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+    made = AIOKafkaProducer(bootstrap_servers=stack.bootstrap, transactional_id=transaction)
+    await made.start()
     try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def put(stack: Stack, name: str, values: dict[int, list[bytes | None]]) -> None:
+    async with producer(stack) as sending:
         for partition, some in values.items():
             for value in some:
-                await producer.send(name, value, partition=partition)
-        await producer.flush()
-    finally:
-        await producer.stop()
+                await sending.send(name, value, partition=partition)
+        await sending.flush()
+
+
+def stream_of(bootstrap: str, name: str, settling: Settler) -> Stream:
+    """A stream that would read the topic of this name, in a group of this name; not started."""
+    return Stream(
+        settling,
+        [Inbox(name, [Handler(Heard, on_heard)])],
+        owner=name,
+        bootstrap=bootstrap,
+        session_s=6.0,
+    )
 
 
 @asynccontextmanager
 async def streaming(stack: Stack, name: str, store: Store) -> AsyncIterator[Stream]:
     """A stream that reads the topic of this name, in a group of this name; it has its share."""
-    stream = Stream(
-        settler(store),
-        [Inbox(name, [Handler(Heard, on_heard)])],
-        owner=name,
-        bootstrap=stack.bootstrap,
-        session_s=6.0,
-    )
+    stream = stream_of(stack.bootstrap, name, settler(store))
     await stream.start()
     try:
         async with asyncio.timeout(DEADLINE_S):
