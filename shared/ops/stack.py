@@ -22,7 +22,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_args
 from urllib.parse import urlsplit
 
 import typer
@@ -526,6 +526,19 @@ def wait_ready(stack: Stack, *, kafka: bool = True) -> None:
             time.sleep(pids.POLL_INTERVAL_S)
 
 
+class _Administrator(KafkaAdminClient):  # type: ignore[misc]  # the client is not typed
+    """A client that ends its thread and its connections also where no broker answers its first question."""
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except KafkaError:
+            # `close` goes by it, and it is set only once the first question was answered.
+            self._closed = False
+            self.close()
+            raise
+
+
 def _kafka_answers(bootstrap: str) -> bool:
     """Tell whether a broker is registered and answers an administrator."""
     host = bootstrap.split(",", 1)[0].rsplit(":", 1)[0]
@@ -533,7 +546,7 @@ def _kafka_answers(bootstrap: str) -> bool:
         # A bare look first: an admin client knocks for seconds at a closed port.
         socket.create_connection((host, _port(bootstrap)), timeout=ANSWER_TIMEOUT_S).close()
         timeout_ms = int(ANSWER_TIMEOUT_S * 1000)
-        admin = KafkaAdminClient(
+        admin = _Administrator(
             bootstrap_servers=bootstrap,
             request_timeout_ms=timeout_ms,
             bootstrap_timeout_ms=timeout_ms,

@@ -97,9 +97,10 @@ while #lines < most do
 end
 return {first, lines}
 """
-#: Writes what a commit would at least: refused where the server is full or takes no writes.
+#: Writes as a commit would, and leaves nothing: refused where the server is full or takes no writes.
 PROBE = """
-redis.call('SET', KEYS[2], '', 'EX', 60)
+redis.call('SET', KEYS[2], '')
+redis.call('DEL', KEYS[2])
 return redis.call('LLEN', KEYS[1])
 """
 #: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.

@@ -270,12 +270,14 @@ class TestRedisStore(StoreSuite):
         finally:
             await server.config_set("maxmemory", before)
 
-    async def test_a_full_outbox_takes_no_commits_until_it_is_trimmed(self, store):
+    async def test_a_full_outbox_takes_no_commits_until_it_is_trimmed(self, store, server):
         self.monkeypatch.setattr(module, "OUTBOX_LINES_MAX", 3)
         await store.commit(Commit((), (), (), [b"l"] * 3))
         with pytest.raises(Unavailable, match=Reason.OUTBOX_FULL.value):
             await store.commit(Commit((), (), (), [b"l"]))
+        keys = set(await server.keys(PREFIX + "*"))
         assert not await store.takes_commits()
+        assert set(await server.keys(PREFIX + "*")) == keys, "the look leaves nothing in the state"
         await store.lease("relay", "me", 60_000)
         await store.trim("me", 2)
         assert await store.takes_commits()

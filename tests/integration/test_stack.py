@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -132,6 +134,16 @@ def test_an_ephemeral_stack_dies_with_the_program_that_was_killed(own: Path):
     assert pids.wait_until(lambda: gone(numbers), DEADLINE_S)
     with stack.running(own, ephemeral=True):
         assert len(list(own.glob("ephemeral-*"))) == 1, "the next one cleans up after it"
+
+
+def test_a_look_at_a_broker_that_accepts_and_never_answers_leaves_no_thread_behind(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(stack, "ANSWER_TIMEOUT_S", 0.2)
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not stack._kafka_answers(f"127.0.0.1:{silent.getsockname()[1]}")
+    assert threading.active_count() == before
 
 
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_left_alone(tmp_path: Path):
