@@ -344,7 +344,13 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         "/v1/redemptions",
         responses=documented(
             _200="reserved",
-            _409=("not_redeemable", "not_valid_here", "not_in_parts", "amount_too_large"),
+            _409=(
+                "not_redeemable",
+                "own_check",
+                "not_valid_here",
+                "not_in_parts",
+                "amount_too_large",
+            ),
             _429="too_many_tries",
         ),
     )
@@ -361,7 +367,7 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     @app.post(
         "/v1/redemptions/{redemption_id}/capture",
         responses=documented(
-            _200="captured", _409=("hold_gone", "not_in_parts", "amount_too_large")
+            _200="captured", _409=("own_check", "hold_gone", "not_in_parts", "amount_too_large")
         ),
     )
     async def capture(

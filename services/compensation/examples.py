@@ -76,6 +76,7 @@ EXAMPLES: dict[str, Any] = {
         "left_minor": 38500,
     },
     "not_redeemable": {"type": "code_not_redeemable", "title": "code not redeemable", "status": 409},
+    "own_check": {"type": "own_check", "title": "own check", "status": 409},
     "not_valid_here": {"type": "not_valid_here", "title": "not valid here", "status": 409},
     "not_in_parts": {"type": "not_in_parts", "title": "not in parts", "status": 409},
     "amount_too_large": {"type": "amount_too_large", "title": "amount too large", "status": 409},

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CHECK_ENDED = "check_ended"
     NOTHING_TO_EXPLAIN = "nothing_to_explain"
     CODE_NOT_REDEEMABLE = "code_not_redeemable"
+    OWN_CHECK = "own_check"
     NOT_VALID_HERE = "not_valid_here"
     NOT_IN_PARTS = "not_in_parts"
     AMOUNT_TOO_LARGE = "amount_too_large"

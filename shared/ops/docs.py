@@ -58,6 +58,7 @@ MEANINGS: dict[str, str] = {
     "check_ended": "The check ended, is held or redeemed, or is already as it should become.",
     "nothing_to_explain": "The check was within the ceilings, or was explained before.",
     "code_not_redeemable": "A wrong code, one of another site, or a check that is used, suspended or over.",
+    "own_check": "An employee cannot redeem a check that they gave themselves; a till or a colleague can.",
     "not_valid_here": "The check is of this site and taken at other tills of it.",
     "not_in_parts": "The check is redeemed whole and not in parts.",
     "amount_too_large": "More than is left on the check now, or than the till holds.",

@@ -418,6 +418,28 @@ async def test_a_till_is_told_why_it_may_not_take_a_check_of_its_site_and_a_stra
     assert foreign == {(409, told.content)}
 
 
+async def test_nobody_redeems_a_check_that_they_gave_and_a_colleague_at_the_till_does(
+    aboard: Aboard,
+):
+    """INV-12: one employee alone cannot turn their authority into money."""
+    check = await given(aboard)
+    wish, giver = {"code": check["code"]}, aboard.bearer("e-ingrid")
+    for more in ({}, {"amount_minor": 1}, {"capture": True}):
+        answer = await aboard.post("redemptions", f"own-{more}", {**wish, **more}, giver)
+        assert (answer.status_code, answer.json()["type"]) == (409, Reason.OWN_CHECK)
+    # Whoever the token says, not whoever is called so: a till may have any name.
+    namesake = till(aboard, subject="e-ingrid")
+    held = (await aboard.post("redemptions", "a", {**wish, "amount_minor": 1}, namesake)).json()
+    capture = f"redemptions/{held['redemption_id']}/capture"
+    answer = await aboard.post(capture, "b", {}, giver)
+    assert (answer.status_code, answer.json()["type"]) == (409, Reason.OWN_CHECK)
+    assert (await look(aboard, check["check_id"]))["redeemed_minor"] == 0
+    colleague = await aboard.post(
+        "redemptions", "c", {**wish, "capture": True}, aboard.bearer("e-jonas")
+    )
+    assert (colleague.status_code, colleague.json()["left_minor"]) == (200, 0)
+
+
 async def test_what_a_till_is_told_of_a_check_of_its_site_is_no_wrong_code(aboard: Aboard):
     check = await given(aboard)
     for number in range(TRIES_MAX + 1):

@@ -107,8 +107,8 @@ class Tills:
     ) -> Decision:
         """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
 
-        Raises Rejected(not_valid_here, not_in_parts, amount_too_large) for a check of this site, and
-        Unavailable(too_many_tries) for a till that showed many wrong codes.
+        Raises Rejected(own_check, not_valid_here, not_in_parts, amount_too_large) for a check of this
+        site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
         """
         self._tries.check(principal, snapshot.now)
         await self._at_work(principal, snapshot)
@@ -127,6 +127,7 @@ class Tills:
             and hmac.compare_digest(check.code_hash, code_hash)
             and check.site == principal.site
         ):
+            _not_own(check, principal)
             why = why_not(check, command.amount_minor, principal.subject, snapshot.now)
         if check is None or why is not None:
             if why is Reason.CODE_NOT_REDEEMABLE:
@@ -147,8 +148,9 @@ class Tills:
     async def capture(
         self, redemption_id: str, command: Capture, principal: Principal, snapshot: Snapshot
     ) -> Decision:
-        """Redeem what is held; raises Rejected(hold_gone, amount_too_large, not_in_parts)."""
+        """Redeem what is held; raises Rejected(own_check, hold_gone, amount_too_large, not_in_parts)."""
         check_id, check = await self.of(redemption_id, principal, snapshot)
+        _not_own(check, principal)
         policy, _ = await self._situations.policies.at(principal.site, snapshot)
         title = await self._title(check, policy, snapshot)
         found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
@@ -200,6 +202,12 @@ class Tills:
         """An employee who stands in as a till is one of the roster; raises Rejected."""
         if principal.kind is Kind.EMPLOYEE:
             await self._situations.desk(principal, snapshot)
+
+
+def _not_own(check: Check, principal: Principal) -> None:
+    """Raises Rejected(own_check) for an employee who gave the check: it takes two to turn it into money."""
+    if principal.kind is Kind.EMPLOYEE and principal.subject == check.employee_id:
+        raise Rejected(Reason.OWN_CHECK, status=409)
 
 
 def _done(decision: Decision, otherwise: Reason) -> Decision:
