@@ -75,7 +75,7 @@ MEANINGS: dict[str, str] = {
     "too_many_letters": "Today's acknowledgements to this address, or because of this sender, are used up.",
     "unknown_mailbox": "The policy names a role mailbox that the notifier's file does not have.",
     "address_refused": "The provider does not accept the address.",
-    "unauthenticated": "The token is missing, expired, for somebody else or badly signed.",
+    "unauthenticated": "The token is missing, expired, good for too long, for somebody else or badly signed.",
     "forbidden": "This kind of principal may not do that.",
     "handler_failed": "A defect of ours; the message is kept and an alarm was raised.",
     "authority_exhausted": "The wish does not fit what is left; the answer says what does.",

@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from shared.ops.pids import private_folder
+from shared.runtime.auth import LIFETIME_MAX_S
 
 Kind = Literal["employee", "customer", "manager", "till", "system", "personnel"]
 
@@ -96,7 +97,7 @@ app = typer.Typer(
 Subject = Annotated[str, typer.Argument(help="Who: a pseudonymous id.")]
 Site = Annotated[str, typer.Option(help="The site the token is for.")]
 Role = Annotated[str | None, typer.Option(help="The role, for display.")]
-Ttl = Annotated[int, typer.Option(min=1, max=7 * 86_400, help="Seconds the token is good for.")]
+Ttl = Annotated[int, typer.Option(min=1, max=LIFETIME_MAX_S, help="Seconds the token is good for.")]
 
 
 def _print(kind: Kind, subject: str, site: str, role: str | None, ttl_s: int) -> None:

@@ -93,6 +93,7 @@ class Parts:
             issuer=settings.jwt_issuer,
             now=now,
             leeway_s=settings.jwt_leeway_s,
+            lifetime_max_s=settings.jwt_lifetime_max_s,
         )
         self.health: dict[str, Callable[[], bool]] = {}
         self.face = Face(

@@ -32,6 +32,9 @@ LOOK_S = 10
 #: How far the issuer's clock and ours may differ, in seconds: machines without NTP drift by less in
 #: a day, and a token that ended half a minute ago opens nothing that it did not open before.
 LEEWAY_S = 30
+#: How long a token may be good at most, in seconds: the longest shift with its handing over. A token
+#: cannot be called back, so who leaves or loses a phone is out by tomorrow.
+LIFETIME_MAX_S = 24 * 3600
 
 
 def keys_of(published: str) -> KeySet:
@@ -71,7 +74,8 @@ class Principal:
 class Authenticator:
     """Checks tokens against an issuer's public keys as they are now, an audience and an issuer.
 
-    `jwks` reads the published keys (JWKS). `leeway_s` is how far the issuer's clock may be off.
+    `jwks` reads the published keys (JWKS). `leeway_s` is how far the issuer's clock may be off,
+    `lifetime_max_s` how long a token may be good at most, from its `iat`, or from now without one.
     Raises ValueError where there are no keys at the start.
     """
 
@@ -83,6 +87,7 @@ class Authenticator:
         issuer: str,
         now: Callable[[], datetime],
         leeway_s: int = LEEWAY_S,
+        lifetime_max_s: int = LIFETIME_MAX_S,
     ) -> None:
         self._jwks = jwks
         self._published = jwks()
@@ -91,6 +96,7 @@ class Authenticator:
         self._issuer = issuer
         self._now = now
         self._leeway_s = leeway_s
+        self._lifetime_max_s = lifetime_max_s
         self._look_at = int(now().timestamp()) + LOOK_S
         self._remembered: dict[str, tuple[Principal, int]] = {}
 
@@ -144,8 +150,12 @@ class Authenticator:
             # `fullmatch` raises TypeError for what is no text.
             if not SUBJECT_PATTERN.fullmatch(subject) or not SUBJECT_PATTERN.fullmatch(site):
                 raise ValueError
+            # Not the other way round: a time that is no number is neither less nor more.
+            if not claims["exp"] - claims.get("iat", now) <= self._lifetime_max_s:
+                raise ValueError
             expires = int(claims["exp"]) + self._leeway_s
             return Principal(subject, Kind(claims["kind"]), site), expires
-        # RecursionError: claims nested deeper than a JSON parser follows.
-        except (JoseError, ValueError, KeyError, TypeError, RecursionError):
+        # OverflowError: a number beyond all times; RecursionError: claims nested deeper than a JSON
+        # parser follows.
+        except (JoseError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise Rejected(Reason.UNAUTHENTICATED, status=401) from None

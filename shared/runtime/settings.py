@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.runtime.auth import LEEWAY_S
+from shared.runtime.auth import LEEWAY_S, LIFETIME_MAX_S
 
 #: An address in parts that are surely what they seem; the password and options are not among them.
 PRINTABLE_URL = re.compile(
@@ -54,6 +54,12 @@ class RuntimeSettings(BaseSettings):
         ge=0,
         le=300,
         description="How far the issuer's clock may be off, in s. Beyond five minutes mend the clock.",
+    )
+    jwt_lifetime_max_s: int = Field(
+        LIFETIME_MAX_S,
+        ge=60,
+        le=366 * 86_400,
+        description="How long a token may be good at most, in s; a longer one is refused.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

@@ -12,7 +12,15 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from pydantic_core import to_json
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import LEEWAY_S, LOOK_S, TOKEN_BYTES_MAX, Authenticator, Kind, Principal
+from shared.runtime.auth import (
+    LEEWAY_S,
+    LIFETIME_MAX_S,
+    LOOK_S,
+    TOKEN_BYTES_MAX,
+    Authenticator,
+    Kind,
+    Principal,
+)
 from shared.runtime.faults import Rejected
 from shared.testing.clock import START, Clock
 
@@ -83,6 +91,15 @@ BAD = {
     "issued later": signed(iat=NOW_S + LEEWAY_S + 1),
     "no end": said(exp=float("inf")),
     "an end that is not a number": said(exp=float("nan")),
+    "an end beyond all times": said(exp=1e300),
+    "an end beyond all floats": said(exp=10**400, iat=0.5),
+    "an end in years": said(exp=NOW_S + LIFETIME_MAX_S + 1),
+    "an end years after its start": said(iat=NOW_S - 60, exp=NOW_S + LIFETIME_MAX_S - 59),
+    "a start before all times": said(iat=-1e300),
+    "a start that is no number": said(iat=float("nan")),
+    "a start that never was": said(iat=float("-inf")),
+    "a start beyond all floats": said(iat=-(10**400), exp=NOW_S + 0.5),
+    "a start that is null": said(iat=None),
     "an end that is true": said(exp=True),
     "an end in a list": said(exp=[NOW_S + 60]),
     "a start that is a word": said(nbf="now"),
@@ -140,6 +157,12 @@ def test_any_other_token_is_nobody(token):
     with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value) as found:
         authenticator().authenticate(token)
     assert found.value.status == 401
+
+
+def test_a_token_is_good_for_as_long_as_its_longest_lifetime():
+    """Who leaves is out by the end of it: a signed token cannot be called back."""
+    assert authenticator().authenticate(signed(exp=NOW_S + LIFETIME_MAX_S))
+    assert authenticator().authenticate(signed(iat=NOW_S, exp=NOW_S + LIFETIME_MAX_S))
 
 
 def test_a_token_without_a_kid_is_checked_against_the_keys_all_the_same():
