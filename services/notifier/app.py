@@ -12,7 +12,6 @@ from services.notifier.alarms import Alarms
 from services.notifier.api import api
 from services.notifier.domain import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.handlers import Handlers
-from services.notifier.mailboxes import load
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
 from services.notifier.settings import Settings
@@ -22,6 +21,7 @@ from shared.contracts.decision import Domain
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
 from shared.runtime.links import FEEDBACK, OFFER, Tokens
+from shared.runtime.mailboxes import load
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 

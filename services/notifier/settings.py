@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from services.notifier.mailboxes import load
-from shared.ops.strict_yaml import BrokenFile
+from shared.runtime.mailboxes import load
 from shared.runtime.settings import RuntimeSettings
+from shared.runtime.strict_yaml import BrokenFile
 
 
 class Settings(RuntimeSettings):

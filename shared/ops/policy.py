@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,9 +16,11 @@ from pydantic import TypeAdapter
 from shared.contracts.complaints import Category, Severity
 from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
-from shared.ops import strict_yaml, topics
-from shared.ops.strict_yaml import BrokenFile, Loc, Problem
+from shared.ops import topics
 from shared.ops.topics import BootstrapOption, bootstrap_servers
+from shared.runtime import strict_yaml
+from shared.runtime.mailboxes import load as load_mailboxes
+from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem, describe
 
 #: The whole policy must fit into one message of a topic with Kafka's usual bound of 1 MiB.
 FILE_BYTES_MAX = 512 * 1024
@@ -47,7 +49,11 @@ class BrokenPolicy(BrokenFile):
 
 def load(path: Path) -> Policy | list[Problem]:
     """The policy in the file, or everything that is wrong with it. Reads the file."""
-    return strict_yaml.load(
+    return _located(path)[0]
+
+
+def _located(path: Path) -> tuple[Policy | list[Problem], At]:
+    return strict_yaml.located(
         path, Policy, bytes_max=FILE_BYTES_MAX, counts=COUNTS, also=_unknown_currency
     )
 
@@ -59,29 +65,41 @@ def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
         yield ("currency",), f'is not a currency of ISO 4217, got "{currency}"'
 
 
-def doubts(policy: Policy) -> Iterator[str]:
-    """What a policy may say and its site can hardly mean, in one sentence each."""
+def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
+    """Which ids of role mailboxes the policy names and the operator's file does not have."""
+    for index, mailbox in enumerate(policy.notify.safety):
+        if mailbox not in known:
+            has = ", ".join(sorted(known))
+            yield ("notify", "safety", index), f'"{mailbox}" has no address, only {has} have one'
+
+
+def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
+    """What a policy may say and its site can hardly mean: where, and a sentence."""
     for category in Category:
         by_severity = policy.playbooks.get(category)
         # What fits nowhere else has the default promise, and all that fits.
         if not by_severity and category is not Category.OTHER:
             promise = _iso(policy.promise_default)
-            yield f"playbooks: {category} has none, so each is promised within {promise}"
+            yield ("playbooks",), f"{category} has none, so each is promised within {promise}"
         for milder, worse in pairwise(Severity):
             sooner, later = policy.promise(category, milder), policy.promise(category, worse)
             if sooner < later:
                 yield (
-                    f"playbooks.{category}: {worse} is promised within {_iso(later)}"
-                    f" and {milder} within {_iso(sooner)}"
+                    ("playbooks", category.value),
+                    f"{worse} is promised within {_iso(later)} and {milder} within {_iso(sooner)}",
                 )
     most, what = _most_affordable(policy)
     for option in policy.options():
         if option.cost_minor > most:
-            yield f"checks.{option.item}: costs {option.cost_minor}, {what} {most}"
+            item = option.item.partition("/")[0]
+            yield ("checks", item), f"{option.item} costs {option.cost_minor}, {what} {most}"
     incidents = policy.incidents
     given = policy.option(incidents.give) if incidents is not None else None
     if incidents is not None and given is not None and given.cost_minor > incidents.budget:
-        yield f"incidents.give: costs {given.cost_minor}, the budget is {incidents.budget}"
+        loc = ("incidents", "give")
+        yield loc, f"costs {given.cost_minor}, the budget is {incidents.budget}"
+    if not policy.notify.safety:
+        yield ("notify", "safety"), "names nobody, so a word about safety reaches nobody"
 
 
 def _iso(duration: timedelta) -> str:
@@ -148,21 +166,60 @@ FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A policy, as policy/demo.yaml.")
 ]
 
+MailboxesOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SERVICE_CHECK_MAILBOXES",
+        help="The notifier's file of role mailboxes, as policy/mailboxes.yaml.",
+    ),
+]
+
 
 @app.command("check")
-def check_command(file: FileArgument) -> None:
+def check_command(file: FileArgument, mailboxes: MailboxesOption = None) -> None:
     """Say what is wrong with a policy file; exit status 1 if anything is.
 
-    Warns of what can hardly be meant: a worse complaint that is promised later than a milder one, a
-    category without a playbook, a check that nobody can afford.
+    Compares the role mailboxes it names with the file of their addresses. Warns of what can hardly be
+    meant: a worse complaint that is promised later than a milder one, a category without a playbook,
+    a check that nobody can afford, a word about safety that reaches nobody.
     """
-    policy = load(file)
-    if not isinstance(policy, Policy):
-        typer.echo(str(BrokenPolicy(file, policy)), err=True)
+    try:
+        known = None if mailboxes is None else load_mailboxes(mailboxes)
+    except BrokenFile as broken:
+        typer.echo(str(broken), err=True)
+        raise typer.Exit(1) from broken
+    policy, at = _located(file)
+    problems, warnings = (policy, []) if isinstance(policy, list) else _found(policy, at, known)
+    for problem in problems:
+        typer.echo(describe(file, problem), err=True)
+    for warning in warnings:
+        typer.echo(describe(file, warning, "warning: "), err=True)
+    about = (
+        f"{policy.site}, {len(policy.options())} things to give, "
+        if isinstance(policy, Policy)
+        else ""
+    )
+    counted = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    typer.echo(f"{file}: {about}{counted}")
+    if problems:
         raise typer.Exit(1)
-    for doubt in doubts(policy):
-        typer.echo(f"{file}: warning: {doubt}", err=True)
-    typer.echo(f"{file}: {policy.site}, {len(policy.options())} things to give, no problems")
+
+
+def _found(
+    policy: Policy, at: At, known: Collection[str] | None
+) -> tuple[list[Problem], list[Problem]]:
+    """The problems and the warnings of a policy that can be read, in the order of its lines."""
+    warned = list(doubts(policy))
+    if known is None and policy.notify.safety:
+        where = "--mailboxes or SERVICE_CHECK_MAILBOXES"
+        warned.append((("notify", "safety"), f"not compared with a file of addresses: {where}"))
+    wrong = () if known is None else unknown_mailboxes(policy, known)
+    return sorted(at(*one) for one in wrong), sorted(at(*one) for one in warned)
+
+
+def _count(found: Sequence[Problem], what: str) -> str:
+    """How many there are, in words."""
+    return f"{len(found) or 'no'} {what}{'' if len(found) == 1 else 's'}"
 
 
 @app.command("publish")

@@ -11,10 +11,11 @@ import typer
 
 from shared.contracts.event import Event, format_time
 from shared.contracts.roster import EmployeeListed, Roster
-from shared.ops import policy, strict_yaml, topics
-from shared.ops.strict_yaml import BrokenFile, Problem
+from shared.ops import policy, topics
 from shared.ops.topics import BootstrapOption, bootstrap_servers
+from shared.runtime import strict_yaml
 from shared.runtime.relay import partition_of
+from shared.runtime.strict_yaml import BrokenFile, Problem
 
 #: As many employees as a roster may have, with room for comments.
 FILE_BYTES_MAX = 2 * 1024 * 1024

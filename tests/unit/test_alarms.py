@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from services.notifier.app import TEMPLATES_STAFF
 from services.notifier.domain import alarmed
-from services.notifier.mailboxes import load
 from services.notifier.settings import Settings
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted
@@ -18,8 +17,9 @@ from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
-from shared.ops.strict_yaml import BrokenFile
 from shared.runtime.faults import Unavailable
+from shared.runtime.mailboxes import load
+from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from typer.testing import CliRunner
@@ -20,8 +21,8 @@ from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.ops.__main__ import app
 from shared.ops.policy import COUNTS, FILE_BYTES_MAX, BrokenPolicy, doubts, load, publish
-from shared.ops.strict_yaml import Problem
 from shared.ops.token import JWKS_FILE, KEY_FILE, demo_key, sign
+from shared.runtime.strict_yaml import Problem
 from tests.suites.services import reader
 
 DEMO = Path(__file__).parents[2] / "policy/demo.yaml"
@@ -612,12 +613,12 @@ def test_the_demo_policy_raises_no_doubt(demo: Policy) -> None:
         (
             "total: 4000_00",
             "total: 900_00",
-            "checks.taxfree-card/100000: costs 100000, limits.complaint.total is 90000",
+            "checks.taxfree-card: taxfree-card/100000 costs 100000, limits.complaint.total is 90000",
         ),
         (
             "per_day: 4000_00, checks_per_day",
             "per_day: 900_00, checks_per_day",
-            "checks.taxfree-card/100000: costs 100000, limits.customer.per_day is 90000",
+            "checks.taxfree-card: taxfree-card/100000 costs 100000, limits.customer.per_day is 90000",
         ),
         ("budget: 30000_00", "budget: 100_00", "incidents.give: costs 20000, the budget is 10000"),
     ],
@@ -629,23 +630,92 @@ def test_what_can_hardly_be_meant_is_said(tmp_path: Path, old: str, new: str, do
     path.write_text(edited(old, new), encoding="utf-8")
     policy = load(path)
     assert isinstance(policy, Policy)
-    assert doubt in list(doubts(policy))
+    assert doubt in said(policy)
 
 
 def test_a_check_above_what_any_role_may_give_stretched_is_doubted(demo: Policy) -> None:
     least = {"any": RoleAuthority(per_check=400_00, per_day=2000_00)}
     authority = demo.authority.model_copy(update={"roles": least})
-    found = list(doubts(demo.model_copy(update={"authority": authority})))
+    found = said(demo.model_copy(update={"authority": authority}))
     assert found == [
-        "checks.taxfree-card/100000: costs 100000, no role may give more than 50000",
-        "checks.excursion-refund/120000: costs 120000, no role may give more than 50000",
+        "checks.taxfree-card: taxfree-card/100000 costs 100000, no role may give more than 50000",
+        "checks.excursion-refund: excursion-refund/120000 costs 120000, no role may give more than 50000",
     ]
 
 
-def test_a_doubt_is_a_warning_and_not_a_failure(tmp_path: Path) -> None:
+def said(policy: Policy) -> list[str]:
+    return [f"{'.'.join(map(str, loc))}: {why}" for loc, why in doubts(policy)]
+
+
+def checked(path: Path, *options: str) -> Result:
+    """`policy check` of a file, as in an environment that says nothing."""
+    return CliRunner(env={"SERVICE_CHECK_MAILBOXES": None}).invoke(
+        app, ["policy", "check", str(path), *options]
+    )
+
+
+MAILBOXES = ("--mailboxes", str(DEMO.with_name("mailboxes.yaml")))
+
+
+def test_a_doubt_is_a_warning_at_its_line_and_not_a_failure(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
-    path.write_text(edited("budget: 30000_00", "budget: 100_00"), encoding="utf-8")
-    answer = CliRunner().invoke(app, ["policy", "check", str(path)])
+    text = edited("budget: 30000_00", "budget: 100_00")
+    path.write_text(text, encoding="utf-8")
+    answer = checked(path, *MAILBOXES)
     assert answer.exit_code == 0
-    assert answer.stderr == f"{path}: warning: incidents.give: costs 20000, the budget is 10000\n"
-    assert answer.stdout == f"{path}: ms-aurora, 12 things to give, no problems\n"
+    line = line_of(text, "give: taxfree-card")
+    assert answer.stderr == (
+        f"{path}:{line}: warning: incidents.give: costs 20000, the budget is 10000\n"
+    )
+    assert answer.stdout == f"{path}: ms-aurora, 12 things to give, no problems, 1 warning\n"
+
+
+def test_a_mailbox_that_has_no_address_is_a_problem_and_is_found_before_the_first_emergency(
+    tmp_path: Path,
+) -> None:
+    """A misspelt id would lead a word about safety to nobody."""
+    path = tmp_path / "policy.yaml"
+    text = edited("safety: [duty-officer]", "safety: [duty-officer, duty-oficer]")
+    path.write_text(text, encoding="utf-8")
+    line = line_of(text, "safety: [duty-officer")
+    by_option = checked(path, *MAILBOXES)
+    by_setting = CliRunner(env={"SERVICE_CHECK_MAILBOXES": MAILBOXES[1]}).invoke(
+        app, ["policy", "check", str(path)]
+    )
+    for answer in (by_option, by_setting):
+        assert answer.exit_code == 1
+        assert answer.stderr == (
+            f'{path}:{line}: notify.safety.1: "duty-oficer" has no address, only duty-officer have one\n'
+        )
+        assert answer.stdout.endswith("12 things to give, 1 problem, no warnings\n")
+
+
+def test_without_the_file_of_mailboxes_a_warning_says_that_no_id_was_compared(
+    tmp_path: Path,
+) -> None:
+    answer = checked(DEMO)
+    line = line_of(DEMO.read_text(encoding="utf-8"), "safety: [duty-officer]")
+    assert answer.exit_code == 0
+    assert answer.stderr == (
+        f"{DEMO}:{line}: warning: notify.safety: not compared with a file of addresses:"
+        " --mailboxes or SERVICE_CHECK_MAILBOXES\n"
+    )
+    assert answer.stdout.endswith("12 things to give, no problems, 1 warning\n")
+    broken = tmp_path / "mailboxes.yaml"
+    broken.write_text("mailboxes: {a: nobody}\n", encoding="utf-8")
+    assert checked(DEMO, "--mailboxes", str(broken)).exit_code == 1
+
+
+def test_a_policy_whose_words_about_safety_reach_nobody_is_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(edited("safety: [duty-officer]", "safety: []"), encoding="utf-8")
+    answer = checked(path, *MAILBOXES)
+    assert "warning: notify.safety: names nobody" in answer.stderr
+    assert answer.stdout.endswith("no problems, 1 warning\n")
+
+
+def test_a_file_that_is_no_policy_counts_its_problems_too(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("site: [", encoding="utf-8")
+    answer = checked(path, *MAILBOXES)
+    assert (answer.exit_code, answer.stdout) == (1, f"{path}: 1 problem, no warnings\n")

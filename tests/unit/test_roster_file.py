@@ -20,7 +20,7 @@ from shared.ops.roster import (
     no_longer_active,
     publish,
 )
-from shared.ops.strict_yaml import Problem
+from shared.runtime.strict_yaml import Problem
 from tests.suites.services import demo_policy, demo_roster
 
 DEMO = Path(__file__).parents[2] / "policy/roster.yaml"

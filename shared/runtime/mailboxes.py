@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.event import Id
-from shared.ops import strict_yaml
-from shared.ops.strict_yaml import BrokenFile
+from shared.runtime import strict_yaml
+from shared.runtime.strict_yaml import BrokenFile
 
 #: Two hundred addresses fit several times.
 FILE_BYTES_MAX = 64 * 1024

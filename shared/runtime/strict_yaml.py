@@ -48,10 +48,10 @@ class BrokenFile(Exception):
         self.problems = problems
 
 
-def describe(path: Path, problem: Problem) -> str:
-    """One line as compilers write it, so that editors jump to the place."""
+def describe(path: Path, problem: Problem, kind: str = "") -> str:
+    """One line as compilers write it, so that editors jump to the place; `kind` as in "warning: "."""
     pointer = f"{problem.pointer}: " if problem.pointer else ""
-    return f"{path}:{problem.line}: {pointer}{problem.message}"
+    return f"{path}:{problem.line}: {kind}{pointer}{problem.message}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,6 +84,10 @@ def _nothing(_: object) -> Iterable[tuple[Loc, str]]:
     return ()
 
 
+#: Makes a problem of what is said of a part of the file, at the part's line.
+At = Callable[[Loc, str], Problem]
+
+
 def load(
     path: Path,
     model: type[M],
@@ -97,35 +101,53 @@ def load(
     Contradictions between fields are found once the fields themselves are right. `also` finds more
     in the plain data; whole numbers whose field is not in `counts` are amounts. Reads the file.
     """
+    return located(path, model, bytes_max=bytes_max, counts=counts, also=also)[0]
+
+
+def located(
+    path: Path,
+    model: type[M],
+    *,
+    bytes_max: int,
+    counts: frozenset[str] = frozenset(),
+    also: Callable[[object], Iterable[tuple[Loc, str]]] = _nothing,
+) -> tuple[M | list[Problem], At]:
+    """What `load` returns, and what tells where a part of the file stands. Reads the file."""
+    reading = _Reading()
+    node = _composed(path, bytes_max)
+    if isinstance(node, Problem):
+        return [node], reading.at
+    if isinstance(node, list):
+        return node, reading.at
+    data = reading.plain(node, ())
+    for loc, why in also(data):
+        reading.report(loc, why)
+    return reading.validated(model, data, counts), reading.at
+
+
+def _composed(path: Path, bytes_max: int) -> yaml.Node | list[Problem] | Problem:
+    """The nodes of the file, or why there are none."""
     try:
         with path.open("rb") as file:
             raw = file.read(bytes_max + 1)
     except OSError as error:
-        return [Problem(1, 1, "", f"cannot be read: {error.strerror}")]
+        return Problem(1, 1, "", f"cannot be read: {error.strerror}")
     if len(raw) > bytes_max:
-        return [Problem(1, 1, "", f"is larger than {bytes_max} bytes")]
+        return Problem(1, 1, "", f"is larger than {bytes_max} bytes")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return [Problem(raw.count(b"\n", 0, error.start) + 1, 1, "", "is not UTF-8")]
+        return Problem(raw.count(b"\n", 0, error.start) + 1, 1, "", "is not UTF-8")
     try:
         refused = _refused_syntax(text)
-        if refused:
-            return refused
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=_Loader) if not refused else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return [Problem(line, column, "", f"is not YAML: {error.problem or error.context}")]
+        return Problem(line, column, "", f"is not YAML: {error.problem or error.context}")
     except yaml.YAMLError as error:  # a character that YAML does not allow
-        return [Problem(1, 1, "", f"is not YAML: {str(error).splitlines()[0]}")]
-    if node is None:
-        return [Problem(1, 1, "", "is empty")]
-    reading = _Reading()
-    data = reading.plain(node, ())
-    for loc, why in also(data):
-        reading.report(loc, why)
-    return reading.validated(model, data, counts)
+        return Problem(1, 1, "", f"is not YAML: {str(error).splitlines()[0]}")
+    return refused or node or Problem(1, 1, "", "is empty")
 
 
 def _refused_syntax(text: str) -> list[Problem]:
@@ -169,11 +191,15 @@ class _Reading:
         return sorted(set(self.problems)) if self.problems else found
 
     def report(self, loc: Loc, message: str) -> None:
-        """Note what is wrong at a place, or at the nearest place there is above it."""
+        """Note what is wrong at a place."""
+        self.problems.append(self.at(loc, message))
+
+    def at(self, loc: Loc, message: str) -> Problem:
+        """What is said of a place, at its line or at that of the nearest place there is above it."""
         known = loc
-        while known not in self.places:  # a missing field stands where its parent does
+        while known and known not in self.places:  # a missing field stands where its parent does
             known = known[:-1]
-        self.problems.append(Problem(*self.places[known], _pointer(loc), message))
+        return Problem(*self.places.get(known, (1, 1)), _pointer(loc), message)
 
     def plain(self, node: yaml.Node, loc: Loc) -> object:
         """The data of a node and all below it."""
