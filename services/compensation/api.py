@@ -349,13 +349,19 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
                 "own_check",
                 "not_valid_here",
                 "not_in_parts",
+                "amount_missing",
                 "amount_too_large",
+                "on_hold",
             ),
             _429="too_many_tries",
         ),
     )
     async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY) -> Response:
-        """Hold a part of a check by its code, or redeem it at once."""
+        """Hold a part of a check by its code, or redeem it at once.
+
+        Of a percentage `amount_minor` is the discount, not the bill. A 409 says in `left_minor` how
+        much may be taken now, and of a percentage also `percent` and `bill_up_to_minor`.
+        """
         return await act(
             principal,
             "redemptions",

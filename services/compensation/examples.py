@@ -78,8 +78,10 @@ EXAMPLES: dict[str, Any] = {
     "not_redeemable": {"type": "code_not_redeemable", "title": "code not redeemable", "status": 409},
     "own_check": {"type": "own_check", "title": "own check", "status": 409},
     "not_valid_here": {"type": "not_valid_here", "title": "not valid here", "status": 409},
-    "not_in_parts": {"type": "not_in_parts", "title": "not in parts", "status": 409},
-    "amount_too_large": {"type": "amount_too_large", "title": "amount too large", "status": 409},
+    "not_in_parts": {"type": "not_in_parts", "title": "not in parts", "status": 409, "left_minor": 120000},
+    "amount_missing": {"type": "amount_missing", "title": "amount missing", "status": 409, "left_minor": 20000, "percent": 20, "bill_up_to_minor": 100000},
+    "amount_too_large": {"type": "amount_too_large", "title": "amount too large", "status": 409, "left_minor": 38000},
+    "on_hold": {"type": "on_hold", "title": "on hold", "status": 409, "left_minor": 0},
     "hold_gone": {"type": "hold_gone", "title": "hold gone", "status": 409},
     "too_many_tries": {"type": "too_many_tries", "title": "too many tries", "status": 429},
     "authority": {

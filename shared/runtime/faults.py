@@ -7,16 +7,30 @@ Unavailable  the world is down or not ready: the same input again later, or 503 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from shared.contracts.reasons import Reason
 
 
 class Rejected(Exception):
-    """This input will never be accepted; `where` are field locations, never values."""
+    """This input will never be accepted; `where` are field locations, never values.
 
-    def __init__(self, reason: Reason, *, where: tuple[str, ...] = (), status: int = 422) -> None:
+    `told` are numbers that the caller can go on with; they become fields of the problem.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        *,
+        where: tuple[str, ...] = (),
+        told: Mapping[str, int] = MappingProxyType({}),
+        status: int = 422,
+    ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.where = where
+        self.told = told
         self.status = status
 
 

@@ -415,7 +415,7 @@ class Face:
             request,
             error.status,
             error.reason,
-            extra={"errors": where} if where else {},
+            extra={**error.told, **({"errors": where} if where else {})},
             headers=headers,
         )
 

@@ -385,7 +385,8 @@ class Model:
         if not good or not one["value"] or self.whole(one):
             return "code_not_redeemable"
         if not 0 < wanted <= left:
-            return "amount_too_large"
+            free = one["value"] - sum(one["captured"].values())
+            return "amount_too_large" if wanted > free else "on_hold"
         if not one["parts"] and wanted != one["value"]:
             return "not_in_parts"
         for name in over:

@@ -745,6 +745,49 @@ async def test_a_percentage_is_redeemed_once_for_what_its_bill_comes_to(aboard: 
     assert used(aboard, "employee") < day
 
 
+async def test_a_percentage_without_an_amount_takes_nothing_and_says_what_to_send(aboard: Aboard):
+    """A till that leaves it out would take the discount of the largest bill, whatever the bill was."""
+    check = await given(aboard, "bar-discount/20")
+    bar, most = till(aboard, subject="sky-bar"), aboard.policy.checks["bar-discount"].bill_up_to
+    for capture in (False, True):
+        command = {"code": check["code"], "capture": capture}
+        answer = await aboard.post("redemptions", f"r{capture}", command, bar)
+        told = {
+            "percent": 20, "bill_up_to_minor": most, "left_minor": most * 20 // 100,
+        }  # fmt: skip
+        assert (answer.status_code, answer.json()) == (
+            409,
+            {"type": "amount_missing", "title": "amount missing", "status": 409, **told},
+        )
+    assert (await look(aboard, check["check_id"]))["left_minor"] == told["left_minor"]
+    command = {"code": check["code"], "amount_minor": told["left_minor"]}
+    assert (await aboard.post("redemptions", "good", command, bar)).status_code == 200
+
+
+async def test_too_much_is_told_with_the_rest_and_what_another_holds_by_a_reason_of_its_own(
+    aboard: Aboard,
+):
+    card = await given(aboard)
+    await redeem(aboard, card["code"], "part", 300_00, capture=True)
+    more = (await redeem(aboard, card["code"], "more", 700_01)).json()
+    assert (more["type"], more["left_minor"]) == (Reason.AMOUNT_TOO_LARGE, 700_00)
+    hold = (await redeem(aboard, card["code"], "hold", 500_00)).json()
+    for number, (amount, reason, left) in enumerate(
+        [
+            (700_01, Reason.AMOUNT_TOO_LARGE, 200_00),
+            (700_00, Reason.ON_HOLD, 200_00),
+            (200_01, Reason.ON_HOLD, 200_00),
+        ]
+    ):
+        answer = (await redeem(aboard, card["code"], f"n{number}", amount)).json()
+        assert (answer["type"], answer["left_minor"]) == (reason, left)
+    large = (await step(aboard, hold["redemption_id"], "capture", amount_minor=500_01)).json()
+    assert (large["type"], large["left_minor"]) == (Reason.AMOUNT_TOO_LARGE, 500_00)
+    assert (await redeem(aboard, card["code"], "rest")).json()["amount_minor"] == 200_00
+    none = (await redeem(aboard, card["code"], "none")).json()
+    assert (none["type"], none["left_minor"]) == (Reason.ON_HOLD, 0)
+
+
 async def test_a_check_that_was_taken_back_compensated_nobody(aboard: Aboard):
     check = await given(aboard, "cinema")
     await aboard.post(f"checks/{check['check_id']}/void", "v")

@@ -6,7 +6,8 @@ commit: both change the check's one document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, TypedDict
 
@@ -52,24 +53,41 @@ def takes(check: Check, amount_minor: int) -> bool:
     return check.kind in (*IN_PARTS, CheckKind.PERCENTAGE) or amount_minor == check.value_minor
 
 
-def why_not(check: Check, amount_minor: int | None, till: str, now: datetime) -> Reason | None:
+@dataclass(frozen=True, slots=True)
+class No:
+    """Why a till cannot redeem so much, and in minor units what it could: `left_minor` at most."""
+
+    reason: Reason
+    told: Mapping[str, int] = field(default_factory=dict)
+
+
+def why_not(check: Check, amount_minor: int | None, till: str, now: datetime) -> No | None:
     """Why a till of the check's site cannot redeem so much of it now; None if it can.
 
-    No amount is all that is left. What is used, suspended or over is told like a wrong code.
+    No amount is all that is left, but of a percentage it is no answer: only the till knows the bill.
+    What is used, suspended or over is told like a wrong code.
     """
     over = check.ended is not None or check.suspended or now >= check.valid_until
     if over or check.spent or not check.value_minor:
-        return Reason.CODE_NOT_REDEEMABLE
+        return No(Reason.CODE_NOT_REDEEMABLE)
     if check.valid_at and till not in check.valid_at:
-        return Reason.NOT_VALID_HERE
+        return No(Reason.NOT_VALID_HERE)
     live = [hold for hold in check.holds.values() if now < hold.expires_at]
-    left = check.value_minor - check.redeemed_minor - sum(hold.amount_minor for hold in live)
-    amount = left if amount_minor is None else amount_minor
     # What is not taken in parts is taken by one till at a time.
     most = REDEMPTIONS_MAX if check.kind in IN_PARTS else 1
-    if len(live) >= most or not 0 < amount <= left:
-        return Reason.AMOUNT_TOO_LARGE
-    return None if takes(check, amount) else Reason.NOT_IN_PARTS
+    free = check.value_minor - check.redeemed_minor
+    left = free - sum(hold.amount_minor for hold in live) if len(live) < most else 0
+    amount = left if amount_minor is None else amount_minor
+    told = {"left_minor": left}
+    if amount > free:
+        return No(Reason.AMOUNT_TOO_LARGE, told)
+    if not 0 < amount <= left:
+        return No(Reason.ON_HOLD, told)
+    if amount_minor is None and check.kind is CheckKind.PERCENTAGE:
+        of_bill = {"percent": check.percent, "bill_up_to_minor": check.bill_up_to_minor}
+        known = {name: value for name, value in of_bill.items() if value is not None}
+        return No(Reason.AMOUNT_MISSING, {**told, **known})
+    return None if takes(check, amount) else No(Reason.NOT_IN_PARTS, told)
 
 
 def reserve(
@@ -86,7 +104,7 @@ def reserve(
 ) -> Decision:
     """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
 
-    No amount is all that is left. What is not taken in parts is taken once. A hold whose time is over
+    What is not taken in parts is taken once. A hold whose time is over
     is freed by whoever wants what it held.
     """
     if why_not(check, amount_minor, till, now) is not None:
@@ -126,18 +144,20 @@ def capture(
     amount_minor: int | None,
     title: str,
     now: datetime,
-) -> Decision | Reason:
+) -> Decision | No:
     """Redeem what is held, or less of it; else why not: the hold is gone, smaller, or not in parts."""
     hold = check.holds.get(redemption_id)
     if hold is None or now >= hold.expires_at or check.suspended or check.ended is not None:
-        return Reason.HOLD_GONE
+        return No(Reason.HOLD_GONE)
     amount = hold.amount_minor if amount_minor is None else amount_minor
+    told = {"left_minor": hold.amount_minor}
     if not 0 < amount <= hold.amount_minor:
-        return Reason.AMOUNT_TOO_LARGE
+        return No(Reason.AMOUNT_TOO_LARGE, told)
     if not takes(check, amount):
-        return Reason.NOT_IN_PARTS
-    told = _told(check, check.left_minor + hold.amount_minor - amount, title)
-    return Decision((_captured(check, check_id, redemption_id, amount, now, told),))
+        return No(Reason.NOT_IN_PARTS, told)
+    left = check.left_minor + hold.amount_minor - amount
+    taken = _told(check, left, title)
+    return Decision((_captured(check, check_id, redemption_id, amount, now, taken),))
 
 
 def _told(check: Check, left_minor: int, title: str) -> Told:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.compensation.domain.checks import Check, Code
 from services.compensation.domain.redemptions import (
+    No,
     Redemption,
     cancel,
     capture,
@@ -41,6 +42,8 @@ TRIES_WITHIN = timedelta(minutes=1)
 #: Tills remembered in one process; one more, and who failed first is forgotten.
 TILLS_MAX = 10_000
 
+WRONG_CODE = No(Reason.CODE_NOT_REDEEMABLE)
+
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 
 
@@ -54,8 +57,12 @@ class Reserve(BaseModel):
     )
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
-    amount_minor: AmountMinor | None = None
-    capture: bool = False
+    amount_minor: AmountMinor | None = Field(
+        None,
+        description="How much of the check is taken, in minor units; without it, all that is left. Of"
+        " a percentage it is needed, and it is the discount, not the bill: what the till takes off.",
+    )
+    capture: Annotated[bool, Field(description="Redeem it at once: nothing is held.")] = False
 
 
 class Capture(BaseModel):
@@ -65,7 +72,11 @@ class Capture(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"amount_minor": 11500}]}
     )
 
-    amount_minor: AmountMinor | None = None
+    amount_minor: AmountMinor | None = Field(
+        None,
+        description="What is redeemed, in minor units: at most what is held, and of a percentage the"
+        " discount, not the bill. Without it, all that is held.",
+    )
 
 
 class Tries:
@@ -107,8 +118,8 @@ class Tills:
     ) -> Decision:
         """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
 
-        Raises Rejected(own_check, not_valid_here, not_in_parts, amount_too_large) for a check of this
-        site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
+        Raises Rejected(own_check, not_valid_here, not_in_parts, amount_missing, amount_too_large,
+        on_hold) for a check of this site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
         """
         self._tries.check(principal, snapshot.now)
         await self._at_work(principal, snapshot)
@@ -121,7 +132,7 @@ class Tills:
         # Once more: others of a burst may have failed while this one read. From here to the answer
         # nothing is awaited, so no code is compared beyond the bound.
         self._tries.check(principal, snapshot.now)
-        why: Reason | None = Reason.CODE_NOT_REDEEMABLE
+        why: No | None = WRONG_CODE
         if (
             check is not None
             and hmac.compare_digest(check.code_hash, code_hash)
@@ -130,9 +141,10 @@ class Tills:
             _not_own(check, principal)
             why = why_not(check, command.amount_minor, principal.subject, snapshot.now)
         if check is None or why is not None:
-            if why is Reason.CODE_NOT_REDEEMABLE:
+            no = why or WRONG_CODE
+            if no.reason is Reason.CODE_NOT_REDEEMABLE:
                 self._tries.failed(principal, snapshot.now)
-            raise Rejected(why or Reason.CODE_NOT_REDEEMABLE, status=409)
+            raise _rejected(no)
         return reserve(
             check,
             check_id,
@@ -154,8 +166,8 @@ class Tills:
         policy, _ = await self._situations.policies.at(principal.site, snapshot)
         title = await self._title(check, policy, snapshot)
         found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
-        if isinstance(found, Reason):
-            raise Rejected(found, status=409)
+        if isinstance(found, No):
+            raise _rejected(found)
         return found
 
     async def cancel(
@@ -208,6 +220,10 @@ def _not_own(check: Check, principal: Principal) -> None:
     """Raises Rejected(own_check) for an employee who gave the check: it takes two to turn it into money."""
     if principal.kind is Kind.EMPLOYEE and principal.subject == check.employee_id:
         raise Rejected(Reason.OWN_CHECK, status=409)
+
+
+def _rejected(no: No) -> Rejected:
+    return Rejected(no.reason, status=409, told=no.told)
 
 
 def _done(decision: Decision, otherwise: Reason) -> Decision:
