@@ -25,10 +25,6 @@ _WORDS: dict[Language, dict[str, str]] = {
         "mailed": "Har vi e-postadressen din, får du det også på e-post.",
         "closed": "Tilbudet er ikke åpent lenger",
         "instead": "Det ble ikke valgt noe i tide. Snakk med hvem som helst av oss og nevn {}, så hjelper vi deg videre.",
-        "redeemed": "Dette er brukt.",
-        "expired": "Dette gjelder ikke lenger: Tiden er gått ut.",
-        "voided": "Dette er trukket tilbake. Spør hvem som helst av oss, så hjelper vi deg videre.",
-        "suspended": "Koden er stoppet for øyeblikket. Spør hvem som helst av oss, så hjelper vi deg videre.",
     },
     Language.SV: {
         "choose": "Välj det du vill ha",
@@ -47,10 +43,6 @@ _WORDS: dict[Language, dict[str, str]] = {
         "mailed": "Har vi din e-postadress får du det också via e-post.",
         "closed": "Erbjudandet är inte öppet längre",
         "instead": "Inget valdes i tid. Prata med vem som helst av oss och nämn {}, så hjälper vi dig vidare.",
-        "redeemed": "Det här är använt.",
-        "expired": "Det här gäller inte längre: tiden har gått ut.",
-        "voided": "Det här har dragits tillbaka. Fråga vem som helst av oss, så hjälper vi dig vidare.",
-        "suspended": "Koden är stoppad för tillfället. Fråga vem som helst av oss, så hjälper vi dig vidare.",
     },
     Language.DA: {
         "choose": "Vælg det, du vil have",
@@ -69,10 +61,6 @@ _WORDS: dict[Language, dict[str, str]] = {
         "mailed": "Har vi din e-mailadresse, får du det også på e-mail.",
         "closed": "Tilbuddet er ikke åbent længere",
         "instead": "Der blev ikke valgt noget i tide. Tal med hvem som helst af os, og nævn {}, så hjælper vi dig videre.",
-        "redeemed": "Det er brugt.",
-        "expired": "Det gælder ikke længere: Tiden er udløbet.",
-        "voided": "Det er trukket tilbage. Spørg hvem som helst af os, så hjælper vi dig videre.",
-        "suspended": "Koden er stoppet for øjeblikket. Spørg hvem som helst af os, så hjælper vi dig videre.",
     },
     Language.EN: {
         "choose": "Choose what you would like",
@@ -91,14 +79,11 @@ _WORDS: dict[Language, dict[str, str]] = {
         "mailed": "If we have your e-mail address, it comes by mail as well.",
         "closed": "This offer is not open any more",
         "instead": "Nothing was chosen in time. Talk to any one of us and mention {}, and we will take it from there.",
-        "redeemed": "This has been used.",
-        "expired": "This is not valid any more: its time is over.",
-        "voided": "This has been taken back. Ask any one of us and we will take it from there.",
-        "suspended": "The code is stopped for the moment. Ask any one of us and we will take it from there.",
     },
 }  # fmt: skip
 
-_OFFER = """{% for line in said %}<p>{{ line }}</p>
+_OFFER = """{% if chosen and chosen.standing %}<p class="standing" role="status">{{ chosen.standing }}</p>
+{% endif %}{% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% for one in choices %}<form method="post" action="/o/{{ token }}"><button name="item" value="{{ one.item }}">{{ one.title }}
 {% if one.worth %}<small>{{ one.worth }}</small>{% endif %}{% if one.where %}<small>{{ words.where }}: {{ one.where }}</small>{% endif %}</button></form>
 {% endfor %}{% if chosen %}<div class="card">
@@ -125,11 +110,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Choice):
-    """The check that was chosen; `state` is a word of `Check.state`, and a code is there while it is of use."""
+    """The check that was chosen: what became of it, in a sentence, and its code while a till takes it."""
 
     code: str
     until: str
-    state: str
+    standing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +144,9 @@ class Page:
         after = [about, words["case"].format(shown.reference)]
         if shown.chosen is not None:
             title, said = words["chosen"], []
-            if shown.chosen.state in words:
-                after = [words[shown.chosen.state], *after]
-            elif shown.chosen.code:
+            if shown.chosen.code:
                 after = [words["show"], words["mailed"], *after]
-            else:
+            elif not shown.chosen.standing:
                 after = [words["mailed"], *after]
         elif shown.choices:
             title, said = words["choose"], [words["sorry"], words["by"].format(shown.choose_by)]

@@ -15,10 +15,16 @@ from typing import ClassVar, NamedTuple
 
 from shared.contracts.compensation import (
     Basis,
+    CheckExpired,
     CheckIssued,
     CheckKind,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
     OfferMade,
     Option,
+    RedemptionCaptured,
+    RedemptionRolledBack,
     Safety,
     SafetyNoted,
 )
@@ -69,6 +75,21 @@ class State(StrEnum):
 
 
 FATES = (State.SENT, State.FAILED)
+
+
+class Standing(StrEnum):
+    """Where a check stands for the customer who holds it."""
+
+    USABLE = "usable"
+    PARTLY_USED = "partly_used"
+    USED = "used"
+    SUSPENDED = "suspended"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+#: Where a till takes the code.
+TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
 
 
 class Story(Document):
@@ -133,6 +154,38 @@ class Given(Document):
     basis: Basis = Basis.GOODWILL
     regime: str | None = None
     information: str | None = None
+
+
+class CheckLife(Document):
+    """What became of a check after it was given, as compensation's facts say."""
+
+    KIND: ClassVar[str] = "check-life"
+
+    redeemed_minor: int = 0
+    redeemed_at: datetime | None = None
+    suspended: bool = False
+    voided: bool = False
+    expired: bool = False
+
+    def left_minor(self, check: Given) -> int:
+        """What can still be redeemed; a percentage is spent after one use."""
+        if check.percent is not None and self.redeemed_minor:
+            return 0
+        return check.value_minor - self.redeemed_minor
+
+    def standing(self, check: Given, now: datetime) -> Standing:
+        """Where the check stands now. One that was used stays so whatever comes after."""
+        if self.redeemed_minor and not self.left_minor(check):
+            return Standing.USED
+        if self.voided:
+            return Standing.VOIDED
+        if not check.value_minor:  # words do not expire, and have no code to stop
+            return Standing.USABLE
+        if self.expired or check.valid_until <= now:
+            return Standing.EXPIRED
+        if self.suspended:
+            return Standing.SUSPENDED
+        return Standing.PARTLY_USED if self.redeemed_minor else Standing.USABLE
 
 
 class Offered(Document):
@@ -460,6 +513,32 @@ def given(_: Given | None, fact: CheckIssued) -> Given:
     return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
 
 
+def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
+    """A till took a part of it, or all."""
+    life = life or CheckLife()
+    redeemed_minor = life.redeemed_minor + fact.amount_minor
+    return life.model_copy(
+        update={"redeemed_minor": redeemed_minor, "redeemed_at": fact.captured_at}
+    )
+
+
+def rolled_back(life: CheckLife | None, fact: RedemptionRolledBack) -> CheckLife:
+    """What a till took is on the check again."""
+    life = life or CheckLife()
+    redeemed_minor = max(0, life.redeemed_minor - fact.amount_minor)
+    return life.model_copy(update={"redeemed_minor": redeemed_minor})
+
+
+def _life(**changes: bool) -> tuple[Fold]:
+    return (
+        Fold(
+            CheckLife,
+            lambda fact: fact.check_id,
+            lambda life, _: (life or CheckLife()).model_copy(update=changes),
+        ),
+    )
+
+
 def offered(_: Offered | None, fact: OfferMade) -> Offered:
     """What may be chosen."""
     return Offered(
@@ -516,6 +595,12 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
     CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    CheckVoided: _life(voided=True),
+    CheckExpired: _life(expired=True),
+    CheckSuspended: _life(suspended=True),
+    CheckResumed: _life(suspended=False),
+    RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
+    RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
     SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
     SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
     OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),

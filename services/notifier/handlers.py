@@ -11,11 +11,14 @@ from services.notifier.alarms import Alarms
 from services.notifier.domain import (
     PARTS_COME_WITHIN,
     SEND,
+    TAKEN,
     Answer,
     Bound,
+    CheckLife,
     Given,
     Message,
     Offered,
+    Standing,
     Story,
     attempt,
     bounds_of,
@@ -51,7 +54,15 @@ from shared.runtime.observe import MESSAGES
 from shared.runtime.policy import Policies
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
-from shared.runtime.words import about, format_time, format_worth, in_language, reference_of
+from shared.runtime.words import (
+    about,
+    format_money,
+    format_time,
+    format_worth,
+    in_language,
+    reference_of,
+    standing,
+)
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
@@ -308,7 +319,14 @@ class Handlers:
         return {**gift, "feedback_url": link}
 
     async def _gift(
-        self, check: Given, policy: Policy, language: Language, key: KeyRing, snapshot: Snapshot
+        self,
+        check: Given,
+        policy: Policy,
+        language: Language,
+        key: KeyRing,
+        snapshot: Snapshot,
+        *,
+        usable: bool = True,
     ) -> dict[str, Says]:
         """What a letter about a check says: what it is, its code, where, until when, and the law."""
         then = await self._policies.of(policy.site, check.policy_version, snapshot)
@@ -324,7 +342,7 @@ class Handlers:
                 check.bill_up_to_minor,
             ),
             # An apology has nothing to redeem, so its letter shows no code.
-            "code": key.open("code", check.code) if check.value_minor else "",
+            "code": key.open("code", check.code) if check.value_minor and usable else "",
             "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
             "valid_until": format_time(check.valid_until, policy.timezone, language, year=True),
             "about": about(check.reason, language),
@@ -403,7 +421,10 @@ class Handlers:
         if key is None:
             raise Rejected(Reason.LINK_INVALID, status=404)
         policy, _ = await self._policies.at(story.site, snapshot)
-        gift = await self._gift(check, policy, story.language, key, snapshot)
+        life = await snapshot.get(CheckLife, check_id) or CheckLife()
+        now = life.standing(check, snapshot.now)
+        usable = now in TAKEN
+        gift = await self._gift(check, policy, story.language, key, snapshot, usable=usable)
         values: dict[str, Says] = {"site_name": policy.site_name, "feedback_url": "", **gift}
         answer = await snapshot.get(Answer, check_id)
         return Shown(
@@ -412,9 +433,11 @@ class Handlers:
             site_name=policy.site_name,
             # Without the name: whoever is given the link may read it.
             letter=self._wording.render(Occasion.CHECK_GIVEN, story.language, name="", **values),
+            title=str(gift["title"]),
             code=str(gift["code"]),
             reference=reference_of(complaint_id),
-            over=bool(check.value_minor) and check.valid_until <= snapshot.now,
+            standing=told_of(now, life, check, policy, story.language),
+            usable=usable,
             reachable=self._contact(story, key).email is not None,
             helped=answer.helped if answer else None,
             promised_by=answer.promise(story) if answer else None,
@@ -433,6 +456,22 @@ async def known(message_id: str, snapshot: Snapshot) -> Message:
         msg = f"no message {message_id}"
         raise AssertionError(msg)
     return message
+
+
+def told_of(
+    now: Standing, life: CheckLife, check: Given, policy: Policy, language: Language
+) -> str:
+    """What became of a check, in a sentence; empty while it is as it was given."""
+    match now:
+        case Standing.USED if life.redeemed_at:
+            value = format_time(life.redeemed_at, policy.timezone, language, year=True)
+        case Standing.PARTLY_USED:
+            value = format_money(life.left_minor(check), check.currency, language)
+        case Standing.EXPIRED:
+            value = format_time(check.valid_until, policy.timezone, language, year=True)
+        case _:
+            value = ""
+    return standing(now, language, value)
 
 
 def title_of(item: str, policies: Iterable[Policy], language: Language) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 from services.notifier.wording import Rendered
 from shared.contracts.complaints import Language
@@ -28,7 +29,6 @@ class _Words:
     soon: str
     look_again: str
     keep: str
-    over: str
 
 
 _WORDS = {
@@ -44,7 +44,6 @@ _WORDS = {
         soon="Om et øyeblikk står det her når du senest hører fra oss.",
         look_again="Vis når jeg hører fra dere",
         keep="Vi har ikke e-postadressen din. Ta vare på denne siden: Her finner du alt igjen, og her kan du svare oss.",
-        over="Dette gjelder ikke lenger: Tiden er gått ut.",
     ),
     Language.SV: _Words(
         ask="Hjälpte det?",
@@ -58,7 +57,6 @@ _WORDS = {
         soon="Om en liten stund står det här när du senast hör av oss.",
         look_again="Visa när jag hör av er",
         keep="Vi har inte din e-postadress. Spara den här sidan: här hittar du allt igen, och här kan du svara oss.",
-        over="Det här gäller inte längre: tiden har gått ut.",
     ),
     Language.DA: _Words(
         ask="Hjalp det?",
@@ -72,7 +70,6 @@ _WORDS = {
         soon="Om et øjeblik står der her, hvornår du senest hører fra os.",
         look_again="Vis, hvornår jeg hører fra jer",
         keep="Vi har ikke din e-mailadresse. Gem denne side: Her finder du det hele igen, og her kan du svare os.",
-        over="Det gælder ikke længere: Tiden er udløbet.",
     ),
     Language.EN: _Words(
         ask="Did it help?",
@@ -86,11 +83,11 @@ _WORDS = {
         soon="In a moment it says here by when you will hear from us.",
         look_again="Show when I will hear from you",
         keep="We do not have your e-mail address. Please keep this page: everything is here, and you can answer us here.",
-        over="This is not valid any more: its time is over.",
     ),
 }  # fmt: skip
 
-_LETTER = """{% if helped %}<section role="status">
+_LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
+{% endif %}{% if helped %}<section role="status">
 <h2>{{ heading }}</h2>
 {% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% if again %}<p><a href="/f/{{ token }}">{{ again }}</a></p>
@@ -101,9 +98,9 @@ _LETTER = """{% if helped %}<section role="status">
 {% endif %}<dt>{{ line[0] }}</dt><dd{% if line[1] == code %} class="code"{% endif %}>{{ line[1] }}</dd>
 {% if loop.last %}</dl>
 {% endif %}{% endfor %}</div>
+{% elif kind == "closing" %}<p>{% for line in block %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
 {% else %}<p>{{ block|join(" ") }}</p>
-{% endif %}{% endfor %}{% if over %}<p><strong>{{ over }}</strong></p>
-{% endif %}{% if keep %}<p>{{ keep }}</p>
+{% endif %}{% endfor %}{% if keep %}<p>{{ keep }}</p>
 {% endif %}{% if not helped %}<h2>{{ words.ask }}</h2>
 <form method="post" action="/f/{{ token }}/yes"><button class="yes">{{ words.yes }}</button></form>
 <form method="post" action="/f/{{ token }}/no"><button>{{ words.no }}</button></form>
@@ -118,10 +115,13 @@ class Shown:
     timezone: str
     site_name: str
     letter: Rendered
+    title: str
     code: str
     reference: str
-    #: Whether the check's time is over.
-    over: bool
+    #: What became of the check, in a sentence; empty while it is as it was given.
+    standing: str
+    #: Whether a till takes it; else the page shows what it was, and does not give it once more.
+    usable: bool
     #: Whether we can write to the customer; else the page is all they have.
     reachable: bool
     helped: Helped | None = None
@@ -139,10 +139,13 @@ class Page:
         """The letter as a page; before the answer with the question, after it with what comes of it."""
         words = _WORDS[shown.language]
         heading, said, again = _answered(shown, words)
+        blocks = blocks_of(shown.letter.body)
+        if not shown.usable:
+            blocks = dropwhile(lambda block: block[0] != "card", blocks)
         return self._pages.render(
             "letter",
             shown.language,
-            shown.letter.subject,
+            shown.letter.subject if shown.usable else shown.title,
             site_name=shown.site_name,
             words=words,
             token=token,
@@ -150,9 +153,9 @@ class Page:
             heading=heading,
             said=said,
             again=again,
-            blocks=list(blocks_of(shown.letter.body)),
+            blocks=list(blocks),
             code=shown.code,
-            over=words.over if shown.over else "",
+            standing=shown.standing,
             keep="" if shown.reachable else words.keep,
         )
 
@@ -168,17 +171,21 @@ def _answered(shown: Shown, words: _Words) -> tuple[str, list[str], str]:
     return words.sorry, [words.open_again, words.heard_by.format(when), more], ""
 
 
-def blocks_of(body: str) -> list[tuple[str, list[str | tuple[str, str]]]]:
-    """A letter's paragraphs; those that are set in become one card, its labelled lines as pairs."""
-    paragraphs = [part.splitlines() for part in body.strip().split("\n\n") if part.strip()]
-    found: list[tuple[str, list[str | tuple[str, str]]]] = []
+def blocks_of(body: str) -> Iterator[tuple[str, list[str | tuple[str, str]]]]:
+    """A letter's paragraphs; those that are set in become one card, its labelled lines as pairs.
+
+    The last one is the closing, whose lines stay lines.
+    """
+    *paragraphs, closing = [
+        part.splitlines() for part in body.strip().split("\n\n") if part.strip()
+    ]
     for card, parts in groupby(paragraphs, key=lambda lines: lines[0].startswith("  ")):
         if card:
             title, *rest = [line.strip() for part in parts for line in part]
-            found.append(("card", [title, *(_labelled(line) for line in rest)]))
+            yield "card", [title, *(_labelled(line) for line in rest)]
         else:
-            found += [("text", [line.strip() for line in part]) for part in parts]
-    return found
+            yield from (("text", [line.strip() for line in part]) for part in parts)
+    yield "closing", [*closing]
 
 
 def _labelled(line: str) -> str | tuple[str, str]:

@@ -7,12 +7,32 @@ from collections.abc import Sequence
 from services.notifier.alarms import Alarms
 from services.notifier.domain import message_id_of
 from services.notifier.handlers import Handlers
-from shared.contracts.compensation import CheckIssued, OfferMade, SafetyNoted
+from shared.contracts.compensation import (
+    CheckExpired,
+    CheckIssued,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    OfferMade,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+    SafetyNoted,
+)
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
+
+#: What changes or ends a check: its page says so.
+LIVES = (
+    RedemptionCaptured,
+    RedemptionRolledBack,
+    CheckVoided,
+    CheckExpired,
+    CheckSuspended,
+    CheckResumed,
+)
 
 
 def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
@@ -47,6 +67,10 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                         f"given:{event.data.check_id}",
                         message_key(Occasion.CHECK_GIVEN, event.data.check_id),
                     ),
+                ),
+                *(
+                    Handler(fact, reads=lambda event: (f"check-life:{event.data.check_id}",))
+                    for fact in LIVES
                 ),
                 Handler(SafetyNoted, reads=lambda event: (f"alarm:{event.data.complaint_id}",)),
                 Handler(

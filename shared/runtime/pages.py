@@ -39,6 +39,7 @@ _FRAME = """<!doctype html>
   h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem }
   h2 { font-size: 1.25rem; line-height: 1.3; margin: 2rem 0 .75rem }
   p { margin: 0 0 1rem }
+  .standing { font-weight: 600; border-left: .3rem solid var(--green); padding-left: .8rem }
   .card { background: var(--soft); border-radius: .8rem; padding: 1rem 1.1rem; margin: 0 0 1rem }
   .card p { font-weight: 600; margin: 0 }
   .card dl { margin: .75rem 0 0 }

@@ -14,7 +14,12 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from babel.dates import format_time as format_clock
-from babel.numbers import format_currency, get_currency_precision, validate_currency
+from babel.numbers import (
+    format_currency,
+    get_currency_precision,
+    get_currency_symbol,
+    validate_currency,
+)
 
 from shared.contracts.complaints import Category, Language
 
@@ -79,6 +84,42 @@ _ABOUT: dict[str, dict[Category, str]] = {
         Category.SAFETY: "safety",
     },
 }
+#: What became of a check, by a name that both services use for its state. `used` takes the time,
+#: `partly_used` what is left, `expired` the end of its time.
+_STANDINGS: dict[str, dict[str, str]] = {
+    "nb": {
+        "redeemed": "Dette er brukt.",
+        "used": "Dette ble brukt {}.",
+        "partly_used": "En del av dette er brukt. Du har {} igjen, og koden er den samme.",
+        "voided": "Dette er trukket tilbake og kan ikke brukes. Spør hvem som helst av oss, så hjelper vi deg videre.",
+        "suspended": "Dette er satt på vent, og koden kan ikke brukes nå. Spør hvem som helst av oss, så hjelper vi deg videre.",
+        "expired": "Dette gjelder ikke lenger. Det gikk ut {}.",
+    },
+    "sv": {
+        "redeemed": "Det här är använt.",
+        "used": "Det här användes {}.",
+        "partly_used": "En del av det här är använd. Du har {} kvar, och koden är densamma.",
+        "voided": "Det här har dragits tillbaka och kan inte användas. Fråga vem som helst av oss, så hjälper vi dig vidare.",
+        "suspended": "Det här är pausat, och koden kan inte användas just nu. Fråga vem som helst av oss, så hjälper vi dig vidare.",
+        "expired": "Det här gäller inte längre. Det gick ut {}.",
+    },
+    "da": {
+        "redeemed": "Det er brugt.",
+        "used": "Det blev brugt {}.",
+        "partly_used": "En del af det er brugt. Du har {} tilbage, og koden er den samme.",
+        "voided": "Det er trukket tilbage og kan ikke bruges. Spørg hvem som helst af os, så hjælper vi dig videre.",
+        "suspended": "Det er sat på pause, og koden kan ikke bruges lige nu. Spørg hvem som helst af os, så hjælper vi dig videre.",
+        "expired": "Det gælder ikke længere. Det udløb {}.",
+    },
+    "en": {
+        "redeemed": "This has been used.",
+        "used": "This was used on {}.",
+        "partly_used": "Part of this has been used. You have {} left, and the code is the same.",
+        "voided": "This has been withdrawn and cannot be used. Ask any one of us and we will take it from there.",
+        "suspended": "This is on hold, and the code cannot be used for now. Ask any one of us and we will take it from there.",
+        "expired": "This is not valid any more. It expired on {}.",
+    },
+}  # fmt: skip
 #: Languages that a browser may ask for under another name: what Norwegians call theirs.
 _ALSO = {"no": Language.NB, "nn": Language.NB}
 #: Languages looked at in one Accept-Language header; browsers send a handful.
@@ -139,7 +180,11 @@ def format_money(amount_minor: int, currency: str, language: str) -> str:
     """
     validate_currency(currency)
     amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
-    text = format_currency(amount, currency, locale=LOCALES[known_language(language)])
+    locale = LOCALES[known_language(language)]
+    text = format_currency(amount, currency, locale=locale)
+    # CLDR calls the neighbours' crowns "Nkr" and "Dkr" in Swedish, which no price list does.
+    if (symbol := get_currency_symbol(currency, locale=locale)).endswith("kr") and symbol != "kr":
+        text = text.replace(symbol, currency)
     # CLDR joins a code to its number; readers of English write a space, as the others do.
     return re.sub(rf"^{currency}(?=\d)", f"{currency}\xa0", text)
 
@@ -164,6 +209,14 @@ def format_worth(
 def about(category: Category, language: str) -> str:
     """What a complaint of this category is about, to be read after "about"; empty for any other."""
     return _ABOUT[known_language(language)].get(category, "")
+
+
+def standing(state: str, language: str, value: str = "") -> str:
+    """What became of a check, in a sentence; empty for a state that needs none.
+
+    `value` is when it was used, what is left of it, or when it expired.
+    """
+    return _STANDINGS[known_language(language)].get(state, "").format(value)
 
 
 def in_language(texts: Mapping[Language, str], language: str) -> str:

@@ -233,11 +233,92 @@ async def test_who_changes_their_mind_is_shown_what_they_answered(aboard: Aboard
     assert check["code"] in page.text
 
 
-async def test_a_check_whose_time_is_over_says_so(aboard: Aboard):
-    check = await given(aboard)
-    aboard.later(days=4)
+#: What becomes of a check, step by step: what each page says first then, and whether it has the code.
+BECAME = {
+    "used": {"nb": "Dette ble brukt", "sv": "Det här användes", "da": "Det blev brugt", "en": "This was used on"},
+    "part": {"nb": "Du har 300,00 kr igjen", "sv": "Du har 300,00 NOK kvar", "da": "Du har 300,00 NOK tilbage", "en": "You have NOK 300.00 left"},
+    "voided": {"nb": "trukket tilbake", "sv": "dragits tillbaka", "da": "trukket tilbage", "en": "withdrawn"},
+    "suspended": {"nb": "satt på vent", "sv": "pausat", "da": "sat på pause", "en": "on hold"},
+    "expired": {"nb": "Det gikk ut", "sv": "Det gick ut", "da": "Det udløb", "en": "It expired on"},
+}  # fmt: skip
+USED, PART, VOIDED, SUSPENDED, EXPIRED = BECAME
+
+
+async def befall(aboard: Aboard, check: Any, step: str) -> None:
+    """Let something happen to a check at a till, at its giver's desk, or with time."""
+    till = aboard.bearer("till-1", "till")
+    command = {"code": check["code"], "capture": True}
+    match step:
+        case "use":
+            answer = await aboard.post("redemptions", step, command, till)
+            check["redemption_id"] = answer.json()["redemption_id"]
+        case "use a part":
+            command["amount_minor"] = 200_00
+            answer = await aboard.post("redemptions", step, command, till)
+        case "roll back":
+            answer = await aboard.post(
+                f"redemptions/{check['redemption_id']}/rollback", step, None, till
+            )
+        case "time":
+            aboard.later(days=100)
+            return
+        case _:
+            answer = await aboard.post(f"checks/{check['check_id']}/{step}", step)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("steps", "said", "usable"),
+    [
+        (["use"], USED, False),
+        (["use", "roll back"], None, True),
+        (["use", "time"], USED, False),
+        (["use a part"], PART, True),
+        (["use a part", "void"], VOIDED, False),
+        (["void"], VOIDED, False),
+        (["suspend"], SUSPENDED, False),
+        (["suspend", "resume"], None, True),
+        (["suspend", "void"], VOIDED, False),
+        (["suspend", "time"], EXPIRED, False),
+        (["time"], EXPIRED, False),
+    ],
+)
+async def test_the_page_says_first_what_became_of_the_check_and_shows_a_code_only_where_it_is_taken(
+    aboard: Aboard, steps: list[str], said: str | None, usable: bool, language: Language
+):
+    """Whoever stands at a till with it must not hear it from the till."""
+    check = await given(aboard, "taxfree-card/50000", language)
+    for step in steps:
+        await befall(aboard, check, step)
+    await aboard.carry()
     page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
-    assert "not valid any more" in page.text
+    read = words(page.text)
+    told = {one: text[language] for one, text in BECAME.items() if text[language] in read}
+    assert list(told) == [said] * (said is not None)
+    after_title = page.text.partition("</h1>")[2].lstrip()
+    assert after_title.startswith('<p class="standing"') is (said is not None)
+    assert (check["code"] in page.text) is usable
+    assert "{" not in read
+
+
+async def test_a_percentage_is_used_up_by_one_bill_and_words_never_expire(aboard: Aboard):
+    check = await given(aboard, "bar-discount/20")
+    command = {"code": check["code"], "amount_minor": 100_00, "capture": True}
+    bar = aboard.bearer("sky-bar", "till")
+    assert (await aboard.post("redemptions", "r", command, bar)).status_code == 200
+    await aboard.carry()
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    assert BECAME[USED]["en"] in page.text
+    assert "left" not in words(page.text)
+
+
+async def test_words_never_expire(aboard: Aboard):
+    check = await given(aboard, "sincere-words")
+    aboard.later(days=60)
+    page = await ask(aboard, "notifier", "GET", path_of(check["link"]))
+    assert page.status_code == 200
+    assert 'class="standing"' not in page.text
 
 
 async def test_the_page_of_a_check_that_has_not_come_yet_asks_for_a_moment(aboard: Aboard):
@@ -293,6 +374,38 @@ async def test_the_code_that_is_shown_after_choosing_is_taken_by_the_till(aboard
     used = await ask(aboard, "compensation", "GET", path)
     assert "This has been used." in used.text
     assert code[1] not in used.text
+
+
+async def test_the_page_of_an_offer_says_first_what_became_of_what_was_chosen(aboard: Aboard):
+    offer = await offered(aboard, "en", "taxfree-card/50000", "cinema")
+    path = path_of(offer["link"])
+    page = await ask(aboard, "compensation", "POST", path, data={"item": "taxfree-card/50000"})
+    check = {"check_id": "ck-" + offer["offer_id"].removeprefix("of-")}
+    found = re.search(r'class="code">([^<]+)<', page.text)
+    assert found is not None
+    check["code"] = found[1]
+    for step, said, usable in (
+        ("use a part", PART, True),
+        ("suspend", SUSPENDED, False),
+        ("resume", PART, True),
+        ("void", VOIDED, False),
+    ):
+        await befall(aboard, check, step)
+        page = await ask(aboard, "compensation", "GET", path)
+        assert BECAME[said]["en"] in words(page.text)
+        assert page.text.partition("</h1>")[2].lstrip().startswith('<p class="standing"')
+        assert (check["code"] in page.text) is usable
+
+
+async def test_the_page_of_an_offer_says_that_what_was_chosen_expired_on_the_minute(aboard: Aboard):
+    """Also before its timer has rung."""
+    path = path_of((await offered(aboard))["link"])
+    page = await ask(aboard, "compensation", "POST", path, data={"item": "cinema"})
+    assert 'class="code"' in page.text
+    aboard.later(days=3)
+    page = await ask(aboard, "compensation", "GET", path)
+    assert BECAME[EXPIRED]["en"] in words(page.text)
+    assert 'class="code"' not in page.text
 
 
 async def test_an_offer_that_is_over_says_what_the_customer_can_do(aboard: Aboard):

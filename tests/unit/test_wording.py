@@ -204,6 +204,9 @@ def test_a_time_without_a_zone_is_refused() -> None:
     [
         (120_000, "NOK", "nb", "1\xa0200,00\xa0kr"),
         (120_050, "NOK", "da", "1.200,50\xa0NOK"),
+        (120_000, "NOK", "sv", "1\xa0200,00\xa0NOK"),
+        (120_000, "SEK", "sv", "1\xa0200,00\xa0kr"),
+        (120_000, "DKK", "da", "1.200,00\xa0kr."),
         (5, "EUR", "en", "€0.05"),
         (1_200, "JPY", "en", "JP¥1,200"),
         (1_200, "KWD", "en", "KWD\xa01.200"),
@@ -224,7 +227,7 @@ def test_an_unknown_currency_is_loud() -> None:
     ("language", "text"),
     [
         ("nb", "20 % avslag på en regning på inntil 800,00 kr"),
-        ("sv", "20 % rabatt på en nota på högst 800,00 Nkr"),
+        ("sv", "20 % rabatt på en nota på högst 800,00 NOK"),
         ("da", "20 % rabat på en regning på op til 800,00 NOK"),
         ("en", "20% off a bill of up to NOK 800.00"),
     ],

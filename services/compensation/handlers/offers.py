@@ -24,10 +24,19 @@ from shared.contracts.decision import Decision
 from shared.contracts.event import Id
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
-from shared.runtime.words import about, format_time, format_worth, in_language, reference_of
+from shared.runtime.words import (
+    about,
+    format_money,
+    format_time,
+    format_worth,
+    in_language,
+    reference_of,
+    standing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from services.compensation.ports import CodeMaker
     from shared.contracts.policy import Policy
@@ -205,15 +214,19 @@ class Offers:
         if check_id is None or check is None:
             return None
         now = policies[1]
-        usable = check.value_minor and check.state in ("issued", "held")
+        state = _standing(check, snapshot.now)
+        until = format_time(check.valid_until, now.timezone, made.language, year=True)
+        rest = check.value_minor - check.redeemed_minor
+        left = format_money(rest, check.currency, made.language)
+        usable = check.value_minor and state in ("issued", "held", "partly_used")
         return Chosen(
             item=check.item,
             title=_title(check.item, policies, made.language),
             worth=worth_of(check, made.language),
             where=", ".join(now.outlet(place, made.language) for place in check.valid_at),
             code=self._codes.code(check_id) if usable else "",
-            until=format_time(check.valid_until, now.timezone, made.language, year=True),
-            state=check.state,
+            until=until,
+            standing=standing(state, made.language, until if state == "expired" else left),
         )
 
     async def page_of(self, offer_id: str, principal: Principal, snapshot: Snapshot) -> Offer:
@@ -236,6 +249,16 @@ def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
                 worth=worth_of(option, made.language),
                 where=", ".join(now.outlet(place, made.language) for place in item.valid_at),
             )
+
+
+def _standing(check: Check, now: datetime) -> str:
+    """The check's state for its customer: its time ends on the minute, and a use is never undone."""
+    if check.spent:
+        return "redeemed"
+    if check.value_minor and now >= check.valid_until and check.state != "voided":
+        return "expired"
+    partly = check.redeemed_minor and check.state in ("issued", "held")
+    return "partly_used" if partly else check.state
 
 
 def worth_of(gift: Option | Check, language: Language) -> str:
