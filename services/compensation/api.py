@@ -58,12 +58,14 @@ from shared.runtime.http import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     NO_STORE,
+    ON_TO_PAGE,
     Face,
     problem_body,
     shown,
+    to_page,
 )
 from shared.runtime.links import Tokens, check_link, offer_link
-from shared.runtime.pages import HTML, PAGE_HEADERS
+from shared.runtime.pages import HTML, PAGE_HEADERS, wants_page
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 
@@ -547,18 +549,27 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
     @app.post(
         "/o/{token}",
         response_class=HTMLResponse,
-        responses={409: {"description": "Not open any more.", "content": {HTML: {}}}},
+        responses={409: {"description": "Not open any more.", "content": {HTML: {}}}, **ON_TO_PAGE},
     )
     async def choose_by_link(token: Token, request: Request) -> Response:
-        """The customer's choice; the same choice again is the same choice."""
+        """The customer's choice; the same choice again is the same choice.
+
+        A browser goes on to the page, which shows what was chosen first.
+        """
         offer_id = await read(token, request)
+
+        async def after(status: int) -> Response:
+            if wants_page(request.headers.get("accept", ""), request.url.path):
+                return to_page(f"/o/{token}")
+            return await offer_shown(offer_id, token, status)
+
         made = await desks.offers.offered(offer_id, None, settler.look())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         if made.item == item:
-            return await offer_shown(offer_id, token)
+            return await after(200)
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(snapshot: Snapshot, _: str) -> Decision:
@@ -569,8 +580,8 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         except Rejected as rejected:
             if rejected.reason is not Reason.OFFER_CLOSED:
                 raise
-            return await offer_shown(offer_id, token, 409)
-        return await offer_shown(offer_id, token)
+            return await after(409)
+        return await after(200)
 
     return app
 

@@ -19,8 +19,8 @@ from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import NO_STORE, SETTLED, Face, described
-from shared.runtime.pages import HTML, PAGE_HEADERS, wants_page
+from shared.runtime.http import NO_STORE, ON_TO_PAGE, SETTLED, Face, described, to_page
+from shared.runtime.pages import PAGE_HEADERS, wants_page
 from shared.runtime.snapshot import Snapshot
 
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
@@ -55,22 +55,26 @@ def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
             request.state.language = await handlers.language_of(complaint_id)
         return handlers.read(token)
 
-    async def show(complaint_id: str, check_id: str, token: str, status: int = 200) -> Response:
-        shown = await handlers.shown(complaint_id, check_id)
-        return HTMLResponse(page.show(shown, token), status, PAGE_HEADERS)
-
     @app.get("/f/{token}", response_class=HTMLResponse)
     async def ask(token: Token, request: Request) -> Response:
         """A check's page: everything its letter says, and "did it help?"."""
-        complaint_id, check_id = await read(token, request)
-        return await show(complaint_id, check_id, token)
+        shown = await handlers.shown(*await read(token, request))
+        return HTMLResponse(page.show(shown, token), headers=PAGE_HEADERS)
+
+    @app.get("/f/{token}/{helped}", include_in_schema=False)
+    async def answered(token: Token, _: Annotated[Helped, Path(alias="helped")]) -> Response:
+        """Where a browser comes that goes back to the address of an answer: to the page."""
+        return to_page(f"/f/{token}")
 
     @app.post(
         "/f/{token}/{helped}",
-        responses={200: {"content": {HTML: {}}, "headers": described(SETTLED)}},
+        responses={200: {"headers": described(SETTLED)}, **ON_TO_PAGE},
     )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
-        """The customer's answer; the same answer again is the same answer."""
+        """The customer's answer; the same answer again is the same answer.
+
+        A browser goes on to the page, which shows what was answered first.
+        """
         complaint_id, check_id = await read(token, request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
@@ -90,11 +94,9 @@ def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
         except Rejected:
             # The stored answer to the request is forgotten after two days; the customer's own is not.
             known = await handlers.answered(check_id)
-            if known is not helped:
-                if by_browser and known is not None:
-                    return await show(complaint_id, check_id, token, 409)
+            if known is None or not (by_browser or known is helped):
                 raise
             response = Response(to_json(said(complaint_id, helped)), headers=REPEATED)
-        return await show(complaint_id, check_id, token) if by_browser else response
+        return to_page(f"/f/{token}") if by_browser else response
 
     return app

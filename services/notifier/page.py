@@ -184,7 +184,8 @@ def blocks_of(body: str) -> Iterator[tuple[str, list[str | tuple[str, str]]]]:
             title, *rest = [line.strip() for part in parts for line in part]
             yield "card", [title, *(_labelled(line) for line in rest)]
         else:
-            yield from (("text", [line.strip() for line in part]) for part in parts)
+            for part in parts:
+                yield "text", [line.strip() for line in part]
     yield "closing", [*closing]
 
 

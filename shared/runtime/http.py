@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -76,6 +76,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         always=False,
         enum=["true"],
     ),
+    "Location": _header("Where to go on, as a path."),
     "Retry-After": _header("In how many seconds to ask again.", type="integer", minimum=1),
     "WWW-Authenticate": _header("How to say who asks.", enum=["Bearer"]),
     **{
@@ -86,6 +87,15 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 #: What an answer carries that comes of a fact; a route without a key in a header names it itself.
 SETTLED = ("Published", "Idempotency-Replayed")
+
+
+#: How a form is answered in a browser, so that a reload shows the page and sends nothing again.
+ON_TO_PAGE: dict[int | str, dict[str, Any]] = {
+    303: {
+        "description": "For a browser: on to the page, which shows what is known now.",
+        "headers": {"Location": {"$ref": "#/components/headers/Location"}},
+    }
+}
 
 
 def described(names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -183,6 +193,11 @@ def refused(
     return Response(problem_page(status, language), status, headers, HTML)
 
 
+def to_page(path: str) -> Response:
+    """On to a page of ours; for a browser that sent a form, or came back to where one was sent."""
+    return RedirectResponse(path, 303, NO_STORE)
+
+
 def problem_body(status: int, reason: Reason) -> dict[str, Any]:
     """What every problem says; `type` is the reason code."""
     return {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
@@ -214,7 +229,9 @@ class Described(FastAPI):
                 answers = operation["responses"]
                 if method != "get":
                     answers.setdefault("409", _problem_described("Not as things are now."))
-                if any(HTML in answer.get("content", {}) for answer in answers.values()):
+                if "303" in answers or any(
+                    HTML in answer.get("content", {}) for answer in answers.values()
+                ):
                     for status in answers:
                         if status >= "4":
                             answers[status] = _page_described(answers[status])
@@ -268,6 +285,22 @@ class Bounded:
             return message
 
         await self.app(scope, counted, send)
+
+
+class Headed:
+    """Answers HEAD as GET, as HTTP has it for every page (RFC 9110, 9.3.2); the server sends no body.
+
+    Browsers, mail scanners and link checkers ask so, and a refusal looks like a broken link.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on. The server keeps a scope of its own, in which it is still a HEAD."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
 
 
 class Counted:
@@ -384,6 +417,7 @@ class Face:
             openapi_url=None,
             redirect_slashes=False,
         )
+        app.add_middleware(Headed)
         app.add_middleware(Bounded)
         app.add_middleware(Counted, owner=self._owner)
         app.add_exception_handler(Rejected, self._rejected)

@@ -420,7 +420,9 @@ async def test_the_answer_comes_back_to_the_complaint(aboard: Aboard, helped, wa
         first = await customer.post(f"{path}/{helped}")
         again = await customer.post(f"{path}/{helped}")
         other = await customer.post(f"{path}/{'no' if helped == 'yes' else 'yes'}")
-        html = await customer.post(f"{path}/{helped}", headers={"Accept": "text/html"})
+        html = await customer.post(
+            f"{path}/{helped}", headers={"Accept": "text/html"}, follow_redirects=True
+        )
         assert (await customer.get("/f/forged")).json()["type"] == Reason.LINK_INVALID
     assert (first.status_code, again.json()) == (200, first.json())
     assert again.headers["idempotency-replayed"] == "true"
@@ -448,11 +450,11 @@ async def test_the_same_answer_is_the_same_page_also_when_the_stored_one_was_for
     documents = aboard.stores["notifier"].kept.documents
     async with aboard.http("notifier", "") as customer:
         first = await customer.post(f"{path}/{helped}")
-        page = await customer.post(f"{path}/{helped}", headers=html)
+        page = await customer.post(f"{path}/{helped}", headers=html, follow_redirects=True)
         for key in [key for key in documents if key.startswith("answer:")]:
             del documents[key]
         again = await customer.post(f"{path}/{helped}")
-        page_again = await customer.post(f"{path}/{helped}", headers=html)
+        page_again = await customer.post(f"{path}/{helped}", headers=html, follow_redirects=True)
         (other,) = set(Helped) - {helped}
         refused = await customer.post(f"{path}/{other}")
     assert (again.status_code, again.content) == (200, first.content)

@@ -16,7 +16,7 @@ import pytest
 
 from shared.contracts.reasons import Reason
 from shared.runtime import server as module
-from shared.runtime.http import BODY_BYTES_MAX
+from shared.runtime.http import BODY_BYTES_MAX, Headed
 from shared.runtime.observe import HTTP_REFUSED
 from shared.runtime.server import (
     BODY_WIRE_BYTES_MAX,
@@ -381,6 +381,19 @@ async def test_where_all_are_being_answered_one_more_is_let_go():
 
 
 @pytest.mark.parametrize(("hsts_s", "told"), [(0, None), (63072000, b"max-age=63072000")])
+async def test_the_head_of_a_page_comes_without_the_page():
+    def ask(client: Client) -> bytes:
+        client.send(
+            GET.replace(b"GET", b"HEAD"), GET.replace(HEAD, HEAD + b"Connection: close\r\n")
+        )
+        return client.rest()
+
+    head, page, rest = (await talk(ask, served=Headed(app))).split(b"\r\n\r\n")
+    assert b"content-length: 7" in head
+    assert page.startswith(b"HTTP/1.1 200 ")
+    assert rest == b"0 bytes"
+
+
 async def test_no_answer_may_be_taken_for_another_form_and_https_is_kept_where_it_is_set(
     hsts_s, told
 ):
