@@ -380,7 +380,6 @@ async def test_where_all_are_being_answered_one_more_is_let_go():
 # ---- what every answer says ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("hsts_s", "told"), [(0, None), (63072000, b"max-age=63072000")])
 async def test_the_head_of_a_page_comes_without_the_page():
     def ask(client: Client) -> bytes:
         client.send(
@@ -394,6 +393,7 @@ async def test_the_head_of_a_page_comes_without_the_page():
     assert rest == b"0 bytes"
 
 
+@pytest.mark.parametrize(("hsts_s", "told"), [(0, None), (63072000, b"max-age=63072000")])
 async def test_no_answer_may_be_taken_for_another_form_and_https_is_kept_where_it_is_set(
     hsts_s, told
 ):
