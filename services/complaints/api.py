@@ -27,7 +27,19 @@ ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 class RaiseComplaint(Told):
     """A complaint raised over HTTP; who raises it is in the token, and is not said again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "site": "ms-aurora",
+                    "text": "We waited two hours for cold soup.",
+                    "contact": {"email": "kim@example.org"},
+                }
+            ]
+        },
+    )
 
     #: How it came to whoever raises it: an employee's desk, a customer's app, a partner's system,
     #: unless this says otherwise.

@@ -137,7 +137,11 @@ class WishedListing(Listing):
 class EmployeeListing(BaseModel):
     """The body of `PUT /v1/employees/{id}`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"site": "ms-aurora", "listing": {"role": "deck"}}]},
+    )
 
     site: Id
     listing: WishedListing

@@ -18,6 +18,7 @@ import yaml
 from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, SERVICES, TABLE, Topic, dead_letters, topics
 from shared.contracts.reasons import Reason
+from shared.ops import openapi
 
 REFERENCE = Path("docs/reference")
 ROLLOUT = (
@@ -226,6 +227,9 @@ def render() -> dict[Path, str]:
         Path("topics.md"): _topics_page(),
         Path("reasons.md"): _reasons_page(),
         **{
+            Path("openapi", f"{service}.json"): text for service, text in openapi.rendered().items()
+        },
+        **{
             Path("schemas", f"{kind}.json"): json.dumps(schema(fact), indent=2) + "\n"
             for kind, fact in FACTS.items()
         },
@@ -242,7 +246,7 @@ def stale(root: Path = Path()) -> list[Path]:
         if not (reference / path).is_file()
         or (reference / path).read_text(encoding="utf-8") != text
     ]
-    orphans = (path.relative_to(reference) for path in reference.glob("schemas/*.json"))
+    orphans = (path.relative_to(reference) for path in reference.glob("*/*.json"))
     return [*found, *(path for path in orphans if path not in pages)]
 
 
@@ -253,7 +257,7 @@ def write(root: Path = Path()) -> None:
     for path, text in pages.items():
         (reference / path).parent.mkdir(parents=True, exist_ok=True)
         (reference / path).write_text(text, encoding="utf-8")
-    for path in reference.glob("schemas/*.json"):
+    for path in reference.glob("*/*.json"):
         if path.relative_to(reference) not in pages:
             path.unlink()
 
@@ -349,7 +353,7 @@ def docs_command(
         bool, typer.Option("--allow-breaking", help="Before the first release only.")
     ] = False,
 ) -> None:
-    """Write docs/reference from the contracts; refuses a breaking change of a committed schema."""
+    """Write docs/reference from contracts and routes; refuses a breaking change of a committed schema."""
     differ = committed_changes()
     breaking = False
     for kind, found in differ.items():

@@ -103,33 +103,30 @@ def described(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+#: What every problem says, once in each document; some say more, as their examples show.
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "description": "The reason code."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "rule": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
 def _problem_described(description: str) -> dict[str, Any]:
     """A problem as the document describes it."""
     return {
         "description": description,
-        "content": {
-            PROBLEM: {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status"],
-                    "properties": {
-                        "type": {"type": "string", "description": "The reason code."},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "errors": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "properties": {
-                                    "pointer": {"type": "string"},
-                                    "rule": {"type": "string"},
-                                },
-                            },
-                        },
-                    },
-                }
-            }
-        },
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
@@ -222,7 +219,9 @@ class Described(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document, with the headers of every answer."""
         document = super().openapi()
-        document.setdefault("components", {})["headers"] = HEADERS
+        components = document.setdefault("components", {})
+        components["headers"] = HEADERS
+        components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
         for operations in document["paths"].values():
             for method, operation in operations.items():
                 taken = {one["name"] for one in operation.get("parameters", ())}

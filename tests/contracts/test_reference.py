@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.contracts.asyncapi import document, schema
-from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, TABLE, topics
+from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, SERVICES, TABLE, topics
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.reasons import Reason
 from shared.ops.docs import (
@@ -25,6 +25,7 @@ from shared.ops.docs import (
     stale,
     write,
 )
+from shared.ops.openapi import rendered
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,8 +109,35 @@ def test_a_page_that_differs_or_belongs_to_nothing_is_stale(tmp_path: Path) -> N
     write(tmp_path)
     assert stale(tmp_path) == []
     (tmp_path / REFERENCE / "topics.md").write_text("old", encoding="utf-8")
-    (tmp_path / REFERENCE / "schemas/recovery.gone.v1.json").write_text("{}", encoding="utf-8")
-    assert stale(tmp_path) == [Path("topics.md"), Path("schemas/recovery.gone.v1.json")]
+    (tmp_path / REFERENCE / "openapi/notifier.json").write_text("{}", encoding="utf-8")
+    gone = [Path("openapi/gone.json"), Path("schemas/recovery.gone.v1.json")]
+    for path in gone:
+        (tmp_path / REFERENCE / path).write_text("{}", encoding="utf-8")
+    found = stale(tmp_path)
+    assert found[:2] == [Path("topics.md"), Path("openapi/notifier.json")]
+    assert sorted(found[2:]) == gone
+    write(tmp_path)
+    assert stale(tmp_path) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_body_that_a_route_takes_has_an_example_that_it_takes(service: str) -> None:
+    """A till is written from the document alone."""
+    whole = json.loads(rendered()[service])
+    for reference in references(whole):
+        assert resolve(whole, reference)
+    for path, operations in whole["paths"].items():
+        for operation in operations.values():
+            forms = operation.get("requestBody", {}).get("content", {})
+            for form in (content["schema"] for content in forms.values()):
+                examples = resolve(whole, form["$ref"])["examples"]  # type: ignore[index] # a dict
+                assert examples, path
+                for example in examples:
+                    Draft202012Validator({**whole, **form}).validate(example)
+
+
+def test_the_openapi_documents_are_the_same_each_time_they_are_made() -> None:
+    assert rendered.__wrapped__() == rendered()
 
 
 def test_no_committed_schema_is_broken() -> None:

@@ -61,7 +61,7 @@ class Explain(BaseModel):
 class Nothing(BaseModel):
     """A command that is all in its address."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{}]})
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,12 @@ class Reserve(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"code": "7K3QX-9M2WD-3", "amount_minor": 12000}]},
+        json_schema_extra={
+            "examples": [
+                {"code": "7K3QX-9M2WD-3", "amount_minor": 12000},
+                {"code": "7K3QX-9M2WD-3", "amount_minor": 4500, "capture": True},
+            ]
+        },
     )
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
