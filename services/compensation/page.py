@@ -39,7 +39,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "where": "Var",
         "everywhere": "överallt hos {}",
         "until": "Gäller till",
-        "show": "Visa koden när du vill använda den. Kommer du tillbaka till den här sidan står den här.",
+        "show": "Visa koden när du vill använda den. Den finns kvar här när du kommer tillbaka till sidan.",
         "mailed": "Har vi din e-postadress får du det också via e-post.",
         "closed": "Erbjudandet är inte öppet längre",
         "instead": "Inget valdes i tid. Prata med vem som helst av oss och nämn {}, så hjälper vi dig vidare.",

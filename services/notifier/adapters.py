@@ -31,6 +31,8 @@ AUTHENTICATION = range(530, 540)
 POLICY = "5.7."
 #: What fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
 ADDRESS_CHARS_MAX = 254
+#: The longest line of a letter (RFC 5322, 2.1.1).
+LINE_BYTES_MAX = 998
 _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 #: The address that people have (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" begins an encoded
 #: word: whoever reads the header would decode it, and see another address.
@@ -101,7 +103,9 @@ def written(letter: Letter, now: datetime) -> EmailMessage:
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834: automatic answers to this must not come back as complaints.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.body)
+    # As it stands, so that whoever reads it raw reads words, and no link is cut.
+    fits = all(len(line.encode()) <= LINE_BYTES_MAX for line in letter.body.splitlines())
+    message.set_content(letter.body, cte="8bit" if fits else "quoted-printable")
     return message
 
 

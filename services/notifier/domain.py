@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from shared.contracts.compensation import (
     Basis,
@@ -101,6 +101,7 @@ class Story(Document):
     site: str
     language: Language
     contact: str | None = None
+    category: Category = Category.OTHER
     promised_by: datetime | None = None
     #: How often the customer said that it did not help, as far as the complaint has heard of it.
     round: int = 0
@@ -476,16 +477,13 @@ def timers(fact: Fact) -> Sequence[Timer]:
 
 def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
     """A complaint we may write about."""
-    return Story(
-        customer_ref=fact.customer_ref,
-        site=fact.site,
-        language=fact.language,
-        contact=fact.contact,
-        promised_by=story.promised_by if story else None,
-        round=story.round if story else 0,
-        safety=story.safety if story else False,
-        sender_ref=story.sender_ref if story else None,
-    )
+    told: dict[str, Any] = {
+        "customer_ref": fact.customer_ref,
+        "site": fact.site,
+        "language": fact.language,
+        "contact": fact.contact,
+    }
+    return story.model_copy(update=told) if story else Story(**told)
 
 
 def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
@@ -497,7 +495,11 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     if isinstance(fact, ComplaintReopened):
         update |= {"round": fact.round}
     else:
-        update |= {"safety": fact.safety, "sender_ref": fact.sender_ref}
+        update |= {
+            "category": fact.category,
+            "safety": fact.safety,
+            "sender_ref": fact.sender_ref,
+        }
     return known.model_copy(update=update)
 
 

@@ -309,6 +309,7 @@ class Handlers:
                 raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
             return {
                 "promised_by": format_time(story.promised_by, policy.timezone, language),
+                "about": about(story.category, language),
                 "reference": reference_of(message.complaint_id),
             }
         check = await snapshot.get(Given, message.about)
@@ -344,7 +345,7 @@ class Handlers:
             # An apology has nothing to redeem, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor and usable else "",
             "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
-            "valid_until": format_time(check.valid_until, policy.timezone, language, year=True),
+            "valid_until": format_time(check.valid_until, policy.timezone, language),
             "about": about(check.reason, language),
             "reference": reference_of(check.complaint_id),
             "due_by": law if check.basis is Basis.STATUTORY else "",
@@ -373,7 +374,7 @@ class Handlers:
             choices.append(f"{title} ({worth})" if worth else title)
         return {
             "choices": choices,
-            "choose_by": format_time(offer.expires_at, policy.timezone, language, year=True),
+            "choose_by": format_time(offer.expires_at, policy.timezone, language),
             "offer_url": self._links.offer(message.about, offer.expires_at),
             "about": about(offer.reason, language),
             "reference": reference_of(message.complaint_id),
@@ -464,11 +465,11 @@ def told_of(
     """What became of a check, in a sentence; empty while it is as it was given."""
     match now:
         case Standing.USED if life.redeemed_at:
-            value = format_time(life.redeemed_at, policy.timezone, language, year=True)
+            value = format_time(life.redeemed_at, policy.timezone, language)
         case Standing.PARTLY_USED:
             value = format_money(life.left_minor(check), check.currency, language)
         case Standing.EXPIRED:
-            value = format_time(check.valid_until, policy.timezone, language, year=True)
+            value = format_time(check.valid_until, policy.timezone, language)
         case _:
             value = ""
     return standing(now, language, value)

@@ -41,7 +41,7 @@ _WORDS = {
         sorry="Takk for et ærlig svar",
         open_again="Det hjalp ikke nok, og da er vi ikke ferdige. Saken er åpen igjen hos den som har hatt den hele tiden, så du slipper å begynne forfra.",
         heard_by="Du hører fra oss senest {}.",
-        soon="Om et øyeblikk står det her når du senest hører fra oss.",
+        soon="Om et øyeblikk ser du her når du hører fra oss.",
         look_again="Vis når jeg hører fra dere",
         keep="Vi har ikke e-postadressen din. Ta vare på denne siden: Her finner du alt igjen, og her kan du svare oss.",
     ),
@@ -49,13 +49,13 @@ _WORDS = {
         ask="Hjälpte det?",
         yes="Ja, tack",
         no="Nej, inte tillräckligt",
-        glad="Så roligt att höra att det hjälpte. Tack!",
-        more="Är det något mer, så nämn {} för vem som helst av oss.",
+        glad="Vad bra att det hjälpte. Tack!",
+        more="Är det något mer kan du nämna {} för vem som helst av oss.",
         sorry="Tack för ett ärligt svar",
         open_again="Det hjälpte inte tillräckligt, och då är vi inte klara. Ärendet är öppet igen hos den som har haft det hela tiden, så du slipper börja om från början.",
-        heard_by="Du hör av oss senast {}.",
-        soon="Om en liten stund står det här när du senast hör av oss.",
-        look_again="Visa när jag hör av er",
+        heard_by="Vi hör av oss senast {}.",
+        soon="Om en liten stund ser du här när vi hör av oss.",
+        look_again="Visa när ni hör av er",
         keep="Vi har inte din e-postadress. Spara den här sidan: här hittar du allt igen, och här kan du svara oss.",
     ),
     Language.DA: _Words(
@@ -67,7 +67,7 @@ _WORDS = {
         sorry="Tak for et ærligt svar",
         open_again="Det hjalp ikke nok, og så er vi ikke færdige. Sagen er åben igen hos den, der har haft den hele tiden, så du slipper for at begynde forfra.",
         heard_by="Du hører fra os senest {}.",
-        soon="Om et øjeblik står der her, hvornår du senest hører fra os.",
+        soon="Om et øjeblik kan du se her, hvornår du hører fra os.",
         look_again="Vis, hvornår jeg hører fra jer",
         keep="Vi har ikke din e-mailadresse. Gem denne side: Her finder du det hele igen, og her kan du svare os.",
     ),
@@ -80,7 +80,7 @@ _WORDS = {
         sorry="Thank you for an honest answer",
         open_again="It did not help enough, so we are not done. Your case is open again with the person who has had it all along, and you will not have to start over.",
         heard_by="You will hear from us by {}.",
-        soon="In a moment it says here by when you will hear from us.",
+        soon="In a moment you can see here by when you will hear from us.",
         look_again="Show when I will hear from you",
         keep="We do not have your e-mail address. Please keep this page: everything is here, and you can answer us here.",
     ),
@@ -167,7 +167,7 @@ def _answered(shown: Shown, words: _Words) -> tuple[str, list[str], str]:
         return words.glad, [more], ""
     if shown.promised_by is None:
         return words.sorry, [words.open_again, words.soon, more], words.look_again
-    when = format_time(shown.promised_by, shown.timezone, shown.language, year=True)
+    when = format_time(shown.promised_by, shown.timezone, shown.language)
     return words.sorry, [words.open_again, words.heard_by.format(when), more], ""
 
 

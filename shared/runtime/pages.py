@@ -71,7 +71,7 @@ _FRAME = """<!doctype html>
 _NOT_FOUND: dict[str, tuple[str, ...]] = {
     "nb": (
         "Denne lenken virker ikke",
-        "Enten er den for gammel, eller så har ikke hele lenken kommet med. Åpne den én gang til fra meldingen du fikk.",
+        "Enten er den for gammel, eller så kom ikke hele lenken med. Åpne den én gang til fra meldingen du fikk.",
         "Hjelper ikke det, kan du spørre hvem som helst av oss, så hjelper vi deg videre.",
     ),
     "sv": (
@@ -81,7 +81,7 @@ _NOT_FOUND: dict[str, tuple[str, ...]] = {
     ),
     "da": (
         "Dette link virker ikke",
-        "Enten er det for gammelt, eller også er hele linket ikke kommet med. Åbn det en gang til fra den besked, du fik.",
+        "Enten er det for gammelt, eller også mangler der en del af det. Åbn det en gang til fra den besked, du fik.",
         "Hjælper det ikke, kan du spørge hvem som helst af os, så hjælper vi dig videre.",
     ),
     "en": (

@@ -27,7 +27,12 @@ from shared.contracts.complaints import Category, Language
 LOCALES: dict[str, str] = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
 #: How a day and a clock time are joined; Babel has only "day, time".
 _AT = {"nb": "{} kl. {}", "sv": "{} kl. {}", "da": "{} kl. {}", "en": "{} at {}"}
-_DAY = {"nb": "EEEE d. MMMM", "sv": "EEEE d MMMM", "da": "EEEE 'den' d. MMMM", "en": "EEEE d MMMM"}
+_DAY = {
+    "nb": "EEEE d. MMMM y",
+    "sv": "EEEE d MMMM y",
+    "da": "EEEE 'den' d. MMMM y",
+    "en": "EEEE d MMMM y",
+}
 
 _WORTH = {"nb": "verdi {}", "sv": "värde {}", "da": "værdi {}", "en": "worth {}"}
 #: A percentage, and the largest bill it holds for.
@@ -81,7 +86,7 @@ _ABOUT: dict[str, dict[Category, str]] = {
         Category.BILLING: "the bill",
         Category.BAGGAGE: "your luggage",
         Category.FACILITIES: "the room and what is in it",
-        Category.SAFETY: "safety",
+        Category.SAFETY: "a matter of safety",
     },
 }
 #: What became of a check, by a name that both services use for its state. `used` takes the time,
@@ -159,8 +164,8 @@ def weighed(header: str) -> list[tuple[str, float]]:
     return found
 
 
-def format_time(moment: datetime, zone: str, language: str, *, year: bool = False) -> str:
-    """Day and clock time at the site, like "onsdag 3. juni kl. 21:30"; `zone` is an IANA name.
+def format_time(moment: datetime, zone: str, language: str) -> str:
+    """Day and clock time at the site, like "onsdag 3. juni 2026 kl. 21:30"; `zone` is an IANA name.
 
     Raises ValueError for a time without a zone, which would be read as the machine's.
     """
@@ -169,7 +174,7 @@ def format_time(moment: datetime, zone: str, language: str, *, year: bool = Fals
         raise ValueError(msg)
     known = known_language(language)
     local, locale = moment.astimezone(ZoneInfo(zone)), LOCALES[known]
-    day = format_date(local, _DAY[known] + (" y" if year else ""), locale=locale)
+    day = format_date(local, _DAY[known], locale=locale)
     return _AT[known].format(day, format_clock(local, "short", tzinfo=local.tzinfo, locale=locale))
 
 

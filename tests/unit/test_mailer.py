@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 
@@ -90,6 +91,34 @@ async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apa
     assert read["Message-ID"] == "<me-1@aurora.example>"
     assert "Hei, Kåre" in read.get_content()
     assert any(line.startswith("RCPT TO:<kari@example.org>") for line in server.heard)
+
+
+LINK = "https://aurora.example/f/" + "abcde_-.=" * 60
+
+
+@pytest.mark.parametrize("words", ["Hej, Kåre!", "Hello, Kim,"])
+async def test_a_letter_reads_well_as_it_stands_and_no_link_in_it_is_cut(words: str):
+    server = Server()
+    body = f"{words}\n\n{'A long line, of a law. ' * 6}\n{LINK}\n"
+    assert await hand_over(server, replace(letter(), body=body))
+    raw = server.bodies[0].decode()
+    assert f"\r\n{LINK}\r\n" in raw
+    assert f"\r\n{words}\r\n" in raw
+    assert "Content-Transfer-Encoding: 8bit" in raw
+    assert any(line.endswith("BODY=8BITMIME") for line in server.heard)
+
+
+@pytest.mark.parametrize(
+    ("hello", "line"), [("250-mail.example\r\n250 SIZE", "Hej, Kåre!"), (HELLO, "å" * 600)]
+)
+async def test_what_a_server_cannot_take_as_it_stands_is_encoded(hello: str, line: str):
+    """Where it knows no eight bits, and where a line is longer than mail may have."""
+    server = Server(EHLO=hello)
+    assert await hand_over(server, replace(letter(), body=f"{line}\n"))
+    (raw,) = server.bodies
+    assert all(len(one) <= 998 for one in raw.split(b"\r\n"))
+    read = message_from_bytes(raw.removesuffix(b".\r\n"), policy=default)
+    assert read.get_content().strip() == line
 
 
 # ---- addresses -----------------------------------------------------------------------------------

@@ -201,7 +201,7 @@ class Offers:
             about=about(made.reason, made.language),
             reference=reference_of(made.complaint_id),
             information=made.information or "",
-            choose_by=format_time(made.expires_at, now.timezone, made.language, year=True),
+            choose_by=format_time(made.expires_at, now.timezone, made.language),
             choices=choices,
             chosen=await self._chosen(made, made.check_id, (then, now), snapshot),
         )
@@ -215,7 +215,7 @@ class Offers:
             return None
         now = policies[1]
         state = _standing(check, snapshot.now)
-        until = format_time(check.valid_until, now.timezone, made.language, year=True)
+        until = format_time(check.valid_until, now.timezone, made.language)
         rest = check.value_minor - check.redeemed_minor
         left = format_money(rest, check.currency, made.language)
         usable = check.value_minor and state in ("issued", "held", "partly_used")
