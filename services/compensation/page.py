@@ -151,7 +151,8 @@ class Page:
         elif shown.choices:
             title, said = words["choose"], [words["sorry"], words["by"].format(shown.choose_by)]
         else:
-            title, said = words["closed"], [words["instead"].format(shown.reference)]
+            title, said = words["closed"], [about, words["instead"].format(shown.reference)]
+            after = []
         if shown.information:
             after += [words["law"], shown.information]
         return self._pages.render(

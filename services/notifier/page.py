@@ -139,9 +139,9 @@ class Page:
         """The letter as a page; before the answer with the question, after it with what comes of it."""
         words = _WORDS[shown.language]
         heading, said, again = _answered(shown, words)
-        blocks = blocks_of(shown.letter.body)
+        _greeting, *blocks = blocks_of(shown.letter.body)
         if not shown.usable:
-            blocks = dropwhile(lambda block: block[0] != "card", blocks)
+            blocks = list(dropwhile(lambda block: block[0] != "card", blocks))
         return self._pages.render(
             "letter",
             shown.language,
@@ -153,7 +153,7 @@ class Page:
             heading=heading,
             said=said,
             again=again,
-            blocks=list(blocks),
+            blocks=blocks,
             code=shown.code,
             standing=shown.standing,
             keep="" if shown.reachable else words.keep,
