@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import segno
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import AfterValidator
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.compensation.domain.checks import Check
@@ -50,6 +51,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.decision import Decision
 from shared.contracts.event import ID_PATTERN, Fact
+from shared.contracts.names import named
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.runtime.auth import Kind, Principal
@@ -167,7 +169,9 @@ def api(face: Face, desks: Desks, settler: Settler) -> FastAPI:
         principal: employee,
         etag: IF_NONE_MATCH = None,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
-        customer: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
+        customer: Annotated[
+            str | None, Query(min_length=1, max_length=128), AfterValidator(named)
+        ] = None,
     ) -> Response:
         """What may I give now, best first and why: for a complaint, or to a customer on the spot."""
         if (complaint is None) == (customer is None):

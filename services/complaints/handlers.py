@@ -47,6 +47,7 @@ class Handlers:
         # Asked for when reading ahead and again when deciding; a batch at most in between.
         self._names = vault.pseudonyms
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
+        self._ref_by = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer_of)
         self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(self._names.sender)
         self._keys = Keys(vault)
         self._policies = Policies()
@@ -203,10 +204,9 @@ class Handlers:
         return self._ref_of(source, "")
 
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
-        """A pseudonym: of the other system's customer, or of this complaint alone."""
-        if raised.customer is None:
-            return self._names.customer_of(complaint_id)
-        return self._ref_of(source, raised.customer)
+        """A pseudonym: of the other system's customer, of an address, or of this complaint alone."""
+        address = raised.contact.email if raised.contact is not None else None
+        return self._ref_by(complaint_id, source, raised.site, raised.customer, address)
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:

@@ -17,7 +17,6 @@ from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.links import Tokens, check_link, offer_link
-from shared.runtime.pseudonyms import Pseudonyms
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
@@ -124,15 +123,6 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
     """Whether a server refuses the address for good, and not us who write to it."""
     about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
     return refused.code >= PERMANENT and not about_us
-
-
-def address_ref(names: Pseudonyms, address: str, day: str) -> str:
-    """A mailbox's pseudonym for one day: of another day, or without the key, it tells nothing.
-
-    Capitals, and what stands behind a "+", lead to the same mailbox as a rule.
-    """
-    local, _, domain = address.casefold().rpartition("@")
-    return names.mailbox(local.partition("+")[0] or local, domain, day)
 
 
 class SignedLinks:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
-from services.notifier.adapters import SignedLinks, SmtpMailer, address_ref
+from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
 from services.notifier.api import api
 from services.notifier.domain import ALARM, FOLDS, SEND, postings, timers
@@ -55,7 +54,7 @@ def build(
         links,
         wording,
         alarms,
-        partial(address_ref, parts.vault.pseudonyms),
+        parts.vault.pseudonyms.mailbox,
         parts.crash,
     )
     return App(

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from shared.contracts.event import Fact, Id
+from shared.contracts.names import CustomerName
 
 #: The longest letter in review collections is below 20,000 characters; beyond is abuse or a mistake.
 TEXT_MAX = 20_000
@@ -60,7 +61,7 @@ class Told(Fact):
 
     site: Id
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
-    customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    customer: CustomerName = None
     language: Annotated[str, StringConstraints(max_length=35)] | None = None
     contact: Contact | None = None
     occurred_at: AwareDatetime | None = None

@@ -74,3 +74,12 @@ def customer(
 ) -> None:
     """A customer, by the name the publisher has for them; a site's own have the source `/site/<site>`."""
     typer.echo(f"customer_ref  {pseudonyms().customer(source, name)}")
+
+
+@app.command()
+def address(
+    site: Annotated[str, typer.Option("--site", prompt=True, help="The site.")],
+    mail: Annotated[str, typer.Option("--mail", prompt=True, help="The contact's `email`.")],
+) -> None:
+    """A customer whom nobody named, by the address that was given for them at a site."""
+    typer.echo(f"customer_ref  {pseudonyms().customer_at(site, mail)}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 
 from shared.contracts.event import joined
+from shared.contracts.names import alike, mailbox_of
 
 
 class Pseudonyms:
@@ -34,10 +35,20 @@ class Pseudonyms:
 
     def customer(self, source: str, customer: str) -> str:
         """The customer_ref of another system's customer, or of one that a site's employees know."""
-        return "c-" + self._of("customer", source, customer)
+        return "c-" + self._of("customer", source, alike(customer))
 
-    def customer_of(self, complaint_id: str) -> str:
-        """The customer_ref of somebody who is known by one complaint alone."""
+    def customer_at(self, site: str, address: str) -> str:
+        """The customer_ref of somebody who is known to a site by their address, whoever wrote it down."""
+        return "c-" + self._of("customer-at", site, *mailbox_of(address))
+
+    def customer_of(
+        self, complaint_id: str, source: str, site: str, customer: str | None, address: str | None
+    ) -> str:
+        """The customer_ref of a complaint's customer: by name, else by address, else by it alone."""
+        if customer is not None:
+            return self.customer(source, customer)
+        if address is not None:
+            return self.customer_at(site, address)
         return "c-" + self._of("customer-of", complaint_id)
 
     def person(self, source: str, name: str) -> str:
@@ -48,9 +59,9 @@ class Pseudonyms:
         """Whoever raises complaints, by source; `kind` is of two letters and stands in front."""
         return f"{kind}-" + self._of("sender", kind, source)
 
-    def mailbox(self, local: str, domain: str, day: str) -> str:
+    def mailbox(self, address: str, day: str) -> str:
         """Where letters of one day go; on another day the same mailbox is called otherwise."""
-        return self._of("mailbox", day, local, domain)
+        return self._of("mailbox", day, *mailbox_of(address))
 
     def content(self, text: str) -> str:
         """What tells two contents apart and says nothing of either."""

@@ -106,11 +106,11 @@ async def test_the_same_event_from_its_source_is_the_same_complaint(aboard: Aboa
     assert (await aboard.types("complaints"))[-1] == "complaint.repeated"
 
 
-async def test_two_complaints_of_one_customer_share_a_key_and_two_without_a_name_do_not(
+async def test_two_complaints_of_one_customer_share_a_key_and_two_without_name_and_address_do_not(
     aboard: Aboard,
 ):
-    for offset, customer in enumerate(["c", "c", None, None]):
-        await aboard.raise_complaint(offset, customer=customer)
+    for offset, who in enumerate([{"customer": "c"}] * 2 + [{"contact": None}] * 2):
+        await aboard.raise_complaint(offset, **who)
     refs = [fact["customer_ref"] for fact in await aboard.facts("complaints") if "text" in fact]
     assert len(set(refs)) == 3
     assert refs[0] == refs[1]

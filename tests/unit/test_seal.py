@@ -75,7 +75,7 @@ def test_a_pseudonym_is_the_same_every_time_and_tells_sources_customers_and_mast
         names.customer("/s", "ola"),
         names.customer("/sk", "ari"),
         names.customer("/s", "complaint/co-1"),
-        names.customer_of("co-1"),
+        names.customer_of("co-1", "/s", "site", None, None),
         Vault(bytes(32)).pseudonyms.customer("/s", "kari"),
     ]
     assert len(set(refs)) == 7
@@ -85,7 +85,12 @@ def test_a_pseudonym_is_the_same_every_time_and_tells_sources_customers_and_mast
 def test_the_same_words_of_another_kind_are_another_pseudonym():
     names = VAULT.pseudonyms
     made = [names.event("a", "b"), names.customer("a", "b"), names.person("a", "b")]
-    made += [names.correlation("a"), names.content("a"), names.customer_of("a")]
+    made += [
+        names.correlation("a"),
+        names.content("a"),
+        names.customer_of("a", "b", "c", None, None),
+    ]
+    made += [names.customer_at("a", "b@c"), names.mailbox("b@c", "a")]
     assert len({one[-32:] for one in made}) == len(made)
 
 

@@ -35,6 +35,7 @@ from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.decision import Decision
 from shared.contracts.event import Currency, Fact, Id
 from shared.contracts.intake import Contact
+from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
@@ -91,7 +92,7 @@ class OnTheSpot(BaseModel):
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)]
     #: Booking or card number, as the site's other systems have it; a cabin is somebody else's soon.
-    customer: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    customer: CustomerName = None
     severity: Severity = Severity.MILD
     language: Language | None = None
     contact: Reachable | None = None
@@ -278,11 +279,12 @@ class Giving:
         remembers of its latest complaints has one writer, and never stands between two employees.
         """
         check_id, complaint_id = f"ck-{name}", f"co-{name}"
-        names = self._vault.pseudonyms
-        customer_ref = (
-            names.customer(f"/site/{desk.site}", log.customer)
-            if log.customer
-            else names.customer_of(complaint_id)
+        customer_ref = self._vault.pseudonyms.customer_of(
+            complaint_id,
+            f"/site/{desk.site}",
+            desk.site,
+            log.customer,
+            log.contact.email if log.contact is not None else None,
         )
         room = await self._situations.room(desk, customer_ref, complaint_id, snapshot)
         key = await self._situations.keys.of(customer_ref, snapshot)
