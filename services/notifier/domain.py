@@ -58,6 +58,10 @@ RETRY_LONGEST = timedelta(hours=6)
 #: A key and a complaint's story come on topics of their own, within seconds; after an hour they
 #: are not on their way any more (the customer was erased), and the message has failed.
 PARTS_COME_WITHIN = timedelta(hours=1)
+#: Letters of one occasion to one address in a day, where the policy does not say. A family with a handful of bad
+#: dinners gets fewer; an employee's apologies cost nothing, and thirty of them are a mailbox full. Each
+#: occasion counts by itself, so that nobody's acknowledgements or apologies keep a code away.
+LETTERS_MAX = 20
 SEND = "send"
 ALARM = "alarm"
 #: A word about safety is due at once; its facts have no common time, and a rebuild needs the same one.
@@ -335,9 +339,14 @@ def due(message: Message, now: datetime) -> bool:
 
 
 def bounds_of(
-    rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
+    occasion: Occasion, rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
 ) -> Sequence[Bound]:
-    """What an acknowledgement counts in; others are not bounded: nobody outside can have us write them."""
+    """What a letter to a customer counts in: its occasion's letters of the day to the address.
+
+    Acknowledgements, which strangers have us write, are bounded by the policy, and by who raised the complaint.
+    """
+    if occasion is not Occasion.ACKNOWLEDGEMENT:
+        return [Bound(f"letters/{occasion}/{day}/{address_ref}", LETTERS_MAX)]
     bounds = [Bound(f"letters/address/{day}/{address_ref}", rules.per_address)]
     if sender_ref is not None:
         most = rules.per_person if sender_ref.startswith("pe-") else rules.per_source

@@ -205,13 +205,14 @@ class Handlers:
     async def _bounds(
         self, message: Message, recipient: str, snapshot: Snapshot
     ) -> Sequence[Bound]:
-        """What the letter counts in today at the site: an acknowledgement, at its first attempt."""
-        if message.occasion is not Occasion.ACKNOWLEDGEMENT or message.attempt:
+        """What a customer's letter counts in today at the site, at its first attempt."""
+        if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, snapshot)
         story = await snapshot.get(Story, message.complaint_id)
         day = snapshot.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
+            message.occasion,
             policy.notify.acknowledge,
             day=day,
             address_ref=self._address_ref(recipient, day),

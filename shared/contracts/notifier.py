@@ -69,7 +69,8 @@ class MessageAttempted(MessageFact):
     occasion: Occasion
     attempt: Annotated[int, Field(ge=1, le=1000)]
     repeats_unknown: bool
-    #: The accounts that its letter counts in, once: today's to this address and because of this sender.
+    #: The accounts that its letter counts in, once: today's of its occasion to this address, and
+    #: because of this sender.
     counted: Annotated[tuple[Account, ...], Field(max_length=4)] = ()
     attempted_at: AwareDatetime
 

@@ -75,7 +75,7 @@ MEANINGS: dict[str, str] = {
     "incident_closed": "The incident is over; later complaints are their own.",
     "cursor_invalid": "The cursor is none that a list gave.",
     "no_contact": "The customer left no address, so there is nowhere to write to.",
-    "too_many_letters": "Today's acknowledgements to this address, or because of this sender, are used up.",
+    "too_many_letters": "Today's letters of this kind to this address, or because of this sender, are used up.",
     "unknown_mailbox": "The policy names a role mailbox that the notifier's file does not have.",
     "address_refused": "The provider does not accept the address.",
     "unauthenticated": "The token is missing, expired, good for too long, for somebody else or badly signed.",

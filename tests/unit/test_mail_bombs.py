@@ -1,4 +1,4 @@
-"""Nobody has us send hundreds of letters: acknowledgements are counted, per address and per sender."""
+"""Nobody has us send hundreds of letters: letters are counted, per address, and acknowledgements per sender."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from collections import Counter
 import pytest
 from pydantic_core import from_json
 
+from services.notifier.domain import LETTERS_MAX, bounds_of
 from shared.contracts.intake import ComplaintRaised, Contact
+from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Acknowledge
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
+from shared.runtime.observe import MESSAGES
 from shared.runtime.pseudonyms import Pseudonyms
 from shared.testing.builders import record
 from tests.suites.services import Aboard, demo_policy, raised
@@ -111,15 +114,72 @@ async def test_the_limit_is_exact_when_many_are_sent_at_once_and_a_retry_counts_
     assert len(aboard.postbox.letters) == 3
 
 
-async def test_a_check_and_its_letter_are_not_bounded(tmp_path):
-    aboard = await Aboard(tmp_path, bounded(per_address=1)).begin()
-    await complain(aboard, 2)
-    for fact in await aboard.facts("complaints"):
-        if fact["type"] == "recovery.complaint.triaged.v1":
-            await aboard.give(fact["complaint_id"], "cinema", fact["complaint_id"], again=True)
+async def apologise(aboard: Aboard, count: int, to: str = VICTIM, **more):
+    """So many free apologies on the spot; the checks."""
+    checks = []
+    for number in range(count):
+        log = {"text": "Cold soup.", "customer": f"guest-{number}", "contact": {"email": to}}
+        wish = {"on_the_spot": log, "item": "sincere-words", "reason": "food", **more}
+        answer = await aboard.post("checks", f"{to}-{number}", wish)
+        assert answer.status_code == 201
+        checks.append(answer.json())
     await aboard.carry()
+    return checks
+
+
+async def test_an_employees_apologies_do_not_fill_a_mailbox_and_each_stands_on_its_page(tmp_path):
+    """What is not sent is a fact with its reason; other addresses get theirs."""
+    aboard = await Aboard(tmp_path).begin()
+    checks = await apologise(aboard, LETTERS_MAX + 10)
+    await apologise(aboard, 1, "ola@example.org")
+    counted = MESSAGES.labels("check_given", "failed")
+    before = counted._value.get()
     await aboard.ring()
-    assert (await fates(aboard))["sent"] == 3
+    assert await fates(aboard) == {"sent": LETTERS_MAX + 1, Reason.TOO_MANY_LETTERS: 10}
+    assert counted._value.get() == before + 10
+    written = Counter(letter.recipient for letter in aboard.postbox.letters)
+    assert written == {VICTIM: LETTERS_MAX, "ola@example.org": 1}
+    for check in checks:
+        async with aboard.http("notifier", "") as browser:
+            assert (await browser.get(check["link"])).status_code == 200
+
+
+async def test_words_about_safety_are_never_too_many(tmp_path):
+    aboard = await Aboard(tmp_path).begin()
+    await apologise(aboard, LETTERS_MAX + 3, safety="allergy")
+    await aboard.ring()
+    await aboard.ring()
+    written = Counter(letter.recipient for letter in aboard.postbox.letters)
+    assert written.pop(VICTIM) == LETTERS_MAX
+    assert set(written.values()) == {LETTERS_MAX + 3}
+
+
+@pytest.mark.parametrize("occasion", [Occasion.CHECK_OFFERED, Occasion.REOPENED])
+def test_letters_about_offers_and_after_a_no_count_by_themselves(occasion):
+    bounds = bounds_of(occasion, Acknowledge(), day="d", address_ref="a", sender_ref="pe-1")
+    assert bounds == [(f"letters/{occasion}/d/a", LETTERS_MAX)]
+
+
+async def test_what_a_customer_waits_for_comes_whatever_strangers_and_employees_have_us_write(
+    tmp_path,
+):
+    """Five complaints in a day, each acknowledged, offered something and given something, beside a flood."""
+    aboard = await Aboard(tmp_path, bounded(per_address=7)).begin()
+    await complain(aboard, 7)
+    complaints = [
+        fact["complaint_id"]
+        for fact in await aboard.facts("complaints")
+        if fact["type"] == "recovery.complaint.triaged.v1"
+    ]
+    for number, complaint in enumerate(complaints[:5]):
+        wish = {"complaint_id": complaint, "reason": "food", "items": ["cinema", "sincere-words"]}
+        offered = await aboard.post("offers", f"o{number}", wish)
+        assert offered.status_code == 201
+        chosen = f"offers/{offered.json()['offer_id']}/choice"
+        assert (await aboard.post(chosen, "c", {"item": "cinema"})).status_code == 201
+    await complain(aboard, 7, "/flood", at=7)
+    await aboard.ring()
+    assert await fates(aboard) == {"sent": 7 + 5 + 5, Reason.TOO_MANY_LETTERS: 7}
 
 
 async def test_a_rebuild_counts_what_was_sent_and_no_address_is_in_a_key(tmp_path):
