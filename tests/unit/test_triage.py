@@ -57,6 +57,22 @@ def test_the_category_is_what_most_words_are_about(
         "There was a fire in the galley.",
         "The waiter harassed my wife.",
         "We all got food poisoning.",
+        "The fire in our cabin was put out by the crew.",
+        "He burned his hand on the grill.",
+        "My son was hurt by the door, the deck is unsafe.",
+        "She was choking and nobody came.",
+        "There was a smell, they said a gas leak.",
+        "We were trapped in the lift.",
+        "Det brinner i korridoren!",
+        "Min man bröt armen.",
+        "Vi satt fast i hissen i två timmar.",
+        "Det brant på kjøkkenet.",
+        "Branden i kabyssen skrämde oss.",
+        "Vi lugtede gaslugt på værelset.",
+        "There was a fire, her cabin was next to it.",
+        "A fire the night before, and nobody told us.",
+        "The camp fire was nice until my coat caught fire.",
+        "There was no fire exit near the fire pit.",
     ],
 )
 @pytest.mark.parametrize("language", ["nb", "sv", "da", "en", "xx"])
@@ -73,12 +89,34 @@ def test_danger_to_a_person_is_severe_whatever_language_was_claimed(
         ("Der var fire på værelset.", "da"),
         ("A great brand, but the coffee was cold.", "en"),
         ("Tomatsuppen var god.", "nb"),
+        ("The ship is brand new.", "nb"),
+        ("Jeg er virkelig chokeret over betjeningen.", "da"),
+        ("Vi var fire i lugaren, og maten var kald.", "nb"),
+        *(
+            (text, language)
+            for language in ("nb", "sv", "da", "en")
+            for text in (
+                "The fire pit was dirty.",
+                "A fireplace that did not work.",
+                "We missed a fireworks display, and the fire works too.",
+                "He was fired, said the waiter.",
+                "A camp fire that was never lit.",
+                "You should fire the manager.",
+                "The fire drill was boring, and a smile wouldn't hurt.",
+                "Music drowned out the guide.",
+            )
+        ),
     ],
 )
 def test_a_word_that_means_danger_in_another_language_alarms_nobody(
     text: str, language: str
 ) -> None:
     assert not triage(text, language).safety
+
+
+def test_what_is_harmless_counts_for_what_else_is_said() -> None:
+    found = triage("The fire pit was filthy, ash and dirt everywhere.", "en")
+    assert (found.category, found.safety) == (Category.CLEANLINESS, False)
 
 
 def test_a_stem_is_found_in_a_compound_but_a_short_word_only_at_the_start_of_one() -> None:
