@@ -289,6 +289,15 @@ async def test_a_correlation_id_and_whoever_raised_it_are_told_by_the_command(
     ):
         printed = CliRunner().invoke(ops, ["fingerprint", what], input=typed)
         assert found in printed.stdout.split()
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 1)])
+    (ref,) = {
+        fact["customer_ref"]
+        for fact in await aboard.facts("complaints")
+        if fact["type"] == "recovery.complaint.received.v1"
+    } - {received["data"]["customer_ref"]}
+    typed = f"{SITE}\nKari@Example.org\n"
+    printed = CliRunner().invoke(ops, ["fingerprint", "address"], input=typed)
+    assert ref in printed.stdout.split()
     monkeypatch.setenv(KEY_VARIABLE, "none")
     assert CliRunner().invoke(ops, ["fingerprint", "correlation"], input="a\n").exit_code == 1
 
