@@ -33,6 +33,10 @@ from shared.ops.mailbox import Mailbox, Received
 
 #: Dead letters shown one by one; more are counted.
 DEAD_SHOWN = 5
+#: Options and letters shown of many.
+SHOWN = 4
+#: What the employee gives: the practice began with it.
+GIVEN = "dinner-for-two"
 #: Everything happens within seconds; a loaded machine may need many times that.
 PATIENCE_S = 60.0
 #: Letters the local mail server takes per second at the very least; waiting grows with the input.
@@ -149,9 +153,20 @@ def acknowledge(stage: Stage, told: Told) -> None:
     eyes.until(all_told, "acknowledging", PATIENCE_S + told.published / LETTERS_PER_S)
     show.busy(None)
     show.good(f"{due} customers told")
-    subjects = {letter.subject.partition(" (")[0] for letter in stage.mailbox.letters}
-    for subject in sorted(subjects)[:4]:
+    letters = of_occasion(stage, Occasion.ACKNOWLEDGEMENT)
+    for subject in sorted({letter.subject.partition(" (")[0] for letter in letters}):
         show.say(f"“{subject}”")
+
+
+def of_occasion(stage: Stage, occasion: Occasion) -> list[Received]:
+    """The letters that came because of one occasion."""
+    sent = {fact.message_id for fact in stage.eyes.of(MessageSent) if fact.occasion is occasion}
+    # A Message-ID is "<message_id@domain>".
+    return [
+        letter
+        for letter in stage.mailbox.letters
+        if letter.message_id.strip("<>").partition("@")[0] in sent
+    ]
 
 
 def alarm(stage: Stage) -> None:
@@ -170,6 +185,8 @@ def alarm(stage: Stage) -> None:
     show.good(
         f"{len(concerned)} words about safety reached {', '.join(sorted(officers)) or 'nobody'}"
     )
+    for letter in of_occasion(stage, Occasion.SAFETY)[:SHOWN]:
+        show.say(f"“{letter.subject}”")
 
 
 def reachable(stage: Stage) -> list[str]:
@@ -202,18 +219,28 @@ def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[st
         if time.monotonic() > deadline:
             raise TooLate(f"asking what may be given: {answer.status_code} {answer.text}")
         time.sleep(0.1)
-    offer = answer.json()
-    for option in offer["options"][:4]:
-        show.say(f"may give {option['item']:<22} worth {worth(option):>8}")
+    options = answer.json()["options"]
+    for option in listed(options):
+        cost = f"{option['cost_minor'] / 100:.2f}"
+        show.say(f"may give {option['item']:<22} worth {worth(option):>8}, cost {cost:>7}")
+    show.say(f"         and {max(0, len(options) - SHOWN)} more")
     key = str(uuid.uuid4())
-    first = give(phone, cases[0], "dinner-for-two", key)
+    first = give(phone, cases[0], GIVEN, key)
     assert first.status_code == 201, first.text
     check = first.json()
     told.given.append(check)
     show.good(f"201: {check['item']}, code {check['code']}, left today {left_today(check)}")
-    again = give(phone, cases[0], "dinner-for-two", key)
+    again = give(phone, cases[0], GIVEN, key)
     same = again.content == first.content and again.headers.get("Idempotency-Replayed") == "true"
     (show.good if same else show.bad)("the same request again: the same answer, no second check")
+
+
+def listed(options: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first options, best first as they come, with what is given then among them."""
+    first = list(options[:SHOWN])
+    if GIVEN not in {option["item"] for option in first}:
+        first[-1:] = [option for option in options if option["item"] == GIVEN]
+    return first
 
 
 def worth(option: Mapping[str, Any]) -> str:
@@ -230,10 +257,10 @@ def give_until_exhausted(
     show = stage.show
     show.act(5, "On, until today's authority is used up. The answer is what still fits")
     for case in cases[1:]:
-        answer = give(phone, case, "dinner-for-two", str(uuid.uuid4()))
+        answer = give(phone, case, GIVEN, str(uuid.uuid4()))
         if answer.status_code == 201:
             told.given.append(answer.json())
-            show.good(f"201: dinner-for-two, left today {left_today(answer.json())}")
+            show.good(f"201: {GIVEN}, left today {left_today(answer.json())}")
             if answer.json()["explain_by"]:
                 explain(stage, phone, answer.json()["check_id"])
             continue
@@ -295,7 +322,7 @@ def hear(stage: Stage, told: Told) -> None:
     by_code = {check["code"]: check["complaint_id"] for check in told.given}
     letters = [letter for letter in mailbox.letters if code_in(letter, by_code)]
     show.good(f"{len(letters)} letters with a code and a link; one says")
-    for line in letters[0].body.splitlines()[:8]:
+    for line in letters[0].body.splitlines()[:9]:
         show.say("| " + line)
     answer(letters[0], "yes")
     show.good("one customer says yes")

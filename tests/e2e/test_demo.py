@@ -57,6 +57,19 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
     assert all(receipt["agreements"].values()), receipt["agreements"]
     assert "authority_exhausted" in shown
     assert "explained in one line" in shown
+    told_as_it_is(shown)
+
+
+def told_as_it_is(shown):
+    """Act 3 shows the customers' letters beside those about safety; act 4 gives what it listed."""
+    acts = dict(re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", shown, re.DOTALL | re.MULTILINE))
+    customers, _, officers = acts["3"].partition("words about safety")
+    subjects = ("We have your message", "Vi har fått meldingen din", "Vi har fått ditt meddelande")
+    assert all(one in customers for one in subjects)
+    assert "co-" not in customers
+    assert "“Sikkerhet: Aurora, co-" in officers
+    (given,) = re.findall(r"201: (\S+), code", acts["4"])
+    assert f"may give {given} " in acts["4"].partition("201:")[0]
 
 
 def long_ago(tmp_path, count):
