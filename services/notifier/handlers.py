@@ -316,6 +316,9 @@ class Handlers:
         check = await snapshot.get(Given, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        life = await snapshot.get(CheckLife, message.about) or CheckLife()
+        if life.standing(check, snapshot.now) is Standing.VOIDED:
+            raise Rejected(Reason.CHECK_ENDED)
         link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
         gift = await self._gift(check, policy, language, key, snapshot)
         return {**gift, "feedback_url": link}

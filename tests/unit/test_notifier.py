@@ -482,6 +482,21 @@ async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(abo
     assert len(aboard.postbox.letters) == 3
 
 
+@pytest.mark.parametrize("step", ["void", "suspend"])
+async def test_nothing_is_promised_by_a_letter_that_was_withdrawn_before_it_went(
+    aboard: Aboard, step: str
+):
+    """While the mail server was away, say. What is only on hold comes back, and so is told."""
+    check = (await aboard.give(await aboard.raise_complaint(), "cinema", "k")).json()
+    assert (await aboard.post(f"checks/{check['check_id']}/{step}", "s")).status_code == 200
+    await aboard.carry()
+    await aboard.ring()
+    told = [letter for letter in aboard.postbox.letters if check["code"] in letter.body]
+    assert len(told) == (step == "suspend")
+    failed = [one for one in await aboard.facts("notifier") if one["type"] == MessageFailed.TYPE]
+    assert [one["reason"] for one in failed] == [Reason.CHECK_ENDED] * (step == "void")
+
+
 async def test_a_percentage_is_a_percentage_in_every_letter(aboard: Aboard):
     complaint = await aboard.raise_complaint()
     wish = {"complaint_id": complaint, "items": ["bar-discount/20", "cinema"], "reason": "food"}
