@@ -20,6 +20,8 @@ import httpx
 from shared.testing.world import PATIENCE_S, World, complaint, complaint_id
 
 BURST, BURST_PAUSE_S = 16, 0.4
+#: Between two wishes of an employee. Each is a letter at last, so what is given is also waited for.
+WISH_PAUSE_S = 0.02
 #: More would only make the reading long.
 PUBLISHED_MAX = 6000
 ITEMS = ("dinner-for-two", "cinema", "taxfree-card/20000", "sincere-words")
@@ -44,12 +46,13 @@ class Publisher:
     values: list[bytes] = field(default_factory=list)
     repeats: int = 0
     malformed: int = 0
+    pause_s: float = BURST_PAUSE_S
 
     def run(self) -> None:
         """Publish until told to stop. Blocks."""
         while not self.stop.is_set() and self.count < PUBLISHED_MAX:
             self.burst()
-            self.stop.wait(BURST_PAUSE_S)
+            self.stop.wait(self.pause_s)
 
     @property
     def count(self) -> int:
@@ -99,12 +102,13 @@ class Phone:
     answers: dict[str, httpx.Response] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     unlike: list[str] = field(default_factory=list)
+    pause_s: float = WISH_PAUSE_S
 
     def run(self) -> None:
         """Give until told to stop; every fifth wish is asked once more. Blocks."""
         with self.world.phone("compensation", self.employee, timeout_s=5.0) as phone:
             number = 0
-            while not self.stop.wait(0.02):
+            while not self.stop.wait(self.pause_s):
                 if not self.publisher.ids:
                     continue
                 number += 1

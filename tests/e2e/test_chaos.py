@@ -14,7 +14,7 @@ from tests.system import schedule
 from tests.system.chaos import options_of
 from tests.system.schedule import What
 
-WORDS = "--seed 26,47,67 --rounds 1 --session 3 --lasts 6 --per-s 12".split()
+WORDS = "--seed 26,47,67 --rounds 1 --session 3 --lasts 5 --per-s 6".split()
 #: Below the time limit of a test, so that the runner is asked to end and ends what it started.
 LASTS_S, ENDS_S = 780.0, 100.0
 

@@ -48,9 +48,9 @@ from shared.testing.world import (
 SEED = 20261125
 OWNERS = ("complaints", "compensation")
 #: How often a worker is frozen and woken, each time another.
-ROUNDS = 4
+ROUNDS = 3
 #: Between two records; more than these would only make the reading long.
-DROP_PAUSE_S, DROPS_MAX = 0.005, 20_000
+DROP_PAUSE_S, DROPS_MAX = 0.01, 10_000
 #: Frozen when a batch is decided and not yet committed, at the fifth such batch.
 FREEZES = "decided:5:stop"
 

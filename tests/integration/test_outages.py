@@ -35,6 +35,8 @@ from shared.testing.world import EMPLOYEES, SITE, World, complaint, until, world
 
 SEED = 20261126
 OWNERS = ("complaints", "compensation", "notifier")
+#: An outage takes its time, and all that is given meanwhile is settled at last.
+WISH_PAUSE_S = 0.1
 FACTS = tuple(f"recovery.{owner}.v1" for owner in OWNERS)
 
 
@@ -104,7 +106,15 @@ class System:
             self.publisher.burst()
         number = next(self.numbers)
         phones = [
-            Phone(self.world, employee, self.publisher, stop, random.Random(SEED), f"{number}-")
+            Phone(
+                self.world,
+                employee,
+                self.publisher,
+                stop,
+                random.Random(SEED),
+                f"{number}-",
+                pause_s=WISH_PAUSE_S,
+            )
             for employee in EMPLOYEES[1:3]
         ]
         with flowing(stop, [*phones, *([self.publisher] if published else [])]):
