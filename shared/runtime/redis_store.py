@@ -97,12 +97,14 @@ while #lines < most do
 end
 return {first, lines}
 """
-#: Writes as a commit would, and leaves nothing: refused where the server is full or takes no writes.
-PROBE = """
-redis.call('SET', KEYS[2], '')
-redis.call('DEL', KEYS[2])
+#: Writes nothing, and is refused like a commit where the server is full or takes no writes: with this
+#: first line, and no flag, Redis looks before it runs a script.
+PROBE = """#!lua
 return redis.call('LLEN', KEYS[1])
 """
+#: What a look at the store carries at most, so that it needs as much room as what was refused: nearly
+#: every batch is smaller, and the store copies it in no time.
+PROBE_BYTES_MAX = 1024 * 1024
 #: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
 BEGIN = """
 if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
@@ -281,8 +283,8 @@ class RedisStore:
         self._load = self._bulk.register_script(LOAD)
         #: The marker of the state that was found to be ours, and the run of the server that held it.
         self._generation = self._server = ""
-        #: Whether the last commit that the server answered was refused because it takes none.
-        self._refused = False
+        #: Bytes of the latest commits if they were refused, 0 once some were taken.
+        self._refused_bytes = 0
         #: The marker served last and the sequence seen last, to go by while Kafka is away.
         self._known, self._seen = "", 0
         self._commit_group: Grouped[Commit, Outcome | Exception] = Grouped(self._commit, GROUP_MAX)
@@ -350,22 +352,19 @@ class RedisStore:
             if isinstance(outcome, Exception):
                 raise outcome
         except Unavailable as refused:
-            self._refused = True
             COMMITS_REFUSED.labels(self._owner, refused.reason).inc()
             raise
-        self._refused = False
         return outcome
 
     async def takes_commits(self) -> bool:
-        """Whether commits are taken; after a refused one, by a small write of our own; see Store."""
-        if self._refused:
-            keys = [self._fixed[1], self._prefix + "probe"]
-            try:
-                waiting = await self._ask(self._redis.eval(PROBE, len(keys), *keys))
-            except Unavailable:
-                return False
-            self._refused = int(waiting) >= OUTBOX_LINES_MAX
-        return not self._refused
+        """Whether commits are taken, by a look that needs the room of those refused; see Store."""
+        # Another service may have filled the server, and a small look fits where a batch does not.
+        room = b" " * min(self._refused_bytes, PROBE_BYTES_MAX)
+        try:
+            waiting = await self._ask(self._redis.eval(PROBE, 1, self._fixed[1], room))
+        except Unavailable:
+            return False
+        return int(waiting) < OUTBOX_LINES_MAX
 
     async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)
@@ -383,8 +382,15 @@ class RedisStore:
             for member, due in commit.timers:
                 args += (member, "" if due is None else due)
             args += commit.lines
-        results = await self._ask(self._settle(keys=keys, args=args))
-        return [self._outcome(result) for result in results]
+        try:
+            results = await self._ask(self._settle(keys=keys, args=args))
+        except Unavailable:
+            self._refused_bytes = sum(len(arg) for arg in args if isinstance(arg, bytes))
+            raise
+        outcomes = [self._outcome(result) for result in results]
+        if any(isinstance(outcome, Committed) for outcome in outcomes):
+            self._refused_bytes = 0
+        return outcomes
 
     def _outcome(self, result: list[Any]) -> Outcome | Exception:
         match result:

@@ -137,9 +137,10 @@ class Store(Protocol):
         ...
 
     async def takes_commits(self) -> bool:
-        """Whether commits are taken. Asks the server only where the last one was refused.
+        """Whether commits are taken, also where none was tried; changes nothing.
 
-        False while the server is full, takes no writes or cannot be asked, or the outbox is full.
+        False while the server is full, has too little room for what it refused last, takes no writes or
+        cannot be asked, or the outbox is full.
         """
         ...
 

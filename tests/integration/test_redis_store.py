@@ -24,6 +24,7 @@ from shared.runtime.store import (
     Charge,
     Commit,
     Committed,
+    Conflict,
     Portion,
     Store,
     Versioned,
@@ -269,6 +270,42 @@ class TestRedisStore(StoreSuite):
             assert isinstance(await store.commit(Commit([Write("b", 0, b"1")])), Committed)
         finally:
             await server.config_set("maxmemory", before)
+
+    async def test_readiness_knows_of_a_full_memory_before_a_commit_of_ours_was_refused(
+        self, store, server
+    ):
+        """Another service may have filled it, and a service with nothing to do is not ready either."""
+        await store.commit(Commit([Write("a", 0, b"1" * 200_000)]))
+        before = (await server.config_get("maxmemory"))["maxmemory"]
+        used = (await server.info("memory"))["used_memory"]
+        keys = set(await server.keys(PREFIX + "*"))
+        await server.config_set("maxmemory", used - 100_000)
+        try:
+            assert not await store.takes_commits()
+            assert set(await server.keys(PREFIX + "*")) == keys, "the look leaves nothing"
+        finally:
+            await server.config_set("maxmemory", before)
+        assert await store.takes_commits()
+
+    async def test_readiness_remembers_a_batch_for_which_there_is_too_little_room(
+        self, store, server
+    ):
+        """A small look would say that all is well between one refusal and the next."""
+        await store.commit(Commit([Write("a", 0, b"1")]))
+        batch = Commit([Write("b", 0, b"1" * 1_000_000)])
+        before = (await server.config_get("maxmemory"))["maxmemory"]
+        used = (await server.info("memory"))["used_memory"]
+        await server.config_set("maxmemory", used + 500_000)
+        try:
+            with pytest.raises(Unavailable, match=Reason.STORE_FULL.value):
+                await store.commit(batch)
+            assert not await store.takes_commits()
+            assert isinstance(await store.commit(Commit([Write("a", 9, b"2")])), Conflict)
+            assert not await store.takes_commits(), "a conflict was not taken"
+        finally:
+            await server.config_set("maxmemory", before)
+        assert await store.takes_commits()
+        assert isinstance(await store.commit(batch), Committed)
 
     async def test_a_full_outbox_takes_no_commits_until_it_is_trimmed(self, store, server):
         self.monkeypatch.setattr(module, "OUTBOX_LINES_MAX", 3)
