@@ -7,7 +7,7 @@ import pytest
 from services.complaints.domain import Complaint, hear
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import Helped
-from shared.runtime.keys import CustomerKey
+from shared.runtime.keys import CustomerKey, KeyRing
 from shared.runtime.seal import Vault
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
@@ -24,8 +24,8 @@ async def kept(aboard: Aboard, complaint_id: str) -> Contact | None:
     if complaint.contact is None:
         return None
     keys = CustomerKey.model_validate_json(documents[f"key:{complaint.customer_ref}"].body)
-    key = Vault(MASTER).unwrap(complaint.customer_ref, keys.wrapped[0])
-    return Contact.model_validate_json(key.open("contact", complaint.contact))
+    unwrapped = [Vault(MASTER).unwrap(complaint.customer_ref, one) for one in keys.wrapped]
+    return Contact.model_validate_json(KeyRing(unwrapped).open("contact", complaint.contact))
 
 
 @pytest.mark.parametrize(
