@@ -31,6 +31,8 @@ from shared.testing.replay import differences, stored
 from shared.testing.traffic import Phone, Publisher, flowing
 from shared.testing.world import EMPLOYEES, World, complaint_id, until, world
 
+#: Between two wishes: a machine that takes minutes to die everywhere is not to write thousands of letters.
+WISH_PAUSE_S = 0.1
 #: Each service's way: where it dies next, and at which passing.
 WAYS = {
     "complaints": ["decided:2", "committed:3", "published:4"],
@@ -119,7 +121,14 @@ def run(tmp_path_factory):
         phones = []
         for number, employee in enumerate(EMPLOYEES[:3]):
             phones.append(
-                Phone(everything, employee, publisher, stop, random.Random(SEED + number + 1))
+                Phone(
+                    everything,
+                    employee,
+                    publisher,
+                    stop,
+                    random.Random(SEED + number + 1),
+                    pause_s=WISH_PAUSE_S,
+                )
             )
         with flowing(stop, [publisher, *phones]) as failed:
             deaths = walk(everything, failed)
