@@ -9,9 +9,13 @@ import redis.asyncio as redis
 from hypothesis import settings
 
 from shared.ops.stack import Stack
+from shared.runtime import redis_store
 from shared.runtime.redis_store import RedisStore
 from shared.runtime.store import Store
 from tests.suites.authority_machine import AuthorityMachine
+
+#: An fsync of a swamped machine.
+PATIENCE_S = 60.0
 
 
 class OnRedis(AuthorityMachine):
@@ -45,5 +49,7 @@ class TestAuthorityOnRedis(OnRedis.TestCase):
     settings = settings(max_examples=15, stateful_step_count=12, derandomize=False, print_blob=True)
 
     @pytest.fixture(autouse=True)
-    def _a_real_store(self, stack: Stack) -> None:
+    def _a_real_store(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The machine knows no store that is away; one on a busy disk is slow and not away.
+        monkeypatch.setattr(redis_store, "TIMEOUT_S", PATIENCE_S)
         OnRedis.url = stack.redis_url
