@@ -19,7 +19,7 @@ import uvloop
 from bench import world
 from bench.stages import known
 from services.compensation.app import DOMAIN
-from shared.contracts.event import Fact
+from shared.kernel import Fact
 from shared.ops.processes import Service, Services, environment
 from shared.ops.stack import Stack
 from shared.runtime.redis_store import RedisStore

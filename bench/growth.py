@@ -17,7 +17,7 @@ import uvloop
 from bench import world
 from bench.decision import Side, Wishes
 from bench.filled import filled
-from services.compensation.domain.roster import Crew, crew_of
+from services.compensation.staff.rules import Crew, crew_of
 from shared.contracts.roster import EMPLOYEES_MAX, Employee, Listing
 from shared.ops.stack import Stack
 from shared.runtime.roster import employee_key

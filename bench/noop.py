@@ -14,7 +14,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
 from services.compensation.app import DOMAIN
-from services.compensation.handlers.giving import IssueCheck
+from services.compensation.checks.handlers import IssueCheck
 from services.compensation.settings import Settings
 from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
 from shared.runtime.auth import Kind, Principal

@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import asyncpg
 import uvloop
@@ -28,26 +27,28 @@ from pydantic_core import to_json
 from starlette.middleware.gzip import GZipMiddleware
 
 from bench.postgres import SCHEMA
-from services.compensation.adapters import codes_of
-from services.compensation.api import GZIP_FROM_BYTES, Desks, answered
-from services.compensation.app import DOMAIN
-from services.compensation.domain.authority import Case, Room, limits_of, stretch_of
-from services.compensation.domain.checks import Wish, issue
-from services.compensation.domain.usage import TALLIES, tally
-from services.compensation.domain.windows import windows_of
-from services.compensation.handlers.giving import IssueCheck, rights
+from services.compensation.app import DOMAIN, GZIP_FROM_BYTES
+from services.compensation.authority.rules import Room, limits_of, stretch_of
+from services.compensation.authority.windows import windows_of
+from services.compensation.cases.rules import Case
+from services.compensation.checks.api import Answers
+from services.compensation.checks.codes import codes_of
+from services.compensation.checks.handlers import IssueCheck
+from services.compensation.checks.rules import Wish, issue
+from services.compensation.options.rules import rights
 from services.compensation.settings import Settings
+from services.compensation.usage.rules import TALLIES, tally
 from shared.contracts.compensation import CheckIssued, Safety
-from shared.contracts.decision import Decision
-from shared.contracts.event import Fact, encode, fingerprint, format_time
+from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
 from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
 from shared.runtime.keys import KeyRing
-from shared.runtime.links import FEEDBACK, Tokens
+from shared.runtime.links import FEEDBACK, Tokens, check_link
 from shared.runtime.seal import DataKey, Vault
 from shared.runtime.server import http_server
 
@@ -101,12 +102,8 @@ class Peer:
         self._pool = pool
         self._vault = vault
         self._codes = codes_of(vault)
-        # All that an answer to a wish needs of the desks is who makes its code and its link.
         answers = Tokens(vault.derive(FEEDBACK), FEEDBACK, utc_now)
-        self._desks = cast(
-            "Desks",
-            SimpleNamespace(codes=self._codes, answers=answers, answers_url="http://127.0.0.1"),
-        )
+        self._answer = Answers(self._codes, partial(check_link, answers, "http://127.0.0.1"))
         self._policies: dict[tuple[str, int], Policy] = {}
         self._keys: dict[str, DataKey] = {}
 
@@ -137,7 +134,7 @@ class Peer:
             now = utc_now()
             decision = await self._decide(command, principal, name, row, policy, now, connection)
             fact = decision.facts[-1]
-            status, body = answered(fact, self._desks)
+            status, body = self._answer(fact)
             content = to_json(body)
             topics = [one.TOPIC for one in decision.facts]
             keys = [one.key() for one in decision.facts]

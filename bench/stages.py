@@ -20,17 +20,16 @@ import redis
 
 from bench import world
 from bench.bare import Loop
-from services.compensation.adapters import codes_of
 from services.compensation.app import DOMAIN as COMPENSATION
-from services.compensation.handlers.giving import Giving, IssueCheck
-from services.compensation.handlers.situation import Situations, desk_keys
+from services.compensation.checks.codes import codes_of
+from services.compensation.checks.handlers import Checks, IssueCheck
+from services.compensation.desk import Situations, desk_keys
 from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.handlers import Handlers as ComplaintsHandlers
 from services.complaints.stream import inboxes
-from shared.contracts.decision import Decision, Domain
-from shared.contracts.event import Fact
 from shared.contracts.intake import ComplaintRaised
+from shared.kernel import Decision, Domain, Fact
 from shared.ops.processes import master_key
 from shared.ops.stack import Stack
 from shared.runtime.app import utc_now
@@ -104,7 +103,7 @@ def giver(
     settler: Settler, scene: world.Scene, serial: Iterator[int], name: str
 ) -> Callable[[int], Awaitable[None]]:
     """Settles the scene's next wish at every call, under a key of its own; as a route would."""
-    giving = Giving(Situations(Keys(vault())), codes_of(vault()), vault())
+    giving = Checks(Situations(Keys(vault())), codes_of(vault()), vault())
 
     async def give(_: int) -> None:
         number = next(serial)

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
-from shared.contracts.event import Event, Fact, encode, fingerprint, format_time
+from shared.contracts.event import Event, encode, fingerprint, format_time
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import (
     ComplaintLimit,
@@ -29,6 +29,7 @@ from shared.contracts.policy import (
 )
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.contracts.vault import CustomerKeyCreated
+from shared.kernel import Fact
 from shared.ops import policy as policy_file
 from shared.ops import topics
 from shared.ops.processes import master_key

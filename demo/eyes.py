@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from pydantic_core import from_json
 
 from shared.contracts.catalogue import FACTS, TOPICS
-from shared.contracts.event import Fact
+from shared.kernel import Fact
 
 F = TypeVar("F", bound=Fact)
 

@@ -6,33 +6,54 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from services.compensation.adapters import codes_of
-from services.compensation.api import Desks, api
-from services.compensation.domain import FOLDS, postings, timers
-from services.compensation.domain.checks import EXPIRE, EXPLAIN
-from services.compensation.domain.incidents import GIVE
-from services.compensation.domain.offers import LAPSE
-from services.compensation.domain.redemptions import HOLD
-from services.compensation.domain.usage import TIMERS
-from services.compensation.handlers.giving import Giving
-from services.compensation.handlers.incidents import Incidents
-from services.compensation.handlers.life import Life
-from services.compensation.handlers.offers import Offers
-from services.compensation.handlers.situation import Situations
-from services.compensation.handlers.staff import Staff
-from services.compensation.handlers.tills import Tills
-from services.compensation.page import Page
+from starlette.middleware.gzip import GZipMiddleware
+
+from services.compensation.cases import rules as cases
+from services.compensation.checks import api as checks_api
+from services.compensation.checks import rules as checks
+from services.compensation.checks.api import Answers
+from services.compensation.checks.codes import codes_of
+from services.compensation.checks.handlers import Checks
+from services.compensation.desk import Situations
+from services.compensation.incidents import api as incidents_api
+from services.compensation.incidents import rules as incidents
+from services.compensation.incidents.handlers import Incidents
+from services.compensation.offers import api as offers_api
+from services.compensation.offers import rules as offers
+from services.compensation.offers.handlers import Offers
+from services.compensation.offers.page import Page
+from services.compensation.options import api as options_api
+from services.compensation.options.handlers import Options
+from services.compensation.redemptions import api as redemptions_api
+from services.compensation.redemptions import rules as redemptions
+from services.compensation.redemptions.handlers import Redemptions
 from services.compensation.settings import Settings
+from services.compensation.staff import api as staff_api
+from services.compensation.staff import rules as staff
+from services.compensation.staff.handlers import Staff
 from services.compensation.stream import inboxes
-from shared.contracts.decision import Domain
+from services.compensation.usage import rules as usage
+from services.compensation.usage.handlers import Usage
+from shared.kernel import Domain, Slice
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
-from shared.runtime.links import FEEDBACK, OFFER, Tokens
+from shared.runtime.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
 
-DOMAIN = Domain(
-    "compensation", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, postings=postings, timers=timers
+#: Below this, compressing costs more than it saves.
+GZIP_FROM_BYTES = 512
+DOMAIN = Domain.of(
+    "compensation",
+    cases.SLICE,
+    checks.SLICE,
+    incidents.SLICE,
+    offers.SLICE,
+    redemptions.SLICE,
+    staff.SLICE,
+    usage.SLICE,
+    Slice(KEY_FOLDS),
+    Slice(POLICY_FOLDS),
 )
 
 
@@ -41,38 +62,54 @@ def build(
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Parts(settings, DOMAIN, now=now, store=store)
-    settler = parts.settler
-    codes = codes_of(parts.vault)
-    situations = Situations(Keys(parts.vault))
-    giving = Giving(situations, codes, parts.vault)
-    life = Life(situations, codes, settler)
-    incidents = Incidents(situations, giving, settler)
-    staff = Staff(situations, settler)
-    desks = Desks(
-        situations=situations,
-        giving=giving,
-        offers=Offers(situations, codes),
-        life=life,
-        tills=Tills(situations, codes),
-        incidents=incidents,
-        staff=staff,
-        codes=codes,
-        links=Tokens(parts.vault.derive(OFFER), OFFER, now),
-        page=Page(),
-        public_url=settings.public_url,
-        answers=Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now),
-        answers_url=settings.answers_url,
+    settler, vault, face = parts.settler, parts.vault, parts.face
+    codes = codes_of(vault)
+    situations = Situations(Keys(vault))
+    answers = Answers(
+        codes,
+        partial(check_link, Tokens(vault.derive(FEEDBACK), FEEDBACK, now), settings.answers_url),
     )
+    links = Tokens(vault.derive(OFFER), OFFER, now)
+    giving = Checks(situations, codes, vault)
+    letting_choose = Offers(situations, codes)
+    at_tills = Redemptions(situations, codes)
+    together = Incidents(situations, codes, settler)
+    counting = Usage(situations)
+    api = face.api(
+        "compensation",
+        "Every employee has authority. What does not fit is answered with what does.",
+    )
+    api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
+    for routes in (
+        staff_api.routes(face, Staff(situations), settler),
+        options_api.routes(face, Options(situations, together, vault), settler),
+        checks_api.routes(face, giving, together, answers, settler),
+        offers_api.routes(
+            face,
+            letting_choose,
+            answers,
+            links,
+            partial(offer_link, links, settings.public_url),
+            Page(),
+            settler,
+        ),
+        redemptions_api.routes(face, at_tills),
+        incidents_api.routes(face, together, settler),
+    ):
+        api.include_router(routes)
     return App(
         parts,
-        inboxes=inboxes(incidents, staff),
-        api=api(parts.face, desks, settler),
+        inboxes=inboxes(together, counting),
+        api=api,
         rings={
-            EXPIRE: life.expires,
-            EXPLAIN: life.unexplained,
-            HOLD: life.hold_ends,
-            LAPSE: life.lapses,
-            GIVE: incidents.gives,
-            **{timer: partial(staff.window_ends, scope) for scope, timer in TIMERS.items()},
+            incidents.GIVE: together.gives,
+            checks.EXPIRE: settler.on_timer(checks.EXPIRE, giving.expires),
+            checks.EXPLAIN: settler.on_timer(checks.EXPLAIN, giving.unexplained),
+            redemptions.HOLD: settler.on_timer(redemptions.HOLD, at_tills.hold_ends),
+            offers.LAPSE: settler.on_timer(offers.LAPSE, letting_choose.lapses),
+            **{
+                timer: settler.on_timer(timer, partial(counting.window_ends, scope))
+                for scope, timer in usage.TIMERS.items()
+            },
         },
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.compensation.handlers.incidents import Incidents
-from services.compensation.handlers.staff import Staff
+from services.compensation.incidents.handlers import Incidents
+from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.inbox import Handler, Inbox
@@ -14,10 +14,10 @@ from shared.runtime.policy import policy_key
 from shared.runtime.roster import ROSTER_INBOX
 
 
-def inboxes(incidents: Incidents, staff: Staff) -> Sequence[Inbox]:
+def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
     """Everything compensation consumes."""
     return (
-        Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished, staff.on_policy)], ahead=True),
+        Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished, usage.on_policy)], ahead=True),
         VAULT_INBOX,
         ROSTER_INBOX,
         Inbox(

@@ -10,10 +10,10 @@ from pydantic_core import to_json
 
 from services.complaints.handlers import Handlers, known
 from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
-from shared.contracts.decision import Decision
-from shared.contracts.event import ID_PATTERN, Fact, Outside
+from shared.contracts.event import ID_PATTERN, Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown

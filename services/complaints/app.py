@@ -8,13 +8,13 @@ from functools import partial
 
 from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
 from services.complaints.api import api
-from services.complaints.domain import FOLDS, OVERDUE, timers
+from services.complaints.rules import FOLDS, OVERDUE, timers
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
-from shared.contracts.decision import Domain
 from shared.contracts.roster import LISTED, EmployeeListed
+from shared.kernel import Domain
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS
 from shared.runtime.policy import POLICY_FOLDS

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from services.complaints.domain import (
+from services.complaints.rules import (
     OVERDUE,
     Complaint,
     Heard,
@@ -20,11 +20,11 @@ from services.complaints.domain import (
 )
 from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
-from shared.contracts.decision import Decision
-from shared.contracts.event import Event, Fact
+from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
 from shared.runtime.keys import Keys, key_key
 from shared.runtime.observe import PROMISES_BROKEN

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.notifier.domain import ALARM, Alarm, Message, Routed, Story, route
+from services.notifier.rules import ALARM, Alarm, Message, Routed, Story, route
 from services.notifier.ports import Letter
 from services.notifier.wording import Wording
-from shared.contracts.decision import Decision
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policy import Policies

@@ -14,9 +14,8 @@ from pydantic_core import to_json
 
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
-from shared.contracts.decision import Decision
-from shared.contracts.event import Fact
 from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.kernel import Decision, Fact
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import NO_STORE, ON_TO_PAGE, SETTLED, Face, described, to_page

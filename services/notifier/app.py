@@ -9,14 +9,14 @@ from pathlib import Path
 from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
 from services.notifier.api import api
-from services.notifier.domain import ALARM, FOLDS, SEND, postings, timers
+from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
-from shared.contracts.decision import Domain
+from shared.kernel import Domain
 from shared.runtime.app import App, Parts, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
 from shared.runtime.links import FEEDBACK, OFFER, Tokens

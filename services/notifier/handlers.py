@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.notifier.alarms import Alarms
-from services.notifier.domain import (
+from services.notifier.rules import (
     PARTS_COME_WITHIN,
     SEND,
     TAKEN,
@@ -35,7 +35,6 @@ from services.notifier.ports import Letter
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Basis, CheckIssued, OfferMade
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged, Language
-from shared.contracts.decision import Decision
 from shared.contracts.event import Event
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import (
@@ -48,6 +47,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.keys import Keys
 from shared.runtime.observe import MESSAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.notifier.alarms import Alarms
-from services.notifier.domain import message_id_of
+from services.notifier.rules import message_id_of
 from services.notifier.handlers import Handlers
 from shared.contracts.compensation import (
     CheckExpired,

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.catalogue import OPERATOR, SERVICES, TABLE, Topic, topics
-from shared.contracts.event import CONTENT_TYPE, Event, Fact
+from shared.contracts.event import CONTENT_TYPE, Event
+from shared.kernel import Fact
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/"

@@ -51,7 +51,6 @@ from shared.contracts.complaints import (
     ComplaintRepeated,
     ComplaintTriaged,
 )
-from shared.contracts.event import Fact
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -65,6 +64,7 @@ from shared.contracts.notifier import (
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
+from shared.kernel import Fact
 
 OTHER_SYSTEMS = "other systems"
 OPERATOR = "operator"

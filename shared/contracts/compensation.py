@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.event import AmountMinor, Currency, Fact, Id, Sealed, absent
+from shared.contracts.event import AmountMinor, Currency, Id, Sealed, absent
+from shared.kernel import Fact
 
 #: An account's name: its scope, whose it is and its window.
 Account = Annotated[str, StringConstraints(max_length=256)]

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.event import Fact, Id, Sealed, absent
+from shared.contracts.event import Id, Sealed, absent
 from shared.contracts.intake import Channel
+from shared.kernel import Fact
 
 
 class Category(StrEnum):

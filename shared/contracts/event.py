@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
 #: What a fact is called in its record's header `content-type`. Without it the CloudEvents SDKs do not
@@ -53,19 +54,6 @@ Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_l
 def absent(value: object) -> bool:
     """Whether an optional field has no value; a field that excludes itself by this is not written then."""
     return value is None
-
-
-class Fact(BaseModel):
-    """Something that happened: past tense, immutable, bounded in every field."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    TYPE: ClassVar[str]
-    TOPIC: ClassVar[str]
-
-    def key(self) -> str:
-        """The id whose order matters: the Kafka key."""
-        raise NotImplementedError
 
 
 F = TypeVar("F", bound=Fact)

@@ -11,8 +11,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-from shared.contracts.event import Fact, Id
+from shared.contracts.event import Id
 from shared.contracts.names import CustomerName
+from shared.kernel import Fact
 
 #: The longest letter in review collections is below 20,000 characters; beyond is abuse or a mistake.
 TEXT_MAX = 20_000

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, Field
 
 from shared.contracts.compensation import Account, Safety
 from shared.contracts.complaints import Language
-from shared.contracts.event import Fact, Id
+from shared.contracts.event import Id
 from shared.contracts.reasons import Reason
+from shared.kernel import Fact
 
 
 class Occasion(StrEnum):

@@ -28,7 +28,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.event import AmountMinor, Currency, Fact, Id
+from shared.contracts.event import AmountMinor, Currency, Id
+from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
 #: The role whose authority everybody has who has no other: nobody is left with none.

@@ -14,9 +14,9 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
-from shared.contracts.decision import Document, Fold
-from shared.contracts.event import Fact, Id, fingerprint
+from shared.contracts.event import Id, fingerprint
 from shared.contracts.policy import Contradiction, LocalTime, Part
+from shared.kernel import Document, Fact, Fold
 
 #: Twice the crew of the largest ships.
 EMPLOYEES_MAX = 5_000

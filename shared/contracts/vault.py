@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.contracts.event import Fact, Id, Sealed, fingerprint
+from shared.contracts.event import Id, Sealed, fingerprint
+from shared.kernel import Fact
 
 
 class CustomerKeyCreated(Fact):

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from shared.contracts.catalogue import SERVICES, topics
-from shared.contracts.decision import Domain
+from shared.kernel import Domain
 from shared.ops.topics import STACK_ENV, BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.app import settle_memory, utc_now
 from shared.runtime.faults import Unavailable

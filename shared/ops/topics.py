@@ -19,7 +19,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from shared.contracts.catalogue import Topic, topics
-from shared.contracts.event import CONTENT_TYPE, Fact, encode, fingerprint, format_time
+from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
+from shared.kernel import Fact
 
 #: Where the local stack writes its addresses.
 STACK_ENV = Path(".run/stack.env")

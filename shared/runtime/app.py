@@ -24,8 +24,8 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from shared.contracts.decision import Domain
 from shared.contracts.reasons import Reason
+from shared.kernel import Domain
 from shared.runtime.auth import Authenticator
 from shared.runtime.crash import crash_at
 from shared.runtime.faults import Unavailable

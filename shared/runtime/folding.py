@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from shared.contracts.decision import Document, Fold
-from shared.contracts.event import Fact, format_time
+from shared.contracts.event import format_time
+from shared.kernel import Document, Fact, Fold
 from shared.runtime.settle import ANSWER_TTL_S
 from shared.runtime.snapshot import body_of, kept_s
 from shared.runtime.sources import Event, Refused, Sources

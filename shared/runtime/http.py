@@ -6,25 +6,27 @@ Routes stay thin: they read a command, name a decision, and say how its fact loo
 from __future__ import annotations
 
 import hmac
+import io
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from hashlib import blake2b, sha256
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Response
+import segno
+from fastapi import Depends, FastAPI, Header, Path, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.contracts.decision import Decision
-from shared.contracts.event import Fact, trace_of
+from shared.contracts.event import ID_PATTERN, trace_of
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
@@ -208,6 +210,31 @@ def shown(etag: str | None, body: Mapping[str, Any]) -> Response:
     if tag in (etag or ""):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/json")
+
+
+class Nothing(BaseModel):
+    """A command without a body: the URL says everything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{}]})
+
+
+#: The body of such a command: none, or an empty object.
+NOTHING = Nothing()
+#: An id in a path.
+Identifier = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
+
+
+class Svg(Response):
+    """A picture."""
+
+    media_type = "image/svg+xml"
+
+
+def picture(text: str) -> Response:
+    """A text as a QR code; it has a secret in it, so nothing keeps it."""
+    drawn = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(drawn, kind="svg", scale=6, border=4)
+    return Svg(drawn.getvalue(), headers=NO_STORE)
 
 
 class Described(FastAPI):

@@ -9,9 +9,9 @@ from typing import Any, Generic, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from shared.contracts.decision import Decision
 from shared.contracts.event import Event, F
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision
 from shared.runtime.faults import Rejected
 from shared.runtime.snapshot import Snapshot
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from shared.contracts.decision import Document, Fold
-from shared.contracts.event import Fact
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
+from shared.kernel import Document, Fact, Fold
 from shared.runtime.faults import Unavailable
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.seal import DataKey, SealBroken, Vault

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from shared.contracts.decision import Document, Fold
-from shared.contracts.event import Fact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.kernel import Document, Fact, Fold
 from shared.runtime.faults import Rejected
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.snapshot import Snapshot

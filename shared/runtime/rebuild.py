@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from shared.contracts.decision import Domain
+from shared.kernel import Domain
 from shared.runtime.faults import Unavailable
 from shared.runtime.folding import Folding, Unfolded
 from shared.runtime.passes import Passes

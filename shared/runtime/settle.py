@@ -14,13 +14,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
-from shared.contracts.decision import Decision, Domain
-from shared.contracts.event import Event, Fact, fingerprint
+from shared.contracts.event import Event, fingerprint
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Domain, Fact
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
@@ -458,6 +459,42 @@ class Settler:
         return Settled(fact, await self.store.last_sequence(), replayed=True)
 
     # ---- timers and effects --------------------------------------------------------------------
+
+    def on_timer(
+        self, name: str, decide: Callable[[str, Snapshot], Awaitable[Decision]]
+    ) -> Callable[[str, int], Awaitable[None]]:
+        """What settles a timer of this name when it fires: `decide` is given the timer's id.
+
+        Waits for the store; raises Unavailable, and whatever `decide` raises.
+        """
+
+        async def fired(timer_id: str, due_ms: int) -> None:
+            await self.settle_timer(name, timer_id, due_ms, partial(decide, timer_id))
+
+        return fired
+
+    async def settle_timer(
+        self,
+        name: str,
+        timer_id: str,
+        due_ms: int,
+        decide: Callable[[Snapshot], Awaitable[Decision]],
+        *,
+        about: str = "",
+        step: str = "",
+    ) -> Sequence[Fact]:
+        """Settle a timer that fired; `about` is whose story it belongs to, the timer's id if empty.
+
+        `step` tells two firings of one millisecond apart, so that their facts have different ids.
+        Returns the facts that came of it. Waits for the store; raises Unavailable.
+        """
+        at = "/".join(filter(None, (timer_id, step)))
+        return await self.settle_internal(
+            f"timer/{name}/{at}/{due_ms}",
+            about or timer_id,
+            decide,
+            (f"{name}|{timer_id}", due_ms),
+        )
 
     async def settle_internal(
         self,

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar, cast
 
 from pydantic_core import to_json
 
-from shared.contracts.decision import Decision, Document, Domain, Fold
-from shared.contracts.event import Fact, encode, fingerprint, format_time
+from shared.contracts.event import encode, fingerprint, format_time
+from shared.kernel import Decision, Document, Domain, Fact, Fold
 from shared.money import AMOUNT_MINOR_MAX
 from shared.runtime.store import KEPT_S, Charge, Commit, Line, Store, Versioned, Write
 

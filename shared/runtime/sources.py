@@ -17,8 +17,7 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
-from shared.contracts.decision import Domain, no_timers
-from shared.contracts.event import Fact
+from shared.kernel import Domain, Fact, no_timers
 from shared.runtime.inbox import Record
 
 #: The envelope as `encode` writes it. Anything else is read the long way.

@@ -18,11 +18,11 @@ from shared.contracts.compensation import (
     Scope,
 )
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated
-from shared.contracts.decision import Domain
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import MessageAttempted, MessageSent
 from shared.contracts.policy import Policy
 from shared.contracts.roster import EmployeeListed
+from shared.kernel import Domain
 from shared.ops.mailbox import Received
 from shared.testing.replay import State, parse, replay
 from shared.testing.world import Read

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from shared.contracts.event import Fact
+from shared.kernel import Fact
 from shared.runtime.inbox import Record
 from shared.runtime.store import Line, Store
 

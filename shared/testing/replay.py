@@ -21,8 +21,8 @@ from pydantic_core import from_json
 from redis import Redis
 
 from shared.contracts.catalogue import FACTS
-from shared.contracts.decision import Document, Domain
-from shared.contracts.event import Event, Fact
+from shared.contracts.event import Event
+from shared.kernel import Document, Domain, Fact
 
 #: A stored document begins with its version; see settle.lua.
 VERSION_DIGITS = 10

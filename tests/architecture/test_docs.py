@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import typer
 
-from services.compensation.domain.authority import Case, History
-from services.compensation.domain.checks import Check, End
-from services.compensation.domain.incidents import Incident
-from services.compensation.domain.offers import Offer
-from services.compensation.domain.redemptions import Redemption
-from services.compensation.domain.roster import Crew, Employee
-from services.compensation.domain.usage import OpenWindow
+from services.compensation.cases.rules import Case, History
+from services.compensation.checks.rules import Check, End
+from services.compensation.incidents.rules import Incident
+from services.compensation.offers.rules import Offer
+from services.compensation.redemptions.rules import Redemption
 from services.compensation.settings import Settings as CompensationSettings
-from services.complaints.domain import Complaint
-from services.complaints.domain import State as ComplaintState
+from services.compensation.staff.rules import Crew
+from services.compensation.usage.rules import OpenWindow
+from services.complaints.rules import Complaint
+from services.complaints.rules import State as ComplaintState
 from services.complaints.settings import Settings as ComplaintsSettings
-from services.notifier.domain import Message, Story
-from services.notifier.domain import State as MessageState
+from services.notifier.rules import Message, Story
+from services.notifier.rules import State as MessageState
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.catalogue import FACTS, topics
 from shared.contracts.compensation import Basis, CheckKind, Safety, Scope
@@ -30,6 +30,7 @@ from shared.contracts.complaints import Category, Severity
 from shared.contracts.intake import Channel
 from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import Employee
 from shared.ops.__main__ import app as operator
 from shared.runtime import observe
 from shared.runtime.auth import Kind
@@ -116,13 +117,13 @@ def test_every_file_it_names_is_there(page):
 
 @each
 def test_every_file_of_a_service_it_names_is_there(page):
-    """`domain.py` alone means the file of that name in every service, or the package."""
+    """`rules.py` alone means the file of that name in every service, or in one of its capabilities."""
     named = {name for name in ticked(page) if re.fullmatch(r"[a-z_]+\.py", name)}
     missing = {
         name
         for name in named
         for service in SERVICES
-        if not (service / name).exists() and not (service / name.removesuffix(".py")).is_dir()
+        if not (service / name).exists() and not any(service.glob(f"*/{name}"))
     }
     assert missing == set()
 

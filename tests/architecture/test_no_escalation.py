@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Response
 from pydantic import create_model
 
-from services.compensation.domain import FOLDS
+from services.compensation.app import DOMAIN
 from shared.contracts.compensation import Scope
 from shared.contracts.reasons import Reason
 from tests.suites.services import Aboard
@@ -53,7 +53,7 @@ def test_no_line_knows_anybody_to_ask(path):
 
 
 def test_no_reason_no_scope_and_no_fact_is_a_wait_for_somebody():
-    facts = [fact.TYPE + fact.__name__ for fact in FOLDS]
+    facts = [fact.TYPE + fact.__name__ for fact in DOMAIN.folds]
     assert upwards(" ".join([*Reason, *Scope, *facts])) == []
 
 

@@ -15,18 +15,16 @@ from tests.suites.services import Aboard
 
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent for path in ROOT.glob("services/*/__main__.py"))
-FILES = {
-    "__init__.py", "__main__.py", "ports.py", "adapters.py", "stream.py", "api.py", "settings.py",
-    "app.py",
-}  # fmt: skip
-#: A module, or a package of the same name once it outgrew one file; never both.
-GROWING = ("domain", "handlers")
+FILES = {"__init__.py", "__main__.py", "stream.py", "settings.py", "app.py"}
+#: Of a service with one capability beside those, and of each capability in a folder of its own: the
+#: last two only where it is asked for something.
+CAPABILITY = ("rules.py", "handlers.py", "api.py")
 SOURCES = sorted([*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")])
 #: Modules that only run; importing them is running them.
 RUNNABLE = {"__main__.py"}
 PURE = {
     "__future__", "collections", "dataclasses", "datetime", "enum", "itertools", "typing", "zlib",
-    "zoneinfo", "shared.contracts", "shared.money",
+    "zoneinfo", "shared.contracts", "shared.kernel", "shared.money",
 }  # fmt: skip
 IMPURE_CALLS = {
     "now",
@@ -65,8 +63,11 @@ def tree(path: Path) -> ast.Module:
 def test_every_service_has_the_same_files_and_a_card(service):
     files = {path.name for path in service.iterdir()}
     assert FILES <= files
-    for name in GROWING:
-        assert (f"{name}.py" in files) != (service / name / "__init__.py").exists(), name
+    capabilities = [path for path in service.iterdir() if (path / "__init__.py").exists()]
+    flat = set(CAPABILITY) <= files
+    assert flat != bool(capabilities), "a service is flat or cut into capabilities"
+    for capability in capabilities:
+        assert (capability / "rules.py").exists() or (capability / "handlers.py").exists()
     card = ast.get_docstring(tree(service / "__init__.py")) or ""
     assert all(f"\n{word}" in card for word in ("owns", "consumes", "emits", "never"))
 
@@ -75,7 +76,7 @@ def test_every_service_has_the_same_files_and_a_card(service):
 RULES = [
     (service.name, path)
     for service in SERVICES
-    for path in sorted([*service.glob("domain.py"), *service.glob("domain/**/*.py")])
+    for path in sorted([*service.glob("**/rules.py"), *service.glob("authority/*.py")])
 ]
 
 
@@ -88,7 +89,8 @@ def test_every_service_has_rules_to_look_at():
 )
 def test_rules_are_pure(name, path):
     """No clock, randomness, IO or framework: time and ids are arguments."""
-    allowed = {*PURE, f"services.{name}.domain"}
+    own = {f"services.{name}.{place.parent.name}.rules" for _, place in RULES}
+    allowed = {*PURE, *own, f"services.{name}.authority"}
     for node in ast.walk(tree(path)):
         names = (
             [alias.name for alias in node.names]

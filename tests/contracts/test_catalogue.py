@@ -29,9 +29,8 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
-from shared.contracts.decision import Domain
-from shared.contracts.event import Fact
 from shared.contracts.policy import Policy
+from shared.kernel import Domain, Fact
 from shared.ops.topics import configs
 from shared.runtime.settle import ANSWER_TTL_S
 

@@ -12,7 +12,8 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from pydantic import ValidationError
 
 from shared.contracts.catalogue import FACTS
-from shared.contracts.event import Event, Fact, encode, format_time
+from shared.contracts.event import Event, encode, format_time
+from shared.kernel import Fact
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.contracts.decision import Decision, Document, Domain, Fold, Posting, Timer
-from shared.contracts.event import Event, Fact, Id
+from shared.contracts.event import Event, Id
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Timer
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.pseudonyms import Pseudonyms

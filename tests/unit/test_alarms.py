@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from services.notifier.app import TEMPLATES_STAFF
-from services.notifier.domain import alarmed
+from services.notifier.rules import alarmed
 from services.notifier.settings import Settings
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted

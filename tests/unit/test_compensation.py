@@ -10,20 +10,13 @@ import pytest
 from pydantic_core import to_json
 from stdnum import luhn
 
-from services.compensation.codes import ALPHABET, Codes
-from services.compensation.domain import postings
-from services.compensation.domain.authority import (
-    ALTERNATIVES_MAX,
-    Case,
-    Room,
-    case_reopened,
-    limits_of,
-    options_for,
-    remainders,
-    stretch_of,
-)
-from services.compensation.domain.checks import Wish, issue
-from services.compensation.domain.windows import windows_of
+from services.compensation.app import DOMAIN
+from services.compensation.authority.rules import Room, limits_of, remainders, stretch_of
+from services.compensation.authority.windows import windows_of
+from services.compensation.cases.rules import Case, case_reopened
+from services.compensation.checks.codes import ALPHABET, Codes
+from services.compensation.checks.rules import Wish, issue
+from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
 from shared.contracts.compensation import CheckIssued, CheckKind, CheckRefused, Option, Scope
 from shared.contracts.complaints import Category, ComplaintReopened, Language, Severity
 from shared.contracts.policy import RoleAuthority
@@ -135,7 +128,7 @@ def test_what_is_free_is_given_also_where_everything_is_spent_and_charged_nowher
     (fact,) = decide(option(0), replace(ROOM, balances={account: 10**9 for account in EMPTY})).facts
     assert isinstance(fact, CheckIssued)
     assert fact.debits == ()
-    assert {posting.account.partition("/")[0] for posting in postings(fact)} == {"tally"}
+    assert {posting.account.partition("/")[0] for posting in DOMAIN.postings(fact)} == {"tally"}
     assert {left.left_minor for left in fact.left} == {0}
 
 
@@ -152,7 +145,7 @@ def test_a_check_counts_itself_and_the_first_of_a_complaint_how_long_the_custome
     (fact,) = decide(option(480_00)).facts
     counted = {
         posting.account.rpartition("/")[2]: posting.amount_minor
-        for posting in postings(fact)
+        for posting in DOMAIN.postings(fact)
         if posting.account.startswith("tally/")
     }
     assert counted == {"checks": 1, "with-check": 1, "waited-s": 240}

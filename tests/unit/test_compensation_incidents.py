@@ -11,13 +11,8 @@ import pytest
 from pydantic_core import to_json
 
 from services.compensation.app import build
-from services.compensation.domain.authority import Given, given_by
-from services.compensation.domain.incidents import (
-    GIVE,
-    Recent,
-    complaints_of_incident,
-    remembered,
-)
+from services.compensation.checks.rules import Given, given_by
+from services.compensation.incidents.rules import GIVE, Recent, complaints_of_incident, remembered
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, CaseOpened, CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised

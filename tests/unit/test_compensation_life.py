@@ -13,9 +13,10 @@ import pytest
 from stdnum import luhn
 
 from services.compensation.app import build
-from services.compensation.codes import ALPHABET, Codes
-from services.compensation.domain.authority import LISTED_MAX
-from services.compensation.handlers.tills import TRIES_MAX, Reserve
+from services.compensation.cases.rules import LISTED_MAX
+from services.compensation.checks.codes import ALPHABET, Codes
+from services.compensation.redemptions.handlers import Reserve
+from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.compensation import REDEMPTIONS_MAX
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compensation.domain.usage import (
-    FOLDS,
-    TIMERS,
-    OpenWindow,
-    has_ended,
-    opened,
-    timers,
-)
-from services.compensation.domain.windows import windows_of
+from services.compensation.authority.windows import windows_of
+from services.compensation.usage.rules import SLICE, TIMERS, OpenWindow, has_ended, opened, timers
 from shared.contracts.compensation import AuthorityOpened, Scope, WindowOpened
 from shared.contracts.policy import ANY_ROLE, Policy, PolicyPublished
 from shared.runtime.snapshot import body_of
@@ -266,7 +259,7 @@ async def test_an_employee_who_is_gone_is_not_counted(aboard: Aboard):
 
 
 def test_facts_of_days_fold_to_what_they_always_did():
-    (fold,) = FOLDS[WindowOpened]
+    (fold,) = SLICE.folds[WindowOpened]
     until = datetime(2026, 6, 4, 4, tzinfo=UTC)
     fact = WindowOpened(site=SITE, day="2026-06-03", until=until)
     assert fold.id(fact) == SITE
@@ -321,7 +314,7 @@ def test_whatever_policies_do_no_window_is_counted_twice_and_every_end_is_later(
             at += timedelta(minutes=1)
         for fact in opened(policy, scope, at, window):
             assert isinstance(fact, WindowOpened | AuthorityOpened)
-            (fold,) = FOLDS[type(fact)]
+            (fold,) = SLICE.folds[type(fact)]
             assert fold.evolve is not None
             window = OpenWindow.model_validate(fold.evolve(window, fact))
         assert window is None or window.until is None or window.until > at

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compensation.domain.windows import Window, stay_of, windows_of, within_shift
+from services.compensation.authority.windows import Window, stay_of, windows_of, within_shift
 from tests.suites.services import demo_policy
 
 POLICY = demo_policy()

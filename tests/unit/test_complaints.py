@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.complaints.domain import (
+from services.complaints.rules import (
     OCCURRED_AHEAD_MAX,
     OCCURRED_PAST_MAX,
     Complaint,

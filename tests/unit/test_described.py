@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.compensation.handlers.tills import TRIES_MAX
+from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
 from shared.runtime.http import BODY_BYTES_MAX, HEADERS
 from shared.testing.builders import record

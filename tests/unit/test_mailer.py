@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.notifier import adapters
 from services.notifier.adapters import SmtpMailer
-from services.notifier.domain import ATTEMPT_LASTS
+from services.notifier.rules import ATTEMPT_LASTS
 from services.notifier.ports import Letter
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason

@@ -8,7 +8,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from services.notifier.adapters import SignedLinks
-from services.notifier.domain import (
+from services.notifier.rules import (
     ATTEMPT_LASTS,
     PARTS_COME_WITHIN,
     RETRY_LONGEST,

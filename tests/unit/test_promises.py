@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from services.complaints.adapters import LOOK_AGAIN_S, BrokerNews
-from services.complaints.domain import (
+from services.complaints.rules import (
     HEARD_MAX,
     Heard,
     Promise,

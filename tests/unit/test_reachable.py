@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.complaints.domain import Complaint, hear
+from services.complaints.rules import Complaint, hear
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import Helped
 from shared.runtime.keys import CustomerKey, KeyRing

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import CliRunner
 
-from services.compensation.domain.roster import Employee, on_shift
-from shared.contracts.roster import EmployeeListed, Listing, Roster, Weekday
+from services.compensation.staff.rules import on_shift
+from shared.contracts.roster import Employee, EmployeeListed, Listing, Roster, Weekday
 from shared.ops.__main__ import app
 from shared.ops.roster import (
     FILE_BYTES_MAX,

@@ -9,8 +9,8 @@ import pytest
 from pydantic_core import from_json
 from structlog.testing import capture_logs
 
-from shared.contracts.decision import Decision
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.inbox import Handler, Inbox, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pytest
 
-from shared.contracts.decision import Decision, Document, Domain, Fold, Posting
-from shared.contracts.event import Fact, Id
+from shared.contracts.event import Id
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting
 from shared.runtime.snapshot import Origin, Snapshot
 from shared.runtime.store import Charge, Commit, Line
 from shared.testing.clock import START

@@ -1,0 +1,1 @@
+"""Accounts of authority: ceilings, windows, what is left, the stretch."""

@@ -1,0 +1,107 @@
+"""Windows of authority: shift, day and week as the site's clock has them.
+
+Compared as moments and never as wall times: where clocks go back, an hour comes twice and a day does
+not begin twice; where they go forward, a day that begins in the missing hour begins after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from shared.contracts.compensation import Scope
+from shared.contracts.policy import Policy
+
+DAY = timedelta(days=1)
+
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window by name, and when the next one begins."""
+
+    id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows a moment lies in."""
+
+    shift: Window
+    day: Window
+    week: Window
+
+    def of(self, scope: Scope) -> Window:
+        """The one that an employee's authority of this scope counts in."""
+        found = {
+            Scope.EMPLOYEE_SHIFT: self.shift,
+            Scope.EMPLOYEE_DAY: self.day,
+            Scope.EMPLOYEE_WEEK: self.week,
+        }
+        return found[scope]
+
+    @property
+    def ends_first(self) -> datetime:
+        """When the first of them ends: until then a moment lies in the same ones."""
+        return min(self.shift.until, self.day.until, self.week.until)
+
+
+def windows_of(policy: Policy, now: datetime) -> Windows:
+    """Shift, day and week of a site at a moment."""
+    zone = ZoneInfo(policy.timezone)
+    starts = policy.authority.day_starts
+    on, _, until = _latest((starts,), zone, now)
+    shift_on, began, shift_until = _latest(policy.authority.shifts_start or (starts,), zone, now)
+    monday = on - timedelta(days=on.weekday())
+    year, week, _ = on.isocalendar()
+    return Windows(
+        # By when it began and not by its place: a policy may leave out the one before it.
+        shift=Window(f"{shift_on.isoformat()}/{began:%H%M}", shift_until),
+        day=Window(on.isoformat(), until),
+        week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
+    )
+
+
+def stay_of(policy: Policy, day: Window, began: date | None) -> Window | None:
+    """The stay of a customer whose latest one began then; None where stays never end."""
+    days = policy.limits.customer.stay_days
+    if days is None:
+        return None
+    lasts, today = timedelta(days=days), date.fromisoformat(day.id)
+    first = began if began is not None and today < began + lasts else today
+    zone = ZoneInfo(policy.timezone)
+    until = datetime.combine(first + lasts, policy.authority.day_starts, tzinfo=zone)
+    return Window(first.isoformat(), until)
+
+
+def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date, time, datetime]:
+    """The business date, when the window began by the site's clock, and when the next one begins."""
+    today = now.astimezone(zone).date()
+    begun: tuple[date, time] | None = None
+    for on in (today - DAY, today, today + DAY, today + 2 * DAY):
+        for start in sorted(starts):
+            begins = datetime.combine(on, start, tzinfo=zone)
+            if begins.astimezone(UTC) > now:
+                assert begun is not None, "yesterday's first window began before now"
+                return (*begun, begins)
+            begun = (on, start)
+    raise AssertionError("tomorrow's window begins after now")
+
+
+def within_shift(
+    days: Sequence[int], starts: time, ends: time, zone: ZoneInfo, now: datetime
+) -> bool:
+    """Whether a moment lies in a weekly shift; `days` counts Monday as 0, over midnight if it must."""
+    today = now.astimezone(zone).date()
+    for on in (today - DAY, today):
+        if on.weekday() in days:
+            last = on if ends > starts else on + DAY
+            begins = datetime.combine(on, starts, tzinfo=zone).astimezone(UTC)
+            if begins <= now < datetime.combine(last, ends, tzinfo=zone).astimezone(UTC):
+                return True
+    return False

@@ -1,0 +1,1 @@
+"""Complaints as compensation knows them, and what their customers had."""

@@ -1,0 +1,126 @@
+"""What is read of a complaint before something is given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.compensation.cases.rules import Case, History
+from services.compensation.checks.rules import Check
+from services.compensation.desk import Desk
+from services.compensation.offers.rules import Offer
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from shared.runtime.snapshot import Snapshot
+
+
+async def case_of_site(complaint_id: str, desk: Desk, snapshot: Snapshot) -> Case:
+    """A complaint of this site; a foreign one looks like an unknown one."""
+    case = await snapshot.get(Case, complaint_id)
+    if case is None or case.site != desk.site:
+        raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
+    return case
+
+
+async def given_lately(again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+    """Whether a colleague gave something a moment ago, and the employee does not mean another.
+
+    A colleague's open offer counts as given, whenever it was made: the customer may choose at any
+    moment. What was taken back was not given.
+    """
+    if not again and await _offered_by_a_colleague(case, desk, snapshot):
+        return True
+    apart = desk.policy.limits.complaint.apart
+    lately = case.given_at is not None and snapshot.now - case.given_at < apart
+    if again or not lately or case.given_by == desk.employee_id or not case.check_ids:
+        return False
+    last = await snapshot.get(Check, case.check_ids[-1])
+    return last is None or not last.taken_back
+
+
+async def _offered_by_a_colleague(case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+    """Whether the customer may choose now from what somebody else offered for this complaint."""
+    await snapshot.prefetch([Offer.key(offer_id) for offer_id in case.offer_ids])
+    offers = [await snapshot.get(Offer, offer_id) for offer_id in case.offer_ids]
+    return any(
+        made is not None and made.employee_id != desk.employee_id and made.open_at(snapshot.now)
+        for made in offers
+    )
+
+
+async def history(customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
+    """What this customer was given before and kept or may still choose, by any site, newest first."""
+    known = await snapshot.get(History, customer_ref) or History()
+    await snapshot.prefetch(
+        [
+            *(Check.key(check_id) for check_id in known.check_ids),
+            *(Offer.key(offer_id) for offer_id in known.offer_ids),
+        ]
+    )
+    checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in known.check_ids]
+    gifts = [
+        Gift(
+            check_id,
+            one.item,
+            one.value_minor,
+            one.currency,
+            one.site,
+            one.issued_at,
+            one.percent,
+            one.bill_up_to_minor,
+        )
+        for check_id, one in checks
+        if one is not None and not one.taken_back
+    ]
+    offers = [
+        _open_gift(offer_id, made)
+        for offer_id, made in [
+            (offer_id, await snapshot.get(Offer, offer_id)) for offer_id in known.offer_ids
+        ]
+        if made is not None and made.open_at(snapshot.now)
+    ]
+    return tuple(sorted((*offers, *gifts), key=lambda gift: gift.issued_at, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """A line of history: what, when, by which site.
+
+    Of an offer that is still open: its best option, the offer's id in place of a check's, and until
+    when the customer may choose.
+    """
+
+    check_id: str | None
+    item: str
+    value_minor: int
+    currency: str
+    site: str
+    issued_at: datetime
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
+    offer_id: str | None = None
+    choose_by: datetime | None = None
+
+
+def had(history: Sequence[Gift]) -> tuple[str, ...]:
+    """Items a customer was given before, without their amounts; what may be chosen was not given yet."""
+    return tuple({gift.item.partition("/")[0] for gift in history if gift.check_id is not None})
+
+
+def _open_gift(offer_id: str, made: Offer) -> Gift:
+    """An open offer as a line of history."""
+    best = max(made.options, key=lambda option: option.value_minor)
+    return Gift(
+        None,
+        best.item,
+        best.value_minor,
+        best.currency,
+        made.site,
+        # Histories list no offer that was stored without its moment.
+        made.offered_at or made.expires_at,
+        best.percent,
+        best.bill_up_to_minor,
+        offer_id,
+        made.expires_at,
+    )

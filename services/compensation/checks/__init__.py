@@ -1,0 +1,1 @@
+"""Service checks: given, explained, taken back, ended."""

@@ -1,0 +1,509 @@
+"""A check is given, for a complaint or on the spot, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Self, TypedDict, Unpack
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+from services.compensation.authority.rules import Room
+from services.compensation.cases.handlers import case_of_site, given_lately
+from services.compensation.cases.rules import Case
+from services.compensation.checks.codes import Codes
+from services.compensation.checks.rules import (
+    Check,
+    Code,
+    Given,
+    Wish,
+    expire,
+    explain,
+    given_key,
+    issue,
+    note_unexplained,
+    resume,
+    safety_noted,
+    suspend,
+    void,
+)
+from services.compensation.desk import Desk, Situations
+from services.compensation.options.rules import rights
+from services.compensation.staff.handlers import fallback
+from shared.contracts.compensation import (
+    Basis,
+    CheckKind,
+    CheckRefused,
+    ComplaintLogged,
+    Option,
+    Safety,
+    Scope,
+)
+from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.event import Currency, Id
+from shared.contracts.intake import Contact
+from shared.contracts.names import CustomerName
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.auth import Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.keys import KeyRing
+from shared.runtime.seal import Vault
+from shared.runtime.snapshot import Snapshot
+
+#: A quick log is typed between two guests.
+LOG_CHARS_MAX = 2000
+#: One line is one line.
+EXPLANATION_CHARS_MAX = 280
+
+
+#: What is as good as cash, where a law gives a right to cash.
+CASH = (CheckKind.MONEY, CheckKind.REFUND)
+
+
+class Particulars(TypedDict, total=False):
+    """What not every wish has."""
+
+    basis: Basis
+    consent: bool
+    safety: Safety
+    incident_id: str
+    at_desk: bool
+    offer_id: str
+    service: Service
+
+
+class Coded(TypedDict):
+    """A code as a fact has it."""
+
+    code: str
+    code_hash: str
+
+
+class Reachable(Contact):
+    """Where the customer can be reached, as a phone sends it: nothing else is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OnTheSpot(BaseModel):
+    """The quick log of something that nobody wrote down before; it becomes a complaint by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)]
+    #: Booking or card number, as the site's other systems have it; a cabin is somebody else's soon.
+    customer: CustomerName = None
+    severity: Severity = Severity.MILD
+    language: Language | None = None
+    contact: Reachable | None = None
+
+
+class IssueCheck(BaseModel):
+    """Give a service check: for a complaint, or on the spot."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"complaint_id": "co-9f86d081884c7d65", "item": "dinner-for-two", "reason": "food"},
+                {
+                    "on_the_spot": {
+                        "text": "Waited an hour for a table.",
+                        "customer": "cabin-7112",
+                    },
+                    "item": "cinema",
+                    "reason": "delay",
+                },
+            ]
+        },
+    )
+
+    complaint_id: Id | None = None
+    on_the_spot: OnTheSpot | None = None
+    item: Id
+    reason: Category
+    currency: Currency | None = None
+    basis: Basis = Basis.GOODWILL
+    #: The customer agreed to something else than the cash that is due; recorded with the check.
+    consent: bool = False
+    #: Which service failed, where the employee knows better than the words did.
+    service: Service | None = None
+    safety: Safety | None = None
+    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
+    #: customer choose.
+    again: bool = False
+    #: From this incident's budget and nobody's authority.
+    incident_id: Id | None = None
+
+    def particulars(self) -> Particulars:
+        """What this wish has beyond item and reason."""
+        found: Particulars = {"basis": self.basis, "consent": self.consent}
+        if self.service is not None:
+            found["service"] = self.service
+        if self.safety is not None:
+            found["safety"] = self.safety
+        if self.incident_id is not None:
+            found["incident_id"] = self.incident_id
+            found["at_desk"] = True
+        return found
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Self:
+        if (self.complaint_id is None) == (self.on_the_spot is None):
+            raise ValueError("exactly one of complaint_id and on_the_spot")
+        if self.incident_id is not None and self.complaint_id is None:
+            raise ValueError("an incident's check is for a complaint")
+        return self
+
+
+class Explain(BaseModel):
+    """Why the stretch, in one line; for coaching, nobody confirms it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"explanation": "Third delay this week for this family."}]},
+    )
+
+    explanation: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True,
+            min_length=1,
+            max_length=EXPLANATION_CHARS_MAX,
+            pattern=r"^[^\r\n]+$",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of checks, newest first, and where the next one begins."""
+
+    checks: tuple[tuple[str, Check], ...]
+    next_cursor: str | None
+
+
+class Checks:
+    """Checks."""
+
+    def __init__(self, situations: Situations, codes: Codes, vault: Vault) -> None:
+        self._situations = situations
+        self._codes = codes
+        self._vault = vault
+
+    async def issue_check(
+        self, command: IssueCheck, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
+        desk = await self._situations.desk(principal, snapshot)
+        option = desk.option(command.item)
+        if command.currency not in (None, desk.policy.currency):
+            raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
+        if command.on_the_spot is not None:
+            lawful(command, option, desk, None)
+            return await self._on_the_spot(
+                command, command.on_the_spot, option, desk, name, snapshot
+            )
+        assert command.complaint_id is not None, "a command is about one thing"
+        case = await case_of_site(command.complaint_id, desk, snapshot)
+        lawful(command, option, desk, case.service)
+        check_id = f"ck-{name}"
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            check_id,
+            option,
+            command.reason,
+            **command.particulars(),
+        )
+        if await given_lately(command.again, case, desk, snapshot):
+            return already_compensated(wish, snapshot.now)
+        room = await self._situations.room(
+            desk, case.customer_ref, command.complaint_id, snapshot, self._changed_by(wish)
+        )
+        key = await self._situations.key(case.customer_ref, snapshot)
+        return await self._issue(wish, case, room, key, desk, snapshot)
+
+    def _changed_by(self, wish: Wish) -> Sequence[str]:
+        """The documents of a check and its code, and of the employee's day."""
+        code = self._codes.hash(self._codes.code(wish.check_id))
+        return (
+            Check.key(wish.check_id),
+            Code.key(code),
+            Given.key(given_key(wish.site, wish.employee_id, wish.day or "")),
+        )
+
+    async def _issue(
+        self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
+    ) -> Decision:
+        """Within the employee's own authority."""
+        verdict = room.verdict(wish.option.cost_minor)
+        bound_by = verdict if isinstance(verdict, Scope) else None
+        instead = await fallback(wish, room, bound_by, desk, snapshot)
+        return issue(
+            wish,
+            case,
+            desk.policy,
+            desk.policy_version,
+            room,
+            snapshot.now,
+            **coded(self._codes, wish.check_id, key),
+            **instead,
+        )
+
+    async def _on_the_spot(
+        self,
+        command: IssueCheck,
+        log: OnTheSpot,
+        option: Option,
+        desk: Desk,
+        name: str,
+        snapshot: Snapshot,
+    ) -> Decision:
+        """The check or what fits instead, and the quick log: it went wrong whatever fits.
+
+        The case is opened when the complaint comes back from triage, like every other: what a site
+        remembers of its latest complaints has one writer, and never stands between two employees.
+        """
+        check_id, complaint_id = f"ck-{name}", f"co-{name}"
+        customer_ref = self._vault.pseudonyms.customer_of(
+            complaint_id,
+            f"/site/{desk.site}",
+            desk.site,
+            log.customer,
+            log.contact.email if log.contact is not None else None,
+        )
+        room = await self._situations.room(desk, customer_ref, complaint_id, snapshot)
+        key = await self._situations.keys.of(customer_ref, snapshot)
+        facts: list[Fact] = []
+        if key is None:
+            key, created = self._situations.keys.create(customer_ref)
+            facts.append(created)
+        case = Case(
+            customer_ref=customer_ref,
+            site=desk.site,
+            language=log.language or desk.policy.languages[0],
+            category=command.reason,
+            severity=log.severity,
+            reachable=log.contact is not None and log.contact.reachable,
+            opened_at=snapshot.now,
+        )
+        wish = wish_of(
+            desk, case, complaint_id, check_id, option, command.reason, **command.particulars()
+        )
+        decision = await self._issue(wish, case, room, key, desk, snapshot)
+        facts.append(
+            ComplaintLogged(
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                site=desk.site,
+                employee_id=desk.employee_id,
+                reason=command.reason,
+                severity=log.severity,
+                language=case.language,
+                text=key.seal("text", log.text),
+                contact=key.seal("contact", log.contact.model_dump_json())
+                if log.contact is not None and not log.contact.empty
+                else None,
+                has_contact=case.reachable,
+                safety=wish.safety,
+                service=command.service,
+                answered=not isinstance(decision.facts[-1], CheckRefused),
+                logged_at=snapshot.now,
+            )
+        )
+        return Decision((*facts, *decision.facts), decision.ceilings)
+
+    async def check(self, check_id: str, desk: Desk, snapshot: Snapshot) -> Check:
+        """A check of the employee's site; raises Rejected(unknown_check)."""
+        check = await snapshot.get(Check, check_id)
+        if check is None or check.site != desk.site:
+            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        return check
+
+    async def look(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
+        """One check, as an employee of its site sees it; raises Rejected, Unavailable."""
+        return await self.check(
+            check_id, await self._situations.desk(principal, snapshot), snapshot
+        )
+
+    async def code(self, check_id: str, principal: Principal, snapshot: Snapshot) -> str:
+        """The code again, for the employee who gave the check and nobody else."""
+        check = await self.own(check_id, principal, snapshot)
+        if not check.value_minor:
+            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        return self._codes.code(check_id)
+
+    async def own(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
+        """A check as whoever gave it sees it; to all others it is unknown."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        if check.employee_id != desk.employee_id:
+            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        return check
+
+    async def listed(
+        self,
+        principal: Principal,
+        complaint_id: str | None,
+        cursor: str | None,
+        most: int,
+        snapshot: Snapshot,
+    ) -> Page:
+        """The checks of a complaint, or those the employee gave in a day (the cursor names it).
+
+        Newest first; raises Rejected(cursor_invalid, unknown_complaint), Unavailable.
+        """
+        desk = await self._situations.desk(principal, snapshot)
+        day, before = parsed(cursor, desk)
+        if complaint_id is not None:
+            ids = (await case_of_site(complaint_id, desk, snapshot)).check_ids
+        else:
+            given = await snapshot.get(Given, given_key(desk.site, desk.employee_id, day))
+            ids = given.check_ids if given else ()
+        end = len(ids)
+        if before is not None:
+            # By id and not by place: a list keeps its latest, so places move. One that left it was
+            # the oldest, and nothing is left behind it.
+            end = ids.index(before) if before in ids else 0
+        first = max(0, end - most)
+        chosen = ids[first:end][::-1]
+        await snapshot.prefetch([Check.key(check_id) for check_id in chosen])
+        found = [(check_id, await snapshot.get(Check, check_id)) for check_id in chosen]
+        return Page(
+            tuple((check_id, check) for check_id, check in found if check is not None),
+            f"{day}.{ids[first]}" if first else None,
+        )
+
+    async def void(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+        """Take a check back; raises Rejected(check_ended) when it ended, is held or redeemed."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        return done(void(check, check_id, desk.employee_id, snapshot.now))
+
+    async def suspend(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+        """Stop a check from being redeemed for now; raises Rejected(check_ended)."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        return done(suspend(check, check_id, desk.employee_id, snapshot.now))
+
+    async def resume(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+        """Let a suspended check be redeemed again; raises Rejected(check_ended)."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        return done(resume(check, check_id, desk.employee_id, snapshot.now))
+
+    async def explain(
+        self, check_id: str, command: Explain, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
+        desk = await self._situations.desk(principal, snapshot)
+        check = await self.check(check_id, desk, snapshot)
+        if check.employee_id != desk.employee_id:
+            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        if check.explain_by is None or check.explanation is not None:
+            raise Rejected(Reason.NOTHING_TO_EXPLAIN, status=409)
+        key = await self._situations.key(check.customer_ref, snapshot)
+        sealed = key.seal("explanation", command.explanation)
+        return explain(check, check_id, desk.employee_id, sealed, snapshot.now)
+
+    async def explanation(
+        self, check: Check, principal: Principal, snapshot: Snapshot
+    ) -> str | None:
+        """What was explained, for who explained it; None if nothing was, or the customer was erased."""
+        if check.explanation is None or check.employee_id != principal.subject:
+            return None
+        key = await self._situations.keys.of(check.customer_ref, snapshot)
+        return None if key is None else key.open("explanation", check.explanation)
+
+    async def expires(self, check_id: str, snapshot: Snapshot) -> Decision:
+        """A check's time is over."""
+        check = await snapshot.get(Check, check_id)
+        return expire(check, check_id, snapshot.now) if check else Decision()
+
+    async def unexplained(self, check_id: str, snapshot: Snapshot) -> Decision:
+        """A stretch was not explained in time."""
+        check = await snapshot.get(Check, check_id)
+        return note_unexplained(check, check_id, snapshot.now) if check else Decision()
+
+
+def lawful(command: IssueCheck, option: Option, desk: Desk, service: Service | None) -> None:
+    """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
+    if command.basis is not Basis.STATUTORY:
+        return
+    service = command.service or service
+    if desk.policy.regime_of(command.reason, service, command.basis) is None:
+        raise Rejected(Reason.NO_REGIME, where=("/reason",))
+    if option.kind not in CASH and not command.consent:
+        raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
+
+
+def already_compensated(wish: Wish, now: datetime) -> Decision:
+    """The answer where a colleague gave or offered something: whatever is given, safety is told.
+
+    Raises Rejected(already_compensated) where nobody's is concerned.
+    """
+    if noted := safety_noted(wish, now):
+        return Decision(noted)
+    raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+
+
+def coded(codes: Codes, check_id: str, key: KeyRing) -> Coded:
+    """A check's code, sealed for the customer and as what is found by it."""
+    code = codes.code(check_id)
+    return {"code": key.seal("code", code), "code_hash": codes.hash(code)}
+
+
+def wish_of(
+    desk: Desk,
+    case: Case,
+    complaint_id: str,
+    check_id: str,
+    option: Option,
+    reason: Category,
+    **more: Unpack[Particulars],
+) -> Wish:
+    """A wish of the employee at this desk; what the law says goes with it, and whose safety it is."""
+    if case.safety:
+        more = {"safety": Safety.OTHER, **more}
+    service = more.get("service", case.service)
+    basis = more.get("basis", Basis.GOODWILL)
+    return Wish(
+        check_id=check_id,
+        complaint_id=complaint_id,
+        customer_ref=case.customer_ref,
+        employee_id=desk.employee_id,
+        site=desk.site,
+        option=option,
+        reason=reason,
+        severity=case.severity,
+        reachable=case.reachable,
+        language=case.language,
+        day=desk.windows.day.id,
+        **rights(desk.policy, reason, service, case.language, basis),
+        **more,
+    )
+
+
+def done(decision: Decision) -> Decision:
+    """The decision; raises Rejected(check_ended) when there was nothing left to do."""
+    if not decision.facts:
+        raise Rejected(Reason.CHECK_ENDED, status=409)
+    return decision
+
+
+def parsed(cursor: str | None, desk: Desk) -> tuple[str, str | None]:
+    """The day and the check a cursor names, today's end without one; raises Rejected."""
+    if cursor is None:
+        return desk.windows.day.id, None
+    day, _, check_id = cursor.partition(".")
+    try:
+        datetime.fromisoformat(day)
+    except ValueError:
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
+    return day, check_id or None

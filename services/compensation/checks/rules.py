@@ -1,0 +1,533 @@
+"""Giving a service check: at once if every scope holds it, else the answer is what does fit.
+
+issued → redeemed in parts or whole
+→ suspended → resumed
+→ voided | expired: what was not redeemed goes back where it was charged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from services.compensation.authority.rules import (
+    COUNTED,
+    Room,
+    ceilings_of,
+    debits,
+    posted,
+    remainders,
+)
+from services.compensation.cases.rules import LISTED_MAX, Case
+from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
+from shared.contracts.compensation import (
+    Basis,
+    CheckExpired,
+    CheckExplained,
+    CheckIssued,
+    CheckKind,
+    CheckRefused,
+    CheckResumed,
+    CheckSuspended,
+    CheckUnexplained,
+    CheckVoided,
+    Debit,
+    Option,
+    Remainder,
+    Safety,
+    SafetyNoted,
+    Scope,
+)
+from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.policy import Policy
+from shared.contracts.roster import employee_name
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer
+
+EXPIRE = "expire"
+
+
+EXPLAIN = "explain"
+
+
+#: Kinds that are taken in parts; the others are redeemed once, and but for a percentage whole.
+IN_PARTS = (CheckKind.MONEY, CheckKind.GIFT_CARD, CheckKind.REFUND)
+
+
+class Hold(Document):
+    """A part of a check that a till holds."""
+
+    amount_minor: int
+    till: str
+    expires_at: datetime
+
+
+class End(StrEnum):
+    """How a check ended."""
+
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Check(Document):
+    """A service check that was given, and what became of it; a new one is its fact as it was written."""
+
+    KIND: ClassVar[str] = "check"
+
+    complaint_id: str
+    customer_ref: str
+    employee_id: str
+    site: str
+    item: str
+    #: None where the check was stored before this was.
+    policy_version: int | None = None
+    kind: CheckKind
+    value_minor: int
+    cost_minor: int
+    currency: str
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
+    code: str
+    code_hash: str
+    valid_until: datetime
+    valid_at: tuple[str, ...] = ()
+    issued_at: datetime
+    debits: tuple[Debit, ...] = ()
+    explain_by: datetime | None = None
+    #: Sealed; who gave the check reads it here, and those who coach them on the topic.
+    explanation: str | None = None
+    unexplained: bool = False
+    suspended: bool = False
+    ended: End | None = None
+    holds: dict[str, Hold] = {}  # noqa: RUF012 - pydantic copies defaults
+    #: The latest parts, oldest first; those before them are a sum, and stay redeemed.
+    captured: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
+    captured_before: int = 0
+
+    @property
+    def redeemed_minor(self) -> int:
+        """What was redeemed, in minor units of its value."""
+        return self.captured_before + sum(self.captured.values())
+
+    @property
+    def left_minor(self) -> int:
+        """What can still be held or redeemed."""
+        if self.spent:
+            return 0
+        return (
+            self.value_minor
+            - self.redeemed_minor
+            - sum(h.amount_minor for h in self.holds.values())
+        )
+
+    @property
+    def spent(self) -> bool:
+        """Whether no till takes it any more; of a percentage something may be unredeemed then."""
+        return self.whole or bool(self.captured and self.kind not in IN_PARTS)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it is left to redeem, ever."""
+        return 0 < self.value_minor == self.redeemed_minor
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the customer has nothing of it."""
+        return self.ended is End.VOIDED and not self.redeemed_minor
+
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if self.ended is not None:
+            return self.ended.value
+        if self.suspended:
+            return "suspended"
+        if self.spent:
+            return "redeemed"
+        return "held" if self.holds else "issued"
+
+
+class Code(Document):
+    """Which check a code is of, under the code's HMAC."""
+
+    KIND: ClassVar[str] = "code"
+
+    check_id: str
+
+
+class Given(Document):
+    """The checks one employee gave in one day; not those that an incident's call gave to everybody."""
+
+    KIND: ClassVar[str] = "given"
+
+    check_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an employee wants to give, and everything a fact says of it."""
+
+    check_id: str
+    complaint_id: str
+    customer_ref: str
+    employee_id: str
+    site: str
+    option: Option
+    reason: Category
+    severity: Severity
+    language: Language
+    day: str | None
+    reachable: bool | None = None
+    basis: Basis = Basis.GOODWILL
+    regime: str | None = None
+    information: str | None = None
+    consent: bool = False
+    safety: Safety | None = None
+    incident_id: str | None = None
+    at_desk: bool = False
+    offer_id: str | None = None
+    service: Service | None = None
+
+
+def issue(
+    wish: Wish,
+    case: Case | None,
+    policy: Policy,
+    policy_version: int,
+    room: Room,
+    now: datetime,
+    *,
+    code: str,
+    code_hash: str,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> Decision:
+    """Give the check if every scope holds it, stretched if need be; else say what binds and what fits."""
+    cost = wish.option.cost_minor
+    within = room.verdict(cost)
+    noted = safety_noted(wish, now)
+    if isinstance(within, Scope):
+        no = refused(wish, policy, policy_version, room, within, now, had, colleague_id)
+        return Decision((*noted, no))
+    stretch = policy.authority.stretch
+    yes = issued(
+        wish,
+        case,
+        policy,
+        policy_version,
+        now,
+        code=code,
+        code_hash=code_hash,
+        charged=debits(within.limits, cost),
+        left=remainders(room.limits, room.balances, cost),
+        explain_by=now + stretch.explain_within if within is not room and stretch else None,
+    )
+    return Decision((*noted, yes), ceilings_of(within.limits))
+
+
+def safety_noted(wish: Wish, now: datetime) -> tuple[Fact, ...]:
+    """The word for those who must know, whether or not the check fits; nobody is asked."""
+    if wish.safety is None:
+        return ()
+    return (
+        SafetyNoted(
+            check_id=wish.check_id,
+            complaint_id=wish.complaint_id,
+            customer_ref=wish.customer_ref,
+            employee_id=wish.employee_id,
+            site=wish.site,
+            safety=wish.safety,
+            noted_at=now,
+        ),
+    )
+
+
+def issued(
+    wish: Wish,
+    case: Case | None,
+    policy: Policy,
+    policy_version: int,
+    now: datetime,
+    *,
+    code: str,
+    code_hash: str,
+    charged: tuple[Debit, ...],
+    left: tuple[Remainder, ...] = (),
+    explain_by: datetime | None = None,
+) -> CheckIssued:
+    """The check as a fact."""
+    option = wish.option
+    item = policy.checks[option.item.partition("/")[0]]
+    return CheckIssued(
+        check_id=wish.check_id,
+        complaint_id=wish.complaint_id,
+        customer_ref=wish.customer_ref,
+        employee_id=wish.employee_id,
+        site=wish.site,
+        item=option.item,
+        policy_version=policy_version,
+        reason=wish.reason,
+        severity=wish.severity,
+        reachable=wish.reachable,
+        basis=wish.basis,
+        regime=wish.regime,
+        information=wish.information,
+        consent=wish.consent,
+        incident_id=wish.incident_id,
+        offer_id=wish.offer_id,
+        kind=option.kind,
+        language=wish.language,
+        value_minor=option.value_minor,
+        cost_minor=option.cost_minor,
+        currency=option.currency,
+        percent=option.percent,
+        bill_up_to_minor=option.bill_up_to_minor,
+        code=code,
+        code_hash=code_hash,
+        valid_until=now + item.valid,
+        valid_at=item.valid_at,
+        issued_at=now,
+        complained_at=case.opened_at if case else None,
+        first=not (case and case.check_ids),
+        explain_by=explain_by,
+        day=wish.day,
+        at_desk=wish.at_desk,
+        debits=charged,
+        left=left,
+    )
+
+
+def refused(
+    wish: Wish,
+    policy: Policy,
+    policy_version: int,
+    room: Room,
+    bound_by: Scope,
+    now: datetime,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> CheckRefused:
+    """What did not fit, which scope bound, and what does fit."""
+    return CheckRefused(
+        check_id=wish.check_id,
+        complaint_id=wish.complaint_id,
+        customer_ref=wish.customer_ref,
+        employee_id=wish.employee_id,
+        site=wish.site,
+        item=wish.option.item,
+        policy_version=policy_version,
+        reason=wish.reason,
+        severity=wish.severity,
+        reachable=wish.reachable,
+        basis=wish.basis,
+        regime=wish.regime,
+        information=wish.information,
+        incident_id=wish.incident_id,
+        offer_id=wish.offer_id,
+        currency=wish.option.currency,
+        cost_minor=wish.option.cost_minor,
+        bound_by=bound_by,
+        left=remainders(room.limits, room.balances),
+        alternatives=options_for(
+            policy,
+            room,
+            wish.reason,
+            wish.severity,
+            wish.language,
+            had=had,
+            instead_of=wish.option.item,
+        )[:ALTERNATIVES_MAX],
+        colleague_id=colleague_id,
+        refused_at=now,
+    )
+
+
+def credits_of(check: Check) -> tuple[Debit, ...]:
+    """What goes back when a check ends: the cost of what was not redeemed, rounded down."""
+    unredeemed = check.value_minor - check.redeemed_minor
+    whole = unredeemed == check.value_minor
+    found = []
+    for debit in check.debits:
+        if debit.scope in COUNTED:
+            amount = debit.amount_minor if whole and debit.scope is not Scope.STRETCH else 0
+        elif whole:
+            amount = debit.amount_minor
+        else:
+            amount = debit.amount_minor * unredeemed // check.value_minor
+        if amount:
+            found.append(debit.model_copy(update={"amount_minor": amount}))
+    return tuple(found)
+
+
+def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Take a check back; nothing to do if it ended, was redeemed whole, or a till holds it."""
+    held = any(now < hold.expires_at for hold in check.holds.values())
+    if check.ended is not None or check.whole or held:
+        return Decision()
+    return Decision(
+        (
+            CheckVoided(
+                check_id=check_id,
+                site=check.site,
+                employee_id=employee_id,
+                credits=credits_of(check),
+                unredeemed_minor=check.value_minor - check.redeemed_minor,
+                voided_at=now,
+            ),
+        )
+    )
+
+
+def expire(check: Check, check_id: str, now: datetime) -> Decision:
+    """End a check whose time is over; no hold outlasts it. What was redeemed whole stays so."""
+    if check.ended is not None or check.whole or now < check.valid_until:
+        return Decision()
+    return Decision(
+        (
+            CheckExpired(
+                check_id=check_id,
+                site=check.site,
+                credits=credits_of(check),
+                unredeemed_minor=check.value_minor - check.redeemed_minor,
+                expired_at=now,
+            ),
+        )
+    )
+
+
+def explain(
+    check: Check, check_id: str, employee_id: str, explanation: str, now: datetime
+) -> Decision:
+    """One line about a stretch, sealed; also after its time, for it is never too late to say."""
+    return Decision(
+        (
+            CheckExplained(
+                check_id=check_id,
+                site=check.site,
+                employee_id=employee_id,
+                explanation=explanation,
+                explained_at=now,
+            ),
+        )
+    )
+
+
+def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
+    """The time to explain is over and nobody did; what was taken back needs no explanation."""
+    if (
+        check.explain_by is None
+        or check.explanation is not None
+        or check.taken_back
+        or now < check.explain_by
+    ):
+        return Decision()
+    return Decision(
+        (
+            CheckUnexplained(
+                check_id=check_id, site=check.site, employee_id=check.employee_id, noted_at=now
+            ),
+        )
+    )
+
+
+def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Stop a check from being redeemed for now; nothing to do if it is, ended, or is redeemed whole."""
+    if check.suspended or check.spent or check.ended is not None:
+        return Decision()
+    return Decision(
+        (
+            CheckSuspended(
+                check_id=check_id, site=check.site, employee_id=employee_id, suspended_at=now
+            ),
+        )
+    )
+
+
+def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
+    """Let a suspended check be redeemed again; nothing to do if it can be."""
+    if not check.suspended or check.ended is not None:
+        return Decision()
+    return Decision(
+        (CheckResumed(check_id=check_id, site=check.site, employee_id=employee_id, resumed_at=now),)
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """When a check ends by itself, and by when a stretch is to be explained."""
+    match fact:
+        case CheckIssued():
+            # Words do not expire.
+            expiry = Timer(EXPIRE, fact.check_id, fact.valid_until if fact.value_minor else None)
+            if fact.explain_by is None:
+                return (expiry,)
+            return expiry, Timer(EXPLAIN, fact.check_id, fact.explain_by)
+        case CheckVoided() | CheckExpired():
+            return (Timer(EXPIRE, fact.check_id, None),)
+        case CheckExplained() | CheckUnexplained():
+            return (Timer(EXPLAIN, fact.check_id, None),)
+        case _:
+            return ()
+
+
+def check_of(fact: CheckIssued) -> str:
+    """Every fact here names its check."""
+    return fact.check_id
+
+
+def _set(**changes: object) -> Fold:
+    return Fold(Check, check_of, lambda check, _: check.model_copy(update=changes))
+
+
+def explained(check: Check, fact: CheckExplained) -> Check:
+    """The employee's line is with the check."""
+    return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
+
+
+def given_by(given: Given | None, fact: CheckIssued) -> Given:
+    """One more check of this employee's day; hundreds of an incident's call would leave no room here."""
+    if fact.incident_id is not None and not fact.at_desk:
+        return given or Given()
+    return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
+
+
+def given_key(site: str, employee_id: str, day: str) -> str:
+    """The id of an employee's day."""
+    return f"{employee_name(site, employee_id)}/{day}"
+
+
+def postings(fact: Fact) -> Sequence[Posting]:
+    """A check is charged when it is given; what was not redeemed goes back when it ends."""
+    match fact:
+        case CheckIssued():
+            return posted(fact.debits)
+        case CheckVoided() | CheckExpired():
+            return posted(fact.credits, -1)
+        case _:
+            return ()
+
+
+SLICE = Slice(
+    {
+        CheckIssued: (
+            Fold(Check, check_of),
+            Fold(Code, lambda fact: fact.code_hash, lambda _, fact: Code(check_id=fact.check_id)),
+            Fold(
+                Given,
+                lambda fact: given_key(fact.site, fact.employee_id, fact.day or "undated"),
+                given_by,
+            ),
+        ),
+        CheckRefused: (),
+        SafetyNoted: (),
+        CheckExplained: (Fold(Check, check_of, explained),),
+        CheckUnexplained: (_set(unexplained=True),),
+        CheckVoided: (_set(ended=End.VOIDED),),
+        CheckExpired: (_set(ended=End.EXPIRED),),
+        CheckSuspended: (_set(suspended=True),),
+        CheckResumed: (_set(suspended=False),),
+    },
+    postings,
+    timers,
+)

@@ -1,0 +1,134 @@
+"""Who asks, under which policy, with what headroom: where every decision of an employee begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.compensation.authority.rules import Room, limits_of, stretch_of
+from services.compensation.authority.windows import Windows, stay_of, windows_of
+from services.compensation.cases.rules import History
+from shared.contracts.compensation import Option
+from shared.contracts.policy import Policy, RoleAuthority
+from shared.contracts.reasons import Reason
+from shared.runtime.auth import Principal
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.keys import KeyRing, Keys, key_key
+from shared.runtime.policy import Policies, policy_key
+from shared.runtime.roster import employed, employee_key
+from shared.runtime.snapshot import Snapshot
+
+#: Sites with a policy in force; a process that sees more forgets and counts again.
+REMEMBERED_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An employee at work: the policy in force, their authority, the windows of this moment."""
+
+    policy: Policy
+    policy_version: int
+    employee_id: str
+    authority: RoleAuthority
+    windows: Windows
+
+    @property
+    def site(self) -> str:
+        """The site of policy and employee."""
+        return self.policy.site
+
+    def option(self, item: str) -> Option:
+        """An item of the site's catalogue; raises Rejected(amount_not_offered)."""
+        option = self.policy.option(item)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        return option
+
+
+class Situations:
+    """Reads what decisions rest on."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.policies = Policies()
+        #: By site and policy version, from when on they hold: many decisions are in one window.
+        self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
+
+    async def desk(self, principal: Principal, snapshot: Snapshot) -> Desk:
+        """The employee's desk; raises Rejected(unknown_site, unknown_employee), Unavailable.
+
+        The roster decides who is an employee, whatever the token says.
+        """
+        await snapshot.prefetch(desk_keys(principal))
+        policy, version = await self.policies.at(principal.site, snapshot)
+        employee = await employed(principal, snapshot)
+        return Desk(
+            policy,
+            version,
+            principal.subject,
+            policy.authority_of(employee.listing.role),
+            self._windows_at(policy, version, snapshot.now),
+        )
+
+    def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
+        since, windows = self._windows.get((policy.site, version), (now, None))
+        if windows is None or not since <= now < windows.ends_first:
+            if len(self._windows) >= REMEMBERED_MAX:
+                self._windows.clear()
+            windows = windows_of(policy, now)
+            self._windows[policy.site, version] = now, windows
+        return windows
+
+    async def key(self, customer_ref: str, snapshot: Snapshot) -> KeyRing:
+        """The customer's keys; raises Unavailable while none has come."""
+        key = await self.keys.of(customer_ref, snapshot)
+        if key is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        return key
+
+    async def room(
+        self,
+        desk: Desk,
+        customer_ref: str,
+        complaint_id: str | None,
+        snapshot: Snapshot,
+        also: Sequence[str] = (),
+    ) -> Room:
+        """The limits of a wish and what is in their accounts.
+
+        Reads the customer's keys and history in the same trip, and `also` what will be changed;
+        where stays end, the history first, for it says which stay the customer is in.
+        """
+        stay = None
+        if desk.policy.limits.customer.stay_days is not None:
+            known = await snapshot.get(History, customer_ref)
+            began = known.stay_from if known is not None else None
+            stay = stay_of(desk.policy, desk.windows.day, began)
+        limits = limits_of(
+            desk.policy,
+            desk.authority,
+            desk.windows,
+            site=desk.site,
+            employee_id=desk.employee_id,
+            customer_ref=customer_ref,
+            complaint_id=complaint_id,
+            stay=stay,
+        )
+        stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
+        accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
+        keys = [key_key(customer_ref), History.key(customer_ref), *also]
+        await snapshot.prefetch(keys, accounts)
+        rule = desk.policy.authority.stretch
+        return Room(
+            per_check=desk.authority.per_check,
+            limits=tuple(limits),
+            balances=await snapshot.balances(accounts),
+            stretch=stretch,
+            stretch_percent=rule.percent if rule is not None else 0,
+        )
+
+
+def desk_keys(principal: Principal) -> Sequence[str]:
+    """The documents to read ahead for any decision of an employee."""
+    return policy_key(principal.site), employee_key(principal.site, principal.subject)

@@ -1,0 +1,316 @@
+"""Mass incidents: many complaints about one thing, answered once and together.
+
+Customers are counted and not complaints. The group check comes from the incident's own budget and
+from nobody's authority; each affected customer gets it at most once, because the check's id follows
+from incident and customer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from services.compensation.authority.rules import Limit
+from shared.contracts.compensation import (
+    INCIDENT_COUNT_MAX,
+    CaseOpened,
+    IncidentClosed,
+    IncidentGiven,
+    IncidentGiving,
+    IncidentJoined,
+    IncidentOpened,
+    Scope,
+)
+from shared.contracts.complaints import Category
+from shared.contracts.event import fingerprint
+from shared.contracts.policy import Policy
+from shared.kernel import Document, Fact, Fold, Slice, Timer
+
+
+def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
+    """The budget of an incident; a group check is charged here and to nobody's authority."""
+    return Limit(Scope.INCIDENT, f"incident/{incident_id}/{currency}", budget_minor)
+
+
+GIVE = "give"
+
+
+#: Affected complaints in one document, and given to in one commit.
+PART = 100
+
+
+class Recent(Document):
+    """The latest complaints of one site about one thing, oldest first: as many as a policy may count.
+
+    Where there are more, those of customers with several go first.
+    """
+
+    KIND: ClassVar[str] = "recent"
+
+    complaint_ids: tuple[str, ...] = ()
+    opened_at: tuple[datetime, ...] = ()
+    #: Whose they are; shorter by those that were stored before this was, which are the first.
+    customers: tuple[str, ...] = ()
+
+    def entries(self) -> list[tuple[str, str, datetime]]:
+        """Complaint, customer and moment of each; a customer who is not known is the complaint's own."""
+        before = self.complaint_ids[: len(self.complaint_ids) - len(self.customers)]
+        customers = (*before, *self.customers)
+        return list(zip(self.complaint_ids, customers, self.opened_at, strict=True))
+
+
+class OpenIncidents(Document):
+    """A site's open incidents by what they are about."""
+
+    KIND: ClassVar[str] = "open-incidents"
+
+    by_reason: dict[Category, str] = {}  # noqa: RUF012 - pydantic copies defaults
+
+
+class Incident(Document):
+    """One incident and how far the giving came."""
+
+    KIND: ClassVar[str] = "incident"
+
+    site: str
+    reason: Category
+    item: str
+    budget_minor: int
+    currency: str
+    policy_version: int
+    opened_at: datetime
+    affected: int = 0
+    giving_by: str | None = None
+    done: int = 0
+    given: int = 0
+    skipped: int = 0
+    closed: bool = False
+
+
+class Affected(Document):
+    """A part of those affected, in the order of their complaints."""
+
+    KIND: ClassVar[str] = "affected"
+
+    complaint_ids: tuple[str, ...] = ()
+    #: Of the incident's first part: the customers it was opened with.
+    customers: tuple[str, ...] = ()
+
+
+class Joined(Document):
+    """A customer who joined an incident after it was opened."""
+
+    KIND: ClassVar[str] = "joined"
+
+    complaint_id: str
+
+
+def recent_id(site: str, reason: Category) -> str:
+    """The document of the latest complaints about one thing."""
+    return f"{site}/{reason}"
+
+
+def affected_id(incident_id: str, number: int) -> str:
+    """The part that holds the affected complaint of this number."""
+    return f"{incident_id}/{number // PART}"
+
+
+def joined_id(incident_id: str, customer: str) -> str:
+    """The document of a customer who joined an incident."""
+    return f"{incident_id}/{customer}"
+
+
+def group_check_id(incident_id: str, customer: str) -> str:
+    """One group check per incident and customer, whoever gives it and for whichever complaint."""
+    return "ck-" + fingerprint("incident-check", incident_id, customer)
+
+
+def complaints_of_incident(
+    policy: Policy, opened: CaseOpened, recent: Recent | None
+) -> Mapping[str, str]:
+    """The customers who make an incident with this complaint, each by one; empty if they are too few.
+
+    Partitions arrive in any order, so the time they fit in may begin before this one or with it.
+    """
+    if policy.incidents is None:
+        return {}
+    rule, came = policy.incidents.open_when, opened.opened_at
+    if rule.reasons and opened.reason not in rule.reasons:
+        return {}
+    known = [one for one in (recent or Recent()).entries() if one[0] != opened.complaint_id]
+    entries = [*known, (opened.complaint_id, customer_of(opened), came)]
+    together = max(
+        (
+            _each_once(entries, begin, begin + rule.within)
+            for _, _, begin in entries
+            if begin <= came < begin + rule.within
+        ),
+        key=len,
+    )
+    latest = list(together.items())[-INCIDENT_COUNT_MAX:]
+    return dict(latest) if len(together) >= rule.count else {}
+
+
+def complaints_since(recent: Recent, since: datetime) -> Mapping[str, str]:
+    """The customers who complained after a moment, each by their latest complaint."""
+    return {customer: complaint for complaint, customer, at in recent.entries() if at > since}
+
+
+def _each_once(
+    entries: Sequence[tuple[str, str, datetime]], begin: datetime, end: datetime
+) -> dict[str, str]:
+    """The latest complaint of each customer in a time."""
+    return {customer: complaint for complaint, customer, at in entries if begin <= at < end}
+
+
+def customer_of(fact: CaseOpened) -> str:
+    """Who is one customer for an incident."""
+    return fact.counts_for or fact.customer_ref
+
+
+def open_incident(
+    policy: Policy,
+    policy_version: int,
+    reason: Category,
+    incident_id: str,
+    affected: Mapping[str, str],
+    now: datetime,
+    employee_id: str | None = None,
+) -> IncidentOpened:
+    """It is an incident now, with the budget and the check that the policy has for one.
+
+    `affected` is a complaint of each customer.
+    """
+    incidents = policy.incidents
+    assert incidents is not None, "a policy without incidents opens none"
+    return IncidentOpened(
+        incident_id=incident_id,
+        site=policy.site,
+        reason=reason,
+        employee_id=employee_id,
+        complaint_ids=tuple(affected.values()),
+        customers=tuple(affected),
+        item=incidents.give,
+        budget_minor=incidents.budget,
+        currency=policy.currency,
+        policy_version=policy_version,
+        opened_at=now,
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """Giving goes on in steps until nobody is left."""
+    match fact:
+        case IncidentGiving():
+            return (Timer(GIVE, fact.incident_id, fact.began_at if fact.affected else None),)
+        case IncidentGiven():
+            return (Timer(GIVE, fact.incident_id, fact.given_at if fact.remaining else None),)
+        case IncidentClosed():
+            return (Timer(GIVE, fact.incident_id, None),)
+        case _:
+            return ()
+
+
+def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
+    """One more complaint about this; one customer's many push nobody else's out."""
+    entries = (recent or Recent()).entries()
+    entries.append((fact.complaint_id, customer_of(fact), fact.opened_at))
+    if len(entries) > INCIDENT_COUNT_MAX:
+        often = Counter(customer for _, customer, _ in entries)
+        several = (place for place, one in enumerate(entries) if often[one[1]] > 1)
+        del entries[next(several, 0)]
+    complaint_ids, customers, opened_at = zip(*entries, strict=True)
+    return Recent(complaint_ids=complaint_ids, customers=customers, opened_at=opened_at)
+
+
+def opened(_: Incident | None, fact: IncidentOpened) -> Incident:
+    """A new incident."""
+    return Incident(
+        affected=len(fact.complaint_ids),
+        **fact.model_dump(include=set(Incident.model_fields) - {"affected"}),
+    )
+
+
+def joined(incident: Incident, fact: IncidentJoined) -> Incident:
+    """One more is affected."""
+    return incident.model_copy(update={"affected": fact.number + 1})
+
+
+def part_joined(part: Affected | None, fact: IncidentJoined) -> Affected:
+    """One more is affected."""
+    known = part or Affected()
+    return known.model_copy(update={"complaint_ids": (*known.complaint_ids, fact.complaint_id)})
+
+
+def join_id(fact: IncidentJoined) -> str:
+    """The customer in the incident; a fact without one is of before customers were counted."""
+    return joined_id(fact.incident_id, fact.customer or fact.complaint_id)
+
+
+def listed(known: OpenIncidents | None, fact: IncidentOpened) -> OpenIncidents:
+    """Employees see it at once in what they can give."""
+    before = known.by_reason if known else {}
+    return OpenIncidents(by_reason={**before, fact.reason: fact.incident_id})
+
+
+def unlisted(known: OpenIncidents, fact: IncidentClosed) -> OpenIncidents:
+    """Later complaints are their own."""
+    rest = {why: name for why, name in known.by_reason.items() if name != fact.incident_id}
+    return OpenIncidents(by_reason=rest)
+
+
+def incident_of(fact: IncidentOpened) -> str:
+    """Every fact here names its incident."""
+    return fact.incident_id
+
+
+SLICE = Slice(
+    {
+        IncidentOpened: (
+            Fold(Incident, incident_of, opened),
+            Fold(OpenIncidents, lambda fact: fact.site, listed),
+            Fold(
+                Affected,
+                lambda fact: affected_id(fact.incident_id, 0),
+                lambda _, fact: Affected(
+                    complaint_ids=fact.complaint_ids, customers=fact.customers
+                ),
+            ),
+        ),
+        IncidentJoined: (
+            Fold(Incident, incident_of, joined),
+            Fold(Affected, lambda fact: affected_id(fact.incident_id, fact.number), part_joined),
+            Fold(Joined, join_id, lambda _, fact: Joined(complaint_id=fact.complaint_id)),
+        ),
+        IncidentGiving: (
+            Fold(
+                Incident,
+                incident_of,
+                lambda incident, fact: incident.model_copy(update={"giving_by": fact.employee_id}),
+            ),
+        ),
+        IncidentGiven: (
+            Fold(
+                Incident,
+                incident_of,
+                lambda incident, fact: incident.model_copy(
+                    update={"done": fact.done, "given": fact.given, "skipped": fact.skipped}
+                ),
+            ),
+        ),
+        IncidentClosed: (
+            Fold(
+                Incident,
+                incident_of,
+                lambda incident, _: incident.model_copy(update={"closed": True}),
+            ),
+            Fold(OpenIncidents, lambda fact: fact.site, unlisted),
+            # Who was in it is not counted again, or the next complaint would open it anew.
+            Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), lambda _, __: Recent()),
+        ),
+        CaseOpened: (Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), remembered),),
+    },
+    timers=timers,
+)

@@ -1,0 +1,1 @@
+"""Two or three checks of which the customer chooses one."""

@@ -1,0 +1,281 @@
+"""Letting the customer choose between two or three checks, by link or on the employee's screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.compensation.authority.windows import windows_of
+from services.compensation.cases.handlers import case_of_site, given_lately
+from services.compensation.cases.rules import Case
+from services.compensation.checks.codes import Codes
+from services.compensation.checks.handlers import Particulars, already_compensated, coded, wish_of
+from services.compensation.checks.rules import Check, Wish, issued
+from services.compensation.desk import Situations
+from services.compensation.offers.page import Choice, Chosen, Shown
+from services.compensation.offers.rules import Offer, charged, chosen, lapse, offer
+from services.compensation.staff.handlers import fallback
+from shared.contracts.compensation import OFFERED_MAX, Option, Safety
+from shared.contracts.complaints import Category, Language, Service
+from shared.contracts.event import Id
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.auth import Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.snapshot import Snapshot
+from shared.runtime.words import (
+    about,
+    format_money,
+    format_time,
+    format_worth,
+    in_language,
+    reference_of,
+    standing,
+)
+
+
+class MakeOffer(BaseModel):
+    """Let the customer choose between two or three checks."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "items": ["dinner-for-two", "cinema"],
+                    "reason": "food",
+                }
+            ]
+        },
+    )
+
+    complaint_id: Id
+    items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
+    reason: Category
+    #: Which service failed, where the employee knows better than the words did.
+    service: Service | None = None
+    safety: Safety | None = None
+    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
+    #: customer choose.
+    again: bool = False
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("items must differ")
+        return self
+
+
+class Choose(BaseModel):
+    """The customer's choice, by their own hand or on the employee's screen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
+    )
+
+    item: Id
+
+
+class Offers:
+    """What customers may choose between."""
+
+    def __init__(self, situations: Situations, codes: Codes) -> None:
+        self._situations = situations
+        self._codes = codes
+
+    async def make(
+        self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
+        desk = await self._situations.desk(principal, snapshot)
+        case = await case_of_site(command.complaint_id, desk, snapshot)
+        offer_id = f"of-{name}"
+        options = [desk.option(item) for item in command.items]
+        dearest = max(options, key=lambda option: option.cost_minor)
+        particulars: Particulars = {"offer_id": offer_id}
+        if command.service is not None:
+            particulars["service"] = command.service
+        if command.safety is not None:
+            particulars["safety"] = command.safety
+        wish = wish_of(
+            desk,
+            case,
+            command.complaint_id,
+            f"ck-{name}",
+            dearest,
+            command.reason,
+            **particulars,
+        )
+        if await given_lately(command.again, case, desk, snapshot):
+            return already_compensated(wish, snapshot.now)
+        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
+        bound_by = room.binding(dearest.cost_minor)
+        instead = await fallback(wish, room, bound_by, desk, snapshot)
+        return offer(
+            wish,
+            offer_id,
+            options,
+            desk.policy,
+            desk.policy_version,
+            room,
+            snapshot.now,
+            **instead,
+        )
+
+    async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
+        """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
+        made = await snapshot.get(Offer, offer_id)
+        if made is None or site not in (None, made.site):
+            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+        return made
+
+    async def choose_for(
+        self, offer_id: str, item: str, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """The customer's choice on an employee's screen; raises as `choose`."""
+        await self._situations.desk(principal, snapshot)
+        return await self.choose(offer_id, item, principal.site, snapshot)
+
+    async def choose(
+        self, offer_id: str, item: str, site: str | None, snapshot: Snapshot
+    ) -> Decision:
+        """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
+
+        It fits whatever happened since: its authority was held. `site` is None for the customer.
+        """
+        made = await self.offered(offer_id, site, snapshot)
+        if not made.open_at(snapshot.now):
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        option = next((one for one in made.options if one.item == item), None)
+        if option is None:
+            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        if item.partition("/")[0] not in policy.checks:
+            raise Rejected(Reason.OFFER_CLOSED, status=409)
+        case = await snapshot.get(Case, made.complaint_id)
+        check_id = "ck-" + offer_id.removeprefix("of-")
+        key = await self._situations.key(made.customer_ref, snapshot)
+        wish = Wish(
+            check_id=check_id,
+            complaint_id=made.complaint_id,
+            customer_ref=made.customer_ref,
+            employee_id=made.employee_id,
+            site=made.site,
+            option=option,
+            reason=made.reason,
+            severity=made.severity,
+            reachable=case.reachable if case else None,
+            language=made.language,
+            day=windows_of(policy, snapshot.now).day.id,
+            regime=made.regime,
+            information=made.information,
+            offer_id=offer_id,
+        )
+        given = issued(
+            wish,
+            case,
+            policy,
+            made.policy_version,
+            snapshot.now,
+            **coded(self._codes, wish.check_id, key),
+            charged=charged(made, option),
+        )
+        choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
+        # Those who must know heard of it with the offer.
+        return Decision((choice, given))
+
+    async def shown(self, offer_id: str, snapshot: Snapshot) -> Shown:
+        """An offer as its customer sees it; raises Rejected(unknown_offer), Unavailable."""
+        made = await self.offered(offer_id, None, snapshot)
+        now, _ = await self._situations.policies.at(made.site, snapshot)
+        then = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        choices = tuple(_choices(made, then, now)) if made.open_at(snapshot.now) else ()
+        return Shown(
+            language=made.language,
+            site_name=now.site_name,
+            about=about(made.reason, made.language),
+            reference=reference_of(made.complaint_id),
+            information=made.information or "",
+            choose_by=format_time(made.expires_at, now.timezone, made.language),
+            choices=choices,
+            chosen=await self._chosen(made, made.check_id, (then, now), snapshot),
+        )
+
+    async def _chosen(
+        self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], snapshot: Snapshot
+    ) -> Chosen | None:
+        """What was chosen, with its code while a till takes it; None where nothing was."""
+        check = await snapshot.get(Check, check_id) if check_id is not None else None
+        if check_id is None or check is None:
+            return None
+        now = policies[1]
+        state = _standing(check, snapshot.now)
+        until = format_time(check.valid_until, now.timezone, made.language)
+        rest = check.value_minor - check.redeemed_minor
+        left = format_money(rest, check.currency, made.language)
+        usable = check.value_minor and state in ("issued", "held", "partly_used")
+        return Chosen(
+            item=check.item,
+            title=_title(check.item, policies, made.language),
+            worth=worth_of(check, made.language),
+            where=", ".join(now.outlet(place, made.language) for place in check.valid_at),
+            code=self._codes.code(check_id) if usable else "",
+            until=until,
+            standing=standing(state, made.language, until if state == "expired" else left),
+        )
+
+    async def page_of(self, offer_id: str, principal: Principal, snapshot: Snapshot) -> Offer:
+        """An offer whose page an employee shows: the one who made it, and nobody else."""
+        desk = await self._situations.desk(principal, snapshot)
+        made = await self.offered(offer_id, desk.site, snapshot)
+        if made.employee_id != desk.employee_id:
+            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+        return made
+
+    async def lapses(self, offer_id: str, snapshot: Snapshot) -> Decision:
+        """Nobody chose in time."""
+        made = await snapshot.get(Offer, offer_id)
+        return lapse(made, offer_id, snapshot.now) if made else Decision()
+
+
+def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
+    """The options that can still be given: after a rebuild another version may stand in for the offer's."""
+    for option in made.options:
+        item = then.checks.get(option.item.partition("/")[0])
+        if item is not None:
+            yield Choice(
+                item=option.item,
+                title=in_language(item.title, made.language),
+                worth=worth_of(option, made.language),
+                where=", ".join(now.outlet(place, made.language) for place in item.valid_at),
+            )
+
+
+def _standing(check: Check, now: datetime) -> str:
+    """The check's state for its customer: its time ends on the minute, and a use is never undone."""
+    if check.spent:
+        return "redeemed"
+    if check.value_minor and now >= check.valid_until and check.state != "voided":
+        return "expired"
+    partly = check.redeemed_minor and check.state in ("issued", "held")
+    return "partly_used" if partly else check.state
+
+
+def worth_of(gift: Option | Check, language: Language) -> str:
+    """What an option or a check is worth, in words."""
+    return format_worth(
+        gift.value_minor, gift.currency, language, gift.percent, gift.bill_up_to_minor
+    )
+
+
+def _title(option: str, policies: tuple[Policy, Policy], language: Language) -> str:
+    """What a check is called: as in the first of the policies that has it, else by its id."""
+    name = option.partition("/")[0]
+    found = (policy.checks[name].title for policy in policies if name in policy.checks)
+    return next((in_language(title, language) for title in found), name)

@@ -1,0 +1,195 @@
+"""Letting the customer choose: two or three checks offered, one given; authority held meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from services.compensation.authority.rules import COUNTED, Room, ceilings_of, debits, posted
+from services.compensation.checks.rules import Wish, refused, safety_noted
+from shared.contracts.compensation import Debit, OfferChosen, OfferLapsed, OfferMade, Option
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.policy import Policy
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer
+
+LAPSE = "lapse"
+#: Before the name of an account: what open offers hold of it.
+HELD = "held/"
+
+
+class Offer(Document):
+    """What a customer may choose between, and what they chose."""
+
+    KIND: ClassVar[str] = "offer"
+
+    complaint_id: str
+    customer_ref: str
+    employee_id: str
+    site: str
+    language: Language
+    reason: Category
+    severity: Severity
+    policy_version: int
+    options: tuple[Option, ...]
+    held: tuple[Debit, ...]
+    regime: str | None = None
+    information: str | None = None
+    #: None where it was stored before this was.
+    offered_at: datetime | None = None
+    expires_at: datetime
+    check_id: str | None = None
+    item: str | None = None
+    lapsed: bool = False
+
+    def open_at(self, now: datetime) -> bool:
+        """Whether the customer may choose."""
+        return self.check_id is None and not self.lapsed and now < self.expires_at
+
+
+def offer(
+    wish: Wish,
+    offer_id: str,
+    options: Sequence[Option],
+    policy: Policy,
+    policy_version: int,
+    room: Room,
+    now: datetime,
+    *,
+    had: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> Decision:
+    """Offer them all and hold authority for the dearest; else say what binds and what fits.
+
+    `wish` is for the dearest option. An offer is not stretched: it may be chosen in another shift.
+    """
+    noted = safety_noted(wish, now)
+    bound_by = room.binding(wish.option.cost_minor)
+    if bound_by is not None:
+        no = refused(wish, policy, policy_version, room, bound_by, now, had, colleague_id)
+        return Decision((*noted, no))
+    return Decision(
+        (
+            *noted,
+            OfferMade(
+                offer_id=offer_id,
+                complaint_id=wish.complaint_id,
+                customer_ref=wish.customer_ref,
+                employee_id=wish.employee_id,
+                site=wish.site,
+                language=wish.language,
+                reason=wish.reason,
+                severity=wish.severity,
+                reachable=wish.reachable,
+                policy_version=policy_version,
+                options=tuple(options),
+                held=debits(room.limits, wish.option.cost_minor),
+                regime=wish.regime,
+                information=wish.information,
+                expires_at=now + policy.choose_within,
+                offered_at=now,
+            ),
+        ),
+        ceilings_of(room.limits),
+    )
+
+
+def chosen(
+    made: Offer, offer_id: str, check_id: str, item: str, now: datetime, *, by_customer: bool
+) -> OfferChosen:
+    """The choice; what was held is free for the check that follows in the same commit."""
+    return OfferChosen(
+        offer_id=offer_id,
+        complaint_id=made.complaint_id,
+        site=made.site,
+        check_id=check_id,
+        item=item,
+        by_customer=by_customer,
+        credits=made.held,
+        chosen_at=now,
+    )
+
+
+def charged(made: Offer, option: Option) -> tuple[Debit, ...]:
+    """What the chosen check is charged: the accounts that held, with its own cost."""
+    if not option.cost_minor:
+        return ()
+    return tuple(
+        debit
+        if debit.scope in COUNTED
+        else debit.model_copy(update={"amount_minor": option.cost_minor})
+        for debit in made.held
+    )
+
+
+def lapse(made: Offer, offer_id: str, now: datetime) -> Decision:
+    """Nobody chose in time."""
+    if made.check_id is not None or made.lapsed or now < made.expires_at:
+        return Decision()
+    return Decision(
+        (
+            OfferLapsed(
+                offer_id=offer_id,
+                complaint_id=made.complaint_id,
+                site=made.site,
+                credits=made.held,
+                lapsed_at=now,
+            ),
+        )
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """When an offer lapses."""
+    match fact:
+        case OfferMade():
+            return (Timer(LAPSE, fact.offer_id, fact.expires_at),)
+        case OfferChosen() | OfferLapsed():
+            return (Timer(LAPSE, fact.offer_id, None),)
+        case _:
+            return ()
+
+
+def made(_: Offer | None, fact: OfferMade) -> Offer:
+    """A new offer."""
+    return Offer.model_validate(fact.model_dump(include=set(Offer.model_fields)))
+
+
+def postings(fact: Fact) -> Sequence[Posting]:
+    """What an offer holds, and what is free once it is chosen or lapsed.
+
+    It stands in the accounts like what is given, so that it binds like it, and in accounts of its own,
+    so that it can be shown.
+    """
+    match fact:
+        case OfferMade():
+            return [*posted(fact.held), *posted(fact.held, prefix=HELD)]
+        case OfferChosen() | OfferLapsed():
+            return [*posted(fact.credits, -1), *posted(fact.credits, -1, HELD)]
+        case _:
+            return ()
+
+
+SLICE = Slice(
+    {
+        OfferMade: (Fold(Offer, lambda fact: fact.offer_id, made),),
+        OfferChosen: (
+            Fold(
+                Offer,
+                lambda fact: fact.offer_id,
+                lambda offer, fact: offer.model_copy(
+                    update={"check_id": fact.check_id, "item": fact.item}
+                ),
+            ),
+        ),
+        OfferLapsed: (
+            Fold(
+                Offer,
+                lambda fact: fact.offer_id,
+                lambda offer, _: offer.model_copy(update={"lapsed": True}),
+            ),
+        ),
+    },
+    postings,
+    timers,
+)

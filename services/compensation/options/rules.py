@@ -1,0 +1,90 @@
+"""What an employee may give now, best first, and what is due by law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from services.compensation.authority.rules import Room
+from shared.contracts.compensation import Basis, Option
+from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.policy import Policy
+
+ALTERNATIVES_MAX = 6
+
+
+def options_for(
+    policy: Policy,
+    room: Room,
+    reason: Category,
+    severity: Severity,
+    language: Language,
+    *,
+    had: Sequence[str] = (),
+    instead_of: str = "",
+) -> tuple[Option, ...]:
+    """What can be given now, best first, each with its why.
+
+    A smaller version of the wish, then the playbook's suggestions, then what suits the reason; what
+    the customer had before and what cannot be named in their language come later, and value decides.
+    """
+    suggested = policy.playbook(reason, severity).suggest
+    wished = instead_of.partition("/")[0] if "/" in instead_of else ""
+    most = room.most()
+    # Of what has any amount the catalogue shows the largest; the playbook may name another.
+    named = (policy.option(item) for item in suggested)
+    fitting = {
+        option.item: option
+        for option in (*policy.options(most), *named)
+        if option is not None and option.cost_minor <= most
+    }
+    found = []
+    for option in fitting.values():
+        name = option.item.partition("/")[0]
+        item = policy.checks[name]
+        fits = item.fits_category(reason)
+        why = (
+            "smaller_wish"
+            if name == wished
+            else "suggested"
+            if option.item in suggested
+            else "free"
+            if option.cost_minor == 0
+            else "fits_reason"
+            if fits
+            else "fits_authority"
+        )
+        rank = (
+            why != "smaller_wish",
+            suggested.index(option.item) if option.item in suggested else len(suggested),
+            not fits,
+            name in had,
+            language not in item.title,
+            -option.value_minor,
+        )
+        found.append((rank, option.model_copy(update={"fits_reason": fits, "why": why})))
+    found.sort(key=lambda ranked: ranked[0])
+    return tuple(option for _, option in found)
+
+
+class Rights(TypedDict):
+    """A regime by name and what it says, or neither."""
+
+    regime: str | None
+    information: str | None
+
+
+def rights(
+    policy: Policy,
+    reason: Category,
+    service: Service | None,
+    language: Language,
+    basis: Basis = Basis.GOODWILL,
+) -> Rights:
+    """What is due by law, and what the customer must be told: in their language or one the site has."""
+    found = policy.regime_of(reason, service, basis)
+    if found is None:
+        return {"regime": None, "information": None}
+    name, regime = found
+    texts = regime.information
+    return {"regime": name, "information": texts.get(language) or next(iter(texts.values()))}

@@ -1,0 +1,111 @@
+"""Tills: a code is reserved, captured, cancelled, rolled back."""
+
+# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+
+from services.compensation.examples import documented
+from services.compensation.redemptions.handlers import Capture, Redemptions, Reserve
+from shared.kernel import Fact
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.http import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing
+
+
+def routes(face: Face, handlers: Redemptions) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+    till = Annotated[Principal, face.principal(Kind.TILL, Kind.EMPLOYEE)]
+
+    @router.post(
+        "/v1/redemptions",
+        responses=documented(
+            _200="reserved",
+            _409=(
+                "not_redeemable",
+                "own_check",
+                "not_valid_here",
+                "not_in_parts",
+                "amount_missing",
+                "amount_too_large",
+                "on_hold",
+            ),
+            _429="too_many_tries",
+        ),
+    )
+    async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY) -> Response:
+        """Hold a part of a check by its code, or redeem it at once.
+
+        Of a percentage `amount_minor` is the discount, not the bill. A 409 says in `left_minor` how
+        much may be taken now, and of a percentage also `percent` and `bill_up_to_minor`.
+        """
+        return await face.write(
+            principal,
+            "redemptions",
+            key,
+            command,
+            lambda snapshot, name: handlers.reserve(command, principal, name, snapshot),
+            answer,
+        )
+
+    @router.post(
+        "/v1/redemptions/{redemption_id}/capture",
+        responses=documented(
+            _200="captured", _409=("own_check", "hold_gone", "not_in_parts", "amount_too_large")
+        ),
+    )
+    async def capture(
+        redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY
+    ) -> Response:
+        """Redeem what is held, or less of it."""
+        return await face.write(
+            principal,
+            f"redemptions/{redemption_id}/capture",
+            key,
+            command,
+            lambda snapshot, _: handlers.capture(redemption_id, command, principal, snapshot),
+            answer,
+        )
+
+    @router.post("/v1/redemptions/{redemption_id}/cancel")
+    async def cancel(
+        redemption_id: Identifier,
+        principal: till,
+        key: IDEMPOTENCY_KEY,
+        command: Nothing = NOTHING,
+    ) -> Response:
+        """Free what is held."""
+        return await face.write(
+            principal,
+            f"redemptions/{redemption_id}/cancel",
+            key,
+            command,
+            lambda snapshot, _: handlers.cancel(redemption_id, principal, snapshot),
+            answer,
+        )
+
+    @router.post("/v1/redemptions/{redemption_id}/rollback")
+    async def roll_back(
+        redemption_id: Identifier,
+        principal: till,
+        key: IDEMPOTENCY_KEY,
+        command: Nothing = NOTHING,
+    ) -> Response:
+        """Put on the check again what was redeemed."""
+        return await face.write(
+            principal,
+            f"redemptions/{redemption_id}/rollback",
+            key,
+            command,
+            lambda snapshot, _: handlers.roll_back(redemption_id, principal, snapshot),
+            answer,
+        )
+
+    return router
+
+
+def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
+    """A step of a redemption as it was recorded."""
+    return 200, fact.model_dump(mode="json")

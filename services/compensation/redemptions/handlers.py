@@ -1,0 +1,209 @@
+"""Tills: a code is reserved, captured, cancelled, rolled back.
+
+A till of the check's site is told why something is not taken; to all others every no is the same.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from services.compensation.checks.codes import Codes
+from services.compensation.checks.rules import Check, Code
+from services.compensation.desk import Situations
+from services.compensation.redemptions.rules import (
+    No,
+    Redemption,
+    cancel,
+    capture,
+    reserve,
+    roll_back,
+    why_not,
+)
+from services.compensation.redemptions.tries import Tries
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.money import AMOUNT_MINOR_MAX
+from shared.runtime.auth import Kind, Principal
+from shared.runtime.faults import Rejected
+from shared.runtime.snapshot import Snapshot
+
+WRONG_CODE = No(Reason.CODE_NOT_REDEEMABLE)
+
+
+AmountMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
+
+
+class Reserve(BaseModel):
+    """Hold a part of a check, or all that is left of it; with `capture`, redeem it at once."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"code": "7K3QX-9M2WD-3", "amount_minor": 12000},
+                {"code": "7K3QX-9M2WD-3", "amount_minor": 4500, "capture": True},
+            ]
+        },
+    )
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    amount_minor: AmountMinor | None = Field(
+        None,
+        description="How much of the check is taken, in minor units; without it, all that is left. Of"
+        " a percentage it is needed, and it is the discount, not the bill: what the till takes off.",
+    )
+    capture: Annotated[bool, Field(description="Redeem it at once: nothing is held.")] = False
+
+
+class Capture(BaseModel):
+    """Redeem what is held, or less of it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"amount_minor": 11500}]}
+    )
+
+    amount_minor: AmountMinor | None = Field(
+        None,
+        description="What is redeemed, in minor units: at most what is held, and of a percentage the"
+        " discount, not the bill. Without it, all that is held.",
+    )
+
+
+class Redemptions:
+    """Codes at tills."""
+
+    def __init__(self, situations: Situations, codes: Codes) -> None:
+        self._situations = situations
+        self._codes = codes
+        self._tries = Tries()
+
+    async def reserve(
+        self, command: Reserve, principal: Principal, name: str, snapshot: Snapshot
+    ) -> Decision:
+        """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
+
+        Raises Rejected(own_check, not_valid_here, not_in_parts, amount_missing, amount_too_large,
+        on_hold) for a check of this site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
+        """
+        self._tries.check(principal, snapshot.now)
+        await self._at_work(principal, snapshot)
+        policy, _ = await self._situations.policies.at(principal.site, snapshot)
+        code_hash = self._codes.hash(command.code)
+        code = await snapshot.get(Code, code_hash)
+        # An unknown code reads a check as well, so that it takes as long as a known one.
+        check_id = code.check_id if code is not None else "ck-none"
+        check = await snapshot.get(Check, check_id)
+        # Once more: others of a burst may have failed while this one read. From here to the answer
+        # nothing is awaited, so no code is compared beyond the bound.
+        self._tries.check(principal, snapshot.now)
+        why: No | None = WRONG_CODE
+        if (
+            check is not None
+            and hmac.compare_digest(check.code_hash, code_hash)
+            and check.site == principal.site
+        ):
+            _not_own(check, principal)
+            why = why_not(check, command.amount_minor, principal.subject, snapshot.now)
+        if check is None or why is not None:
+            no = why or WRONG_CODE
+            if no.reason is Reason.CODE_NOT_REDEEMABLE:
+                self._tries.failed(principal, snapshot.now)
+            raise _rejected(no)
+        return reserve(
+            check,
+            check_id,
+            f"re-{name}",
+            command.amount_minor,
+            principal.subject,
+            await self._title(check, policy, snapshot),
+            policy.hold,
+            snapshot.now,
+            capture=command.capture,
+        )
+
+    async def capture(
+        self, redemption_id: str, command: Capture, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """Redeem what is held; raises Rejected(own_check, hold_gone, amount_too_large, not_in_parts)."""
+        check_id, check = await self.of(redemption_id, principal, snapshot)
+        _not_own(check, principal)
+        policy, _ = await self._situations.policies.at(principal.site, snapshot)
+        title = await self._title(check, policy, snapshot)
+        found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
+        if isinstance(found, No):
+            raise _rejected(found)
+        return found
+
+    async def cancel(
+        self, redemption_id: str, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """Free a hold; raises Rejected(hold_gone) when there is none."""
+        check_id, check = await self.of(redemption_id, principal, snapshot)
+        return _done(cancel(check, check_id, redemption_id, snapshot.now), Reason.HOLD_GONE)
+
+    async def roll_back(
+        self, redemption_id: str, principal: Principal, snapshot: Snapshot
+    ) -> Decision:
+        """Put on the check again what was redeemed; raises Rejected(not_captured)."""
+        check_id, check = await self.of(redemption_id, principal, snapshot)
+        return _done(roll_back(check, check_id, redemption_id, snapshot.now), Reason.NOT_CAPTURED)
+
+    async def of(
+        self, redemption_id: str, principal: Principal, snapshot: Snapshot
+    ) -> tuple[str, Check]:
+        """The check of a redemption at this till; a foreign one looks like an unknown one."""
+        await self._at_work(principal, snapshot)
+        redemption = await snapshot.get(Redemption, redemption_id)
+        check = await snapshot.get(Check, redemption.check_id) if redemption else None
+        if (
+            redemption is None
+            or check is None
+            or (check.site, redemption.till) != (principal.site, principal.subject)
+        ):
+            raise Rejected(Reason.UNKNOWN_REDEMPTION, status=404)
+        return redemption.check_id, check
+
+    async def _title(self, check: Check, now: Policy, snapshot: Snapshot) -> str:
+        """What the site calls a check: as when it was given, else as now, else by its id."""
+        then = now
+        if check.policy_version is not None:
+            then = await self._situations.policies.of(check.site, check.policy_version, snapshot)
+        name = check.item.partition("/")[0]
+        item = then.checks.get(name) or now.checks.get(name)
+        if item is None:
+            return name
+        return item.title.get(now.languages[0]) or next(iter(item.title.values()))
+
+    async def _at_work(self, principal: Principal, snapshot: Snapshot) -> None:
+        """An employee who stands in as a till is one of the roster; raises Rejected."""
+        if principal.kind is Kind.EMPLOYEE:
+            await self._situations.desk(principal, snapshot)
+
+    async def hold_ends(self, redemption_id: str, snapshot: Snapshot) -> Decision:
+        """A hold was not captured in time."""
+        redemption = await snapshot.get(Redemption, redemption_id)
+        check = await snapshot.get(Check, redemption.check_id) if redemption else None
+        if redemption is None or check is None:
+            return Decision()
+        return cancel(check, redemption.check_id, redemption_id, snapshot.now, expired=True)
+
+
+def _not_own(check: Check, principal: Principal) -> None:
+    """Raises Rejected(own_check) for an employee who gave the check: it takes two to turn it into money."""
+    if principal.kind is Kind.EMPLOYEE and principal.subject == check.employee_id:
+        raise Rejected(Reason.OWN_CHECK, status=409)
+
+
+def _rejected(no: No) -> Rejected:
+    return Rejected(no.reason, status=409, told=no.told)
+
+
+def _done(decision: Decision, otherwise: Reason) -> Decision:
+    if not decision.facts:
+        raise Rejected(otherwise, status=409)
+    return decision

@@ -1,0 +1,1 @@
+"""What nobody used: windows of authority, counted when they end."""

@@ -1,0 +1,101 @@
+"""A window of a site ends: it is counted, and the next one opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.compensation.authority.rules import ceiling_of, own_account
+from services.compensation.desk import Situations
+from services.compensation.staff.rules import Crew, crew_parts
+from services.compensation.usage.rules import (
+    TALLIES,
+    TIMERS,
+    OpenWindow,
+    authority_counted,
+    has_ended,
+    open_window_id,
+    opened,
+    tally,
+    window_closed,
+)
+from shared.contracts.compensation import AuthorityCounted, Scope, WindowClosed
+from shared.contracts.event import Event
+from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.roster import Employee, employee_name
+from shared.kernel import Decision, Fact
+from shared.runtime.roster import employee_key
+from shared.runtime.snapshot import Snapshot
+
+
+class Usage:
+    """The site's windows."""
+
+    def __init__(self, situations: Situations) -> None:
+        self._situations = situations
+
+    async def on_policy(self, event: Event[PolicyPublished], snapshot: Snapshot) -> Decision:
+        """A site's first policy opens its first windows; a later one those it is the first to have."""
+        return Decision(await self._opened(event.data.policy, snapshot.now, snapshot))
+
+    async def window_ends(self, scope: Scope, site: str, snapshot: Snapshot) -> Decision:
+        """Count the window that ended and open the next."""
+        window = await snapshot.get(OpenWindow, open_window_id(site, scope))
+        if window is None or window.until is None or snapshot.now < window.until:
+            return Decision()
+        policy, _ = await self._situations.policies.at(site, snapshot)
+        facts: list[Fact] = []
+        if has_ended(policy, scope, window.day, window.until):
+            facts.append(await self._counted(policy, scope, window.day, snapshot))
+        # The next and not that of now: after an outage every one between is counted as well.
+        facts += opened(policy, scope, window.until, window)
+        if scope is Scope.EMPLOYEE_DAY:
+            facts += await self._opened(policy, window.until, snapshot)
+        return Decision(facts)
+
+    async def _opened(self, policy: Policy, at: datetime, snapshot: Snapshot) -> list[Fact]:
+        """The windows of a moment that the site has and that are not open."""
+        facts: list[Fact] = []
+        for scope in TIMERS:
+            before = await snapshot.get(OpenWindow, open_window_id(policy.site, scope))
+            if before is None or before.until is None:
+                facts += opened(policy, scope, at, before)
+        return facts
+
+    async def _counted(
+        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
+    ) -> WindowClosed | AuthorityCounted:
+        """A window of the site in figures; of the day also what was counted in it."""
+        employees = await self._used(policy, scope, window, snapshot)
+        if scope is not Scope.EMPLOYEE_DAY:
+            return authority_counted(policy, scope, window, employees, snapshot.now)
+        accounts = {what: tally(policy.site, window, what) for what in TALLIES}
+        found = await snapshot.balances(list(accounts.values()))
+        counts = {what: found[account] for what, account in accounts.items()}
+        return window_closed(policy, window, counts, employees, snapshot.now)
+
+    async def _used(
+        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
+    ) -> Sequence[tuple[int, int]]:
+        """Ceiling and use in a window of every active employee whose role has a ceiling for it."""
+        parts = crew_parts(policy.site, "")
+        await snapshot.prefetch([Crew.key(part) for part in parts])
+        members = [
+            member
+            for part in parts
+            for member in (await snapshot.get(Crew, part) or Crew()).members
+        ]
+        await snapshot.prefetch([employee_key(policy.site, member) for member in members])
+        found = [
+            (member, await snapshot.get(Employee, employee_name(policy.site, member)))
+            for member in members
+        ]
+        ceilings = {
+            own_account(policy.site, member, policy.currency, window): ceiling
+            for member, employee in found
+            if employee is not None and employee.listing.active
+            if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
+            is not None
+        }
+        balances = await snapshot.balances(list(ceilings))
+        return [(ceiling, balances[account]) for account, ceiling in ceilings.items()]

@@ -1,0 +1,378 @@
+"""The life of a complaint, beside whatever the customer is given for it: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
+from shared.contracts.complaints import (
+    Category,
+    ComplaintClaimed,
+    ComplaintConfirmed,
+    ComplaintOverdue,
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintRepeated,
+    ComplaintTriaged,
+    Language,
+    Service,
+    Severity,
+)
+from shared.contracts.intake import Channel, ComplaintRaised
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.policy import Policy
+from shared.kernel import Decision, Document, Fact, Fold, Timer
+
+#: What happened longer ago is a mistyped year; what lies ahead is a clock that is off by a zone.
+OCCURRED_PAST_MAX = timedelta(days=3 * 366)
+OCCURRED_AHEAD_MAX = timedelta(days=1)
+OVERDUE = "overdue"
+#: Promises of one complaint that are remembered: a ring that comes late looks at its own round.
+PROMISES_MAX = 8
+#: Moments of one complaint that are remembered; more are not needed to see that somebody answered.
+HEARD_MAX = 16
+
+
+class State(StrEnum):
+    """Where a complaint stands."""
+
+    RECEIVED = "received"
+    TRIAGED = "triaged"
+    CLAIMED = "claimed"
+    REOPENED = "reopened"
+    CONFIRMED = "confirmed"
+
+
+class Promise(NamedTuple):
+    """By when a customer hears from us, in one round; `broken` once it was found that they did not."""
+
+    round: int
+    by: datetime
+    #: What the customer heard until then is no answer; None in the first round.
+    since: datetime | None = None
+    broken: bool = False
+
+
+class Heard(Document):
+    """When the customer of a complaint heard from us, or said that it helped.
+
+    Made of others' facts alone, which come in any order: the latest moments, sorted, each once.
+    """
+
+    KIND: ClassVar[str] = "heard"
+
+    at: tuple[datetime, ...] = ()
+
+
+class Complaint(Document):
+    """One complaint; words and contact sealed."""
+
+    KIND: ClassVar[str] = "complaint"
+
+    state: State
+    customer_ref: str
+    site: str
+    language: Language
+    text: str
+    contact: str | None = None
+    category: Category = Category.OTHER
+    severity: Severity = Severity.MILD
+    safety: bool = False
+    promised_by: datetime | None = None
+    employee_id: str | None = None
+    round: int = 0
+    #: Of what was raised; None where it was raised to an earlier build, or told on the spot.
+    content: str | None = None
+    #: Whether a message reaches the customer; an older document does not say.
+    reachable: bool | None = None
+    #: The latest ones, one per round.
+    promises: tuple[Promise, ...] = ()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the promise of the present round was broken."""
+        return any(one.broken for one in self.promises if one.round == self.round)
+
+    def repeats(self, content: str) -> bool:
+        """Whether the same was raised again, as far as is known."""
+        return self.content in (None, content)
+
+
+def plausible(moment: datetime | None, now: datetime) -> bool:
+    """Whether a stated time can be when this happened."""
+    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + OCCURRED_AHEAD_MAX
+
+
+def receive(
+    raised: ComplaintRaised,
+    *,
+    complaint_id: str,
+    customer_ref: str,
+    language: Language,
+    text: str,
+    contact: str | None,
+    content: str,
+    reachable: bool,
+    sender_ref: str,
+    understood: tuple[Category, Severity, bool, Service | None],
+    policy: Policy,
+    policy_version: int,
+    now: datetime,
+    counts_for: str | None = None,
+) -> tuple[Fact, ...]:
+    """Record a new complaint and promise an answer, as its playbook says."""
+    category, severity, safety, service = understood
+    return (
+        ComplaintReceived(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=raised.site,
+            channel=raised.channel,
+            language=language,
+            text=text,
+            contact=contact,
+            raised_by=raised.raised_by,
+            occurred_at=raised.occurred_at,
+            received_at=now,
+            content=content,
+        ),
+        ComplaintTriaged(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=raised.site,
+            language=language,
+            category=category,
+            severity=severity,
+            safety=safety,
+            promised_by=now + policy.promise(category, severity),
+            policy_version=policy_version,
+            has_contact=reachable,
+            service=service,
+            counts_for=counts_for,
+            sender_ref=sender_ref,
+        ),
+    )
+
+
+def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime) -> Decision:
+    """A complaint that was told on the spot, in the hands of whoever wrote it down.
+
+    The employee said what it was about, so nothing is guessed. Where they gave something, nothing is
+    left to acknowledge.
+    """
+    received = ComplaintReceived(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        channel=Channel.DESK,
+        language=logged.language,
+        text=logged.text,
+        contact=logged.contact,
+        raised_by=logged.employee_id,
+        occurred_at=logged.logged_at,
+        received_at=now,
+    )
+    triaged = ComplaintTriaged(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        language=logged.language,
+        category=logged.reason,
+        severity=logged.severity,
+        safety=logged.safety is not None or logged.reason is Category.SAFETY,
+        promised_by=now + policy.promise(logged.reason, logged.severity),
+        policy_version=policy_version,
+        service=logged.service,
+        has_contact=(
+            logged.contact is not None if logged.has_contact is None else logged.has_contact
+        ),
+        answered=logged.answered,
+    )
+    claimed = ComplaintClaimed(
+        complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now
+    )
+    return Decision((received, triaged, claimed))
+
+
+def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:
+    """Whoever gives the customer something owns the complaint from then on."""
+    if complaint.employee_id == employee_id and complaint.state is State.CLAIMED:
+        return Decision()
+    return Decision(
+        (ComplaintClaimed(complaint_id=complaint_id, employee_id=employee_id, claimed_at=now),)
+    )
+
+
+def hear(
+    complaint: Complaint,
+    complaint_id: str,
+    helped: Helped,
+    policy: Policy,
+    now: datetime,
+    *,
+    answered_at: datetime | None = None,
+) -> Decision:
+    """Yes confirms. No starts again, with the same employee and a new promise."""
+    if helped is Helped.YES:
+        return Decision((ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now),))
+    promise = policy.promise(complaint.category, complaint.severity)
+    return Decision(
+        (
+            ComplaintReopened(
+                complaint_id=complaint_id,
+                customer_ref=complaint.customer_ref,
+                site=complaint.site,
+                language=complaint.language,
+                employee_id=complaint.employee_id,
+                round=complaint.round + 1,
+                promised_by=now + promise,
+                has_contact=(
+                    complaint.contact is not None
+                    if complaint.reachable is None
+                    else complaint.reachable
+                ),
+                reopened_at=answered_at,
+            ),
+        )
+    )
+
+
+def break_promise(
+    complaint: Complaint, complaint_id: str, number: int, heard: Heard | None, now: datetime
+) -> Decision:
+    """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
+
+    The promise is kept by a check or an offer for the complaint, or by the customer's word that it
+    helped, within the promised time.
+    """
+    promise = next((one for one in complaint.promises if one.round == number), None)
+    if promise is None or promise.broken or now < promise.by:
+        return Decision()
+    if heard is not None and any(
+        moment <= promise.by and (promise.since is None or moment > promise.since)
+        for moment in heard.at
+    ):
+        return Decision()
+    return Decision(
+        (
+            ComplaintOverdue(
+                complaint_id=complaint_id,
+                customer_ref=complaint.customer_ref,
+                site=complaint.site,
+                category=complaint.category,
+                severity=complaint.severity,
+                employee_id=complaint.employee_id,
+                round=number,
+                promised_by=promise.by,
+                overdue_at=now,
+            ),
+        )
+    )
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """Each promise is looked at once its time has passed; on the spot it may be kept already."""
+    match fact:
+        case ComplaintTriaged(answered=False):
+            number = 0
+        case ComplaintReopened():
+            number = fact.round
+        case _:
+            return ()
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{number}", fact.promised_by),)
+
+
+def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
+    """A new complaint."""
+    return Complaint(
+        state=State.RECEIVED,
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        text=fact.text,
+        contact=fact.contact,
+        content=fact.content,
+    )
+
+
+def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
+    """Understood and promised."""
+    return complaint.model_copy(
+        update={
+            "state": State.TRIAGED,
+            "category": fact.category,
+            "severity": fact.severity,
+            "safety": fact.safety,
+            "reachable": fact.has_contact,
+            "promised_by": fact.promised_by,
+            "promises": (Promise(round=0, by=fact.promised_by),),
+        }
+    )
+
+
+def claimed(complaint: Complaint, fact: ComplaintClaimed) -> Complaint:
+    """Somebody has it."""
+    return complaint.model_copy(update={"state": State.CLAIMED, "employee_id": fact.employee_id})
+
+
+def confirmed(complaint: Complaint, _: ComplaintConfirmed) -> Complaint:
+    """The customer said it helped."""
+    return complaint.model_copy(update={"state": State.CONFIRMED})
+
+
+def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
+    """The customer said it did not help."""
+    promise = Promise(round=fact.round, by=fact.promised_by, since=fact.reopened_at)
+    return complaint.model_copy(
+        update={
+            "state": State.REOPENED,
+            "round": fact.round,
+            "promised_by": fact.promised_by,
+            "promises": (*complaint.promises, promise)[-PROMISES_MAX:],
+        }
+    )
+
+
+def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
+    """The promise of one round was broken."""
+    promises = tuple(
+        one._replace(broken=True) if one.round == fact.round else one for one in complaint.promises
+    )
+    return complaint.model_copy(update={"promises": promises})
+
+
+def heard(before: Heard | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> Heard:
+    """The customer was given or offered something, or said that it helped."""
+    known = before or Heard()
+    match fact:
+        case CheckIssued():
+            moment = fact.issued_at
+        case OfferMade():
+            moment = fact.offered_at
+        case FeedbackReceived(helped=Helped.YES):
+            moment = fact.answered_at
+        case _:
+            return known
+    return Heard(at=tuple(sorted({*known.at, moment}))[-HEARD_MAX:])
+
+
+def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackReceived) -> str:
+    """Every fact here names its complaint."""
+    return fact.complaint_id
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    ComplaintReceived: (Fold(Complaint, complaint_of, received),),
+    ComplaintRepeated: (),
+    ComplaintTriaged: (Fold(Complaint, complaint_of, triaged),),
+    ComplaintClaimed: (Fold(Complaint, complaint_of, claimed),),
+    ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
+    ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
+    ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+    CheckIssued: (Fold(Heard, complaint_of, heard),),
+    OfferMade: (Fold(Heard, complaint_of, heard),),
+    FeedbackReceived: (Fold(Heard, complaint_of, heard),),
+}

@@ -1,0 +1,624 @@
+"""The life of a message, and the answer to "did it help?": pure rules.
+
+A message is queued, handed to its provider at most once at a time, and ends sent or failed. The one
+window nobody can close is between the provider's yes and our record of it: an attempt whose fate is
+unknown is repeated once the wait is over, counted, and carries the same Message-ID. A message whose
+fate was lost on the way twice has failed, rather than come a third time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
+
+from shared.contracts.compensation import (
+    Basis,
+    CheckExpired,
+    CheckIssued,
+    CheckKind,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    OfferMade,
+    Option,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+    Safety,
+    SafetyNoted,
+)
+from shared.contracts.complaints import (
+    Category,
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintTriaged,
+    Language,
+)
+from shared.contracts.event import fingerprint
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+    MessageAttempted,
+    MessageDelayed,
+    MessageFact,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+    Occasion,
+    SafetyRouted,
+)
+from shared.contracts.policy import Acknowledge, Retry
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Timer
+
+#: A provider that has not answered for this long will not; the attempt's fate is unknown then.
+ATTEMPT_LASTS = timedelta(seconds=60)
+RETRY_LONGEST = timedelta(hours=6)
+#: A key and a complaint's story come on topics of their own, within seconds; after an hour they
+#: are not on their way any more (the customer was erased), and the message has failed.
+PARTS_COME_WITHIN = timedelta(hours=1)
+#: Letters of one occasion to one address in a day, where the policy does not say. A family with a handful of bad
+#: dinners gets fewer; an employee's apologies cost nothing, and thirty of them are a mailbox full. Each
+#: occasion counts by itself, so that nobody's acknowledgements or apologies keep a code away.
+LETTERS_MAX = 20
+SEND = "send"
+ALARM = "alarm"
+#: A word about safety is due at once; its facts have no common time, and a rebuild needs the same one.
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class State(StrEnum):
+    """Where a message stands."""
+
+    QUEUED = "queued"
+    ATTEMPTED = "attempted"
+    DELAYED = "delayed"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+FATES = (State.SENT, State.FAILED)
+
+
+class Standing(StrEnum):
+    """Where a check stands for the customer who holds it."""
+
+    USABLE = "usable"
+    PARTLY_USED = "partly_used"
+    USED = "used"
+    SUSPENDED = "suspended"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+#: Where a till takes the code.
+TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
+
+
+class Story(Document):
+    """What the notifier must know of a complaint to write to its customer."""
+
+    KIND: ClassVar[str] = "story"
+
+    customer_ref: str
+    site: str
+    language: Language
+    contact: str | None = None
+    category: Category = Category.OTHER
+    promised_by: datetime | None = None
+    #: How often the customer said that it did not help, as far as the complaint has heard of it.
+    round: int = 0
+    #: The customer's words say that somebody's safety is concerned.
+    safety: bool = False
+    #: Whoever raised it, as a pseudonym.
+    sender_ref: str | None = None
+
+
+class Bound(NamedTuple):
+    """An account of letters, and how many it may reach."""
+
+    account: str
+    ceiling: int
+
+
+class Alarm(Document):
+    """What employees said of somebody's safety; made of compensation's facts alone, in any order."""
+
+    KIND: ClassVar[str] = "alarm"
+
+    customer_ref: str
+    site: str
+    kinds: tuple[Safety, ...] = ()
+
+
+class Routed(Document):
+    """Who was told that somebody's safety is concerned, as SafetyRouted has it."""
+
+    KIND: ClassVar[str] = "alarm-routed"
+
+    mailboxes: tuple[str, ...]
+
+
+class Given(Document):
+    """What a message about a check says; the item has the title of the policy it was given under."""
+
+    KIND: ClassVar[str] = "given"
+
+    complaint_id: str
+    item: str
+    policy_version: int
+    value_minor: int
+    currency: str
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
+    code: str
+    valid_until: datetime
+    valid_at: tuple[str, ...] = ()
+    reason: Category = Category.OTHER
+    basis: Basis = Basis.GOODWILL
+    regime: str | None = None
+    information: str | None = None
+
+
+class CheckLife(Document):
+    """What became of a check after it was given, as compensation's facts say."""
+
+    KIND: ClassVar[str] = "check-life"
+
+    redeemed_minor: int = 0
+    redeemed_at: datetime | None = None
+    suspended: bool = False
+    voided: bool = False
+    expired: bool = False
+
+    def left_minor(self, check: Given) -> int:
+        """What can still be redeemed; a percentage is spent after one use."""
+        if check.percent is not None and self.redeemed_minor:
+            return 0
+        return check.value_minor - self.redeemed_minor
+
+    def standing(self, check: Given, now: datetime) -> Standing:
+        """Where the check stands now. One that was used stays so whatever comes after."""
+        if self.redeemed_minor and not self.left_minor(check):
+            return Standing.USED
+        if self.voided:
+            return Standing.VOIDED
+        if not check.value_minor:  # words do not expire, and have no code to stop
+            return Standing.USABLE
+        if self.expired or check.valid_until <= now:
+            return Standing.EXPIRED
+        if self.suspended:
+            return Standing.SUSPENDED
+        return Standing.PARTLY_USED if self.redeemed_minor else Standing.USABLE
+
+
+class Offered(Document):
+    """What a message about an offer says: the options, until when, and what is due by law besides."""
+
+    KIND: ClassVar[str] = "offered"
+
+    policy_version: int
+    currency: str
+    #: As it was stored before percentages were told: items by value in minor units.
+    items: tuple[tuple[str, int], ...] = ()
+    options: tuple[Option, ...] = ()
+    expires_at: datetime
+    reason: Category = Category.OTHER
+    regime: str | None = None
+    information: str | None = None
+
+    def choices(self) -> Sequence[Option]:
+        """What may be chosen, also of an offer that was stored before percentages were told."""
+        return self.options or tuple(
+            Option(
+                item=item,
+                kind=CheckKind.EXPERIENCE,
+                value_minor=value,
+                cost_minor=0,
+                currency=self.currency,
+            )
+            for item, value in self.items
+        )
+
+
+class Message(Document):
+    """One message: why, about what, its fate, and until then the time of its next attempt."""
+
+    KIND: ClassVar[str] = "message"
+
+    complaint_id: str
+    customer_ref: str
+    site: str
+    occasion: Occasion
+    language: Language
+    about: str
+    #: The role mailbox it goes to; None for the customer.
+    mailbox: str | None = None
+    state: State
+    queued_at: datetime
+    next_at: datetime | None = None
+    attempt: int = 0
+    #: One of its attempts was made though an earlier one may have come.
+    repeats_unknown: bool = False
+
+
+class Answer(Document):
+    """What the customer answered about a check."""
+
+    KIND: ClassVar[str] = "answer-given"
+
+    helped: Helped
+    answered_at: datetime | None = None
+
+    def promise(self, story: Story) -> datetime | None:
+        """After a no: by when the customer hears from us, once the complaint has heard of it."""
+        later = story.promised_by is not None and (
+            self.answered_at is None or story.promised_by > self.answered_at
+        )
+        return story.promised_by if self.helped is Helped.NO and story.round and later else None
+
+
+def message_id_of(occasion: Occasion, about: str) -> str:
+    """One message per occasion and what it is about, however often its cause is heard of."""
+    return "me-" + fingerprint("message", occasion, about)
+
+
+def queue(
+    occasion: Occasion,
+    about: str,
+    *,
+    complaint_id: str,
+    customer_ref: str,
+    site: str,
+    language: Language,
+    now: datetime,
+) -> Decision:
+    """A message is due now."""
+    return Decision(
+        (
+            MessageQueued(
+                message_id=message_id_of(occasion, about),
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                occasion=occasion,
+                language=language,
+                site=site,
+                about=about,
+                queued_at=now,
+            ),
+        )
+    )
+
+
+def route(
+    complaint_id: str,
+    *,
+    customer_ref: str,
+    site: str,
+    kinds: Sequence[Safety],
+    language: Language,
+    mailboxes: Sequence[str],
+    now: datetime,
+) -> Decision:
+    """Tell the site's role mailboxes that somebody's safety is concerned, one message each."""
+    routed = SafetyRouted(
+        complaint_id=complaint_id,
+        site=site,
+        kinds=tuple(kinds),
+        mailboxes=tuple(mailboxes),
+        routed_at=now,
+    )
+    return Decision(
+        (
+            routed,
+            *(
+                MessageQueued(
+                    message_id=message_id_of(Occasion.SAFETY, f"{complaint_id}/{mailbox}"),
+                    complaint_id=complaint_id,
+                    customer_ref=customer_ref,
+                    occasion=Occasion.SAFETY,
+                    language=language,
+                    site=site,
+                    about=complaint_id,
+                    mailbox=mailbox,
+                    queued_at=now,
+                )
+                for mailbox in mailboxes
+            ),
+        )
+    )
+
+
+def due(message: Message, now: datetime) -> bool:
+    """Whether it may be taken in hand: its fate is open, nobody has it, and its time has come.
+
+    A timer alone does not say so: another process may have moved it since it was read.
+    """
+    return message.state not in FATES and (message.next_at is None or message.next_at <= now)
+
+
+def bounds_of(
+    occasion: Occasion, rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
+) -> Sequence[Bound]:
+    """What a letter to a customer counts in: its occasion's letters of the day to the address.
+
+    Acknowledgements, which strangers have us write, are bounded by the policy, and by who raised the complaint.
+    """
+    if occasion is not Occasion.ACKNOWLEDGEMENT:
+        return [Bound(f"letters/{occasion}/{day}/{address_ref}", LETTERS_MAX)]
+    bounds = [Bound(f"letters/address/{day}/{address_ref}", rules.per_address)]
+    if sender_ref is not None:
+        most = rules.per_person if sender_ref.startswith("pe-") else rules.per_source
+        bounds.append(Bound(f"letters/sender/{day}/{sender_ref}", most))
+    return bounds
+
+
+def attempt(
+    message: Message,
+    message_id: str,
+    now: datetime,
+    bounds: Sequence[Bound] = (),
+    used: Mapping[str, int] = {},
+) -> Decision:
+    """Take a message in hand, unless it is not due; failed where a bound is reached."""
+    if not due(message, now):
+        return Decision()
+    if any(used[bound.account] >= bound.ceiling for bound in bounds):
+        return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
+    attempted = MessageAttempted(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        attempt=message.attempt + 1,
+        repeats_unknown=message.state is State.ATTEMPTED,
+        counted=tuple(bound.account for bound in bounds),
+        attempted_at=now,
+    )
+    return Decision((attempted,), dict(bounds))
+
+
+def postings(fact: Fact) -> Sequence[Posting]:
+    """Each letter that is bounded counts once."""
+    if not isinstance(fact, MessageAttempted):
+        return ()
+    return [Posting(account, 1) for account in fact.counted]
+
+
+def sent(message: Message, message_id: str, now: datetime) -> Decision:
+    """The provider took it; a fate that is known already does not change."""
+    if message.state in FATES:
+        return Decision()
+    return Decision(
+        (
+            MessageSent(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                attempt=message.attempt,
+                sent_at=now,
+            ),
+        )
+    )
+
+
+def lost(message: Message, message_id: str, now: datetime) -> Decision:
+    """Nobody knows whether the provider took it: its time to be repeated comes, and once is enough."""
+    if message.state in FATES or not message.repeats_unknown:
+        return Decision()
+    return not_sent(message, message_id, Reason.MAIL_UNAVAILABLE, None, now)
+
+
+def not_sent(
+    message: Message, message_id: str, reason: Reason, retry: Retry | None, now: datetime
+) -> Decision:
+    """Later again, the delay doubling each time; without a `retry`, or after its last, it failed.
+
+    A fate that is known already does not change.
+    """
+    if message.state in FATES:
+        return Decision()
+    if retry is None or message.attempt >= retry.attempts_max:
+        return Decision(
+            (
+                MessageFailed(
+                    message_id=message_id,
+                    complaint_id=message.complaint_id,
+                    occasion=message.occasion,
+                    reason=reason,
+                    failed_at=now,
+                ),
+            )
+        )
+    times = 2 ** (message.attempt - 1)
+    # Compared before it is multiplied: fifty doublings are more than a duration can hold.
+    delay = (
+        RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
+    )
+    return Decision(
+        (
+            MessageDelayed(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                attempt=message.attempt,
+                reason=reason,
+                retry_at=now + delay,
+            ),
+        )
+    )
+
+
+def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
+    """The customer's answer, in their own hand."""
+    return Decision(
+        (
+            FeedbackReceived(
+                complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
+            ),
+        )
+    )
+
+
+def next_of(fact: MessageFact) -> datetime | None:
+    """When a message is looked at next; None once its fate is known."""
+    match fact:
+        case MessageQueued():
+            return fact.queued_at
+        case MessageAttempted():
+            return fact.attempted_at + ATTEMPT_LASTS
+        case MessageDelayed():
+            return fact.retry_at
+        case _:
+            return None
+
+
+def timers(fact: Fact) -> Sequence[Timer]:
+    """The timer of a message stands at its next attempt, and nowhere once its fate is known."""
+    match fact:
+        case MessageFact():
+            return (Timer(SEND, fact.message_id, next_of(fact)),)
+        case SafetyNoted() | ComplaintTriaged(safety=True):
+            return (Timer(ALARM, fact.complaint_id, AT_ONCE),)
+        case _:
+            return ()
+
+
+def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
+    """A complaint we may write about."""
+    told: dict[str, Any] = {
+        "customer_ref": fact.customer_ref,
+        "site": fact.site,
+        "language": fact.language,
+        "contact": fact.contact,
+    }
+    return story.model_copy(update=told) if story else Story(**told)
+
+
+def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
+    """By when the customer hears from us; the received fact comes first on the same partition."""
+    known = story or Story(
+        customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
+    )
+    update: dict[str, object] = {"promised_by": fact.promised_by}
+    if isinstance(fact, ComplaintReopened):
+        update |= {"round": fact.round}
+    else:
+        update |= {
+            "category": fact.category,
+            "safety": fact.safety,
+            "sender_ref": fact.sender_ref,
+        }
+    return known.model_copy(update=update)
+
+
+def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
+    """An employee said what somebody's safety is about."""
+    known = alarm.kinds if alarm else ()
+    kinds = tuple(sorted({*known, fact.safety}))
+    return Alarm(customer_ref=fact.customer_ref, site=fact.site, kinds=kinds)
+
+
+def given(_: Given | None, fact: CheckIssued) -> Given:
+    """What was given."""
+    return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
+
+
+def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
+    """A till took a part of it, or all."""
+    life = life or CheckLife()
+    redeemed_minor = life.redeemed_minor + fact.amount_minor
+    return life.model_copy(
+        update={"redeemed_minor": redeemed_minor, "redeemed_at": fact.captured_at}
+    )
+
+
+def rolled_back(life: CheckLife | None, fact: RedemptionRolledBack) -> CheckLife:
+    """What a till took is on the check again."""
+    life = life or CheckLife()
+    redeemed_minor = max(0, life.redeemed_minor - fact.amount_minor)
+    return life.model_copy(update={"redeemed_minor": redeemed_minor})
+
+
+def _life(**changes: bool) -> tuple[Fold]:
+    return (
+        Fold(
+            CheckLife,
+            lambda fact: fact.check_id,
+            lambda life, _: (life or CheckLife()).model_copy(update=changes),
+        ),
+    )
+
+
+def offered(_: Offered | None, fact: OfferMade) -> Offered:
+    """What may be chosen."""
+    return Offered(
+        policy_version=fact.policy_version,
+        currency=fact.options[0].currency,
+        options=fact.options,
+        expires_at=fact.expires_at,
+        reason=fact.reason,
+        regime=fact.regime,
+        information=fact.information,
+    )
+
+
+def message_queued(_: Message | None, fact: MessageQueued) -> Message:
+    """A new message."""
+    told = fact.model_dump(include=set(Message.model_fields) - {"state", "next_at"})
+    return Message(state=State.QUEUED, next_at=next_of(fact), **told)
+
+
+def message_attempted(message: Message, fact: MessageAttempted) -> Message:
+    """In the provider's hands, perhaps."""
+    return message.model_copy(
+        update={
+            "state": State.ATTEMPTED,
+            "next_at": next_of(fact),
+            "attempt": fact.attempt,
+            "repeats_unknown": message.repeats_unknown or fact.repeats_unknown,
+        }
+    )
+
+
+def message_delayed(message: Message, fact: MessageDelayed) -> Message:
+    """Not taken; later again."""
+    return message.model_copy(update={"state": State.DELAYED, "next_at": next_of(fact)})
+
+
+def message_sent(message: Message, _: MessageSent) -> Message:
+    """Taken."""
+    return message.model_copy(update={"state": State.SENT, "next_at": None})
+
+
+def message_failed(message: Message, _: MessageFailed) -> Message:
+    """Never to be delivered."""
+    return message.model_copy(update={"state": State.FAILED, "next_at": None})
+
+
+def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
+    """The customer answered."""
+    return Answer(helped=fact.helped, answered_at=fact.answered_at)
+
+
+FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
+    ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
+    ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+    ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+    CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    CheckVoided: _life(voided=True),
+    CheckExpired: _life(expired=True),
+    CheckSuspended: _life(suspended=True),
+    CheckResumed: _life(suspended=False),
+    RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
+    RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
+    SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
+    SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
+    OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
+    MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
+    MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
+    MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
+    MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
+    MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
+    FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),),
+}

@@ -1,0 +1,171 @@
+"""The words every rule is written in: facts, documents, folds, postings, timers, decisions.
+
+A capability is described by one `Slice`: which documents a fact changes, which accounts it posts to,
+which timers it sets. A service is described to the runtime by one `Domain`, made of its slices. The
+runtime applies exactly these when it commits and again when it rebuilds, so there is no second code
+path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from math import ceil
+from typing import Any, ClassVar, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Fact(BaseModel):
+    """Something that happened: past tense, immutable, bounded in every field."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    TYPE: ClassVar[str]
+    TOPIC: ClassVar[str]
+
+    def key(self) -> str:
+        """The id whose order matters: the Kafka key."""
+        raise NotImplementedError
+
+
+class Document(BaseModel):
+    """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone.
+
+    It is forgotten when it was not changed for as long as its facts are kept, unless it `LASTS`: its
+    facts are on a compacted topic, which keeps the latest for ever.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    KIND: ClassVar[str]
+    LASTS: ClassVar[bool] = False
+
+    @classmethod
+    def key(cls, document_id: str) -> str:
+        """Where the document of this id is stored."""
+        return f"{cls.KIND}:{document_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One row of *fact × document*: the document's id, and its next state given the fact.
+
+    Without `evolve` the document is the fact as it was written, whatever was there before, and
+    `document` reads of it what it knows: nothing is written a second time in another form.
+    """
+
+    document: type[Document]
+    id: Callable[[Any], str]
+    evolve: Callable[[Any, Any], Document] | None = None
+
+    def key(self, fact: Fact) -> str:
+        """Where the document is stored that this fact changes."""
+        return self.document.key(self.id(fact))
+
+
+class Posting(NamedTuple):
+    """`amount_minor` onto an account; negative gives back. Accounts are named with their window."""
+
+    account: str
+    amount_minor: int
+
+
+class Timer(NamedTuple):
+    """Something that must happen later: at `due`, or not any more when `due` is None."""
+
+    name: str
+    id: str
+    due: datetime | None
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it fires, in ms since the epoch, rounded up.
+
+        A timer that fired a part of a millisecond before its time would find nothing to do, and be
+        cleared.
+        """
+        return None if self.due is None else ceil(self.due.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one input causes: facts, and the ceilings its postings must stay under.
+
+    An account without a ceiling is only kept from going below zero. No facts means: nothing to do,
+    which is a decision too (the input is settled).
+    """
+
+    facts: Sequence[Fact] = ()
+    ceilings: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *facts: Fact) -> Self:
+        """A decision of these facts, without ceilings."""
+        return cls(facts)
+
+
+Folds = Mapping[type[Fact], Sequence[Fold]]
+
+
+def no_postings(_fact: Fact) -> Iterable[Posting]:
+    """For what holds no accounts."""
+    return ()
+
+
+def no_timers(_fact: Fact) -> Iterable[Timer]:
+    """For what waits for nothing."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one capability does with facts."""
+
+    folds: Folds
+    postings: Callable[[Any], Iterable[Posting]] = no_postings
+    timers: Callable[[Any], Iterable[Timer]] = no_timers
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Everything the runtime must know of a service's rules."""
+
+    owner: str
+    folds: Folds
+    postings: Callable[[Any], Iterable[Posting]] = no_postings
+    timers: Callable[[Any], Iterable[Timer]] = no_timers
+
+    @classmethod
+    def of(cls, owner: str, *slices: Slice) -> Self:
+        """The rules of all slices together.
+
+        Raises ValueError where two fold the same fact into the same kind of document, or store two
+        kinds of document under one name.
+        """
+        folds = {
+            fact: tuple(chain.from_iterable(one.folds.get(fact, ()) for one in slices))
+            for fact in chain.from_iterable(one.folds for one in slices)
+        }
+        _no_clash(folds)
+        return cls(
+            owner,
+            folds,
+            postings=lambda fact: chain.from_iterable(one.postings(fact) for one in slices),
+            timers=lambda fact: chain.from_iterable(one.timers(fact) for one in slices),
+        )
+
+
+def _no_clash(folds: Folds) -> None:
+    stored: dict[str, type[Document]] = {}
+    for fact, rows in folds.items():
+        kinds = [row.document.KIND for row in rows]
+        for row in rows:
+            if stored.setdefault(row.document.KIND, row.document) is not row.document:
+                msg = f"two kinds of document are stored as {row.document.KIND!r}"
+                raise ValueError(msg)
+            if kinds.count(row.document.KIND) > 1:
+                msg = f"{fact.TYPE} is folded twice into {row.document.KIND!r}"
+                raise ValueError(msg)
