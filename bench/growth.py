@@ -79,6 +79,4 @@ def _others(count: int) -> Iterator[Write]:
             crews[crew_of(site, name)].append(name)
             yield Write(employee_key(site, name), 0, body)
         for crew, members in crews.items():
-            yield Write(
-                f"{Crew.KIND}:{crew}", 0, Crew(members=tuple(members)).model_dump_json().encode()
-            )
+            yield Write(Crew.key(crew), 0, Crew(members=tuple(members)).model_dump_json().encode())

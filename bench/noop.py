@@ -16,13 +16,13 @@ from pydantic_core import to_json
 from services.compensation.app import DOMAIN
 from services.compensation.checks.handlers import IssueCheck
 from services.compensation.settings import Settings
-from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
+from shared.runtime.app import HTTP_STOP_S, Runtime, settle_memory, utc_now
 from shared.runtime.auth import Kind, Principal
 from shared.runtime.http import IDEMPOTENCY_KEY
 from shared.runtime.server import http_server
 
 
-def build(parts: Parts) -> FastAPI:
+def build(parts: Runtime) -> FastAPI:
     """One route that checks who asks and what for, and answers."""
     app = FastAPI()
     employee = parts.face.principal(Kind.EMPLOYEE)
@@ -46,7 +46,7 @@ def build(parts: Parts) -> FastAPI:
 async def serve() -> None:
     """Serve until SIGTERM, as a service does."""
     settings = Settings()
-    server = http_server(build(Parts(settings, DOMAIN, now=utc_now)), stop_s=HTTP_STOP_S)
+    server = http_server(build(Runtime(settings, DOMAIN, now=utc_now)), stop_s=HTTP_STOP_S)
     listening = socket.create_server((settings.host, 0), backlog=2048)
     sys.stdout.write(f"noop http://{settings.host}:{listening.getsockname()[1]}\n")
     sys.stdout.flush()

@@ -28,13 +28,13 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from bench.postgres import SCHEMA
 from services.compensation.app import DOMAIN, GZIP_FROM_BYTES
-from services.compensation.authority.rules import Room, limits_of, stretch_of
+from services.compensation.authority.rules import Exceeded, Headroom, limits_of, stretch_of
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.rules import Case
 from services.compensation.checks.api import Answers
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import IssueCheck
-from services.compensation.checks.rules import Wish, issue
+from services.compensation.checks.rules import CheckRequest, grant, refuse
 from services.compensation.options.rules import rights
 from services.compensation.settings import Settings
 from services.compensation.usage.rules import TALLIES, tally
@@ -43,7 +43,7 @@ from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.app import HTTP_STOP_S, Parts, settle_memory, utc_now
+from shared.runtime.app import HTTP_STOP_S, Runtime, settle_memory, utc_now
 from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
 from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
@@ -188,7 +188,7 @@ class Peer:
         rule = policy.authority.stretch
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
         accounts += [tally(policy.site, windows.day.id, what) for what in TALLIES]
-        room = Room(
+        room = Headroom(
             per_check=authority.per_check,
             limits=limits,
             balances=await locked(accounts, connection),
@@ -205,7 +205,7 @@ class Peer:
             opened_at=row["opened_at"],
             check_ids=("earlier",) if row["checks"] else (),
         )
-        wish = Wish(
+        wish = CheckRequest(
             check_id=f"ck-{name}",
             complaint_id=command.complaint_id,
             customer_ref=case.customer_ref,
@@ -222,12 +222,16 @@ class Peer:
             safety=command.safety or (Safety.OTHER if case.safety else None),
         )
         code = self._codes.code(wish.check_id)
-        return issue(
+        decided = room.decide(wish.option.cost_minor)
+        if isinstance(decided, Exceeded):
+            return refuse(wish, policy, row["version"], room, decided, now)
+        return grant(
             wish,
             case,
             policy,
             row["version"],
             room,
+            decided,
             now,
             code=KeyRing([self._key(case.customer_ref, row["wrapped"])]).seal("code", code),
             code_hash=self._codes.hash(code),
@@ -293,7 +297,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         issuer=settings.jwt_issuer,
         now=utc_now,
     )
-    parts = Parts(settings, DOMAIN, now=utc_now)
+    parts = Runtime(settings, DOMAIN, now=utc_now)
     face = Face(
         parts.settler,
         authenticator,

@@ -23,7 +23,7 @@ from bench.bare import Loop
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
-from services.compensation.desk import Situations, desk_keys
+from services.compensation.staff_context import ContextLoader, staff_keys
 from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.handlers import Handlers as ComplaintsHandlers
@@ -86,7 +86,7 @@ async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
     for first in range(0, len(facts), BATCH):
         snapshot = Snapshot(store, domain, datetime.now(UTC))
         for fact in facts[first : first + BATCH]:
-            await snapshot.absorb(fact)
+            await snapshot.fold(fact)
         await store.commit(snapshot.commit())
     one = vault()
     return Settler(
@@ -103,7 +103,7 @@ def giver(
     settler: Settler, scene: world.Scene, serial: Iterator[int], name: str
 ) -> Callable[[int], Awaitable[None]]:
     """Settles the scene's next wish at every call, under a key of its own; as a route would."""
-    giving = Checks(Situations(Keys(vault())), codes_of(vault()), vault())
+    giving = Checks(ContextLoader(Keys(vault())), codes_of(vault()), vault())
 
     async def give(_: int) -> None:
         number = next(serial)
@@ -116,7 +116,7 @@ def giver(
             return await giving.issue_check(command, who, name, snapshot)
 
         request = Request(f"{who.kind}/{who.subject}", "checks", f"{name}-{number}", "0" * 64)
-        reads = (*desk_keys(who), f"case:{command.complaint_id}")
+        reads = (*staff_keys(who), f"case:{command.complaint_id}")
         await settler.settle_request(request, decide, reads)
 
     return give

@@ -14,7 +14,6 @@ from services.compensation.checks import rules as checks
 from services.compensation.checks.api import Answers
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks
-from services.compensation.desk import Situations
 from services.compensation.incidents import api as incidents_api
 from services.compensation.incidents import rules as incidents
 from services.compensation.incidents.handlers import Incidents
@@ -31,11 +30,12 @@ from services.compensation.settings import Settings
 from services.compensation.staff import api as staff_api
 from services.compensation.staff import rules as staff
 from services.compensation.staff.handlers import Staff
+from services.compensation.staff_context import ContextLoader
 from services.compensation.stream import inboxes
 from services.compensation.usage import rules as usage
 from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
-from shared.runtime.app import App, Parts, utc_now
+from shared.runtime.app import App, Runtime, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
 from shared.runtime.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
 from shared.runtime.policy import POLICY_FOLDS
@@ -61,28 +61,28 @@ def build(
     settings: Settings, *, now: Callable[[], datetime] = utc_now, store: Store | None = None
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
-    parts = Parts(settings, DOMAIN, now=now, store=store)
+    parts = Runtime(settings, DOMAIN, now=now, store=store)
     settler, vault, face = parts.settler, parts.vault, parts.face
     codes = codes_of(vault)
-    situations = Situations(Keys(vault))
+    context = ContextLoader(Keys(vault))
     answers = Answers(
         codes,
         partial(check_link, Tokens(vault.derive(FEEDBACK), FEEDBACK, now), settings.answers_url),
     )
     links = Tokens(vault.derive(OFFER), OFFER, now)
-    giving = Checks(situations, codes, vault)
-    letting_choose = Offers(situations, codes)
-    at_tills = Redemptions(situations, codes)
-    together = Incidents(situations, codes, settler)
-    counting = Usage(situations)
+    giving = Checks(context, codes, vault)
+    letting_choose = Offers(context, codes)
+    at_tills = Redemptions(context, codes)
+    together = Incidents(context, codes, settler)
+    counting = Usage(context)
     api = face.api(
         "compensation",
         "Every employee has authority. What does not fit is answered with what does.",
     )
     api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     for routes in (
-        staff_api.routes(face, Staff(situations), settler),
-        options_api.routes(face, Options(situations, together, vault), settler),
+        staff_api.routes(face, Staff(context), settler),
+        options_api.routes(face, Options(context, together, vault), settler),
         checks_api.routes(face, giving, together, answers, settler),
         offers_api.routes(
             face,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.compensation.cases.rules import Case
 from services.compensation.incidents.handlers import Incidents
+from services.compensation.incidents.rules import OpenIncidents, Recent, recent_id
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
-from shared.runtime.policy import policy_key
+from shared.runtime.policy import PolicyHead
 from shared.runtime.roster import ROSTER_INBOX
 
 
@@ -27,14 +29,14 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                     ComplaintTriaged,
                     incidents.on_triaged,
                     lambda event: (
-                        f"case:{event.data.complaint_id}",
-                        policy_key(event.data.site),
-                        f"open-incidents:{event.data.site}",
-                        f"recent:{event.data.site}/{event.data.category}",
+                        Case.key(event.data.complaint_id),
+                        PolicyHead.key(event.data.site),
+                        OpenIncidents.key(event.data.site),
+                        Recent.key(recent_id(event.data.site, event.data.category)),
                     ),
                 ),
                 Handler(
-                    ComplaintReopened, reads=lambda event: (f"case:{event.data.complaint_id}",)
+                    ComplaintReopened, reads=lambda event: (Case.key(event.data.complaint_id),)
                 ),
             ],
         ),

@@ -171,7 +171,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         addresses of requests are written into logs everywhere.
         """
         complaint_id = handlers.names_of(command.source, command.id)
-        complaint = await known(complaint_id, settler.look())
+        complaint = await known(complaint_id, settler.view())
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",), status=404)
         found = complaint.model_dump(mode="json", include=TOLD)
@@ -185,7 +185,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         etag: IF_NONE_MATCH = None,
     ) -> Response:
         """One complaint as employees of its site see it."""
-        snapshot = settler.look()
+        snapshot = settler.view()
         await employed(principal, snapshot)
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:

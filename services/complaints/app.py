@@ -8,14 +8,14 @@ from functools import partial
 
 from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
 from services.complaints.api import api
-from services.complaints.rules import FOLDS, OVERDUE, timers
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
+from services.complaints.rules import FOLDS, OVERDUE, timers
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain
-from shared.runtime.app import App, Parts, utc_now
+from shared.runtime.app import App, Runtime, utc_now
 from shared.runtime.keys import KEY_FOLDS
 from shared.runtime.policy import POLICY_FOLDS
 from shared.runtime.store import Store
@@ -37,7 +37,7 @@ def build(
     news: News | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
-    parts = Parts(settings, DOMAIN, now=now, store=store)
+    parts = Runtime(settings, DOMAIN, now=now, store=store)
     handlers = Handlers(
         parts.vault,
         reader or RulesReader(),

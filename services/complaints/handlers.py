@@ -26,9 +26,9 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
-from shared.runtime.keys import Keys, key_key
+from shared.runtime.keys import CustomerKey, Keys
 from shared.runtime.observe import PROMISES_BROKEN
-from shared.runtime.policy import Policies, policy_key
+from shared.runtime.policy import Policies, PolicyHead
 from shared.runtime.seal import Vault
 from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
@@ -59,7 +59,11 @@ class Handlers:
         """The complaint if it came before, the customer's key, the policy."""
         complaint_id = complaint_id_of(event)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
-        return complaint_key(complaint_id), key_key(customer_ref), policy_key(event.data.site)
+        return (
+            Complaint.key(complaint_id),
+            CustomerKey.key(customer_ref),
+            PolicyHead.key(event.data.site),
+        )
 
     async def on_raised(self, event: Event[ComplaintRaised], snapshot: Snapshot) -> Decision:
         """Another system tells of a complaint; raises Rejected for times no complaint can have."""
@@ -100,7 +104,7 @@ class Handlers:
         if before is not None:
             if not before.repeats(content):
                 raise Rejected(Reason.CONFLICTING_REPEAT)
-            return Decision((ComplaintRepeated(complaint_id=complaint_id),))
+            return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = self._customer_ref(source, raised, complaint_id)
         facts: tuple[Fact, ...] = ()
         key = await self._keys.of(customer_ref, snapshot)
@@ -177,19 +181,17 @@ class Handlers:
         complaint_id, _, number = promise_id.rpartition("/")
 
         async def decide(snapshot: Snapshot) -> Decision:
-            await snapshot.prefetch([complaint_key(complaint_id), heard_key(complaint_id)])
+            await snapshot.prefetch([Complaint.key(complaint_id), Heard.key(complaint_id)])
             complaint = await snapshot.get(Complaint, complaint_id)
             heard = await snapshot.get(Heard, complaint_id)
             if complaint is None:
                 return Decision()
             return break_promise(complaint, complaint_id, int(number), heard, snapshot.now)
 
-        if (await decide(self._settler.look())).facts:
+        if (await decide(self._settler.view())).facts:
             await self._news.read_until(datetime.fromtimestamp(due_ms / 1000, UTC))
-        member = f"{OVERDUE}|{promise_id}"
-        cause = f"timer/{OVERDUE}/{promise_id}/{due_ms}"
-        for _ in await self._settler.settle_internal(
-            cause, complaint_id, decide, timer=(member, due_ms)
+        for _ in await self._settler.settle_timer(
+            OVERDUE, promise_id, due_ms, decide, about=complaint_id
         ):
             PROMISES_BROKEN.inc()
 
@@ -214,19 +216,8 @@ def complaint_id_of(event: Event[ComplaintRaised]) -> str:
     return f"co-{event.id}"
 
 
-def complaint_key(complaint_id: str) -> str:
-    """The document to read ahead for a complaint."""
-    return f"{Complaint.KIND}:{complaint_id}"
-
-
-def heard_key(complaint_id: str) -> str:
-    """The document to read ahead for what its customer heard."""
-    return f"{Heard.KIND}:{complaint_id}"
-
-
 async def known(complaint_id: str, snapshot: Snapshot) -> Complaint:
     """A complaint we have; raises Rejected(unknown_complaint)."""
-    complaint = await snapshot.get(Complaint, complaint_id)
-    if complaint is None:
-        raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
-    return complaint
+    return await snapshot.require(
+        Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",)
+    )

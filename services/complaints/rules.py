@@ -194,15 +194,15 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
     claimed = ComplaintClaimed(
         complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now
     )
-    return Decision((received, triaged, claimed))
+    return Decision.of(received, triaged, claimed)
 
 
 def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:
     """Whoever gives the customer something owns the complaint from then on."""
     if complaint.employee_id == employee_id and complaint.state is State.CLAIMED:
         return Decision()
-    return Decision(
-        (ComplaintClaimed(complaint_id=complaint_id, employee_id=employee_id, claimed_at=now),)
+    return Decision.of(
+        ComplaintClaimed(complaint_id=complaint_id, employee_id=employee_id, claimed_at=now)
     )
 
 
@@ -217,25 +217,23 @@ def hear(
 ) -> Decision:
     """Yes confirms. No starts again, with the same employee and a new promise."""
     if helped is Helped.YES:
-        return Decision((ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now),))
+        return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
     promise = policy.promise(complaint.category, complaint.severity)
-    return Decision(
-        (
-            ComplaintReopened(
-                complaint_id=complaint_id,
-                customer_ref=complaint.customer_ref,
-                site=complaint.site,
-                language=complaint.language,
-                employee_id=complaint.employee_id,
-                round=complaint.round + 1,
-                promised_by=now + promise,
-                has_contact=(
-                    complaint.contact is not None
-                    if complaint.reachable is None
-                    else complaint.reachable
-                ),
-                reopened_at=answered_at,
+    return Decision.of(
+        ComplaintReopened(
+            complaint_id=complaint_id,
+            customer_ref=complaint.customer_ref,
+            site=complaint.site,
+            language=complaint.language,
+            employee_id=complaint.employee_id,
+            round=complaint.round + 1,
+            promised_by=now + promise,
+            has_contact=(
+                complaint.contact is not None
+                if complaint.reachable is None
+                else complaint.reachable
             ),
+            reopened_at=answered_at,
         )
     )
 
@@ -256,19 +254,17 @@ def break_promise(
         for moment in heard.at
     ):
         return Decision()
-    return Decision(
-        (
-            ComplaintOverdue(
-                complaint_id=complaint_id,
-                customer_ref=complaint.customer_ref,
-                site=complaint.site,
-                category=complaint.category,
-                severity=complaint.severity,
-                employee_id=complaint.employee_id,
-                round=number,
-                promised_by=promise.by,
-                overdue_at=now,
-            ),
+    return Decision.of(
+        ComplaintOverdue(
+            complaint_id=complaint_id,
+            customer_ref=complaint.customer_ref,
+            site=complaint.site,
+            category=complaint.category,
+            severity=complaint.severity,
+            employee_id=complaint.employee_id,
+            round=number,
+            promised_by=promise.by,
+            overdue_at=now,
         )
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.complaints.handlers import Handlers, complaint_key, heard_key
+from services.complaints.handlers import Handlers
+from services.complaints.rules import Complaint, Heard
 from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.runtime.inbox import Handler, Inbox
 from shared.runtime.keys import VAULT_INBOX
-from shared.runtime.policy import POLICY_INBOX, policy_key
+from shared.runtime.policy import POLICY_INBOX, PolicyHead
 from shared.runtime.roster import ROSTER_INBOX
 
 
@@ -32,17 +33,17 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                     CheckIssued,
                     handlers.on_issued,
                     lambda event: (
-                        complaint_key(event.data.complaint_id),
-                        heard_key(event.data.complaint_id),
+                        Complaint.key(event.data.complaint_id),
+                        Heard.key(event.data.complaint_id),
                     ),
                 ),
-                Handler(OfferMade, reads=lambda event: (heard_key(event.data.complaint_id),)),
+                Handler(OfferMade, reads=lambda event: (Heard.key(event.data.complaint_id),)),
                 Handler(
                     ComplaintLogged,
                     handlers.on_logged,
                     lambda event: (
-                        complaint_key(event.data.complaint_id),
-                        policy_key(event.data.site),
+                        Complaint.key(event.data.complaint_id),
+                        PolicyHead.key(event.data.site),
                     ),
                 ),
             ],
@@ -54,8 +55,8 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                     FeedbackReceived,
                     handlers.on_feedback,
                     lambda event: (
-                        complaint_key(event.data.complaint_id),
-                        heard_key(event.data.complaint_id),
+                        Complaint.key(event.data.complaint_id),
+                        Heard.key(event.data.complaint_id),
                     ),
                 )
             ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.notifier.rules import ALARM, Alarm, Message, Routed, Story, route
 from services.notifier.ports import Letter
+from services.notifier.rules import ALARM, Alarm, ComplaintView, Message, Routed, route
 from services.notifier.wording import Wording
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
@@ -19,7 +19,7 @@ from shared.runtime.settle import Settler
 from shared.runtime.snapshot import Snapshot
 from shared.runtime.words import format_time
 
-#: Parts of a word about safety that have not come are looked for again after this.
+#: Runtime of a word about safety that have not come are looked for again after this.
 LOOK_AGAIN_S = 5
 
 
@@ -51,23 +51,18 @@ class Alarms:
         async def decide(snapshot: Snapshot) -> Decision:
             return await self._routed(complaint_id, snapshot)
 
-        facts = await self._settler.settle_internal(
-            f"timer/{ALARM}/{complaint_id}/{due_ms}",
-            complaint_id,
-            decide,
-            timer=(f"{ALARM}|{complaint_id}", due_ms),
-        )
+        facts = await self._settler.settle_timer(ALARM, complaint_id, due_ms, decide)
         for fact in facts:
             if isinstance(fact, SafetyRouted) and not fact.mailboxes:
                 log.error("safety_reaches_nobody", site=fact.site, complaint=complaint_id)
                 MESSAGES.labels("safety", "unaddressed").inc()
 
     async def _routed(self, complaint_id: str, snapshot: Snapshot) -> Decision:
-        await snapshot.prefetch([f"{one.KIND}:{complaint_id}" for one in (Routed, Alarm, Story)])
+        await snapshot.prefetch([one.key(complaint_id) for one in (Routed, Alarm, ComplaintView)])
         if await snapshot.get(Routed, complaint_id) is not None:
             return Decision()
         alarm = await snapshot.get(Alarm, complaint_id)
-        about = alarm or await snapshot.get(Story, complaint_id)
+        about = alarm or await snapshot.get(ComplaintView, complaint_id)
         if about is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN, retry_after_s=LOOK_AGAIN_S)
         try:

@@ -9,15 +9,15 @@ from pathlib import Path
 from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
 from services.notifier.api import api
-from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
+from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
 from shared.kernel import Domain
-from shared.runtime.app import App, Parts, utc_now
+from shared.runtime.app import App, Runtime, utc_now
 from shared.runtime.keys import KEY_FOLDS, Keys
 from shared.runtime.links import FEEDBACK, OFFER, Tokens
 from shared.runtime.mailboxes import load
@@ -40,7 +40,7 @@ def build(
     mailer: Mailer | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
-    parts = Parts(settings, DOMAIN, now=now, store=store)
+    parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     links = SignedLinks(answers, settings.public_url, choices, settings.offers_url)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.notifier.alarms import Alarms
+from services.notifier.page import Shown
+from services.notifier.ports import Letter
 from services.notifier.rules import (
     PARTS_COME_WITHIN,
     SEND,
@@ -15,11 +17,11 @@ from services.notifier.rules import (
     Answer,
     Bound,
     CheckLife,
+    ComplaintView,
     Given,
     Message,
     Offered,
     Standing,
-    Story,
     attempt,
     bounds_of,
     due,
@@ -30,8 +32,6 @@ from services.notifier.rules import (
     queue,
     sent,
 )
-from services.notifier.page import Shown
-from services.notifier.ports import Letter
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Basis, CheckIssued, OfferMade
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged, Language
@@ -75,7 +75,7 @@ Says = str | Sequence[str]
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 
 
-class Handed(Enum):
+class Delivery(Enum):
     """What became of a letter that was handed over."""
 
     TAKEN = auto()
@@ -163,10 +163,10 @@ class Handlers:
         """
         cause = f"timer/{SEND}/{message_id}/{due_ms}"
         try:
-            letter = await self._letter(message_id, self._settler.look())
+            letter = await self._letter(message_id, self._settler.view())
         except Rejected as rejected:
             await self._record(
-                message_id, f"{cause}/unwritten", None, Handed.NEVER, rejected.reason
+                message_id, f"{cause}/unwritten", None, Delivery.NEVER, rejected.reason
             )
             return
         attempted = await self._take(message_id, cause, letter.recipient)
@@ -209,7 +209,7 @@ class Handlers:
         if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, snapshot)
-        story = await snapshot.get(Story, message.complaint_id)
+        story = await snapshot.get(ComplaintView, message.complaint_id)
         day = snapshot.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
             message.occasion,
@@ -219,22 +219,22 @@ class Handlers:
             sender_ref=story.sender_ref if story else None,
         )
 
-    async def _hand_over(self, letter: Letter) -> tuple[Handed, Reason]:
+    async def _hand_over(self, letter: Letter) -> tuple[Delivery, Reason]:
         """Hand a letter to the mail server: what became of it, and why if it was not taken."""
         try:
             taken = await self._mailer.send(letter)
         except Unavailable as unavailable:
-            return Handed.LATER, unavailable.reason
+            return Delivery.LATER, unavailable.reason
         except Rejected as rejected:
-            return Handed.NEVER, rejected.reason
-        return Handed.TAKEN if taken else Handed.LOST, Reason.MAIL_UNAVAILABLE
+            return Delivery.NEVER, rejected.reason
+        return Delivery.TAKEN if taken else Delivery.LOST, Reason.MAIL_UNAVAILABLE
 
     async def _record(
         self,
         message_id: str,
         cause: str,
         number: int | None,
-        handed: Handed,
+        handed: Delivery,
         reason: Reason,
     ) -> None:
         """Record the fate of attempt `number` (None: of a letter that could not be written)."""
@@ -245,15 +245,15 @@ class Handlers:
             if not mine:
                 return Decision()
             match handed:
-                case Handed.TAKEN:
+                case Delivery.TAKEN:
                     return sent(message, message_id, snapshot.now)
-                case Handed.LOST:
+                case Delivery.LOST:
                     return lost(message, message_id, snapshot.now)
-                case Handed.LATER:
+                case Delivery.LATER:
                     policy, _ = await self._policies.at(message.site, snapshot)
                     retry = policy.notify.retry
                     return not_sent(message, message_id, reason, retry, snapshot.now)
-                case Handed.NEVER:
+                case Delivery.NEVER:
                     return not_sent(message, message_id, reason, None, snapshot.now)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
@@ -277,7 +277,7 @@ class Handlers:
         """The letter as it stands; raises Unavailable for a part that is not here."""
         if message.mailbox is not None:
             return await self._alarms.letter(message_id, message, message.mailbox, snapshot)
-        story = await snapshot.get(Story, message.complaint_id)
+        story = await snapshot.get(ComplaintView, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         if story.contact is None:
@@ -299,7 +299,12 @@ class Handlers:
         )
 
     async def _particulars(
-        self, message: Message, story: Story, policy: Policy, key: KeyRing, snapshot: Snapshot
+        self,
+        message: Message,
+        story: ComplaintView,
+        policy: Policy,
+        key: KeyRing,
+        snapshot: Snapshot,
     ) -> dict[str, Says]:
         """What this occasion says beyond the greeting."""
         language = message.language
@@ -396,7 +401,7 @@ class Handlers:
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""
-        answer = await self._settler.look().get(Answer, check_id)
+        answer = await self._settler.view().get(Answer, check_id)
         return answer.helped if answer else None
 
     def read(self, token: str) -> tuple[str, str]:
@@ -409,7 +414,7 @@ class Handlers:
 
     async def language_of(self, complaint_id: str) -> Language | None:
         """The customer's language; None where we do not know the complaint. Raises Unavailable."""
-        story = await self._settler.look().get(Story, complaint_id)
+        story = await self._settler.view().get(ComplaintView, complaint_id)
         return story.language if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:
@@ -417,8 +422,8 @@ class Handlers:
 
         Raises Unavailable while a part is on its way, Rejected(link_invalid) once the customer was erased.
         """
-        snapshot = self._settler.look()
-        story = await snapshot.get(Story, complaint_id)
+        snapshot = self._settler.view()
+        story = await snapshot.get(ComplaintView, complaint_id)
         check = await snapshot.get(Given, check_id)
         if story is None or check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -448,7 +453,7 @@ class Handlers:
             promised_by=answer.promise(story) if answer else None,
         )
 
-    def _contact(self, story: Story, key: KeyRing) -> Contact:
+    def _contact(self, story: ComplaintView, key: KeyRing) -> Contact:
         if story.contact is None:
             return Contact()
         return Contact.model_validate_json(key.open("contact", story.contact))

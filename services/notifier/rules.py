@@ -96,7 +96,7 @@ class Standing(StrEnum):
 TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
 
 
-class Story(Document):
+class ComplaintView(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
@@ -251,7 +251,7 @@ class Answer(Document):
     helped: Helped
     answered_at: datetime | None = None
 
-    def promise(self, story: Story) -> datetime | None:
+    def promise(self, story: ComplaintView) -> datetime | None:
         """After a no: by when the customer hears from us, once the complaint has heard of it."""
         later = story.promised_by is not None and (
             self.answered_at is None or story.promised_by > self.answered_at
@@ -275,18 +275,16 @@ def queue(
     now: datetime,
 ) -> Decision:
     """A message is due now."""
-    return Decision(
-        (
-            MessageQueued(
-                message_id=message_id_of(occasion, about),
-                complaint_id=complaint_id,
-                customer_ref=customer_ref,
-                occasion=occasion,
-                language=language,
-                site=site,
-                about=about,
-                queued_at=now,
-            ),
+    return Decision.of(
+        MessageQueued(
+            message_id=message_id_of(occasion, about),
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            occasion=occasion,
+            language=language,
+            site=site,
+            about=about,
+            queued_at=now,
         )
     )
 
@@ -309,24 +307,22 @@ def route(
         mailboxes=tuple(mailboxes),
         routed_at=now,
     )
-    return Decision(
-        (
-            routed,
-            *(
-                MessageQueued(
-                    message_id=message_id_of(Occasion.SAFETY, f"{complaint_id}/{mailbox}"),
-                    complaint_id=complaint_id,
-                    customer_ref=customer_ref,
-                    occasion=Occasion.SAFETY,
-                    language=language,
-                    site=site,
-                    about=complaint_id,
-                    mailbox=mailbox,
-                    queued_at=now,
-                )
-                for mailbox in mailboxes
-            ),
-        )
+    return Decision.of(
+        routed,
+        *(
+            MessageQueued(
+                message_id=message_id_of(Occasion.SAFETY, f"{complaint_id}/{mailbox}"),
+                complaint_id=complaint_id,
+                customer_ref=customer_ref,
+                occasion=Occasion.SAFETY,
+                language=language,
+                site=site,
+                about=complaint_id,
+                mailbox=mailbox,
+                queued_at=now,
+            )
+            for mailbox in mailboxes
+        ),
     )
 
 
@@ -389,15 +385,13 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
     """The provider took it; a fate that is known already does not change."""
     if message.state in FATES:
         return Decision()
-    return Decision(
-        (
-            MessageSent(
-                message_id=message_id,
-                complaint_id=message.complaint_id,
-                occasion=message.occasion,
-                attempt=message.attempt,
-                sent_at=now,
-            ),
+    return Decision.of(
+        MessageSent(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            attempt=message.attempt,
+            sent_at=now,
         )
     )
 
@@ -419,15 +413,13 @@ def not_sent(
     if message.state in FATES:
         return Decision()
     if retry is None or message.attempt >= retry.attempts_max:
-        return Decision(
-            (
-                MessageFailed(
-                    message_id=message_id,
-                    complaint_id=message.complaint_id,
-                    occasion=message.occasion,
-                    reason=reason,
-                    failed_at=now,
-                ),
+        return Decision.of(
+            MessageFailed(
+                message_id=message_id,
+                complaint_id=message.complaint_id,
+                occasion=message.occasion,
+                reason=reason,
+                failed_at=now,
             )
         )
     times = 2 ** (message.attempt - 1)
@@ -435,27 +427,23 @@ def not_sent(
     delay = (
         RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
     )
-    return Decision(
-        (
-            MessageDelayed(
-                message_id=message_id,
-                complaint_id=message.complaint_id,
-                occasion=message.occasion,
-                attempt=message.attempt,
-                reason=reason,
-                retry_at=now + delay,
-            ),
+    return Decision.of(
+        MessageDelayed(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            attempt=message.attempt,
+            reason=reason,
+            retry_at=now + delay,
         )
     )
 
 
 def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
     """The customer's answer, in their own hand."""
-    return Decision(
-        (
-            FeedbackReceived(
-                complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
-            ),
+    return Decision.of(
+        FeedbackReceived(
+            complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
         )
     )
 
@@ -484,7 +472,7 @@ def timers(fact: Fact) -> Sequence[Timer]:
             return ()
 
 
-def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
+def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> ComplaintView:
     """A complaint we may write about."""
     told: dict[str, Any] = {
         "customer_ref": fact.customer_ref,
@@ -492,12 +480,14 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         "language": fact.language,
         "contact": fact.contact,
     }
-    return story.model_copy(update=told) if story else Story(**told)
+    return story.model_copy(update=told) if story else ComplaintView(**told)
 
 
-def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
+def story_promised(
+    story: ComplaintView | None, fact: ComplaintTriaged | ComplaintReopened
+) -> ComplaintView:
     """By when the customer hears from us; the received fact comes first on the same partition."""
-    known = story or Story(
+    known = story or ComplaintView(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
     update: dict[str, object] = {"promised_by": fact.promised_by}
@@ -602,9 +592,9 @@ def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
 
 
 FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
-    ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
-    ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
-    ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+    ComplaintReceived: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_received),),
+    ComplaintTriaged: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
+    ComplaintReopened: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
     CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
     CheckVoided: _life(voided=True),
     CheckExpired: _life(expired=True),

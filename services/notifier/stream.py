@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.notifier.alarms import Alarms
-from services.notifier.rules import message_id_of
 from services.notifier.handlers import Handlers
+from services.notifier.rules import message_id_of
 from shared.contracts.compensation import (
     CheckExpired,
     CheckIssued,

@@ -62,7 +62,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Parts:
+class Runtime:
     """What every service is built from, made of its settings and its domain."""
 
     def __init__(
@@ -121,7 +121,7 @@ class App:
     """One service: its parts, its streams, its routes, its timers."""
 
     def __init__(
-        self, parts: Parts, *, inboxes: Sequence[Inbox], api: FastAPI, rings: Mapping[str, Ring]
+        self, parts: Runtime, *, inboxes: Sequence[Inbox], api: FastAPI, rings: Mapping[str, Ring]
     ) -> None:
         self.parts = parts
         self.inboxes = inboxes

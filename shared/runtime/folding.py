@@ -33,7 +33,7 @@ class Unfolded(Exception):
         self.key = key
 
 
-class Folding:
+class ReplayState:
     """The state while it is made: a bounded part of it as objects, the rest in the store."""
 
     def __init__(self, store: Store, holder: str, sources: Sources, now: datetime) -> None:
@@ -99,7 +99,7 @@ class Folding:
                 event,
                 ours,
                 [
-                    (fold, f"{fold.document.KIND}:{fold.id(fact)}")
+                    (fold, fold.document.key(fold.id(fact)))
                     for fold in self._folds.get(type(fact), ())
                 ],
             )

@@ -43,13 +43,8 @@ KEY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
 }
 VAULT_INBOX = Inbox(
     CustomerKeyCreated.TOPIC,
-    [Handler(CustomerKeyCreated, reads=lambda event: (key_key(event.data.customer_ref),))],
+    [Handler(CustomerKeyCreated, reads=lambda event: (CustomerKey.key(event.data.customer_ref),))],
 )
-
-
-def key_key(customer_ref: str) -> str:
-    """The document to read ahead for a customer's keys."""
-    return f"{CustomerKey.KIND}:{customer_ref}"
 
 
 class KeyRing:

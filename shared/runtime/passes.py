@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from shared.runtime.folding import Folding
+from shared.runtime.folding import ReplayState
 from shared.runtime.inbox import Record
 from shared.runtime.settle import Fence
 from shared.runtime.sources import Event, Log, Place, Sources, event_of
@@ -78,7 +78,7 @@ class Foreign:
         return following
 
 
-class Passes:
+class ReplayOrder:
     """The passes over the topics of one beginning."""
 
     def __init__(
@@ -148,7 +148,7 @@ class Passes:
             found.dead.add((place, offset))
 
     async def compacted(
-        self, folding: Folding, origins: Origins, limits: Mapping[Place, int]
+        self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
     ) -> dict[Place, Fence]:
         """Topics that keep only the latest record per key: partition by partition, all writers in their order.
 
@@ -166,7 +166,7 @@ class Passes:
                     event = event_of(record)
                     if event is None:
                         continue
-                    heard = record.offset < limit and event.type in handled and hears(fence, event)
+                    heard = record.offset < limit and event.type in handled and is_new(fence, event)
                     if event.source == sources.name:
                         if event.number > last:
                             last = event.number
@@ -179,7 +179,7 @@ class Passes:
         return fences
 
     async def facts(
-        self, folding: Folding, origins: Origins, limits: Mapping[Place, int]
+        self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
     ) -> dict[Place, Fence]:
         """Our facts in the order of their sequence, and others' where we settled them."""
         sources = self._sources
@@ -205,7 +205,7 @@ class Passes:
                     if after > reached:
                         waiting[place] = after
                         return
-                    if hears(one.fence, event) and (place, record.offset) not in origins.dead:
+                    if is_new(one.fence, event) and (place, record.offset) not in origins.dead:
                         folding.add_foreign(event)
                         if folding.full:
                             await folding.write()
@@ -279,6 +279,6 @@ class Passes:
                 yield found
 
 
-def hears(fence: Fence, event: Event) -> bool:
+def is_new(fence: Fence, event: Event) -> bool:
     """Whether a settler would have taken this for new."""
-    return event.number < 0 or fence.hears(event.source.decode(), event.number)
+    return event.number < 0 or fence.is_new(event.source.decode(), event.number)

@@ -51,11 +51,6 @@ POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
 POLICY_INBOX = Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished)], ahead=True)
 
 
-def policy_key(site: str) -> str:
-    """The document to read ahead for decisions at a site."""
-    return f"{PolicyHead.KIND}:{site}"
-
-
 class Policies:
     """Parsed policies by site and version."""
 

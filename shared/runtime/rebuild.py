@@ -27,8 +27,8 @@ from pydantic import ValidationError
 
 from shared.kernel import Domain
 from shared.runtime.faults import Unavailable
-from shared.runtime.folding import Folding, Unfolded
-from shared.runtime.passes import Passes
+from shared.runtime.folding import ReplayState, Unfolded
+from shared.runtime.passes import ReplayOrder
 from shared.runtime.settle import Fence, fence_key
 from shared.runtime.sources import Log, Place, Refused, Sources, event_of
 from shared.runtime.store import REBUILD, Store
@@ -154,7 +154,7 @@ class Rebuild:
             {*sources.own, *sources.consumed, sources.dead_letters} - sources.strict
         )
         intake = await self._log.spans(set(sources.consumed) & sources.strict)
-        passes = Passes(self._log, sources, spans, self._tick)
+        passes = ReplayOrder(self._log, sources, spans, self._tick)
         origins = await passes.origins()
         committed = await self._log.committed()
         limits = {
@@ -167,7 +167,7 @@ class Rebuild:
         for place, (_, end) in spans.items():
             if place in limits:
                 limits[place] = min(end, max(limits[place], committed.get(place, 0)))
-        folding = Folding(store, holder, sources, self._now())
+        folding = ReplayState(store, holder, sources, self._now())
         try:
             fences = await passes.compacted(folding, origins, limits)
             fences |= await passes.facts(folding, origins, limits)

@@ -12,7 +12,7 @@ from shared.runtime.snapshot import Snapshot
 
 def employee_key(site: str, employee_id: str) -> str:
     """The document to read ahead for anything that an employee asks."""
-    return f"{Employee.KIND}:{employee_name(site, employee_id)}"
+    return Employee.key(employee_name(site, employee_id))
 
 
 ROSTER_INBOX = Inbox(

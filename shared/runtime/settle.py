@@ -98,7 +98,7 @@ class Fence(BaseModel):
     sequences: dict[str, int] = {}
     failures: int = 0
 
-    def hears(self, source: str, number: int) -> bool:
+    def is_new(self, source: str, number: int) -> bool:
         """Note the number of a source's line; False for one that was heard before."""
         last = self.sequences.get(source, -1)
         if number <= last:
@@ -157,7 +157,7 @@ class Settler:
         #: How far this process saw each partition applied, by the key of its fence.
         self._applied: dict[str, int] = {}
 
-    def look(self) -> Snapshot:
+    def view(self) -> Snapshot:
         """A snapshot to read from; what it sees is never committed."""
         return Snapshot(self.store, self._domain, self._now())
 
@@ -372,7 +372,7 @@ class Settler:
             event, handler = result
             number = -1 if event.sequence is None else int(event.sequence)
             # Other systems may number their events as they like; only our relays number lines.
-            if number >= 0 and not inbox.strict and not fence.hears(event.source, number):
+            if number >= 0 and not inbox.strict and not fence.is_new(event.source, number):
                 continue
             origin = Origin(
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
@@ -387,7 +387,7 @@ class Settler:
                 fence.failures = 0
                 continue
             fence.failures = 0
-            await snapshot.absorb(event.data)
+            await snapshot.fold(event.data)
             await snapshot.apply(decision, origin)
         if fence.offset == applied:
             return None

@@ -10,8 +10,10 @@ from typing import NamedTuple, TypeVar, cast
 from pydantic_core import to_json
 
 from shared.contracts.event import encode, fingerprint, format_time
+from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Domain, Fact, Fold
 from shared.money import AMOUNT_MINOR_MAX
+from shared.runtime.faults import Rejected
 from shared.runtime.store import KEPT_S, Charge, Commit, Line, Store, Versioned, Write
 
 D = TypeVar("D", bound=Document)
@@ -69,7 +71,7 @@ class Snapshot:
 
     async def get(self, document: type[D], document_id: str) -> D | None:
         """The entity as it stands for this decision, or None; raises Unavailable."""
-        key = f"{document.KIND}:{document_id}"
+        key = document.key(document_id)
         if key not in self._state:
             if key not in self._read:
                 await self.prefetch([key])
@@ -79,6 +81,24 @@ class Snapshot:
         if isinstance(state, bytes):
             return document.model_validate_json(state)
         return cast("D | None", state)
+
+    async def require(
+        self,
+        document: type[D],
+        document_id: str,
+        reason: Reason,
+        *,
+        where: tuple[str, ...] = (),
+        site: str | None = None,
+    ) -> D:
+        """The entity, of this site if one is named; raises Rejected(reason) with status 404, Unavailable.
+
+        What belongs to another site looks like what nobody has.
+        """
+        found = await self.get(document, document_id)
+        if found is None or site not in (None, getattr(found, "site", None)):
+            raise Rejected(reason, where=where, status=404)
+        return found
 
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
         """Balances in minor units as they stand for this decision; raises Unavailable."""
@@ -98,7 +118,7 @@ class Snapshot:
         self.dead.append(line)
         self._lines.append(line.encode())
 
-    async def absorb(self, fact: Fact, data: str | None = None) -> None:
+    async def fold(self, fact: Fact, data: str | None = None) -> None:
         """Fold a fact into the documents and timers of this commit; `data` is its JSON if it is known."""
         for fold in self._domain.folds.get(type(fact), ()):
             await self._fold(fold, fact, data)
@@ -107,7 +127,7 @@ class Snapshot:
 
     async def _fold(self, fold: Fold, fact: Fact, data: str | None) -> None:
         document_id = fold.id(fact)
-        key = f"{fold.document.KIND}:{document_id}"
+        key = fold.document.key(document_id)
         if fold.evolve is None:
             await self.prefetch([key])
             self._state[key] = (data or fact.model_dump_json()).encode()
@@ -123,7 +143,7 @@ class Snapshot:
         data = ""
         await self.prefetch(
             [
-                f"{fold.document.KIND}:{fold.id(fact)}"
+                fold.document.key(fold.id(fact))
                 for fact in decision.facts
                 for fold in self._domain.folds.get(type(fact), ())
             ]
@@ -146,7 +166,7 @@ class Snapshot:
                 ceiling = decision.ceilings.get(posting.account, AMOUNT_MINOR_MAX)
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
                 self._posted[posting.account] += posting.amount_minor
-            await self.absorb(fact, data)
+            await self.fold(fact, data)
         return data
 
     def names_again(self, name: str) -> bool:

@@ -118,4 +118,4 @@ class Sources:
     def keys(self, fact: Fact) -> list[str]:
         """The documents that a fact changes."""
         folds = self.domain.folds.get(type(fact), ())
-        return [f"{fold.document.KIND}:{fold.id(fact)}" for fold in folds]
+        return [fold.document.key(fold.id(fact)) for fold in folds]

@@ -109,7 +109,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
                 state.timers.pop(f"{name}|{number.rpartition('/')[0]}", None)
             cause = event.cause
         for fold in domain.folds.get(type(fact), ()):
-            key = f"{fold.document.KIND}:{fold.id(fact)}"
+            key = fold.document.key(fold.id(fact))
             before = documents.get(key)
             if isinstance(before, Fact):
                 before = fold.document.model_validate_json(before.model_dump_json())

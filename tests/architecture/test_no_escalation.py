@@ -93,7 +93,9 @@ def test_the_search_lets_other_words_be(line):
 @pytest.mark.parametrize("where", ["path", "schema", "field", "description", "nowhere"])
 def test_the_search_finds_one_anywhere_in_a_document(where):
     field = "pending_since" if where == "field" else "item"
-    body = create_model("Escalation" if where == "schema" else "Wish", **{field: (str, ...)})
+    body = create_model(
+        "Escalation" if where == "schema" else "CheckRequest", **{field: (str, ...)}
+    )
 
     async def give() -> Response:
         raise NotImplementedError

@@ -14,8 +14,8 @@ from pydantic_core import from_json
 from services.compensation.app import DOMAIN
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
-from services.compensation.desk import Situations
 from services.compensation.options.rules import ALTERNATIVES_MAX
+from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import CheckIssued, CheckRefused, Scope
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.policy import Policy, PolicyPublished
@@ -115,7 +115,7 @@ def settler_of(store: MemoryStore) -> Settler:
 
 async def ask(store: MemoryStore, item: str, employee: str, complaint: int, key: int):
     """One process of its own: nothing shared with the others but the store."""
-    giving = Checks(Situations(Keys(VAULT)), codes_of(VAULT), VAULT)
+    giving = Checks(ContextLoader(Keys(VAULT)), codes_of(VAULT), VAULT)
     command = IssueCheck(complaint_id=f"co-{complaint}", item=item, reason="food", again=True)
     principal = Principal(employee, Kind.EMPLOYEE, SITE)
     request = Request(f"employee/{employee}", "checks", f"{key}", f"{item}/{complaint}")

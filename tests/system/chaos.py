@@ -26,7 +26,7 @@ from tests.system import report, schedule
 from tests.system.audit import evidence as audit
 from tests.system.audit import intake, ledger, letters, order, privacy, requests
 from tests.system.audit.verdict import Verdict
-from tests.system.desk import Desk, Known, ask_all_again
+from tests.system.desk import Known, StaffContext, ask_all_again
 from tests.system.diary import Diary
 from tests.system.faults import Faults
 from tests.system.publisher import Publisher
@@ -148,7 +148,7 @@ class Run:
         drivers = [threading.Thread(target=publisher.run, args=(stop,), daemon=True)]
         for number in range(0 if options.mode == "rebalance" else DESKS):
             name, random = f"{seed}-{number}", Random(f"desk/{seed}/{number}")
-            desk = Desk(there, diary, self._known, random, name, options.pause_s)
+            desk = StaffContext(there, diary, self._known, random, name, options.pause_s)
             drivers.append(threading.Thread(target=desk.run, args=(stop,), daemon=True))
         faults = Faults(there, diary)
         for thread in drivers:

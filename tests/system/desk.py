@@ -30,7 +30,7 @@ TIMEOUT_S = 4.0
 RETRY_S = 0.15
 #: A wish is asked again for so long; a world that does not answer by then is not healed.
 ANSWER_S = 200.0
-#: Compensation hears of a complaint from its topic; a wish before that is a 404 and nothing else.
+#: Compensation is_new of a complaint from its topic; a wish before that is a 404 and nothing else.
 HEARD_AFTER_S = 3.0
 REMEMBERED = 200
 NOT_NOW = (429, 503)
@@ -116,7 +116,7 @@ def _content(answer: httpx.Response) -> Any:
     return answer.text if answer.status_code >= 400 else ""
 
 
-class Desk:
+class StaffContext:
     """One driver: does one thing after the other, drawn by its own seed, until told to stop."""
 
     def __init__(

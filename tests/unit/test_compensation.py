@@ -11,11 +11,17 @@ from pydantic_core import to_json
 from stdnum import luhn
 
 from services.compensation.app import DOMAIN
-from services.compensation.authority.rules import Room, limits_of, remainders, stretch_of
+from services.compensation.authority.rules import (
+    Exceeded,
+    Headroom,
+    limits_of,
+    remainders,
+    stretch_of,
+)
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.rules import Case, case_reopened
 from services.compensation.checks.codes import ALPHABET, Codes
-from services.compensation.checks.rules import Wish, issue
+from services.compensation.checks.rules import CheckRequest, grant, refuse
 from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
 from shared.contracts.compensation import CheckIssued, CheckKind, CheckRefused, Option, Scope
 from shared.contracts.complaints import Category, ComplaintReopened, Language, Severity
@@ -55,11 +61,11 @@ def limits_at(now=START):
 LIMITS = limits_at()
 STRETCH = stretch_of(POLICY, windows_of(POLICY, START), "e-1")
 EMPTY = {limit.account: 0 for limit in (*LIMITS, STRETCH)}
-ROOM = Room(per_check=2500_00, limits=LIMITS, balances=EMPTY)
+ROOM = Headroom(per_check=2500_00, limits=LIMITS, balances=EMPTY)
 STRETCHY = replace(ROOM, stretch=STRETCH, stretch_percent=25)
 
 
-def with_balances(room: Room, **spent: int) -> Room:
+def with_balances(room: Headroom, **spent: int) -> Headroom:
     """A room where scopes hold something already."""
     known = {limit.scope.value: limit.account for limit in (*LIMITS, STRETCH)}
     return replace(room, balances={**EMPTY, **{known[scope]: n for scope, n in spent.items()}})
@@ -75,8 +81,8 @@ def option(cost: int) -> Option:
     )
 
 
-def decide(wished: Option, room: Room = ROOM):
-    wish = Wish(
+def decide(wished: Option, room: Headroom = ROOM):
+    wish = CheckRequest(
         check_id="ck-1",
         complaint_id="co-1",
         customer_ref="c-1",
@@ -88,7 +94,10 @@ def decide(wished: Option, room: Room = ROOM):
         language=Language.EN,
         day="2026-06-03",
     )
-    return issue(wish, CASE, POLICY, 1, room, START, code="v1.x", code_hash="0" * 64)
+    decided = room.decide(wish.option.cost_minor)
+    if isinstance(decided, Exceeded):
+        return refuse(wish, POLICY, 1, room, decided, START)
+    return grant(wish, CASE, POLICY, 1, room, decided, START, code="v1.x", code_hash="0" * 64)
 
 
 @pytest.mark.parametrize(("amount", "bound"), [(2500_00, None), (2500_01, Scope.CHECK)])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from services.notifier import adapters
 from services.notifier.adapters import SmtpMailer
-from services.notifier.rules import ATTEMPT_LASTS
 from services.notifier.ports import Letter
+from services.notifier.rules import ATTEMPT_LASTS
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable

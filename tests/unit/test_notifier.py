@@ -8,6 +8,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from services.notifier.adapters import SignedLinks
+from services.notifier.ports import Letter
 from services.notifier.rules import (
     ATTEMPT_LASTS,
     PARTS_COME_WITHIN,
@@ -29,7 +30,6 @@ from services.notifier.rules import (
     story_received,
     timers,
 )
-from services.notifier.ports import Letter
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
 from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
 from shared.contracts.policy import PolicyPublished, Retry

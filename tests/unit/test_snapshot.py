@@ -109,7 +109,7 @@ async def test_a_fact_that_was_heard_becomes_one_too_and_stands_for_what_was_the
     await snapshot.apply(Decision((OPENED, TURNED)), ORIGIN)
     await store.commit(snapshot.commit())
     snapshot = look(store)
-    await snapshot.absorb(Opened(page_id="p", title="two"))
+    await snapshot.fold(Opened(page_id="p", title="two"))
     await store.commit(snapshot.commit())
     assert await look(store).get(Page, "p") == Page(title="two")
 

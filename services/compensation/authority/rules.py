@@ -186,7 +186,7 @@ def ceilings_of(limits: Sequence[Limit]) -> Mapping[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Headroom:
     """What there is to decide with: the limits of a wish and what is in their accounts."""
 
     per_check: int
@@ -206,24 +206,24 @@ class Room:
                 return limit.scope
         return None
 
-    def verdict(self, cost_minor: int) -> Room | Scope:
-        """The room that holds a check, stretched if need be; or else the scope that binds.
+    def decide(self, cost_minor: int) -> Granted | Exceeded:
+        """Whether a check of this cost fits, stretched if need be; or else the scope that binds.
 
         Where the stretch would hold it and a ceiling shared with others does not, that one binds.
         """
         bound_by = self.binding(cost_minor)
         if bound_by is None:
-            return self
+            return Granted(self, stretched=False)
         wider = self._stretched(cost_minor)
         if wider is None:
-            return bound_by
+            return Exceeded(bound_by)
         beyond = wider.binding(cost_minor)
         if beyond is None:
-            return wider
-        return bound_by if beyond in PERSONAL else beyond
+            return Granted(wider, stretched=True)
+        return Exceeded(bound_by if beyond in PERSONAL else beyond)
 
-    def _stretched(self, cost_minor: int) -> Room | None:
-        """The same room with the employee's own ceilings stretched, if they still may be."""
+    def _stretched(self, cost_minor: int) -> Headroom | None:
+        """The same headroom with the employee's own ceilings stretched, if they still may be."""
         if self.stretch is None or not self.stretch.holds(cost_minor, self.balances):
             return None
         percent = 100 + self.stretch_percent
@@ -261,3 +261,18 @@ def posted(charges: Sequence[Debit], sign: int = 1, prefix: str = "") -> Sequenc
         for charge in charges
         if charge.amount_minor
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A check fits within this headroom: with the employee's own ceilings stretched, or without."""
+
+    within: Headroom
+    stretched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A check does not fit: the first scope that cannot hold it."""
+
+    bound_by: Scope

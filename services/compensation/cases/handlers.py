@@ -8,43 +8,41 @@ from datetime import datetime
 
 from services.compensation.cases.rules import Case, History
 from services.compensation.checks.rules import Check
-from services.compensation.desk import Desk
 from services.compensation.offers.rules import Offer
+from services.compensation.staff_context import StaffContext
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Rejected
 from shared.runtime.snapshot import Snapshot
 
 
-async def case_of_site(complaint_id: str, desk: Desk, snapshot: Snapshot) -> Case:
+async def case_of_site(complaint_id: str, staff: StaffContext, snapshot: Snapshot) -> Case:
     """A complaint of this site; a foreign one looks like an unknown one."""
-    case = await snapshot.get(Case, complaint_id)
-    if case is None or case.site != desk.site:
-        raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
-    return case
+    return await snapshot.require(
+        Case, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), site=staff.site
+    )
 
 
-async def given_lately(again: bool, case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+async def given_lately(again: bool, case: Case, staff: StaffContext, snapshot: Snapshot) -> bool:
     """Whether a colleague gave something a moment ago, and the employee does not mean another.
 
     A colleague's open offer counts as given, whenever it was made: the customer may choose at any
     moment. What was taken back was not given.
     """
-    if not again and await _offered_by_a_colleague(case, desk, snapshot):
+    if not again and await _offered_by_a_colleague(case, staff, snapshot):
         return True
-    apart = desk.policy.limits.complaint.apart
+    apart = staff.policy.limits.complaint.apart
     lately = case.given_at is not None and snapshot.now - case.given_at < apart
-    if again or not lately or case.given_by == desk.employee_id or not case.check_ids:
+    if again or not lately or case.given_by == staff.employee_id or not case.check_ids:
         return False
     last = await snapshot.get(Check, case.check_ids[-1])
     return last is None or not last.taken_back
 
 
-async def _offered_by_a_colleague(case: Case, desk: Desk, snapshot: Snapshot) -> bool:
+async def _offered_by_a_colleague(case: Case, staff: StaffContext, snapshot: Snapshot) -> bool:
     """Whether the customer may choose now from what somebody else offered for this complaint."""
     await snapshot.prefetch([Offer.key(offer_id) for offer_id in case.offer_ids])
     offers = [await snapshot.get(Offer, offer_id) for offer_id in case.offer_ids]
     return any(
-        made is not None and made.employee_id != desk.employee_id and made.open_at(snapshot.now)
+        made is not None and made.employee_id != staff.employee_id and made.open_at(snapshot.now)
         for made in offers
     )
 
@@ -103,7 +101,7 @@ class Gift:
     choose_by: datetime | None = None
 
 
-def had(history: Sequence[Gift]) -> tuple[str, ...]:
+def earlier_items(history: Sequence[Gift]) -> tuple[str, ...]:
     """Items a customer was given before, without their amounts; what may be chosen was not given yet."""
     return tuple({gift.item.partition("/")[0] for gift in history if gift.check_id is not None})
 

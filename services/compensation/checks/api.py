@@ -13,9 +13,9 @@ from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.handlers import Checks, Explain, IssueCheck
 from services.compensation.checks.rules import Check
-from services.compensation.desk import desk_keys
 from services.compensation.examples import documented
 from services.compensation.incidents.handlers import Incidents
+from services.compensation.staff_context import staff_keys
 from shared.contracts.compensation import CheckExplained, CheckIssued, CheckRefused, SafetyNoted
 from shared.contracts.event import ID_PATTERN
 from shared.contracts.reasons import Reason
@@ -116,7 +116,7 @@ def routes(
                 return await incidents.give_one(command, principal, snapshot)
             return await handlers.issue_check(command, principal, name, snapshot)
 
-        reads = (*desk_keys(principal), Case.key(command.complaint_id or ""))
+        reads = (*staff_keys(principal), Case.key(command.complaint_id or ""))
         return await face.write(principal, "checks", key, command, decide, answer, reads)
 
     @router.get("/v1/checks")
@@ -128,7 +128,7 @@ def routes(
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
     ) -> Response:
         """The checks of a complaint, or mine of a day (today's without a cursor), newest first."""
-        page = await handlers.listed(principal, complaint, cursor, limit, settler.look())
+        page = await handlers.listed(principal, complaint, cursor, limit, settler.view())
         found = [summary(check_id, check) for check_id, check in page.checks]
         return shown(etag, {"checks": found, "next": page.next_cursor})
 
@@ -137,7 +137,7 @@ def routes(
         check_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
     ) -> Response:
         """One check, without its code."""
-        snapshot = settler.look()
+        snapshot = settler.view()
         check = await handlers.look(check_id, principal, snapshot)
         explanation = await handlers.explanation(check, principal, snapshot)
         return shown(etag, {**summary(check_id, check), "explanation": explanation})
@@ -145,12 +145,12 @@ def routes(
     @router.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
     async def qr(check_id: Identifier, principal: employee) -> Response:
         """The code as a picture for the customer's phone, for who gave the check."""
-        return picture(await handlers.code(check_id, principal, settler.look()))
+        return picture(await handlers.code(check_id, principal, settler.view()))
 
     @router.get("/v1/checks/{check_id}/page.svg", response_class=Svg)
     async def check_page(check_id: Identifier, principal: employee) -> Response:
         """The link to the check's page as a picture: the whole letter, for a customer without e-mail."""
-        check = await handlers.own(check_id, principal, settler.look())
+        check = await handlers.own(check_id, principal, settler.view())
         return picture(answer.link(check.complaint_id, check_id, check.valid_until))
 
     @router.post("/v1/checks/{check_id}/void")

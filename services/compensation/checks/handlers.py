@@ -9,28 +9,29 @@ from typing import Annotated, Self, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
-from services.compensation.authority.rules import Room
+from services.compensation.authority.rules import Exceeded, Headroom
 from services.compensation.cases.handlers import case_of_site, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.rules import (
     Check,
+    CheckRequest,
     Code,
     Given,
-    Wish,
     expire,
     explain,
     given_key,
-    issue,
+    grant,
     note_unexplained,
+    refuse,
     resume,
     safety_noted,
     suspend,
     void,
 )
-from services.compensation.desk import Desk, Situations
 from services.compensation.options.rules import rights
-from services.compensation.staff.handlers import fallback
+from services.compensation.staff.handlers import fallback_for
+from services.compensation.staff_context import ContextLoader, StaffContext
 from shared.contracts.compensation import (
     Basis,
     CheckKind,
@@ -38,7 +39,6 @@ from shared.contracts.compensation import (
     ComplaintLogged,
     Option,
     Safety,
-    Scope,
 )
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.event import Currency, Id
@@ -63,7 +63,7 @@ CASH = (CheckKind.MONEY, CheckKind.REFUND)
 
 
 class Particulars(TypedDict, total=False):
-    """What not every wish has."""
+    """What not every request has."""
 
     basis: Basis
     consent: bool
@@ -139,7 +139,7 @@ class IssueCheck(BaseModel):
     incident_id: Id | None = None
 
     def particulars(self) -> Particulars:
-        """What this wish has beyond item and reason."""
+        """What this request has beyond item and reason."""
         found: Particulars = {"basis": self.basis, "consent": self.consent}
         if self.service is not None:
             found["service"] = self.service
@@ -190,8 +190,8 @@ class Page:
 class Checks:
     """Checks."""
 
-    def __init__(self, situations: Situations, codes: Codes, vault: Vault) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader, codes: Codes, vault: Vault) -> None:
+        self._context = context
         self._codes = codes
         self._vault = vault
 
@@ -199,21 +199,21 @@ class Checks:
         self, command: IssueCheck, principal: Principal, name: str, snapshot: Snapshot
     ) -> Decision:
         """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
-        desk = await self._situations.desk(principal, snapshot)
-        option = desk.option(command.item)
-        if command.currency not in (None, desk.policy.currency):
+        staff = await self._context.staff(principal, snapshot)
+        option = staff.option(command.item)
+        if command.currency not in (None, staff.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
         if command.on_the_spot is not None:
-            lawful(command, option, desk, None)
+            lawful(command, option, staff, None)
             return await self._on_the_spot(
-                command, command.on_the_spot, option, desk, name, snapshot
+                command, command.on_the_spot, option, staff, name, snapshot
             )
         assert command.complaint_id is not None, "a command is about one thing"
-        case = await case_of_site(command.complaint_id, desk, snapshot)
-        lawful(command, option, desk, case.service)
+        case = await case_of_site(command.complaint_id, staff, snapshot)
+        lawful(command, option, staff, case.service)
         check_id = f"ck-{name}"
-        wish = wish_of(
-            desk,
+        request = check_request(
+            staff,
             case,
             command.complaint_id,
             check_id,
@@ -221,39 +221,53 @@ class Checks:
             command.reason,
             **command.particulars(),
         )
-        if await given_lately(command.again, case, desk, snapshot):
-            return already_compensated(wish, snapshot.now)
-        room = await self._situations.room(
-            desk, case.customer_ref, command.complaint_id, snapshot, self._changed_by(wish)
+        if await given_lately(command.again, case, staff, snapshot):
+            return already_compensated(request, snapshot.now)
+        headroom = await self._context.headroom(
+            staff, case.customer_ref, command.complaint_id, snapshot, self._changed_by(request)
         )
-        key = await self._situations.key(case.customer_ref, snapshot)
-        return await self._issue(wish, case, room, key, desk, snapshot)
+        key = await self._context.key(case.customer_ref, snapshot)
+        return await self._issue(request, case, headroom, key, staff, snapshot)
 
-    def _changed_by(self, wish: Wish) -> Sequence[str]:
+    def _changed_by(self, request: CheckRequest) -> Sequence[str]:
         """The documents of a check and its code, and of the employee's day."""
-        code = self._codes.hash(self._codes.code(wish.check_id))
+        code = self._codes.hash(self._codes.code(request.check_id))
         return (
-            Check.key(wish.check_id),
+            Check.key(request.check_id),
             Code.key(code),
-            Given.key(given_key(wish.site, wish.employee_id, wish.day or "")),
+            Given.key(given_key(request.site, request.employee_id, request.day or "")),
         )
 
     async def _issue(
-        self, wish: Wish, case: Case, room: Room, key: KeyRing, desk: Desk, snapshot: Snapshot
+        self,
+        request: CheckRequest,
+        case: Case,
+        headroom: Headroom,
+        key: KeyRing,
+        staff: StaffContext,
+        snapshot: Snapshot,
     ) -> Decision:
-        """Within the employee's own authority."""
-        verdict = room.verdict(wish.option.cost_minor)
-        bound_by = verdict if isinstance(verdict, Scope) else None
-        instead = await fallback(wish, room, bound_by, desk, snapshot)
-        return issue(
-            wish,
+        """Within the employee's own authority; what a refusal needs is read only for one."""
+        decided = headroom.decide(request.option.cost_minor)
+        if isinstance(decided, Exceeded):
+            return refuse(
+                request,
+                staff.policy,
+                staff.policy_version,
+                headroom,
+                decided,
+                snapshot.now,
+                **await fallback_for(request, headroom, decided.bound_by, staff, snapshot),
+            )
+        return grant(
+            request,
             case,
-            desk.policy,
-            desk.policy_version,
-            room,
+            staff.policy,
+            staff.policy_version,
+            headroom,
+            decided,
             snapshot.now,
-            **coded(self._codes, wish.check_id, key),
-            **instead,
+            **coded(self._codes, request.check_id, key),
         )
 
     async def _on_the_spot(
@@ -261,7 +275,7 @@ class Checks:
         command: IssueCheck,
         log: OnTheSpot,
         option: Option,
-        desk: Desk,
+        staff: StaffContext,
         name: str,
         snapshot: Snapshot,
     ) -> Decision:
@@ -273,36 +287,36 @@ class Checks:
         check_id, complaint_id = f"ck-{name}", f"co-{name}"
         customer_ref = self._vault.pseudonyms.customer_of(
             complaint_id,
-            f"/site/{desk.site}",
-            desk.site,
+            f"/site/{staff.site}",
+            staff.site,
             log.customer,
             log.contact.email if log.contact is not None else None,
         )
-        room = await self._situations.room(desk, customer_ref, complaint_id, snapshot)
-        key = await self._situations.keys.of(customer_ref, snapshot)
+        headroom = await self._context.headroom(staff, customer_ref, complaint_id, snapshot)
+        key = await self._context.keys.of(customer_ref, snapshot)
         facts: list[Fact] = []
         if key is None:
-            key, created = self._situations.keys.create(customer_ref)
+            key, created = self._context.keys.create(customer_ref)
             facts.append(created)
         case = Case(
             customer_ref=customer_ref,
-            site=desk.site,
-            language=log.language or desk.policy.languages[0],
+            site=staff.site,
+            language=log.language or staff.policy.languages[0],
             category=command.reason,
             severity=log.severity,
             reachable=log.contact is not None and log.contact.reachable,
             opened_at=snapshot.now,
         )
-        wish = wish_of(
-            desk, case, complaint_id, check_id, option, command.reason, **command.particulars()
+        request = check_request(
+            staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self._issue(wish, case, room, key, desk, snapshot)
+        decision = await self._issue(request, case, headroom, key, staff, snapshot)
         facts.append(
             ComplaintLogged(
                 complaint_id=complaint_id,
                 customer_ref=customer_ref,
-                site=desk.site,
-                employee_id=desk.employee_id,
+                site=staff.site,
+                employee_id=staff.employee_id,
                 reason=command.reason,
                 severity=log.severity,
                 language=case.language,
@@ -311,7 +325,7 @@ class Checks:
                 if log.contact is not None and not log.contact.empty
                 else None,
                 has_contact=case.reachable,
-                safety=wish.safety,
+                safety=request.safety,
                 service=command.service,
                 answered=not isinstance(decision.facts[-1], CheckRefused),
                 logged_at=snapshot.now,
@@ -319,18 +333,13 @@ class Checks:
         )
         return Decision((*facts, *decision.facts), decision.ceilings)
 
-    async def check(self, check_id: str, desk: Desk, snapshot: Snapshot) -> Check:
+    async def check(self, check_id: str, staff: StaffContext, snapshot: Snapshot) -> Check:
         """A check of the employee's site; raises Rejected(unknown_check)."""
-        check = await snapshot.get(Check, check_id)
-        if check is None or check.site != desk.site:
-            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
-        return check
+        return await snapshot.require(Check, check_id, Reason.UNKNOWN_CHECK, site=staff.site)
 
     async def look(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
         """One check, as an employee of its site sees it; raises Rejected, Unavailable."""
-        return await self.check(
-            check_id, await self._situations.desk(principal, snapshot), snapshot
-        )
+        return await self.check(check_id, await self._context.staff(principal, snapshot), snapshot)
 
     async def code(self, check_id: str, principal: Principal, snapshot: Snapshot) -> str:
         """The code again, for the employee who gave the check and nobody else."""
@@ -341,9 +350,9 @@ class Checks:
 
     async def own(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
         """A check as whoever gave it sees it; to all others it is unknown."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        if check.employee_id != desk.employee_id:
+        staff = await self._context.staff(principal, snapshot)
+        check = await self.check(check_id, staff, snapshot)
+        if check.employee_id != staff.employee_id:
             raise Rejected(Reason.UNKNOWN_CHECK, status=404)
         return check
 
@@ -359,12 +368,12 @@ class Checks:
 
         Newest first; raises Rejected(cursor_invalid, unknown_complaint), Unavailable.
         """
-        desk = await self._situations.desk(principal, snapshot)
-        day, before = parsed(cursor, desk)
+        staff = await self._context.staff(principal, snapshot)
+        day, before = parsed(cursor, staff)
         if complaint_id is not None:
-            ids = (await case_of_site(complaint_id, desk, snapshot)).check_ids
+            ids = (await case_of_site(complaint_id, staff, snapshot)).check_ids
         else:
-            given = await snapshot.get(Given, given_key(desk.site, desk.employee_id, day))
+            given = await snapshot.get(Given, given_key(staff.site, staff.employee_id, day))
             ids = given.check_ids if given else ()
         end = len(ids)
         if before is not None:
@@ -382,35 +391,35 @@ class Checks:
 
     async def void(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Take a check back; raises Rejected(check_ended) when it ended, is held or redeemed."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        return done(void(check, check_id, desk.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, snapshot)
+        check = await self.check(check_id, staff, snapshot)
+        return done(void(check, check_id, staff.employee_id, snapshot.now))
 
     async def suspend(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Stop a check from being redeemed for now; raises Rejected(check_ended)."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        return done(suspend(check, check_id, desk.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, snapshot)
+        check = await self.check(check_id, staff, snapshot)
+        return done(suspend(check, check_id, staff.employee_id, snapshot.now))
 
     async def resume(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Let a suspended check be redeemed again; raises Rejected(check_ended)."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        return done(resume(check, check_id, desk.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, snapshot)
+        check = await self.check(check_id, staff, snapshot)
+        return done(resume(check, check_id, staff.employee_id, snapshot.now))
 
     async def explain(
         self, check_id: str, command: Explain, principal: Principal, snapshot: Snapshot
     ) -> Decision:
         """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
-        desk = await self._situations.desk(principal, snapshot)
-        check = await self.check(check_id, desk, snapshot)
-        if check.employee_id != desk.employee_id:
+        staff = await self._context.staff(principal, snapshot)
+        check = await self.check(check_id, staff, snapshot)
+        if check.employee_id != staff.employee_id:
             raise Rejected(Reason.UNKNOWN_CHECK, status=404)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN, status=409)
-        key = await self._situations.key(check.customer_ref, snapshot)
+        key = await self._context.key(check.customer_ref, snapshot)
         sealed = key.seal("explanation", command.explanation)
-        return explain(check, check_id, desk.employee_id, sealed, snapshot.now)
+        return explain(check, check_id, staff.employee_id, sealed, snapshot.now)
 
     async def explanation(
         self, check: Check, principal: Principal, snapshot: Snapshot
@@ -418,7 +427,7 @@ class Checks:
         """What was explained, for who explained it; None if nothing was, or the customer was erased."""
         if check.explanation is None or check.employee_id != principal.subject:
             return None
-        key = await self._situations.keys.of(check.customer_ref, snapshot)
+        key = await self._context.keys.of(check.customer_ref, snapshot)
         return None if key is None else key.open("explanation", check.explanation)
 
     async def expires(self, check_id: str, snapshot: Snapshot) -> Decision:
@@ -432,23 +441,25 @@ class Checks:
         return note_unexplained(check, check_id, snapshot.now) if check else Decision()
 
 
-def lawful(command: IssueCheck, option: Option, desk: Desk, service: Service | None) -> None:
+def lawful(
+    command: IssueCheck, option: Option, staff: StaffContext, service: Service | None
+) -> None:
     """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
     if command.basis is not Basis.STATUTORY:
         return
     service = command.service or service
-    if desk.policy.regime_of(command.reason, service, command.basis) is None:
+    if staff.policy.regime_of(command.reason, service, command.basis) is None:
         raise Rejected(Reason.NO_REGIME, where=("/reason",))
     if option.kind not in CASH and not command.consent:
         raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
 
 
-def already_compensated(wish: Wish, now: datetime) -> Decision:
+def already_compensated(request: CheckRequest, now: datetime) -> Decision:
     """The answer where a colleague gave or offered something: whatever is given, safety is told.
 
     Raises Rejected(already_compensated) where nobody's is concerned.
     """
-    if noted := safety_noted(wish, now):
+    if noted := safety_noted(request, now):
         return Decision(noted)
     raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
 
@@ -459,33 +470,33 @@ def coded(codes: Codes, check_id: str, key: KeyRing) -> Coded:
     return {"code": key.seal("code", code), "code_hash": codes.hash(code)}
 
 
-def wish_of(
-    desk: Desk,
+def check_request(
+    staff: StaffContext,
     case: Case,
     complaint_id: str,
     check_id: str,
     option: Option,
     reason: Category,
     **more: Unpack[Particulars],
-) -> Wish:
-    """A wish of the employee at this desk; what the law says goes with it, and whose safety it is."""
+) -> CheckRequest:
+    """A request of the employee at this desk; what the law says goes with it, and whose safety it is."""
     if case.safety:
         more = {"safety": Safety.OTHER, **more}
     service = more.get("service", case.service)
     basis = more.get("basis", Basis.GOODWILL)
-    return Wish(
+    return CheckRequest(
         check_id=check_id,
         complaint_id=complaint_id,
         customer_ref=case.customer_ref,
-        employee_id=desk.employee_id,
-        site=desk.site,
+        employee_id=staff.employee_id,
+        site=staff.site,
         option=option,
         reason=reason,
         severity=case.severity,
         reachable=case.reachable,
         language=case.language,
-        day=desk.windows.day.id,
-        **rights(desk.policy, reason, service, case.language, basis),
+        day=staff.windows.day.id,
+        **rights(staff.policy, reason, service, case.language, basis),
         **more,
     )
 
@@ -497,10 +508,10 @@ def done(decision: Decision) -> Decision:
     return decision
 
 
-def parsed(cursor: str | None, desk: Desk) -> tuple[str, str | None]:
+def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, str | None]:
     """The day and the check a cursor names, today's end without one; raises Rejected."""
     if cursor is None:
-        return desk.windows.day.id, None
+        return staff.windows.day.id, None
     day, _, check_id = cursor.partition(".")
     try:
         datetime.fromisoformat(day)

@@ -15,7 +15,9 @@ from typing import ClassVar
 
 from services.compensation.authority.rules import (
     COUNTED,
-    Room,
+    Exceeded,
+    Granted,
+    Headroom,
     ceilings_of,
     debits,
     posted,
@@ -166,7 +168,7 @@ class Given(Document):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CheckRequest:
     """What an employee wants to give, and everything a fact says of it."""
 
     check_id: str
@@ -191,61 +193,80 @@ class Wish:
     service: Service | None = None
 
 
-def issue(
-    wish: Wish,
+def grant(
+    request: CheckRequest,
     case: Case | None,
     policy: Policy,
     policy_version: int,
-    room: Room,
+    headroom: Headroom,
+    granted: Granted,
     now: datetime,
     *,
     code: str,
     code_hash: str,
-    had: Sequence[str] = (),
-    colleague_id: str | None = None,
 ) -> Decision:
-    """Give the check if every scope holds it, stretched if need be; else say what binds and what fits."""
-    cost = wish.option.cost_minor
-    within = room.verdict(cost)
-    noted = safety_noted(wish, now)
-    if isinstance(within, Scope):
-        no = refused(wish, policy, policy_version, room, within, now, had, colleague_id)
-        return Decision((*noted, no))
+    """Give the check and charge it to every account of the headroom that it was granted within."""
+    cost, limits = request.option.cost_minor, granted.within.limits
     stretch = policy.authority.stretch
     yes = issued(
-        wish,
+        request,
         case,
         policy,
         policy_version,
         now,
         code=code,
         code_hash=code_hash,
-        charged=debits(within.limits, cost),
-        left=remainders(room.limits, room.balances, cost),
-        explain_by=now + stretch.explain_within if within is not room and stretch else None,
+        charged=debits(limits, cost),
+        left=remainders(headroom.limits, headroom.balances, cost),
+        explain_by=now + stretch.explain_within if granted.stretched and stretch else None,
     )
-    return Decision((*noted, yes), ceilings_of(within.limits))
+    return Decision((*safety_noted(request, now), yes), ceilings_of(limits))
 
 
-def safety_noted(wish: Wish, now: datetime) -> tuple[Fact, ...]:
+def refuse(
+    request: CheckRequest,
+    policy: Policy,
+    policy_version: int,
+    headroom: Headroom,
+    exceeded: Exceeded,
+    now: datetime,
+    *,
+    earlier_items: Sequence[str] = (),
+    colleague_id: str | None = None,
+) -> Decision:
+    """Say what binds, what does fit, and which colleague could give it."""
+    no = refused(
+        request,
+        policy,
+        policy_version,
+        headroom,
+        exceeded.bound_by,
+        now,
+        earlier_items,
+        colleague_id,
+    )
+    return Decision.of(*safety_noted(request, now), no)
+
+
+def safety_noted(request: CheckRequest, now: datetime) -> tuple[Fact, ...]:
     """The word for those who must know, whether or not the check fits; nobody is asked."""
-    if wish.safety is None:
+    if request.safety is None:
         return ()
     return (
         SafetyNoted(
-            check_id=wish.check_id,
-            complaint_id=wish.complaint_id,
-            customer_ref=wish.customer_ref,
-            employee_id=wish.employee_id,
-            site=wish.site,
-            safety=wish.safety,
+            check_id=request.check_id,
+            complaint_id=request.complaint_id,
+            customer_ref=request.customer_ref,
+            employee_id=request.employee_id,
+            site=request.site,
+            safety=request.safety,
             noted_at=now,
         ),
     )
 
 
 def issued(
-    wish: Wish,
+    request: CheckRequest,
     case: Case | None,
     policy: Policy,
     policy_version: int,
@@ -258,27 +279,27 @@ def issued(
     explain_by: datetime | None = None,
 ) -> CheckIssued:
     """The check as a fact."""
-    option = wish.option
+    option = request.option
     item = policy.checks[option.item.partition("/")[0]]
     return CheckIssued(
-        check_id=wish.check_id,
-        complaint_id=wish.complaint_id,
-        customer_ref=wish.customer_ref,
-        employee_id=wish.employee_id,
-        site=wish.site,
+        check_id=request.check_id,
+        complaint_id=request.complaint_id,
+        customer_ref=request.customer_ref,
+        employee_id=request.employee_id,
+        site=request.site,
         item=option.item,
         policy_version=policy_version,
-        reason=wish.reason,
-        severity=wish.severity,
-        reachable=wish.reachable,
-        basis=wish.basis,
-        regime=wish.regime,
-        information=wish.information,
-        consent=wish.consent,
-        incident_id=wish.incident_id,
-        offer_id=wish.offer_id,
+        reason=request.reason,
+        severity=request.severity,
+        reachable=request.reachable,
+        basis=request.basis,
+        regime=request.regime,
+        information=request.information,
+        consent=request.consent,
+        incident_id=request.incident_id,
+        offer_id=request.offer_id,
         kind=option.kind,
-        language=wish.language,
+        language=request.language,
         value_minor=option.value_minor,
         cost_minor=option.cost_minor,
         currency=option.currency,
@@ -292,52 +313,52 @@ def issued(
         complained_at=case.opened_at if case else None,
         first=not (case and case.check_ids),
         explain_by=explain_by,
-        day=wish.day,
-        at_desk=wish.at_desk,
+        day=request.day,
+        at_desk=request.at_desk,
         debits=charged,
         left=left,
     )
 
 
 def refused(
-    wish: Wish,
+    request: CheckRequest,
     policy: Policy,
     policy_version: int,
-    room: Room,
+    headroom: Headroom,
     bound_by: Scope,
     now: datetime,
-    had: Sequence[str] = (),
+    earlier_items: Sequence[str] = (),
     colleague_id: str | None = None,
 ) -> CheckRefused:
     """What did not fit, which scope bound, and what does fit."""
     return CheckRefused(
-        check_id=wish.check_id,
-        complaint_id=wish.complaint_id,
-        customer_ref=wish.customer_ref,
-        employee_id=wish.employee_id,
-        site=wish.site,
-        item=wish.option.item,
+        check_id=request.check_id,
+        complaint_id=request.complaint_id,
+        customer_ref=request.customer_ref,
+        employee_id=request.employee_id,
+        site=request.site,
+        item=request.option.item,
         policy_version=policy_version,
-        reason=wish.reason,
-        severity=wish.severity,
-        reachable=wish.reachable,
-        basis=wish.basis,
-        regime=wish.regime,
-        information=wish.information,
-        incident_id=wish.incident_id,
-        offer_id=wish.offer_id,
-        currency=wish.option.currency,
-        cost_minor=wish.option.cost_minor,
+        reason=request.reason,
+        severity=request.severity,
+        reachable=request.reachable,
+        basis=request.basis,
+        regime=request.regime,
+        information=request.information,
+        incident_id=request.incident_id,
+        offer_id=request.offer_id,
+        currency=request.option.currency,
+        cost_minor=request.option.cost_minor,
         bound_by=bound_by,
-        left=remainders(room.limits, room.balances),
+        left=remainders(headroom.limits, headroom.balances),
         alternatives=options_for(
             policy,
-            room,
-            wish.reason,
-            wish.severity,
-            wish.language,
-            had=had,
-            instead_of=wish.option.item,
+            headroom,
+            request.reason,
+            request.severity,
+            request.language,
+            earlier_items=earlier_items,
+            instead_of=request.option.item,
         )[:ALTERNATIVES_MAX],
         colleague_id=colleague_id,
         refused_at=now,
@@ -366,16 +387,14 @@ def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decisi
     held = any(now < hold.expires_at for hold in check.holds.values())
     if check.ended is not None or check.whole or held:
         return Decision()
-    return Decision(
-        (
-            CheckVoided(
-                check_id=check_id,
-                site=check.site,
-                employee_id=employee_id,
-                credits=credits_of(check),
-                unredeemed_minor=check.value_minor - check.redeemed_minor,
-                voided_at=now,
-            ),
+    return Decision.of(
+        CheckVoided(
+            check_id=check_id,
+            site=check.site,
+            employee_id=employee_id,
+            credits=credits_of(check),
+            unredeemed_minor=check.value_minor - check.redeemed_minor,
+            voided_at=now,
         )
     )
 
@@ -384,15 +403,13 @@ def expire(check: Check, check_id: str, now: datetime) -> Decision:
     """End a check whose time is over; no hold outlasts it. What was redeemed whole stays so."""
     if check.ended is not None or check.whole or now < check.valid_until:
         return Decision()
-    return Decision(
-        (
-            CheckExpired(
-                check_id=check_id,
-                site=check.site,
-                credits=credits_of(check),
-                unredeemed_minor=check.value_minor - check.redeemed_minor,
-                expired_at=now,
-            ),
+    return Decision.of(
+        CheckExpired(
+            check_id=check_id,
+            site=check.site,
+            credits=credits_of(check),
+            unredeemed_minor=check.value_minor - check.redeemed_minor,
+            expired_at=now,
         )
     )
 
@@ -401,15 +418,13 @@ def explain(
     check: Check, check_id: str, employee_id: str, explanation: str, now: datetime
 ) -> Decision:
     """One line about a stretch, sealed; also after its time, for it is never too late to say."""
-    return Decision(
-        (
-            CheckExplained(
-                check_id=check_id,
-                site=check.site,
-                employee_id=employee_id,
-                explanation=explanation,
-                explained_at=now,
-            ),
+    return Decision.of(
+        CheckExplained(
+            check_id=check_id,
+            site=check.site,
+            employee_id=employee_id,
+            explanation=explanation,
+            explained_at=now,
         )
     )
 
@@ -423,11 +438,9 @@ def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
         or now < check.explain_by
     ):
         return Decision()
-    return Decision(
-        (
-            CheckUnexplained(
-                check_id=check_id, site=check.site, employee_id=check.employee_id, noted_at=now
-            ),
+    return Decision.of(
+        CheckUnexplained(
+            check_id=check_id, site=check.site, employee_id=check.employee_id, noted_at=now
         )
     )
 
@@ -436,11 +449,9 @@ def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Dec
     """Stop a check from being redeemed for now; nothing to do if it is, ended, or is redeemed whole."""
     if check.suspended or check.spent or check.ended is not None:
         return Decision()
-    return Decision(
-        (
-            CheckSuspended(
-                check_id=check_id, site=check.site, employee_id=employee_id, suspended_at=now
-            ),
+    return Decision.of(
+        CheckSuspended(
+            check_id=check_id, site=check.site, employee_id=employee_id, suspended_at=now
         )
     )
 
@@ -449,8 +460,8 @@ def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Deci
     """Let a suspended check be redeemed again; nothing to do if it can be."""
     if not check.suspended or check.ended is not None:
         return Decision()
-    return Decision(
-        (CheckResumed(check_id=check_id, site=check.site, employee_id=employee_id, resumed_at=now),)
+    return Decision.of(
+        CheckResumed(check_id=check_id, site=check.site, employee_id=employee_id, resumed_at=now)
     )
 
 
@@ -486,7 +497,7 @@ def explained(check: Check, fact: CheckExplained) -> Check:
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:
-    """One more check of this employee's day; hundreds of an incident's call would leave no room here."""
+    """One more check of this employee's day; hundreds of an incident's call would leave no headroom here."""
     if fact.incident_id is not None and not fact.at_desk:
         return given or Given()
     return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])

@@ -32,7 +32,7 @@ def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
     @router.get("/v1/incidents")
     async def open_incidents(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
         """The open incidents of my site."""
-        found = await handlers.open_ones(principal, settler.look())
+        found = await handlers.open_ones(principal, settler.view())
         return shown(etag, {"incidents": [progress(name, one) for name, one in found.items()]})
 
     @router.get("/v1/incidents/{incident_id}")
@@ -40,7 +40,7 @@ def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
         incident_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
     ) -> Response:
         """One incident and how far the giving came."""
-        incident = await handlers.look(incident_id, principal, settler.look())
+        incident = await handlers.look(incident_id, principal, settler.view())
         return shown(etag, progress(incident_id, incident))
 
     @router.post("/v1/incidents", status_code=201)

@@ -7,14 +7,19 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from services.compensation.authority.rules import Room, remainders
+from services.compensation.authority.rules import Granted, Headroom, remainders
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
-from services.compensation.checks.handlers import IssueCheck, coded, lawful, wish_of
-from services.compensation.checks.rules import Check, Wish, issue, refused, safety_noted
-from services.compensation.desk import Desk, Situations
+from services.compensation.checks.handlers import IssueCheck, check_request, coded, lawful
+from services.compensation.checks.rules import (
+    Check,
+    CheckRequest,
+    grant,
+    refused,
+    safety_noted,
+)
 from services.compensation.incidents.rules import (
     GIVE,
     PART,
@@ -33,7 +38,8 @@ from services.compensation.incidents.rules import (
     open_incident,
     recent_id,
 )
-from services.compensation.staff.handlers import fallback
+from services.compensation.staff.handlers import fallback_for
+from services.compensation.staff_context import ContextLoader, StaffContext
 from shared.contracts.compensation import (
     CaseOpened,
     IncidentClosed,
@@ -78,25 +84,25 @@ class Group:
     policy: Policy
     policy_version: int
     option: Option
-    room: Room
+    headroom: Headroom
 
     @property
     def fits(self) -> bool:
         """Whether the budget holds one more."""
-        return self.room.binding(self.option.cost_minor) is None
+        return self.headroom.binding(self.option.cost_minor) is None
 
     def after_one(self) -> Group:
         """The same once one was given that is not posted yet."""
         cost = self.option.cost_minor
-        balances = {account: used + cost for account, used in self.room.balances.items()}
-        return replace(self, room=replace(self.room, balances=balances))
+        balances = {account: used + cost for account, used in self.headroom.balances.items()}
+        return replace(self, headroom=replace(self.headroom, balances=balances))
 
 
 class Incidents:
     """Mass incidents."""
 
-    def __init__(self, situations: Situations, codes: Codes, settler: Settler) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader, codes: Codes, settler: Settler) -> None:
+        self._context = context
         self._codes = codes
         self._settler = settler
 
@@ -109,7 +115,7 @@ class Incidents:
         if await snapshot.get(PolicyHead, fact.site) is None:
             # complaints knew the site, so its policy is on the way to us too.
             raise Unavailable(Reason.POLICY_NOT_YET_KNOWN)
-        policy, version = await self._situations.policies.at(fact.site, snapshot)
+        policy, version = await self._context.policies.at(fact.site, snapshot)
         # Not when we heard of it: a backlog is read in one moment.
         came = min(event.time or snapshot.now, snapshot.now)
         opened = CaseOpened(
@@ -126,14 +132,14 @@ class Incidents:
         known = await snapshot.get(OpenIncidents, fact.site)
         incident_id = known.by_reason.get(fact.category) if known is not None else None
         if incident_id is not None:
-            return Decision((opened, *await self._joins(incident_id, opened, snapshot)))
+            return Decision.of(opened, *await self._joins(incident_id, opened, snapshot))
         recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
         together = complaints_of_incident(policy, opened, recent)
         if not together:
-            return Decision((opened,))
+            return Decision.of(opened)
         name = "in-" + fingerprint("incident", *together.values())
-        return Decision(
-            (opened, open_incident(policy, version, fact.category, name, together, snapshot.now))
+        return Decision.of(
+            opened, open_incident(policy, version, fact.category, name, together, snapshot.now)
         )
 
     async def _joins(
@@ -163,57 +169,51 @@ class Incidents:
         self, command: OpenIncident, principal: Principal, name: str, snapshot: Snapshot
     ) -> Decision:
         """Open one by hand; raises Rejected(no_incident, incident_open)."""
-        desk = await self._situations.desk(principal, snapshot)
-        if desk.policy.incidents is None:
+        staff = await self._context.staff(principal, snapshot)
+        if staff.policy.incidents is None:
             raise Rejected(Reason.NO_INCIDENT, status=409)
         incident_id = f"in-{name}"
-        known = await snapshot.get(OpenIncidents, desk.site)
+        known = await snapshot.get(OpenIncidents, staff.site)
         if known is not None and command.reason in known.by_reason:
             raise Rejected(Reason.INCIDENT_OPEN, status=409)
-        recent = await snapshot.get(Recent, recent_id(desk.site, command.reason)) or Recent()
-        since = snapshot.now - desk.policy.incidents.open_when.within
+        recent = await snapshot.get(Recent, recent_id(staff.site, command.reason)) or Recent()
+        since = snapshot.now - staff.policy.incidents.open_when.within
         affected = complaints_since(recent, since)
-        return Decision(
-            (
-                open_incident(
-                    desk.policy,
-                    desk.policy_version,
-                    command.reason,
-                    incident_id,
-                    affected,
-                    snapshot.now,
-                    desk.employee_id,
-                ),
+        return Decision.of(
+            open_incident(
+                staff.policy,
+                staff.policy_version,
+                command.reason,
+                incident_id,
+                affected,
+                snapshot.now,
+                staff.employee_id,
             )
         )
 
     async def give(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Give the group check to all who are affected; goes on in the background, in steps."""
-        desk, incident = await self._open(incident_id, principal, snapshot)
-        return Decision(
-            (
-                IncidentGiving(
-                    incident_id=incident_id,
-                    site=desk.site,
-                    employee_id=desk.employee_id,
-                    affected=incident.affected - incident.done,
-                    began_at=snapshot.now,
-                ),
+        staff, incident = await self._open(incident_id, principal, snapshot)
+        return Decision.of(
+            IncidentGiving(
+                incident_id=incident_id,
+                site=staff.site,
+                employee_id=staff.employee_id,
+                affected=incident.affected - incident.done,
+                began_at=snapshot.now,
             )
         )
 
     async def close(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """It is over: later complaints are their own."""
-        desk, incident = await self._open(incident_id, principal, snapshot)
-        return Decision(
-            (
-                IncidentClosed(
-                    incident_id=incident_id,
-                    site=desk.site,
-                    reason=incident.reason,
-                    employee_id=desk.employee_id,
-                    closed_at=snapshot.now,
-                ),
+        staff, incident = await self._open(incident_id, principal, snapshot)
+        return Decision.of(
+            IncidentClosed(
+                incident_id=incident_id,
+                site=staff.site,
+                reason=incident.reason,
+                employee_id=staff.employee_id,
+                closed_at=snapshot.now,
             )
         )
 
@@ -224,8 +224,8 @@ class Incidents:
 
     async def open_ones(self, principal: Principal, snapshot: Snapshot) -> dict[str, Incident]:
         """The site's open incidents."""
-        desk = await self._situations.desk(principal, snapshot)
-        known = await snapshot.get(OpenIncidents, desk.site) or OpenIncidents()
+        staff = await self._context.staff(principal, snapshot)
+        known = await snapshot.get(OpenIncidents, staff.site) or OpenIncidents()
         await snapshot.prefetch([Incident.key(name) for name in known.by_reason.values()])
         return {name: await self._known(name, snapshot) for name in known.by_reason.values()}
 
@@ -236,10 +236,10 @@ class Incidents:
         incident_id = command.incident_id
         assert command.complaint_id is not None, "an incident's check is for a complaint"
         assert incident_id is not None, "the route sends nothing else here"
-        desk = await self._situations.desk(principal, snapshot)
-        case = await case_of_site(command.complaint_id, desk, snapshot)
+        staff = await self._context.staff(principal, snapshot)
+        case = await case_of_site(command.complaint_id, staff, snapshot)
         incident = await snapshot.get(Incident, incident_id)
-        if incident is None or incident.site != desk.site or incident.reason is not case.category:
+        if incident is None or incident.site != staff.site or incident.reason is not case.category:
             raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",), status=404)
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED, status=409)
@@ -248,12 +248,12 @@ class Incidents:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         if command.currency not in (None, incident.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
-        lawful(command, group.option, desk, case.service)
+        lawful(command, group.option, staff, case.service)
         check_id = group_check_id(incident_id, case.customer)
         if await snapshot.get(Check, check_id) is not None:
             raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
-        wish = wish_of(
-            desk,
+        request = check_request(
+            staff,
             case,
             command.complaint_id,
             check_id,
@@ -262,25 +262,31 @@ class Incidents:
             **command.particulars(),
         )
         if not group.fits:
-            return await self._spent(wish, group, desk, snapshot)
-        key = await self._situations.key(case.customer_ref, snapshot)
-        return self.group_check(wish, case, group, key, snapshot.now)
+            return await self._spent(request, group, staff, snapshot)
+        key = await self._context.key(case.customer_ref, snapshot)
+        return self.group_check(request, case, group, key, snapshot.now)
 
-    async def _spent(self, wish: Wish, group: Group, desk: Desk, snapshot: Snapshot) -> Decision:
+    async def _spent(
+        self, request: CheckRequest, group: Group, staff: StaffContext, snapshot: Snapshot
+    ) -> Decision:
         """The incident's budget is; the employee's own authority is not, and says what does fit."""
-        room = await self._situations.room(desk, wish.customer_ref, wish.complaint_id, snapshot)
-        instead = await fallback(wish, room, Scope.INCIDENT, desk, snapshot)
+        headroom = await self._context.headroom(
+            staff, request.customer_ref, request.complaint_id, snapshot
+        )
+        fallback = await fallback_for(request, headroom, Scope.INCIDENT, staff, snapshot)
         no = refused(
-            wish,
-            desk.policy,
-            desk.policy_version,
-            room,
+            request,
+            staff.policy,
+            staff.policy_version,
+            headroom,
             Scope.INCIDENT,
             snapshot.now,
-            **instead,
+            **fallback,
         )
-        left = (*remainders(group.room.limits, group.room.balances), *no.left)
-        return Decision((*safety_noted(wish, snapshot.now), no.model_copy(update={"left": left})))
+        left = (*remainders(group.headroom.limits, group.headroom.balances), *no.left)
+        return Decision.of(
+            *safety_noted(request, snapshot.now), no.model_copy(update={"left": left})
+        )
 
     async def option_for(
         self, incident_id: str, customer: str, snapshot: Snapshot
@@ -301,30 +307,29 @@ class Incidents:
         catalogue has become since. After a rebuild that version may be gone, and what stands in for
         it may be of another currency than the budget.
         """
-        policy = await self._situations.policies.of(
-            incident.site, incident.policy_version, snapshot
-        )
+        policy = await self._context.policies.of(incident.site, incident.policy_version, snapshot)
         option = policy.option(incident.item)
         if option is None or option.currency != incident.currency:
             return None
         limit = incident_limit(incident_id, incident.budget_minor, incident.currency)
         balances = await snapshot.balances([limit.account])
         # The budget alone decides, also where it is less than one check.
-        room = Room(per_check=option.cost_minor, limits=(limit,), balances=balances)
-        return Group(policy, incident.policy_version, option, room)
+        headroom = Headroom(per_check=option.cost_minor, limits=(limit,), balances=balances)
+        return Group(policy, incident.policy_version, option, headroom)
 
     def group_check(
-        self, wish: Wish, case: Case, group: Group, key: KeyRing, now: datetime
+        self, request: CheckRequest, case: Case, group: Group, key: KeyRing, now: datetime
     ) -> Decision:
-        """A check from the budget of the wish's incident."""
-        return issue(
-            wish,
+        """A check from the budget of the request's incident, which holds it."""
+        return grant(
+            request,
             case,
             group.policy,
             group.policy_version,
-            group.room,
+            group.headroom,
+            Granted(group.headroom, stretched=False),
             now,
-            **coded(self._codes, wish.check_id, key),
+            **coded(self._codes, request.check_id, key),
         )
 
     async def gives(self, incident_id: str, due_ms: int) -> None:
@@ -332,7 +337,7 @@ class Incidents:
 
         Raises Unavailable while a customer's key may still come; the timer tries again.
         """
-        done = (await self._known(incident_id, self._settler.look())).done
+        done = (await self._known(incident_id, self._settler.view())).done
 
         async def decide(snapshot: Snapshot) -> Decision:
             incident = await self._known(incident_id, snapshot)
@@ -352,9 +357,9 @@ class Incidents:
         cases = [await snapshot.get(Case, complaint_id) for complaint_id in next_ones]
         check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
         await snapshot.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
-        policy, version = await self._situations.policies.at(incident.site, snapshot)
+        policy, version = await self._context.policies.at(incident.site, snapshot)
         windows = windows_of(policy, snapshot.now)
-        desk = Desk(policy, version, incident.giving_by, policy.authority_of(""), windows)
+        staff = StaffContext(policy, version, incident.giving_by, policy.authority_of(""), windows)
         group = await self.group(incident_id, incident, snapshot)
         facts: list[Fact] = []
         ceilings: dict[str, int] = {}
@@ -367,14 +372,14 @@ class Incidents:
             if case is None or group is None or not group.fits:
                 skipped += 1
                 continue
-            key = await self._situations.keys.of(case.customer_ref, snapshot)
+            key = await self._context.keys.of(case.customer_ref, snapshot)
             if key is None:
                 if case.opened_at and snapshot.now < case.opened_at + KEY_COMES_WITHIN:
                     raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
                 skipped += 1
                 continue
-            wish = wish_of(
-                desk,
+            request = check_request(
+                staff,
                 case,
                 complaint_id,
                 check_id,
@@ -382,7 +387,7 @@ class Incidents:
                 case.category,
                 incident_id=incident_id,
             )
-            decision = self.group_check(wish, case, group, key, snapshot.now)
+            decision = self.group_check(request, case, group, key, snapshot.now)
             facts += decision.facts
             ceilings |= decision.ceilings
             group = group.after_one()
@@ -404,20 +409,19 @@ class Incidents:
 
     async def _of_site(
         self, incident_id: str, principal: Principal, snapshot: Snapshot
-    ) -> tuple[Desk, Incident]:
-        desk = await self._situations.desk(principal, snapshot)
-        incident = await snapshot.get(Incident, incident_id)
-        if incident is None or incident.site != desk.site:
-            raise Rejected(Reason.UNKNOWN_INCIDENT, status=404)
-        return desk, incident
+    ) -> tuple[StaffContext, Incident]:
+        staff = await self._context.staff(principal, snapshot)
+        return staff, await snapshot.require(
+            Incident, incident_id, Reason.UNKNOWN_INCIDENT, site=staff.site
+        )
 
     async def _open(
         self, incident_id: str, principal: Principal, snapshot: Snapshot
-    ) -> tuple[Desk, Incident]:
-        desk, incident = await self._of_site(incident_id, principal, snapshot)
+    ) -> tuple[StaffContext, Incident]:
+        staff, incident = await self._of_site(incident_id, principal, snapshot)
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED, status=409)
-        return desk, incident
+        return staff, incident
 
     async def _known(self, incident_id: str, snapshot: Snapshot) -> Incident:
         incident = await snapshot.get(Incident, incident_id)

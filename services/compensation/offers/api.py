@@ -84,19 +84,19 @@ def routes(
     @router.get("/v1/offers/{offer_id}/page.svg", response_class=Svg)
     async def offer_link_shown(offer_id: Identifier, principal: employee) -> Response:
         """The link to an offer's page as a picture, for who made the offer."""
-        made = await handlers.page_of(offer_id, principal, settler.look())
+        made = await handlers.page_of(offer_id, principal, settler.view())
         return picture(link(offer_id, made.expires_at))
 
     async def read(token: str, request: Request) -> str:
         """The offer of a link; a page that must be refused is in the customer's language."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
-            made = await settler.look().get(Offer, offer_id)
+            made = await settler.view().get(Offer, offer_id)
             request.state.language = made.language if made is not None else None
         return links.read(token)["offer"]
 
     async def offer_shown(offer_id: str, token: str, status: int = 200) -> Response:
-        shown = await handlers.shown(offer_id, settler.look())
+        shown = await handlers.shown(offer_id, settler.view())
         return HTMLResponse(page.show(shown, token), status, PAGE_HEADERS)
 
     @router.get("/o/{token}", response_class=HTMLResponse)
@@ -121,7 +121,7 @@ def routes(
                 return to_page(f"/o/{token}")
             return await offer_shown(offer_id, token, status)
 
-        made = await handlers.offered(offer_id, None, settler.look())
+        made = await handlers.offered(offer_id, None, settler.view())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:

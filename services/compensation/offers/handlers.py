@@ -8,16 +8,22 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.compensation.authority.rules import Exceeded
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
-from services.compensation.checks.handlers import Particulars, already_compensated, coded, wish_of
-from services.compensation.checks.rules import Check, Wish, issued
-from services.compensation.desk import Situations
+from services.compensation.checks.handlers import (
+    Particulars,
+    already_compensated,
+    check_request,
+    coded,
+)
+from services.compensation.checks.rules import Check, CheckRequest, issued, refuse
 from services.compensation.offers.page import Choice, Chosen, Shown
 from services.compensation.offers.rules import Offer, charged, chosen, lapse, offer
-from services.compensation.staff.handlers import fallback
+from services.compensation.staff.handlers import fallback_for
+from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
 from shared.contracts.complaints import Category, Language, Service
 from shared.contracts.event import Id
@@ -85,26 +91,26 @@ class Choose(BaseModel):
 class Offers:
     """What customers may choose between."""
 
-    def __init__(self, situations: Situations, codes: Codes) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader, codes: Codes) -> None:
+        self._context = context
         self._codes = codes
 
     async def make(
         self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
     ) -> Decision:
         """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
-        desk = await self._situations.desk(principal, snapshot)
-        case = await case_of_site(command.complaint_id, desk, snapshot)
+        staff = await self._context.staff(principal, snapshot)
+        case = await case_of_site(command.complaint_id, staff, snapshot)
         offer_id = f"of-{name}"
-        options = [desk.option(item) for item in command.items]
+        options = [staff.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
         particulars: Particulars = {"offer_id": offer_id}
         if command.service is not None:
             particulars["service"] = command.service
         if command.safety is not None:
             particulars["safety"] = command.safety
-        wish = wish_of(
-            desk,
+        request = check_request(
+            staff,
             case,
             command.complaint_id,
             f"ck-{name}",
@@ -112,34 +118,41 @@ class Offers:
             command.reason,
             **particulars,
         )
-        if await given_lately(command.again, case, desk, snapshot):
-            return already_compensated(wish, snapshot.now)
-        room = await self._situations.room(desk, case.customer_ref, command.complaint_id, snapshot)
-        bound_by = room.binding(dearest.cost_minor)
-        instead = await fallback(wish, room, bound_by, desk, snapshot)
+        if await given_lately(command.again, case, staff, snapshot):
+            return already_compensated(request, snapshot.now)
+        headroom = await self._context.headroom(
+            staff, case.customer_ref, command.complaint_id, snapshot
+        )
+        bound_by = headroom.binding(dearest.cost_minor)
+        if bound_by is not None:
+            return refuse(
+                request,
+                staff.policy,
+                staff.policy_version,
+                headroom,
+                Exceeded(bound_by),
+                snapshot.now,
+                **await fallback_for(request, headroom, bound_by, staff, snapshot),
+            )
         return offer(
-            wish,
+            request,
             offer_id,
             options,
-            desk.policy,
-            desk.policy_version,
-            room,
+            staff.policy,
+            staff.policy_version,
+            headroom,
             snapshot.now,
-            **instead,
         )
 
     async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
         """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
-        made = await snapshot.get(Offer, offer_id)
-        if made is None or site not in (None, made.site):
-            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
-        return made
+        return await snapshot.require(Offer, offer_id, Reason.UNKNOWN_OFFER, site=site)
 
     async def choose_for(
         self, offer_id: str, item: str, principal: Principal, snapshot: Snapshot
     ) -> Decision:
         """The customer's choice on an employee's screen; raises as `choose`."""
-        await self._situations.desk(principal, snapshot)
+        await self._context.staff(principal, snapshot)
         return await self.choose(offer_id, item, principal.site, snapshot)
 
     async def choose(
@@ -155,13 +168,13 @@ class Offers:
         option = next((one for one in made.options if one.item == item), None)
         if option is None:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        policy = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        policy = await self._context.policies.of(made.site, made.policy_version, snapshot)
         if item.partition("/")[0] not in policy.checks:
             raise Rejected(Reason.OFFER_CLOSED, status=409)
         case = await snapshot.get(Case, made.complaint_id)
         check_id = "ck-" + offer_id.removeprefix("of-")
-        key = await self._situations.key(made.customer_ref, snapshot)
-        wish = Wish(
+        key = await self._context.key(made.customer_ref, snapshot)
+        request = CheckRequest(
             check_id=check_id,
             complaint_id=made.complaint_id,
             customer_ref=made.customer_ref,
@@ -178,23 +191,23 @@ class Offers:
             offer_id=offer_id,
         )
         given = issued(
-            wish,
+            request,
             case,
             policy,
             made.policy_version,
             snapshot.now,
-            **coded(self._codes, wish.check_id, key),
+            **coded(self._codes, request.check_id, key),
             charged=charged(made, option),
         )
         choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
         # Those who must know heard of it with the offer.
-        return Decision((choice, given))
+        return Decision.of(choice, given)
 
     async def shown(self, offer_id: str, snapshot: Snapshot) -> Shown:
         """An offer as its customer sees it; raises Rejected(unknown_offer), Unavailable."""
         made = await self.offered(offer_id, None, snapshot)
-        now, _ = await self._situations.policies.at(made.site, snapshot)
-        then = await self._situations.policies.of(made.site, made.policy_version, snapshot)
+        now, _ = await self._context.policies.at(made.site, snapshot)
+        then = await self._context.policies.of(made.site, made.policy_version, snapshot)
         choices = tuple(_choices(made, then, now)) if made.open_at(snapshot.now) else ()
         return Shown(
             language=made.language,
@@ -232,9 +245,9 @@ class Offers:
 
     async def page_of(self, offer_id: str, principal: Principal, snapshot: Snapshot) -> Offer:
         """An offer whose page an employee shows: the one who made it, and nobody else."""
-        desk = await self._situations.desk(principal, snapshot)
-        made = await self.offered(offer_id, desk.site, snapshot)
-        if made.employee_id != desk.employee_id:
+        staff = await self._context.staff(principal, snapshot)
+        made = await self.offered(offer_id, staff.site, snapshot)
+        if made.employee_id != staff.employee_id:
             raise Rejected(Reason.UNKNOWN_OFFER, status=404)
         return made
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from services.compensation.authority.rules import COUNTED, Room, ceilings_of, debits, posted
-from services.compensation.checks.rules import Wish, refused, safety_noted
+from services.compensation.authority.rules import COUNTED, Headroom, ceilings_of, debits, posted
+from services.compensation.checks.rules import CheckRequest, safety_noted
 from shared.contracts.compensation import Debit, OfferChosen, OfferLapsed, OfferMade, Option
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.policy import Policy
@@ -48,50 +48,37 @@ class Offer(Document):
 
 
 def offer(
-    wish: Wish,
+    request: CheckRequest,
     offer_id: str,
     options: Sequence[Option],
     policy: Policy,
     policy_version: int,
-    room: Room,
+    headroom: Headroom,
     now: datetime,
-    *,
-    had: Sequence[str] = (),
-    colleague_id: str | None = None,
 ) -> Decision:
-    """Offer them all and hold authority for the dearest; else say what binds and what fits.
+    """Offer them all and hold authority for the dearest, which `request` is for; it must fit.
 
-    `wish` is for the dearest option. An offer is not stretched: it may be chosen in another shift.
+    An offer is not stretched: it may be chosen in another shift.
     """
-    noted = safety_noted(wish, now)
-    bound_by = room.binding(wish.option.cost_minor)
-    if bound_by is not None:
-        no = refused(wish, policy, policy_version, room, bound_by, now, had, colleague_id)
-        return Decision((*noted, no))
-    return Decision(
-        (
-            *noted,
-            OfferMade(
-                offer_id=offer_id,
-                complaint_id=wish.complaint_id,
-                customer_ref=wish.customer_ref,
-                employee_id=wish.employee_id,
-                site=wish.site,
-                language=wish.language,
-                reason=wish.reason,
-                severity=wish.severity,
-                reachable=wish.reachable,
-                policy_version=policy_version,
-                options=tuple(options),
-                held=debits(room.limits, wish.option.cost_minor),
-                regime=wish.regime,
-                information=wish.information,
-                expires_at=now + policy.choose_within,
-                offered_at=now,
-            ),
-        ),
-        ceilings_of(room.limits),
+    made = OfferMade(
+        offer_id=offer_id,
+        complaint_id=request.complaint_id,
+        customer_ref=request.customer_ref,
+        employee_id=request.employee_id,
+        site=request.site,
+        language=request.language,
+        reason=request.reason,
+        severity=request.severity,
+        reachable=request.reachable,
+        policy_version=policy_version,
+        options=tuple(options),
+        held=debits(headroom.limits, request.option.cost_minor),
+        regime=request.regime,
+        information=request.information,
+        expires_at=now + policy.choose_within,
+        offered_at=now,
     )
+    return Decision((*safety_noted(request, now), made), ceilings_of(headroom.limits))
 
 
 def chosen(
@@ -126,15 +113,13 @@ def lapse(made: Offer, offer_id: str, now: datetime) -> Decision:
     """Nobody chose in time."""
     if made.check_id is not None or made.lapsed or now < made.expires_at:
         return Decision()
-    return Decision(
-        (
-            OfferLapsed(
-                offer_id=offer_id,
-                complaint_id=made.complaint_id,
-                site=made.site,
-                credits=made.held,
-                lapsed_at=now,
-            ),
+    return Decision.of(
+        OfferLapsed(
+            offer_id=offer_id,
+            complaint_id=made.complaint_id,
+            site=made.site,
+            credits=made.held,
+            lapsed_at=now,
         )
     )
 

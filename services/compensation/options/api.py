@@ -35,7 +35,7 @@ def routes(face: Face, handlers: Options, settler: Settler) -> APIRouter:
         """What may I give now, best first and why: for a complaint, or to a customer on the spot."""
         if (complaint is None) == (customer is None):
             raise Rejected(Reason.SCHEMA_INVALID, where=("/complaint", "/customer"))
-        found = await handlers.possible(complaint, customer, principal, settler.look())
+        found = await handlers.possible(complaint, customer, principal, settler.view())
         return shown(
             etag,
             {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.compensation.authority.rules import remainders
-from services.compensation.cases.handlers import Gift, case_of_site, had, history
+from services.compensation.cases.handlers import Gift, case_of_site, earlier_items, history
 from services.compensation.cases.rules import Case
-from services.compensation.desk import Situations
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.incidents.rules import OpenIncidents
 from services.compensation.options.rules import options_for, rights
+from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import Option, Remainder
 from shared.contracts.complaints import Category, Severity
 from shared.runtime.auth import Principal
@@ -36,8 +36,8 @@ class Possible:
 class Options:
     """What may be given."""
 
-    def __init__(self, situations: Situations, incidents: Incidents, vault: Vault) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader, incidents: Incidents, vault: Vault) -> None:
+        self._context = context
         self._incidents = incidents
         self._vault = vault
 
@@ -49,31 +49,36 @@ class Options:
         snapshot: Snapshot,
     ) -> Possible:
         """What may be given for a complaint, or to a customer on the spot; raises Rejected, Unavailable."""
-        desk = await self._situations.desk(principal, snapshot)
+        staff = await self._context.staff(principal, snapshot)
         incident_id: str | None = None
         incident_option: Option | None = None
         if complaint_id is not None:
-            case = await case_of_site(complaint_id, desk, snapshot)
-            known = await snapshot.get(OpenIncidents, desk.site)
+            case = await case_of_site(complaint_id, staff, snapshot)
+            known = await snapshot.get(OpenIncidents, staff.site)
             incident_id = known.by_reason.get(case.category) if known is not None else None
             if incident_id is not None:
                 incident_option = await self._incidents.option_for(
                     incident_id, case.customer, snapshot
                 )
         else:
-            ref = self._vault.pseudonyms.customer(f"/site/{desk.site}", customer or "")
-            case = Case(customer_ref=ref, site=desk.site, language=desk.policy.languages[0])
-        room = await self._situations.room(desk, case.customer_ref, complaint_id, snapshot)
+            ref = self._vault.pseudonyms.customer(f"/site/{staff.site}", customer or "")
+            case = Case(customer_ref=ref, site=staff.site, language=staff.policy.languages[0])
+        headroom = await self._context.headroom(staff, case.customer_ref, complaint_id, snapshot)
         earlier = await history(case.customer_ref, snapshot)
         return Possible(
             reason=case.category,
             severity=case.severity,
             options=options_for(
-                desk.policy, room, case.category, case.severity, case.language, had=had(earlier)
+                staff.policy,
+                headroom,
+                case.category,
+                case.severity,
+                case.language,
+                earlier_items=earlier_items(earlier),
             ),
-            left=remainders(room.limits, room.balances),
+            left=remainders(headroom.limits, headroom.balances),
             history=earlier,
             incident_id=incident_id if incident_option is not None else None,
             incident_option=incident_option,
-            **rights(desk.policy, case.category, case.service, case.language),
+            **rights(staff.policy, case.category, case.service, case.language),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from services.compensation.authority.rules import Room
+from services.compensation.authority.rules import Headroom
 from shared.contracts.compensation import Basis, Option
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy
@@ -15,12 +15,12 @@ ALTERNATIVES_MAX = 6
 
 def options_for(
     policy: Policy,
-    room: Room,
+    headroom: Headroom,
     reason: Category,
     severity: Severity,
     language: Language,
     *,
-    had: Sequence[str] = (),
+    earlier_items: Sequence[str] = (),
     instead_of: str = "",
 ) -> tuple[Option, ...]:
     """What can be given now, best first, each with its why.
@@ -30,7 +30,7 @@ def options_for(
     """
     suggested = policy.playbook(reason, severity).suggest
     wished = instead_of.partition("/")[0] if "/" in instead_of else ""
-    most = room.most()
+    most = headroom.most()
     # Of what has any amount the catalogue shows the largest; the playbook may name another.
     named = (policy.option(item) for item in suggested)
     fitting = {
@@ -58,7 +58,7 @@ def options_for(
             why != "smaller_wish",
             suggested.index(option.item) if option.item in suggested else len(suggested),
             not fits,
-            name in had,
+            name in earlier_items,
             language not in item.title,
             -option.value_minor,
         )

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.rules import Check, Code
-from services.compensation.desk import Situations
 from services.compensation.redemptions.rules import (
     No,
     Redemption,
@@ -23,6 +22,7 @@ from services.compensation.redemptions.rules import (
     why_not,
 )
 from services.compensation.redemptions.tries import Tries
+from services.compensation.staff_context import ContextLoader
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -77,8 +77,8 @@ class Capture(BaseModel):
 class Redemptions:
     """Codes at tills."""
 
-    def __init__(self, situations: Situations, codes: Codes) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader, codes: Codes) -> None:
+        self._context = context
         self._codes = codes
         self._tries = Tries()
 
@@ -92,7 +92,7 @@ class Redemptions:
         """
         self._tries.check(principal, snapshot.now)
         await self._at_work(principal, snapshot)
-        policy, _ = await self._situations.policies.at(principal.site, snapshot)
+        policy, _ = await self._context.policies.at(principal.site, snapshot)
         code_hash = self._codes.hash(command.code)
         code = await snapshot.get(Code, code_hash)
         # An unknown code reads a check as well, so that it takes as long as a known one.
@@ -132,7 +132,7 @@ class Redemptions:
         """Redeem what is held; raises Rejected(own_check, hold_gone, amount_too_large, not_in_parts)."""
         check_id, check = await self.of(redemption_id, principal, snapshot)
         _not_own(check, principal)
-        policy, _ = await self._situations.policies.at(principal.site, snapshot)
+        policy, _ = await self._context.policies.at(principal.site, snapshot)
         title = await self._title(check, policy, snapshot)
         found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
         if isinstance(found, No):
@@ -172,7 +172,7 @@ class Redemptions:
         """What the site calls a check: as when it was given, else as now, else by its id."""
         then = now
         if check.policy_version is not None:
-            then = await self._situations.policies.of(check.site, check.policy_version, snapshot)
+            then = await self._context.policies.of(check.site, check.policy_version, snapshot)
         name = check.item.partition("/")[0]
         item = then.checks.get(name) or now.checks.get(name)
         if item is None:
@@ -182,7 +182,7 @@ class Redemptions:
     async def _at_work(self, principal: Principal, snapshot: Snapshot) -> None:
         """An employee who stands in as a till is one of the roster; raises Rejected."""
         if principal.kind is Kind.EMPLOYEE:
-            await self._situations.desk(principal, snapshot)
+            await self._context.staff(principal, snapshot)
 
     async def hold_ends(self, redemption_id: str, snapshot: Snapshot) -> Decision:
         """A hold was not captured in time."""

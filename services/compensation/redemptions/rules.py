@@ -130,9 +130,9 @@ def reserve(
         **told,
     )
     if not capture:
-        return Decision((*freed, reserved))
-    return Decision(
-        (*freed, reserved, _captured(check, check_id, redemption_id, amount, now, told))
+        return Decision.of(*freed, reserved)
+    return Decision.of(
+        *freed, reserved, _captured(check, check_id, redemption_id, amount, now, told)
     )
 
 
@@ -156,7 +156,7 @@ def capture(
         return No(Reason.NOT_IN_PARTS, told)
     left = check.left_minor + hold.amount_minor - amount
     taken = _told(check, left, title)
-    return Decision((_captured(check, check_id, redemption_id, amount, now, taken),))
+    return Decision.of(_captured(check, check_id, redemption_id, amount, now, taken))
 
 
 def _told(check: Check, left_minor: int, title: str) -> Told:
@@ -193,7 +193,7 @@ def cancel(
     hold = check.holds.get(redemption_id)
     if hold is None or (expired and now < hold.expires_at):
         return Decision()
-    return Decision((_cancelled(check, check_id, redemption_id, hold, now, expired=expired),))
+    return Decision.of(_cancelled(check, check_id, redemption_id, hold, now, expired=expired))
 
 
 def _cancelled(
@@ -219,16 +219,14 @@ def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) ->
     amount = check.captured.get(redemption_id)
     if amount is None or check.ended is not None or now >= check.valid_until:
         return Decision()
-    return Decision(
-        (
-            RedemptionRolledBack(
-                redemption_id=redemption_id,
-                check_id=check_id,
-                site=check.site,
-                amount_minor=amount,
-                currency=check.currency,
-                rolled_back_at=now,
-            ),
+    return Decision.of(
+        RedemptionRolledBack(
+            redemption_id=redemption_id,
+            check_id=check_id,
+            site=check.site,
+            amount_minor=amount,
+            currency=check.currency,
+            rolled_back_at=now,
         )
     )
 

@@ -33,7 +33,7 @@ def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
     @router.get("/v1/me/authority", responses=documented(_200="authority"))
     async def my_authority(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
         """What I may give: per scope the ceiling, what is used, held and left, and until when."""
-        per_check, standings = await handlers.authority(principal, settler.look())
+        per_check, standings = await handlers.authority(principal, settler.view())
         scopes = [
             {
                 "scope": one.limit.scope,

@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.authority.rules import (
     PERSONAL,
+    Headroom,
     Limit,
-    Room,
     limits_of,
     own_limits,
     stretch_of,
 )
-from services.compensation.cases.handlers import had, history
-from services.compensation.checks.rules import Wish
-from services.compensation.desk import Desk, Situations
+from services.compensation.cases.handlers import earlier_items, history
+from services.compensation.checks.rules import CheckRequest
 from services.compensation.staff.rules import Crew, crew_parts, on_shift
+from services.compensation.staff_context import ContextLoader, StaffContext
 from shared.contracts.compensation import Scope, ShiftEnded, ShiftStarted
 from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
@@ -59,15 +59,15 @@ class Standing:
     held: int
 
 
-#: Parts of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
+#: Runtime of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
 PARTS_AT_ONCE, COLLEAGUES_AT_ONCE = 4, 32
 
 
 class Staff:
     """Employees."""
 
-    def __init__(self, situations: Situations) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader) -> None:
+        self._context = context
 
     async def list_employee(
         self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
@@ -78,19 +78,17 @@ class Staff:
         """
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
-        await self._situations.policies.at(command.site, snapshot)
+        await self._context.policies.at(command.site, snapshot)
         known = await snapshot.get(Employee, employee_name(command.site, employee_id))
-        return Decision(
-            (
-                EmployeeListed(
-                    employee_id=employee_id,
-                    site=command.site,
-                    listing=command.listing,
-                    # After what is known, or a roster from a clock ahead of ours would win later.
-                    listed_at=max(snapshot.now, known.listed_at + MOMENT)
-                    if known is not None
-                    else snapshot.now,
-                ),
+        return Decision.of(
+            EmployeeListed(
+                employee_id=employee_id,
+                site=command.site,
+                listing=command.listing,
+                # After what is known, or a roster from a clock ahead of ours would win later.
+                listed_at=max(snapshot.now, known.listed_at + MOMENT)
+                if known is not None
+                else snapshot.now,
             )
         )
 
@@ -98,50 +96,48 @@ class Staff:
         self, command: CheckIn, principal: Principal, snapshot: Snapshot
     ) -> Decision:
         """On shift from now; raises Rejected(unknown_employee)."""
-        desk = await self._situations.desk(principal, snapshot)
-        return Decision(
-            (
-                ShiftStarted(
-                    employee_id=desk.employee_id,
-                    site=desk.site,
-                    until=snapshot.now + timedelta(hours=command.hours),
-                    started_at=snapshot.now,
-                ),
+        staff = await self._context.staff(principal, snapshot)
+        return Decision.of(
+            ShiftStarted(
+                employee_id=staff.employee_id,
+                site=staff.site,
+                until=snapshot.now + timedelta(hours=command.hours),
+                started_at=snapshot.now,
             )
         )
 
     async def check_out(self, principal: Principal, snapshot: Snapshot) -> Decision:
         """Off shift from now, unless the roster says otherwise."""
-        desk = await self._situations.desk(principal, snapshot)
-        return Decision(
-            (ShiftEnded(employee_id=desk.employee_id, site=desk.site, ended_at=snapshot.now),)
+        staff = await self._context.staff(principal, snapshot)
+        return Decision.of(
+            ShiftEnded(employee_id=staff.employee_id, site=staff.site, ended_at=snapshot.now)
         )
 
     async def authority(
         self, principal: Principal, snapshot: Snapshot
     ) -> tuple[int, list[Standing]]:
         """What one check may cost, and the employee's own scopes with the site's; raises Rejected."""
-        desk = await self._situations.desk(principal, snapshot)
+        staff = await self._context.staff(principal, snapshot)
         limits = [
             limit
             for limit in limits_of(
-                desk.policy,
-                desk.authority,
-                desk.windows,
-                site=desk.site,
-                employee_id=desk.employee_id,
+                staff.policy,
+                staff.authority,
+                staff.windows,
+                site=staff.site,
+                employee_id=staff.employee_id,
                 customer_ref="",
                 complaint_id=None,
             )
             if limit.own or limit.account.startswith("site/")
         ]
-        stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
+        stretch = stretch_of(staff.policy, staff.windows, staff.employee_id)
         if stretch is not None:
             limits.append(stretch)
         balances = await snapshot.balances(
             [account for limit in limits for account in (limit.account, f"held/{limit.account}")]
         )
-        return desk.authority.per_check, [
+        return staff.authority.per_check, [
             Standing(
                 limit,
                 used=balances[limit.account] - balances[f"held/{limit.account}"],
@@ -151,31 +147,35 @@ class Staff:
         ]
 
 
-async def fallback(
-    wish: Wish, room: Room, bound_by: Scope | None, desk: Desk, snapshot: Snapshot
-) -> Instead:
-    """What an answer at the limit rests on; nothing is read where nothing binds."""
-    if bound_by is None:
-        return {"had": (), "colleague_id": None}
-    earlier, colleague_id = await history(wish.customer_ref, snapshot), None
+async def fallback_for(
+    request: CheckRequest,
+    headroom: Headroom,
+    bound_by: Scope | None,
+    staff: StaffContext,
+    snapshot: Snapshot,
+) -> Fallback:
+    """What an answer at the limit rests on: earlier gifts, and a colleague who could give it."""
+    earlier, colleague_id = await history(request.customer_ref, snapshot), None
     if bound_by in PERSONAL:
-        colleague_id = await colleague(desk, room, wish.option.cost_minor, snapshot)
-    return {"had": had(earlier), "colleague_id": colleague_id}
+        colleague_id = await colleague(staff, headroom, request.option.cost_minor, snapshot)
+    return {"earlier_items": earlier_items(earlier), "colleague_id": colleague_id}
 
 
-async def colleague(desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot) -> str | None:
+async def colleague(
+    staff: StaffContext, headroom: Headroom, cost_minor: int, snapshot: Snapshot
+) -> str | None:
     """Somebody else on shift at the site whose authority holds this, or nobody.
 
-    Only for a wish that the employee's own ceilings bind: all others are the colleague's too.
+    Only for a request that the employee's own ceilings bind: all others are the colleague's too.
     """
-    shared = [limit for limit in room.limits if not limit.own]
-    if not all(limit.holds(cost_minor, room.balances) for limit in shared):
+    shared = [limit for limit in headroom.limits if not limit.own]
+    if not all(limit.holds(cost_minor, headroom.balances) for limit in shared):
         return None
-    parts = crew_parts(desk.site, desk.employee_id)
+    parts = crew_parts(staff.site, staff.employee_id)
     for first in range(0, len(parts), PARTS_AT_ONCE):
-        found = await _on_shift(desk, parts[first : first + PARTS_AT_ONCE], snapshot)
+        found = await _on_shift(staff, parts[first : first + PARTS_AT_ONCE], snapshot)
         own = {
-            employee_id: own_limits(desk.policy, authority, desk.windows, employee_id)
+            employee_id: own_limits(staff.policy, authority, staff.windows, employee_id)
             for employee_id, authority in found
             if cost_minor <= authority.per_check
         }
@@ -189,7 +189,7 @@ async def colleague(desk: Desk, room: Room, cost_minor: int, snapshot: Snapshot)
 
 
 async def _on_shift(
-    desk: Desk, parts: Sequence[str], snapshot: Snapshot
+    staff: StaffContext, parts: Sequence[str], snapshot: Snapshot
 ) -> list[tuple[str, RoleAuthority]]:
     """Colleagues on shift in these parts of the crew."""
     await snapshot.prefetch([Crew.key(part) for part in parts])
@@ -197,21 +197,21 @@ async def _on_shift(
         member
         for part in parts
         for member in (await snapshot.get(Crew, part) or Crew()).members
-        if member != desk.employee_id
+        if member != staff.employee_id
     ]
-    await snapshot.prefetch([employee_key(desk.site, member) for member in members])
-    zone, found = ZoneInfo(desk.policy.timezone), []
+    await snapshot.prefetch([employee_key(staff.site, member) for member in members])
+    zone, found = ZoneInfo(staff.policy.timezone), []
     for member in members:
-        employee = await snapshot.get(Employee, employee_name(desk.site, member))
+        employee = await snapshot.get(Employee, employee_name(staff.site, member))
         if employee is not None and on_shift(employee, zone, snapshot.now):
-            found.append((member, desk.policy.authority_of(employee.listing.role)))
+            found.append((member, staff.policy.authority_of(employee.listing.role)))
         if len(found) == COLLEAGUES_AT_ONCE:
             break
     return found
 
 
-class Instead(TypedDict):
-    """What the customer had, and a colleague who can give what the employee cannot."""
+class Fallback(TypedDict):
+    """What the customer earlier_items, and a colleague who can give what the employee cannot."""
 
-    had: tuple[str, ...]
+    earlier_items: tuple[str, ...]
     colleague_id: str | None

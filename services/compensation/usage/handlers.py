@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.compensation.authority.rules import ceiling_of, own_account
-from services.compensation.desk import Situations
 from services.compensation.staff.rules import Crew, crew_parts
+from services.compensation.staff_context import ContextLoader
 from services.compensation.usage.rules import (
     TALLIES,
     TIMERS,
@@ -31,8 +31,8 @@ from shared.runtime.snapshot import Snapshot
 class Usage:
     """The site's windows."""
 
-    def __init__(self, situations: Situations) -> None:
-        self._situations = situations
+    def __init__(self, context: ContextLoader) -> None:
+        self._context = context
 
     async def on_policy(self, event: Event[PolicyPublished], snapshot: Snapshot) -> Decision:
         """A site's first policy opens its first windows; a later one those it is the first to have."""
@@ -43,7 +43,7 @@ class Usage:
         window = await snapshot.get(OpenWindow, open_window_id(site, scope))
         if window is None or window.until is None or snapshot.now < window.until:
             return Decision()
-        policy, _ = await self._situations.policies.at(site, snapshot)
+        policy, _ = await self._context.policies.at(site, snapshot)
         facts: list[Fact] = []
         if has_ended(policy, scope, window.day, window.until):
             facts.append(await self._counted(policy, scope, window.day, snapshot))

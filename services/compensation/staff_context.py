@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.compensation.authority.rules import Room, limits_of, stretch_of
+from services.compensation.authority.rules import Headroom, limits_of, stretch_of
 from services.compensation.authority.windows import Windows, stay_of, windows_of
 from services.compensation.cases.rules import History
 from shared.contracts.compensation import Option
@@ -14,8 +14,8 @@ from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.runtime.auth import Principal
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import KeyRing, Keys, key_key
-from shared.runtime.policy import Policies, policy_key
+from shared.runtime.keys import CustomerKey, KeyRing, Keys
+from shared.runtime.policy import Policies, PolicyHead
 from shared.runtime.roster import employed, employee_key
 from shared.runtime.snapshot import Snapshot
 
@@ -24,7 +24,7 @@ REMEMBERED_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class StaffContext:
     """An employee at work: the policy in force, their authority, the windows of this moment."""
 
     policy: Policy
@@ -46,7 +46,7 @@ class Desk:
         return option
 
 
-class Situations:
+class ContextLoader:
     """Reads what decisions rest on."""
 
     def __init__(self, keys: Keys) -> None:
@@ -55,15 +55,15 @@ class Situations:
         #: By site and policy version, from when on they hold: many decisions are in one window.
         self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
 
-    async def desk(self, principal: Principal, snapshot: Snapshot) -> Desk:
-        """The employee's desk; raises Rejected(unknown_site, unknown_employee), Unavailable.
+    async def staff(self, principal: Principal, snapshot: Snapshot) -> StaffContext:
+        """The employee who asks; raises Rejected(unknown_site, unknown_employee), Unavailable.
 
         The roster decides who is an employee, whatever the token says.
         """
-        await snapshot.prefetch(desk_keys(principal))
+        await snapshot.prefetch(staff_keys(principal))
         policy, version = await self.policies.at(principal.site, snapshot)
         employee = await employed(principal, snapshot)
-        return Desk(
+        return StaffContext(
             policy,
             version,
             principal.subject,
@@ -87,41 +87,41 @@ class Situations:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         return key
 
-    async def room(
+    async def headroom(
         self,
-        desk: Desk,
+        staff: StaffContext,
         customer_ref: str,
         complaint_id: str | None,
         snapshot: Snapshot,
         also: Sequence[str] = (),
-    ) -> Room:
+    ) -> Headroom:
         """The limits of a wish and what is in their accounts.
 
         Reads the customer's keys and history in the same trip, and `also` what will be changed;
         where stays end, the history first, for it says which stay the customer is in.
         """
         stay = None
-        if desk.policy.limits.customer.stay_days is not None:
+        if staff.policy.limits.customer.stay_days is not None:
             known = await snapshot.get(History, customer_ref)
             began = known.stay_from if known is not None else None
-            stay = stay_of(desk.policy, desk.windows.day, began)
+            stay = stay_of(staff.policy, staff.windows.day, began)
         limits = limits_of(
-            desk.policy,
-            desk.authority,
-            desk.windows,
-            site=desk.site,
-            employee_id=desk.employee_id,
+            staff.policy,
+            staff.authority,
+            staff.windows,
+            site=staff.site,
+            employee_id=staff.employee_id,
             customer_ref=customer_ref,
             complaint_id=complaint_id,
             stay=stay,
         )
-        stretch = stretch_of(desk.policy, desk.windows, desk.employee_id)
+        stretch = stretch_of(staff.policy, staff.windows, staff.employee_id)
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
-        keys = [key_key(customer_ref), History.key(customer_ref), *also]
+        keys = [CustomerKey.key(customer_ref), History.key(customer_ref), *also]
         await snapshot.prefetch(keys, accounts)
-        rule = desk.policy.authority.stretch
-        return Room(
-            per_check=desk.authority.per_check,
+        rule = staff.policy.authority.stretch
+        return Headroom(
+            per_check=staff.authority.per_check,
             limits=tuple(limits),
             balances=await snapshot.balances(accounts),
             stretch=stretch,
@@ -129,6 +129,6 @@ class Situations:
         )
 
 
-def desk_keys(principal: Principal) -> Sequence[str]:
+def staff_keys(principal: Principal) -> Sequence[str]:
     """The documents to read ahead for any decision of an employee."""
-    return policy_key(principal.site), employee_key(principal.site, principal.subject)
+    return PolicyHead.key(principal.site), employee_key(principal.site, principal.subject)
