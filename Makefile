@@ -58,7 +58,7 @@ test-integration: $(READY) ## The tests on a real Kafka and Redis
 	@$(BIN)/python -m pytest -m "integration or e2e"
 
 chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10, or MODE=rebalance RECORDS= REBALANCES=
-	@$(BIN)/python -m tests.system.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
 
@@ -73,14 +73,14 @@ bench: $(READY) ## Rates and ratios; REPORT=path.json
 	@$(BIN)/python -m bench $(if $(REPORT),--report "$(REPORT)")
 
 up: $(READY) ## Start a local Kafka and Redis that stay
-	@$(BIN)/python -m shared.ops stack up
+	@$(BIN)/python -m devstack up
 
 down: $(READY) ## Stop them
-	@$(BIN)/python -m shared.ops stack down
+	@$(BIN)/python -m devstack down
 
 contracts: $(READY) ## Write docs/reference again
 	@$(BIN)/python -m shared.ops docs
 
 clean: ## Remove what was made here
-	@[ ! -e .run/stack.env ] || $(BIN)/python -m shared.ops stack down
+	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,11 +15,11 @@ import uvloop
 from rich.console import Console
 
 from bench import decision, filled, growth, pipeline, postgres, rebuild, report, stages, world
+from devstack.processes import NotReady, Services, environment
+from devstack.stack import Stack, StackError, running
 from shared.ops import token
-from shared.ops.processes import NotReady, Services, environment
-from shared.ops.stack import Stack, StackError, running
-from shared.runtime.app import settle_memory
-from shared.runtime.sources import Refused
+from shared.runtime.rebuild.sources import Refused
+from shared.runtime.service import settle_memory
 
 PARTS = ("decision", "postgres", "growth", "pipeline", "rebuild")
 SITES = 50

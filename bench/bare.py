@@ -23,9 +23,9 @@ from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy
-from shared.runtime.app import settle_memory
-from shared.runtime.inbox import Handler, Inbox, Record
-from shared.runtime.relay import partition_of
+from shared.runtime.engine.relay import partition_of
+from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.service import settle_memory
 
 GROUP = "bench-bare"
 RECORDS_MAX = 2000

@@ -18,9 +18,9 @@ from pydantic_core import to_json
 from bench import load, world
 from bench.filled import filled
 from bench.report import Comparison, Turn
+from devstack.processes import Service, Services
+from devstack.stack import Stack
 from shared.ops import token
-from shared.ops.processes import Service, Services
-from shared.ops.stack import Stack
 
 #: Enough that a disk and a broker round trip are spent serving others.
 CONNECTIONS = 64

@@ -18,12 +18,12 @@ import uvloop
 
 from bench import world
 from bench.stages import known
+from devstack.processes import Service, Services, environment
+from devstack.stack import Stack
 from services.compensation.app import DOMAIN
 from shared.kernel import Fact
-from shared.ops.processes import Service, Services, environment
-from shared.ops.stack import Stack
-from shared.runtime.redis_store import RedisStore
-from shared.runtime.store import Commit, Committed, Write
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.store import Commit, Committed, Write
 
 #: Documents in one commit: the server stands still for as long as one lasts.
 COMMIT_DOCUMENTS = 2000

@@ -17,11 +17,11 @@ import uvloop
 from bench import world
 from bench.decision import Side, Wishes
 from bench.filled import filled
+from devstack.stack import Stack
 from services.compensation.staff.rules import Crew, crew_of
 from shared.contracts.roster import EMPLOYEES_MAX, Employee, Listing
-from shared.ops.stack import Stack
+from shared.runtime.engine.store import Write
 from shared.runtime.roster import employee_key
-from shared.runtime.store import Write
 
 #: Nobody queues, so the latency is the way through and not the wait for it.
 CONNECTIONS = 4

@@ -16,10 +16,10 @@ from pydantic_core import to_json
 from services.compensation.app import DOMAIN
 from services.compensation.checks.handlers import IssueCheck
 from services.compensation.settings import Settings
-from shared.runtime.app import HTTP_STOP_S, Runtime, settle_memory, utc_now
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.http import IDEMPOTENCY_KEY
-from shared.runtime.server import http_server
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import IDEMPOTENCY_KEY
+from shared.runtime.http.server import http_server
+from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 
 
 def build(parts: Runtime) -> FastAPI:

@@ -43,14 +43,14 @@ from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.app import HTTP_STOP_S, Runtime, settle_memory, utc_now
-from shared.runtime.auth import Authenticator, Kind, Principal
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
-from shared.runtime.keys import KeyRing
-from shared.runtime.links import FEEDBACK, Tokens, check_link
-from shared.runtime.seal import DataKey, Vault
-from shared.runtime.server import http_server
+from shared.runtime.http.auth import Authenticator, Kind, Principal
+from shared.runtime.http.face import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
+from shared.runtime.http.server import http_server
+from shared.runtime.privacy.keys import KeyRing
+from shared.runtime.privacy.links import FEEDBACK, Tokens, check_link
+from shared.runtime.privacy.seal import DataKey, Vault
+from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 
 #: Tried on two processors with 64 requests at once: more wait for each other, fewer for the disk.
 CONNECTIONS = 6

@@ -18,11 +18,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from bench import world
 from bench.report import Comparison, Turn
+from devstack.processes import Service, Services
+from devstack.stack import Stack
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
-from shared.ops.processes import Service, Services
-from shared.ops.stack import Stack
 
 TURN_DEADLINE_S = 60.0
 LOOK_S = 0.05

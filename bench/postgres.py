@@ -20,9 +20,9 @@ import asyncpg
 import uvloop
 
 from bench import world
+from devstack import pids
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.vault import CustomerKeyCreated
-from shared.ops import pids
 
 SCHEMA = "service_check_bench"
 BINARIES = Path("/usr/lib/postgresql")

@@ -20,13 +20,13 @@ from bench import world
 from bench.decision import Side, Wishes
 from bench.filled import SEQUENCE, database_url, emptied
 from bench.stages import AT_ONCE, OUTBOX_MAX, giver, known, timed
+from devstack.processes import Services, environment
+from devstack.stack import Stack
 from services.compensation.app import DOMAIN
-from shared.ops.processes import Services, environment
 from shared.ops.rebuild import rebuild
-from shared.ops.stack import Stack
-from shared.runtime.crash import nowhere
-from shared.runtime.rebuild import Rebuilt
-from shared.runtime.relay import Relay
+from shared.runtime.engine.crash import nowhere
+from shared.runtime.engine.relay import Relay
+from shared.runtime.rebuild.rebuild import Rebuilt
 from shared.testing.memory_store import MemoryStore
 
 #: Given between two looks at the memory this takes.

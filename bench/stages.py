@@ -20,6 +20,8 @@ import redis
 
 from bench import world
 from bench.bare import Loop
+from devstack.processes import master_key
+from devstack.stack import Stack
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
@@ -30,19 +32,17 @@ from services.complaints.handlers import Handlers as ComplaintsHandlers
 from services.complaints.stream import inboxes
 from shared.contracts.intake import ComplaintRaised
 from shared.kernel import Decision, Domain, Fact
-from shared.ops.processes import master_key
-from shared.ops.stack import Stack
-from shared.runtime.app import utc_now
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.crash import nowhere
-from shared.runtime.inbox import Record
-from shared.runtime.keys import Keys
-from shared.runtime.redis_store import RedisStore
-from shared.runtime.relay import LINES_MAX
-from shared.runtime.seal import Vault
-from shared.runtime.settle import Request, Settler
-from shared.runtime.snapshot import Snapshot
-from shared.runtime.store import Store
+from shared.runtime.engine.crash import nowhere
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.relay import LINES_MAX
+from shared.runtime.engine.settle import Request, Settler
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.store import Store
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.seal import Vault
+from shared.runtime.service import utc_now
 from shared.testing.memory_store import MemoryStore
 
 AT_ONCE = 64

@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from devstack.processes import master_key
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
 from shared.contracts.event import Event, encode, fingerprint, format_time
@@ -32,8 +33,7 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Fact
 from shared.ops import policy as policy_file
 from shared.ops import topics
-from shared.ops.processes import master_key
-from shared.runtime.seal import Vault
+from shared.runtime.privacy.seal import Vault
 
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / ".run"

@@ -19,11 +19,11 @@ from demo.input import InputError, as_event, rows, shifted
 from demo.receipt import receipt
 from demo.show import Show
 from demo.story import SITE, NothingToPlay, Stage, play
+from devstack.mailbox import Mailbox
+from devstack.processes import NotReady, Service, Services, environment, free_port
+from devstack.stack import StackError, running
 from shared.contracts.event import format_time
 from shared.ops import policy, roster, token, topics
-from shared.ops.mailbox import Mailbox
-from shared.ops.processes import NotReady, Service, Services, environment, free_port
-from shared.ops.stack import StackError, running
 
 ROOT = Path(__file__).parent.parent
 RUN = Path(".run")

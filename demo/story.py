@@ -16,6 +16,7 @@ from kafka import KafkaProducer
 from demo.eyes import Eyes, TooLate
 from demo.receipt import Told
 from demo.show import Show
+from devstack.mailbox import Mailbox, Received
 from shared.contracts.complaints import (
     ComplaintReceived,
     ComplaintReopened,
@@ -29,7 +30,6 @@ from shared.contracts.notifier import (
     MessageSent,
     Occasion,
 )
-from shared.ops.mailbox import Mailbox, Received
 
 #: Dead letters shown one by one; more are counted.
 DEAD_SHOWN = 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from shared.ops.stack import (
+from devstack.stack import (
     KAFKA_SETTINGS,
     REDIS_SETTINGS,
     RUN_DIRECTORY,

@@ -35,11 +35,11 @@ from services.compensation.stream import inboxes
 from services.compensation.usage import rules as usage
 from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
-from shared.runtime.app import App, Runtime, utc_now
-from shared.runtime.keys import KEY_FOLDS, Keys
-from shared.runtime.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
-from shared.runtime.policy import POLICY_FOLDS
-from shared.runtime.store import Store
+from shared.runtime.engine.store import Store
+from shared.runtime.policies import POLICY_FOLDS
+from shared.runtime.privacy.keys import KEY_FOLDS, Keys
+from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
+from shared.runtime.service import App, Runtime, utc_now
 
 #: Below this, compressing costs more than it saves.
 GZIP_FROM_BYTES = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.runtime.http import PROBLEM
+from shared.runtime.http.face import PROBLEM
 
 #: What a phone gets, as the OpenAPI document shows it.
 EXAMPLES: dict[str, Any] = {

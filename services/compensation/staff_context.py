@@ -12,12 +12,12 @@ from services.compensation.cases.rules import History
 from shared.contracts.compensation import Option
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import CustomerKey, KeyRing, Keys
-from shared.runtime.policy import Policies, PolicyHead
+from shared.runtime.http.auth import Principal
+from shared.runtime.policies import Policies, PolicyHead
+from shared.runtime.privacy.keys import CustomerKey, KeyRing, Keys
 from shared.runtime.roster import employed, employee_key
-from shared.runtime.snapshot import Snapshot
 
 #: Sites with a policy in force; a process that sees more forgets and counts again.
 REMEMBERED_MAX = 1000

@@ -10,9 +10,9 @@ from services.compensation.incidents.rules import OpenIncidents, Recent, recent_
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.keys import VAULT_INBOX
-from shared.runtime.policy import PolicyHead
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.policies import PolicyHead
+from shared.runtime.privacy.keys import VAULT_INBOX
 from shared.runtime.roster import ROSTER_INBOX
 
 

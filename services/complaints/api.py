@@ -14,12 +14,12 @@ from shared.contracts.event import ID_PATTERN, Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Kind, Principal
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown
 from shared.runtime.roster import employed
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
 
 ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 

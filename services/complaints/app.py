@@ -15,11 +15,11 @@ from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain
-from shared.runtime.app import App, Runtime, utc_now
-from shared.runtime.keys import KEY_FOLDS
-from shared.runtime.policy import POLICY_FOLDS
-from shared.runtime.store import Store
-from shared.runtime.watch import settled_to_the_end
+from shared.runtime.engine.store import Store
+from shared.runtime.kafka.watch import settled_to_the_end
+from shared.runtime.policies import POLICY_FOLDS
+from shared.runtime.privacy.keys import KEY_FOLDS
+from shared.runtime.service import App, Runtime, utc_now
 
 DOMAIN = Domain(
     "complaints",

@@ -25,13 +25,13 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.keys import CustomerKey, Keys
 from shared.runtime.observe import PROMISES_BROKEN
-from shared.runtime.policy import Policies, PolicyHead
-from shared.runtime.seal import Vault
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.policies import Policies, PolicyHead
+from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.privacy.seal import Vault
 
 if TYPE_CHECKING:
     from services.complaints.ports import News, Reader

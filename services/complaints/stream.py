@@ -9,9 +9,9 @@ from services.complaints.rules import Complaint, Heard
 from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.keys import VAULT_INBOX
-from shared.runtime.policy import POLICY_INBOX, PolicyHead
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.policies import POLICY_INBOX, PolicyHead
+from shared.runtime.privacy.keys import VAULT_INBOX
 from shared.runtime.roster import ROSTER_INBOX
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.notifier.app import build
 from services.notifier.settings import Settings
-from shared.runtime.app import main
+from shared.runtime.service import main
 
 if __name__ == "__main__":
     main(Settings, build)

@@ -16,7 +16,7 @@ from aiosmtplib import SMTPResponse
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.links import Tokens, check_link, offer_link
+from shared.runtime.privacy.links import Tokens, check_link, offer_link
 
 #: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
 #: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,

@@ -12,11 +12,11 @@ from shared.contracts.notifier import SafetyRouted
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
-from shared.runtime.policy import Policies
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.policies import Policies
 from shared.runtime.words import format_time
 
 #: Runtime of a word about safety that have not come are looked for again after this.

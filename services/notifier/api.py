@@ -16,11 +16,11 @@ from services.notifier.handlers import Handlers
 from services.notifier.page import Page
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Kind, Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.http import NO_STORE, ON_TO_PAGE, SETTLED, Face, described, to_page
-from shared.runtime.pages import PAGE_HEADERS, wants_page
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import NO_STORE, ON_TO_PAGE, SETTLED, Face, described, to_page
+from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
 Token = Annotated[str, Path(max_length=1024)]

@@ -17,12 +17,12 @@ from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
 from shared.kernel import Domain
-from shared.runtime.app import App, Runtime, utc_now
-from shared.runtime.keys import KEY_FOLDS, Keys
-from shared.runtime.links import FEEDBACK, OFFER, Tokens
+from shared.runtime.engine.store import Store
 from shared.runtime.mailboxes import load
-from shared.runtime.policy import POLICY_FOLDS
-from shared.runtime.store import Store
+from shared.runtime.policies import POLICY_FOLDS
+from shared.runtime.privacy.keys import KEY_FOLDS, Keys
+from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens
+from shared.runtime.service import App, Runtime, utc_now
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.

@@ -48,12 +48,12 @@ from shared.contracts.notifier import (
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import Keys
 from shared.runtime.observe import MESSAGES
-from shared.runtime.policy import Policies
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import (
     about,
     format_money,
@@ -66,7 +66,7 @@ from shared.runtime.words import (
 
 if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
-    from shared.runtime.keys import KeyRing
+    from shared.runtime.privacy.keys import KeyRing
 
 
 #: A value of a letter: one line of text, or several.

@@ -10,7 +10,7 @@ from itertools import dropwhile, groupby
 from services.notifier.wording import Rendered
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
-from shared.runtime.pages import Pages
+from shared.runtime.http.pages import Pages
 from shared.runtime.words import format_time
 
 

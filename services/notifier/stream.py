@@ -21,8 +21,8 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import PolicyPublished
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.keys import VAULT_INBOX
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.privacy.keys import VAULT_INBOX
 
 #: What changes or ends a check: its page says so.
 LIVES = (

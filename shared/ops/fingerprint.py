@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from shared.ops.token import RUN_DIR
-from shared.runtime.pseudonyms import Pseudonyms
-from shared.runtime.seal import Vault
+from shared.runtime.privacy.pseudonyms import Pseudonyms
+from shared.runtime.privacy.seal import Vault
 
 KEY_VARIABLE = "SERVICE_CHECK_MASTER_KEY"
 

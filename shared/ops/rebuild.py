@@ -29,13 +29,13 @@ from rich.progress import (
 from shared.contracts.catalogue import SERVICES, topics
 from shared.kernel import Domain
 from shared.ops.topics import STACK_ENV, BootstrapOption, NoBroker, bootstrap_servers
-from shared.runtime.app import settle_memory, utc_now
+from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.faults import Unavailable
-from shared.runtime.inbox import Record
-from shared.runtime.rebuild import Rebuild, Rebuilt, Told
-from shared.runtime.redis_store import RedisStore
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.rebuild.rebuild import Rebuild, Rebuilt, Told
+from shared.runtime.rebuild.sources import Place, Refused
+from shared.runtime.service import settle_memory, utc_now
 from shared.runtime.settings import default_holder
-from shared.runtime.sources import Place, Refused
 
 #: Fetched of one partition at once; as much again lies in the client for each that is read.
 FETCH_BYTES = 2 * 1024 * 1024
@@ -218,7 +218,7 @@ def redis_address(given: str | None) -> str:
             name, _, value = line.removeprefix("export ").partition("=")
             if name.strip() == "REDIS_URL":
                 return value.strip().strip("'\"")
-    raise NoBroker("set REDIS_URL or start the local stack: python -m shared.ops stack up")
+    raise NoBroker("set REDIS_URL or start the local stack: python -m devstack up")
 
 
 def domain_of(service: str) -> Domain:

@@ -14,7 +14,7 @@ from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy, topics
 from shared.ops.topics import BootstrapOption, bootstrap_servers
 from shared.runtime import strict_yaml
-from shared.runtime.relay import partition_of
+from shared.runtime.engine.relay import partition_of
 from shared.runtime.strict_yaml import BrokenFile, Problem
 
 #: As many employees as a roster may have, with room for comments.

@@ -16,8 +16,8 @@ import typer
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from shared.ops.pids import private_folder
-from shared.runtime.auth import LIFETIME_MAX_S
+from devstack.pids import private_folder
+from shared.runtime.http.auth import LIFETIME_MAX_S
 
 Kind = Literal["employee", "customer", "manager", "till", "system", "personnel"]
 

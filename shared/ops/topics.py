@@ -49,9 +49,7 @@ def bootstrap_servers(given: str | None = None) -> str:
             name, _, value = line.removeprefix("export ").partition("=")
             if name.strip() == "KAFKA_BOOTSTRAP_SERVERS":
                 return value.strip().strip("'\"")
-    raise NoBroker(
-        "set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m shared.ops stack up"
-    )
+    raise NoBroker("set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m devstack up")
 
 
 def _ms(duration: timedelta) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, employee_name
-from shared.runtime.auth import Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Principal
+from shared.runtime.kafka.inbox import Handler, Inbox
 
 
 def employee_key(site: str, employee_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.runtime.auth import LEEWAY_S, LIFETIME_MAX_S
+from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
 
 #: An address in parts that are surely what they seem; the password and options are not among them.
 PRINTABLE_URL = re.compile(

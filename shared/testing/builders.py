@@ -8,8 +8,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from shared.kernel import Fact
-from shared.runtime.inbox import Record
-from shared.runtime.store import Line, Store
+from shared.runtime.engine.store import Line, Store
+from shared.runtime.kafka.inbox import Record
 
 #: More lines than any test leaves in an outbox.
 LINES_MAX = 100_000

@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Unavailable
-from shared.runtime.store import (
+from shared.runtime.engine.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
@@ -25,6 +24,7 @@ from shared.runtime.store import (
     Portion,
     Versioned,
 )
+from shared.runtime.faults import Unavailable
 
 
 @dataclass

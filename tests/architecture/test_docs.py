@@ -33,7 +33,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee
 from shared.ops.__main__ import app as operator
 from shared.runtime import observe
-from shared.runtime.auth import Kind
+from shared.runtime.http.auth import Kind
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/adr/*.md")])
@@ -48,7 +48,7 @@ EXACT = [
 FOREIGN = {
     "OOM", "READONLY", "MessageSizeTooLargeError", "max.message.bytes", "os._exit", "_total", "exactly_once",
 }  # fmt: skip
-FOLDERS = "bench|demo|deploy|docs|policy|services|shared|tests|web"
+FOLDERS = "bench|demo|deploy|devstack|docs|policy|services|shared|tests|web"
 each = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 exact = pytest.mark.parametrize("page", EXACT, ids=lambda page: page.stem)
 
@@ -68,7 +68,7 @@ def code() -> str:
     """All code of the product, and the files that configure it; no documents, no tests."""
     sources = [
         path
-        for folder in ("services", "shared", "demo")
+        for folder in ("services", "shared", "devstack", "demo")
         for path in ROOT.glob(f"{folder}/**/*")
         if path.suffix in {".py", ".lua"}
     ]
@@ -79,7 +79,11 @@ def code() -> str:
 def members() -> dict[str, set[str]]:
     """What each class of the product defines or annotates, by the class's name."""
     found: dict[str, set[str]] = {}
-    for path in [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")]:
+    for path in [
+        path
+        for folder in ("services", "shared", "devstack")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+    ]:
         for node in ast.walk(ast.parse(text(path))):
             if isinstance(node, ast.ClassDef):
                 names = found.setdefault(node.name, set())
@@ -94,7 +98,7 @@ def members() -> dict[str, set[str]]:
 def is_in_the_code(name: str) -> bool:
     if name.startswith("recovery."):
         return name in FACTS or name in {topic.name for topic in topics()}
-    if name.startswith(("services.", "shared.")):
+    if name.startswith(("services.", "shared.", "devstack.")):
         place = ROOT / name.replace(".", "/")
         return place.is_dir() or place.with_suffix(".py").exists()
     owner, _, member = name.rpartition(".")

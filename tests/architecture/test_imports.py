@@ -50,13 +50,21 @@ VIOLATIONS = [
         "services/notifier/settings.py",
         "import shared.ops.policy",
     ),
-    ("Shared knows no service", "shared/runtime/settle.py", "import services.complaints.rules"),
+    (
+        "Shared knows no service",
+        "shared/runtime/engine/settle.py",
+        "import services.complaints.rules",
+    ),
     (
         "Inside shared imports point inwards",
         "shared/contracts/event.py",
-        "import shared.runtime.store",
+        "import shared.runtime.engine.store",
     ),
-    ("Inside shared imports point inwards", "shared/runtime/relay.py", "import shared.ops.topics"),
+    (
+        "Inside shared imports point inwards",
+        "shared/runtime/engine/relay.py",
+        "import shared.ops.topics",
+    ),
     ("Inside shared imports point inwards", "shared/kernel.py", "import shared.contracts.event"),
     (
         "Rules know facts and money, and nothing else",
@@ -66,7 +74,7 @@ VIOLATIONS = [
     (
         "Rules know facts and money, and nothing else",
         "services/compensation/authority/windows.py",
-        "import shared.runtime.links",
+        "import shared.runtime.privacy.links",
     ),
 ]
 
@@ -81,7 +89,7 @@ def lint(directory: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("tree")
-    for folder in ("services", "shared"):
+    for folder in ("services", "shared", "devstack"):
         shutil.copytree(
             ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("__pycache__")
         )

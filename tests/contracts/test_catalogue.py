@@ -32,7 +32,7 @@ from shared.contracts.catalogue import (
 from shared.contracts.policy import Policy
 from shared.kernel import Domain, Fact
 from shared.ops.topics import configs
-from shared.runtime.settle import ANSWER_TTL_S
+from shared.runtime.engine.settle import ANSWER_TTL_S
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {fact.__name__: fact for fact in FACTS.values()}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from shared.ops.stack import ROOT
-from tests.system import schedule
-from tests.system.chaos import options_of
-from tests.system.schedule import What
+from devstack.stack import ROOT
+from tests.chaos import schedule
+from tests.chaos.chaos import options_of
+from tests.chaos.schedule import What
 
 WORDS = "--seed 26,47,67 --rounds 1 --session 3 --lasts 5 --per-s 6".split()
 #: Below the time limit of a test, so that the runner is asked to end and ends what it started.
@@ -35,7 +35,7 @@ def test_the_seeds_kill_freeze_restart_and_take_servers_away():
 def test_no_invariant_is_broken_whatever_the_seeds_break():
     """As a process of its own: clients of a killed broker leave sockets to the collector."""
     runner = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.chaos", *WORDS],
+        [sys.executable, "-m", "tests.chaos.chaos", *WORDS],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -17,6 +17,8 @@ from functools import cached_property
 import httpx
 import pytest
 
+from devstack.processes import Service, free_port
+from devstack.stack import ROOT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -24,12 +26,10 @@ from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
 from shared.contracts.notifier import MessageAttempted, MessageQueued, MessageSent, Occasion
 from shared.ops.policy import load
-from shared.ops.processes import Service, free_port
-from shared.ops.stack import ROOT
-from shared.testing import auditor
-from shared.testing.replay import differences, stored
-from shared.testing.traffic import Phone, Publisher, flowing
-from shared.testing.world import EMPLOYEES, World, complaint_id, until, world
+from tests.system import auditor
+from tests.system.replay import differences, stored
+from tests.system.traffic import Phone, Publisher, flowing
+from tests.system.world import EMPLOYEES, World, complaint_id, until, world
 
 #: Between two wishes: a machine that takes minutes to die everywhere is not to write thousands of letters.
 WISH_PAUSE_S = 0.1

@@ -24,18 +24,18 @@ import pytest
 from kafka import KafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
+from devstack.processes import Service, free_port
+from devstack.stack import ROOT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.ops.policy import load
-from shared.ops.processes import Service, free_port
-from shared.ops.stack import ROOT
-from shared.testing import auditor
-from shared.testing.replay import differences, stored
-from shared.testing.traffic import Phone, Publisher, flowing
-from shared.testing.world import (
+from tests.system import auditor
+from tests.system.replay import differences, stored
+from tests.system.traffic import Phone, Publisher, flowing
+from tests.system.world import (
     EMPLOYEES,
     PATIENCE_S,
     World,

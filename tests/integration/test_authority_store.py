@@ -8,10 +8,10 @@ import pytest
 import redis.asyncio as redis
 from hypothesis import settings
 
-from shared.ops.stack import Stack
-from shared.runtime import redis_store
-from shared.runtime.redis_store import RedisStore
-from shared.runtime.store import Store
+from devstack.stack import Stack
+from shared.runtime.engine import redis_store
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.store import Store
 from tests.suites.authority_machine import AuthorityMachine
 
 #: An fsync of a swamped machine.

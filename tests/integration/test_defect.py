@@ -8,9 +8,9 @@ import uuid
 
 from aiokafka import TopicPartition
 
-from shared.ops.stack import ROOT
-from shared.runtime.kafka import EXIT_BROKEN
-from shared.runtime.watch import waiting_for
+from devstack.stack import ROOT
+from shared.runtime.kafka.consumer import EXIT_BROKEN
+from shared.runtime.kafka.watch import waiting_for
 from tests.suites.streams import DEADLINE_S, heard, make, put
 
 

@@ -12,9 +12,9 @@ from aiokafka.admin import NewTopic
 from aiokafka.structs import ConsumerRecord
 from structlog.testing import capture_logs
 
-from shared.ops.stack import Stack
-from shared.runtime.inbox import Handler, Inbox, Record
-from shared.runtime.kafka import Stream
+from devstack.stack import Stack
+from shared.runtime.kafka.consumer import Stream
+from shared.runtime.kafka.inbox import Handler, Inbox, Record
 from shared.runtime.observe import LOG_HOLES, RECORDS_MISSED
 from shared.testing.memory_store import MemoryStore
 from tests.suites.streams import (

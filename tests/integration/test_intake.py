@@ -24,8 +24,8 @@ from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintClaimed, ComplaintReceived
 from shared.contracts.intake import ComplaintRaised
 from shared.ops import token
-from shared.testing import auditor
-from shared.testing.world import (
+from tests.system import auditor
+from tests.system.world import (
     EMPLOYEES,
     SITE,
     Read,

@@ -16,14 +16,14 @@ from aiokafka.admin import RecordsToDelete
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from devstack.stack import Stack
 from shared.contracts.reasons import Reason
-from shared.ops.stack import Stack
-from shared.runtime import kafka
+from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.faults import Unavailable
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.kafka import Stream
-from shared.runtime.redis_store import RedisStore
-from shared.runtime.watch import waiting_for
+from shared.runtime.kafka import consumer as kafka
+from shared.runtime.kafka.consumer import Stream
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.kafka.watch import waiting_for
 from shared.testing.builders import record
 from tests.suites.streams import administration, heard, make, put, streaming, true_soon
 from tests.suites.tally import Heard, Tally, on_heard

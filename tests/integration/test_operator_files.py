@@ -10,13 +10,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
+from devstack.stack import Stack
 from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
 from shared.ops import policy, roster, topics
 from shared.ops.__main__ import app
-from shared.ops.stack import Stack
-from shared.runtime.relay import partition_of
+from shared.runtime.engine.relay import partition_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,6 +17,8 @@ import httpx
 import pytest
 from redis import Redis
 
+from devstack.processes import STOP_TIMEOUT_S, Service
+from devstack.stack import ROOT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -25,13 +27,11 @@ from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import MessageDelayed, MessageSent
 from shared.ops.policy import load
-from shared.ops.processes import STOP_TIMEOUT_S, Service
-from shared.ops.stack import ROOT
-from shared.runtime.kafka import EXIT_BROKEN
-from shared.testing import auditor
-from shared.testing.replay import differences, stored
-from shared.testing.traffic import Phone, Publisher, flowing
-from shared.testing.world import EMPLOYEES, SITE, World, complaint, until, world
+from shared.runtime.kafka.consumer import EXIT_BROKEN
+from tests.system import auditor
+from tests.system.replay import differences, stored
+from tests.system.traffic import Phone, Publisher, flowing
+from tests.system.world import EMPLOYEES, SITE, World, complaint, until, world
 
 SEED = 20261126
 OWNERS = ("complaints", "compensation", "notifier")

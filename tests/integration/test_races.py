@@ -19,14 +19,14 @@ import httpx
 import pytest
 from redis import Redis
 
+from devstack.stack import ROOT
 from shared.contracts.reasons import Reason
 from shared.ops import policy, roster, token
 from shared.ops.policy import load
-from shared.ops.stack import ROOT
-from shared.testing import auditor
-from shared.testing.replay import stored
-from shared.testing.world import PATIENCE_S, World, complaint, complaint_id, until, world
 from tests.suites.authority_machine import Ledger
+from tests.system import auditor
+from tests.system.replay import stored
+from tests.system.world import PATIENCE_S, World, complaint, complaint_id, until, world
 
 pytestmark = pytest.mark.integration
 

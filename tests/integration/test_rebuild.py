@@ -15,17 +15,17 @@ from typing import Any
 import httpx
 from redis import Redis
 
+from devstack.stack import ROOT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
 from shared.contracts.catalogue import SERVICES
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived
-from shared.ops.stack import ROOT
-from shared.testing import auditor
-from shared.testing.replay import differences, stored
-from shared.testing.traffic import Phone, Publisher, flowing
-from shared.testing.world import EMPLOYEES, PATIENCE_S, World, until, world
+from tests.system import auditor
+from tests.system.replay import differences, stored
+from tests.system.traffic import Phone, Publisher, flowing
+from tests.system.world import EMPLOYEES, PATIENCE_S, World, until, world
 
 SEED = 20261127
 #: Between two wishes, and between two bursts: a rebuild takes its time, and all of them are settled at last.

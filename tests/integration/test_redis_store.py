@@ -11,13 +11,11 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-import shared.runtime.redis_store as module
+import shared.runtime.engine.redis_store as module
+from devstack.stack import Stack
 from shared.contracts.reasons import Reason
-from shared.ops.stack import Stack
-from shared.runtime.faults import Unavailable
-from shared.runtime.observe import COMMITS_REFUSED
-from shared.runtime.redis_store import RedisStore
-from shared.runtime.store import (
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.store import (
     ABSENT,
     KEPT_S,
     REBUILD,
@@ -30,6 +28,8 @@ from shared.runtime.store import (
     Versioned,
     Write,
 )
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import COMMITS_REFUSED
 from tests.suites.store import StoreSuite
 
 

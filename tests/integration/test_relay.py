@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pydantic_core import from_json
 
-from shared.ops.stack import Stack
-from shared.runtime.relay import Relay
-from shared.runtime.store import Commit, Line
+from devstack.stack import Stack
+from shared.runtime.engine.relay import Relay
+from shared.runtime.engine.store import Commit, Line
 from shared.testing.memory_store import MemoryStore
 
 TOPIC = "recovery.stopped.v1"

@@ -24,13 +24,13 @@ from cloudevents.core.bindings.kafka import (
 )
 from kafka import KafkaProducer
 
+from devstack import stack
 from shared.contracts.catalogue import TOPICS
 from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.event import CONTENT_TYPE
 from shared.contracts.intake import ComplaintRaised
-from shared.ops import stack
-from shared.testing import auditor
-from shared.testing.world import Read, World, complaint, complaint_id, until, world
+from tests.system import auditor
+from tests.system.world import Read, World, complaint, complaint_id, until, world
 
 OWNERS = ("complaints", "compensation", "notifier")
 JAVA = Path(__file__).parent / "java"

@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from redis import Redis
 from typer.testing import CliRunner
 
-from shared.ops import pids, stack
+from devstack import pids, stack
 from shared.ops.__main__ import app
 
 DEADLINE_S = 30.0
@@ -119,7 +119,7 @@ def test_an_ephemeral_stack_leaves_neither_process_nor_file(own: Path):
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone makes this promise")
 def test_an_ephemeral_stack_dies_with_the_program_that_was_killed(own: Path):
     program = (
-        "import sys, time, pathlib; from shared.ops import stack\n"
+        "import sys, time, pathlib; from devstack import stack\n"
         "with stack.running(pathlib.Path(sys.argv[1]), ephemeral=True) as s:\n"
         "    print(*s.pids.values(), flush=True); time.sleep(600)\n"
     )

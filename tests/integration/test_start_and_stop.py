@@ -17,13 +17,13 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
-from shared.ops.processes import STOP_TIMEOUT_S
-from shared.ops.stack import Stack
-from shared.runtime import kafka, watch
-from shared.runtime.app import App
-from shared.runtime.kafka import EXIT_BROKEN
+from devstack.processes import STOP_TIMEOUT_S
+from devstack.stack import Stack
+from shared.runtime.kafka import consumer as kafka
+from shared.runtime.kafka import watch
+from shared.runtime.kafka.consumer import EXIT_BROKEN
+from shared.runtime.service import App
 from shared.testing.memory_store import MemoryStore
-from shared.testing.world import complaint, until, world
 from tests.suites.streams import (
     DEADLINE_S,
     administration,
@@ -33,6 +33,7 @@ from tests.suites.streams import (
     streaming,
     true_soon,
 )
+from tests.system.world import complaint, until, world
 
 
 class Ended(BaseException):

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from shared.ops.stack import Stack
-from shared.runtime.watch import settled_to_the_end, waiting_for, watch
+from devstack.stack import Stack
+from shared.runtime.kafka.watch import settled_to_the_end, waiting_for, watch
 from shared.testing.memory_store import MemoryStore
 from tests.suites.streams import DEADLINE_S, heard, producer, streaming, true_soon
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from shared.runtime.store import Store
+from shared.runtime.engine.store import Store
 from shared.testing.memory_store import MemoryStore
 from tests.suites.authority_machine import AuthorityMachine
 

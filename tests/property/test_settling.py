@@ -22,12 +22,12 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.keys import VAULT_INBOX, Keys
-from shared.runtime.policy import POLICY_INBOX
-from shared.runtime.seal import Vault
-from shared.runtime.settle import Request, Settler
+from shared.runtime.engine.settle import Request, Settler
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.policies import POLICY_INBOX
+from shared.runtime.privacy.keys import VAULT_INBOX, Keys
+from shared.runtime.privacy.seal import Vault
 from shared.testing.builders import outbox, record
 from shared.testing.clock import START, Clock
 from shared.testing.memory_store import MemoryStore

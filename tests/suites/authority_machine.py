@@ -37,9 +37,9 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import token
-from shared.runtime.links import OUTLASTS
-from shared.runtime.seal import Vault
-from shared.runtime.store import Line, Store
+from shared.runtime.engine.store import Line, Store
+from shared.runtime.privacy.links import OUTLASTS
+from shared.runtime.privacy.seal import Vault
 from shared.testing.builders import LINES_MAX, record
 from shared.testing.clock import START, Clock
 from tests.suites.services import MASTER, SITE

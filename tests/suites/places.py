@@ -17,7 +17,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.runtime.kafka import PackApp, PackConsumer, PackTransport
+from shared.runtime.kafka.consumer import PackApp, PackConsumer, PackTransport
 
 #: How long a poll waits for records, and the broker for some to hand out, in s.
 POLL_S = 0.01

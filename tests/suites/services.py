@@ -29,10 +29,10 @@ from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy as policy_file
 from shared.ops import roster as roster_file
 from shared.ops import token
-from shared.runtime.app import App
+from shared.runtime.engine.store import Line
 from shared.runtime.faults import Unavailable
-from shared.runtime.inbox import Record
-from shared.runtime.store import Line
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.service import App
 from shared.testing.builders import outbox, published, record
 from shared.testing.clock import Clock
 from shared.testing.memory_store import MemoryStore

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Unavailable
-from shared.runtime.store import (
+from shared.runtime.engine.store import (
     ABSENT,
     REBUILD,
     Charge,
@@ -22,6 +21,7 @@ from shared.runtime.store import (
     Versioned,
     Write,
 )
+from shared.runtime.faults import Unavailable
 
 MAX = 10**12
 

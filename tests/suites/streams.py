@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from shared.ops.stack import Stack
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.kafka import Stream
-from shared.runtime.settle import Settler
-from shared.runtime.store import Store
+from devstack.stack import Stack
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.store import Store
+from shared.runtime.kafka.consumer import Stream
+from shared.runtime.kafka.inbox import Handler, Inbox
 from shared.testing.builders import record
 from tests.suites.tally import Heard, on_heard, settler
 

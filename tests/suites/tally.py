@@ -7,12 +7,12 @@ from typing import ClassVar
 from shared.contracts.event import Event, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Timer
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.store import Store
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.inbox import Handler, Inbox
-from shared.runtime.pseudonyms import Pseudonyms
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
-from shared.runtime.store import Store
+from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.testing.clock import START, Clock
 
 CEILING = 10

@@ -1,234 +1,291 @@
-"""What runs: a Kafka and a Redis of its own, workers in slots, and a mail server that catches letters."""
+"""A running system for tests: a stack of its own, service processes, a mailbox, independent eyes.
+
+The reader here believes the topics and nobody else: kafka-python, no group, from the first record.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
+import json
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpx
 from joserfc.jwk import OKPKey
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from pydantic_core import from_json
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from shared.contracts.catalogue import subscriptions
+from devstack.mailbox import Mailbox
+from devstack.processes import Service, Services, environment, free_port
+from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
+from shared.contracts.catalogue import TOPICS, subscriptions
+from shared.contracts.event import format_time
+from shared.contracts.intake import ComplaintRaised
 from shared.ops import policy, roster, token, topics
-from shared.ops.mailbox import Mailbox
-from shared.ops.processes import NotReady, Service, Services, environment
-from shared.ops.stack import ROOT, RUN_DIRECTORY, Stack, running
-from shared.testing.world import progress
-from tests.system.schedule import SERVICES
+from shared.runtime.privacy.seal import KEY_BYTES, Vault
 
-#: What customers' links begin with; the drivers send them to any worker that lives.
-FRONT = {"compensation": "http://offers.chaos.invalid", "notifier": "http://feedback.chaos.invalid"}
-#: What the demo policy says, and what it says here.
-MORE = (
-    ("per_day: 8000_00, per_week: 30000_00", "per_day: 80000_00, per_week: 300000_00"),
-    ("site:      {per_day: 60000_00}", "site:      {per_day: 600000_00}"),
-)
-#: Timers that are work put off.
+SITE = "ms-aurora"
+EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
+SOURCE = "/tests/other-system"
+#: The master key of every world, so that a test knows what its complaints are called.
+MASTER = bytes(range(KEY_BYTES))
+#: What must come comes in seconds; a loaded machine may need many times that.
+PATIENCE_S = 180.0
+#: All that a test gave is settled within this, letters included, on a machine with ten others' work.
+SETTLE_S = 600.0
+#: The shortest silence Kafka accepts here: rebalances after a kill are quick.
+SESSION_S = "3"
+POLL_S = 0.05
+#: Timers that are work put off: a letter to send, an incident's checks to give.
 WORK = (b"send|", b"give|")
-#: A world in which nothing moves for so long stands still; one that moves for longer is not at rest.
-STILL_S, DRAIN_S = 120.0, 1200.0
-#: Each look asks Kafka and Redis for much; letters are taken by this process meanwhile.
-POLL_S = 0.5
 
 
-@dataclass
-class Worker:
-    """One process in a slot of its service."""
+class TooLate(AssertionError):
+    """What was waited for did not come in time."""
 
-    service: str
-    slot: int
-    process: Service
-    frozen: bool = False
-    ahead_s: int = 0
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One record as it lies on a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
 
     @property
-    def alive(self) -> bool:
-        """Whether it has not ended."""
-        return self.process.process.poll() is None
+    def event(self) -> dict[str, Any]:
+        """The CloudEvent; raises ValueError on anything else."""
+        found: dict[str, Any] = from_json(self.value)
+        return found
+
+
+def until(true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Poll until it is true; raises TooLate. Blocks."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            raise TooLate(f"{what}: not within {timeout_s:.0f} s")
+        time.sleep(POLL_S)
+
+
+def complaint(
+    event_id: str, *, text: str = "The soup was cold and nobody came.", at: datetime, **data: Any
+) -> bytes:
+    """A complaint as another system publishes it."""
+    body = {"site": SITE, "text": text, **data}
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": SOURCE,
+            "type": ComplaintRaised.TYPE,
+            "time": format_time(at),
+            "data": body,
+        },
+        ensure_ascii=False,
+    ).encode()
+
+
+def complaint_id(event_id: str, source: str = SOURCE) -> str:
+    """The id `complaints` gives it in a world."""
+    return "co-" + Vault(MASTER).pseudonyms.event(source, event_id)
 
 
 @dataclass
 class World:
-    """Everything that runs, and the hands to change it."""
+    """Everything that runs, and the hands and eyes of a test."""
 
     stack: Stack
     services: Services
     mailbox: Mailbox
     key: OKPKey
-    session_s: float
-    directory: Path
-    policy: Path
-    roster: Path
-    workers: dict[tuple[str, int], Worker] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
-    def start(self, service: str, slot: int, ahead_s: int = 0) -> Worker:
-        """Start a worker in its slot; does not wait. Its address is known once it listens."""
-        settings = {"port": "0", "session_s": str(self.session_s), "publish_wait_ms": "250"}
-        if service in FRONT:
-            settings["public_url"] = FRONT[service]
-        if service == "notifier":
-            settings |= {
-                "offers_url": FRONT["compensation"],
+    def start(self, name: str, **settings: str) -> Service:
+        """Start a service; one without an own port comes back at the address it had before."""
+        port = self.ports.setdefault(name, free_port())
+        chosen = {"port": str(port), "session_s": SESSION_S, **settings}
+        if name == "notifier":
+            chosen = {
+                "public_url": f"http://127.0.0.1:{port}",
                 "smtp_host": "127.0.0.1",
                 "smtp_port": str(self.mailbox.port),
+                **chosen,
             }
-        module = ""
-        if ahead_s:
-            module = "tests.system.ahead"
-            settings |= {"chaos_service": service, "chaos_ahead_s": str(ahead_s)}
-        process = self.services.start(service, module=module, **settings)
-        worker = Worker(service, slot, process, ahead_s=ahead_s)
-        self.workers[service, slot] = worker
-        threading.Thread(target=_learn_url, args=(process,), daemon=True).start()
-        return worker
+        return self.services.start(name, **chosen)
 
-    def of(self, service: str) -> list[Worker]:
-        """The workers of a service that live now."""
-        return [one for one in list(self.workers.values()) if one.service == service and one.alive]
+    def url(self, name: str) -> str:
+        """Where a service answers."""
+        return f"http://127.0.0.1:{self.ports[name]}"
 
-    def urls(self, service: str) -> list[str]:
-        """Where a service can be asked now."""
-        return [one.process.url for one in self.of(service) if one.process.url]
+    def bearer(self, employee: str) -> dict[str, str]:
+        """The authorization header of an employee."""
+        signed = token.sign(
+            self.key, subject=employee, kind="employee", site=SITE, now=datetime.now(UTC)
+        )
+        return {"Authorization": f"Bearer {signed}"}
 
-    def end(self, worker: Worker, *, at_once: bool) -> None:
-        """End a worker, by kill -9 or by asking. Blocks until it is gone."""
-        self.thaw(worker)
-        if at_once:
-            worker.process.kill()
-        else:
-            worker.process.stop()
-        self._gone(worker)
-
-    def thaw(self, worker: Worker) -> None:
-        """Let a frozen worker go on."""
-        if worker.frozen:
-            worker.frozen = False
-            if worker.alive:
-                worker.process.process.send_signal(signal.SIGCONT)
-
-    def freeze(self, worker: Worker) -> None:
-        """Stop a worker in the middle of whatever it does."""
-        if worker.alive:
-            worker.frozen = True
-            worker.process.process.send_signal(signal.SIGSTOP)
-
-    def _gone(self, worker: Worker) -> None:
-        if self.workers.get((worker.service, worker.slot)) is worker:
-            del self.workers[worker.service, worker.slot]
-        if worker.process.process.stdout is not None:
-            worker.process.process.stdout.close()
-
-    def reap(self) -> list[Worker]:
-        """Workers that ended by themselves; they are forgotten here."""
-        ended = [one for one in self.workers.values() if not one.alive]
-        for worker in ended:
-            self._gone(worker)
-        return ended
-
-    def signal_server(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to the broker or to Redis."""
-        with suppress(ProcessLookupError):
-            os.kill(self.stack.pids[name], number)
-
-    def redis(self) -> Redis:
-        """A connection that gives up soon."""
-        return Redis.from_url(
-            self.stack.redis_url,
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            retry=Retry(NoBackoff(), 0),
+    def phone(
+        self, name: str, employee: str = EMPLOYEES[0], timeout_s: float = 10.0
+    ) -> httpx.Client:
+        """An employee's phone, talking to one service."""
+        return httpx.Client(
+            base_url=self.url(name), headers=self.bearer(employee), timeout=timeout_s
         )
 
-    def under_way(self, services: tuple[str, ...]) -> list[str]:
-        """What is not finished yet, one line each; empty when all is quiet. Blocks."""
-        found: list[str] = []
-        with closing(self.redis()) as store:
-            for owner in services:
-                if lines := store.llen(f"{owner}:{{c0}}:outbox"):
-                    found.append(f"{owner}: {lines} lines wait for the relay")
-                timers = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
-                now_ms = time.time() * 1000
-                waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
-                if waits:
-                    found.append(f"{owner}: {len(waits)} timers wait, as {waits[0]!r}")
-        for owner in services if not found else ():
-            found += self._behind(owner)
+    def publish(
+        self,
+        values: Iterable[bytes],
+        topic: str = ComplaintRaised.TOPIC,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+        key: bytes | None = None,
+    ) -> None:
+        """Publish as another system does and wait until the broker confirmed. Blocks."""
+        with closing(
+            KafkaProducer(
+                bootstrap_servers=self.stack.bootstrap,
+                linger_ms=5,
+                max_request_size=16 * 1024 * 1024,
+            )
+        ) as producer:
+            for value in values:
+                producer.send(topic, value, key, list(headers), partition)
+            producer.flush(PATIENCE_S)
+
+    def read(self, *names: str) -> list[Read]:
+        """Every record on the topics named (or all), partition by partition in order. Blocks."""
+        wanted = names or tuple(topic.name for topic in TOPICS)
+        found: list[Read] = []
+        with closing(
+            KafkaConsumer(
+                bootstrap_servers=self.stack.bootstrap,
+                enable_auto_commit=False,
+                group_id=None,
+                max_poll_records=5000,
+                max_partition_fetch_bytes=8 * 1024 * 1024,
+            )
+        ) as consumer:
+            places = [
+                TopicPartition(name, number)
+                for name in wanted
+                for number in sorted(consumer.partitions_for_topic(name) or ())
+            ]
+            consumer.assign(places)
+            ends = consumer.end_offsets(places)
+            consumer.seek_to_beginning(*places)
+            deadline = time.monotonic() + PATIENCE_S
+            while any(consumer.position(place) < ends[place] for place in places):
+                if time.monotonic() > deadline:
+                    raise TooLate("reading the topics")
+                for records in consumer.poll(timeout_ms=200).values():
+                    found += (
+                        Read(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers))
+                        for r in records
+                    )
+        found.sort(key=lambda one: (one.topic, one.partition, one.offset))
         return found
 
-    def _behind(self, owner: str) -> list[str]:
-        found = progress(self.stack.bootstrap, owner, subscriptions(owner))
-        return [
-            f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
-            for place, (at, end) in found.items()
-            if at < end
-        ]
+    def time_passes(self, owner: str) -> None:
+        """Let every timer of a service be due now. Blocks."""
+        with closing(Redis.from_url(self.stack.redis_url)) as store:
+            name, now = f"{owner}:{{c0}}:timers", time.time() * 1000
+            later: Any = store.zrangebyscore(name, now, "+inf")
+            if later:
+                store.zadd(name, dict.fromkeys(later, now), xx=True)
 
-    def drain(self, services: tuple[str, ...] = SERVICES) -> list[str]:
-        """Wait until all is quiet twice in a row; returns what is left once nothing moves. Blocks."""
-        moved, quiet, before = time.monotonic(), 0, ["nothing was looked at"]
-        began = moved
-        while time.monotonic() < min(moved + STILL_S, began + DRAIN_S):
-            try:
-                left = self.under_way(services)
-            except (KafkaError, RedisError, OSError) as error:  # the world is still coming back
-                left = [type(error).__name__]
+    def under_way(self, *owners: str) -> list[str]:
+        """What the services have not finished yet, one line each; empty when all is quiet. Blocks.
+
+        Outboxes not on Kafka, work that waits for a timer, and records that a service's group has not
+        acknowledged. What only comes with time (a check expires, a day ends) is not under way.
+        """
+        found: list[str] = []
+        with closing(Redis.from_url(self.stack.redis_url)) as store:
+            for owner in owners:
+                if lines := store.llen(f"{owner}:{{c0}}:outbox"):
+                    found.append(f"{owner}: {lines} lines wait for the relay")
+                timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
+                waits = [
+                    member
+                    for member, due in timers
+                    if member.startswith(WORK) or due <= time.time() * 1000
+                ]
+                if waits:
+                    found.append(f"{owner}: {len(waits)} timers wait")
+        for owner in owners if not found else ():
+            found += (
+                f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
+                for place, (at, end) in self.progress(owner, *subscriptions(owner)).items()
+                if at < end
+            )
+        return found
+
+    def progress(self, owner: str, *names: str) -> dict[TopicPartition, tuple[int, int]]:
+        """See the function of this name. Blocks."""
+        return progress(self.stack.bootstrap, owner, names)
+
+    def settle_down(self, *owners: str) -> None:
+        """Wait until nothing is under way; raises TooLate where it stands still. Blocks.
+
+        How much there is to do is up to a test, how long it takes to the machine: what moves is
+        waited for, within a bound.
+        """
+        began = moved = time.monotonic()
+        before: list[str] = []
+        while left := self.under_way(*owners):
+            now = time.monotonic()
             if left != before:
-                moved, before = time.monotonic(), left
-            quiet = 0 if left else quiet + 1
-            if quiet == 2:
-                return []
+                before, moved = left, now
+            if now > min(moved + PATIENCE_S, began + SETTLE_S):
+                raise TooLate(f"not settled after {now - began:.0f} s: {left[:8]}")
             time.sleep(POLL_S)
-        return before
 
 
-def generous(directory: Path) -> Path:
-    """The demo policy, with room for a hundred rounds in some accounts; others are soon full."""
-    text = (ROOT / "policy" / "demo.yaml").read_text(encoding="utf-8")
-    for before, after in MORE:
-        if text.count(before) != 1:
-            msg = f"policy/demo.yaml does not say {before!r} any more"
-            raise ValueError(msg)
-        text = text.replace(before, after)
-    path = directory / "policy.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def _learn_url(process: Service) -> None:
-    with suppress(NotReady, ValueError, AssertionError, IndexError, OSError):
-        process.wait_url(time.monotonic() + 120)
+def progress(
+    bootstrap: str, owner: str, names: Iterable[str]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """How far a service's group has acknowledged topics, and where they end. Blocks."""
+    with closing(
+        KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=f"recovery-{owner}",
+            enable_auto_commit=False,
+        )
+    ) as consumer:
+        places = [
+            TopicPartition(name, number)
+            for name in names
+            for number in sorted(consumer.partitions_for_topic(name) or ())
+        ]
+        return {
+            place: (consumer.committed(place) or 0, end)
+            for place, end in consumer.end_offsets(places).items()
+        }
 
 
 @contextmanager
-def world(directory: Path, session_s: float) -> Iterator[World]:
-    """A new and empty system; no service runs yet. All that was started ends with it. Blocks."""
+def world(directory: Path) -> Iterator[World]:
+    """A new and empty system with topics, the demo policy and roster; no service runs yet. Blocks."""
     with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
         topics.create(stack.bootstrap)
-        rules, listed = generous(directory), ROOT / "policy" / "roster.yaml"
-        policy.publish(rules, stack.bootstrap)
-        roster.publish(listed, stack.bootstrap)
+        policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
+        roster.publish(ROOT / "policy" / "roster.yaml", stack.bootstrap)
         key = token.demo_key(directory)
-        keys = environment(directory, stack.bootstrap, stack.redis_url)
-        services = Services(directory / "logs", keys)
-        everything = World(
-            stack, services, mailbox, key, session_s, directory, policy=rules, roster=listed
+        (directory / "master.key").write_text(b64encode(MASTER).decode(), encoding="ascii")
+        services = Services(
+            directory / "logs", environment(directory, stack.bootstrap, stack.redis_url)
         )
         try:
-            yield everything
+            yield World(stack, services, mailbox, key)
         finally:
-            for worker in list(everything.workers.values()):
-                everything.thaw(worker)
-            for name in ("kafka", "redis"):
-                if name in stack.pids:
-                    everything.signal_server(name, signal.SIGCONT)
             services.stop()

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
-from shared.runtime import app as module
-from shared.runtime import watch
+from shared.runtime import service as module
+from shared.runtime.engine.store import Commit
 from shared.runtime.faults import Unavailable
-from shared.runtime.store import Commit
+from shared.runtime.kafka import watch
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import MASTER, Aboard
 

@@ -12,7 +12,8 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from pydantic_core import to_json
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import (
+from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import (
     LEEWAY_S,
     LIFETIME_MAX_S,
     LOOK_S,
@@ -21,7 +22,6 @@ from shared.runtime.auth import (
     Kind,
     Principal,
 )
-from shared.runtime.faults import Rejected
 from shared.testing.clock import START, Clock
 
 KEY = OKPKey.generate_key("Ed25519", auto_kid=True)

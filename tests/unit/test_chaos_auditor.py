@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.system.audit import intake, ledger, letters, order, privacy, requests
-from tests.system.audit.evidence import INTAKE, Evidence, Record
-from tests.system.audit.verdict import Verdict
-from tests.system.diary import CANARY, Asked, Diary, Sent
+from tests.chaos.audit import intake, ledger, letters, order, privacy, requests
+from tests.chaos.audit.evidence import INTAKE, Evidence, Record
+from tests.chaos.audit.verdict import Verdict
+from tests.chaos.diary import CANARY, Asked, Diary, Sent
 
 ROOT = Path(__file__).parents[2]
 AUDIT = sorted((ROOT / "tests" / "system" / "audit").glob("*.py"))
@@ -322,6 +322,4 @@ def test_the_auditor_shares_no_code_with_the_services(path):
         )
     }
     ours = {name for name in names if name.split(".")[0] in ("services", "shared", "tests")}
-    assert all(
-        name.startswith("tests.system.audit") or name == "tests.system.diary" for name in ours
-    )
+    assert all(name.startswith("tests.chaos.audit") or name == "tests.chaos.diary" for name in ours)

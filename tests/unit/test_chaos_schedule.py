@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
-from tests.system import schedule
-from tests.system.chaos import options_of
-from tests.system.schedule import What
+from tests.chaos import schedule
+from tests.chaos.chaos import options_of
+from tests.chaos.schedule import What
 
 SEEDS = range(1, 31)
 

@@ -28,7 +28,7 @@ from shared.contracts.complaints import Category, ComplaintReopened, Language, S
 from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
-from shared.runtime.inbox import Record
+from shared.runtime.kafka.inbox import Record
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy, raised

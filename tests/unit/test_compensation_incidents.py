@@ -20,8 +20,8 @@ from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Unavailable
-from shared.runtime.http import PROBLEM
-from shared.runtime.inbox import Record
+from shared.runtime.http.face import PROBLEM
+from shared.runtime.kafka.inbox import Record
 from shared.testing.builders import published, record
 from shared.testing.clock import START
 from tests.suites.services import ROOT, SITE, Aboard, YieldingStore, demo_policy, raised

@@ -13,7 +13,7 @@ from services.compensation.authority.windows import windows_of
 from services.compensation.usage.rules import SLICE, TIMERS, OpenWindow, has_ended, opened, timers
 from shared.contracts.compensation import AuthorityOpened, Scope, WindowOpened
 from shared.contracts.policy import ANY_ROLE, Policy, PolicyPublished
-from shared.runtime.snapshot import body_of
+from shared.runtime.engine.snapshot import body_of
 from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, demo_policy
 

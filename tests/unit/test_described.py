@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
-from shared.runtime.http import BODY_BYTES_MAX, HEADERS
+from shared.runtime.http.face import BODY_BYTES_MAX, HEADERS
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.services import SITE, Aboard, raised

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from shared.contracts.reasons import Reason
+from shared.runtime.engine.redis_store import Grouped
 from shared.runtime.faults import Unavailable
-from shared.runtime.redis_store import Grouped
 
 
 async def test_when_the_store_cannot_answer_all_who_wait_hear_it_at_once_and_later_ones_ask():

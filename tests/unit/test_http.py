@@ -8,8 +8,8 @@ import prometheus_client
 import pytest
 
 from shared.contracts.reasons import Reason
-from shared.runtime.http import BODY_BYTES_MAX
-from shared.runtime.store import Versioned
+from shared.runtime.engine.store import Versioned
+from shared.runtime.http.face import BODY_BYTES_MAX
 from tests.suites.services import Aboard
 
 BODY = {"site": "ms-aurora", "text": "cold soup"}

@@ -17,9 +17,9 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.ops.__main__ import app as ops
 from shared.ops.fingerprint import KEY_VARIABLE
-from shared.runtime.inbox import Record
+from shared.runtime.kafka.inbox import Record
 from shared.runtime.observe import DEAD_LETTERS
-from shared.runtime.sources import HEAD
+from shared.runtime.rebuild.sources import HEAD
 from shared.testing.builders import event, outbox, record
 from tests.suites.services import MASTER, SITE, Aboard, raised
 

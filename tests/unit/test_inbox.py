@@ -10,7 +10,7 @@ from shared.contracts.compensation import Debit, Option, Scope
 from shared.contracts.intake import TEXT_MAX, ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
-from shared.runtime.inbox import EVENT_BYTES_MAX, Handler, Inbox, Record
+from shared.runtime.kafka.inbox import EVENT_BYTES_MAX, Handler, Inbox, Record
 from shared.testing.builders import event, outbox, record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import raised

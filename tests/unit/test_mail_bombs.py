@@ -16,7 +16,7 @@ from shared.contracts.policy import Acknowledge
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import MESSAGES
-from shared.runtime.pseudonyms import Pseudonyms
+from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.testing.builders import record
 from tests.suites.services import Aboard, demo_policy, raised
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt

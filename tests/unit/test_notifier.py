@@ -36,8 +36,8 @@ from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.inbox import Record
-from shared.runtime.links import ANSWERED_WITHIN, FEEDBACK, OFFER, Tokens
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.privacy.links import ANSWERED_WITHIN, FEEDBACK, OFFER, Tokens
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, Silence

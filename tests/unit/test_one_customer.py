@@ -6,7 +6,7 @@ import pytest
 from pydantic_core import from_json
 
 from shared.contracts.reasons import Reason
-from shared.runtime.pseudonyms import Pseudonyms
+from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.testing.builders import outbox
 from tests.suites.services import SITE, Aboard
 from tests.unit.test_compensation_incidents import given_in, small_incidents, the_incident

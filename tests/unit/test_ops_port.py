@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from shared.runtime.app import App
-from shared.runtime.ops_port import ops_app
+from shared.runtime.http.ops_port import ops_app
+from shared.runtime.service import App
 from tests.suites.services import Aboard
 
 OPERATORS = ("/metrics", "/docs", "/openapi.json")

@@ -13,8 +13,8 @@ from services.notifier.page import blocks_of
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
-from shared.runtime.http import PROBLEM
-from shared.runtime.pages import PAGE_HEADERS, problem_page, wants_page
+from shared.runtime.http.face import PROBLEM
+from shared.runtime.http.pages import PAGE_HEADERS, problem_page, wants_page
 from tests.suites.services import Aboard
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import stat
 
+from devstack.pids import private_folder
+from devstack.processes import Services, master_key
 from shared.ops import token
-from shared.ops.pids import private_folder
-from shared.ops.processes import Services, master_key
 
 
 def mode(path):

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.runtime.http import BODY_BYTES_MAX
-from shared.runtime.server import KEEP_ALIVE_S, URL_BYTES_MAX
+from shared.runtime.http.face import BODY_BYTES_MAX
+from shared.runtime.http.server import KEEP_ALIVE_S, URL_BYTES_MAX
 from tests.suites.services import Aboard
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "proxy" / "nginx.conf"

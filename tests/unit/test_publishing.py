@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from shared.contracts.intake import ComplaintRaised
-from shared.runtime.inbox import Record
+from shared.runtime.kafka.inbox import Record
 from tests.suites.services import Aboard
 
 PAGE = (Path(__file__).parents[2] / "docs/publishing.md").read_text(encoding="utf-8")

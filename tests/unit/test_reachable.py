@@ -7,8 +7,8 @@ import pytest
 from services.complaints.rules import Complaint, hear
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import Helped
-from shared.runtime.keys import CustomerKey, KeyRing
-from shared.runtime.seal import Vault
+from shared.runtime.privacy.keys import CustomerKey, KeyRing
+from shared.runtime.privacy.seal import Vault
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
 from tests.unit.test_complaints import OPEN

@@ -12,7 +12,7 @@ from zlib import crc32
 import pytest
 from pydantic_core import from_json, to_json
 
-import shared.runtime.folding as module
+import shared.runtime.rebuild.state as module
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -21,12 +21,12 @@ from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
+from shared.runtime.engine.settle import ANSWER_TTL_S, Older
+from shared.runtime.engine.store import KEPT_S, Commit, Committed, Line
 from shared.runtime.faults import Unavailable
-from shared.runtime.inbox import Record
-from shared.runtime.rebuild import Rebuild
-from shared.runtime.settle import ANSWER_TTL_S, Older
-from shared.runtime.sources import Place, Refused
-from shared.runtime.store import KEPT_S, Commit, Committed, Line
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.rebuild.rebuild import Rebuild
+from shared.runtime.rebuild.sources import Place, Refused
 from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import SITE, Aboard, raised, state

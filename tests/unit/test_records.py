@@ -12,8 +12,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
-from shared.runtime.inbox import Record
-from shared.runtime.records import read_any_header
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.kafka.records import read_any_header
 from tests.suites.tally import STRICT
 
 read_any_header()

@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaConnectionError
 from pydantic_core import from_json
 
 from shared.contracts.event import format_time
-from shared.runtime import relay as module
+from shared.runtime.engine import relay as module
+from shared.runtime.engine.relay import Relay, partition_of
+from shared.runtime.engine.store import Commit, Line
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import OUTBOX_OLDEST, OUTBOX_WAITING, RELAY_TURN_LINES
-from shared.runtime.relay import Relay, partition_of
-from shared.runtime.store import Commit, Line
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 from tests.suites.tally import Heard
@@ -166,7 +166,7 @@ async def test_a_lease_is_prolonged_while_it_still_holds_and_not_at_every_turn(s
 
 
 async def test_who_does_not_hold_the_lease_sends_nothing(store, monkeypatch):
-    monkeypatch.setattr("shared.runtime.relay.LEASE_MS", 1)
+    monkeypatch.setattr("shared.runtime.engine.relay.LEASE_MS", 1)
     await store.commit(Commit((), (), (), lines("a")))
     assert await store.lease("relay", "other", 1000)
     producer = Producer()

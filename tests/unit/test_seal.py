@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.runtime.seal import PREFIX, SealBroken, Vault
+from shared.runtime.privacy.seal import PREFIX, SealBroken, Vault
 
 VAULT = Vault(bytes(range(32)))
 KEY, WRAPPED = VAULT.new_key("c-1")

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from shared.contracts.reasons import Reason
-from shared.runtime import server as module
-from shared.runtime.http import BODY_BYTES_MAX, Headed
-from shared.runtime.observe import HTTP_REFUSED
-from shared.runtime.server import (
+from shared.runtime.http import server as module
+from shared.runtime.http.face import BODY_BYTES_MAX, Headed
+from shared.runtime.http.server import (
     BODY_WIRE_BYTES_MAX,
     HEAD_BYTES_MAX,
     HEADERS_MAX,
@@ -27,6 +26,7 @@ from shared.runtime.server import (
     Server,
     http_server,
 )
+from shared.runtime.observe import HTTP_REFUSED
 
 #: What must come comes at once; a loaded machine may need much longer.
 DEADLINE_S = 60.0

@@ -11,10 +11,7 @@ from structlog.testing import capture_logs
 
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.inbox import Handler, Inbox, Record
-from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED
-from shared.runtime.settle import (
+from shared.runtime.engine.settle import (
     ATTEMPTS_MAX,
     BRAKE_AFTER,
     SOURCES_MAX,
@@ -24,8 +21,11 @@ from shared.runtime.settle import (
     Older,
     Request,
 )
-from shared.runtime.snapshot import Snapshot
-from shared.runtime.store import Charge, Commit, Committed, Conflict, Versioned, Write
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.store import Charge, Commit, Committed, Conflict, Versioned, Write
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED
 from shared.testing.builders import outbox, record
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore

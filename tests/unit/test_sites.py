@@ -14,7 +14,7 @@ import pytest
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
-from shared.runtime.auth import Kind
+from shared.runtime.http.auth import Kind
 from shared.testing.builders import record
 from tests.suites.described import Operation, document, operations
 from tests.suites.services import SITE, Aboard, state

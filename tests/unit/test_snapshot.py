@@ -8,8 +8,8 @@ import pytest
 
 from shared.contracts.event import Id
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting
-from shared.runtime.snapshot import Origin, Snapshot
-from shared.runtime.store import Charge, Commit, Line
+from shared.runtime.engine.snapshot import Origin, Snapshot
+from shared.runtime.engine.store import Charge, Commit, Line
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 

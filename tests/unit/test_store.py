@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.runtime.store import Store
+from shared.runtime.engine.store import Store
 from shared.testing.memory_store import MemoryStore
 from tests.suites.store import StoreSuite
 

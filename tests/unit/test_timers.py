@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 
 from shared.contracts.reasons import Reason
-from shared.runtime import timers as module
+from shared.runtime.engine import timers as module
+from shared.runtime.engine.store import Commit
+from shared.runtime.engine.timers import AT_ONCE_MAX, Timers
 from shared.runtime.faults import Unavailable
-from shared.runtime.store import Commit
-from shared.runtime.timers import AT_ONCE_MAX, Timers
 from shared.testing.clock import START, Clock
 from shared.testing.memory_store import MemoryStore
 

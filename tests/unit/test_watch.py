@@ -10,9 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from shared.runtime import kafka
-from shared.runtime.kafka import Stream
-from shared.runtime.watch import Waiting, watch
+from shared.runtime.kafka import consumer as kafka
+from shared.runtime.kafka.consumer import Stream
+from shared.runtime.kafka.watch import Waiting, watch
 
 HERE, THERE = TopicPartition("things", 0), TopicPartition("things", 1)
 AWAY = KafkaConnectionError()

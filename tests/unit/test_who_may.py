@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import Kind
+from shared.runtime.http.auth import Kind
 from tests.suites.services import Aboard
 
 #: Every route that others than employees may call, or not only they.

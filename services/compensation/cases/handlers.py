@@ -11,7 +11,7 @@ from services.compensation.checks.rules import Check
 from services.compensation.offers.rules import Offer
 from services.compensation.staff_context import StaffContext
 from shared.contracts.reasons import Reason
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.engine.snapshot import Snapshot
 
 
 async def case_of_site(complaint_id: str, staff: StaffContext, snapshot: Snapshot) -> Case:

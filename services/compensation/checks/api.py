@@ -20,8 +20,10 @@ from shared.contracts.compensation import CheckExplained, CheckIssued, CheckRefu
 from shared.contracts.event import ID_PATTERN
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.http import (
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     NOTHING,
@@ -33,8 +35,6 @@ from shared.runtime.http import (
     problem_body,
     shown,
 )
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
 
 PAGE_MAX = 50
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from stdnum import luhn
 
-from shared.runtime.seal import Vault
+from shared.runtime.privacy.seal import Vault
 
 #: Crockford's base 32: no I, L, O, U to be misread.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

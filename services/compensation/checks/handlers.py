@@ -46,11 +46,11 @@ from shared.contracts.intake import Contact
 from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.keys import KeyRing
-from shared.runtime.seal import Vault
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Principal
+from shared.runtime.privacy.keys import KeyRing
+from shared.runtime.privacy.seal import Vault
 
 #: A quick log is typed between two guests.
 LOG_CHARS_MAX = 2000

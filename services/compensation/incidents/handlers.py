@@ -54,12 +54,12 @@ from shared.contracts.event import Event, fingerprint
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Principal
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.keys import KeyRing
-from shared.runtime.policy import PolicyHead
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Principal
+from shared.runtime.policies import PolicyHead
+from shared.runtime.privacy.keys import KeyRing
 
 #: A customer's key is sent with their complaint, on a topic of its own, and is here within seconds of
 #: it. One that was destroyed looks the same and never comes, and who is behind it waits too: so a step

@@ -18,13 +18,21 @@ from services.compensation.offers.rules import Offer
 from shared.contracts.compensation import OfferMade
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.auth import Kind, Principal
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IDEMPOTENCY_KEY, ON_TO_PAGE, Face, Identifier, Svg, picture, to_page
-from shared.runtime.links import Tokens
-from shared.runtime.pages import HTML, PAGE_HEADERS, wants_page
-from shared.runtime.settle import Settler
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import (
+    IDEMPOTENCY_KEY,
+    ON_TO_PAGE,
+    Face,
+    Identifier,
+    Svg,
+    picture,
+    to_page,
+)
+from shared.runtime.http.pages import HTML, PAGE_HEADERS, wants_page
+from shared.runtime.privacy.links import Tokens
 
 #: What a phone needs of an offer it has just made.
 OFFERED = (

@@ -30,9 +30,9 @@ from shared.contracts.event import Id
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.auth import Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Principal
 from shared.runtime.words import (
     about,
     format_money,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.contracts.complaints import Language
-from shared.runtime.pages import Pages
+from shared.runtime.http.pages import Pages
 
 _WORDS: dict[Language, dict[str, str]] = {
     Language.NB: {

@@ -12,10 +12,10 @@ from services.compensation.options.handlers import Options
 from shared.contracts.event import ID_PATTERN
 from shared.contracts.names import named
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import Kind, Principal
+from shared.runtime.engine.settle import Settler
 from shared.runtime.faults import Rejected
-from shared.runtime.http import IF_NONE_MATCH, Face, shown
-from shared.runtime.settle import Settler
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import IF_NONE_MATCH, Face, shown
 
 
 def routes(face: Face, handlers: Options, settler: Settler) -> APIRouter:

@@ -13,9 +13,9 @@ from services.compensation.options.rules import options_for, rights
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import Option, Remainder
 from shared.contracts.complaints import Category, Severity
-from shared.runtime.auth import Principal
-from shared.runtime.seal import Vault
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.http.auth import Principal
+from shared.runtime.privacy.seal import Vault
 
 
 @dataclass(frozen=True, slots=True)

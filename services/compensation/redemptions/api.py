@@ -10,8 +10,8 @@ from fastapi import APIRouter, Response
 from services.compensation.examples import documented
 from services.compensation.redemptions.handlers import Capture, Redemptions, Reserve
 from shared.kernel import Fact
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.http import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing
 
 
 def routes(face: Face, handlers: Redemptions) -> APIRouter:

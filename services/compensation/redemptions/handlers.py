@@ -27,9 +27,9 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.money import AMOUNT_MINOR_MAX
-from shared.runtime.auth import Kind, Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
-from shared.runtime.snapshot import Snapshot
+from shared.runtime.http.auth import Kind, Principal
 
 WRONG_CODE = No(Reason.CODE_NOT_REDEEMABLE)
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from shared.contracts.reasons import Reason
-from shared.runtime.auth import Principal
 from shared.runtime.faults import Unavailable
+from shared.runtime.http.auth import Principal
 
 #: Codes in vain that a till may show within a minute: all tills of a site may be one caller and mistype
 #: a few, and who guesses one of 50 bits needs millions.

@@ -11,8 +11,9 @@ from services.compensation.examples import documented
 from services.compensation.staff.handlers import CheckIn, Staff
 from shared.contracts.roster import EmployeeListing
 from shared.kernel import Fact
-from shared.runtime.auth import Kind, Principal
-from shared.runtime.http import (
+from shared.runtime.engine.settle import Settler
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     NOTHING,
@@ -21,7 +22,6 @@ from shared.runtime.http import (
     Nothing,
     shown,
 )
-from shared.runtime.settle import Settler
 
 
 def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:

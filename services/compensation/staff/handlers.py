@@ -27,10 +27,10 @@ from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, EmployeeListing, employee_name
 from shared.kernel import Decision
-from shared.runtime.auth import Principal
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Principal
 from shared.runtime.roster import employee_key
-from shared.runtime.snapshot import Snapshot
 
 #: No law we know of lets anybody work longer without a rest.
 SHIFT_HOURS_MAX = 16

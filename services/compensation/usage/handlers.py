@@ -24,8 +24,8 @@ from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.roster import Employee, employee_name
 from shared.kernel import Decision, Fact
+from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.roster import employee_key
-from shared.runtime.snapshot import Snapshot
 
 
 class Usage:

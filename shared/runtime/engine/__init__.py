@@ -1,0 +1,1 @@
+"""How an input is settled: transaction, store, relay, timers."""

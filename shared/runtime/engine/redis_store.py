@@ -1,0 +1,638 @@
+"""The store made of Redis: one script call settles, concurrent callers share calls.
+
+What arrives while a call is in flight goes into the next one (group commit, and group reads), so
+the cost of a round trip and of the fsync behind it is shared by everybody who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import redis.asyncio as redis
+from hiredis import pack_command
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.store import (
+    ABSENT,
+    KEPT_S,
+    OUTBOX_LINES_MAX,
+    PENDING_BYTES_MAX,
+    REBUILD,
+    Commit,
+    Committed,
+    Conflict,
+    Exceeded,
+    Outcome,
+    Portion,
+    Versioned,
+)
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import COMMITS_REFUSED
+
+#: A settled call takes milliseconds; two seconds mean the store is gone, and 503 is the better answer.
+TIMEOUT_S = 2.0
+#: Grouping needs few connections: one call in flight per kind, the listener, the relay and timers.
+CONNECTIONS_MAX = 8
+#: Callers served by one script call; more only makes the call long for everybody else.
+GROUP_MAX = 256
+#: Errors by which the server says it cannot serve now; anything else it refuses is our defect.
+#: Some of them the client makes classes of and takes the code off the text.
+CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
+CANNOT_SERVE_CLASSES = (ReadOnlyError, MasterDownError, ClusterDownError)
+VERSION_DIGITS = 10
+CANCEL_AGAIN_S = 0.1
+#: A rebuild writes thousands of documents per call, and waits for a busy disk rather than fail.
+BULK_TIMEOUT_S = 60.0
+#: Keys looked at, and dropped, at once.
+FORGET_KEYS = 5000
+
+#: `allow-oom`: a server at `maxmemory` refuses a script that writes, also one that makes room.
+TRIM = """#!lua flags=allow-oom
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1])
+local drop = tonumber(ARGV[2]) - first
+if drop > 0 then redis.call('LTRIM', KEYS[1], drop, -1) end
+redis.call('PUBLISH', ARGV[3], ARGV[2])
+return 1
+"""
+#: KEYS[2] names who makes the state again, if somebody does; the lease they do it by is not bound.
+#: `allow-oom`: without its lease the relay could not drain the outbox, which is what makes room.
+LEASE = """#!lua flags=allow-oom
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+local rebuilder = KEYS[2] ~= KEYS[1] and redis.call('GET', KEYS[2])
+if rebuilder and rebuilder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+#: Sixteen lines at a time, because two thousand may be gigabytes; of the last some may be too much.
+PENDING = """
+local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1]) + 1
+local most, left, lines = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+while #lines < most do
+  local few = redis.call('LRANGE', KEYS[1], #lines, math.min(#lines + 16, most) - 1)
+  if #few == 0 then return {first, lines} end
+  for _, line in ipairs(few) do
+    if #lines > 0 and #line > left then return {first, lines} end
+    left = left - #line
+    lines[#lines + 1] = line
+  end
+end
+return {first, lines}
+"""
+#: Writes nothing, and is refused like a commit where the server is full or takes no writes: with this
+#: first line, and no flag, Redis looks before it runs a script.
+PROBE = """#!lua
+return redis.call('LLEN', KEYS[1])
+"""
+#: What a look at the store carries at most, so that it needs as much room as what was refused: nearly
+#: every batch is smaller, and the store copies it in no time.
+PROBE_BYTES_MAX = 1024 * 1024
+#: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
+BEGIN = """
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  redis.call('SET', KEYS[2], ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+"""
+#: KEYS of the scripts of a rebuild begin with: who makes it, the lease they do it by.
+BEGIN_REBUILD = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[3])
+return 1
+"""
+FORGET = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('UNLINK', unpack(KEYS, 3))
+return 1
+"""
+#: KEYS then: timers, d documents, a accounts.
+#: ARGV: holder, ttl of balances, d, a, sets, d times body and ttl ('0' = none), a amounts, sets times
+#: due and member, members to clear. Values of documents come with their version.
+LOAD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local d, a, sets = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local k, n, chunk = 3, 5, 2000
+for i = 1, d do
+  local key, value, ttl = KEYS[k + i], ARGV[n + 2 * i - 1], ARGV[n + 2 * i]
+  if ttl == '0' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EX', ttl) end
+end
+k, n = k + d, n + 2 * d
+for i = 1, a do
+  redis.call('INCRBY', KEYS[k + i], ARGV[n + i])
+  redis.call('EXPIRE', KEYS[k + i], ARGV[2])
+end
+n = n + a
+for start = 1, 2 * sets, 2 * chunk do
+  redis.call('ZADD', KEYS[3], unpack(ARGV, n + start, n + math.min(start + 2 * chunk - 1, 2 * sets)))
+end
+n = n + 2 * sets
+for start = n + 1, #ARGV, chunk do
+  redis.call('ZREM', KEYS[3], unpack(ARGV, start, math.min(start + chunk - 1, #ARGV)))
+end
+return 1
+"""
+#: KEYS then: marker, sequence, the relay's lease.
+END_REBUILD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[4], ARGV[3])
+redis.call('SET', KEYS[3], ARGV[2])
+redis.call('DEL', KEYS[1], KEYS[2])
+if redis.call('GET', KEYS[5]) == ARGV[1] then redis.call('DEL', KEYS[5]) end
+return 1
+"""
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Grouped(Generic[Item, Result]):
+    """Calls that share a trip: while one is in flight, the next group forms.
+
+    A store that cannot answer one group is not asked by those who wait already.
+    """
+
+    def __init__(self, call: Callable[[list[Item]], Awaitable[list[Result]]], most: int) -> None:
+        self._call = call
+        self._most = most
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item) -> Result:
+        """Wait for the item's result; raises what the shared call raised."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._serve())
+        return await future
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            # One turn of the loop lets everybody in whose bytes have arrived: larger groups under
+            # load, microseconds without.
+            await asyncio.sleep(0)
+            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                results = await self._call([item for item, _ in group])
+            except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
+                if isinstance(error, Unavailable):
+                    # Everybody: group after group would wait out the time limit, one after another.
+                    group, self._waiting = group + self._waiting, []
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), result in zip(group, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+
+class NotCompared(RedisConnectionError):
+    """The connection leads to a server whose state was not held against our topic."""
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """What a Redis error means to us; raises it again where it is our own defect."""
+    if isinstance(error, NotCompared):
+        return Unavailable(Reason.STORE_STALE)
+    if isinstance(error, OutOfMemoryError):
+        return Unavailable(Reason.STORE_FULL, retry_after_s=5)
+    if isinstance(error, CANNOT_SERVE_CLASSES) or str(error).startswith(CANNOT_SERVE):
+        return Unavailable(Reason.STORE_UNAVAILABLE)
+    if isinstance(error, ResponseError):
+        raise error
+    return Unavailable(Reason.STORE_UNAVAILABLE)
+
+
+class PackedConnection(redis.Connection):
+    """A connection that packs commands in C, as the client's synchronous one does.
+
+    A commit of a large batch has ten thousand arguments; the client's own loop is in Python.
+    """
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """The command as it goes over the wire; a name may be of several words."""
+        return [pack_command((*args[0].split(), *args[1:]))]
+
+
+class RedisStore:
+    """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
+
+    def __init__(self, url: str, owner: str, shard: str = "c0") -> None:
+        self._url = url
+        self._owner = owner
+        self._limits: dict[str, Any] = {
+            "socket_timeout": TIMEOUT_S,
+            "socket_connect_timeout": TIMEOUT_S,
+            # One layer retries, and it is not this one: a commit that timed out may have happened.
+            "retry": Retry(NoBackoff(), 0),
+            # By default ("auto") the pool hands out connections that the server has closed.
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        }
+        self._redis = redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url,
+                connection_class=PackedConnection,
+                max_connections=CONNECTIONS_MAX,
+                timeout=TIMEOUT_S,
+                redis_connect_func=self._connected,
+                **self._limits,
+            )
+        )
+        self._prefix = prefix = f"{owner}:{{{shard}}}:"
+        self._account = prefix + "account:"
+        self._fixed = [prefix + name for name in ("generation", "outbox", "sequence", "timers")]
+        self._channel = prefix + "announce"
+        #: Who makes the state again, and the lease they do it by.
+        self._rebuild = [prefix + "rebuilding", prefix + "lease:" + REBUILD]
+        self._rebuilder = ""
+        #: For a rebuild: one connection, patient, and free to lead to a server not compared.
+        self._bulk = redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url,
+                connection_class=PackedConnection,
+                max_connections=1,
+                **{**self._limits, "socket_timeout": BULK_TIMEOUT_S},
+            )
+        )
+        source = Path(__file__).with_name("settle.lua").read_text(encoding="utf-8")
+        self._settle = self._redis.register_script(source)
+        self._trim = self._redis.register_script(TRIM)
+        self._lease = self._redis.register_script(LEASE)
+        self._release = self._redis.register_script(RELEASE)
+        self._pending_lines = self._redis.register_script(PENDING)
+        self._load = self._bulk.register_script(LOAD)
+        #: The marker of the state that was found to be ours, and the run of the server that held it.
+        self._generation = self._server = ""
+        #: Bytes of the latest commits if they were refused, 0 once some were taken.
+        self._refused_bytes = 0
+        #: The marker served last and the sequence seen last, to go by while Kafka is away.
+        self._known, self._seen = "", 0
+        self._commit_group: Grouped[Commit, Outcome | Exception] = Grouped(self._commit, GROUP_MAX)
+        self._read_group: Grouped[Sequence[str], list[bytes | None]] = Grouped(
+            self._mget, GROUP_MAX
+        )
+        self._published = 0
+        self._waiting: dict[asyncio.Future[bool], int] = {}
+        self._pending = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+
+    async def open(self) -> asyncio.Task[None]:
+        """Start listening for announcements; the server need not be there yet."""
+        self._listener = asyncio.create_task(self._listen(), name="store-announcements")
+        return self._listener
+
+    async def close(self) -> None:
+        """Stop listening and close the connections."""
+        # More than once: the client swallows a cancellation that meets it while it connects.
+        while self._listener is not None and not self._listener.done():
+            self._listener.cancel()
+            await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
+        await self._redis.aclose()
+        await self._bulk.aclose()
+
+    async def read(self, keys: Sequence[str]) -> list[Versioned]:
+        """Documents under the keys; waits for the store, raises Unavailable."""
+        return (await self.look(keys, ()))[0]
+
+    async def balances(self, accounts: Sequence[str]) -> list[int]:
+        """Balances in minor units; waits for the store, raises Unavailable."""
+        return (await self.look((), accounts))[1]
+
+    async def look(
+        self, keys: Sequence[str], accounts: Sequence[str]
+    ) -> tuple[list[Versioned], list[int]]:
+        """Documents and balances in one trip; waits for the store, raises Unavailable."""
+        prefix, account = self._prefix, self._account
+        found = await self._read_group(
+            [prefix + key for key in keys] + [account + name for name in accounts]
+        )
+        documents = [
+            ABSENT
+            if value is None
+            else Versioned(int(value[:VERSION_DIGITS]), value[VERSION_DIGITS:])
+            for value in found[: len(keys)]
+        ]
+        return documents, [int(value or 0) for value in found[len(keys) :]]
+
+    async def _mget(self, groups: list[Sequence[str]]) -> list[list[bytes | None]]:
+        keys = [self._fixed[0], *(key for group in groups for key in group)]
+        marker, *values = await self._ask(self._redis.mget(keys))
+        if not self._generation or (marker or b"").decode() != self._generation:
+            raise self._stale()
+        results, start = [], 0
+        for group in groups:
+            results.append(values[start : start + len(group)])
+            start += len(group)
+        return results
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """Apply one commit, together with whatever else waits; raises Unavailable."""
+        try:
+            outcome = await self._commit_group(commit)
+            if isinstance(outcome, Exception):
+                raise outcome
+        except Unavailable as refused:
+            COMMITS_REFUSED.labels(self._owner, refused.reason).inc()
+            raise
+        return outcome
+
+    async def takes_commits(self) -> bool:
+        """Whether commits are taken, by a look that needs the room of those refused; see Store."""
+        # Another service may have filled the server, and a small look fits where a batch does not.
+        room = b" " * min(self._refused_bytes, PROBE_BYTES_MAX)
+        try:
+            waiting = await self._ask(self._redis.eval(PROBE, 1, self._fixed[1], room))
+        except Unavailable:
+            return False
+        return int(waiting) < OUTBOX_LINES_MAX
+
+    async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
+        keys = list(self._fixed)
+        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, KEPT_S, len(commits)]
+        prefix, account = self._prefix, self._account
+        for commit in commits:
+            keys += [prefix + write.key for write in commit.writes]
+            keys += [account + charge.account for charge in commit.charges]
+            args += (len(commit.writes), len(commit.charges), len(commit.timers), len(commit.lines))
+            args += commit.rung or ("", "")
+            for write in commit.writes:
+                args += (write.version, write.body or b"", write.ttl_s or 0)
+            for charge in commit.charges:
+                args += (charge.amount_minor, charge.ceiling_minor)
+            for member, due in commit.timers:
+                args += (member, "" if due is None else due)
+            args += commit.lines
+        try:
+            results = await self._ask(self._settle(keys=keys, args=args))
+        except Unavailable:
+            self._refused_bytes = sum(len(arg) for arg in args if isinstance(arg, bytes))
+            raise
+        outcomes = [self._outcome(result) for result in results]
+        if any(isinstance(outcome, Committed) for outcome in outcomes):
+            self._refused_bytes = 0
+        return outcomes
+
+    def _outcome(self, result: list[Any]) -> Outcome | Exception:
+        match result:
+            case [0, sequence]:
+                self._seen = max(self._seen, int(sequence))
+                return Committed(int(sequence))
+            case [1, key]:
+                return Conflict(key.decode().removeprefix(self._prefix))
+            case [2, key, balance]:
+                return Exceeded(key.decode().removeprefix(self._account), int(balance))
+            case [3]:
+                return self._stale()
+            case [5, key]:
+                return ResponseError(f"WRONGTYPE {key.decode()}")
+            case _:
+                return Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
+
+    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
+        """Timers due by now, earliest first; raises Unavailable."""
+        found = await self._ask(
+            self._redis.zrange(
+                self._fixed[3], "-inf", now_ms, byscore=True, offset=0, num=most, withscores=True
+            )
+        )
+        return [(member.decode(), int(due)) for member, due in found]
+
+    async def pending(
+        self, most: int, bytes_max: int = PENDING_BYTES_MAX
+    ) -> tuple[int, list[bytes]]:
+        """The oldest outbox lines and the sequence of the first of them; raises Unavailable."""
+        first, lines = await self._ask(
+            self._pending_lines(keys=self._fixed[1:3], args=[most, bytes_max])
+        )
+        return int(first), lines
+
+    async def trim(self, holder: str, sequence: int) -> None:
+        """Drop lines up to `sequence` and announce it; raises Unavailable if the lease is lost."""
+        keys = [self._fixed[1], self._fixed[2], f"{self._prefix}lease:relay"]
+        if not await self._ask(self._trim(keys=keys, args=[holder, sequence, self._channel])):
+            raise Unavailable(Reason.CONTENDED)
+
+    async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """Take or prolong a lease; False while another holds it; raises Unavailable."""
+        key = f"{self._prefix}lease:{name}"
+        # The lease to make the state again is not bound by the one who makes it, who may be dead.
+        keys = [key, key if name == REBUILD else self._rebuild[0]]
+        client = self._client_of(name, holder)
+        return bool(await self._ask(self._lease(keys=keys, args=[holder, ttl_ms], client=client)))
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give a lease back; raises Unavailable."""
+        key, client = f"{self._prefix}lease:{name}", self._client_of(name, holder)
+        await self._ask(self._release(keys=[key], args=[holder], client=client))
+
+    def _client_of(self, name: str, holder: str) -> redis.Redis:
+        return self._bulk if name == REBUILD or holder == self._rebuilder else self._redis
+
+    async def published(self) -> int:
+        """The sequence up to which everything is on Kafka; raises Unavailable."""
+        first, _ = await self.pending(0)
+        return first - 1
+
+    async def last_sequence(self) -> int:
+        """The number of the last line ever appended; raises Unavailable."""
+        last = int(await self._ask(self._redis.get(self._fixed[2])) or 0)
+        self._seen = max(self._seen, last)
+        return last
+
+    async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
+        """Wait for the relay's announcement; False when the time is up. Asks nothing of Redis."""
+        if self._published >= sequence:
+            return True
+        # A future and a timer each: a condition would wake all who wait at every announcement.
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(timeout_ms / 1000, answer, future, False)  # noqa: FBT003
+        self._waiting[future] = sequence
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            del self._waiting[future]
+
+    async def wait_pending(self, timeout_ms: int) -> None:
+        """Return when something was committed, or when the time is up. Asks nothing of Redis."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._pending.wait()
+        self._pending.clear()
+
+    @property
+    def usable(self) -> bool:
+        """Whether what the server holds was compared and is ours; see Store."""
+        return bool(self._generation)
+
+    async def open_generation(self, published: int | None) -> bool:
+        """Compare marker and sequence as of one moment; see Store; raises Unavailable."""
+        async with redis.Redis.from_url(self._url, **self._limits) as client:
+            pipeline = client.pipeline(transaction=True)
+            pipeline.mget(self._fixed[0], self._fixed[2])
+            pipeline.llen(self._fixed[1])
+            pipeline.info("server")
+            (found, last), waiting, server = await self._ask(pipeline.execute())
+        marker, sequence = (found or b"").decode(), int(last or 0)
+        if published is None and marker == self._known:
+            published = self._seen
+        if not marker or published is None or sequence < published:
+            self._generation = ""
+            return False
+        self._generation = self._known = marker
+        self._server, self._seen = server["run_id"], sequence
+        self._published = sequence - int(waiting)
+        return True
+
+    async def begin_generation(self, marker: str, sequence: int) -> bool:
+        """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
+        async with redis.Redis.from_url(self._url, **self._limits) as client:
+            keys = (self._fixed[0], self._fixed[2], self._rebuild[0])
+            await self._ask(client.eval(BEGIN, len(keys), *keys, marker, sequence))
+        return await self.open_generation(sequence)
+
+    async def begin_rebuild(self, holder: str) -> bool:
+        """Take the marker away; see Store; raises Unavailable."""
+        keys, self._rebuilder = (*self._rebuild, self._fixed[0]), holder
+        return bool(await self._ask(self._bulk.eval(BEGIN_REBUILD, len(keys), *keys, holder)))
+
+    async def forget(self, holder: str) -> None:
+        """Drop the whole state, some keys at a time; see Store; raises Unavailable."""
+        spared, cursor = self._prefix + "lease:", -1
+        while cursor != 0:
+            cursor, found = await self._ask(
+                self._bulk.scan(
+                    max(cursor, 0), match=f"{escaped(self._prefix)}*", count=FORGET_KEYS
+                )
+            )
+            names = [name.decode() for name in found]
+            names = [n for n in names if n != self._rebuild[0] and not n.startswith(spared)]
+            for start in range(0, len(names), FORGET_KEYS):
+                keys = (*self._rebuild, *names[start : start + FORGET_KEYS])
+                self._ours(await self._ask(self._bulk.eval(FORGET, len(keys), *keys, holder)))
+
+    async def load(self, holder: str, portion: Portion, version: int) -> None:
+        """Write a portion; see Store; raises Unavailable."""
+        prefix, account, head = self._prefix, self._account, b"%010d" % version
+        documents, amounts = portion.documents, portion.amounts
+        keys = [*self._rebuild, self._fixed[3]]
+        keys += [prefix + key for key, *_ in documents]
+        keys += [account + name for name, _ in amounts]
+        sets = [part for member, due in portion.timers if due is not None for part in (due, member)]
+        args: list[Any] = [holder, KEPT_S, len(documents), len(amounts), len(sets) // 2]
+        for _, body, ttl_s in documents:
+            args += (head + body, ttl_s or 0)
+        args += [amount for _, amount in amounts]
+        args += sets
+        args += [member for member, due in portion.timers if due is None]
+        self._ours(await self._ask(self._load(keys=keys, args=args)))
+
+    async def recall(self, keys: Sequence[str]) -> list[bytes]:
+        """Bodies as loaded so far; see Store; raises Unavailable."""
+        if not keys:
+            return []
+        found = await self._ask(self._bulk.mget([self._prefix + key for key in keys]))
+        return [(value or b"")[VERSION_DIGITS:] for value in found]
+
+    async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
+        """Set sequence and marker; see Store; raises Unavailable."""
+        keys = (*self._rebuild, self._fixed[0], self._fixed[2], f"{self._prefix}lease:relay")
+        ended = self._bulk.eval(END_REBUILD, len(keys), *keys, holder, marker, sequence)
+        self._ours(await self._ask(ended))
+
+    @staticmethod
+    def _ours(done: int) -> None:
+        if not done:
+            raise Unavailable(Reason.CONTENDED)
+
+    def _stale(self) -> Unavailable:
+        self._generation = ""
+        return Unavailable(Reason.STORE_STALE)
+
+    async def _connected(self, connection: redis.Connection) -> None:
+        """Let a new connection be used only if it leads to the run of the server we compared.
+
+        A client connects again by itself, and what it meets there may be a restored, older state.
+        """
+        try:
+            await connection.on_connect()
+            await connection.send_command("INFO", "server", check_health=False)
+            found = re.search(rb"run_id:(\w+)", bytes(await connection.read_response()))
+        except BaseException:
+            # Also when cancelled: the client would keep it as one that may be used.
+            await connection.disconnect(nowait=True)
+            raise
+        if found is None or found[1].decode() != self._server:
+            self._generation = self._server = ""
+            raise NotCompared
+
+    async def _ask(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - redis-py answers are untyped
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+    async def _listen(self) -> None:
+        """Follow the announcements of all processes of this owner, through every reconnect."""
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe(self._channel)
+                    self._announce(await self.published())
+                    silent = False
+                    while True:
+                        message = await channel.get_message(
+                            ignore_subscribe_messages=True, timeout=TIMEOUT_S
+                        )
+                        if message is None:
+                            # One whose other end is gone is as silent as one where nothing
+                            # happens, but it does not answer either.
+                            if silent:
+                                raise RedisConnectionError
+                            await channel.ping()
+                        elif message["data"] == b"pending":
+                            self._pending.set()
+                        elif message["type"] == "message":
+                            self._announce(int(message["data"]))
+                        silent = message is None
+            except (RedisConnectionError, RedisError, OSError, Unavailable):
+                # Waiters time out by themselves meanwhile; what was missed is asked for on return.
+                await asyncio.sleep(0.2)
+
+    def _announce(self, sequence: int) -> None:
+        self._published = max(self._published, sequence)
+        for future, wanted in self._waiting.items():
+            if wanted <= self._published:
+                answer(future, True)  # noqa: FBT003
+
+
+def escaped(text: str) -> str:
+    """The text as a pattern that matches it alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)
+
+
+def answer(future: asyncio.Future[bool], result: bool) -> None:
+    """Give a waiter its result, unless it has one or has left."""
+    if not future.done():
+        future.set_result(result)

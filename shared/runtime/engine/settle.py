@@ -1,0 +1,521 @@
+"""Settling: one input in, a pure decision, one atomic commit out.
+
+    bytes → Event → fence → handler → commit → ack
+
+All messages of one partition that arrived together are decided in order over one snapshot, which
+carries what earlier ones changed, and are committed in one call. What conflicts is tried together
+again, and at last settled one by one. A request is settled the same way, with its idempotency key in
+place of the fence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.contracts.event import Event, fingerprint
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Domain, Fact
+from shared.runtime.engine.snapshot import Origin, Snapshot
+from shared.runtime.engine.store import Committed, Conflict, Line, Store, Versioned, Write
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
+from shared.runtime.privacy.pseudonyms import Pseudonyms
+
+#: Decisions taken again before the caller is told to come back; each means somebody else got
+#: through, so sixteen in a row is a queue and not bad luck.
+ATTEMPTS_MAX = 16
+#: Tries of a whole batch that others overtook: one by one each record costs a commit of its own.
+TOGETHER_MAX = 3
+#: An answer is kept longer than a phone may hold a request in its queue (24 h).
+ANSWER_TTL_S = 48 * 3600
+#: Unexpected failures in a row after which it is us that is broken, not the messages.
+BRAKE_AFTER = 10
+#: Services that number their lines on one topic are a handful; a fence forgets who was quiet longest.
+SOURCES_MAX = 16
+#: What our services call events and stories: a fingerprint or pseudonym, perhaps with its kind.
+OWN_ID = re.compile(r"(?:[a-z]{1,2}-)?[0-9a-f]{32}")
+
+
+class Broken(Exception):
+    """Too many unexpected failures in a row: stop before every message becomes a dead letter."""
+
+
+class Gap(Exception):
+    """A batch begins above the next offset of its fence, `first`."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(first)
+        self.first = first
+
+
+class Older(Exception):
+    """The store holds less of a partition than this process saw applied: it came back older."""
+
+
+#: Reads again what may lie in a gap: topic, partition, first offset, the offset to stop before. Some
+#: records at a time, in order; none where there are none.
+ReadAgain = Callable[[str, int, int, int], Awaitable[Sequence[Record]]]
+#: What is no fault of the records, and is not looked for in them one by one.
+STOPS = (Unavailable, Broken, Older, Gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks what under which idempotency key; `body_hash` tells two bodies apart."""
+
+    principal: str
+    route: str
+    key: str
+    body_hash: str
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a request led to: its last fact, the last sequence, and whether it was a repeat."""
+
+    fact: Fact
+    sequence: int
+    replayed: bool
+
+
+class Fence(BaseModel):
+    """How far a partition is applied: by offset, and by the sequence of each source.
+
+    `failures` counts the records in a row that ended as `handler_failed`: it is kept here, because a
+    count in the process would begin anew with each restart and bury that many more.
+    """
+
+    offset: int = -1
+    sequences: dict[str, int] = {}
+    failures: int = 0
+
+    def is_new(self, source: str, number: int) -> bool:
+        """Note the number of a source's line; False for one that was heard before."""
+        last = self.sequences.get(source, -1)
+        if number <= last:
+            return False
+        self.sequences.pop(source, None)
+        self.sequences[source] = number  # the last in the dictionary is the one heard last
+        if len(self.sequences) > SOURCES_MAX:
+            del self.sequences[next(iter(self.sequences))]
+        return True
+
+
+def fence_key(topic: str, partition: int) -> str:
+    """The document of a partition's fence."""
+    return f"fence:{topic}:{partition}"
+
+
+def _fence(found: Versioned, known: int) -> Fence:
+    """A fence as it was read; raises Older if it was further before it was asked for.
+
+    What lay between was acknowledged, so that only who reads from the fence on gets it again.
+    """
+    fence = Fence.model_validate_json(found.body) if found.body else Fence()
+    if fence.offset < known:
+        raise Older
+    return fence
+
+
+class StoredAnswer(BaseModel):
+    """What a request led to, for whoever asks again with the same key."""
+
+    request: str
+    type: str
+    data: dict[str, Any]
+
+
+class Settler:
+    """Settles the inputs of one service against one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        *,
+        now: Callable[[], datetime],
+        pseudonyms: Pseudonyms,
+        seal_dead: Callable[[bytes], bytes],
+        crash: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self._domain = domain
+        self._now = now
+        self._names = pseudonyms
+        self._seal_dead = seal_dead
+        self._crash = crash
+        self._facts = {fact.TYPE: fact for fact in domain.folds}
+        #: How far this process saw each partition applied, by the key of its fence.
+        self._applied: dict[str, int] = {}
+
+    def view(self) -> Snapshot:
+        """A snapshot to read from; what it sees is never committed."""
+        return Snapshot(self.store, self._domain, self._now())
+
+    # ---- streams -------------------------------------------------------------------------------
+
+    async def settle_records(
+        self,
+        inbox: Inbox,
+        partition: int,
+        records: Sequence[Record],
+        read_again: ReadAgain | None = None,
+    ) -> None:
+        """Settle records of one partition in their order; returns when they are on disk.
+
+        Where they begin above the next offset of the fence, what `read_again` finds in between is
+        settled first; without it the caller vouches that nothing is there. Waits for the store;
+        raises Unavailable when it is away, Broken when the brake is pulled, Older when it came back
+        older, and what `read_again` raises. Doing it again after any failure changes nothing that
+        was already applied.
+        """
+        try:
+            await self._settle_batch(inbox, partition, records, whole=read_again is None)
+        except Gap as gap:
+            assert read_again is not None
+            await self._fill(inbox, partition, range(gap.first, records[0].offset), read_again)
+            await self._settle_batch(inbox, partition, records, whole=True)
+
+    async def _settle_batch(
+        self, inbox: Inbox, partition: int, records: Sequence[Record], *, whole: bool
+    ) -> None:
+        """Raises Gap where the fence has not come to the first record, unless all before is whole."""
+        parsed = [self._parse(inbox, record) for record in records]
+        if len(records) == 1 or not await self._try_together(
+            inbox, partition, records, parsed, whole
+        ):
+            for record, result in zip(records, parsed, strict=True):
+                await self._settle_one(inbox, partition, record, result, whole)
+                whole = True  # what lies between two records of a batch was fetched with them
+        self._saw(fence_key(inbox.topic, partition), records[-1].offset)
+
+    async def _fill(self, inbox: Inbox, partition: int, gap: range, read_again: ReadAgain) -> None:
+        """Settle what was never handed on, loudly; pass what is a hole in the log, quietly."""
+        labels = (self._domain.owner, inbox.topic)
+        first = gap.start
+        while first < gap.stop:
+            found = await read_again(inbox.topic, partition, first, gap.stop)
+            if not found:
+                break
+            await self._settle_batch(inbox, partition, found, whole=True)
+            RECORDS_MISSED.labels(*labels).inc(len(found))
+            where = {"topic": inbox.topic, "partition": partition}
+            log.error("records_missed", **where, first=found[0].offset, last=found[-1].offset)
+            first = found[-1].offset + 1
+        if first == gap.start:
+            LOG_HOLES.labels(*labels).inc()
+
+    async def applied(self, places: Sequence[tuple[str, int]]) -> Sequence[int]:
+        """The last offset applied of each partition, -1 where there is none.
+
+        Waits for the store; raises Unavailable, and Older where this process saw more applied.
+        """
+        keys = [fence_key(*place) for place in places]
+        known = [self._applied.get(key, -1) for key in keys]
+        fences = map(_fence, await self.store.read(keys), known)
+        return [self._saw(key, fence.offset) for key, fence in zip(keys, fences, strict=True)]
+
+    def _saw(self, key: str, offset: int) -> int:
+        self._applied[key] = max(offset, self._applied.get(key, -1))
+        return offset
+
+    def _parse(
+        self, inbox: Inbox, record: Record
+    ) -> tuple[Event[Any], Handler[Any]] | Rejected | None:
+        try:
+            found = inbox.parse(record)
+        except Rejected as rejected:
+            return rejected
+        if found is None:
+            return None
+        event, handler = found
+        return self._renamed(event, outside=inbox.strict), handler
+
+    def _renamed(self, event: Event[Any], *, outside: bool) -> Event[Any]:
+        """The event under ids of ours. What others call it may be somebody's name, and ends here.
+
+        Facts of our services have such ids; only earlier builds let correlation ids through.
+        """
+        names, event_id, correlation = self._names, event.id, event.correlationid
+        if outside or not OWN_ID.fullmatch(event_id):
+            event_id = names.event(event.source, event_id)
+        if not correlation:
+            correlation = event_id
+        elif outside or not OWN_ID.fullmatch(correlation):
+            correlation = names.correlation(correlation)
+        if (event_id, correlation) == (event.id, event.correlationid):
+            return event
+        return event.model_copy(update={"id": event_id, "correlationid": correlation})
+
+    async def _try_together(
+        self,
+        inbox: Inbox,
+        partition: int,
+        records: Sequence[Record],
+        parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        whole: bool,
+    ) -> bool:
+        """One commit for all; False when they must be settled one by one."""
+        for _ in range(TOGETHER_MAX):
+            try:
+                snapshot = await self._decide_records(inbox, partition, records, parsed, whole)
+            except STOPS:
+                raise
+            except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
+                return False
+            if snapshot is None:
+                return True
+            self._crash("decided")
+            outcome = await self.store.commit(snapshot.commit())
+            self._crash("committed")
+            if isinstance(outcome, Committed):
+                self._settled(inbox, snapshot, len(records))
+                return True
+            if not isinstance(outcome, Conflict):
+                return False
+        return False
+
+    async def _settle_one(
+        self,
+        inbox: Inbox,
+        partition: int,
+        record: Record,
+        result: tuple[Event[Any], Handler[Any]] | Rejected | None,
+        whole: bool,
+    ) -> None:
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                snapshot = await self._decide_records(inbox, partition, [record], [result], whole)
+            except STOPS:
+                raise
+            except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
+                log.error(
+                    "handler_failed",
+                    topic=inbox.topic,
+                    partition=partition,
+                    offset=record.offset,
+                    error=type(error).__name__,
+                    at=raised_at(error),
+                )
+                result = Rejected(Reason.HANDLER_FAILED)
+                continue
+            if snapshot is None:
+                return
+            if isinstance(await self.store.commit(snapshot.commit()), Committed):
+                self._settled(inbox, snapshot, 1)
+                return
+        raise Unavailable(Reason.CONTENDED)
+
+    def _settled(self, inbox: Inbox, snapshot: Snapshot, records: int) -> None:
+        """Count and report what is on disk now."""
+        SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
+        for line in snapshot.dead:
+            headers = dict(line.headers)
+            DEAD_LETTERS.labels(self._domain.owner, headers["reason"]).inc()
+            log.warning(
+                "dead_letter",
+                reason=headers["reason"],
+                topic=headers["origin-topic"],
+                partition=int(headers["origin-partition"]),
+                offset=int(headers["origin-offset"]),
+            )
+
+    async def _decide_records(
+        self,
+        inbox: Inbox,
+        partition: int,
+        records: Sequence[Record],
+        parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        whole: bool,
+    ) -> Snapshot | None:
+        """A snapshot holding everything the records cause, or None if all were applied before.
+
+        Raises Broken where so many in a row have failed that the fault is ours, Older, and Gap where
+        the fence has not come to the first record and nobody vouches for what lies before it.
+        """
+        its_key = fence_key(inbox.topic, partition)
+        known = self._applied.get(its_key, -1)
+        snapshot = Snapshot(self.store, self._domain, self._now())
+        keys: dict[str, None] = {}
+        for result in parsed:
+            if isinstance(result, tuple):
+                event, handler = result
+                keys.update(dict.fromkeys(handler.reads(event)))
+        fence_read, *found = await self.store.read([its_key, *keys])
+        snapshot.know(zip(keys, found, strict=True))
+        fence = _fence(fence_read, known)
+        applied = fence.offset
+        if not whole and records[0].offset > applied + 1:
+            raise Gap(applied + 1)
+        for record, result in zip(records, parsed, strict=True):
+            if record.offset <= fence.offset:
+                continue
+            fence.offset = record.offset
+            if result is None:
+                continue
+            if isinstance(result, Rejected):
+                if result.reason is Reason.HANDLER_FAILED:
+                    fence.failures += 1
+                    if fence.failures >= BRAKE_AFTER:
+                        raise Broken
+                self._bury(snapshot, inbox, partition, record, result)
+                continue
+            event, handler = result
+            number = -1 if event.sequence is None else int(event.sequence)
+            # Other systems may number their events as they like; only our relays number lines.
+            if number >= 0 and not inbox.strict and not fence.is_new(event.source, number):
+                continue
+            origin = Origin(
+                cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
+                causation=event.id,
+                correlation=event.correlationid or event.id,
+                trace=event.traceparent,
+            )
+            try:
+                decision = await handler.decide(event, snapshot)
+            except Rejected as rejected:
+                self._bury(snapshot, inbox, partition, record, rejected)
+                fence.failures = 0
+                continue
+            fence.failures = 0
+            await snapshot.fold(event.data)
+            await snapshot.apply(decision, origin)
+        if fence.offset == applied:
+            return None
+        snapshot.expect(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
+        return snapshot
+
+    def _bury(
+        self, snapshot: Snapshot, inbox: Inbox, partition: int, record: Record, why: Rejected
+    ) -> None:
+        """Add the dead letter: original bytes sealed, reason and origin in headers, never a value."""
+        headers = (
+            ("reason", why.reason.value),
+            (
+                "where",
+                ",".join(re.sub(r"[^A-Za-z0-9_/,.-]", "_", part) for part in why.where)[:200],
+            ),
+            ("origin-topic", inbox.topic),
+            ("origin-partition", str(partition)),
+            ("origin-offset", str(record.offset)),
+        )
+        value = self._seal_dead(record.value or b"")
+        topic = f"recovery.{self._domain.owner}.dlq.v1"
+        snapshot.dead_letter(
+            Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers)
+        )
+
+    # ---- requests ------------------------------------------------------------------------------
+
+    async def settle_request(
+        self,
+        request: Request,
+        decide: Callable[[Snapshot, str], Awaitable[Decision]],
+        reads: Sequence[str] = (),
+    ) -> Settled:
+        """Settle one write under its idempotency key; returns when it is on disk.
+
+        `decide` gets the snapshot and the id new entities are named after, the same at every retry
+        of the request. Its last fact is the answer. Waits for the store; raises Rejected,
+        Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
+        where what is named after the request is there and its answer was forgotten.
+        """
+        name = self._names.request(request.principal, request.route, request.key)
+        key = f"answer:{name}"
+        origin = Origin(f"http/{name}/{request.body_hash}", name, name, request.trace)
+        for _ in range(ATTEMPTS_MAX):
+            snapshot = Snapshot(self.store, self._domain, self._now())
+            answer, *found = await self.store.read([key, *reads])
+            snapshot.know(zip(reads, found, strict=True))
+            if answer.body:
+                return await self._replay(request, StoredAnswer.model_validate_json(answer.body))
+            decision = await decide(snapshot, name)
+            fact = decision.facts[-1]
+            data = await snapshot.apply(decision, origin)
+            if snapshot.names_again(name) and not (await self.store.read([key]))[0].body:
+                # Not the same request at this moment, whose answer would be there: one long ago.
+                raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
+            body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
+            snapshot.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
+            outcome = await self.store.commit(snapshot.commit())
+            self._crash("committed")
+            if isinstance(outcome, Committed):
+                return Settled(fact, outcome.sequence, replayed=False)
+        raise Unavailable(Reason.CONTENDED)
+
+    async def _replay(self, request: Request, answer: StoredAnswer) -> Settled:
+        if answer.request != request.body_hash:
+            raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
+        fact = self._facts[answer.type].model_validate(answer.data)
+        return Settled(fact, await self.store.last_sequence(), replayed=True)
+
+    # ---- timers and effects --------------------------------------------------------------------
+
+    def on_timer(
+        self, name: str, decide: Callable[[str, Snapshot], Awaitable[Decision]]
+    ) -> Callable[[str, int], Awaitable[None]]:
+        """What settles a timer of this name when it fires: `decide` is given the timer's id.
+
+        Waits for the store; raises Unavailable, and whatever `decide` raises.
+        """
+
+        async def fired(timer_id: str, due_ms: int) -> None:
+            await self.settle_timer(name, timer_id, due_ms, partial(decide, timer_id))
+
+        return fired
+
+    async def settle_timer(
+        self,
+        name: str,
+        timer_id: str,
+        due_ms: int,
+        decide: Callable[[Snapshot], Awaitable[Decision]],
+        *,
+        about: str = "",
+        step: str = "",
+    ) -> Sequence[Fact]:
+        """Settle a timer that fired; `about` is whose story it belongs to, the timer's id if empty.
+
+        `step` tells two firings of one millisecond apart, so that their facts have different ids.
+        Returns the facts that came of it. Waits for the store; raises Unavailable.
+        """
+        at = "/".join(filter(None, (timer_id, step)))
+        return await self.settle_internal(
+            f"timer/{name}/{at}/{due_ms}",
+            about or timer_id,
+            decide,
+            (f"{name}|{timer_id}", due_ms),
+        )
+
+    async def settle_internal(
+        self,
+        cause: str,
+        correlation: str,
+        decide: Callable[[Snapshot], Awaitable[Decision]],
+        timer: tuple[str, int] | None = None,
+    ) -> Sequence[Fact]:
+        """Settle something of our own: a timer that rang, the outcome of an effect.
+
+        Returns the facts that came of it. Waits for the store; raises Unavailable.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            snapshot = Snapshot(self.store, self._domain, self._now())
+            if timer is not None:
+                member, due_ms = timer
+                if snapshot.now.timestamp() * 1000 < due_ms:
+                    return ()
+                snapshot.rang(member, due_ms)
+            decision = await decide(snapshot)
+            await snapshot.apply(decision, Origin(cause, fingerprint("cause", cause), correlation))
+            if isinstance(await self.store.commit(snapshot.commit()), Committed):
+                return decision.facts
+        raise Unavailable(Reason.CONTENDED)

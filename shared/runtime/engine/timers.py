@@ -1,0 +1,99 @@
+"""Timers: what must happen later, kept in the store, rung by one process at a time.
+
+A timer is cleared by the commit that settles it, so one that rings in a process that dies rings
+again. Who handles it reads the entity's state first; ringing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from shared.runtime.engine.store import Store
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import log, raised_at
+
+Ring = Callable[[str, int], Awaitable[None]]
+
+#: How often to look; a message or a reminder may come this much late.
+LOOK_S = 0.1
+LEASE_MS = 10_000
+#: Timers handled at once: enough to keep a mail server busy, few enough to be polite to it.
+AT_ONCE_MAX = 32
+#: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
+FAILED_PAUSE_S = 30.0
+#: How long a stop waits for timers in hand: as long as the notifier lets a mail server take, and short
+#: enough for the rest of a stop before a supervisor kills, which is after 30 s as a rule.
+IN_HAND_S = 20.0
+#: Timers that wait after a failure and are looked past; beyond so many they do hold up the others.
+PAUSED_MAX = 1000
+
+
+class Timers:
+    """Rings the due timers of one owner: `rings[name](id, due_ms)`."""
+
+    def __init__(
+        self, store: Store, rings: Mapping[str, Ring], *, holder: str, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._rings = rings
+        self._holder = holder
+        self._now = now
+        self._ringing: dict[str, asyncio.Task[None]] = {}
+        self._paused: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Ring until cancelled, then end what is in hand; waits through every outage of the store."""
+        try:
+            while True:
+                try:
+                    if await self._store.lease("timers", self._holder, LEASE_MS):
+                        await self._look()
+                except Unavailable as unavailable:
+                    log.warning("timers_wait", reason=unavailable.reason.value)
+                    await asyncio.sleep(unavailable.retry_after_s)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            # What is cut off rings again in the next process: a letter that was just taken comes twice.
+            if self._ringing:
+                await asyncio.wait(self._ringing.values(), timeout=IN_HAND_S)
+            for task in self._ringing.values():
+                task.cancel()
+
+    async def _look(self) -> None:
+        clock = time.monotonic()
+        self._paused = {member: until for member, until in self._paused.items() if until > clock}
+        free = AT_ONCE_MAX - len(self._ringing)
+        if free <= 0:
+            return
+        now_ms = int(self._now().timestamp() * 1000)
+        # Those ringing or paused are still due, so ask for as many more.
+        passed = self._ringing.keys() | self._paused.keys()
+        for member, due in await self._store.due(now_ms, free + min(len(passed), PAUSED_MAX)):
+            if member not in passed and free > 0:
+                self._ringing[member] = asyncio.create_task(self._ring(member, due))
+                free -= 1
+
+    async def _ring(self, member: str, due: int) -> None:
+        name, _, timer_id = member.partition("|")
+        try:
+            await self._rings[name](timer_id, due)
+        except Unavailable as unavailable:
+            self._pause(member, unavailable.retry_after_s)
+        except Exception as error:  # noqa: BLE001 - loud, and one bad timer must not stop the others
+            log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
+            self._pause(member, FAILED_PAUSE_S)
+        finally:
+            del self._ringing[member]
+
+    def _pause(self, member: str, pause_s: float) -> None:
+        """Leave a timer alone for a while; it takes no place from the others meanwhile."""
+        self._paused[member] = time.monotonic() + pause_s
+
+    async def release(self) -> None:
+        """Hand the lease on at a clean stop."""
+        with suppress(Unavailable):
+            await self._store.release("timers", self._holder)

@@ -1,0 +1,1 @@
+"""Requests in: who asks, what is refused, how an answer looks; the server and its bounds."""

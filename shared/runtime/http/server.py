@@ -1,0 +1,236 @@
+"""The HTTP server: uvicorn on httptools, with a bound on what a client sends and how long it takes.
+
+httptools is the fastest parser here and has no limits of its own: it collects a header of any length,
+and uvicorn waits for the rest of a request for ever. The limits are here, where bytes arrive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import httptools
+import uvicorn
+from pydantic_core import to_json
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from shared.contracts.reasons import Reason
+from shared.runtime.http.face import BODY_BYTES_MAX, PROBLEM, problem_body
+from shared.runtime.observe import HTTP_REFUSED
+
+#: Request line and headers together. A token is of one or two thousand bytes, a link of one.
+HEAD_BYTES_MAX = 16 * 1024
+URL_BYTES_MAX = 4 * 1024
+#: Browsers send about 20, and a proxy adds some.
+HEADERS_MAX = 64
+#: Bytes on the wire for one body. What `Bounded` refused is read on and dropped for so long, because a
+#: connection that is closed over unread bytes is reset, and its client loses the answer that says why.
+BODY_WIRE_BYTES_MAX = 32 * BODY_BYTES_MAX
+#: How long a client may take for its request's head, and from there to the end of its body. Phones on
+#: bad networks send a complaint in seconds.
+HEAD_S, BODY_S = 10.0, 30.0
+#: Requests that wait behind the one that is answered, on one connection. Browsers do not send any,
+#: and each that waits takes more memory than it came in.
+PIPELINED_MAX = 8
+#: Longer than proxies keep a connection to us, so that none sends a request into one that we close.
+KEEP_ALIVE_S = 75
+#: How long a client may leave unread what we wrote.
+WRITE_S = 30.0
+#: A process may open 1,024 files as a rule; Redis, Kafka and a second server need some of them.
+CONNECTIONS_MAX = 800
+#: Ticks of uvicorn (0.1 s) between looks at what connections wait for.
+LOOK_TICKS = 5
+REASONS = {
+    400: Reason.MALFORMED_BYTES,
+    408: Reason.TOO_SLOW,
+    413: Reason.TOO_LARGE,
+    414: Reason.TOO_LARGE,
+    431: Reason.TOO_LARGE,
+    503: Reason.OVERLOADED,
+}
+
+
+class TooMuch(Exception):
+    """A head over a bound, or too many requests at once; ends the parser's run."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. `since` is when we began to wait for its client; None while it waits for us."""
+
+    def __init__(self, *words: Any, connections_max: int = CONNECTIONS_MAX, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self.since: float | None = time.monotonic()
+        self._connections_max = connections_max
+        self._patience_s = HEAD_S
+        self._stalled: float | None = None
+        self._requests = 0
+        self._arriving = self._in_body = False
+        self._head_bytes = self._fed_bytes = 0
+        self._status = 400
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the connection; where there are too many, the one that was waited for longest goes."""
+        super().connection_made(transport)
+        if len(self.connections) > self._connections_max:
+            others = cast("set[Connection]", self.connections) - {self}
+            waiting = [(one.since, id(one), one) for one in others if one.since is not None]
+            min(waiting, default=(0.0, 0, self))[-1].refuse(503)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; refuse what is malformed, or larger than is taken."""
+        self._unset_keepalive_if_required()
+        requests = self._requests
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # It is answered as HTTP/1.1: we speak nothing else.
+        except httptools.HttpParserError:
+            self.refuse(self._status)
+            return
+        # A chunk in which a request began may hold the end of another; such a one is not counted.
+        if self._arriving and requests == self._requests:
+            self._fed_bytes += len(data)
+            if self._fed_bytes > (BODY_WIRE_BYTES_MAX if self._in_body else HEAD_BYTES_MAX):
+                self.refuse(413 if self._in_body else 431)
+
+    def on_message_begin(self) -> None:
+        """Begin to count a request; raises TooMuch."""
+        super().on_message_begin()
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._status = 503
+            raise TooMuch
+        self._requests += 1
+        self._arriving, self._in_body = True, False
+        self._head_bytes = self._fed_bytes = 0
+        self.since, self._patience_s = time.monotonic(), HEAD_S
+
+    def on_url(self, url: bytes) -> None:
+        """Count the URL; raises TooMuch."""
+        self._head_bytes += len(url)
+        if self._head_bytes > URL_BYTES_MAX:
+            self._status = 414
+            raise TooMuch
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header, also one that comes behind a body; raises TooMuch."""
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
+            self._status = 431
+            raise TooMuch
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request; its body may take longer than its head."""
+        super().on_headers_complete()
+        self._in_body, self._fed_bytes = True, 0
+        self._patience_s = HEAD_S + BODY_S
+
+    def on_message_complete(self) -> None:
+        """The request is here: it waits for us, unless it was answered before its end."""
+        super().on_message_complete()
+        self._arriving, self.since = False, None
+        self._idle_if_answered()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for one."""
+        super().on_response_complete()
+        self._idle_if_answered()
+
+    def _idle_if_answered(self) -> None:
+        if not self._arriving and self.cycle.response_complete:
+            self.since, self._patience_s = time.monotonic(), KEEP_ALIVE_S
+
+    def pause_writing(self) -> None:
+        """The client does not read what we write."""
+        super().pause_writing()
+        self._stalled = time.monotonic()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self._stalled = None
+
+    def look(self, now: float) -> None:
+        """Close the connection if its client took too long to write or to read."""
+        closing = self.transport.is_closing()
+        if self._stalled is None and closing:
+            self._stalled = now  # It closes when everything is read, which must not take for ever.
+        if self._stalled is not None and now - self._stalled > WRITE_S:
+            self.transport.abort()
+        elif not closing and self.since is not None and now - self.since > self._patience_s:
+            self.refuse(408)
+
+    def refuse(self, status: int) -> None:
+        """Answer a request that is not here yet, or is not to be read on, and close the connection.
+
+        Without an answer where no request was begun, or where another's answer is still on its way.
+        """
+        if self._arriving:
+            reason, cycle = REASONS[status], self.cycle
+            HTTP_REFUSED.labels(reason.value).inc()
+            answering = cycle is not None and not cycle.response_complete
+            if self._in_body:
+                answering = bool(self.pipeline) or cycle.response_started
+            if not answering:
+                body = to_json(problem_body(status, reason))
+                headers = [
+                    *self.server_state.default_headers,
+                    (b"content-type", PROBLEM.encode()),
+                    (b"cache-control", b"no-store"),
+                    (b"content-length", b"%d" % len(body)),
+                    (b"connection", b"close"),
+                ]
+                lines = [name + b": " + value + b"\r\n" for name, value in headers]
+                self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        self.since = None
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which also looks whether clients take too long."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stay with the caller."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at all connections now and then; True to stop."""
+        if counter % LOOK_TICKS == 0:
+            now = time.monotonic()
+            for connection in cast("set[Connection]", set(self.server_state.connections)):
+                connection.look(now)
+        return await super().on_tick(counter)
+
+
+def http_server(
+    api: ASGIApp, *, stop_s: int, hsts_s: int = 0, connections_max: int = CONNECTIONS_MAX
+) -> Server:
+    """The server every service listens with; `stop_s` is how long requests may go on at a stop.
+
+    Browsers keep to HTTPS for `hsts_s` seconds, if it is not 0.
+    """
+    headers = [("X-Content-Type-Options", "nosniff")]
+    if hsts_s:
+        headers.append(("Strict-Transport-Security", f"max-age={hsts_s}"))
+    return Server(
+        uvicorn.Config(
+            api,
+            http=partial(Connection, connections_max=connections_max),  # type: ignore[arg-type]  # called only
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            # Nothing here asks who the client is or which scheme it used.
+            proxy_headers=False,
+            server_header=False,
+            headers=headers,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=stop_s,
+        )
+    )

@@ -1,0 +1,147 @@
+"""The border where bytes become events: what is malformed stops here, with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from shared.contracts.event import Event, F
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.faults import Rejected
+
+#: A whole event; the longest text in four-byte characters fits three times over.
+EVENT_BYTES_MAX = 256 * 1024
+#: What `content-type` begins with where the value is a whole event.
+STRUCTURED = b"application/cloudevents"
+CE_HEADERS = (
+    "id",
+    "source",
+    "specversion",
+    "type",
+    "time",
+    "subject",
+    "correlationid",
+    "causationid",
+    "traceparent",
+)
+
+
+class Record(NamedTuple):
+    """One record as it came from a topic."""
+
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+def read_nothing(_event: Event[Any]) -> Sequence[str]:
+    """For handlers that need no document."""
+    return ()
+
+
+async def decide_nothing(_event: Event[Any], _snapshot: Snapshot) -> Decision:
+    """For facts that only fold into our documents."""
+    return Decision()
+
+
+@dataclass(frozen=True)
+class Handler(Generic[F]):
+    """How one type of fact is taken: what to read first, and the decision."""
+
+    fact: type[F]
+    decide: Callable[[Event[F], Snapshot], Awaitable[Decision]] = decide_nothing
+    reads: Callable[[Event[F]], Sequence[str]] = read_nothing
+
+
+class Inbox:
+    """The handlers of one topic, and the border where bytes become events.
+
+    `strict`: other systems write there (the intake), so a type nobody handles is a dead letter, and
+    their `sequence` counts nothing of ours. Else our services alone write there: another type is
+    somebody else's, and a record without a value is a tombstone, which compaction needs and we do not.
+
+    `ahead`: what decisions presuppose, so it is read to its end before the group is joined.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        handlers: Sequence[Handler[Any]],
+        *,
+        strict: bool = False,
+        ahead: bool = False,
+    ) -> None:
+        self.topic = topic
+        self.strict = strict
+        self.ahead = ahead
+        self._handlers = {handler.fact.TYPE: handler for handler in handlers}
+        self._models = {handler.fact.TYPE: Event[handler.fact] for handler in handlers}  # type: ignore[name-defined]  # a generic model of a run-time type
+
+    def parse(self, record: Record) -> tuple[Event[Any], Handler[Any]] | None:
+        """The event and its handler, or None if it is not for us; raises Rejected."""
+        if record.value is None and not self.strict:
+            return None
+        body = self._attributes(record)
+        event_type = body.get("type")
+        if not body.get("id"):
+            raise Rejected(Reason.MISSING_ID, where=("id",))
+        handler = self._handlers.get(event_type) if isinstance(event_type, str) else None
+        if handler is None:
+            if self.strict:
+                raise Rejected(Reason.UNKNOWN_TYPE, where=("type",))
+            return None
+        try:
+            return self._models[handler.fact.TYPE].model_validate(body), handler
+        except ValidationError as error:
+            raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
+
+    def _attributes(self, record: Record) -> dict[str, Any]:
+        """CloudEvents structured or binary mode as one dictionary; raises Rejected."""
+        value = record.value
+        if not value:
+            raise Rejected(Reason.MALFORMED_BYTES)
+        if len(value) > EVENT_BYTES_MAX:
+            raise Rejected(Reason.TOO_LARGE)
+        try:
+            body = from_json(value, allow_inf_nan=False)
+        except ValueError:
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                raise Rejected(Reason.INVALID_UTF8) from None
+            raise Rejected(Reason.MALFORMED_BYTES) from None
+        if binary := _binary_attributes(record.headers):
+            body = {"data": body}
+            for name in CE_HEADERS:
+                if name in binary:
+                    body[name] = binary[name].decode(errors="replace")
+        if not isinstance(body, dict):
+            raise Rejected(Reason.SCHEMA_INVALID)
+        for name, text in record.headers:
+            if name == "traceparent" and text:  # of the transport, and so of the latest step
+                body["traceparent"] = text.decode(errors="replace")
+        return body
+
+
+def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    """The attributes of an event in binary mode, by name; none if it is in structured mode.
+
+    The header `content-type` decides, as the specification says, and a record without it may be in
+    either mode: old publishers send an event in structured mode without any header.
+    """
+    if any(
+        name == "content-type" and (text or b"").startswith(STRUCTURED) for name, text in headers
+    ):
+        return {}
+    return {name[3:]: text for name, text in headers if name.startswith("ce_") and text}
+
+
+def locations(error: ValidationError) -> tuple[str, ...]:
+    """Where the schema was not met, as JSON pointers of bounded number; never a value."""
+    return tuple("/" + "/".join(str(part) for part in item["loc"]) for item in error.errors()[:5])

@@ -1,0 +1,231 @@
+"""An eye of its own on our streams: a consumer that stopped without a word ends its process.
+
+A Faust consumer may lose its broker or its group and go on as if nothing were to be read
+(faust-streaming issues 175, 523, 532, 594, 640), while everything else of the process looks well.
+So somebody who shares nothing with it asks the broker whether a record waits for our group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import NoReturn
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.observe import log
+
+#: How often to look: ten looks before anybody is accused.
+LOOK_S = 30.0
+#: A record that waits longer is not waited for by anybody. Above the 240 s for which a stream tries
+#: one batch while the store is away, and ends the process itself.
+STANDS_MAX_S = 300.0
+#: How long one look may take; the broker was asked a handful of questions.
+ANSWER_S = 10.0
+FETCH_MS = 500
+#: Records read again at once, which a batch of the stream may hold too.
+AGAIN_MAX = 2000
+#: A leader that was just elected may not know for a moment how far it is; so look twice.
+CUT_AGAIN_S = 5.0
+
+#: Partitions where a record waits, with the offset that the group has come to.
+Waiting = Mapping[TopicPartition, int]
+#: Says the last offset applied of each partition, -1 where there is none.
+Applied = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+
+
+async def watch(
+    waiting: Callable[[], Awaitable[Waiting]],
+    ours: Callable[[], Collection[TopicPartition] | None],
+    end: Callable[[], NoReturn],
+    *,
+    look_s: float = LOOK_S,
+    stands_max_s: float = STANDS_MAX_S,
+) -> None:
+    """Call `end` once a partition of ours stood still for too long; runs until cancelled.
+
+    `ours` is what the stream thinks it reads, None while it is in no group: then all of it is.
+    """
+    since: dict[TopicPartition, tuple[int, float]] = {}
+    while True:
+        await asyncio.sleep(look_s)
+        try:
+            found = await waiting()
+        except (KafkaError, OSError):  # it is the broker that stands still
+            found = {}
+        now, mine = monotonic(), ours()
+        since = {
+            place: since[place] if since.get(place, (-1,))[0] == offset else (offset, now)
+            for place, offset in found.items()
+            if mine is None or place in mine
+        }
+        for place, (offset, began) in since.items():
+            if now - began > stands_max_s:
+                log.critical(
+                    "stream_stands", topic=place.topic, partition=place.partition, offset=offset
+                )
+                end()
+
+
+async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Waiting:
+    """Where a record waits for the group; raises KafkaError, OSError (a time-out is one).
+
+    Asks the broker, by connections of its own. Offsets alone would not do: behind the last record
+    there may be what is none, such as the end of a transaction or what compaction took.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+            await admin.start()
+            places = consumer.assignment()
+            firsts = await consumer.beginning_offsets(places)
+            committed = await admin.list_consumer_group_offsets(group)
+            come_to = {
+                place: max(committed[place].offset if place in committed else 0, firsts[place])
+                for place in places
+            }
+            return {place: come_to[place] for place in await first_records(consumer, come_to)}
+    finally:
+        with suppress(KafkaError, OSError):
+            await admin.close()
+
+
+async def cut(
+    bootstrap: str, topics: Sequence[str], applied: Applied
+) -> Mapping[TopicPartition, int]:
+    """Partitions that end before what we applied from them, with their ends: two looks say so.
+
+    Raises KafkaError (also where a topic does not exist), OSError, and what `applied` raises.
+    """
+    found = await _cut(bootstrap, topics, applied)
+    if not found:
+        return {}
+    await asyncio.sleep(CUT_AGAIN_S)
+    again = await _cut(bootstrap, topics, applied)
+    return {place: end for place, end in again.items() if place in found}
+
+
+async def _cut(
+    bootstrap: str, topics: Sequence[str], applied: Applied
+) -> Mapping[TopicPartition, int]:
+    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+        places = partitions(consumer, topics)
+        come_to = await applied(places)  # first: what is applied meanwhile moves the end too
+        ends = await consumer.end_offsets(places)
+        return {place: ends[place] for place in places if come_to[place] >= ends[place]}
+
+
+async def settled_to_the_end(
+    bootstrap: str,
+    topics: Sequence[str],
+    applied: Callable[[Sequence[tuple[str, int]]], Awaitable[Sequence[int]]],
+) -> bool:
+    """Whether all that lies on the topics now is applied; raises KafkaError, OSError, Unavailable.
+
+    Also what other workers apply counts, for the fences are asked.
+    """
+    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+        places = partitions(consumer, topics)
+        firsts = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        come_to = await applied(places)
+        return all(
+            max(last + 1, firsts[place]) >= ends[place]
+            for place, last in zip(places, come_to, strict=True)
+        )
+
+
+@asynccontextmanager
+async def eye(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        with suppress(KafkaError, OSError):
+            await consumer.stop()
+
+
+def partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    """All partitions of the topics; raises KafkaError while one of them does not exist."""
+    places = sorted(consumer.assignment())
+    if missing := set(topics) - {place.topic for place in places}:
+        msg = f"no topic {', '.join(sorted(missing))}"
+        raise KafkaError(msg)
+    return places
+
+
+async def first_records(
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]
+) -> Mapping[TopicPartition, ConsumerRecord[bytes, bytes]]:
+    """The first record of each partition from an offset on, where there is one; waits for all."""
+    ends = await consumer.end_offsets(list(offsets))
+    waiting = {place for place, offset in offsets.items() if offset < ends[place]}
+    consumer.pause(*consumer.assignment() - waiting)
+    for place in waiting:
+        consumer.seek(place, offsets[place])
+    found: dict[TopicPartition, ConsumerRecord[bytes, bytes]] = {}
+    while waiting:
+        got = await consumer.getmany(*waiting, timeout_ms=FETCH_MS, max_records=1)
+        found |= {place: records[0] for place, records in got.items()}
+        # Behind the last record there may be what is none: it is passed over.
+        read = [p for p in waiting if p in found or await consumer.position(p) >= ends[p]]
+        waiting.difference_update(read)
+    return found
+
+
+class Again:
+    """Reads a stretch of a partition once more, for a fence that misses it; in no group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._turn = asyncio.Lock()
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def read(self, topic: str, partition: int, first: int, stop: int) -> list[Record]:
+        """The next records with first ≤ offset < stop; none where the log has a hole.
+
+        Waits for the broker, which has a record at `stop`; raises KafkaError, OSError.
+        """
+        place = TopicPartition(topic, partition)
+        async with self._turn, asyncio.timeout(ANSWER_S):
+            consumer = await self._open()
+            consumer.assign([place])
+            consumer.seek(place, first)
+            while await consumer.position(place) < stop:
+                found = await consumer.getmany(place, timeout_ms=FETCH_MS, max_records=AGAIN_MAX)
+                if batch := found.get(place):
+                    return [
+                        Record(one.offset, one.value, one.headers)
+                        for one in batch
+                        if first <= one.offset < stop
+                    ]
+            return []
+
+    async def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        if self._consumer is not None:
+            with suppress(KafkaError, OSError):
+                await self._consumer.stop()

@@ -1,0 +1,87 @@
+"""The policy as a service sees it: the version in force per site, parsed once per version.
+
+A decision reads the small head document, so a new version applies from the next decision on, and a
+decision that raced with it is taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from shared.contracts.policy import Policy, PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.kernel import Document, Fact, Fold
+from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.faults import Rejected
+from shared.runtime.kafka.inbox import Handler, Inbox
+
+#: Sites with one or two versions each; a process that sees more forgets and reads again.
+REMEMBERED_MAX = 1000
+
+
+class PolicyHead(Document):
+    """Which version is in force at a site."""
+
+    KIND: ClassVar[str] = "policy"
+    LASTS: ClassVar[bool] = True
+
+    version: int
+
+
+class PolicyVersion(Document):
+    """One published version, whole."""
+
+    KIND: ClassVar[str] = "policy-version"
+    LASTS: ClassVar[bool] = True
+
+    policy: Policy
+
+
+POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
+    PolicyPublished: (
+        Fold(PolicyHead, lambda fact: fact.site, lambda _, fact: PolicyHead(version=fact.version)),
+        Fold(
+            PolicyVersion,
+            lambda fact: f"{fact.site}/{fact.version}",
+            lambda _, fact: PolicyVersion(policy=fact.policy),
+        ),
+    )
+}
+POLICY_INBOX = Inbox(PolicyPublished.TOPIC, [Handler(PolicyPublished)], ahead=True)
+
+
+class Policies:
+    """Parsed policies by site and version."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[tuple[str, int], Policy] = {}
+
+    async def at(self, site: str, snapshot: Snapshot) -> tuple[Policy, int]:
+        """The policy in force and its version; raises Rejected(unknown_site), Unavailable."""
+        head = await snapshot.get(PolicyHead, site)
+        if head is None:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+        return await self.of(site, head.version, snapshot), head.version
+
+    async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy:
+        """A version that was in force once; raises Rejected(unknown_site), Unavailable.
+
+        The topic keeps the latest alone, so after a rebuild an old one is gone, and the one in force
+        stands in for it.
+        """
+        parsed = self._parsed.get((site, version))
+        if parsed is None:
+            stored = await snapshot.get(PolicyVersion, f"{site}/{version}")
+            if stored is None:
+                head = await snapshot.get(PolicyHead, site)
+                if head is None:
+                    raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+                if head.version == version:
+                    msg = f"policy {site}/{version} is in force and not stored"
+                    raise AssertionError(msg)
+                return await self.of(site, head.version, snapshot)
+            if len(self._parsed) >= REMEMBERED_MAX:
+                self._parsed.clear()
+            parsed = self._parsed[site, version] = stored.policy
+        return parsed

@@ -1,0 +1,1 @@
+"""People's data: seals, keys, pseudonyms, links."""

@@ -1,0 +1,284 @@
+"""The passes of a rebuild over the topics: each fact in the order in which it was settled."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from shared.runtime.engine.settle import Fence
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.rebuild.sources import Event, Log, Place, Sources, event_of
+from shared.runtime.rebuild.state import ReplayState
+
+_number = attrgetter("number")
+
+
+@dataclass
+class Origins:
+    """What the causes of our facts say: how far we had come on other topics, and when.
+
+    `caused[place]` has, per partition of ours, the ascending offsets that caused something.
+    """
+
+    sequence: int = 0
+    highest: dict[Place, int] = field(default_factory=dict)
+    caused: dict[Place, dict[Place, array[int]]] = field(default_factory=lambda: defaultdict(dict))
+    dead: set[tuple[Place, int]] = field(default_factory=set)
+
+    def note(self, ours: Place, place: Place, offset: int) -> None:
+        """The record at `offset` caused a fact in a partition of ours."""
+        found = self.caused[place].setdefault(ours, array("q"))
+        if not found or offset > found[-1]:
+            found.append(offset)
+        self.settled(place, offset)
+
+    def settled(self, place: Place, offset: int) -> None:
+        """Everything up to `offset` was settled."""
+        self.highest[place] = max(self.highest.get(place, -1), offset)
+
+
+class Foreign:
+    """One partition of another's facts, read as far as our own facts have come."""
+
+    def __init__(
+        self, batches: AsyncIterator[Sequence[Record]], stop: int, caused: Iterable[array[int]]
+    ) -> None:
+        self.fence = Fence()
+        self.stop = stop
+        self._batches = batches
+        self._records: list[Record] = []
+        self._caused = [(offsets, [0]) for offsets in caused]
+
+    async def next(self, stop: int) -> Record | None:
+        """The first record before `stop` that was not taken yet, if there is one."""
+        while not self._records:
+            batch = await anext(self._batches, None)
+            if batch is None:
+                return None
+            self._records = list(reversed(batch))
+        record = self._records[-1]
+        return record if record.offset < stop else None
+
+    def take(self) -> None:
+        """The record that was next is done with."""
+        self._records.pop()
+
+    def causing(self, done: int) -> int:
+        """The first offset behind `done` that caused something, or the stop."""
+        following = self.stop
+        for offsets, at in self._caused:
+            while at[0] < len(offsets) and offsets[at[0]] <= done:
+                at[0] += 1
+            if at[0] < len(offsets):
+                following = min(following, offsets[at[0]])
+        return following
+
+
+class ReplayOrder:
+    """The passes over the topics of one beginning."""
+
+    def __init__(
+        self,
+        log: Log,
+        sources: Sources,
+        spans: Mapping[Place, tuple[int, int]],
+        tick: Callable[[str, int, int], Awaitable[None]],
+    ) -> None:
+        self._log = log
+        self._sources = sources
+        self._spans = spans
+        self._tick = tick
+        self._stage, self._done, self._total = "", 0, 0
+        #: Topics of ours that others answer, and of others that we do; no one else writes there.
+        self._answered = {topic.encode() for topic in sources.own - sources.compacted}
+        self._heard = {topic.encode() for topic in sources.streams}
+
+    def _places(self, names: Iterable[str]) -> list[Place]:
+        wanted = set(names)
+        return sorted(place for place in self._spans if place.topic in wanted)
+
+    def _begin(self, stage: str, stops: Mapping[Place, int]) -> None:
+        self._stage, self._done = stage, 0
+        self._total = sum(max(stop - self._spans[place][0], 0) for place, stop in stops.items())
+
+    async def _read(self, place: Place, stop: int | None = None) -> AsyncIterator[Sequence[Record]]:
+        """A partition from its first record to `stop`, or to the end as it was when we began."""
+        first, end = self._spans[place]
+        async for records in self._log.read(place, first, end if stop is None else stop):
+            self._done += len(records)
+            await self._tick(self._stage, self._done, self._total)
+            yield records
+
+    def _ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        return {place: self._spans[place][1] for place in places}
+
+    async def origins(self) -> Origins:
+        """The causes of all our facts, and our dead letters."""
+        sources, found = self._sources, Origins()
+        own, dead = self._places(sources.own), self._places([sources.dead_letters])
+        self._begin("causes", self._ends([*own, *dead]))
+        consumed = {topic.encode(): topic for topic in sources.consumed}
+        for ours in own:
+            async for events in self._own_events(ours):
+                found.sequence = max(found.sequence, events[-1].number)
+                for event in events:
+                    topic, _, rest = event.cause.partition(b"/")
+                    if topic in consumed:
+                        partition, offset, _ = rest.split(b"/")
+                        found.note(ours, Place(consumed[topic], int(partition)), int(offset))
+        for place in dead:
+            async for records in self._read(place):
+                for record in records:
+                    self._put_away(record, found)
+        return found
+
+    def _put_away(self, record: Record, found: Origins) -> None:
+        """A dead letter changed nothing, and proves how far we had come."""
+        headers = {name: (text or b"").decode() for name, text in record.headers}
+        if headers.get("origin-topic") not in self._sources.consumed:
+            return
+        place = Place(headers["origin-topic"], int(headers["origin-partition"]))
+        offset = int(headers["origin-offset"])
+        found.settled(place, offset)
+        if place.topic not in self._sources.strict:
+            found.dead.add((place, offset))
+
+    async def compacted(
+        self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
+    ) -> dict[Place, Fence]:
+        """Topics that keep only the latest record per key: partition by partition, all writers in their order.
+
+        First, because what our other facts presuppose may be kept in a later version only.
+        """
+        sources, fences = self._sources, {}
+        places = self._places(sources.compacted)
+        self._begin("compacted topics", self._ends(places))
+        for place in places:
+            fence, last = Fence(), -1
+            handled = sources.consumed.get(place.topic, set())
+            limit = limits.get(place, 0)
+            async for records in self._read(place):
+                for record in records:
+                    event = event_of(record)
+                    if event is None:
+                        continue
+                    heard = record.offset < limit and event.type in handled and is_new(fence, event)
+                    if event.source == sources.name:
+                        if event.number > last:
+                            last = event.number
+                            folding.add_own(event)
+                    elif heard and (place, record.offset) not in origins.dead:
+                        folding.add_foreign(event)
+                if folding.full:
+                    await folding.write()
+            fences[place] = fence
+        return fences
+
+    async def facts(
+        self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
+    ) -> dict[Place, Fence]:
+        """Our facts in the order of their sequence, and others' where we settled them."""
+        sources = self._sources
+        own = self._places(sources.own - sources.compacted)
+        others = self._places(sources.streams)
+        self._begin("facts", {**self._ends(own), **{place: limits[place] for place in others}})
+        foreign = {
+            place: Foreign(
+                self._read(place, limits[place]), limits[place], origins.caused[place].values()
+            )
+            for place in others
+        }
+
+        reached, waiting = 0, dict.fromkeys(others, 0)
+
+        async def take(place: Place, stop: int, *, ahead: bool) -> None:
+            """Fold what another's partition has before `stop`; ahead of what it caused, if it may be."""
+            one, handled = foreign[place], sources.consumed[place.topic]
+            while (record := await one.next(stop)) is not None:
+                event = event_of(record)
+                if event is not None and event.type in handled:
+                    after = self._ours_before(event) if ahead else 0
+                    if after > reached:
+                        waiting[place] = after
+                        return
+                    if is_new(one.fence, event) and (place, record.offset) not in origins.dead:
+                        folding.add_foreign(event)
+                        if folding.full:
+                            await folding.write()
+                one.take()
+
+        done = dict.fromkeys(others, -1)
+        cause = b""
+        async for events in self._merged(own):
+            for event in events:
+                if event.cause != cause:
+                    cause = event.cause
+                    for place in [place for place, after in waiting.items() if after <= reached]:
+                        del waiting[place]
+                        await take(place, foreign[place].causing(done[place]), ahead=True)
+                    origin, offset = self._position(cause)
+                    if origin is not None and offset > done[origin]:
+                        await take(origin, offset + 1, ahead=False)
+                        done[origin], waiting[origin] = offset, 0
+                folding.add_own(event)
+                reached = event.number
+                if folding.full:
+                    await folding.write()
+        for place, one in foreign.items():
+            await take(place, one.stop, ahead=False)
+        return {place: one.fence for place, one in foreign.items()}
+
+    def _ours_before(self, event: Event) -> int:
+        """The fact of ours that another's answers, by its sequence; 0 if it answers none."""
+        topic, _, rest = event.cause.partition(b"/")
+        return int(rest.rpartition(b"/")[2]) if topic in self._answered else 0
+
+    def _position(self, cause: bytes) -> tuple[Place | None, int]:
+        """The record that a cause names, if it lies on a stream that is read."""
+        topic, _, rest = cause.partition(b"/")
+        if topic not in self._heard:
+            return None, -1
+        partition, offset, _ = rest.split(b"/")
+        place = Place(topic.decode(), int(partition))
+        return (place, int(offset)) if place in self._spans else (None, -1)
+
+    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[list[Event]]:
+        """Our facts of all partitions in the order of their sequence, each once, some at a time."""
+        batches = {place: self._own_events(place) for place in places}
+        heads: dict[Place, list[Event]] = {place: [] for place in batches}
+        while batches:
+            for place in [place for place, head in heads.items() if not head]:
+                heads[place] = await anext(batches[place], [])
+                if not heads[place]:
+                    del batches[place], heads[place]
+            # Nothing that is still to be read comes before the last of any head.
+            safe = min((head[-1].number for head in heads.values()), default=0)
+            merged: list[Event] = []
+            for place, head in heads.items():
+                ends = bisect_right(head, safe, key=_number)
+                merged += head[:ends]
+                heads[place] = head[ends:]
+            merged.sort(key=_number)
+            yield merged
+
+    async def _own_events(self, place: Place) -> AsyncIterator[list[Event]]:
+        """Our facts of one partition, some at a time; what a relay sent again is dropped."""
+        last = -1
+        async for records in self._read(place):
+            found = []
+            for record in records:
+                event = event_of(record)
+                if event is not None and event.source == self._sources.name and event.number > last:
+                    last = event.number
+                    found.append(event)
+            if found:
+                yield found
+
+
+def is_new(fence: Fence, event: Event) -> bool:
+    """Whether a settler would have taken this for new."""
+    return event.number < 0 or fence.is_new(event.source.decode(), event.number)

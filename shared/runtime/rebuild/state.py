@@ -1,0 +1,210 @@
+"""The state while a rebuild makes it: a bounded part of it as objects, the rest in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from shared.contracts.event import format_time
+from shared.kernel import Document, Fact, Fold
+from shared.runtime.engine.settle import ANSWER_TTL_S
+from shared.runtime.engine.snapshot import body_of, kept_s
+from shared.runtime.engine.store import Portion, Store
+from shared.runtime.rebuild.sources import Event, Refused, Sources
+
+#: Facts folded between two writes to the store; a document that changes often is written once.
+CHUNK_FACTS = 5_000
+#: Facts folded before others get a turn: the last chunk is on its way to the store meanwhile.
+TURN_FACTS = 200
+#: Documents kept between chunks, 2 or 3 kB each. Others are read again when needed.
+DOCUMENTS_MAX = 50_000
+#: Documents of one call of the store: tens of milliseconds for it, and megabytes of its memory.
+PORTION = 5_000
+
+
+class Unfolded(Exception):
+    """A fact of ours presupposes a document that is not there."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+
+class ReplayState:
+    """The state while it is made: a bounded part of it as objects, the rest in the store."""
+
+    def __init__(self, store: Store, holder: str, sources: Sources, now: datetime) -> None:
+        self._store = store
+        self._holder = holder
+        self._sources = sources
+        self._folds = sources.domain.folds
+        #: Versions begin at the time, so that none that was read before this fits by chance.
+        self._version = int(now.timestamp())
+        self._answered_from = now.timestamp() - ANSWER_TTL_S
+        self._answered_text = format_time(now - timedelta(seconds=ANSWER_TTL_S)).encode()
+        self._batch: list[tuple[Fact, Event, bool]] = []
+        #: Bytes are a document as it was written or read back, until a fold asks for more.
+        self._state: dict[str, Document | bytes] = {}
+        self._whole = True
+        self._cause = b""
+        self._loading: asyncio.Task[None] | None = None
+        self._kept: dict[str, tuple[bytes, int | None]] = {}
+        self._amounts: dict[str, int] = {}
+        self._timers: dict[str, int | None] = {}
+        self.own = self.foreign = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to write."""
+        return len(self._batch) >= CHUNK_FACTS
+
+    def add_own(self, event: Event) -> None:
+        """A fact of ours; raises Refused for one that cannot be read, which we wrote ourselves."""
+        what = f"{event.type.decode()} with sequence {event.number}"
+        model = self._sources.models.get(event.type)
+        if model is None:
+            raise Refused(f"this version of the service does not know {what}")
+        try:
+            fact = model.model_validate_json(event.data)
+        except ValidationError as error:
+            raise Refused(f"this version of the service cannot read {what}") from error
+        self.own += 1
+        self._batch.append((fact, event, True))
+
+    def add_foreign(self, event: Event) -> None:
+        """A fact of another's that we settled; what cannot be read was a dead letter."""
+        model = self._sources.models[event.type]
+        if not self._folds.get(model) and not self._sources.timed:
+            return
+        try:
+            fact = model.model_validate_json(event.data)
+        except ValidationError:
+            return
+        self.foreign += 1
+        self._batch.append((fact, event, False))
+
+    def keep(self, key: str, body: bytes, ttl_s: int | None) -> None:
+        """Add a document of the runtime's own."""
+        self._kept[key] = body, ttl_s
+
+    async def write(self) -> None:
+        """Fold what was added and write what changed; raises Unfolded, Unavailable."""
+        batch, self._batch = self._batch, []
+        rows = [
+            (
+                fact,
+                event,
+                ours,
+                [
+                    (fold, fold.document.key(fold.id(fact)))
+                    for fold in self._folds.get(type(fact), ())
+                ],
+            )
+            for fact, event, ours in batch
+        ]
+        if not self._whole:
+            await self._recall(pair for *_, pairs in rows for pair in pairs)
+        changed: dict[str, int | None] = {}
+        for number, (fact, event, ours, pairs) in enumerate(rows):
+            if number % TURN_FACTS == 0:
+                await asyncio.sleep(0)
+            for fold, key in pairs:
+                self._evolve(fold, key, fact, event)
+                changed[key] = kept_s(fold.document)
+            if ours:
+                self._ours(fact, event)
+            if self._sources.timed:
+                for timer in self._sources.domain.timers(fact):
+                    self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
+        await self._load(changed)
+
+    def _ours(self, fact: Fact, event: Event) -> None:
+        """What a fact of ours means beside its documents: balances, answers, a timer that rang."""
+        amounts = self._amounts
+        for posting in self._sources.domain.postings(fact):
+            amounts[posting.account] = amounts.get(posting.account, 0) + posting.amount_minor
+        if event.cause.startswith(b"http/"):
+            self._answer(event)
+        elif event.cause != self._cause and event.cause.startswith(b"timer/"):
+            self._rang(event.cause.decode())
+        self._cause = event.cause
+
+    async def _recall(self, pairs: Iterable[tuple[Fold, str]]) -> None:
+        keys = sorted({key for fold, key in pairs if fold.evolve and key not in self._state})
+        for start in range(0, len(keys), PORTION):
+            some = keys[start : start + PORTION]
+            for key, body in zip(some, await self._store.recall(some), strict=True):
+                if body:
+                    self._state[key] = body
+
+    def _evolve(self, fold: Fold, key: str, fact: Fact, event: Event) -> None:
+        if fold.evolve is None:
+            self._state[key] = event.data
+            return
+        state = self._state.get(key)
+        if isinstance(state, bytes):
+            state = fold.document.model_validate_json(state)
+        try:
+            self._state[key] = fold.evolve(state, fact)
+        except Exception as error:
+            if state is not None:
+                raise
+            what = f"{fact.TYPE} with sequence {event.number} presupposes {key}"
+            raise Unfolded(key, what) from error
+
+    def _answer(self, event: Event) -> None:
+        """The last fact of a request is its answer, byte for byte as the request stored it."""
+        if event.time < self._answered_text:  # written in one form, so that this is enough mostly
+            return
+        left = datetime.fromisoformat(event.time.decode()).timestamp() - self._answered_from
+        if left > 0:
+            _, name, request = event.cause.split(b"/")
+            body = b'{"request":"%b","type":"%b","data":%b}' % (request, event.type, event.data)
+            ttl_s = min(max(round(left), 1), ANSWER_TTL_S)
+            self._kept[f"answer:{name.decode()}"] = body, ttl_s
+
+    def _rang(self, cause: str) -> None:
+        """A timer that rang is done, unless what came of it sets it again."""
+        name, _, rest = cause.removeprefix("timer/").partition("/")
+        self._timers[f"{name}|{rest.rpartition('/')[0]}"] = None
+
+    async def _load(self, changed: Mapping[str, int | None]) -> None:
+        """Send what changed, which is on its way when this returns; wait for what went before."""
+        documents: list[tuple[str, bytes, int | None]] = [
+            (key, body_of(self._state[key]), ttl_s) for key, ttl_s in changed.items()
+        ]
+        documents += ((key, body, ttl_s) for key, (body, ttl_s) in self._kept.items())
+        amounts, timers = list(self._amounts.items()), list(self._timers.items())
+        self._kept, self._amounts, self._timers = {}, {}, {}
+        await self.loaded()
+        self._loading = asyncio.create_task(self._send(documents, amounts, timers))
+        if len(self._state) > DOCUMENTS_MAX:
+            await self.loaded()
+            self._state = {key: self._state[key] for key in changed}
+            self._whole = False
+
+    async def _send(
+        self,
+        documents: Sequence[tuple[str, bytes, int | None]],
+        amounts: Sequence[tuple[str, int]],
+        timers: Sequence[tuple[str, int | None]],
+    ) -> None:
+        for start in range(0, max(len(documents), len(amounts), len(timers)), PORTION):
+            part = slice(start, start + PORTION)
+            portion = Portion(documents[part], amounts[part], timers[part])
+            await self._store.load(self._holder, portion, self._version)
+
+    async def loaded(self) -> None:
+        """Wait until all that was written is in the store; raises Unavailable."""
+        if self._loading is not None:
+            loading, self._loading = self._loading, None
+            await loading
+
+    async def abandon(self) -> None:
+        """Let nothing be on its way any more."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])

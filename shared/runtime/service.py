@@ -1,0 +1,366 @@
+"""A service as a process: opened in reading order, closed in reverse.
+
+store → generation → policy → relay, timers, streams → HTTP
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+import uuid
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+import uvloop
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from shared.contracts.reasons import Reason
+from shared.kernel import Domain
+from shared.runtime.engine.crash import crash_at
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.relay import Relay
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.store import Store
+from shared.runtime.engine.timers import Ring, Timers
+from shared.runtime.faults import Unavailable
+from shared.runtime.http.auth import Authenticator
+from shared.runtime.http.face import Face
+from shared.runtime.http.ops_port import CONNECTIONS_MAX as OPS_CONNECTIONS_MAX
+from shared.runtime.http.ops_port import ops_app
+from shared.runtime.http.server import Server, http_server
+from shared.runtime.kafka.consumer import Stream, end_process
+from shared.runtime.kafka.inbox import Inbox, Record
+from shared.runtime.kafka.watch import eye, first_records, partitions
+from shared.runtime.observe import configure, log, raised_at
+from shared.runtime.privacy.seal import Vault
+from shared.runtime.settings import RuntimeSettings
+
+#: How long one look at Kafka may take at start before we go on without.
+KAFKA_LOOK_S = 10.0
+#: How long requests may go on once we are told to stop, and the streams, in seconds. Both at once,
+#: and far below the 30 s after which whoever told us kills us, for timers in hand take time too.
+HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
+RETRY_S = 1.0
+#: Objects allocated beyond those freed before the young are walked: about one large batch.
+GC_ALLOCATIONS = 100_000
+
+S = TypeVar("S", bound=RuntimeSettings)
+
+
+def utc_now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class Runtime:
+    """What every service is built from, made of its settings and its domain."""
+
+    def __init__(
+        self,
+        settings: RuntimeSettings,
+        domain: Domain,
+        *,
+        now: Callable[[], datetime],
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.domain = domain
+        self.now = now
+        self.vault = Vault(b64decode(settings.master_key.get_secret_value()))
+        self.crash = crash_at(settings.crash_at)
+        self.store = store or RedisStore(settings.redis_url, domain.owner, settings.shard)
+        self.settler = Settler(
+            self.store,
+            domain,
+            now=now,
+            pseudonyms=self.vault.pseudonyms,
+            seal_dead=self.vault.seal_dead,
+            crash=self.crash,
+        )
+        authenticator = Authenticator(
+            partial(settings.jwks.read_text, encoding="utf-8"),
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            now=now,
+            leeway_s=settings.jwt_leeway_s,
+            lifetime_max_s=settings.jwt_lifetime_max_s,
+        )
+        self.health: dict[str, Callable[[], bool]] = {}
+        self.face = Face(
+            self.settler,
+            authenticator,
+            owner=domain.owner,
+            secret=self.vault.derive("request"),
+            publish_wait_ms=settings.publish_wait_ms,
+            ready=self._ready,
+        )
+
+    async def _ready(self) -> Mapping[str, bool]:
+        """Looks, and changes nothing: only `App` decides whether the store is usable."""
+        try:
+            await self.store.read(())
+            answers = True
+        except Unavailable:
+            answers = False
+        parts = {name: well() for name, well in self.health.items()}
+        commits = answers and await self.store.takes_commits()
+        return {"generation": self.store.usable, "store": answers, "commits": commits, **parts}
+
+
+class App:
+    """One service: its parts, its streams, its routes, its timers."""
+
+    def __init__(
+        self, parts: Runtime, *, inboxes: Sequence[Inbox], api: FastAPI, rings: Mapping[str, Ring]
+    ) -> None:
+        self.parts = parts
+        self.inboxes = inboxes
+        self.api = api
+        self.rings = rings
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until told to stop; then stop taking in, settle what is in hand, and close."""
+        parts, settings = self.parts, self.parts.settings
+        owner = parts.domain.owner
+        if isinstance(parts.store, RedisStore):
+            watched(await parts.store.open())
+        servers, serving = self._listen()
+        background: list[asyncio.Task[None]] = []
+        stream: Stream | None = None
+        relay = Relay(
+            parts.store,
+            owner=owner,
+            holder=settings.holder,
+            bootstrap=settings.kafka_bootstrap,
+            crash=parts.crash,
+        )
+        timers = Timers(parts.store, self.rings, holder=settings.holder, now=parts.now)
+        try:
+            opened = asyncio.create_task(self._open_generation())
+            await _first(opened, stopping)
+            background = [watched(asyncio.create_task(self._keep_generation(), name="generation"))]
+            if settings.face != "api" and not stopping.is_set():
+                background.append(watched(asyncio.create_task(relay.run(), name="relay")))
+                if self.rings:
+                    background.append(watched(asyncio.create_task(timers.run(), name="timers")))
+                stream = Stream(
+                    parts.settler,
+                    self.inboxes,
+                    owner=owner,
+                    bootstrap=settings.kafka_bootstrap,
+                    session_s=settings.session_s,
+                )
+                parts.health["stream"] = stream.assigned
+                await _first(asyncio.create_task(self._start_stream(stream)), stopping)
+                background.append(watched(asyncio.create_task(stream.watch(), name="watch")))
+            await stopping.wait()
+        finally:
+            for server in servers:
+                server.should_exit = True
+            if stream is not None:
+                await _stop(stream)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await relay.release()
+            await timers.release()
+            await asyncio.gather(*serving)
+            if isinstance(parts.store, RedisStore):
+                await parts.store.close()
+            log.info("stopped", service=owner)
+
+    def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
+        """Serve the API and, where it has a port, what operators look at; print the addresses."""
+        settings, owner = self.parts.settings, self.parts.domain.owner
+        servers = [http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
+        sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
+        if settings.ops_port is not None:
+            operators = ops_app(self.api)
+            servers.append(
+                http_server(operators, stop_s=HTTP_STOP_S, connections_max=OPS_CONNECTIONS_MAX)
+            )
+            sockets.append(socket.create_server((settings.host, settings.ops_port)))
+        serving = [
+            watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
+            for server, listening in zip(servers, sockets, strict=True)
+        ]
+        ports = [listening.getsockname()[1] for listening in sockets]
+        log.info("listening", service=owner, ports=ports, face=settings.face)
+        addresses = " ".join(f"http://{settings.host}:{port}" for port in ports)
+        sys.stdout.write(f"{owner} {addresses}\n")
+        sys.stdout.flush()
+        return servers, serving
+
+    async def _start_stream(self, stream: Stream) -> None:
+        """Look whether topics are what they were, read what decisions presuppose, join the group."""
+        for inbox in self.inboxes:
+            while True:
+                try:
+                    await stream.end_if_cut([inbox.topic])
+                    if inbox.ahead:
+                        await self._catch_up(inbox)
+                    break
+                except (KafkaError, OSError, Unavailable) as error:
+                    log.warning("waiting_for", topic=inbox.topic, error=type(error).__name__)
+                    await asyncio.sleep(RETRY_S)
+        await stream.start()
+        while not stream.assigned():
+            stream.end_if_crashed()
+            await asyncio.sleep(0.05)
+        log.info("streaming", service=self.parts.domain.owner)
+
+    async def _catch_up(self, inbox: Inbox) -> None:
+        """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
+        topics, bootstrap = [inbox.topic], self.parts.settings.kafka_bootstrap
+        async with eye(bootstrap, topics) as consumer:
+            places = partitions(consumer, topics)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                while await consumer.position(place) < ends[place]:
+                    found = await consumer.getmany(place, timeout_ms=500)
+                    for batch in found.values():
+                        records = [Record(r.offset, r.value, r.headers) for r in batch]
+                        await self.parts.settler.settle_records(inbox, place.partition, records)
+
+    async def _open_generation(self, *, may_begin: bool = True) -> None:
+        """Wait until the store holds our state; begin it where nothing was ever published."""
+        owner, store = self.parts.domain.owner, self.parts.store
+        told = False
+        while True:
+            try:
+                on_topic = await self._last_published()
+                if await store.open_generation(on_topic) or (
+                    may_begin
+                    and on_topic == 0
+                    and await store.begin_generation(uuid.uuid4().hex, 0)
+                ):
+                    log.info("store_usable", service=owner)
+                    return
+                reason = Reason.STORE_STALE
+            except Unavailable as unavailable:
+                reason = unavailable.reason
+            if not told:
+                log.error("store_not_usable", service=owner, reason=reason.value)
+                told = True
+            await asyncio.sleep(RETRY_S)
+
+    async def _keep_generation(self) -> None:
+        """Open the store again whenever it may not be what we opened; runs until cancelled.
+
+        Never begins it: a service that published nothing may have heard much from others.
+        """
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if not self.parts.store.usable:
+                await self._open_generation(may_begin=False)
+
+    async def _last_published(self) -> int | None:
+        """The highest sequence on our own topic, 0 if it always was empty, None if Kafka is away.
+
+        At least 1 where retention took everything, as the first line had.
+        """
+        topic = f"recovery.{self.parts.domain.owner}.v1"
+        bootstrap = self.parts.settings.kafka_bootstrap
+        try:
+            async with asyncio.timeout(KAFKA_LOOK_S), eye(bootstrap, [topic]) as consumer:
+                places = partitions(consumer, [topic])
+                firsts = await consumer.beginning_offsets(places)
+                ends = await consumer.end_offsets(places)
+                # What retention took was published all the same: such a topic is not a new one.
+                last = int(any(ends.values()))
+                # An emptied partition begins where it ends.
+                offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
+                for record in (await first_records(consumer, offsets)).values():
+                    last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+        except (KafkaError, OSError) as error:
+            log.warning("kafka_away", topic=topic, error=type(error).__name__)
+            return None
+        return last
+
+
+def watched(part: asyncio.Task[None]) -> asyncio.Task[None]:
+    """A part that must not end by itself: one that fails ends the process, loudly.
+
+    A service whose relay stands still looks alive and publishes nothing; its supervisor can help.
+    """
+
+    def look(ended: asyncio.Task[None]) -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            log.critical(
+                "background_failed",
+                part=ended.get_name(),
+                error=type(error).__name__,
+                at=raised_at(error),
+            )
+            end_process("background")
+
+    part.add_done_callback(look)
+    return part
+
+
+async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """Wait for a step of the start, unless we are told to stop meanwhile."""
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    else:
+        task.result()
+
+
+async def _stop(stream: Stream) -> None:
+    """Stop a stream; ends the process if it does not, as Faust does not while Kafka is away.
+
+    Not by a time-out that cancels: Faust goes on all the same.
+    """
+    stopped = asyncio.create_task(stream.stop())
+    if (await asyncio.wait({stopped}, timeout=STREAM_STOP_S))[1]:
+        end_process("stop_takes_too_long")
+    stopped.result()
+
+
+def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
+    """Run a service from its environment; exits 2 with all errors if that is not complete."""
+    try:
+        settings = settings_of()
+    except ValidationError as error:
+        for item in error.errors():
+            sys.stderr.write(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}\n")
+        sys.exit(2)
+    configure(settings.log_level)
+    log.info("settings", **settings.model_dump(mode="json"))
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await build(settings).run(stopping)
+
+    settle_memory()
+    uvloop.run(run())
+
+
+def settle_memory() -> None:
+    """Keep the cycle collector from walking everything again and again.
+
+    A batch makes tens of thousands of objects that all live until its commit and then go by
+    reference count; the defaults walk them, and all modules, many times per batch.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)

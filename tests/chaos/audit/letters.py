@@ -1,0 +1,71 @@
+"""One letter per complaint, check or offer and occasion; one more only where a fact says why."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.chaos.audit.evidence import Evidence
+from tests.chaos.audit.verdict import Verdict, more_than_once
+from tests.chaos.diary import Diary
+
+
+def queued_once(evidence: Evidence, _: Diary) -> Verdict:
+    """What a customer is to be told is queued once."""
+    queued = Counter(
+        (one.data["occasion"], one.data["about"]) for one in evidence.of("message.queued")
+    )
+    wanted = {
+        ("acknowledgement", one.data["complaint_id"])
+        for one in evidence.of("complaint.triaged")
+        if one.data["has_contact"] and not one.data.get("answered")
+    }
+    wanted |= {("check_given", one.data["check_id"]) for one in evidence.of("check.issued")}
+    wanted |= {("check_offered", one.data["offer_id"]) for one in evidence.of("offer.made")}
+    wanted |= {
+        ("reopened", f"{one.data['complaint_id']}/{one.data['round']}")
+        for one in evidence.of("complaint.reopened")
+        if one.data["has_contact"]
+    }
+    wrong = [f"{what} is queued {times} times" for what, times in queued.items() if times > 1]
+    wrong += [f"{what} is not queued" for what in sorted(wanted - queued.keys())]
+    wrong += [f"{what} is queued for nothing" for what in sorted(queued.keys() - wanted)]
+    return Verdict("a message is queued once per occasion", f"{len(queued)} messages", wrong)
+
+
+def one_fate_each(evidence: Evidence, _: Diary) -> Verdict:
+    """Every message is sent or failed, once."""
+    queued = {one.data["message_id"] for one in evidence.of("message.queued")}
+    sent = [one.data["message_id"] for one in evidence.of("message.sent")]
+    failed = Counter(one.data["reason"] for one in evidence.of("message.failed"))
+    ended = [*sent, *(one.data["message_id"] for one in evidence.of("message.failed"))]
+    wrong = [f"{name} has {n} fates" for name, n in more_than_once(ended).items()]
+    wrong += [f"{name} has no fate" for name in sorted(queued - set(ended))]
+    wrong += [f"{name} was never queued" for name in sorted(set(ended) - queued)]
+    why = ", ".join(f"{n} {reason}" for reason, n in sorted(failed.items()))
+    numbers = f"{len(sent)} sent, {failed.total()} failed ({why})"
+    return Verdict("every message is sent or failed", numbers, wrong)
+
+
+def one_letter_each(evidence: Evidence, diary: Diary) -> Verdict:
+    """One letter came per message sent, and one more at most per attempt whose predecessor is unknown."""
+    came = Counter(name.strip("<>").partition("@")[0] for name, *_ in diary.letters)
+    repeats = Counter(
+        one.data["message_id"]
+        for one in evidence.of("message.attempted")
+        if one.data["repeats_unknown"]
+    )
+    attempted = {one.data["message_id"] for one in evidence.of("message.attempted")}
+    sent = {one.data["message_id"] for one in evidence.of("message.sent")}
+    wrong = [f"{name} is sent and no letter came" for name in sorted(sent - came.keys())]
+    wrong += [f"{name} came and was never attempted" for name in sorted(came.keys() - attempted)]
+    wrong += [
+        f"{name} came {times} times, {repeats[name]} repeats are told"
+        for name, times in came.items()
+        if times > 1 + repeats[name]
+    ]
+    more = came.total() - len(came)
+    numbers = f"{len(came)} letters, {more} more of {repeats.total()} told repeats"
+    return Verdict("one letter per message, and repeats are told", numbers, wrong)
+
+
+INVARIANTS = (queued_once, one_fate_each, one_letter_each)

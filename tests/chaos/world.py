@@ -1,0 +1,234 @@
+"""What runs: a Kafka and a Redis of its own, workers in slots, and a mail server that catches letters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+from kafka.errors import KafkaError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from devstack.mailbox import Mailbox
+from devstack.processes import NotReady, Service, Services, environment
+from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
+from shared.contracts.catalogue import subscriptions
+from shared.ops import policy, roster, token, topics
+from tests.chaos.schedule import SERVICES
+from tests.system.world import progress
+
+#: What customers' links begin with; the drivers send them to any worker that lives.
+FRONT = {"compensation": "http://offers.chaos.invalid", "notifier": "http://feedback.chaos.invalid"}
+#: What the demo policy says, and what it says here.
+MORE = (
+    ("per_day: 8000_00, per_week: 30000_00", "per_day: 80000_00, per_week: 300000_00"),
+    ("site:      {per_day: 60000_00}", "site:      {per_day: 600000_00}"),
+)
+#: Timers that are work put off.
+WORK = (b"send|", b"give|")
+#: A world in which nothing moves for so long stands still; one that moves for longer is not at rest.
+STILL_S, DRAIN_S = 120.0, 1200.0
+#: Each look asks Kafka and Redis for much; letters are taken by this process meanwhile.
+POLL_S = 0.5
+
+
+@dataclass
+class Worker:
+    """One process in a slot of its service."""
+
+    service: str
+    slot: int
+    process: Service
+    frozen: bool = False
+    ahead_s: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.process.poll() is None
+
+
+@dataclass
+class World:
+    """Everything that runs, and the hands to change it."""
+
+    stack: Stack
+    services: Services
+    mailbox: Mailbox
+    key: OKPKey
+    session_s: float
+    directory: Path
+    policy: Path
+    roster: Path
+    workers: dict[tuple[str, int], Worker] = field(default_factory=dict)
+
+    def start(self, service: str, slot: int, ahead_s: int = 0) -> Worker:
+        """Start a worker in its slot; does not wait. Its address is known once it listens."""
+        settings = {"port": "0", "session_s": str(self.session_s), "publish_wait_ms": "250"}
+        if service in FRONT:
+            settings["public_url"] = FRONT[service]
+        if service == "notifier":
+            settings |= {
+                "offers_url": FRONT["compensation"],
+                "smtp_host": "127.0.0.1",
+                "smtp_port": str(self.mailbox.port),
+            }
+        module = ""
+        if ahead_s:
+            module = "tests.chaos.ahead"
+            settings |= {"chaos_service": service, "chaos_ahead_s": str(ahead_s)}
+        process = self.services.start(service, module=module, **settings)
+        worker = Worker(service, slot, process, ahead_s=ahead_s)
+        self.workers[service, slot] = worker
+        threading.Thread(target=_learn_url, args=(process,), daemon=True).start()
+        return worker
+
+    def of(self, service: str) -> list[Worker]:
+        """The workers of a service that live now."""
+        return [one for one in list(self.workers.values()) if one.service == service and one.alive]
+
+    def urls(self, service: str) -> list[str]:
+        """Where a service can be asked now."""
+        return [one.process.url for one in self.of(service) if one.process.url]
+
+    def end(self, worker: Worker, *, at_once: bool) -> None:
+        """End a worker, by kill -9 or by asking. Blocks until it is gone."""
+        self.thaw(worker)
+        if at_once:
+            worker.process.kill()
+        else:
+            worker.process.stop()
+        self._gone(worker)
+
+    def thaw(self, worker: Worker) -> None:
+        """Let a frozen worker go on."""
+        if worker.frozen:
+            worker.frozen = False
+            if worker.alive:
+                worker.process.process.send_signal(signal.SIGCONT)
+
+    def freeze(self, worker: Worker) -> None:
+        """Stop a worker in the middle of whatever it does."""
+        if worker.alive:
+            worker.frozen = True
+            worker.process.process.send_signal(signal.SIGSTOP)
+
+    def _gone(self, worker: Worker) -> None:
+        if self.workers.get((worker.service, worker.slot)) is worker:
+            del self.workers[worker.service, worker.slot]
+        if worker.process.process.stdout is not None:
+            worker.process.process.stdout.close()
+
+    def reap(self) -> list[Worker]:
+        """Workers that ended by themselves; they are forgotten here."""
+        ended = [one for one in self.workers.values() if not one.alive]
+        for worker in ended:
+            self._gone(worker)
+        return ended
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the broker or to Redis."""
+        with suppress(ProcessLookupError):
+            os.kill(self.stack.pids[name], number)
+
+    def redis(self) -> Redis:
+        """A connection that gives up soon."""
+        return Redis.from_url(
+            self.stack.redis_url,
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def under_way(self, services: tuple[str, ...]) -> list[str]:
+        """What is not finished yet, one line each; empty when all is quiet. Blocks."""
+        found: list[str] = []
+        with closing(self.redis()) as store:
+            for owner in services:
+                if lines := store.llen(f"{owner}:{{c0}}:outbox"):
+                    found.append(f"{owner}: {lines} lines wait for the relay")
+                timers = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
+                now_ms = time.time() * 1000
+                waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
+                if waits:
+                    found.append(f"{owner}: {len(waits)} timers wait, as {waits[0]!r}")
+        for owner in services if not found else ():
+            found += self._behind(owner)
+        return found
+
+    def _behind(self, owner: str) -> list[str]:
+        found = progress(self.stack.bootstrap, owner, subscriptions(owner))
+        return [
+            f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
+            for place, (at, end) in found.items()
+            if at < end
+        ]
+
+    def drain(self, services: tuple[str, ...] = SERVICES) -> list[str]:
+        """Wait until all is quiet twice in a row; returns what is left once nothing moves. Blocks."""
+        moved, quiet, before = time.monotonic(), 0, ["nothing was looked at"]
+        began = moved
+        while time.monotonic() < min(moved + STILL_S, began + DRAIN_S):
+            try:
+                left = self.under_way(services)
+            except (KafkaError, RedisError, OSError) as error:  # the world is still coming back
+                left = [type(error).__name__]
+            if left != before:
+                moved, before = time.monotonic(), left
+            quiet = 0 if left else quiet + 1
+            if quiet == 2:
+                return []
+            time.sleep(POLL_S)
+        return before
+
+
+def generous(directory: Path) -> Path:
+    """The demo policy, with room for a hundred rounds in some accounts; others are soon full."""
+    text = (ROOT / "policy" / "demo.yaml").read_text(encoding="utf-8")
+    for before, after in MORE:
+        if text.count(before) != 1:
+            msg = f"policy/demo.yaml does not say {before!r} any more"
+            raise ValueError(msg)
+        text = text.replace(before, after)
+    path = directory / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _learn_url(process: Service) -> None:
+    with suppress(NotReady, ValueError, AssertionError, IndexError, OSError):
+        process.wait_url(time.monotonic() + 120)
+
+
+@contextmanager
+def world(directory: Path, session_s: float) -> Iterator[World]:
+    """A new and empty system; no service runs yet. All that was started ends with it. Blocks."""
+    with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
+        topics.create(stack.bootstrap)
+        rules, listed = generous(directory), ROOT / "policy" / "roster.yaml"
+        policy.publish(rules, stack.bootstrap)
+        roster.publish(listed, stack.bootstrap)
+        key = token.demo_key(directory)
+        keys = environment(directory, stack.bootstrap, stack.redis_url)
+        services = Services(directory / "logs", keys)
+        everything = World(
+            stack, services, mailbox, key, session_s, directory, policy=rules, roster=listed
+        )
+        try:
+            yield everything
+        finally:
+            for worker in list(everything.workers.values()):
+                everything.thaw(worker)
+            for name in ("kafka", "redis"):
+                if name in stack.pids:
+                    everything.signal_server(name, signal.SIGCONT)
+            services.stop()
