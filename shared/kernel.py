@@ -150,22 +150,26 @@ class Domain:
             for fact in chain.from_iterable(one.folds for one in slices)
         }
         _no_clash(folds)
+        # Most slices have neither, and every fact asks all that have.
+        postings = [one.postings for one in slices if one.postings is not no_postings]
+        timers = [one.timers for one in slices if one.timers is not no_timers]
         return cls(
             owner,
             folds,
-            postings=lambda fact: chain.from_iterable(one.postings(fact) for one in slices),
-            timers=lambda fact: chain.from_iterable(one.timers(fact) for one in slices),
+            postings=lambda fact: chain.from_iterable(of(fact) for of in postings),
+            timers=lambda fact: chain.from_iterable(of(fact) for of in timers),
         )
 
 
 def _no_clash(folds: Folds) -> None:
     stored: dict[str, type[Document]] = {}
     for fact, rows in folds.items():
-        kinds = [row.document.KIND for row in rows]
-        for row in rows:
-            if stored.setdefault(row.document.KIND, row.document) is not row.document:
-                msg = f"two kinds of document are stored as {row.document.KIND!r}"
+        documents = [row.document for row in rows]
+        for document in documents:
+            if stored.setdefault(document.KIND, document) is not document:
+                msg = f"two kinds of document are stored as {document.KIND!r}"
                 raise ValueError(msg)
-            if kinds.count(row.document.KIND) > 1:
-                msg = f"{fact.TYPE} is folded twice into {row.document.KIND!r}"
+        for document in documents:
+            if documents.count(document) > 1:
+                msg = f"{fact.TYPE} is folded twice into {document.KIND!r}"
                 raise ValueError(msg)

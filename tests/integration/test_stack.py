@@ -18,7 +18,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from devstack import pids, stack
-from shared.ops.__main__ import app
+from devstack.stack import app
 
 DEADLINE_S = 30.0
 
@@ -187,7 +187,7 @@ def test_a_stack_from_the_environment_is_not_ours_to_kill(
 
 
 def test_the_command_says_down_with_status_one(own: Path):
-    answer = CliRunner().invoke(app, ["stack", "status", "--directory", str(own)])
+    answer = CliRunner().invoke(app, ["status", "--directory", str(own)])
     assert (answer.exit_code, answer.stdout) == (1, "down\n")
 
 

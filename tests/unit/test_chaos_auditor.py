@@ -17,7 +17,7 @@ from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import CANARY, Asked, Diary, Sent
 
 ROOT = Path(__file__).parents[2]
-AUDIT = sorted((ROOT / "tests" / "system" / "audit").glob("*.py"))
+AUDIT = sorted((ROOT / "tests" / "chaos" / "audit").glob("*.py"))
 POLICY, ROSTER = ROOT / "policy" / "demo.yaml", ROOT / "policy" / "roster.yaml"
 LEDGER = dict(zip(ledger.INVARIANTS, ledger.of(POLICY, ROSTER), strict=True))
 DAY = "employee/e-ingrid/NOK/2026-06-03"

@@ -208,7 +208,8 @@ def test_a_smaller_version_of_the_wish_comes_first_and_what_they_had_comes_later
     mild = (Category.NOISE, Severity.MODERATE, Language.EN)
     before = [one.item for one in options_for(POLICY, ROOM, *mild)]
     after = [
-        one.item for one in options_for(POLICY, ROOM, *mild, had=[before[0].partition("/")[0]])
+        one.item
+        for one in options_for(POLICY, ROOM, *mild, earlier_items=[before[0].partition("/")[0]])
     ]
     assert sorted(before) == sorted(after)
     assert after.index(before[0]) >= before.index(before[0])

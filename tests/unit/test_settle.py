@@ -542,7 +542,7 @@ async def test_a_decision_that_sets_its_own_timer_again_keeps_it(store):
 
 async def test_what_is_looked_at_is_a_document_or_none(store):
     await ask(store)
-    look = settler(store).look()
+    look = settler(store).view()
     assert await look.get(Tally, "a") == Tally(total=1)
     assert await look.get(Tally, "b") is None
     assert store.kept.documents["tally:a"] == Versioned(1, b'{"total":1}')

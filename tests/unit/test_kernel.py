@@ -1,0 +1,65 @@
+"""The words rules are written in: what belongs together is put together, and a clash is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import pytest
+
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice, Timer
+
+MOMENT = datetime(2026, 6, 3, tzinfo=UTC)
+
+
+class Said(Fact):
+    TYPE: ClassVar[str] = "recovery.test.said.v1"
+    TOPIC: ClassVar[str] = "recovery.test.v1"
+
+
+class Word(Document):
+    KIND: ClassVar[str] = "word"
+
+
+class OtherWord(Document):
+    KIND: ClassVar[str] = "word"
+
+
+class Count(Document):
+    KIND: ClassVar[str] = "count"
+
+
+def fold(document: type[Document]) -> Fold:
+    return Fold(document, lambda _: "a")
+
+
+def test_a_document_is_stored_under_its_kind_and_its_id():
+    assert Word.key("a/b") == "word:a/b"
+    assert fold(Count).key(Said()) == "count:a"
+
+
+def test_a_decision_of_facts_has_no_ceilings():
+    assert Decision.of(Said()) == Decision((Said(),))
+
+
+def test_the_slices_of_a_service_fold_post_and_wait_together():
+    first = Slice({Said: (fold(Word),)}, postings=lambda _: [Posting("a", 1)])
+    second = Slice(
+        {Said: (fold(Count),)},
+        postings=lambda _: [Posting("b", 2)],
+        timers=lambda _: [Timer("t", "a", MOMENT)],
+    )
+    domain = Domain.of("test", first, second)
+    assert [row.document for row in domain.folds[Said]] == [Word, Count]
+    assert list(domain.postings(Said())) == [Posting("a", 1), Posting("b", 2)]
+    assert list(domain.timers(Said())) == [Timer("t", "a", MOMENT)]
+
+
+def test_two_slices_that_fold_one_fact_into_one_document_are_refused():
+    with pytest.raises(ValueError, match=r"recovery\.test\.said\.v1 is folded twice into 'word'"):
+        Domain.of("test", Slice({Said: (fold(Word),)}), Slice({Said: (fold(Word),)}))
+
+
+def test_two_documents_under_one_name_are_refused():
+    with pytest.raises(ValueError, match="two kinds of document are stored as 'word'"):
+        Domain.of("test", Slice({Said: (fold(Word),)}), Slice({Said: (fold(OtherWord),)}))
