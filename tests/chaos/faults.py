@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from itertools import count
 
 import httpx
@@ -68,7 +69,7 @@ class Faults:
             self._as_many(service, wanted)
         began = time.monotonic()
         for step in one.steps:
-            self._at(began + step.at_s, lambda step=step: self._do(step))
+            self._at(began + step.at_s, partial(self._do, step))
         while self._later or self._undoing or time.monotonic() < began + one.lasts_s:
             if not (self._undo() or _due(self._later)):
                 self._supervise()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from joserfc.jwk import OKPKey
 from kafka.errors import KafkaError
@@ -156,7 +157,7 @@ class World:
             for owner in services:
                 if lines := store.llen(f"{owner}:{{c0}}:outbox"):
                     found.append(f"{owner}: {lines} lines wait for the relay")
-                timers = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
+                timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
                 now_ms = time.time() * 1000
                 waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
                 if waits:

@@ -21,8 +21,8 @@ def fates(evidence: Evidence) -> dict[Place, list[str]]:
             found[int(place[0]), int(place[1])].append(fact.type.split(".")[2])
     for letter in evidence.dead:
         if letter.headers.get("origin-topic", b"").decode() == INTAKE:
-            place = (int(letter.headers["origin-partition"]), int(letter.headers["origin-offset"]))
-            found[place].append(f"dead: {letter.headers['reason'].decode()}")
+            at = (int(letter.headers["origin-partition"]), int(letter.headers["origin-offset"]))
+            found[at].append(f"dead: {letter.headers['reason'].decode()}")
     return found
 
 
