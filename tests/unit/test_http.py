@@ -7,9 +7,10 @@ import re
 import prometheus_client
 import pytest
 
+from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Versioned
-from shared.runtime.http.face import BODY_BYTES_MAX
+from shared.runtime.http.face import BODY_BYTES_MAX, recorded
 from tests.suites.services import Aboard
 
 BODY = {"site": "ms-aurora", "text": "cold soup"}
@@ -205,3 +206,11 @@ async def test_a_store_that_is_away_is_counted_by_the_route_that_needed_it(aboar
     await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
     await phone.get("/ready")
     assert counted.since() == {("503", PATH): 1, ("timed", PATH): 1}
+
+
+def test_a_fact_that_nobody_named_an_answer_is_shown_to_nobody():
+    fact = ComplaintRepeated(complaint_id="co-1")
+    assert recorded(fact, ComplaintRepeated) == (200, {"complaint_id": "co-1"})
+    assert recorded(fact, ComplaintRepeated, hidden=("complaint_id",)) == (200, {})
+    with pytest.raises(AssertionError, match="is no answer"):
+        recorded(fact)

@@ -16,7 +16,15 @@ from services.compensation.checks.rules import Check
 from services.compensation.examples import documented
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.staff_context import staff_keys
-from shared.contracts.compensation import CheckExplained, CheckIssued, CheckRefused, SafetyNoted
+from shared.contracts.compensation import (
+    CheckExplained,
+    CheckIssued,
+    CheckRefused,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    SafetyNoted,
+)
 from shared.contracts.event import ID_PATTERN
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -33,16 +41,13 @@ from shared.runtime.http.face import (
     Svg,
     picture,
     problem_body,
+    recorded,
     shown,
 )
 
 PAGE_MAX = 50
-
-
 #: A day, a dot and an id.
 CURSOR_CHARS_MAX = 10 + 1 + 128
-
-
 #: What a phone needs of a check it has just given.
 ISSUED = (
     "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "percent",
@@ -71,9 +76,11 @@ class Answers:
             case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
                 return 409, problem_body(409, Reason.ALREADY_COMPENSATED)
             case CheckExplained():
-                return 200, fact.model_dump(mode="json", exclude={"explanation"})
+                return recorded(fact, CheckExplained, hidden=("explanation",))
             case _:
-                return 200, fact.model_dump(mode="json", exclude={"credits"})
+                return recorded(
+                    fact, CheckVoided, CheckSuspended, CheckResumed, hidden=("credits",)
+                )
 
 
 def does_not_fit(fact: CheckRefused) -> tuple[int, Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from services.compensation.incidents.handlers import Incidents, OpenIncident
 from services.compensation.incidents.rules import Incident
-from shared.contracts.compensation import IncidentGiving, IncidentOpened
+from shared.contracts.compensation import IncidentClosed, IncidentGiving, IncidentOpened
 from shared.kernel import Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.http.auth import Kind, Principal
@@ -20,6 +20,7 @@ from shared.runtime.http.face import (
     Face,
     Identifier,
     Nothing,
+    recorded,
     shown,
 )
 
@@ -112,4 +113,4 @@ def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
         case IncidentGiving():
             return 202, fact.model_dump(mode="json")
         case _:
-            return 200, fact.model_dump(mode="json")
+            return recorded(fact, IncidentClosed)

@@ -9,9 +9,15 @@ from fastapi import APIRouter, Response
 
 from services.compensation.examples import documented
 from services.compensation.redemptions.handlers import Capture, Redemptions, Reserve
+from shared.contracts.compensation import (
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionReserved,
+    RedemptionRolledBack,
+)
 from shared.kernel import Fact
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing
+from shared.runtime.http.face import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing, recorded
 
 
 def routes(face: Face, handlers: Redemptions) -> APIRouter:
@@ -108,4 +114,6 @@ def routes(face: Face, handlers: Redemptions) -> APIRouter:
 
 def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
     """A step of a redemption as it was recorded."""
-    return 200, fact.model_dump(mode="json")
+    return recorded(
+        fact, RedemptionReserved, RedemptionCaptured, RedemptionCancelled, RedemptionRolledBack
+    )

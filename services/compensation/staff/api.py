@@ -9,7 +9,8 @@ from fastapi import APIRouter, Response
 
 from services.compensation.examples import documented
 from services.compensation.staff.handlers import CheckIn, Staff
-from shared.contracts.roster import EmployeeListing
+from shared.contracts.compensation import ShiftEnded, ShiftStarted
+from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.kernel import Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.http.auth import Kind, Principal
@@ -20,6 +21,7 @@ from shared.runtime.http.face import (
     Face,
     Identifier,
     Nothing,
+    recorded,
     shown,
 )
 
@@ -95,4 +97,4 @@ def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
 
 def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
     """A listing or a shift as it was recorded."""
-    return 200, fact.model_dump(mode="json")
+    return recorded(fact, EmployeeListed, ShiftStarted, ShiftEnded)
