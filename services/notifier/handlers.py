@@ -59,9 +59,9 @@ from shared.runtime.words import (
     format_money,
     format_time,
     format_worth,
-    in_language,
     reference_of,
     standing,
+    title_of,
 )
 
 if TYPE_CHECKING:
@@ -340,10 +340,9 @@ class Handlers:
     ) -> dict[str, Says]:
         """What a letter about a check says: what it is, its code, where, until when, and the law."""
         then = await self._policies.of(policy.site, check.policy_version, snapshot)
-        item = check.item.partition("/")[0]
         law = law_of(check.regime, (then, policy), language)
         return {
-            "title": title_of(item, (then, policy), language),
+            "title": title_of(check.item, (then, policy), language),
             "worth": format_worth(
                 check.value_minor,
                 check.currency,
@@ -372,7 +371,7 @@ class Handlers:
         then = await self._policies.of(policy.site, offer.policy_version, snapshot)
         choices = []
         for option in offer.choices():
-            title = title_of(option.item.partition("/")[0], (then, policy), language)
+            title = title_of(option.item, (then, policy), language)
             worth = format_worth(
                 option.value_minor,
                 offer.currency,
@@ -482,14 +481,6 @@ def told_of(
         case _:
             value = ""
     return standing(now, language, value)
-
-
-def title_of(item: str, policies: Iterable[Policy], language: Language) -> str:
-    """What a check is called: as in the first of the policies that has it, else by its id."""
-    for policy in policies:
-        if item in policy.checks:
-            return in_language(policy.checks[item].title, language)
-    return item
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:

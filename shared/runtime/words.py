@@ -7,7 +7,7 @@ or two services say, is here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from babel.numbers import (
 )
 
 from shared.contracts.complaints import Category, Language
+from shared.contracts.policy import Policy
 
 #: English readers aboard are mostly not American: day before month, a 24-hour clock.
 LOCALES: dict[str, str] = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
@@ -227,6 +228,16 @@ def standing(state: str, language: str, value: str = "") -> str:
 def in_language(texts: Mapping[Language, str], language: str) -> str:
     """The text in this language, or in the first that there is; empty if there is none."""
     return texts.get(known_language(language)) or next(iter(texts.values()), "")
+
+
+def title_of(item: str, policies: Iterable[Policy], language: str) -> str:
+    """What a check is called: as in the first of the policies that has it, else by its id.
+
+    `item` is that of an option or a check, with or without an amount.
+    """
+    name = item.partition("/")[0]
+    found = (policy.checks[name].title for policy in policies if name in policy.checks)
+    return next((in_language(title, language) for title in found), name)
 
 
 def reference_of(complaint_id: str) -> str:

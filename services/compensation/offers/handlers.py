@@ -38,9 +38,9 @@ from shared.runtime.words import (
     format_money,
     format_time,
     format_worth,
-    in_language,
     reference_of,
     standing,
+    title_of,
 )
 
 
@@ -235,7 +235,7 @@ class Offers:
         usable = check.value_minor and state in ("issued", "held", "partly_used")
         return Chosen(
             item=check.item,
-            title=_title(check.item, policies, made.language),
+            title=title_of(check.item, policies, made.language),
             worth=worth_of(check, made.language),
             where=", ".join(now.outlet(place, made.language) for place in check.valid_at),
             code=self._codes.code(check_id) if usable else "",
@@ -264,7 +264,7 @@ def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
         if item is not None:
             yield Choice(
                 item=option.item,
-                title=in_language(item.title, made.language),
+                title=title_of(option.item, (then,), made.language),
                 worth=worth_of(option, made.language),
                 where=", ".join(now.outlet(place, made.language) for place in item.valid_at),
             )
@@ -285,10 +285,3 @@ def worth_of(gift: Option | Check, language: Language) -> str:
     return format_worth(
         gift.value_minor, gift.currency, language, gift.percent, gift.bill_up_to_minor
     )
-
-
-def _title(option: str, policies: tuple[Policy, Policy], language: Language) -> str:
-    """What a check is called: as in the first of the policies that has it, else by its id."""
-    name = option.partition("/")[0]
-    found = (policy.checks[name].title for policy in policies if name in policy.checks)
-    return next((in_language(title, language) for title in found), name)

@@ -30,10 +30,9 @@ from shared.money import AMOUNT_MINOR_MAX
 from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.words import title_of
 
 WRONG_CODE = No(Reason.CODE_NOT_REDEEMABLE)
-
-
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 
 
@@ -173,11 +172,7 @@ class Redemptions:
         then = now
         if check.policy_version is not None:
             then = await self._context.policies.of(check.site, check.policy_version, snapshot)
-        name = check.item.partition("/")[0]
-        item = then.checks.get(name) or now.checks.get(name)
-        if item is None:
-            return name
-        return item.title.get(now.languages[0]) or next(iter(item.title.values()))
+        return title_of(check.item, (then, now), now.languages[0])
 
     async def _at_work(self, principal: Principal, snapshot: Snapshot) -> None:
         """An employee who stands in as a till is one of the roster; raises Rejected."""
