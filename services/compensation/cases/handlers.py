@@ -14,6 +14,26 @@ from shared.contracts.reasons import Reason
 from shared.runtime.engine.snapshot import Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """A line of history: what, when, by which site.
+
+    Of an offer that is still open: its best option, the offer's id in place of a check's, and until
+    when the customer may choose.
+    """
+
+    check_id: str | None
+    item: str
+    value_minor: int
+    currency: str
+    site: str
+    issued_at: datetime
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
+    offer_id: str | None = None
+    choose_by: datetime | None = None
+
+
 async def case_of_site(complaint_id: str, staff: StaffContext, snapshot: Snapshot) -> Case:
     """A complaint of this site; a foreign one looks like an unknown one."""
     return await snapshot.require(
@@ -79,26 +99,6 @@ async def history(customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
         if made is not None and made.open_at(snapshot.now)
     ]
     return tuple(sorted((*offers, *gifts), key=lambda gift: gift.issued_at, reverse=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Gift:
-    """A line of history: what, when, by which site.
-
-    Of an offer that is still open: its best option, the offer's id in place of a check's, and until
-    when the customer may choose.
-    """
-
-    check_id: str | None
-    item: str
-    value_minor: int
-    currency: str
-    site: str
-    issued_at: datetime
-    percent: int | None = None
-    bill_up_to_minor: int | None = None
-    offer_id: str | None = None
-    choose_by: datetime | None = None
 
 
 def earlier_items(history: Sequence[Gift]) -> tuple[str, ...]:

@@ -56,8 +56,6 @@ from shared.runtime.privacy.seal import Vault
 LOG_CHARS_MAX = 2000
 #: One line is one line.
 EXPLANATION_CHARS_MAX = 280
-
-
 #: What is as good as cash, where a law gives a right to cash.
 CASH = (CheckKind.MONEY, CheckKind.REFUND)
 
@@ -411,15 +409,12 @@ class Checks:
         self, check_id: str, command: Explain, principal: Principal, snapshot: Snapshot
     ) -> Decision:
         """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
-        staff = await self._context.staff(principal, snapshot)
-        check = await self.check(check_id, staff, snapshot)
-        if check.employee_id != staff.employee_id:
-            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+        check = await self.own(check_id, principal, snapshot)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN, status=409)
         key = await self._context.key(check.customer_ref, snapshot)
         sealed = key.seal("explanation", command.explanation)
-        return explain(check, check_id, staff.employee_id, sealed, snapshot.now)
+        return explain(check, check_id, check.employee_id, sealed, snapshot.now)
 
     async def explanation(
         self, check: Check, principal: Principal, snapshot: Snapshot

@@ -231,19 +231,45 @@ def refuse(
     exceeded: Exceeded,
     now: datetime,
     *,
+    shared: Sequence[Remainder] = (),
     earlier_items: Sequence[str] = (),
     colleague_id: str | None = None,
 ) -> Decision:
-    """Say what binds, what does fit, and which colleague could give it."""
-    no = refused(
-        request,
-        policy,
-        policy_version,
-        headroom,
-        exceeded.bound_by,
-        now,
-        earlier_items,
-        colleague_id,
+    """Say what binds, what does fit, and which colleague could give it.
+
+    `shared` is what is left where nobody's own authority is charged, and is said first.
+    """
+    no = CheckRefused(
+        check_id=request.check_id,
+        complaint_id=request.complaint_id,
+        customer_ref=request.customer_ref,
+        employee_id=request.employee_id,
+        site=request.site,
+        item=request.option.item,
+        policy_version=policy_version,
+        reason=request.reason,
+        severity=request.severity,
+        reachable=request.reachable,
+        basis=request.basis,
+        regime=request.regime,
+        information=request.information,
+        incident_id=request.incident_id,
+        offer_id=request.offer_id,
+        currency=request.option.currency,
+        cost_minor=request.option.cost_minor,
+        bound_by=exceeded.bound_by,
+        left=(*shared, *remainders(headroom.limits, headroom.balances)),
+        alternatives=options_for(
+            policy,
+            headroom,
+            request.reason,
+            request.severity,
+            request.language,
+            earlier_items=earlier_items,
+            instead_of=request.option.item,
+        )[:ALTERNATIVES_MAX],
+        colleague_id=colleague_id,
+        refused_at=now,
     )
     return Decision.of(*safety_noted(request, now), no)
 
@@ -317,51 +343,6 @@ def issued(
         at_desk=request.at_desk,
         debits=charged,
         left=left,
-    )
-
-
-def refused(
-    request: CheckRequest,
-    policy: Policy,
-    policy_version: int,
-    headroom: Headroom,
-    bound_by: Scope,
-    now: datetime,
-    earlier_items: Sequence[str] = (),
-    colleague_id: str | None = None,
-) -> CheckRefused:
-    """What did not fit, which scope bound, and what does fit."""
-    return CheckRefused(
-        check_id=request.check_id,
-        complaint_id=request.complaint_id,
-        customer_ref=request.customer_ref,
-        employee_id=request.employee_id,
-        site=request.site,
-        item=request.option.item,
-        policy_version=policy_version,
-        reason=request.reason,
-        severity=request.severity,
-        reachable=request.reachable,
-        basis=request.basis,
-        regime=request.regime,
-        information=request.information,
-        incident_id=request.incident_id,
-        offer_id=request.offer_id,
-        currency=request.option.currency,
-        cost_minor=request.option.cost_minor,
-        bound_by=bound_by,
-        left=remainders(headroom.limits, headroom.balances),
-        alternatives=options_for(
-            policy,
-            headroom,
-            request.reason,
-            request.severity,
-            request.language,
-            earlier_items=earlier_items,
-            instead_of=request.option.item,
-        )[:ALTERNATIVES_MAX],
-        colleague_id=colleague_id,
-        refused_at=now,
     )
 
 
@@ -497,7 +478,7 @@ def explained(check: Check, fact: CheckExplained) -> Check:
 
 
 def given_by(given: Given | None, fact: CheckIssued) -> Given:
-    """One more check of this employee's day; hundreds of an incident's call would leave no headroom here."""
+    """One more check of this employee's day; hundreds of an incident's call would leave no room here."""
     if fact.incident_id is not None and not fact.at_desk:
         return given or Given()
     return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])

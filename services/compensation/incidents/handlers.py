@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from services.compensation.authority.rules import Granted, Headroom, remainders
+from services.compensation.authority.rules import Exceeded, Granted, Headroom, remainders
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site
 from services.compensation.cases.rules import Case
@@ -17,8 +17,7 @@ from services.compensation.checks.rules import (
     Check,
     CheckRequest,
     grant,
-    refused,
-    safety_noted,
+    refuse,
 )
 from services.compensation.incidents.rules import (
     GIVE,
@@ -273,19 +272,15 @@ class Incidents:
         headroom = await self._context.headroom(
             staff, request.customer_ref, request.complaint_id, snapshot
         )
-        fallback = await fallback_for(request, headroom, Scope.INCIDENT, staff, snapshot)
-        no = refused(
+        return refuse(
             request,
             staff.policy,
             staff.policy_version,
             headroom,
-            Scope.INCIDENT,
+            Exceeded(Scope.INCIDENT),
             snapshot.now,
-            **fallback,
-        )
-        left = (*remainders(group.headroom.limits, group.headroom.balances), *no.left)
-        return Decision.of(
-            *safety_noted(request, snapshot.now), no.model_copy(update={"left": left})
+            shared=remainders(group.headroom.limits, group.headroom.balances),
+            **await fallback_for(request, headroom, Scope.INCIDENT, staff, snapshot),
         )
 
     async def option_for(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TypedDict
@@ -34,10 +34,10 @@ from shared.runtime.roster import employee_key
 
 #: No law we know of lets anybody work longer without a rest.
 SHIFT_HOURS_MAX = 16
-
-
 #: The least by which one listing is later than another.
 MOMENT = timedelta(microseconds=1)
+#: Parts of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
+PARTS_AT_ONCE, COLLEAGUES_AT_ONCE = 4, 32
 
 
 class CheckIn(BaseModel):
@@ -57,10 +57,6 @@ class Standing:
     limit: Limit
     used: int
     held: int
-
-
-#: Runtime of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
-PARTS_AT_ONCE, COLLEAGUES_AT_ONCE = 4, 32
 
 
 class Staff:
@@ -147,10 +143,17 @@ class Staff:
         ]
 
 
+class Fallback(TypedDict):
+    """What the customer had before, and a colleague who can give what the employee cannot."""
+
+    earlier_items: tuple[str, ...]
+    colleague_id: str | None
+
+
 async def fallback_for(
     request: CheckRequest,
     headroom: Headroom,
-    bound_by: Scope | None,
+    bound_by: Scope,
     staff: StaffContext,
     snapshot: Snapshot,
 ) -> Fallback:
@@ -192,26 +195,25 @@ async def _on_shift(
     staff: StaffContext, parts: Sequence[str], snapshot: Snapshot
 ) -> list[tuple[str, RoleAuthority]]:
     """Colleagues on shift in these parts of the crew."""
-    await snapshot.prefetch([Crew.key(part) for part in parts])
-    members = [
-        member
-        for part in parts
-        for member in (await snapshot.get(Crew, part) or Crew()).members
-        if member != staff.employee_id
-    ]
-    await snapshot.prefetch([employee_key(staff.site, member) for member in members])
     zone, found = ZoneInfo(staff.policy.timezone), []
-    for member in members:
-        employee = await snapshot.get(Employee, employee_name(staff.site, member))
-        if employee is not None and on_shift(employee, zone, snapshot.now):
+    async for member, employee in crew(staff.site, parts, snapshot):
+        if member != staff.employee_id and on_shift(employee, zone, snapshot.now):
             found.append((member, staff.policy.authority_of(employee.listing.role)))
         if len(found) == COLLEAGUES_AT_ONCE:
             break
     return found
 
 
-class Fallback(TypedDict):
-    """What the customer earlier_items, and a colleague who can give what the employee cannot."""
-
-    earlier_items: tuple[str, ...]
-    colleague_id: str | None
+async def crew(
+    site: str, parts: Sequence[str], snapshot: Snapshot
+) -> AsyncIterator[tuple[str, Employee]]:
+    """Employees who are or were listed in these parts of a site's crew, by id; read in two trips."""
+    await snapshot.prefetch([Crew.key(part) for part in parts])
+    members = [
+        member for part in parts for member in (await snapshot.get(Crew, part) or Crew()).members
+    ]
+    await snapshot.prefetch([employee_key(site, member) for member in members])
+    for member in members:
+        employee = await snapshot.get(Employee, employee_name(site, member))
+        if employee is not None:
+            yield member, employee

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.compensation.authority.rules import ceiling_of, own_account
-from services.compensation.staff.rules import Crew, crew_parts
+from services.compensation.staff.handlers import crew
+from services.compensation.staff.rules import crew_parts
 from services.compensation.staff_context import ContextLoader
 from services.compensation.usage.rules import (
     TALLIES,
@@ -22,10 +23,8 @@ from services.compensation.usage.rules import (
 from shared.contracts.compensation import AuthorityCounted, Scope, WindowClosed
 from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
-from shared.contracts.roster import Employee, employee_name
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.snapshot import Snapshot
-from shared.runtime.roster import employee_key
 
 
 class Usage:
@@ -79,21 +78,10 @@ class Usage:
     ) -> Sequence[tuple[int, int]]:
         """Ceiling and use in a window of every active employee whose role has a ceiling for it."""
         parts = crew_parts(policy.site, "")
-        await snapshot.prefetch([Crew.key(part) for part in parts])
-        members = [
-            member
-            for part in parts
-            for member in (await snapshot.get(Crew, part) or Crew()).members
-        ]
-        await snapshot.prefetch([employee_key(policy.site, member) for member in members])
-        found = [
-            (member, await snapshot.get(Employee, employee_name(policy.site, member)))
-            for member in members
-        ]
         ceilings = {
             own_account(policy.site, member, policy.currency, window): ceiling
-            for member, employee in found
-            if employee is not None and employee.listing.active
+            async for member, employee in crew(policy.site, parts, snapshot)
+            if employee.listing.active
             if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
             is not None
         }
