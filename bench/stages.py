@@ -23,6 +23,7 @@ from bench.bare import Loop
 from devstack.processes import master_key
 from devstack.stack import Stack
 from services.compensation.app import DOMAIN as COMPENSATION
+from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
 from services.compensation.staff_context import ContextLoader, staff_keys
@@ -116,7 +117,7 @@ def giver(
             return await giving.issue_check(command, who, name, snapshot)
 
         request = Request(f"{who.kind}/{who.subject}", "checks", f"{name}-{number}", "0" * 64)
-        reads = (*staff_keys(who), f"case:{command.complaint_id}")
+        reads = (*staff_keys(who), Case.key(command.complaint_id or ""))
         await settler.settle_request(request, decide, reads)
 
     return give

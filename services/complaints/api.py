@@ -4,13 +4,13 @@
 
 from typing import Annotated, Any, cast
 
-from fastapi import FastAPI, Path, Response
+from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from services.complaints.handlers import Handlers, known
 from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
-from shared.contracts.event import ID_PATTERN, Outside
+from shared.contracts.event import Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -18,10 +18,16 @@ from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import IDEMPOTENCY_KEY, IF_NONE_MATCH, JSON, NO_STORE, Face, shown
+from shared.runtime.http.face import (
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    JSON,
+    NO_STORE,
+    Face,
+    Identifier,
+    shown,
+)
 from shared.runtime.roster import employed
-
-ComplaintId = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 
 
 class RaiseComplaint(Told):
@@ -180,7 +186,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
 
     @app.get("/v1/complaints/{complaint_id}")
     async def look(
-        complaint_id: ComplaintId,
+        complaint_id: Identifier,
         principal: Annotated[Principal, face.principal(Kind.EMPLOYEE)],
         etag: IF_NONE_MATCH = None,
     ) -> Response:

@@ -14,17 +14,19 @@ from services.complaints.rules import FOLDS, OVERDUE, timers
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.roster import LISTED, EmployeeListed
-from shared.kernel import Domain
+from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.kafka.watch import settled_to_the_end
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS
 from shared.runtime.service import App, Runtime, utc_now
 
-DOMAIN = Domain(
+DOMAIN = Domain.of(
     "complaints",
-    {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS, EmployeeListed: (LISTED,)},
-    timers=timers,
+    Slice(FOLDS, timers=timers),
+    Slice(KEY_FOLDS),
+    Slice(POLICY_FOLDS),
+    Slice({EmployeeListed: (LISTED,)}),
 )
 
 

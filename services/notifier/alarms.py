@@ -19,7 +19,7 @@ from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.words import format_time
 
-#: Runtime of a word about safety that have not come are looked for again after this.
+#: Parts of a word about safety that have not come are looked for again after this.
 LOOK_AGAIN_S = 5
 
 

@@ -19,11 +19,10 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import NO_STORE, ON_TO_PAGE, SETTLED, Face, described, to_page
+from shared.runtime.http.face import NO_STORE, ON_TO_PAGE, SETTLED, Face, Token, described, to_page
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 
 REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
-Token = Annotated[str, Path(max_length=1024)]
 
 
 class GiveFeedback(BaseModel):

@@ -16,7 +16,7 @@ from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
-from shared.kernel import Domain
+from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
@@ -27,8 +27,8 @@ from shared.runtime.service import App, Runtime, utc_now
 TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.
 TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
-DOMAIN = Domain(
-    "notifier", {**FOLDS, **KEY_FOLDS, **POLICY_FOLDS}, postings=postings, timers=timers
+DOMAIN = Domain.of(
+    "notifier", Slice(FOLDS, postings, timers), Slice(KEY_FOLDS), Slice(POLICY_FOLDS)
 )
 
 

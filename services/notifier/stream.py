@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from services.notifier.alarms import Alarms
 from services.notifier.handlers import Handlers
-from services.notifier.rules import message_id_of
+from services.notifier.rules import (
+    Alarm,
+    CheckLife,
+    ComplaintView,
+    Given,
+    Message,
+    Offered,
+    message_id_of,
+)
 from shared.contracts.compensation import (
     CheckExpired,
     CheckIssued,
@@ -44,13 +52,14 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
             ComplaintTriaged.TOPIC,
             [
                 Handler(
-                    ComplaintReceived, reads=lambda event: (f"story:{event.data.complaint_id}",)
+                    ComplaintReceived,
+                    reads=lambda event: (ComplaintView.key(event.data.complaint_id),),
                 ),
                 Handler(
                     ComplaintTriaged,
                     handlers.on_triaged,
                     lambda event: (
-                        f"story:{event.data.complaint_id}",
+                        ComplaintView.key(event.data.complaint_id),
                         message_key(Occasion.ACKNOWLEDGEMENT, event.data.complaint_id),
                     ),
                 ),
@@ -64,20 +73,20 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                     CheckIssued,
                     handlers.on_issued,
                     lambda event: (
-                        f"given:{event.data.check_id}",
+                        Given.key(event.data.check_id),
                         message_key(Occasion.CHECK_GIVEN, event.data.check_id),
                     ),
                 ),
                 *(
-                    Handler(fact, reads=lambda event: (f"check-life:{event.data.check_id}",))
+                    Handler(fact, reads=lambda event: (CheckLife.key(event.data.check_id),))
                     for fact in LIVES
                 ),
-                Handler(SafetyNoted, reads=lambda event: (f"alarm:{event.data.complaint_id}",)),
+                Handler(SafetyNoted, reads=lambda event: (Alarm.key(event.data.complaint_id),)),
                 Handler(
                     OfferMade,
                     handlers.on_offered,
                     lambda event: (
-                        f"offered:{event.data.offer_id}",
+                        Offered.key(event.data.offer_id),
                         message_key(Occasion.CHECK_OFFERED, event.data.offer_id),
                     ),
                 ),
@@ -88,4 +97,4 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
 
 def message_key(occasion: Occasion, about: str) -> str:
     """The document of a message."""
-    return f"message:{message_id_of(occasion, about)}"
+    return Message.key(message_id_of(occasion, about))

@@ -30,7 +30,7 @@ TIMEOUT_S = 4.0
 RETRY_S = 0.15
 #: A wish is asked again for so long; a world that does not answer by then is not healed.
 ANSWER_S = 200.0
-#: Compensation is_new of a complaint from its topic; a wish before that is a 404 and nothing else.
+#: Compensation hears of a complaint from its topic; a wish before that is a 404 and nothing else.
 HEARD_AFTER_S = 3.0
 REMEMBERED = 200
 NOT_NOW = (429, 503)

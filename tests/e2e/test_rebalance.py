@@ -78,7 +78,7 @@ def frozen(service: Service) -> bool:
 
 @dataclass
 class Drops:
-    """Another system that publishes one record after the other, and is_new of each that it is kept."""
+    """Another system that publishes one record after the other, and hears of each that it is kept."""
 
     world: World
     stop: threading.Event

@@ -28,7 +28,7 @@ async def true_soon(true: Callable[[], Awaitable[bool]]) -> None:
 
 
 def heard(number: int) -> bytes | None:
-    """What the tally is_new, as a record's value."""
+    """What the tally hears, as a record's value."""
     return record(Heard(name="a"), number).value
 
 

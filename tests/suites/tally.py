@@ -1,4 +1,4 @@
-"""The smallest service there can be: it counts what it is_new and holds one account per name."""
+"""The smallest service there can be: it counts what it hears and holds one account per name."""
 
 from __future__ import annotations
 

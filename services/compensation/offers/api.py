@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.compensation.checks.api import Answers
@@ -28,6 +28,7 @@ from shared.runtime.http.face import (
     Face,
     Identifier,
     Svg,
+    Token,
     picture,
     to_page,
 )
@@ -38,7 +39,6 @@ from shared.runtime.privacy.links import Tokens
 OFFERED = (
     "offer_id", "complaint_id", "options", "regime", "information", "expires_at", "reachable",
 )  # fmt: skip
-Token = Annotated[str, Path(max_length=1024)]
 
 
 def routes(

@@ -103,8 +103,8 @@ def reserve(
 ) -> Decision:
     """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
 
-    What is not taken in parts is taken once. A hold whose time is over
-    is freed by whoever wants what it held.
+    What is not taken in parts is taken once. A hold whose time is over is freed by whoever wants what
+    it held.
     """
     if why_not(check, amount_minor, till, now) is not None:
         return Decision()

@@ -143,7 +143,7 @@ class Snapshot:
         data = ""
         await self.prefetch(
             [
-                fold.document.key(fold.id(fact))
+                fold.key(fact)
                 for fact in decision.facts
                 for fold in self._domain.folds.get(type(fact), ())
             ]

@@ -222,6 +222,8 @@ class Nothing(BaseModel):
 NOTHING = Nothing()
 #: An id in a path.
 Identifier = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
+#: The token of a customer's link.
+Token = Annotated[str, Path(max_length=1024)]
 
 
 class Svg(Response):

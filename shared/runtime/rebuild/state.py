@@ -98,10 +98,7 @@ class ReplayState:
                 fact,
                 event,
                 ours,
-                [
-                    (fold, fold.document.key(fold.id(fact)))
-                    for fold in self._folds.get(type(fact), ())
-                ],
+                [(fold, fold.key(fact)) for fold in self._folds.get(type(fact), ())],
             )
             for fact, event, ours in batch
         ]

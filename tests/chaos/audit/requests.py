@@ -102,7 +102,7 @@ def all_answered(_: Evidence, diary: Diary) -> Verdict:
 
 
 def same_again(_: Evidence, diary: Diary) -> Verdict:
-    """Whoever asks again under the same key is_new the same."""
+    """Whoever asks again under the same key hears the same."""
     wrong, again = [], 0
     for one in diary.asked:
         first: tuple[int, Any] | None = None
