@@ -21,6 +21,8 @@ from devstack import pids, stack
 from devstack.stack import app
 
 DEADLINE_S = 30.0
+# More than the buffers of a connection take at once, and less than a broker refuses unread.
+UNSENT_BYTES = 60 * 2**20
 
 
 @pytest.fixture
@@ -64,6 +66,21 @@ def test_kafka_keeps_what_it_confirmed_when_it_is_killed_and_started_again(stack
     assert found == [b"before"]
     if before:
         assert stack.pids["kafka"] != before["kafka"]
+
+
+def test_a_client_of_kafka_that_is_closed_with_unsent_bytes_leaves_no_socket_open(
+    stack: stack.Stack,
+):
+    unsent = (UNSENT_BYTES).to_bytes(4, "big") + bytes(UNSENT_BYTES)
+    with closing(KafkaConsumer(bootstrap_servers=stack.bootstrap)) as consumer:
+        consumer.topics()
+        connections = consumer._client._manager._conns.values()
+        transports = [each.transport for each in connections if each.transport and not each.closed]
+        sockets = [each._sock for each in transports]
+        for transport in transports:
+            transport._net.call_soon_threadsafe(lambda to=transport: to.write(unsent))
+        assert pids.wait_until(lambda: any(each._writing for each in transports), DEADLINE_S)
+    assert {each.fileno() for each in sockets} == {-1}
 
 
 def test_redis_keeps_what_it_answered_when_it_is_killed_and_started_again(stack: stack.Stack):
