@@ -123,13 +123,13 @@ class Peer:
                 SITUATION, command.complaint_id, principal.subject, name
             )
             if row is None or row["site"] != principal.site or row["version"] is None:
-                raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), status=404)
+                raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",))
             if row["request"] is not None:
                 if row["request"] != digest:
                     raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
                 return response(row["status"], row["body"])
             if row["role"] is None or row["employee_site"] != principal.site:
-                raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+                raise Rejected(Reason.UNKNOWN_EMPLOYEE)
             policy = await self._policy(row["site"], row["version"], connection)
             now = utc_now()
             decision = await self._decide(command, principal, name, row, policy, now, connection)
@@ -173,7 +173,7 @@ class Peer:
         apart: timedelta = policy.limits.complaint.apart
         lately = given_at is not None and now - given_at < apart
         if lately and row["given_by"] != principal.subject and not command.again:
-            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+            raise Rejected(Reason.ALREADY_COMPENSATED)
         authority, windows = policy.authority_of(row["role"]), windows_of(policy, now)
         limits = limits_of(
             policy,
@@ -317,7 +317,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
     ) -> Response:
         key = key.strip('"')
         if not key or len(key) > 255:
-            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
+            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING)
         return await peer.issue_check(command, principal, key)
 
     return app

@@ -138,7 +138,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
     ) -> Response:
         """Raise a complaint; the answer is the promise."""
         if command.site != principal.site:
-            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         complaint = raised(command, principal)
         source, counts_for = source_of(principal), None
         # A customer's token says who they are, whatever name they give; a system that names nobody
@@ -179,7 +179,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         complaint_id = handlers.names_of(command.source, command.id)
         complaint = await known(complaint_id, settler.view())
         if complaint.site != principal.site:
-            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",), status=404)
+            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",))
         found = complaint.model_dump(mode="json", include=TOLD)
         body = {**command.model_dump(), "complaint_id": complaint_id, **found}
         return Response(to_json(body), headers=NO_STORE, media_type="application/json")
@@ -195,7 +195,7 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         await employed(principal, snapshot)
         complaint = await known(complaint_id, snapshot)
         if complaint.site != principal.site:
-            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",), status=404)
+            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
         hidden = {"text", "contact", "customer_ref", "content", "promises"}
         body = complaint.model_dump(mode="json", exclude=hidden)
         body["overdue"] = complaint.overdue

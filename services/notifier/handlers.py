@@ -395,7 +395,7 @@ class Handlers:
     ) -> Decision:
         """The customer's answer; raises Rejected(already_answered) if there was one."""
         if await snapshot.get(Answer, check_id) is not None:
-            raise Rejected(Reason.ALREADY_ANSWERED, status=409)
+            raise Rejected(Reason.ALREADY_ANSWERED)
         return hear(complaint_id, check_id, helped, snapshot.now)
 
     async def answered(self, check_id: str) -> Helped | None:
@@ -428,7 +428,7 @@ class Handlers:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         key = await self._keys.of(story.customer_ref, snapshot)
         if key is None:
-            raise Rejected(Reason.LINK_INVALID, status=404)
+            raise Rejected(Reason.LINK_INVALID)
         policy, _ = await self._policies.at(story.site, snapshot)
         life = await snapshot.get(CheckLife, check_id) or CheckLife()
         now = life.standing(check, snapshot.now)

@@ -1,8 +1,9 @@
 """The two faults a handler may meet; everything else is a defect and loud.
 
 Rejected     the input is wrong and stays wrong: a dead letter, or a problem to the caller.
-Unavailable  the world is down or not ready: the same input again later, or 503 with Retry-After;
-             429 where it is the caller who must wait.
+Unavailable  the world is down or not ready: the same input again later; over HTTP with Retry-After.
+
+The reason has the status that either is answered with over HTTP.
 """
 
 from __future__ import annotations
@@ -25,20 +26,17 @@ class Rejected(Exception):
         *,
         where: tuple[str, ...] = (),
         told: Mapping[str, int] = MappingProxyType({}),
-        status: int = 422,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.where = where
         self.told = told
-        self.status = status
 
 
 class Unavailable(Exception):
     """Something this input needs is not there now; the input itself may be fine."""
 
-    def __init__(self, reason: Reason, *, retry_after_s: int = 1, status: int = 503) -> None:
+    def __init__(self, reason: Reason, *, retry_after_s: int = 1) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.retry_after_s = retry_after_s
-        self.status = status

@@ -61,7 +61,7 @@ class Policies:
         """The policy in force and its version; raises Rejected(unknown_site), Unavailable."""
         head = await snapshot.get(PolicyHead, site)
         if head is None:
-            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         return await self.of(site, head.version, snapshot), head.version
 
     async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy:
@@ -76,7 +76,7 @@ class Policies:
             if stored is None:
                 head = await snapshot.get(PolicyHead, site)
                 if head is None:
-                    raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+                    raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
                 if head.version == version:
                     msg = f"policy {site}/{version} is in force and not stored"
                     raise AssertionError(msg)

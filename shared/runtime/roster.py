@@ -35,5 +35,5 @@ async def employed(principal: Principal, snapshot: Snapshot) -> Employee:
     name = employee_name(principal.site, principal.subject)
     employee = await snapshot.get(Employee, name)
     if employee is None or not employee.listing.active:
-        raise Rejected(Reason.UNKNOWN_EMPLOYEE, status=403)
+        raise Rejected(Reason.UNKNOWN_EMPLOYEE)
     return employee

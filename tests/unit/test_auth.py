@@ -156,7 +156,7 @@ BAD = {
 def test_any_other_token_is_nobody(token):
     with pytest.raises(Rejected, match=Reason.UNAUTHENTICATED.value) as found:
         authenticator().authenticate(token)
-    assert found.value.status == 401
+    assert found.value.reason.status == 401
 
 
 def test_a_token_is_good_for_as_long_as_its_longest_lifetime():

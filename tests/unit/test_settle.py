@@ -489,7 +489,7 @@ async def test_a_key_that_comes_again_after_its_answer_was_forgotten_names_nothi
     before = state(store)
     with pytest.raises(Rejected, match=Reason.IDEMPOTENCY_KEY_REUSED.value) as refused:
         await ask(store, named=True)
-    assert refused.value.status == 422
+    assert refused.value.reason.status == 422
     assert state(store) == before
     assert len(await outbox(store)) == 1
 

@@ -74,7 +74,7 @@ class Answers:
             case CheckRefused():
                 return does_not_fit(fact)
             case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
-                return 409, problem_body(409, Reason.ALREADY_COMPENSATED)
+                return 409, problem_body(Reason.ALREADY_COMPENSATED)
             case CheckExplained():
                 return recorded(fact, CheckExplained, hidden=("explanation",))
             case _:

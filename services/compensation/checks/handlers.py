@@ -343,7 +343,7 @@ class Checks:
         """The code again, for the employee who gave the check and nobody else."""
         check = await self.own(check_id, principal, snapshot)
         if not check.value_minor:
-            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+            raise Rejected(Reason.UNKNOWN_CHECK)
         return self._codes.code(check_id)
 
     async def own(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
@@ -351,7 +351,7 @@ class Checks:
         staff = await self._context.staff(principal, snapshot)
         check = await self.check(check_id, staff, snapshot)
         if check.employee_id != staff.employee_id:
-            raise Rejected(Reason.UNKNOWN_CHECK, status=404)
+            raise Rejected(Reason.UNKNOWN_CHECK)
         return check
 
     async def listed(
@@ -411,7 +411,7 @@ class Checks:
         """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
         check = await self.own(check_id, principal, snapshot)
         if check.explain_by is None or check.explanation is not None:
-            raise Rejected(Reason.NOTHING_TO_EXPLAIN, status=409)
+            raise Rejected(Reason.NOTHING_TO_EXPLAIN)
         key = await self._context.key(check.customer_ref, snapshot)
         sealed = key.seal("explanation", command.explanation)
         return explain(check, check_id, check.employee_id, sealed, snapshot.now)
@@ -446,7 +446,7 @@ def lawful(
     if staff.policy.regime_of(command.reason, service, command.basis) is None:
         raise Rejected(Reason.NO_REGIME, where=("/reason",))
     if option.kind not in CASH and not command.consent:
-        raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",), status=409)
+        raise Rejected(Reason.CONSENT_REQUIRED, where=("/consent",))
 
 
 def already_compensated(request: CheckRequest, now: datetime) -> Decision:
@@ -456,7 +456,7 @@ def already_compensated(request: CheckRequest, now: datetime) -> Decision:
     """
     if noted := safety_noted(request, now):
         return Decision(noted)
-    raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+    raise Rejected(Reason.ALREADY_COMPENSATED)
 
 
 def coded(codes: Codes, check_id: str, key: KeyRing) -> Coded:
@@ -499,7 +499,7 @@ def check_request(
 def done(decision: Decision) -> Decision:
     """The decision; raises Rejected(check_ended) when there was nothing left to do."""
     if not decision.facts:
-        raise Rejected(Reason.CHECK_ENDED, status=409)
+        raise Rejected(Reason.CHECK_ENDED)
     return decision
 
 

@@ -170,11 +170,11 @@ class Incidents:
         """Open one by hand; raises Rejected(no_incident, incident_open)."""
         staff = await self._context.staff(principal, snapshot)
         if staff.policy.incidents is None:
-            raise Rejected(Reason.NO_INCIDENT, status=409)
+            raise Rejected(Reason.NO_INCIDENT)
         incident_id = f"in-{name}"
         known = await snapshot.get(OpenIncidents, staff.site)
         if known is not None and command.reason in known.by_reason:
-            raise Rejected(Reason.INCIDENT_OPEN, status=409)
+            raise Rejected(Reason.INCIDENT_OPEN)
         recent = await snapshot.get(Recent, recent_id(staff.site, command.reason)) or Recent()
         since = snapshot.now - staff.policy.incidents.open_when.within
         affected = complaints_since(recent, since)
@@ -239,9 +239,9 @@ class Incidents:
         case = await case_of_site(command.complaint_id, staff, snapshot)
         incident = await snapshot.get(Incident, incident_id)
         if incident is None or incident.site != staff.site or incident.reason is not case.category:
-            raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",), status=404)
+            raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",))
         if incident.closed:
-            raise Rejected(Reason.INCIDENT_CLOSED, status=409)
+            raise Rejected(Reason.INCIDENT_CLOSED)
         group = await self.group(incident_id, incident, snapshot)
         if group is None or command.item != group.option.item:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
@@ -250,7 +250,7 @@ class Incidents:
         lawful(command, group.option, staff, case.service)
         check_id = group_check_id(incident_id, case.customer)
         if await snapshot.get(Check, check_id) is not None:
-            raise Rejected(Reason.ALREADY_COMPENSATED, status=409)
+            raise Rejected(Reason.ALREADY_COMPENSATED)
         request = check_request(
             staff,
             case,
@@ -415,7 +415,7 @@ class Incidents:
     ) -> tuple[StaffContext, Incident]:
         staff, incident = await self._of_site(incident_id, principal, snapshot)
         if incident.closed:
-            raise Rejected(Reason.INCIDENT_CLOSED, status=409)
+            raise Rejected(Reason.INCIDENT_CLOSED)
         return staff, incident
 
     async def _known(self, incident_id: str, snapshot: Snapshot) -> Incident:

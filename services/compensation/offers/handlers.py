@@ -164,13 +164,13 @@ class Offers:
         """
         made = await self.offered(offer_id, site, snapshot)
         if not made.open_at(snapshot.now):
-            raise Rejected(Reason.OFFER_CLOSED, status=409)
+            raise Rejected(Reason.OFFER_CLOSED)
         option = next((one for one in made.options if one.item == item), None)
         if option is None:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         policy = await self._context.policies.of(made.site, made.policy_version, snapshot)
         if item.partition("/")[0] not in policy.checks:
-            raise Rejected(Reason.OFFER_CLOSED, status=409)
+            raise Rejected(Reason.OFFER_CLOSED)
         case = await snapshot.get(Case, made.complaint_id)
         check_id = "ck-" + offer_id.removeprefix("of-")
         key = await self._context.key(made.customer_ref, snapshot)
@@ -248,7 +248,7 @@ class Offers:
         staff = await self._context.staff(principal, snapshot)
         made = await self.offered(offer_id, staff.site, snapshot)
         if made.employee_id != staff.employee_id:
-            raise Rejected(Reason.UNKNOWN_OFFER, status=404)
+            raise Rejected(Reason.UNKNOWN_OFFER)
         return made
 
     async def lapses(self, offer_id: str, snapshot: Snapshot) -> Decision:

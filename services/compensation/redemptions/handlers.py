@@ -164,7 +164,7 @@ class Redemptions:
             or check is None
             or (check.site, redemption.till) != (principal.site, principal.subject)
         ):
-            raise Rejected(Reason.UNKNOWN_REDEMPTION, status=404)
+            raise Rejected(Reason.UNKNOWN_REDEMPTION)
         return redemption.check_id, check
 
     async def _title(self, check: Check, now: Policy, snapshot: Snapshot) -> str:
@@ -191,14 +191,14 @@ class Redemptions:
 def _not_own(check: Check, principal: Principal) -> None:
     """Raises Rejected(own_check) for an employee who gave the check: it takes two to turn it into money."""
     if principal.kind is Kind.EMPLOYEE and principal.subject == check.employee_id:
-        raise Rejected(Reason.OWN_CHECK, status=409)
+        raise Rejected(Reason.OWN_CHECK)
 
 
 def _rejected(no: No) -> Rejected:
-    return Rejected(no.reason, status=409, told=no.told)
+    return Rejected(no.reason, told=no.told)
 
 
 def _done(decision: Decision, otherwise: Reason) -> Decision:
     if not decision.facts:
-        raise Rejected(otherwise, status=409)
+        raise Rejected(otherwise)
     return decision

@@ -34,7 +34,7 @@ class Tries:
         left = since + TRIES_WITHIN - now
         if count >= TRIES_MAX and left > timedelta():
             wait_s = ceil(left.total_seconds())
-            raise Unavailable(Reason.TOO_MANY_TRIES, retry_after_s=wait_s, status=429)
+            raise Unavailable(Reason.TOO_MANY_TRIES, retry_after_s=wait_s)
 
     def failed(self, till: Principal, now: datetime) -> None:
         """Count one wrong code."""

@@ -73,7 +73,7 @@ class Staff:
         A site without a policy has nobody to give anything, so it lists nobody.
         """
         if command.site != principal.site:
-            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",), status=404)
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         await self._context.policies.at(command.site, snapshot)
         known = await snapshot.get(Employee, employee_name(command.site, employee_id))
         return Decision.of(

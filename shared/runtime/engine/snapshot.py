@@ -91,13 +91,13 @@ class Snapshot:
         where: tuple[str, ...] = (),
         site: str | None = None,
     ) -> D:
-        """The entity, of this site if one is named; raises Rejected(reason) with status 404, Unavailable.
+        """The entity, of this site if one is named; raises Rejected(reason), Unavailable.
 
         What belongs to another site looks like what nobody has.
         """
         found = await self.get(document, document_id)
         if found is None or site not in (None, getattr(found, "site", None)):
-            raise Rejected(reason, where=where, status=404)
+            raise Rejected(reason, where=where)
         return found
 
     async def balances(self, accounts: Sequence[str]) -> dict[str, int]:

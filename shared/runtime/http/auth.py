@@ -158,4 +158,4 @@ class Authenticator:
         # OverflowError: a number beyond all times; RecursionError: claims nested deeper than a JSON
         # parser follows.
         except (JoseError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise Rejected(Reason.UNAUTHENTICATED, status=401) from None
+            raise Rejected(Reason.UNAUTHENTICATED) from None

@@ -161,20 +161,18 @@ NOT_COUNTED = ("/live", "/ready")
 
 
 def problem(
-    status: int,
     reason: Reason,
     *,
     extra: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An RFC 9457 problem, as an answer."""
-    body = {**problem_body(status, reason), **(extra or {})}
-    return Response(to_json(body), status, {**NO_STORE, **(headers or {})}, PROBLEM)
+    body = {**problem_body(reason), **(extra or {})}
+    return Response(to_json(body), reason.status, {**NO_STORE, **(headers or {})}, PROBLEM)
 
 
 def refused(
     request: HttpRequest,
-    status: int,
     reason: Reason,
     *,
     extra: Mapping[str, Any] | None = None,
@@ -185,11 +183,11 @@ def refused(
     A route that knows the language puts it into `request.state.language` before it raises.
     """
     if not wants_page(request.headers.get("accept", ""), request.url.path):
-        return problem(status, reason, extra=extra, headers=headers)
+        return problem(reason, extra=extra, headers=headers)
     known = getattr(request.state, "language", None)
     language = page_language(known, request.headers.get("accept-language", ""))
     headers = {**(headers or {}), **PAGE_HEADERS}
-    return Response(problem_page(status, language), status, headers, HTML)
+    return Response(problem_page(reason.status, language), reason.status, headers, HTML)
 
 
 def to_page(path: str) -> Response:
@@ -197,9 +195,10 @@ def to_page(path: str) -> Response:
     return RedirectResponse(path, 303, NO_STORE)
 
 
-def problem_body(status: int, reason: Reason) -> dict[str, Any]:
-    """What every problem says; `type` is the reason code."""
-    return {"type": reason.value, "title": reason.value.replace("_", " "), "status": status}
+def problem_body(reason: Reason, status: int | None = None) -> dict[str, Any]:
+    """What every problem says; `type` is the reason code, and the status its own unless it is given."""
+    title = reason.value.replace("_", " ")
+    return {"type": reason.value, "title": title, "status": status or reason.status}
 
 
 def shown(etag: str | None, body: Mapping[str, Any]) -> Response:
@@ -311,7 +310,7 @@ class Bounded:
             return
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > BODY_BYTES_MAX:
-            await problem(413, Reason.TOO_LARGE)(scope, receive, send)
+            await problem(Reason.TOO_LARGE)(scope, receive, send)
             return
         seen = 0
 
@@ -403,10 +402,10 @@ class Face:
             bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
         ) -> Principal:
             if bearer is None:
-                raise Rejected(Reason.UNAUTHENTICATED, status=401)
+                raise Rejected(Reason.UNAUTHENTICATED)
             principal = self._authenticator.authenticate(bearer.credentials)
             if principal.kind not in kinds:
-                raise Rejected(Reason.FORBIDDEN, status=403)
+                raise Rejected(Reason.FORBIDDEN)
             return principal
 
         return Depends(check)
@@ -429,7 +428,7 @@ class Face:
         # A Structured-Fields string is quoted, most clients send it bare: both mean the same key.
         key = key.strip('"')
         if not key or len(key) > 255:  # the length Stripe allows, which clients know
-            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING, status=400)
+            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING)
         # Under a secret, because facts carry it: a code or a name could be guessed from a bare hash.
         digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
         # The same name at two sites is two principals; a space is in none of the three.
@@ -483,11 +482,10 @@ class Face:
 
     async def _rejected(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Rejected)
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        headers = {"WWW-Authenticate": "Bearer"} if error.reason is Reason.UNAUTHENTICATED else {}
         where = [{"pointer": pointer} for pointer in error.where]
         return refused(
             request,
-            error.status,
             error.reason,
             extra={**error.told, **({"errors": where} if where else {})},
             headers=headers,
@@ -496,18 +494,18 @@ class Face:
     async def _unavailable(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Unavailable)
         retry = {"Retry-After": str(error.retry_after_s)}
-        return refused(request, error.status, error.reason, headers=retry)
+        return refused(request, error.reason, headers=retry)
 
     async def _invalid(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
         if any(item["loc"][0] == "header" for item in found):  # no other can be wrong
-            return problem(400, Reason.IDEMPOTENCY_KEY_MISSING)
+            return problem(Reason.IDEMPOTENCY_KEY_MISSING)
         errors = [
             {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
             for item in found[:20]
         ]
-        return refused(request, 422, Reason.SCHEMA_INVALID, extra={"errors": errors})
+        return refused(request, Reason.SCHEMA_INVALID, extra={"errors": errors})
 
     async def _http(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -517,8 +515,8 @@ class Face:
             413: Reason.TOO_LARGE,
         }
         reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
-        return refused(request, error.status_code, reason, headers=error.headers)
+        return refused(request, reason, headers=error.headers)
 
     async def _failed(self, request: HttpRequest, error: Exception) -> Response:
         log.error("request_failed", error=type(error).__name__, at=raised_at(error))
-        return refused(request, 500, Reason.HANDLER_FAILED)
+        return refused(request, Reason.HANDLER_FAILED)

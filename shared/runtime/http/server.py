@@ -177,7 +177,7 @@ class Connection(HttpToolsProtocol):
             if self._in_body:
                 answering = bool(self.pipeline) or cycle.response_started
             if not answering:
-                body = to_json(problem_body(status, reason))
+                body = to_json(problem_body(reason, status))
                 headers = [
                     *self.server_state.default_headers,
                     (b"content-type", PROBLEM.encode()),

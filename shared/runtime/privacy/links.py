@@ -40,7 +40,7 @@ class Tokens:
         """What a token says; raises Rejected(link_invalid)."""
         claims = self.told(token)
         if int(claims.get("exp", 0)) < self._now().timestamp():
-            raise Rejected(Reason.LINK_INVALID, status=404)
+            raise Rejected(Reason.LINK_INVALID)
         return claims
 
     def told(self, token: str) -> Mapping[str, str]:
