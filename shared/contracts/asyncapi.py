@@ -10,12 +10,31 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from shared.contracts.catalogue import OPERATOR, SERVICES, TABLE, Topic, topics
-from shared.contracts.event import CONTENT_TYPE, Event
+from shared.contracts.catalogue import OPERATOR, OTHER_SYSTEMS, SERVICES, TABLE, Topic, topics
+from shared.contracts.event import CONTENT_TYPE, OUTSIDE_ATTRIBUTES, Event
 from shared.kernel import Fact
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/"
+#: What an event must say of itself: the required attributes of CloudEvents.
+REQUIRED = ("specversion", "id", "source", "type")
+#: The version of AsyncAPI's Kafka bindings that this document is written in.
+BINDING_VERSION = "0.5.0"
+#: Topics that other systems write to: they choose how an event travels.
+FROM_OUTSIDE = {row.fact.TOPIC for row in TABLE if row.producer == OTHER_SYSTEMS}
+#: Every installation has its own brokers, so their address is a variable.
+SERVER = {
+    "host": "{brokers}",
+    "protocol": "kafka",
+    "description": "The brokers of one installation: what its services have in KAFKA_BOOTSTRAP_SERVERS.",
+    "variables": {
+        "brokers": {
+            "description": "Host and port of each broker, comma-separated.",
+            "default": "localhost:9092",
+            "examples": ["kafka-1.example.org:9092,kafka-2.example.org:9092"],
+        }
+    },
+}
 
 #: JSON has no narrower type than this in Python's typing.
 Json = dict[str, Any]
@@ -32,16 +51,14 @@ def document() -> Json:
     _, defs = models_json_schema(
         [(fact, "validation") for fact in facts], ref_template=COMPONENT + "{model}"
     )
-    wrapper = Event[Fact].model_json_schema()
-    attributes = {name: part for name, part in wrapper["properties"].items() if name != "data"}
     schemas: Json = {
         "CloudEvent": {
             "type": "object",
             "description": "CloudEvents 1.0, structured JSON mode.",
-            "required": ["specversion", "id", "source", "type"],
-            "properties": attributes,
+            "required": list(REQUIRED),
+            "properties": _attributes(),
         },
-        **defs["$defs"],
+        **_without_siblings(defs["$defs"]),
     }
     return {
         "asyncapi": "3.0.0",
@@ -51,13 +68,38 @@ def document() -> Json:
             "description": "Facts about complaints, service checks and messages to customers.",
         },
         "defaultContentType": CONTENT_TYPE,
+        "servers": {"kafka": SERVER},
         "channels": {_name(topic.name): _channel(topic) for topic in topics()},
         "operations": _operations(),
         "components": {
-            "messages": {_name(fact.TYPE): _message(fact) for fact in facts},
+            "messages": {
+                name: message for fact in facts for name, message in _messages(fact).items()
+            },
             "schemas": dict(sorted(schemas.items())),
         },
     }
+
+
+def _without_siblings(part: Any) -> Any:
+    """The same schema with nothing beside a `$ref`.
+
+    AsyncAPI's own schemas ignore what stands beside a reference, so a field's description would be
+    lost there.
+    """
+    if isinstance(part, list):
+        return [_without_siblings(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    inner = {name: _without_siblings(one) for name, one in part.items()}
+    if "$ref" in inner and len(inner) > 1:
+        return {"allOf": [{"$ref": inner.pop("$ref")}], **inner}
+    return inner
+
+
+def _attributes() -> Json:
+    """The attributes of a CloudEvent, without its data."""
+    properties = Event[Fact].model_json_schema()["properties"]
+    return {name: part for name, part in properties.items() if name != "data"}
 
 
 def _name(dotted: str) -> str:
@@ -65,26 +107,89 @@ def _name(dotted: str) -> str:
     return dotted.replace(".", "-")
 
 
-def _message(fact: type[Fact]) -> Json:
+def _messages(fact: type[Fact]) -> dict[str, Json]:
+    """The messages a fact travels in, by name: other systems may write binary mode as well."""
+    name = _name(fact.TYPE)
+    found = {name: _structured(fact)}
+    if fact.TOPIC in FROM_OUTSIDE:
+        found[f"{name}-binary"] = _binary(fact)
+    return found
+
+
+def _message(fact: type[Fact], content_type: str, headers: Json, payload: Json) -> Json:
+    (topic,) = (topic for topic in topics() if topic.name == fact.TOPIC)
+    key = {"type": "string", "description": f"{topic.key[0].upper()}{topic.key[1:]}."}
     return {
         "name": fact.TYPE,
         "title": fact.__name__,
         "summary": (fact.__doc__ or "").strip(),
-        "contentType": CONTENT_TYPE,
-        "payload": {
-            "allOf": [
-                {"$ref": f"{COMPONENT}CloudEvent"},
-                {
-                    "type": "object",
-                    "required": ["data"],
-                    "properties": {
-                        "type": {"const": fact.TYPE},
-                        "data": {"$ref": COMPONENT + fact.__name__},
-                    },
-                },
-            ]
+        "contentType": content_type,
+        "headers": headers,
+        "payload": payload,
+        "bindings": {"kafka": {"key": key, "bindingVersion": BINDING_VERSION}},
+    }
+
+
+def _structured(fact: type[Fact]) -> Json:
+    """The whole event as the record's value."""
+    headers = {
+        "type": "object",
+        "required": ["content-type"],
+        "properties": {
+            "content-type": {
+                "type": "string",
+                "pattern": f"^{CONTENT_TYPE.replace('+', '[+]')}",
+                "description": "Says that the value is a whole event in structured mode.",
+            }
         },
     }
+    payload = {
+        "allOf": [
+            {"$ref": f"{COMPONENT}CloudEvent"},
+            {
+                "type": "object",
+                "required": ["data"],
+                "properties": {
+                    "type": {"const": fact.TYPE},
+                    "data": {"$ref": COMPONENT + fact.__name__},
+                },
+            },
+        ]
+    }
+    return _message(fact, CONTENT_TYPE, headers, payload)
+
+
+def _binary(fact: type[Fact]) -> Json:
+    """The data alone as the record's value; each attribute is a header, in UTF-8."""
+    attributes = {name: part for name, part in _attributes().items() if name in OUTSIDE_ATTRIBUTES}
+    headers = {f"ce_{name}": _header(part) for name, part in attributes.items()}
+    headers["ce_type"] |= {"const": fact.TYPE}
+    headers["content-type"] = {
+        "type": "string",
+        "pattern": "^(?!application/cloudevents)",
+        "description": "Media type of the data; one that begins like this would say structured mode.",
+        "examples": ["application/json"],
+    }
+    headers["traceparent"] = {
+        "type": "string",
+        "description": "W3C Trace Context of the transport; comes before `ce_traceparent`.",
+    }
+    return _message(
+        fact,
+        "application/json",
+        {
+            "type": "object",
+            "required": [f"ce_{name}" for name in REQUIRED],
+            "properties": headers,
+        },
+        {"$ref": COMPONENT + fact.__name__},
+    )
+
+
+def _header(attribute: Json) -> Json:
+    """An attribute as a header: one that has no value is left out, and is never null."""
+    (text,) = [one for one in attribute.get("anyOf", [attribute]) if one.get("type") != "null"]
+    return {**text, "description": attribute["description"]}
 
 
 def _channel(topic: Topic) -> Json:
@@ -98,11 +203,12 @@ def _channel(topic: Topic) -> Json:
         "address": topic.name,
         "description": f"{topic.description} Key: {topic.key}.",
         "messages": {
-            _name(row.fact.TYPE): {"$ref": f"#/components/messages/{_name(row.fact.TYPE)}"}
+            name: {"$ref": f"#/components/messages/{name}"}
             for row in TABLE
             if row.fact.TOPIC == topic.name
+            for name in _messages(row.fact)
         },
-        "bindings": {"kafka": {**kafka, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {**kafka, "bindingVersion": BINDING_VERSION}},
     }
 
 
@@ -110,7 +216,7 @@ def _operations() -> Json:
     """One operation per program, direction and topic."""
     found: dict[str, Json] = {}
     for row in TABLE:
-        channel, fact = _name(row.fact.TOPIC), _name(row.fact.TYPE)
+        channel = _name(row.fact.TOPIC)
         sides = [
             *(("send", producer) for producer in (row.producer, *row.also_from)),
             *(("receive", consumer) for consumer in row.consumers),
@@ -122,5 +228,7 @@ def _operations() -> Json:
                 f"{who}-{action}-{channel}",
                 {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": []},
             )
-            operation["messages"].append({"$ref": f"#/channels/{channel}/messages/{fact}"})
+            operation["messages"] += [
+                {"$ref": f"#/channels/{channel}/messages/{name}"} for name in _messages(row.fact)
+            ]
     return found

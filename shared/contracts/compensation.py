@@ -9,7 +9,18 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.event import AmountMinor, Currency, Id, Sealed, absent
+from shared.contracts.event import (
+    AmountMinor,
+    CheckId,
+    ComplaintId,
+    Currency,
+    CustomerRef,
+    Id,
+    Sealed,
+    SiteId,
+    Version,
+    absent,
+)
 from shared.kernel import Fact
 
 #: An account's name: its scope, whose it is and its window.
@@ -19,10 +30,19 @@ Information = Annotated[str, StringConstraints(max_length=2000)]
 #: As long as a policy lets a title be.
 TitleOnFact = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Version = Annotated[int, Field(ge=1)]
-#: Of a percentage: how much of a bill, and the largest bill it holds for in minor units.
-Percent = Annotated[int | None, Field(ge=1, le=100, exclude_if=absent)]
-BillUpTo = Annotated[AmountMinor | None, Field(exclude_if=absent)]
+Percent = Annotated[
+    int | None,
+    Field(
+        ge=1, le=100, exclude_if=absent, description="Of a percentage: per cent taken off a bill."
+    ),
+]
+BillUpTo = Annotated[
+    AmountMinor | None,
+    Field(
+        exclude_if=absent,
+        description="Of a percentage: the largest bill it holds for, in minor units of `currency`.",
+    ),
+]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
 #: Parts of one check that are held at once, and redeemed ones that are known one by one.
@@ -87,18 +107,26 @@ class _Part(BaseModel):
 class Remainder(_Part):
     """What is left in one scope, in minor units (in checks for customer_checks and stretch)."""
 
-    scope: Scope
-    ceiling_minor: AmountMinor
-    left_minor: AmountMinor
-    until: AwareDatetime | None = None
+    scope: Scope = Field(description="Whose limit it is.")
+    ceiling_minor: AmountMinor = Field(
+        description="What the account may reach: minor units of the check's `currency`; a number of checks for `customer_checks`, of times for `stretch`."
+    )
+    left_minor: AmountMinor = Field(
+        description="What is left under the ceiling, in the unit of `ceiling_minor`."
+    )
+    until: AwareDatetime | None = Field(
+        None, description="When the account starts from zero again; null if never."
+    )
 
 
 class Debit(_Part):
     """One account that was charged."""
 
-    scope: Scope
-    account: Account
-    amount_minor: AmountMinor
+    scope: Scope = Field(description="Whose limit the account holds.")
+    account: Account = Field(description="Name of the account, with its window.")
+    amount_minor: AmountMinor = Field(
+        description="Charged to the account, or given back to it: minor units of the check's `currency`; a number of checks for `customer_checks`, of times for `stretch`."
+    )
 
 
 #: Accounts one check is charged to: every scope there is, with room.
@@ -109,15 +137,26 @@ Remainders = Annotated[tuple[Remainder, ...], Field(max_length=16)]
 class Option(_Part):
     """A check that can be given: a catalogue item, with its cost to us and its value to them."""
 
-    item: Id
-    kind: CheckKind
-    value_minor: AmountMinor
-    cost_minor: AmountMinor
+    item: Id = Field(
+        description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
+    )
+    kind: CheckKind = Field(description="What form the check has.")
+    value_minor: AmountMinor = Field(
+        description="What it is worth to the customer, in minor units of `currency`."
+    )
+    cost_minor: AmountMinor = Field(
+        description="What it costs the site and counts against every limit, in minor units of `currency`."
+    )
     currency: Currency
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
-    fits_reason: bool = False
-    why: Annotated[str, StringConstraints(pattern=r"^[a-z_]*$", max_length=32)] = ""
+    fits_reason: bool = Field(
+        default=False, description="Whether the catalogue has it for complaints of this reason."
+    )
+    why: Annotated[str, StringConstraints(pattern=r"^[a-z_]*$", max_length=32)] = Field(
+        "",
+        description="What puts the option where it is in the list; empty where nobody ordered the list.",
+    )
 
 
 class CompensationFact(Fact):
@@ -129,8 +168,8 @@ class CompensationFact(Fact):
 class CheckFact(CompensationFact):
     """Facts of one check keep their order."""
 
-    check_id: Id
-    site: Id
+    check_id: CheckId
+    site: SiteId
 
     def key(self) -> str:
         """The check."""
@@ -142,15 +181,19 @@ class CaseOpened(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.case.opened.v1"
 
-    complaint_id: Id
-    customer_ref: Id
-    site: Id
-    reason: Category
-    severity: Severity
-    day: WindowId
-    opened_at: AwareDatetime
-    #: Whom it counts for in an incident, where that is not its customer_ref.
-    counts_for: Annotated[Id | None, Field(exclude_if=absent)] = None
+    complaint_id: ComplaintId
+    customer_ref: CustomerRef
+    site: SiteId
+    reason: Category = Field(description="Category of the complaint.")
+    severity: Severity = Field(description="Severity of the complaint.")
+    day: WindowId = Field(description="Business day of the site in which the complaint is counted.")
+    opened_at: AwareDatetime = Field(
+        description="When the complaint came to us; the customer's wait counts from it."
+    )
+    counts_for: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+        None,
+        description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`; absent otherwise.",
+    )
 
     def key(self) -> str:
         """The complaint."""
@@ -160,20 +203,35 @@ class CaseOpened(CompensationFact):
 class Wished(CheckFact):
     """Common to what was given and what did not fit."""
 
-    complaint_id: Id
-    customer_ref: Id
-    employee_id: Id
-    item: Id
+    complaint_id: ComplaintId
+    customer_ref: CustomerRef
+    employee_id: Id = Field(description="Employee who asked for the check.")
+    item: Id = Field(
+        description="Name of the check in the site's catalogue, with its amount if it has one: `<item>/<amount>`."
+    )
     policy_version: Version
-    reason: Category = Category.OTHER
-    severity: Severity = Severity.MILD
-    basis: Basis = Basis.GOODWILL
-    incident_id: Id | None = None
-    offer_id: Id | None = None
+    reason: Category = Field(
+        Category.OTHER, description="Category of the complaint that it is given for."
+    )
+    severity: Severity = Field(Severity.MILD, description="Severity of the complaint.")
+    basis: Basis = Field(
+        Basis.GOODWILL, description="Why it is given: goodwill, or because the law says so."
+    )
+    incident_id: Id | None = Field(
+        None,
+        description="The incident whose budget pays for it; null for a check of an employee's own.",
+    )
+    offer_id: Id | None = Field(
+        None,
+        description="The offer that the customer chose it from; null if it was given directly.",
+    )
     currency: Currency
-    cost_minor: AmountMinor
-    #: Whether a message reaches the customer; None where it is not known.
-    reachable: bool | None = None
+    cost_minor: AmountMinor = Field(
+        description="What it costs the site and counts against every limit, in minor units of `currency`."
+    )
+    reachable: bool | None = Field(
+        None, description="Whether a message reaches the customer; null where it is not known."
+    )
 
 
 class CheckIssued(Wished):
@@ -181,34 +239,58 @@ class CheckIssued(Wished):
 
     TYPE: ClassVar[str] = "recovery.check.issued.v1"
 
-    kind: CheckKind
-    language: Language
-    value_minor: AmountMinor
+    kind: CheckKind = Field(description="What form the check has.")
+    language: Language = Field(description="Language in which the customer is told of it.")
+    value_minor: AmountMinor = Field(
+        description="What it is worth to the customer, in minor units of `currency`."
+    )
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
-    code: Sealed
-    code_hash: CodeHash
-    valid_until: AwareDatetime
-    #: Where it can be redeemed; empty is everywhere.
-    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
-    issued_at: AwareDatetime
-    #: When the complaint came to us; what lies between is how long the customer waited.
-    complained_at: AwareDatetime | None = None
-    #: The first check of its complaint.
-    first: bool = False
-    #: Above the ceiling, inside the stretch: to be explained by then, in one line.
-    explain_by: AwareDatetime | None = None
-    #: The regime a statutory check follows, and the customer's recorded consent to no cash.
-    regime: Id | None = None
-    consent: bool = False
-    #: What the customer must be told of their rights, in their language, as it was told.
-    information: Information | None = None
-    #: The employee's day it was given in.
-    day: WindowId | None = None
-    #: An incident's check that an employee gave by hand, to this customer; not written where it is not so.
-    at_desk: Annotated[bool, Field(exclude_if=not_)] = False
-    debits: Debits
-    left: Remainders
+    code: Sealed = Field(
+        description="The code that the customer shows, sealed under the customer's key."
+    )
+    code_hash: CodeHash = Field(
+        description="Keyed hash of the code, 64 hex characters: tills find the check by it."
+    )
+    valid_until: AwareDatetime = Field(description="When its time is over.")
+    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+        (),
+        description="Outlets that take it, by their ids in the policy; everywhere at the site if empty.",
+    )
+    issued_at: AwareDatetime = Field(description="When it was given.")
+    complained_at: AwareDatetime | None = Field(
+        None,
+        description="When the complaint came to us; the time until `issued_at` is how long the customer waited. Null if unknown.",
+    )
+    first: bool = Field(
+        default=False, description="Whether it is the first check of its complaint."
+    )
+    explain_by: AwareDatetime | None = Field(
+        None,
+        description="By when the employee explains a stretch in one line; null if it was within the ceilings.",
+    )
+    regime: Id | None = Field(
+        None,
+        description="Name of the regime in the policy that a statutory check follows; null otherwise.",
+    )
+    consent: bool = Field(
+        default=False,
+        description="Whether the customer's consent to something else than cash is recorded.",
+    )
+    information: Information | None = Field(
+        None,
+        description="What the customer must be told of their rights, in their language, as they were told; null if nothing.",
+    )
+    day: WindowId | None = Field(
+        None,
+        description="Business day of the site in which it was given and is counted; null if it is not counted.",
+    )
+    at_desk: Annotated[bool, Field(exclude_if=not_)] = Field(
+        default=False,
+        description="Whether an employee gave an incident's check by hand to this customer; absent if not.",
+    )
+    debits: Debits = Field(description="Every account it is charged to.")
+    left: Remainders = Field(description="What is left in each account afterwards.")
 
 
 class CheckRefused(Wished):
@@ -216,15 +298,24 @@ class CheckRefused(Wished):
 
     TYPE: ClassVar[str] = "recovery.check.refused.v1"
 
-    bound_by: Scope
-    left: Remainders
-    alternatives: Annotated[tuple[Option, ...], Field(max_length=32)]
-    #: A colleague on shift who has the authority: a peer, to stand in and not to decide.
-    colleague_id: Id | None = None
-    #: What is due by law whatever fits, and what the customer must be told of it.
-    regime: Id | None = None
-    information: Information | None = None
-    refused_at: AwareDatetime
+    bound_by: Scope = Field(description="The first scope that could not hold the check.")
+    left: Remainders = Field(description="What is left in each account.")
+    alternatives: Annotated[tuple[Option, ...], Field(max_length=32)] = Field(
+        description="What fits instead, best first; each costs at most what is left everywhere."
+    )
+    colleague_id: Id | None = Field(
+        None,
+        description="A colleague on shift whose authority would hold it, a peer to stand in; null if there is none.",
+    )
+    regime: Id | None = Field(
+        None,
+        description="Name of the regime in the policy by which something is due whatever fits; null if none.",
+    )
+    information: Information | None = Field(
+        None,
+        description="What the customer must be told of their rights, in their language; null if nothing.",
+    )
+    refused_at: AwareDatetime = Field(description="When it was decided.")
 
 
 class CheckExplained(CheckFact):
@@ -232,9 +323,9 @@ class CheckExplained(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.explained.v1"
 
-    employee_id: Id
-    explanation: Sealed
-    explained_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who gave the check and explains it.")
+    explanation: Sealed = Field(description="The one line, sealed under the customer's key.")
+    explained_at: AwareDatetime = Field(description="When it was explained.")
 
 
 class CheckUnexplained(CheckFact):
@@ -242,15 +333,17 @@ class CheckUnexplained(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.unexplained.v1"
 
-    employee_id: Id
-    noted_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who gave the check.")
+    noted_at: AwareDatetime = Field(description="When the time to explain was over.")
 
 
 class CheckEnded(CheckFact):
     """Common to the ends of a check: what was not redeemed goes back where it was charged."""
 
-    credits: Debits
-    unredeemed_minor: AmountMinor
+    credits: Debits = Field(description="What goes back to each account that was charged.")
+    unredeemed_minor: AmountMinor = Field(
+        description="What was not redeemed of its value, in minor units of the check's currency."
+    )
 
 
 class CheckVoided(CheckEnded):
@@ -258,8 +351,8 @@ class CheckVoided(CheckEnded):
 
     TYPE: ClassVar[str] = "recovery.check.voided.v1"
 
-    employee_id: Id
-    voided_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who took it back.")
+    voided_at: AwareDatetime = Field(description="When it was taken back.")
 
 
 class CheckExpired(CheckEnded):
@@ -267,7 +360,7 @@ class CheckExpired(CheckEnded):
 
     TYPE: ClassVar[str] = "recovery.check.expired.v1"
 
-    expired_at: AwareDatetime
+    expired_at: AwareDatetime = Field(description="When it was noted that its time is over.")
 
 
 class CheckSuspended(CheckFact):
@@ -275,8 +368,8 @@ class CheckSuspended(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.suspended.v1"
 
-    employee_id: Id
-    suspended_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who stopped it.")
+    suspended_at: AwareDatetime = Field(description="From when it is not taken.")
 
 
 class CheckResumed(CheckFact):
@@ -284,28 +377,40 @@ class CheckResumed(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.resumed.v1"
 
-    employee_id: Id
-    resumed_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who let it be taken again.")
+    resumed_at: AwareDatetime = Field(description="From when it is taken again.")
 
 
 class RedemptionFact(CheckFact):
     """Common to the steps of one redemption; they keep the check's order."""
 
-    redemption_id: Id
-    amount_minor: AmountMinor
+    redemption_id: Id = Field(description="The redemption's id: one till, one use of a check.")
+    amount_minor: AmountMinor = Field(
+        description="The part of the check this step is about, in minor units of `currency`."
+    )
     currency: Currency
 
 
 class RedemptionTold(RedemptionFact):
     """What a till must know of the check it takes; a field without a value is not written."""
 
-    item: Annotated[Id | None, Field(exclude_if=absent)] = None
-    kind: Annotated[CheckKind | None, Field(exclude_if=absent)] = None
-    #: What the catalogue calls it, in the site's first language.
-    title: Annotated[TitleOnFact | None, Field(exclude_if=absent)] = None
-    #: What the whole check is worth, and what can be held or redeemed of it after this.
-    value_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = None
-    left_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = None
+    item: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+        None,
+        description="Name of the check in the site's catalogue, with its amount if it has one.",
+    )
+    kind: Annotated[CheckKind | None, Field(exclude_if=absent)] = Field(
+        None, description="What form the check has."
+    )
+    title: Annotated[TitleOnFact | None, Field(exclude_if=absent)] = Field(
+        None, description="What the catalogue calls it, in the site's first language."
+    )
+    value_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = Field(
+        None, description="What the whole check is worth, in minor units of `currency`."
+    )
+    left_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = Field(
+        None,
+        description="What can be held or redeemed of it after this step, in minor units of `currency`; 0 for a check that is redeemed whole.",
+    )
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
 
@@ -315,9 +420,13 @@ class RedemptionReserved(RedemptionTold):
 
     TYPE: ClassVar[str] = "recovery.redemption.reserved.v1"
 
-    till: Id
-    expires_at: AwareDatetime
-    reserved_at: AwareDatetime
+    till: Id = Field(
+        description="Till that holds the part: an outlet's id, or the employee who stands in as one."
+    )
+    expires_at: AwareDatetime = Field(
+        description="When the hold is free again if it is not captured."
+    )
+    reserved_at: AwareDatetime = Field(description="When the till reserved it.")
 
 
 class RedemptionCaptured(RedemptionTold):
@@ -325,7 +434,7 @@ class RedemptionCaptured(RedemptionTold):
 
     TYPE: ClassVar[str] = "recovery.redemption.captured.v1"
 
-    captured_at: AwareDatetime
+    captured_at: AwareDatetime = Field(description="When the till redeemed it.")
 
 
 class RedemptionCancelled(RedemptionFact):
@@ -333,8 +442,11 @@ class RedemptionCancelled(RedemptionFact):
 
     TYPE: ClassVar[str] = "recovery.redemption.cancelled.v1"
 
-    expired: bool = False
-    cancelled_at: AwareDatetime
+    expired: bool = Field(
+        default=False,
+        description="Whether the hold's time was over; false if the till gave it back.",
+    )
+    cancelled_at: AwareDatetime = Field(description="When the hold was free again.")
 
 
 class RedemptionRolledBack(RedemptionFact):
@@ -342,15 +454,15 @@ class RedemptionRolledBack(RedemptionFact):
 
     TYPE: ClassVar[str] = "recovery.redemption.rolledback.v1"
 
-    rolled_back_at: AwareDatetime
+    rolled_back_at: AwareDatetime = Field(description="When it was put on the check again.")
 
 
 class OfferFact(CompensationFact):
     """Facts of one offer keep their order."""
 
-    offer_id: Id
-    complaint_id: Id
-    site: Id
+    offer_id: Id = Field(description="The offer's id.")
+    complaint_id: ComplaintId
+    site: SiteId
 
     def key(self) -> str:
         """The offer."""
@@ -362,21 +474,31 @@ class OfferMade(OfferFact):
 
     TYPE: ClassVar[str] = "recovery.offer.made.v1"
 
-    customer_ref: Id
-    employee_id: Id
-    language: Language
-    reason: Category
-    severity: Severity
+    customer_ref: CustomerRef
+    employee_id: Id = Field(description="Employee who offered.")
+    language: Language = Field(description="Language in which the customer is asked.")
+    reason: Category = Field(description="Category of the complaint that it is offered for.")
+    severity: Severity = Field(description="Severity of the complaint.")
     policy_version: Version
-    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX)]
-    held: Debits
-    #: What is due by law whatever is chosen, and what the customer must be told of it.
-    regime: Id | None = None
-    information: Information | None = None
-    expires_at: AwareDatetime
-    offered_at: AwareDatetime
-    #: Whether a message reaches the customer; None where it is not known.
-    reachable: bool | None = None
+    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX)] = Field(
+        description="The checks to choose between."
+    )
+    held: Debits = Field(
+        description="Authority that is held for the dearest option until the customer chooses, by account."
+    )
+    regime: Id | None = Field(
+        None,
+        description="Name of the regime in the policy by which something is due whatever is chosen; null if none.",
+    )
+    information: Information | None = Field(
+        None,
+        description="What the customer must be told of their rights, in their language; null if nothing.",
+    )
+    expires_at: AwareDatetime = Field(description="Until when the customer may choose.")
+    offered_at: AwareDatetime = Field(description="When it was offered.")
+    reachable: bool | None = Field(
+        None, description="Whether a message reaches the customer; null where it is not known."
+    )
 
 
 class OfferChosen(OfferFact):
@@ -384,11 +506,13 @@ class OfferChosen(OfferFact):
 
     TYPE: ClassVar[str] = "recovery.offer.chosen.v1"
 
-    check_id: Id
-    item: Id
-    by_customer: bool
-    credits: Debits
-    chosen_at: AwareDatetime
+    check_id: CheckId
+    item: Id = Field(description="The option that was chosen.")
+    by_customer: bool = Field(
+        description="Whether the customer chose by their link; false if an employee did on their screen."
+    )
+    credits: Debits = Field(description="What was held and is free again, by account.")
+    chosen_at: AwareDatetime = Field(description="When it was chosen.")
 
 
 class OfferLapsed(OfferFact):
@@ -396,8 +520,8 @@ class OfferLapsed(OfferFact):
 
     TYPE: ClassVar[str] = "recovery.offer.lapsed.v1"
 
-    credits: Debits
-    lapsed_at: AwareDatetime
+    credits: Debits = Field(description="What was held and is free again, by account.")
+    lapsed_at: AwareDatetime = Field(description="When the time to choose was over.")
 
 
 class ComplaintLogged(CompensationFact):
@@ -405,24 +529,35 @@ class ComplaintLogged(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.logged.v1"
 
-    complaint_id: Id
-    customer_ref: Id
-    site: Id
-    employee_id: Id
-    reason: Category
-    severity: Severity
-    language: Language
-    text: Sealed
-    contact: Sealed | None = None
-    #: Whether a message reaches the customer; where it is not said, a contact is a mail address.
-    has_contact: bool | None = None
-    #: Whose safety is concerned, as the employee said.
-    safety: Safety | None = None
-    #: Which service failed, as the employee said.
-    service: Annotated[Service | None, Field(exclude_if=absent)] = None
-    #: Something was given with it; where nothing fitted, the customer still waits.
-    answered: bool = True
-    logged_at: AwareDatetime
+    complaint_id: ComplaintId
+    customer_ref: CustomerRef
+    site: SiteId
+    employee_id: Id = Field(description="Employee who was told and wrote it down.")
+    reason: Category = Field(description="What the complaint is about, as the employee said.")
+    severity: Severity = Field(description="How bad it is for this customer, as the employee said.")
+    language: Language = Field(description="Language in which the customer is answered.")
+    text: Sealed = Field(
+        description="What the employee wrote down, sealed under the customer's key."
+    )
+    contact: Sealed | None = Field(
+        None,
+        description="Name, mail address and telephone as JSON, sealed under the customer's key; null if none was given.",
+    )
+    has_contact: bool | None = Field(
+        None,
+        description="Whether a message reaches the customer; where it is null, a contact has a mail address.",
+    )
+    safety: Safety | None = Field(
+        None, description="Whose safety is concerned, as the employee said; null if nobody's."
+    )
+    service: Annotated[Service | None, Field(exclude_if=absent)] = Field(
+        None, description="Which service failed, as the employee said; absent if not said."
+    )
+    answered: bool = Field(
+        default=True,
+        description="Whether something was given with it; false where nothing fitted, and the customer still waits.",
+    )
+    logged_at: AwareDatetime = Field(description="When it was written down.")
 
     def key(self) -> str:
         """The complaint."""
@@ -434,18 +569,18 @@ class SafetyNoted(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.safety.noted.v1"
 
-    complaint_id: Id
-    customer_ref: Id
-    employee_id: Id
-    safety: Safety
-    noted_at: AwareDatetime
+    complaint_id: ComplaintId
+    customer_ref: CustomerRef
+    employee_id: Id = Field(description="Employee who said so.")
+    safety: Safety = Field(description="What somebody's safety is about.")
+    noted_at: AwareDatetime = Field(description="When the employee said so.")
 
 
 class IncidentFact(CompensationFact):
     """Facts of one incident keep their order."""
 
-    incident_id: Id
-    site: Id
+    incident_id: Id = Field(description="The incident's id.")
+    site: SiteId
 
     def key(self) -> str:
         """The incident."""
@@ -457,17 +592,26 @@ class IncidentOpened(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.opened.v1"
 
-    reason: Category
-    #: Nobody, where the count opened it.
-    employee_id: Id | None = None
-    #: One complaint of each customer, and who they are, in the same order.
-    complaint_ids: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)]
-    customers: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = ()
-    item: Id
-    budget_minor: AmountMinor
+    reason: Category = Field(description="What the complaints are about.")
+    employee_id: Id | None = Field(
+        None, description="Employee who opened it; null where the number of complaints did."
+    )
+    complaint_ids: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = Field(
+        description="One complaint of each affected customer."
+    )
+    customers: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = Field(
+        (),
+        description="Who counts as the customer of each of `complaint_ids`, in the same order, by pseudonym.",
+    )
+    item: Id = Field(
+        description="The check that everybody affected gets, by its name in the catalogue."
+    )
+    budget_minor: AmountMinor = Field(
+        description="What all its checks may cost together, in minor units of `currency`."
+    )
     currency: Currency
     policy_version: Version
-    opened_at: AwareDatetime
+    opened_at: AwareDatetime = Field(description="When it was opened.")
 
 
 class IncidentJoined(IncidentFact):
@@ -475,10 +619,15 @@ class IncidentJoined(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.joined.v1"
 
-    complaint_id: Id
-    customer: Annotated[Id | None, Field(exclude_if=absent)] = None
-    number: Annotated[int, Field(ge=0)]
-    joined_at: AwareDatetime
+    complaint_id: ComplaintId
+    customer: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+        None,
+        description="Who counts as the customer, by pseudonym; absent in facts older than this field.",
+    )
+    number: Annotated[int, Field(ge=0)] = Field(
+        description="Position of the customer among those affected, from 0."
+    )
+    joined_at: AwareDatetime = Field(description="When the customer joined.")
 
 
 class IncidentGiving(IncidentFact):
@@ -486,9 +635,11 @@ class IncidentGiving(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.giving.v1"
 
-    employee_id: Id
-    affected: Annotated[int, Field(ge=0)]
-    began_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who gives the group check to all.")
+    affected: Annotated[int, Field(ge=0)] = Field(
+        description="Number of customers who are affected and get one now."
+    )
+    began_at: AwareDatetime = Field(description="When the giving began.")
 
 
 class IncidentGiven(IncidentFact):
@@ -496,13 +647,20 @@ class IncidentGiven(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.given.v1"
 
-    #: Affected complaints looked at, of all that there are, since the incident was opened.
-    done: Annotated[int, Field(ge=0)]
-    remaining: Annotated[int, Field(ge=0)]
-    given: Annotated[int, Field(ge=0)]
-    #: Those the budget did not hold, and customers who were erased.
-    skipped: Annotated[int, Field(ge=0)] = 0
-    given_at: AwareDatetime
+    done: Annotated[int, Field(ge=0)] = Field(
+        description="Number of affected complaints looked at since the incident was opened."
+    )
+    remaining: Annotated[int, Field(ge=0)] = Field(
+        description="Number of affected complaints not yet looked at; zero ends the giving."
+    )
+    given: Annotated[int, Field(ge=0)] = Field(
+        description="Number of group checks given since the incident was opened."
+    )
+    skipped: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Number of customers who got none: the budget did not hold it, or the customer was erased.",
+    )
+    given_at: AwareDatetime = Field(description="When this step was done.")
 
 
 class IncidentClosed(IncidentFact):
@@ -510,9 +668,9 @@ class IncidentClosed(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.closed.v1"
 
-    reason: Category
-    employee_id: Id
-    closed_at: AwareDatetime
+    reason: Category = Field(description="What the complaints were about.")
+    employee_id: Id = Field(description="Employee who closed it.")
+    closed_at: AwareDatetime = Field(description="When it was closed.")
 
 
 class WindowOpened(CompensationFact):
@@ -520,9 +678,9 @@ class WindowOpened(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.window.opened.v1"
 
-    site: Id
-    day: WindowId
-    until: AwareDatetime
+    site: SiteId
+    day: WindowId = Field(description="The business day that begins.")
+    until: AwareDatetime = Field(description="When it ends and is counted.")
 
     def key(self) -> str:
         """The site."""
@@ -534,20 +692,34 @@ class WindowClosed(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.window.closed.v1"
 
-    site: Id
-    day: WindowId
+    site: SiteId
+    day: WindowId = Field(description="The business day that ended.")
     currency: Currency
-    complaints: Annotated[int, Field(ge=0)]
-    complaints_with_check: Annotated[int, Field(ge=0)]
-    checks: Annotated[int, Field(ge=0)]
-    employees: Annotated[int, Field(ge=0)]
-    #: Employees who gave nothing all day that cost anything; words are not counted here.
-    employees_idle: Annotated[int, Field(ge=0)]
-    ceiling_minor: AmountMinor
-    used_minor: AmountMinor
-    #: From complaint to its first check, summed over `complaints_with_check`.
-    waited_s: Annotated[int, Field(ge=0)]
-    closed_at: AwareDatetime
+    complaints: Annotated[int, Field(ge=0)] = Field(
+        description="Number of complaints that came, per site and day."
+    )
+    complaints_with_check: Annotated[int, Field(ge=0)] = Field(
+        description="Number of complaints whose first check was given that day, per site and day."
+    )
+    checks: Annotated[int, Field(ge=0)] = Field(
+        description="Number of checks given, per site and day."
+    )
+    employees: Annotated[int, Field(ge=0)] = Field(
+        description="Number of active employees on the roster whose role has a ceiling for the day."
+    )
+    employees_idle: Annotated[int, Field(ge=0)] = Field(
+        description="Number of those employees who gave nothing that cost anything."
+    )
+    ceiling_minor: AmountMinor = Field(
+        description="What employees might have given: minor units of `currency`, per site and day, sum of the ceilings of `employees`."
+    )
+    used_minor: AmountMinor = Field(
+        description="What employees gave at cost: minor units of `currency`, per site and day, sum over `employees`."
+    )
+    waited_s: Annotated[int, Field(ge=0)] = Field(
+        description="Seconds from complaint to its first check: per site and day, sum over `complaints_with_check`."
+    )
+    closed_at: AwareDatetime = Field(description="When it was counted.")
 
     def key(self) -> str:
         """The site."""
@@ -559,11 +731,13 @@ class AuthorityOpened(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.authority.opened.v1"
 
-    site: Id
-    scope: Scope
-    window: WindowId
-    #: None: no role has a ceiling for it any more, and it is not counted.
-    until: AwareDatetime | None = None
+    site: SiteId
+    scope: Scope = Field(description="Whether it is a shift or a week.")
+    window: WindowId = Field(description="Name of the shift or week that begins.")
+    until: AwareDatetime | None = Field(
+        None,
+        description="When it ends and is counted; null if no role has a ceiling for it any more, and it is not counted.",
+    )
 
     def key(self) -> str:
         """The site."""
@@ -575,16 +749,23 @@ class AuthorityCounted(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.authority.counted.v1"
 
-    site: Id
-    scope: Scope
-    window: WindowId
+    site: SiteId
+    scope: Scope = Field(description="Whether it is a shift or a week.")
+    window: WindowId = Field(description="Name of the shift or week that ended.")
     currency: Currency
-    employees: Annotated[int, Field(ge=0)]
-    #: Employees who gave nothing in it that cost anything.
-    employees_idle: Annotated[int, Field(ge=0)]
-    ceiling_minor: AmountMinor
-    used_minor: AmountMinor
-    counted_at: AwareDatetime
+    employees: Annotated[int, Field(ge=0)] = Field(
+        description="Number of active employees on the roster whose role has a ceiling for the window."
+    )
+    employees_idle: Annotated[int, Field(ge=0)] = Field(
+        description="Number of those employees who gave nothing that cost anything."
+    )
+    ceiling_minor: AmountMinor = Field(
+        description="What employees might have given: minor units of `currency`, per site and window, sum of the ceilings of `employees`."
+    )
+    used_minor: AmountMinor = Field(
+        description="What employees gave at cost: minor units of `currency`, per site and window, sum over `employees`."
+    )
+    counted_at: AwareDatetime = Field(description="When it was counted.")
 
     def key(self) -> str:
         """The site."""
@@ -596,10 +777,10 @@ class ShiftStarted(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.shift.started.v1"
 
-    employee_id: Id
-    site: Id
-    until: AwareDatetime
-    started_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who checked in.")
+    site: SiteId
+    until: AwareDatetime = Field(description="Until when the employee works, as they said.")
+    started_at: AwareDatetime = Field(description="When they checked in.")
 
     def key(self) -> str:
         """The employee."""
@@ -611,9 +792,9 @@ class ShiftEnded(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.shift.ended.v1"
 
-    employee_id: Id
-    site: Id
-    ended_at: AwareDatetime
+    employee_id: Id = Field(description="Employee who checked out.")
+    site: SiteId
+    ended_at: AwareDatetime = Field(description="When they checked out.")
 
     def key(self) -> str:
         """The employee."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.event import Id, Sealed, absent
+from shared.contracts.event import ComplaintId, CustomerRef, Id, Sealed, SiteId, Version, absent
 from shared.contracts.intake import Channel
 from shared.kernel import Fact
 
@@ -60,7 +60,7 @@ class ComplaintFact(Fact):
 
     TOPIC: ClassVar[str] = "recovery.complaints.v1"
 
-    complaint_id: Id
+    complaint_id: ComplaintId
 
     def key(self) -> str:
         """The complaint."""
@@ -72,17 +72,29 @@ class ComplaintReceived(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.received.v1"
 
-    customer_ref: Id
-    site: Id
-    channel: Channel
-    language: Language
-    text: Sealed
-    contact: Sealed | None = None
-    raised_by: Id | None = None
-    occurred_at: AwareDatetime | None = None
-    received_at: AwareDatetime
-    #: A keyed hash of what was raised: tells a repeat from another complaint under the same id.
-    content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    customer_ref: CustomerRef
+    site: SiteId
+    channel: Channel = Field(description="Channel on which the complaint came.")
+    language: Language = Field(description="Language in which the customer is answered.")
+    text: Sealed = Field(description="The customer's words, sealed under the customer's key.")
+    contact: Sealed | None = Field(
+        None,
+        description="Name, mail address and telephone as JSON, sealed under the customer's key; null if none was given.",
+    )
+    raised_by: Id | None = Field(
+        None,
+        description="Pseudonymous id of the employee who raised it for the customer; null if nobody did.",
+    )
+    occurred_at: AwareDatetime | None = Field(
+        None, description="When it happened, as it was told; null if unknown."
+    )
+    received_at: AwareDatetime = Field(
+        description="When it was recorded here; promises count from it."
+    )
+    content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+        None,
+        description="Keyed hash of what was raised, 32 hex characters: tells a repeat from another complaint under the same source and id.",
+    )
 
 
 class ComplaintRepeated(ComplaintFact):
@@ -96,26 +108,35 @@ class ComplaintTriaged(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.triaged.v1"
 
-    customer_ref: Id
-    site: Id
-    language: Language
-    category: Category
-    severity: Severity
-    safety: bool
-    promised_by: AwareDatetime
-    policy_version: Annotated[int, Field(ge=1)]
-    #: Whether a message reaches the customer: by mail, whatever else their contact says.
-    has_contact: bool
-    #: Which service failed, where the words or the employee say so.
-    service: Annotated[Service | None, Field(exclude_if=absent)] = None
-    #: Whoever raised it, as a keyed fingerprint: `pe-…` a customer by themselves, `so-…` another system or
-    #: the desks of a site. What they can have us send is limited by it.
-    sender_ref: Id | None = None
-    #: Something was given on the spot already; nothing is left to acknowledge.
-    answered: bool = False
-    #: Whom it counts for in an incident, where that is not its customer_ref: the customer's link, or
-    #: the publisher that names no customer. A pseudonym; not written where it is not so.
-    counts_for: Annotated[Id | None, Field(exclude_if=not_)] = None
+    customer_ref: CustomerRef
+    site: SiteId
+    language: Language = Field(description="Language in which the customer is answered.")
+    category: Category = Field(description="Category of the complaint.")
+    severity: Severity = Field(description="Severity of the complaint.")
+    safety: bool = Field(
+        description="Whether the words speak of somebody's health or safety, whatever the category."
+    )
+    promised_by: AwareDatetime = Field(description="By when the customer hears from us.")
+    policy_version: Version
+    has_contact: bool = Field(
+        description="Whether a message reaches the customer: true if their contact has a mail address."
+    )
+    service: Annotated[Service | None, Field(exclude_if=absent)] = Field(
+        None,
+        description="Which service failed, where the words or the employee say so; absent if unknown.",
+    )
+    sender_ref: Id | None = Field(
+        None,
+        description="Keyed fingerprint of who raised it: `pe-…` a customer by themselves, `so-…` another system or the desks of a site. Daily bounds on acknowledgements count by it.",
+    )
+    answered: bool = Field(
+        default=False,
+        description="Whether something was given on the spot already, so that nothing is left to acknowledge.",
+    )
+    counts_for: Annotated[Id | None, Field(exclude_if=not_)] = Field(
+        None,
+        description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`: the customer's link, or the publisher that names no customer. Absent otherwise.",
+    )
 
 
 class ComplaintClaimed(ComplaintFact):
@@ -123,8 +144,10 @@ class ComplaintClaimed(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.claimed.v1"
 
-    employee_id: Id
-    claimed_at: AwareDatetime
+    employee_id: Id = Field(
+        description="Employee who has the complaint now: the one who gave the customer something."
+    )
+    claimed_at: AwareDatetime = Field(description="When the employee took it on.")
 
 
 class ComplaintConfirmed(ComplaintFact):
@@ -132,7 +155,7 @@ class ComplaintConfirmed(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.confirmed.v1"
 
-    confirmed_at: AwareDatetime
+    confirmed_at: AwareDatetime = Field(description="When the customer said that it helped.")
 
 
 class ComplaintReopened(ComplaintFact):
@@ -140,15 +163,22 @@ class ComplaintReopened(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.reopened.v1"
 
-    customer_ref: Id
-    site: Id
-    language: Language
-    employee_id: Id | None
-    round: Annotated[int, Field(ge=1, le=1000)]
-    promised_by: AwareDatetime
-    has_contact: bool
-    #: When the customer said so: what they were given before then is no answer to it.
-    reopened_at: AwareDatetime | None = None
+    customer_ref: CustomerRef
+    site: SiteId
+    language: Language = Field(description="Language in which the customer is answered.")
+    employee_id: Id | None = Field(
+        description="Employee who has the complaint; null if nobody ever took it on."
+    )
+    round: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="How many times the customer has said that it did not help, from 1."
+    )
+    promised_by: AwareDatetime = Field(description="By when the customer hears from us again.")
+    has_contact: bool = Field(
+        description="Whether a message reaches the customer: true if their contact has a mail address."
+    )
+    reopened_at: AwareDatetime | None = Field(
+        None, description="When the customer said so; checks given before then do not answer it."
+    )
 
 
 class ComplaintOverdue(ComplaintFact):
@@ -156,13 +186,17 @@ class ComplaintOverdue(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.overdue.v1"
 
-    customer_ref: Id
-    site: Id
-    category: Category
-    severity: Severity
-    #: Who has it; None if nobody ever took it on.
-    employee_id: Id | None
-    #: Whose promise: 0 for the first, then of the round.
-    round: Annotated[int, Field(ge=0, le=1000)]
-    promised_by: AwareDatetime
-    overdue_at: AwareDatetime
+    customer_ref: CustomerRef
+    site: SiteId
+    category: Category = Field(description="Category of the complaint.")
+    severity: Severity = Field(description="Severity of the complaint.")
+    employee_id: Id | None = Field(
+        description="Employee who has the complaint; null if nobody ever took it on."
+    )
+    round: Annotated[int, Field(ge=0, le=1000)] = Field(
+        description="Which promise passed: 0 for the first, then the number of the round."
+    )
+    promised_by: AwareDatetime = Field(description="The promised time that passed.")
+    overdue_at: AwareDatetime = Field(
+        description="When it was noted that the promise was not kept."
+    )

@@ -20,11 +20,30 @@ from shared.money import AMOUNT_MINOR_MAX
 #: What a fact is called in its record's header `content-type`. Without it the CloudEvents SDKs do not
 #: know that the value is an event in structured mode; the Java SDK fails at such a record.
 CONTENT_TYPE = "application/cloudevents+json"
+#: Attributes that another system may set; in binary mode each is a header with `ce_` before its name.
+OUTSIDE_ATTRIBUTES = (
+    "id",
+    "source",
+    "specversion",
+    "type",
+    "time",
+    "subject",
+    "correlationid",
+    "causationid",
+    "traceparent",
+)
 #: Ids are printed into JSON, keys and headers unescaped; this alphabet makes that safe.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 #: Subjects and sites come from tokens; they become part of keys, so they are of the same alphabet.
 SUBJECT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
+SiteId = Annotated[Id, Field(description="The site's id, as in its policy.")]
+ComplaintId = Annotated[Id, Field(description="The complaint's id.")]
+CheckId = Annotated[Id, Field(description="The service check's id.")]
+CustomerRef = Annotated[Id, Field(description="The customer, by a pseudonym.")]
+Version = Annotated[
+    int, Field(ge=1, description="Number of the version of the site's policy that decided.")
+]
 #: JSON with or without parameters: some publishers add `; charset=utf-8`.
 JsonType = Annotated[
     str, StringConstraints(pattern=r"^(?i:application/json)( *;.*)?$", max_length=128)
@@ -45,7 +64,9 @@ def trace_of(found: object) -> str | None:
     return found if isinstance(found, str) and TRACEPARENT.fullmatch(found) else None
 
 
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217.")
+]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
 Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_length=160_000)]
@@ -70,19 +91,41 @@ class Event(BaseModel, Generic[F_co]):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    specversion: Literal["1.0"]
-    id: Outside
-    source: Outside
-    type: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    time: AwareDatetime | None = None
-    subject: Annotated[str, StringConstraints(max_length=256)] | None = None
-    datacontenttype: JsonType | None = "application/json"
-    correlationid: Annotated[str, StringConstraints(max_length=256)] | None = None
-    causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
-    cause: Annotated[str, StringConstraints(max_length=512)] | None = None
-    sequence: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
-    traceparent: Annotated[str | None, BeforeValidator(trace_of)] = None
-    data: F_co
+    specversion: Literal["1.0"] = Field(description="Version of CloudEvents.")
+    id: Outside = Field(
+        description="The event's id, unique with `source`; an event of ours has the same id if it is made again."
+    )
+    source: Outside = Field(
+        description="Who made the event: `/<service>`, or whatever another system calls itself."
+    )
+    type: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="The fact's type."
+    )
+    time: AwareDatetime | None = Field(None, description="When the event was made.")
+    subject: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        None, description="The id that the event is about: the record's key."
+    )
+    datacontenttype: JsonType | None = Field(
+        "application/json", description="Media type of `data`."
+    )
+    correlationid: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        None, description="Id that all events of one complaint or request share."
+    )
+    causationid: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        None, description="Id of the event or request that caused this one."
+    )
+    cause: Annotated[str, StringConstraints(max_length=512)] | None = Field(
+        None,
+        description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>` or `timer/<name>/<id>/<due>`.",
+    )
+    sequence: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = Field(
+        None,
+        description="Number of the line among all of its owner, in decimal digits; gaps and repeats show by it.",
+    )
+    traceparent: Annotated[str | None, BeforeValidator(trace_of)] = Field(
+        None, description="W3C Trace Context of the step that made it."
+    )
+    data: F_co = Field(description="The fact.")
 
 
 def fingerprint(kind: str, *parts: str) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.contracts.event import Id
+from shared.contracts.event import Id, SiteId
 from shared.contracts.names import CustomerName
 from shared.kernel import Fact
 
@@ -30,21 +30,25 @@ class Channel(StrEnum):
     PARTNER = "partner"
 
 
+Address = Annotated[
+    str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
+]
+Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")]
+
+
 class Contact(BaseModel):
     """Where the customer can be reached; every part optional."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: Annotated[str, StringConstraints(max_length=200)] | None = None
-    email: (
-        Annotated[
-            str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
-        ]
-        | None
-    ) = None
-    phone: (
-        Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")] | None
-    ) = None
+    name: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="Name to greet the customer by, in clear text."
+    )
+    email: Address | None = Field(
+        None,
+        description="Mail address, in clear text; the one channel on which customers are written to.",
+    )
+    phone: Phone | None = Field(None, description="Telephone number, in clear text.")
 
     @property
     def reachable(self) -> bool:
@@ -60,12 +64,25 @@ class Contact(BaseModel):
 class Told(Fact):
     """What is told of a complaint, by whichever door it comes."""
 
-    site: Id
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
-    customer: CustomerName = None
-    language: Annotated[str, StringConstraints(max_length=35)] | None = None
-    contact: Contact | None = None
-    occurred_at: AwareDatetime | None = None
+    site: SiteId
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)] = Field(
+        description="What the customer said, in their own words; at most 20,000 characters of clear text."
+    )
+    customer: CustomerName = Field(
+        None,
+        description="What the source calls the customer, if it names one; a pseudonym stands for it from here on.",
+    )
+    language: Annotated[str, StringConstraints(max_length=35)] | None = Field(
+        None,
+        description="Language tag of the text (BCP 47, like `nb` or `en-GB`); found from the text if absent.",
+    )
+    contact: Contact | None = Field(
+        None,
+        description="Where the customer can be reached, in clear text; without it nobody is written to.",
+    )
+    occurred_at: AwareDatetime | None = Field(
+        None, description="When it happened, as it was told; null if unknown."
+    )
 
 
 class ComplaintRaised(Told):
@@ -74,8 +91,11 @@ class ComplaintRaised(Told):
     TYPE: ClassVar[str] = "recovery.complaint.raised.v1"
     TOPIC: ClassVar[str] = "recovery.intake.v1"
 
-    channel: Channel = Channel.PARTNER
-    raised_by: Id | None = None
+    channel: Channel = Field(Channel.PARTNER, description="Channel on which the complaint came.")
+    raised_by: Id | None = Field(
+        None,
+        description="Pseudonymous id of the employee who raised it for the customer; null if nobody did.",
+    )
 
     def key(self) -> str:
         """Publishers choose their key; order between complaints does not matter."""

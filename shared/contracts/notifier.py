@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.contracts.compensation import Account, Safety
 from shared.contracts.complaints import Language
-from shared.contracts.event import Id
+from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -39,8 +39,10 @@ class MessageFact(Fact):
 
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
-    message_id: Id
-    complaint_id: Id
+    message_id: Id = Field(
+        description="The message's id; follows from its occasion and what it is about."
+    )
+    complaint_id: ComplaintId
 
     def key(self) -> str:
         """The complaint: its messages and answers stay in order."""
@@ -52,14 +54,17 @@ class MessageQueued(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.queued.v1"
 
-    customer_ref: Id
-    occasion: Occasion
-    language: Language
-    site: Id
-    about: Id
-    #: The role mailbox it goes to, by its id; None for the customer.
-    mailbox: Id | None = None
-    queued_at: AwareDatetime
+    customer_ref: CustomerRef
+    occasion: Occasion = Field(description="Why it is sent.")
+    language: Language = Field(description="Language in which it is written.")
+    site: SiteId
+    about: Id = Field(
+        description="Id of the complaint, check or offer that it is about; after a reopening `<complaint_id>/<round>`."
+    )
+    mailbox: Id | None = Field(
+        None, description="The role mailbox it goes to, by its id; null for the customer."
+    )
+    queued_at: AwareDatetime = Field(description="When it became due.")
 
 
 class MessageAttempted(MessageFact):
@@ -67,13 +72,18 @@ class MessageAttempted(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.attempted.v1"
 
-    occasion: Occasion
-    attempt: Annotated[int, Field(ge=1, le=1000)]
-    repeats_unknown: bool
-    #: The accounts that its letter counts in, once: today's of its occasion to this address, and
-    #: because of this sender.
-    counted: Annotated[tuple[Account, ...], Field(max_length=4)] = ()
-    attempted_at: AwareDatetime
+    occasion: Occasion = Field(description="Why it is sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Number of this attempt, from 1."
+    )
+    repeats_unknown: bool = Field(
+        description="Whether nobody knows the fate of the attempt before, so that the customer may get it twice."
+    )
+    counted: Annotated[tuple[Account, ...], Field(max_length=4)] = Field(
+        (),
+        description="Accounts in which the letter counts once: today's letters of its occasion to this address, and because of this sender.",
+    )
+    attempted_at: AwareDatetime = Field(description="When it was handed to the provider.")
 
 
 class MessageDelayed(MessageFact):
@@ -81,10 +91,12 @@ class MessageDelayed(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.delayed.v1"
 
-    occasion: Occasion
-    attempt: Annotated[int, Field(ge=1, le=1000)]
-    reason: Reason
-    retry_at: AwareDatetime
+    occasion: Occasion = Field(description="Why it is sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Number of the attempt that failed, from 1."
+    )
+    reason: Reason = Field(description="Why the provider did not take it.")
+    retry_at: AwareDatetime = Field(description="When it is tried again.")
 
 
 class MessageSent(MessageFact):
@@ -92,9 +104,11 @@ class MessageSent(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.sent.v1"
 
-    occasion: Occasion
-    attempt: Annotated[int, Field(ge=1, le=1000)]
-    sent_at: AwareDatetime
+    occasion: Occasion = Field(description="Why it was sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Number of the attempt that succeeded, from 1."
+    )
+    sent_at: AwareDatetime = Field(description="When the provider accepted it.")
 
 
 class MessageFailed(MessageFact):
@@ -102,9 +116,9 @@ class MessageFailed(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.failed.v1"
 
-    occasion: Occasion
-    reason: Reason
-    failed_at: AwareDatetime
+    occasion: Occasion = Field(description="Why it was to be sent.")
+    reason: Reason = Field(description="Why it cannot be delivered.")
+    failed_at: AwareDatetime = Field(description="When it was given up.")
 
 
 class SafetyRouted(Fact):
@@ -117,12 +131,15 @@ class SafetyRouted(Fact):
     TYPE: ClassVar[str] = "recovery.safety.routed.v1"
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
-    complaint_id: Id
-    site: Id
-    #: What employees said it is about; empty where the customer's words alone say so.
-    kinds: Annotated[tuple[Safety, ...], Field(max_length=16)]
-    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16)]
-    routed_at: AwareDatetime
+    complaint_id: ComplaintId
+    site: SiteId
+    kinds: Annotated[tuple[Safety, ...], Field(max_length=16)] = Field(
+        description="What employees said it is about; empty where only the customer's words say so."
+    )
+    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+        description="Role mailboxes that are told, by their ids; empty where the policy names none, and nobody is told."
+    )
+    routed_at: AwareDatetime = Field(description="When it was decided who is told.")
 
     def key(self) -> str:
         """The complaint."""
@@ -135,10 +152,10 @@ class FeedbackReceived(Fact):
     TYPE: ClassVar[str] = "recovery.feedback.received.v1"
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
-    complaint_id: Id
-    check_id: Id
-    helped: Helped
-    answered_at: AwareDatetime
+    complaint_id: ComplaintId
+    check_id: CheckId
+    helped: Helped = Field(description="The answer.")
+    answered_at: AwareDatetime = Field(description="When the customer answered.")
 
     def key(self) -> str:
         """The complaint."""

@@ -28,7 +28,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.event import AmountMinor, Currency, Id
+from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -78,10 +78,20 @@ class RoleAuthority(Part):
     A window without a ceiling of its own is bounded by the others alone; the day always has one.
     """
 
-    per_check: CeilingMinor
-    per_shift: CeilingMinor | None = None
-    per_day: CeilingMinor
-    per_week: CeilingMinor | None = None
+    per_check: CeilingMinor = Field(
+        description="Ceiling of one check, in minor units of the policy's `currency`."
+    )
+    per_shift: CeilingMinor | None = Field(
+        None,
+        description="Ceiling of one employee's shift, in minor units of the policy's `currency`; null for none of its own.",
+    )
+    per_day: CeilingMinor = Field(
+        description="Ceiling of one employee's business day, in minor units of the policy's `currency`."
+    )
+    per_week: CeilingMinor | None = Field(
+        None,
+        description="Ceiling of one employee's week, in minor units of the policy's `currency`; null for none of its own.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         """A smaller window above a larger one could never be used up."""
@@ -98,22 +108,35 @@ class RoleAuthority(Part):
 class Stretch(Part):
     """The band above an employee's own ceilings: granted at once, explained afterwards."""
 
-    percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 25
-    times_per_shift: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-    explain_within: Duration = timedelta(hours=24)
+    percent: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        25, description="Width of the band, in per cent of each of the employee's own ceilings."
+    )
+    times_per_shift: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        1, description="Number of times that one employee may stretch in a shift."
+    )
+    explain_within: Duration = Field(
+        timedelta(hours=24),
+        description="Duration after a stretch within which it is explained in one line.",
+    )
 
 
 class Authority(Part):
     """Authority by role. A role without amounts of its own (null) has what `any` has."""
 
-    #: The local time at which an employee's day begins and what was given starts from zero; a week
-    #: begins with Monday's day.
-    day_starts: LocalTime = time(0, 0)
-    #: The local times at which shifts begin; by themselves, the whole day is one.
-    shifts_start: Annotated[tuple[LocalTime, ...], Field(max_length=12)] = ()
-    roles: Annotated[dict[Id, RoleAuthority | None], Field(min_length=1, max_length=200)]
-    #: Without it there is no band above the ceilings.
-    stretch: Stretch | None = None
+    day_starts: LocalTime = Field(
+        time(0, 0),
+        description="Local time at which an employee's day begins and what was given starts from zero; a week begins with Monday's day.",
+    )
+    shifts_start: Annotated[tuple[LocalTime, ...], Field(max_length=12)] = Field(
+        (),
+        description="Local times at which shifts begin; without any, the whole day is one shift.",
+    )
+    roles: Annotated[dict[Id, RoleAuthority | None], Field(min_length=1, max_length=200)] = Field(
+        description="Ceilings by role; a role that is null has those of `any`, which must have some."
+    )
+    stretch: Stretch | None = Field(
+        None, description="The band above an employee's own ceilings; null for none."
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Every rank has some authority, and times are in the policy's own zone."""
@@ -135,35 +158,48 @@ class Authority(Part):
 class CustomerLimit(Part):
     """What one customer may be given: in the whole stay, in a day, and how often in a day."""
 
-    per_stay: CeilingMinor
-    #: A stay begins on the day of what a customer is first given, and lasts so many days; without it,
-    #: it never ends.
-    stay_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
-    per_day: CeilingMinor | None = None
-    checks_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] = 20
+    per_stay: CeilingMinor = Field(
+        description="Ceiling of one customer's stay, in minor units of the policy's `currency`."
+    )
+    stay_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = Field(
+        None,
+        description="Number of days a stay lasts, from the day on which the customer is first given something; null if it never ends.",
+    )
+    per_day: CeilingMinor | None = Field(
+        None,
+        description="Ceiling of one customer's business day, in minor units of the policy's `currency`; null for none of its own.",
+    )
+    checks_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        20, description="Number of checks that one customer may be given in a business day."
+    )
 
 
 class ComplaintLimit(Part):
     """What may be given for one complaint, and how soon a second employee may add to it unasked."""
 
-    total: CeilingMinor
-    #: Within this time a colleague's check makes the answer "already compensated", unless the
-    #: employee says that it is meant (`again`). A colleague's offer does so while it is open.
-    apart: Duration = timedelta(minutes=10)
+    total: CeilingMinor = Field(
+        description="Ceiling of everything given for one complaint, in minor units of the policy's `currency`."
+    )
+    apart: Duration = Field(
+        timedelta(minutes=10),
+        description="Duration after a colleague's check in which the answer is `already_compensated`, unless the employee says that it is meant (`again`).",
+    )
 
 
 class SiteLimit(Part):
     """What the whole site may give."""
 
-    per_day: CeilingMinor
+    per_day: CeilingMinor = Field(
+        description="Ceiling of everything given at the site in a business day, in minor units of the policy's `currency`."
+    )
 
 
 class Limits(Part):
     """Ceilings that everybody at the site shares."""
 
-    customer: CustomerLimit
-    complaint: ComplaintLimit
-    site: SiteLimit
+    customer: CustomerLimit = Field(description="Ceilings of one customer.")
+    complaint: ComplaintLimit = Field(description="Ceiling of one complaint.")
+    site: SiteLimit = Field(description="Ceiling of the whole site.")
 
 
 class CatalogueItem(Part):
@@ -174,24 +210,49 @@ class CatalogueItem(Part):
     apology costs nothing.
     """
 
-    kind: CheckKind
-    title: Annotated[dict[Language, Title], Field(min_length=1, max_length=16)]
-    cost: AmountMinor | None = None
-    value: AmountMinor | None = None
-    amounts: Annotated[tuple[CeilingMinor, ...], Field(max_length=16)] = ()
-    up_to: CeilingMinor | None = None
-    #: Whole crowns, unless the site says otherwise.
-    step: CeilingMinor = 100
+    kind: CheckKind = Field(description="What form it has; it decides which amounts are needed.")
+    title: Annotated[dict[Language, Title], Field(min_length=1, max_length=16)] = Field(
+        description="What it is called, by language."
+    )
+    cost: AmountMinor | None = Field(
+        None,
+        description="What it costs the site, in minor units of the policy's `currency`; of an experience.",
+    )
+    value: AmountMinor | None = Field(
+        None,
+        description="What it is worth to the customer, in minor units of the policy's `currency`; of an experience.",
+    )
+    amounts: Annotated[tuple[CeilingMinor, ...], Field(max_length=16)] = Field(
+        (),
+        description="Amounts that are offered, in minor units of the policy's `currency`; of a gift card.",
+    )
+    up_to: CeilingMinor | None = Field(
+        None,
+        description="The largest amount, in minor units of the policy's `currency`; of money and refunds.",
+    )
+    step: CeilingMinor = Field(
+        100,
+        description="Amounts are multiples of this, in minor units of the policy's `currency`; of money and refunds.",
+    )
     percents: Annotated[
         tuple[Annotated[int, Field(strict=True, ge=1, le=100)], ...], Field(max_length=16)
-    ] = ()
-    bill_up_to: CeilingMinor | None = None
-    #: What one minor unit of a gift card costs us, in per cent: ours to redeem costs us less.
-    cost_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
-    valid: Duration = timedelta(days=7)
-    #: Outlets that take it; everywhere if empty.
-    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
-    fits: Annotated[tuple[Category, ...], Field(max_length=32)] = ()
+    ] = Field((), description="Discounts that are offered, in per cent of a bill; of a percentage.")
+    bill_up_to: CeilingMinor | None = Field(
+        None,
+        description="The largest bill that a percentage holds for, in minor units of the policy's `currency`.",
+    )
+    cost_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        100, description="What a gift card costs the site, in per cent of its amount."
+    )
+    valid: Duration = Field(
+        timedelta(days=7), description="Duration from giving it to the end of its time."
+    )
+    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+        (), description="Outlets that take it, by their ids; everywhere at the site if empty."
+    )
+    fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
+        (), description="Categories of complaints that it suits; every category if empty."
+    )
 
     def fits_category(self, category: Category) -> bool:
         """Whether it suits a complaint of this category."""
@@ -281,15 +342,24 @@ KIND_WORDS: dict[CheckKind, str] = {
 class Playbook(Part):
     """What is done in one situation: by when the customer hears from us, what to offer first."""
 
-    promise: Duration
-    suggest: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
+    promise: Duration = Field(
+        description="Duration after which the customer has heard from us at the latest."
+    )
+    suggest: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+        (), description="Options to show first, best first, by their names."
+    )
 
 
 class Retry(Part):
     """How a message that the provider did not take is tried again; the delay doubles each time."""
 
-    first_delay: Duration = timedelta(seconds=5)
-    attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 8
+    first_delay: Duration = Field(
+        timedelta(seconds=5),
+        description="Duration before the second attempt; doubles with each later one.",
+    )
+    attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = Field(
+        8, description="Number of attempts after which a message has failed."
+    )
 
 
 class Acknowledge(Part):
@@ -298,12 +368,18 @@ class Acknowledge(Part):
     The day is the calendar day at the site.
     """
 
-    #: To one address, whoever raised the complaints.
-    per_address: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
-    #: Because of one customer who raises complaints by themselves.
-    per_person: Annotated[int, Field(strict=True, ge=1, le=1000)] = 20
-    #: Because of one other system, or of all desks of a site.
-    per_source: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 10_000
+    per_address: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        10,
+        description="Number of acknowledgements a day to one address, whoever raised the complaints.",
+    )
+    per_person: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        20,
+        description="Number of acknowledgements a day because of one customer who raises complaints by themselves.",
+    )
+    per_source: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = Field(
+        10_000,
+        description="Number of acknowledgements a day because of one other system, or of all desks of a site.",
+    )
 
 
 class Notify(Part):
@@ -311,12 +387,15 @@ class Notify(Part):
 
     mail_from: Annotated[
         str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
-    ]
-    retry: Retry = Retry()
-    acknowledge: Acknowledge = Acknowledge()
-    #: Who is told when somebody's safety is concerned: ids of role mailboxes, whose addresses the
-    #: notifier's own file has.
-    safety: Annotated[tuple[Id, ...], Field(max_length=16)] = ()
+    ] = Field(description="Address that letters come from.")
+    retry: Retry = Field(
+        Retry(), description="How a message that the provider did not take is tried again."
+    )
+    acknowledge: Acknowledge = Field(Acknowledge(), description="Daily bounds on acknowledgements.")
+    safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+        (),
+        description="Role mailboxes that are told when somebody's safety is concerned, by their ids; the notifier's own file has the addresses.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         """A mailbox that is named twice would be one letter and not two."""
@@ -327,35 +406,46 @@ class Notify(Part):
 class IncidentRule(Part):
     """When many complaints are one incident: of as many customers, about one thing, in this time."""
 
-    count: Annotated[int, Field(strict=True, ge=2, le=INCIDENT_COUNT_MAX)]
-    #: A day is the longest in which complaints have one cause.
-    within: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))]
-    #: Which reasons can be one; all if empty.
-    reasons: Annotated[tuple[Category, ...], Field(max_length=32)] = ()
+    count: Annotated[int, Field(strict=True, ge=2, le=INCIDENT_COUNT_MAX)] = Field(
+        description="Number of customers from which it is an incident."
+    )
+    within: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = Field(
+        description="Duration within which their complaints came."
+    )
+    reasons: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
+        (), description="Categories that can be an incident; every category if empty."
+    )
 
 
 class Incidents(Part):
     """What is done when many are affected: one check for each, from a budget of its own."""
 
-    open_when: IncidentRule
-    give: Id
-    budget: CeilingMinor
+    open_when: IncidentRule = Field(description="When many complaints are one incident.")
+    give: Id = Field(description="The check for everybody affected, by its name in the catalogue.")
+    budget: CeilingMinor = Field(
+        description="What all its checks may cost together, in minor units of the policy's `currency`."
+    )
 
 
 class Regime(Part):
     """A right that passengers and travellers have by law: for what, and what they must be told."""
 
-    #: Which law; letters cite it like this where `cited` has no words of their language.
-    law: Title
-    cited: Annotated[dict[Language, Title], Field(max_length=16)] = {}
-    reasons: Annotated[tuple[Category, ...], Field(min_length=1, max_length=32)]
-    #: The services whose failure it is about; all if empty.
-    services: Annotated[tuple[Service, ...], Field(max_length=16)] = ()
-    #: What the customer must be told, per language.
+    law: Title = Field(
+        description="Name of the law; letters cite it where `cited` has none in their language."
+    )
+    cited: Annotated[dict[Language, Title], Field(max_length=16)] = Field(
+        {}, description="How letters cite the law, by language."
+    )
+    reasons: Annotated[tuple[Category, ...], Field(min_length=1, max_length=32)] = Field(
+        description="Categories of complaints that it covers."
+    )
+    services: Annotated[tuple[Service, ...], Field(max_length=16)] = Field(
+        (), description="Services whose failure it covers; every service if empty."
+    )
     information: Annotated[
         dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=2000)]],
         Field(min_length=1, max_length=16),
-    ]
+    ] = Field(description="What the customer must be told, by language.")
 
     def covers(self, reason: Category, service: Service | None, basis: Basis) -> bool:
         """Whether it holds for a complaint for this reason about this service.
@@ -378,26 +468,49 @@ class Regime(Part):
 class Policy(Part):
     """Everything a site decides. All amounts are minor units of `currency`."""
 
-    site: Id
-    site_name: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+    site: SiteId
+    site_name: Annotated[str, StringConstraints(min_length=1, max_length=120)] = Field(
+        description="Name of the site as customers read it."
+    )
     currency: Currency
-    timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    languages: Annotated[tuple[Language, ...], Field(min_length=1, max_length=16)]
-    authority: Authority
-    limits: Limits
-    checks: Annotated[dict[ItemId, CatalogueItem], Field(min_length=1, max_length=200)]
-    promise_default: Duration = timedelta(hours=24)
-    playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = {}
-    notify: Notify
-    #: How long a till may hold a part of a check.
-    hold: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = timedelta(minutes=10)
-    #: How long a customer may choose between what was offered.
-    choose_within: Duration = timedelta(days=2)
-    #: Without it, no number of complaints is an incident.
-    incidents: Incidents | None = None
-    regimes: Annotated[dict[Id, Regime], Field(max_length=32)] = {}
-    #: What the places in `valid_at` are called, per language; one without a name is told by its id.
-    outlets: Annotated[dict[Id, Names], Field(max_length=200)] = {}
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="Time zone of the site, by its IANA name."
+    )
+    languages: Annotated[tuple[Language, ...], Field(min_length=1, max_length=16)] = Field(
+        description="Languages of the site, its first one first; every title has all of them."
+    )
+    authority: Authority = Field(description="What employees may give alone.")
+    limits: Limits = Field(
+        description="Ceilings of one customer, one complaint and the whole site."
+    )
+    checks: Annotated[dict[ItemId, CatalogueItem], Field(min_length=1, max_length=200)] = Field(
+        description="The catalogue: what can be given, by name."
+    )
+    promise_default: Duration = Field(
+        timedelta(hours=24),
+        description="Duration after which the customer has heard from us where no playbook says otherwise.",
+    )
+    playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = Field(
+        {}, description="What is done in each situation, by category and severity."
+    )
+    notify: Notify = Field(description="How letters go out, and who is told about safety.")
+    hold: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = Field(
+        timedelta(minutes=10), description="Duration for which a till may hold a part of a check."
+    )
+    choose_within: Duration = Field(
+        timedelta(days=2),
+        description="Duration within which a customer chooses between what was offered.",
+    )
+    incidents: Incidents | None = Field(
+        None, description="When complaints are one incident, and what is given then; null if never."
+    )
+    regimes: Annotated[dict[Id, Regime], Field(max_length=32)] = Field(
+        {}, description="Rights that customers have by law, by name."
+    )
+    outlets: Annotated[dict[Id, Names], Field(max_length=200)] = Field(
+        {},
+        description="What the places in `valid_at` are called, by id and language; one without a name is told by its id.",
+    )
 
     def options(self, most_minor: int | None = None) -> tuple[Option, ...]:
         """Every check that can be given for at most `most_minor`, in catalogue order.
@@ -540,9 +653,11 @@ class PolicyPublished(Fact):
     TYPE: ClassVar[str] = "recovery.policy.published.v1"
     TOPIC: ClassVar[str] = "recovery.policy.v1"
 
-    site: Id
-    version: Annotated[int, Field(ge=1)]
-    policy: Policy
+    site: SiteId
+    version: Annotated[int, Field(ge=1)] = Field(
+        description="Number of the version, counted up per site from 1."
+    )
+    policy: Policy = Field(description="The whole policy.")
 
     def key(self) -> str:
         """The site; compaction keeps the latest."""

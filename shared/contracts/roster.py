@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
-from shared.contracts.event import Id, fingerprint
+from shared.contracts.event import Id, SiteId, fingerprint
 from shared.contracts.policy import Contradiction, LocalTime, Part
 from shared.kernel import Document, Fact, Fold
 
@@ -39,9 +39,13 @@ class Weekday(StrEnum):
 class Shift(Part):
     """When an employee works each week, in the site's local time; over midnight if it ends earlier."""
 
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = tuple(Weekday)
-    starts: LocalTime
-    ends: LocalTime
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = Field(
+        tuple(Weekday), description="Days of the week on which the shift begins."
+    )
+    starts: LocalTime = Field(description="Local time at the site at which it begins.")
+    ends: LocalTime = Field(
+        description="Local time at the site at which it ends; on the next day if not after `starts`."
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         """A shift lasts, and is written in local time."""
@@ -55,10 +59,17 @@ class Shift(Part):
 class Listing(Part):
     """What a roster says of one employee."""
 
-    role: Id
-    languages: Annotated[tuple[Language, ...], Field(max_length=16)] = ()
-    shift: Shift | None = None
-    active: bool = True
+    role: Id = Field(description="The employee's role; authority is looked up by it in the policy.")
+    languages: Annotated[tuple[Language, ...], Field(max_length=16)] = Field(
+        (), description="Languages the employee speaks."
+    )
+    shift: Shift | None = Field(
+        None, description="When the employee works each week; null if the roster does not say."
+    )
+    active: bool = Field(
+        default=True,
+        description="Whether the employee works at the site; one who is not active may give nothing.",
+    )
 
 
 class Roster(Part):
@@ -74,10 +85,12 @@ class EmployeeListed(Fact):
     TYPE: ClassVar[str] = "recovery.employee.listed.v1"
     TOPIC: ClassVar[str] = "recovery.roster.v1"
 
-    employee_id: Id
-    site: Id
-    listing: Listing
-    listed_at: AwareDatetime
+    employee_id: Id = Field(
+        description="The employee, by an id that is pseudonymous and theirs at this site alone."
+    )
+    site: SiteId
+    listing: Listing = Field(description="What the roster says of the employee.")
+    listed_at: AwareDatetime = Field(description="From when it holds; the newest listing counts.")
 
     def key(self) -> str:
         """The employee of the site; compaction keeps the latest."""

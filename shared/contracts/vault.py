@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.contracts.event import Id, Sealed, fingerprint
+from pydantic import Field
+
+from shared.contracts.event import CustomerRef, Sealed, fingerprint
 from shared.kernel import Fact
 
 
@@ -19,8 +21,8 @@ class CustomerKeyCreated(Fact):
     TYPE: ClassVar[str] = "recovery.customer-key.created.v1"
     TOPIC: ClassVar[str] = "recovery.vault.v1"
 
-    customer_ref: Id
-    wrapped: Sealed
+    customer_ref: CustomerRef
+    wrapped: Sealed = Field(description="The data key, wrapped by the master key.")
 
     def key(self) -> str:
         """The customer and which key; compaction keeps one of each."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field
 
 from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, SERVICES, TABLE, topics
 from shared.contracts.compensation import CheckIssued
+from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event
+from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.ops.docs import (
     REFERENCE,
@@ -73,6 +77,121 @@ def test_the_asyncapi_document_describes_every_topic_and_every_fact() -> None:
     whole = document()
     assert {it["address"] for it in whole["channels"].values()} == {it.name for it in topics()}
     assert {it["name"] for it in whole["components"]["messages"].values()} == set(FACTS)
+
+
+#: What a whole number counts, as its description names it.
+UNITS = re.compile(
+    r"minor units? of|per cent|[Ss]econds|[Nn]umber of|[Hh]ow many|from 0|in the unit of"
+)
+
+
+def fields_of(
+    part: Any, whole: dict[str, Any], at: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field of a schema by its path, down to the parts of its parts; each model once."""
+    found, seen = [(at, part)], set()
+    while found:
+        at, part = found.pop()
+        if reference := part.get("$ref"):
+            if reference not in seen:
+                seen.add(reference)
+                found.append((at, resolve(whole, reference)))
+        for name, field in part.get("properties", {}).items():
+            yield f"{at}/{name}", field
+            found.append((f"{at}/{name}", field))
+        inner = [*part.get("anyOf", ()), *part.get("allOf", ())]
+        inner += [part[name] for name in ("items", "additionalProperties") if name in part]
+        found += [(at, one) for one in inner if isinstance(one, dict)]
+
+
+def numbers(part: dict[str, Any]) -> bool:
+    """Whether a field holds whole numbers, by itself, in a list or by name."""
+    inner = [part.get("items"), part.get("additionalProperties"), *part.get("anyOf", ())]
+    return part.get("type") == "integer" or any(
+        numbers(one) for one in inner if isinstance(one, dict)
+    )
+
+
+def undescribed(model: type[BaseModel]) -> list[str]:
+    """Fields that say nothing of themselves, and whole numbers that do not say what they count."""
+    whole = model.model_json_schema()
+    return [
+        at
+        for at, field in fields_of(whole, whole)
+        if not field.get("description")
+        or (numbers(field) and not UNITS.search(field["description"]))
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_every_field_of_every_fact_says_what_it_means_and_every_number_its_unit(kind: str) -> None:
+    """Whoever builds on a topic has this and nothing else to go by."""
+    assert undescribed(FACTS[kind]) == []
+
+
+def test_every_attribute_of_an_event_says_what_it_means() -> None:
+    assert undescribed(Event[ComplaintRaised]) == []
+
+
+def test_a_field_without_a_meaning_or_a_number_without_a_unit_is_found() -> None:
+    class Inner(BaseModel):
+        bare: str
+        percents: tuple[int, ...] = Field((), description="Discounts, in per cent of a bill.")
+
+    class Outer(BaseModel):
+        inner: dict[str, Inner] = Field(description="Parts by name.")
+        length: int | None = Field(None, description="How long it is.")
+
+    assert sorted(undescribed(Outer)) == ["/inner/bare", "/length"]
+
+
+def test_the_asyncapi_document_keeps_every_description() -> None:
+    """AsyncAPI's schemas ignore what stands beside a reference, so nothing may stand there."""
+
+    def siblings(part: object) -> Iterator[dict[str, Any]]:
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        for one in inner:
+            yield from siblings(one)
+        if isinstance(part, dict) and "$ref" in part and len(part) > 1:
+            yield part
+
+    whole = document()
+    assert list(siblings(whole)) == []
+    schemas = whole["components"]["schemas"]
+    for at, field in (one for model in schemas.values() for one in fields_of(model, whole)):
+        assert field.get("description"), at
+
+
+def test_the_asyncapi_document_says_where_the_brokers_are() -> None:
+    (server,) = document()["servers"].values()
+    assert server["protocol"] == "kafka"
+    assert set(re.findall(r"\{(.+?)\}", server["host"])) == set(server["variables"])
+
+
+def test_what_others_publish_is_described_in_both_modes_and_read_as_described() -> None:
+    """The events of the page for publishers, in structured and in binary mode."""
+    whole = document()
+    channel = whole["channels"]["recovery-intake-v1"]
+    structured, binary = (resolve(whole, one["$ref"]) for one in channel["messages"].values())
+    (operation,) = (
+        one for one in whole["operations"].values() if one["channel"]["$ref"].endswith("intake-v1")
+    )
+    assert len(operation["messages"]) == 2
+    page = (ROOT / "docs/publishing.md").read_text(encoding="utf-8")
+    headers = [
+        dict(line.split(": ", 1) for line in part.splitlines())
+        for part in re.findall(r"```headers\n(.*?)\n```", page, re.S)
+    ]
+    values = [json.loads(part) for part in re.findall(r"```json\n(.*?)\n```", page, re.S)]
+    for message, sent, value in zip((structured, binary), headers, values, strict=True):
+        for form, found in ((message["headers"], sent), (message["payload"], value)):
+            Draft202012Validator({**whole, **form}).validate(found)
+        assert message["contentType"] == sent["content-type"]
+        # Each mode is told apart by what the other needs.
+        other = binary if message is structured else structured
+        assert not Draft202012Validator({**whole, **other["headers"]}).is_valid(sent)
+    described = {name.removeprefix("ce_") for name in binary["headers"]["properties"]}
+    assert set(OUTSIDE_ATTRIBUTES) <= described
 
 
 def test_every_message_of_an_operation_belongs_to_its_channel() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from shared.contracts.event import Event, F
+from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event, F
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.snapshot import Snapshot
@@ -19,17 +19,6 @@ from shared.runtime.faults import Rejected
 EVENT_BYTES_MAX = 256 * 1024
 #: What `content-type` begins with where the value is a whole event.
 STRUCTURED = b"application/cloudevents"
-CE_HEADERS = (
-    "id",
-    "source",
-    "specversion",
-    "type",
-    "time",
-    "subject",
-    "correlationid",
-    "causationid",
-    "traceparent",
-)
 
 
 class Record(NamedTuple):
@@ -118,7 +107,7 @@ class Inbox:
             raise Rejected(Reason.MALFORMED_BYTES) from None
         if binary := _binary_attributes(record.headers):
             body = {"data": body}
-            for name in CE_HEADERS:
+            for name in OUTSIDE_ATTRIBUTES:
                 if name in binary:
                     body[name] = binary[name].decode(errors="replace")
         if not isinstance(body, dict):
