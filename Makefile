@@ -57,9 +57,9 @@ test-unit: $(READY) ## The tests that need nothing
 test-integration: $(READY) ## The tests on a real Kafka and Redis
 	@$(BIN)/python -m pytest -m "integration or e2e"
 
-chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10, or MODE=rebalance RECORDS= REBALANCES=
+chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMISE=PT5S, or MODE=rebalance RECORDS= REBALANCES=
 	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	  $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
+	  $(if $(PROMISE),--promise $(PROMISE)) $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
 
 demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json

@@ -24,9 +24,9 @@ from devstack.processes import NotReady
 from devstack.stack import RUN_DIRECTORY
 from tests.chaos import report, schedule
 from tests.chaos.audit import evidence as audit
-from tests.chaos.audit import intake, ledger, letters, order, privacy, requests
+from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, requests
 from tests.chaos.audit.verdict import Verdict
-from tests.chaos.desk import Known, StaffContext, ask_all_again
+from tests.chaos.desk import Desk, Known, ask_all_again
 from tests.chaos.diary import Diary
 from tests.chaos.faults import Faults
 from tests.chaos.publisher import Publisher
@@ -54,6 +54,7 @@ class Options:
     rebalances: int = 60
     per_s: float = 25.0
     pause_s: float = 0.25
+    promise: str = "PT5S"
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ class Run:
         self._known = Known()
         self._invariants = [*intake.INVARIANTS, *order.INVARIANTS, *privacy.INVARIANTS]
         if options.mode != "rebalance":
-            self._invariants += [*requests.INVARIANTS, *letters.INVARIANTS]
+            self._invariants += [*requests.INVARIANTS, *letters.INVARIANTS, *promises.INVARIANTS]
             self._invariants += ledger.of(there.policy, there.roster)
 
     def seed(self, seed: int) -> Outcome:
@@ -148,7 +149,7 @@ class Run:
         drivers = [threading.Thread(target=publisher.run, args=(stop,), daemon=True)]
         for number in range(0 if options.mode == "rebalance" else DESKS):
             name, random = f"{seed}-{number}", Random(f"desk/{seed}/{number}")
-            desk = StaffContext(there, diary, self._known, random, name, options.pause_s)
+            desk = Desk(there, diary, self._known, random, name, options.pause_s)
             drivers.append(threading.Thread(target=desk.run, args=(stop,), daemon=True))
         faults = Faults(there, diary)
         for thread in drivers:
@@ -190,7 +191,7 @@ class Run:
 def play(options: Options, directory: Path) -> list[Outcome]:
     """Start a world and play all seeds in it, one after the other. Blocks."""
     outcomes = []
-    with world(directory, options.session_s) as there:
+    with world(directory, options.session_s, options.promise) as there:
         run = Run(there, options)
         for seed in options.seeds:
             outcomes.append(run.seed(seed))
@@ -231,6 +232,9 @@ def options_of(words: Sequence[str] | None) -> Options:
     parser.add_argument("--rebalances", type=int, default=given.rebalances)
     parser.add_argument("--per-s", type=float, default=given.per_s, help="records a second")
     parser.add_argument("--pause", type=float, default=given.pause_s, dest="pause_s")
+    parser.add_argument(
+        "--promise", default=given.promise, help="one promise of the policy; a short one is broken"
+    )
     found = vars(parser.parse_args(words))
     found["seeds"] = tuple(int(word) for word in found["seeds"].split(","))
     return Options(**found)

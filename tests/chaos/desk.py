@@ -116,7 +116,7 @@ def _content(answer: httpx.Response) -> Any:
     return answer.text if answer.status_code >= 400 else ""
 
 
-class StaffContext:
+class Desk:
     """One driver: does one thing after the other, drawn by its own seed, until told to stop."""
 
     def __init__(

@@ -30,6 +30,7 @@ TEXTS = (
     "The bill had a bottle of wine on it that we never had.",
     "The waiter was rude to my mother.",
     "The pool was closed all day.",
+    "My father fell on the stairs and is hurt.",
 )
 
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from devstack.mailbox import Mailbox
-from devstack.processes import NotReady, Service, Services, environment
+from devstack.processes import MAILBOXES, NotReady, Service, Services, environment
 from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
 from shared.contracts.catalogue import subscriptions
 from shared.ops import policy, roster, token, topics
@@ -34,6 +34,8 @@ MORE = (
     ("per_day: 8000_00, per_week: 30000_00", "per_day: 80000_00, per_week: 300000_00"),
     ("site:      {per_day: 60000_00}", "site:      {per_day: 600000_00}"),
 )
+#: The promise of a dirty cabin, which is broken where it is short.
+PROMISE = "moderate: {{promise: {},  suggest: [cinema, taxfree-card/20000]}}"
 #: Timers that are work put off.
 WORK = (b"send|", b"give|")
 #: A world in which nothing moves for so long stands still; one that moves for longer is not at rest.
@@ -82,6 +84,7 @@ class World:
                 "offers_url": FRONT["compensation"],
                 "smtp_host": "127.0.0.1",
                 "smtp_port": str(self.mailbox.port),
+                "mailboxes": str(MAILBOXES),
             }
         module = ""
         if ahead_s:
@@ -192,10 +195,13 @@ class World:
         return before
 
 
-def generous(directory: Path) -> Path:
-    """The demo policy, with room for a hundred rounds in some accounts; others are soon full."""
+def generous(directory: Path, promise: str) -> Path:
+    """The demo policy, with room for a hundred rounds in some accounts; others are soon full.
+
+    One of its promises is `promise`, an ISO 8601 duration.
+    """
     text = (ROOT / "policy" / "demo.yaml").read_text(encoding="utf-8")
-    for before, after in MORE:
+    for before, after in (*MORE, (PROMISE.format("PT1H"), PROMISE.format(promise))):
         if text.count(before) != 1:
             msg = f"policy/demo.yaml does not say {before!r} any more"
             raise ValueError(msg)
@@ -211,11 +217,11 @@ def _learn_url(process: Service) -> None:
 
 
 @contextmanager
-def world(directory: Path, session_s: float) -> Iterator[World]:
+def world(directory: Path, session_s: float, promise: str) -> Iterator[World]:
     """A new and empty system; no service runs yet. All that was started ends with it. Blocks."""
     with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
         topics.create(stack.bootstrap)
-        rules, listed = generous(directory), ROOT / "policy" / "roster.yaml"
+        rules, listed = generous(directory, promise), ROOT / "policy" / "roster.yaml"
         policy.publish(rules, stack.bootstrap)
         roster.publish(listed, stack.bootstrap)
         key = token.demo_key(directory)

@@ -1,7 +1,7 @@
 """Three fixed seeds of the fault runner, in one world: whatever they break, every invariant holds.
 
-The seeds were chosen so that together they break nearly everything there is to break. A hundred rounds
-are for `make chaos`.
+The seeds were chosen so that together they do every fault but an orderly leave. A hundred rounds are
+for `make chaos`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from tests.chaos import schedule
 from tests.chaos.chaos import options_of
 from tests.chaos.schedule import What
 
-WORDS = "--seed 26,47,67 --rounds 1 --session 3 --lasts 5 --per-s 6".split()
+#: A broken promise is told half a minute late, so no promise is broken here.
+WORDS = "--seed 26,67,254 --rounds 1 --session 3 --lasts 5 --per-s 6 --promise PT1H".split()
 #: Below the time limit of a test, so that the runner is asked to end and ends what it started.
 LASTS_S, ENDS_S = 780.0, 100.0
 
@@ -24,12 +25,9 @@ def steps() -> list[schedule.Step]:
     return [step for seed in options.seeds for one in options.rounds_of(seed) for step in one.steps]
 
 
-def test_the_seeds_kill_freeze_restart_and_take_servers_away():
+def test_the_seeds_do_every_fault_but_an_orderly_leave_which_a_restart_does_too():
     broken = {step.what for step in steps()}
-    assert {What.KILL, What.FREEZE, What.RESTART_ALL} <= broken
-    assert {What.BROKER_FROZEN, What.BROKER_KILLED} & broken
-    assert {What.REDIS_FROZEN, What.REDIS_KILLED} & broken
-    assert What.REDIS_FULL in broken
+    assert set(What) - {What.LEAVE} <= broken
 
 
 def test_no_invariant_is_broken_whatever_the_seeds_break():
@@ -48,4 +46,4 @@ def test_no_invariant_is_broken_whatever_the_seeds_break():
             runner.terminate()
             runner.communicate(timeout=ENDS_S)
     assert runner.returncode == 0, said
-    assert said.count("holds ") > 60
+    assert said.count("holds ") > 66

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.audit import intake, ledger, letters, order, privacy, requests
+from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, requests
 from tests.chaos.audit.evidence import INTAKE, Evidence, Record
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import CANARY, Asked, Diary, Sent
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 AUDIT = sorted((ROOT / "tests" / "chaos" / "audit").glob("*.py"))
 POLICY, ROSTER = ROOT / "policy" / "demo.yaml", ROOT / "policy" / "roster.yaml"
 LEDGER = dict(zip(ledger.INVARIANTS, ledger.of(POLICY, ROSTER), strict=True))
+MORNING, NOON, EVENING = (f"2026-06-03T{hour}:00:00Z" for hour in ("09", "12", "18"))
 DAY = "employee/e-ingrid/NOK/2026-06-03"
 
 
@@ -33,7 +34,7 @@ class Made:
         for number, sent_id in enumerate(("a", "b")):
             self.diary.sent.append(Sent(number, "/s", sent_id, "new", False, 0, number))
             self.record(INTAKE, b"", b"{}", serial=str(number).encode(), partition=0, offset=number)
-            self.complaint(f"co-{sent_id}", f"{INTAKE}/0/{number}/-1")
+            self.complaint(f"co-{sent_id}", f"{INTAKE}/0/{number}/-1", safety=sent_id == "b")
         self.evidence.values[f"complaints:{{c0}}:fence:{INTAKE}:0"] = b'0000000002{"offset":1}'
         self.request("/v1/complaints", 201, {"complaint_id": "co-h"})
         self.complaint("co-h", "http/k/b", has_contact=True)
@@ -47,6 +48,9 @@ class Made:
         self.request("/v1/redemptions", 200, {"redemption_id": "re-1"})
         self.redemption("captured", "re-1", 4000)
         self.request("/v1/redemptions/re-1/capture", 200, {"redemption_id": "re-1"})
+        routed = {"complaint_id": "co-b", "mailboxes": ["duty"]}
+        self.fact("notifier", "safety.routed", "co-b", routed, "timer/alarm")
+        self.message("me-5", "safety", "co-b", mailbox="duty")
         for owner, last in self.numbers.items():
             self.evidence.values[f"{owner}:{{c0}}:sequence"] = str(last).encode()
             self.evidence.lists[f"{owner}:{{c0}}:outbox"] = []
@@ -70,10 +74,17 @@ class Made:
         asked.answers = [(status, answer), (status, answer)]
         self.diary.asked.append(asked)
 
-    def complaint(self, name: str, cause: str, *, has_contact: bool = False) -> None:
+    def complaint(
+        self, name: str, cause: str, *, has_contact: bool = False, safety: bool = False
+    ) -> None:
         self.fact("complaints", "complaint.received", name, {"complaint_id": name}, cause)
-        data = {"complaint_id": name, "has_contact": has_contact}
+        data = {
+            "complaint_id": name, "has_contact": has_contact, "safety": safety, "promised_by": NOON,
+        }  # fmt: skip
         self.fact("complaints", "complaint.triaged", name, data, cause)
+        if name != "co-h":  # which is given a check in time
+            data = {"complaint_id": name, "round": 0, "overdue_at": NOON}
+            self.fact("complaints", "complaint.overdue", name, data, "timer/overdue")
 
     def debits(self, cost: int) -> list[dict[str, Any]]:
         accounts = {
@@ -96,6 +107,7 @@ class Made:
         data = {
             "check_id": name, "value_minor": cost, "cost_minor": cost, "site": "ms-aurora",
             "employee_id": "e-ingrid", "debits": debits, "explain_by": None, "offer_id": offer,
+            "complaint_id": "co-h", "issued_at": MORNING if offer is None else EVENING,
         }  # fmt: skip
         self.fact("compensation", "check.issued", name, data, "http/c/b")
         if offer is None:
@@ -104,7 +116,10 @@ class Made:
 
     def offer(self) -> None:
         held = self.debits(7000)
-        data = {"offer_id": "of-1", "employee_id": "e-ingrid", "held": held}
+        data = {
+            "offer_id": "of-1", "employee_id": "e-ingrid", "held": held, "complaint_id": "co-h",
+            "offered_at": EVENING,
+        }  # fmt: skip
         self.fact("compensation", "offer.made", "of-1", data, "http/o/b")
         self.request("/v1/offers", 201, {"offer_id": "of-1"})
         data = {"offer_id": "of-1", "credits": held}
@@ -116,8 +131,11 @@ class Made:
         data = {"redemption_id": name, "check_id": check, "amount_minor": amount}
         self.fact("compensation", f"redemption.{verb}", check, data, "http/r/b")
 
-    def message(self, name: str, occasion: str, about: str) -> None:
-        said = {"message_id": name, "occasion": occasion, "about": about}
+    def message(self, name: str, occasion: str, about: str, mailbox: str | None = None) -> None:
+        said = {
+            "message_id": name, "occasion": occasion, "about": about, "mailbox": mailbox,
+            "complaint_id": about if mailbox else "co-h",
+        }  # fmt: skip
         self.fact("notifier", "message.queued", "co-h", said)
         self.fact("notifier", "message.attempted", "co-h", {**said, "repeats_unknown": False})
         self.fact("notifier", "message.sent", "co-h", said)
@@ -170,12 +188,19 @@ def two_facts_of_one_number(made: Made) -> None:
 def fact_at(made: Made, **changed: Any) -> None:
     made.fact("compensation", "check.issued", "ck-9", {
         "check_id": "ck-9", "value_minor": 1, "cost_minor": 1, "site": "ms-aurora", "explain_by": None,
-        "employee_id": "e-ingrid", "debits": made.debits(1), **changed,
+        "employee_id": "e-ingrid", "debits": made.debits(1), "complaint_id": "co-h",
+        "issued_at": MORNING, **changed,
     }, "timer/x")  # fmt: skip
 
 
 def answer_differently(made: Made) -> None:
     made.diary.asked[0].answers[1] = (201, {"complaint_id": "co-other"})
+
+
+def reopen(made: Made) -> None:
+    """What was given before the customer said that it did not help keeps no later promise."""
+    data = {"complaint_id": "co-h", "has_contact": False, "round": 1, "reopened_at": MORNING}
+    made.fact("complaints", "complaint.reopened", "co-h", {**data, "promised_by": NOON}, "x")
 
 
 #: Each invariant with what breaks it; several doctorings where it states several things.
@@ -245,6 +270,18 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
     (letters.one_letter_each, lambda m: m.diary.letters.pop()),
     (letters.one_letter_each, lambda m: m.diary.letters.append(m.diary.letters[0])),
     (letters.one_letter_each, lambda m: m.diary.letters.append(("<me-x@a>", "", ""))),
+    (promises.overdue_is_told, lambda m: m.drop("complaint.overdue")),
+    (promises.overdue_is_told, lambda m: m.again("complaint.overdue")),
+    (promises.overdue_is_told, lambda m: m.change("complaint.overdue", round=1)),
+    (promises.overdue_is_told, lambda m: m.change("complaint.overdue", complaint_id="co-h")),
+    (promises.overdue_is_told, lambda m: m.change("check.issued", issued_at=EVENING)),
+    (promises.overdue_is_told, reopen),
+    (promises.safety_is_told, lambda m: m.drop("safety.routed")),
+    (promises.safety_is_told, lambda m: m.again("safety.routed")),
+    (promises.safety_is_told, lambda m: m.change("safety.routed", mailboxes=[])),
+    (promises.safety_is_told, lambda m: m.change("safety.routed", mailboxes=["duty", "bridge"])),
+    (promises.safety_is_told, lambda m: m.change("complaint.triaged", safety=True)),
+    (promises.safety_is_told, lambda m: m.message("me-9", "safety", "co-a", mailbox="duty")),
     *(
         (privacy.nothing_planted_outside, plant)
         for plant in (
@@ -261,7 +298,7 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
 ]
 ALL = (
     *intake.INVARIANTS, *order.INVARIANTS, *requests.INVARIANTS, *ledger.INVARIANTS,
-    *letters.INVARIANTS, *privacy.INVARIANTS,
+    *letters.INVARIANTS, *promises.INVARIANTS, *privacy.INVARIANTS,
 )  # fmt: skip
 
 
@@ -299,6 +336,13 @@ def test_a_told_repeat_of_a_letter_is_no_fault():
         "notifier", "message.attempted", "co-h", {"message_id": "me-1", "repeats_unknown": True}
     )
     assert audited(letters.one_letter_each, made).holds
+
+
+def test_a_worker_whose_clock_is_ahead_may_call_a_kept_promise_overdue():
+    made = Made()
+    made.diary.faults["clock_ahead"] += 1
+    made.fact("complaints", "complaint.overdue", "co-h", {"complaint_id": "co-h", "round": 0})
+    assert audited(promises.overdue_is_told, made).holds
 
 
 def test_a_line_that_the_relay_sent_twice_is_no_fault():

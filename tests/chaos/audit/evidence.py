@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +63,8 @@ class Evidence:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     #: How often each group was put together anew.
     generations: dict[str, int] = field(default_factory=dict)
+    #: When it was read.
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def intake(self) -> list[Record]:
