@@ -6,11 +6,13 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from shared.contracts.reasons import Reason
+from shared.runtime.engine.redis_store import script
 from tests.suites.services import Aboard
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +111,34 @@ def test_rules_are_pure(name, path):
 
 def test_every_module_says_what_it_is_for():
     assert [path for path in SOURCES if not ast.get_docstring(tree(path))] == []
+
+
+#: Not read at run time.
+EXAMPLES = ROOT / "shared" / "contracts" / "examples"
+
+
+def test_an_installed_package_has_every_file_that_is_read_at_run_time():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    packed = {
+        path
+        for package, patterns in settings["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    wanted = {
+        path
+        for path in committed()
+        if {"services", "shared"} & {*path.relative_to(ROOT).parts[:1]}
+        if path.suffix != ".py" and EXAMPLES not in path.parents
+    }
+    assert packed == wanted
+
+
+def test_every_script_of_the_store_is_found_as_a_resource_of_its_package():
+    names = {path.stem for path in ROOT.glob("shared/runtime/engine/lua/*.lua")}
+    source = (ROOT / "shared/runtime/engine/redis_store.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"script\(\"(\w+)\"\)", source)) == names
+    assert all(script(name) for name in names)
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)

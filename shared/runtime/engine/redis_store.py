@@ -10,7 +10,8 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
+from functools import cache
+from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 import redis.asyncio as redis
@@ -62,104 +63,9 @@ CANCEL_AGAIN_S = 0.1
 BULK_TIMEOUT_S = 60.0
 #: Keys looked at, and dropped, at once.
 FORGET_KEYS = 5000
-
-#: `allow-oom`: a server at `maxmemory` refuses a script that writes, also one that makes room.
-TRIM = """#!lua flags=allow-oom
-if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
-local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1])
-local drop = tonumber(ARGV[2]) - first
-if drop > 0 then redis.call('LTRIM', KEYS[1], drop, -1) end
-redis.call('PUBLISH', ARGV[3], ARGV[2])
-return 1
-"""
-#: KEYS[2] names who makes the state again, if somebody does; the lease they do it by is not bound.
-#: `allow-oom`: without its lease the relay could not drain the outbox, which is what makes room.
-LEASE = """#!lua flags=allow-oom
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return 0 end
-local rebuilder = KEYS[2] ~= KEYS[1] and redis.call('GET', KEYS[2])
-if rebuilder and rebuilder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
-#: Sixteen lines at a time, because two thousand may be gigabytes; of the last some may be too much.
-PENDING = """
-local first = tonumber(redis.call('GET', KEYS[2]) or '0') - redis.call('LLEN', KEYS[1]) + 1
-local most, left, lines = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
-while #lines < most do
-  local few = redis.call('LRANGE', KEYS[1], #lines, math.min(#lines + 16, most) - 1)
-  if #few == 0 then return {first, lines} end
-  for _, line in ipairs(few) do
-    if #lines > 0 and #line > left then return {first, lines} end
-    left = left - #line
-    lines[#lines + 1] = line
-  end
-end
-return {first, lines}
-"""
-#: Writes nothing, and is refused like a commit where the server is full or takes no writes: with this
-#: first line, and no flag, Redis looks before it runs a script.
-PROBE = """#!lua
-return redis.call('LLEN', KEYS[1])
-"""
 #: What a look at the store carries at most, so that it needs as much room as what was refused: nearly
 #: every batch is smaller, and the store copies it in no time.
 PROBE_BYTES_MAX = 1024 * 1024
-#: Of two processes that find an empty store one begins it, and the other's sequence sets nothing back.
-BEGIN = """
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
-  redis.call('SET', KEYS[2], ARGV[2])
-  redis.call('SET', KEYS[1], ARGV[1])
-end
-"""
-#: KEYS of the scripts of a rebuild begin with: who makes it, the lease they do it by.
-BEGIN_REBUILD = """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[3])
-return 1
-"""
-FORGET = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('UNLINK', unpack(KEYS, 3))
-return 1
-"""
-#: KEYS then: timers, d documents, a accounts.
-#: ARGV: holder, ttl of balances, d, a, sets, d times body and ttl ('0' = none), a amounts, sets times
-#: due and member, members to clear. Values of documents come with their version.
-LOAD = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-local d, a, sets = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local k, n, chunk = 3, 5, 2000
-for i = 1, d do
-  local key, value, ttl = KEYS[k + i], ARGV[n + 2 * i - 1], ARGV[n + 2 * i]
-  if ttl == '0' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EX', ttl) end
-end
-k, n = k + d, n + 2 * d
-for i = 1, a do
-  redis.call('INCRBY', KEYS[k + i], ARGV[n + i])
-  redis.call('EXPIRE', KEYS[k + i], ARGV[2])
-end
-n = n + a
-for start = 1, 2 * sets, 2 * chunk do
-  redis.call('ZADD', KEYS[3], unpack(ARGV, n + start, n + math.min(start + 2 * chunk - 1, 2 * sets)))
-end
-n = n + 2 * sets
-for start = n + 1, #ARGV, chunk do
-  redis.call('ZREM', KEYS[3], unpack(ARGV, start, math.min(start + chunk - 1, #ARGV)))
-end
-return 1
-"""
-#: KEYS then: marker, sequence, the relay's lease.
-END_REBUILD = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[4], ARGV[3])
-redis.call('SET', KEYS[3], ARGV[2])
-redis.call('DEL', KEYS[1], KEYS[2])
-if redis.call('GET', KEYS[5]) == ARGV[1] then redis.call('DEL', KEYS[5]) end
-return 1
-"""
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -208,6 +114,12 @@ class Grouped(Generic[Item, Result]):
 
 class NotCompared(RedisConnectionError):
     """The connection leads to a server whose state was not held against our topic."""
+
+
+@cache
+def script(name: str) -> str:
+    """The text of one of the scripts in `lua/`."""
+    return files("shared.runtime.engine").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 def unavailable(error: Exception) -> Unavailable:
@@ -274,13 +186,12 @@ class RedisStore:
                 **{**self._limits, "socket_timeout": BULK_TIMEOUT_S},
             )
         )
-        source = Path(__file__).with_name("settle.lua").read_text(encoding="utf-8")
-        self._settle = self._redis.register_script(source)
-        self._trim = self._redis.register_script(TRIM)
-        self._lease = self._redis.register_script(LEASE)
-        self._release = self._redis.register_script(RELEASE)
-        self._pending_lines = self._redis.register_script(PENDING)
-        self._load = self._bulk.register_script(LOAD)
+        self._settle = self._redis.register_script(script("settle"))
+        self._trim = self._redis.register_script(script("trim"))
+        self._lease = self._redis.register_script(script("lease"))
+        self._release = self._redis.register_script(script("release"))
+        self._pending_lines = self._redis.register_script(script("pending"))
+        self._load = self._bulk.register_script(script("load"))
         #: The marker of the state that was found to be ours, and the run of the server that held it.
         self._generation = self._server = ""
         #: Bytes of the latest commits if they were refused, 0 once some were taken.
@@ -361,7 +272,7 @@ class RedisStore:
         # Another service may have filled the server, and a small look fits where a batch does not.
         room = b" " * min(self._refused_bytes, PROBE_BYTES_MAX)
         try:
-            waiting = await self._ask(self._redis.eval(PROBE, 1, self._fixed[1], room))
+            waiting = await self._ask(self._redis.eval(script("probe"), 1, self._fixed[1], room))
         except Unavailable:
             return False
         return int(waiting) < OUTBOX_LINES_MAX
@@ -509,13 +420,15 @@ class RedisStore:
         """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
         async with redis.Redis.from_url(self._url, **self._limits) as client:
             keys = (self._fixed[0], self._fixed[2], self._rebuild[0])
-            await self._ask(client.eval(BEGIN, len(keys), *keys, marker, sequence))
+            await self._ask(client.eval(script("begin"), len(keys), *keys, marker, sequence))
         return await self.open_generation(sequence)
 
     async def begin_rebuild(self, holder: str) -> bool:
         """Take the marker away; see Store; raises Unavailable."""
         keys, self._rebuilder = (*self._rebuild, self._fixed[0]), holder
-        return bool(await self._ask(self._bulk.eval(BEGIN_REBUILD, len(keys), *keys, holder)))
+        return bool(
+            await self._ask(self._bulk.eval(script("begin_rebuild"), len(keys), *keys, holder))
+        )
 
     async def forget(self, holder: str) -> None:
         """Drop the whole state, some keys at a time; see Store; raises Unavailable."""
@@ -530,7 +443,9 @@ class RedisStore:
             names = [n for n in names if n != self._rebuild[0] and not n.startswith(spared)]
             for start in range(0, len(names), FORGET_KEYS):
                 keys = (*self._rebuild, *names[start : start + FORGET_KEYS])
-                self._ours(await self._ask(self._bulk.eval(FORGET, len(keys), *keys, holder)))
+                self._ours(
+                    await self._ask(self._bulk.eval(script("forget"), len(keys), *keys, holder))
+                )
 
     async def load(self, holder: str, portion: Portion, version: int) -> None:
         """Write a portion; see Store; raises Unavailable."""
@@ -558,7 +473,7 @@ class RedisStore:
     async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
         """Set sequence and marker; see Store; raises Unavailable."""
         keys = (*self._rebuild, self._fixed[0], self._fixed[2], f"{self._prefix}lease:relay")
-        ended = self._bulk.eval(END_REBUILD, len(keys), *keys, holder, marker, sequence)
+        ended = self._bulk.eval(script("end_rebuild"), len(keys), *keys, holder, marker, sequence)
         self._ours(await self._ask(ended))
 
     @staticmethod
