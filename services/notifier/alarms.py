@@ -17,7 +17,7 @@ from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
-from shared.runtime.words import format_time
+from shared.runtime.words import format_time, say
 
 #: Parts of a word about safety that have not come are looked for again after this.
 LOOK_AGAIN_S = 5
@@ -92,7 +92,9 @@ class Alarms:
         rendered = self._wording.render(
             message.occasion,
             message.language,
-            kinds=" ".join(alarm.kinds) if alarm else "",
+            kinds=[say(message.language, f"safety.{kind}") for kind in alarm.kinds]
+            if alarm
+            else [],
             site_name=policy.site_name,
             reference=message.complaint_id,
             heard_at=format_time(message.queued_at, policy.timezone, message.language),

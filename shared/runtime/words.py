@@ -1,21 +1,28 @@
-"""What every letter and page says alike, in each language: times, money, percentages, subjects.
+"""The words and formats of every page and letter, in each language.
 
-The words of one letter are in its template, the words of one page in its module; whatever both say,
-or two services say, is here.
+The words are in `shared/words/<language>.json`, one file per language, which the phone app reads too. A
+text has a dotted key, values by name (`{reference}`), and where it counts something one form per plural
+category of CLDR. The words of one letter are in its template.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date
 from babel.dates import format_time as format_clock
 from babel.numbers import (
     format_currency,
+    format_decimal,
     get_currency_precision,
     get_currency_symbol,
     validate_currency,
@@ -24,114 +31,56 @@ from babel.numbers import (
 from shared.contracts.complaints import Category, Language
 from shared.contracts.policy import Policy
 
+WORDS = Path(__file__).parents[1] / "words"
+#: The plural categories of CLDR; each language has some of them, and all have the last.
+PLURALS = ("zero", "one", "two", "few", "many", "other")
+#: A text, or its forms by plural category.
+Text = str | Mapping[str, str]
+
 #: English readers aboard are mostly not American: day before month, a 24-hour clock.
 LOCALES: dict[str, str] = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
-#: How a day and a clock time are joined; Babel has only "day, time".
-_AT = {"nb": "{} kl. {}", "sv": "{} kl. {}", "da": "{} kl. {}", "en": "{} at {}"}
+#: A day as CLDR writes patterns; Babel's own have no weekday, or commas.
 _DAY = {
     "nb": "EEEE d. MMMM y",
     "sv": "EEEE d MMMM y",
     "da": "EEEE 'den' d. MMMM y",
     "en": "EEEE d MMMM y",
 }
-
-_WORTH = {"nb": "verdi {}", "sv": "värde {}", "da": "værdi {}", "en": "worth {}"}
-#: A percentage, and the largest bill it holds for.
-_OFF_A_BILL = {
-    "nb": "{} % avslag på en regning på inntil {}",
-    "sv": "{} % rabatt på en nota på högst {}",
-    "da": "{} % rabat på en regning på op til {}",
-    "en": "{}% off a bill of up to {}",
-}
-#: What a complaint is about, to be read after "about"; a customer who told us something else reads nothing.
-_ABOUT: dict[str, dict[Category, str]] = {
-    "nb": {
-        Category.FOOD: "maten og serveringen",
-        Category.DELAY: "ventetiden",
-        Category.NOISE: "støyen",
-        Category.CLEANLINESS: "renholdet",
-        Category.STAFF: "hvordan du ble møtt",
-        Category.BILLING: "regningen",
-        Category.BAGGAGE: "bagasjen",
-        Category.FACILITIES: "rommet og utstyret",
-        Category.SAFETY: "sikkerheten",
-    },
-    "sv": {
-        Category.FOOD: "maten och serveringen",
-        Category.DELAY: "väntetiden",
-        Category.NOISE: "oljudet",
-        Category.CLEANLINESS: "städningen",
-        Category.STAFF: "hur du blev bemött",
-        Category.BILLING: "räkningen",
-        Category.BAGGAGE: "bagaget",
-        Category.FACILITIES: "rummet och utrustningen",
-        Category.SAFETY: "säkerheten",
-    },
-    "da": {
-        Category.FOOD: "maden og serveringen",
-        Category.DELAY: "ventetiden",
-        Category.NOISE: "støjen",
-        Category.CLEANLINESS: "rengøringen",
-        Category.STAFF: "hvordan du blev mødt",
-        Category.BILLING: "regningen",
-        Category.BAGGAGE: "bagagen",
-        Category.FACILITIES: "værelset og udstyret",
-        Category.SAFETY: "sikkerheden",
-    },
-    "en": {
-        Category.FOOD: "the food and the service",
-        Category.DELAY: "the wait",
-        Category.NOISE: "the noise",
-        Category.CLEANLINESS: "the cleaning",
-        Category.STAFF: "how you were treated",
-        Category.BILLING: "the bill",
-        Category.BAGGAGE: "your luggage",
-        Category.FACILITIES: "the room and what is in it",
-        Category.SAFETY: "a matter of safety",
-    },
-}
-#: What became of a check, by a name that both services use for its state. `used` takes the time,
-#: `partly_used` what is left, `expired` the end of its time.
-_STANDINGS: dict[str, dict[str, str]] = {
-    "nb": {
-        "redeemed": "Dette er brukt.",
-        "used": "Dette ble brukt {}.",
-        "partly_used": "En del av dette er brukt. Du har {} igjen, og koden er den samme.",
-        "voided": "Dette er trukket tilbake og kan ikke brukes. Spør hvem som helst av oss, så hjelper vi deg videre.",
-        "suspended": "Dette er satt på vent, og koden kan ikke brukes nå. Spør hvem som helst av oss, så hjelper vi deg videre.",
-        "expired": "Dette gjelder ikke lenger. Det gikk ut {}.",
-    },
-    "sv": {
-        "redeemed": "Det här är använt.",
-        "used": "Det här användes {}.",
-        "partly_used": "En del av det här är använd. Du har {} kvar, och koden är densamma.",
-        "voided": "Det här har dragits tillbaka och kan inte användas. Fråga vem som helst av oss, så hjälper vi dig vidare.",
-        "suspended": "Det här är pausat, och koden kan inte användas just nu. Fråga vem som helst av oss, så hjälper vi dig vidare.",
-        "expired": "Det här gäller inte längre. Det gick ut {}.",
-    },
-    "da": {
-        "redeemed": "Det er brugt.",
-        "used": "Det blev brugt {}.",
-        "partly_used": "En del af det er brugt. Du har {} tilbage, og koden er den samme.",
-        "voided": "Det er trukket tilbage og kan ikke bruges. Spørg hvem som helst af os, så hjælper vi dig videre.",
-        "suspended": "Det er sat på pause, og koden kan ikke bruges lige nu. Spørg hvem som helst af os, så hjælper vi dig videre.",
-        "expired": "Det gælder ikke længere. Det udløb {}.",
-    },
-    "en": {
-        "redeemed": "This has been used.",
-        "used": "This was used on {}.",
-        "partly_used": "Part of this has been used. You have {} left, and the code is the same.",
-        "voided": "This has been withdrawn and cannot be used. Ask any one of us and we will take it from there.",
-        "suspended": "This is on hold, and the code cannot be used for now. Ask any one of us and we will take it from there.",
-        "expired": "This is not valid any more. It expired on {}.",
-    },
-}  # fmt: skip
 #: Languages that a browser may ask for under another name: what Norwegians call theirs.
 _ALSO = {"no": Language.NB, "nn": Language.NB}
 #: Languages looked at in one Accept-Language header; browsers send a handful.
 _ACCEPTED_MAX = 20
 #: Characters of a complaint's id that customers tell us and staff find it by.
 _REFERENCE_CHARS = 6
+
+
+def texts_in(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Text]]:
+    """Every text of a file by its dotted key; forms by plural category are one text."""
+    for name, part in group.items():
+        if isinstance(part, str) or set(part) <= set(PLURALS):
+            yield prefix + name, part
+        else:
+            yield from texts_in(part, f"{prefix}{name}.")
+
+
+@cache
+def texts(language: Language) -> Mapping[str, Text]:
+    """All texts of a language by key; the first call blocks to read its file."""
+    return dict(texts_in(json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8"))))
+
+
+def say(language: str, key: str, /, *, count: int | None = None, **values: str) -> str:
+    """The text of this key in this language with its values, in the plural form of `count` if it has forms.
+
+    Raises KeyError for an unknown key and for a value that the text needs and does not get.
+    """
+    known = known_language(language)
+    found, locale = texts(known)[key], LOCALES[known]
+    if count is not None:
+        values["count"] = format_decimal(count, locale=locale)
+    if not isinstance(found, str):
+        found = found[Locale.parse(locale).plural_form(count or 0)]
+    return found.format_map(values)
 
 
 def known_language(language: str) -> Language:
@@ -176,7 +125,8 @@ def format_time(moment: datetime, zone: str, language: str) -> str:
     known = known_language(language)
     local, locale = moment.astimezone(ZoneInfo(zone)), LOCALES[known]
     day = format_date(local, _DAY[known], locale=locale)
-    return _AT[known].format(day, format_clock(local, "short", tzinfo=local.tzinfo, locale=locale))
+    clock = format_clock(local, "short", tzinfo=local.tzinfo, locale=locale)
+    return say(known, "moment", day=day, time=clock)
 
 
 def format_money(amount_minor: int, currency: str, language: str) -> str:
@@ -208,13 +158,16 @@ def format_worth(
     """
     known = known_language(language)
     if percent is not None and bill_up_to_minor is not None:
-        return _OFF_A_BILL[known].format(percent, format_money(bill_up_to_minor, currency, known))
-    return _WORTH[known].format(format_money(value_minor, currency, known)) if value_minor else ""
+        bill = format_money(bill_up_to_minor, currency, known)
+        return say(known, "off_a_bill", percent=str(percent), amount=bill)
+    amount = format_money(value_minor, currency, known)
+    return say(known, "worth", amount=amount) if value_minor else ""
 
 
 def about(category: Category, language: str) -> str:
     """What a complaint of this category is about, to be read after "about"; empty for any other."""
-    return _ABOUT[known_language(language)].get(category, "")
+    key = f"about.{category}"
+    return say(language, key) if key in texts(known_language(language)) else ""
 
 
 def standing(state: str, language: str, value: str = "") -> str:
@@ -222,7 +175,8 @@ def standing(state: str, language: str, value: str = "") -> str:
 
     `value` is when it was used, what is left of it, or when it expired.
     """
-    return _STANDINGS[known_language(language)].get(state, "").format(value)
+    key = f"standing.{state}"
+    return say(language, key, value=value) if key in texts(known_language(language)) else ""
 
 
 def in_language(texts: Mapping[Language, str], language: str) -> str:

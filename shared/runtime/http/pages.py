@@ -1,15 +1,19 @@
-"""What every page for customers has: one frame, no scripts, words in their language.
+"""The layout of every page that customers see: no scripts, words in their language, errors on top.
 
-A service adds the bodies of its own pages; a link that leads nowhere is a page from here, because a
+A service adds the bodies of its own pages. A link that leads nowhere is a page from here, because a
 customer who opened it in a browser cannot read a problem document.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from shared.contracts.complaints import Language
-from shared.runtime.words import accepted_language, known_language, weighed
+from shared.runtime.words import accepted_language, known_language, say, weighed
 
 HTML = "text/html"
 #: Our pages have no scripts and ask nobody else for anything; nothing on the way keeps a code.
@@ -20,25 +24,30 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-#: Dark green on white and its light twin on near-black: at least 7:1, as WCAG 2.2 asks of AAA.
+#: Dark green and red on white and their light twins on near-black: at least 7:1, as WCAG 2.2 asks of AAA.
 _FRAME = """<!doctype html>
 <html lang="{{ language }}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{{ title }}{% if site_name %} – {{ site_name }}{% endif %}</title>
+<title>{% if faults %}{{ say("errors.prefix") }}: {% endif %}{{ title }}{% if site_name %} – {{ site_name }}{% endif %}</title>
 <style>
   :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --soft: #f2f5f3; --green: #0b5a41;
-          --on-green: #fff; font: 112.5%/1.5 system-ui, sans-serif }
+          --on-green: #fff; --red: #9b1c1c; font: 112.5%/1.5 system-ui, sans-serif }
   @media (prefers-color-scheme: dark) {
-    :root { --ink: #f2f2f2; --paper: #141816; --soft: #222a26; --green: #8fdcbc; --on-green: #0d1a15 } }
+    :root { --ink: #f2f2f2; --paper: #141816; --soft: #222a26; --green: #8fdcbc; --on-green: #0d1a15;
+            --red: #ffb4ab } }
   body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: break-word }
   main { max-width: 32rem; margin: 0 auto; padding: 2rem 1.25rem 3rem }
   .site { margin: 0 0 1.5rem; font-weight: 600; color: var(--green) }
   h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem }
   h2 { font-size: 1.25rem; line-height: 1.3; margin: 2rem 0 .75rem }
   p { margin: 0 0 1rem }
+  .errors { border: .25rem solid var(--red); border-radius: .8rem; padding: 1rem 1.1rem 0; margin: 0 0 1.5rem }
+  .errors h2 { margin: 0 0 .5rem }
+  .errors ul { margin: 0 0 1rem; padding: 0 0 0 1.2rem }
+  .errors a { color: var(--red); font-weight: 600 }
   .standing { font-weight: 600; border-left: .3rem solid var(--green); padding-left: .8rem }
   .card { background: var(--soft); border-radius: .8rem; padding: 1rem 1.1rem; margin: 0 0 1rem }
   .card p { font-weight: 600; margin: 0 }
@@ -59,6 +68,10 @@ _FRAME = """<!doctype html>
 <body>
 <main>
 {% if site_name %}<p class="site">{{ site_name }}</p>
+{% endif %}{% if faults %}<section class="errors" role="alert" aria-labelledby="errors">
+<h2 id="errors">{{ say("errors.title", count=faults|length) }}</h2>
+<ul>{% for fault in faults %}<li><a href="#{{ fault.part }}">{{ fault.text }}</a></li>{% endfor %}</ul>
+</section>
 {% endif %}<h1>{{ title }}</h1>
 {% block body %}{% for line in lines %}<p>{{ line }}</p>
 {% endfor %}{% endblock %}
@@ -67,48 +80,13 @@ _FRAME = """<!doctype html>
 </html>
 """
 
-#: A link that does not lead anywhere: title and what the customer can do.
-_NOT_FOUND: dict[str, tuple[str, ...]] = {
-    "nb": (
-        "Denne lenken virker ikke",
-        "Enten er den for gammel, eller så kom ikke hele lenken med. Åpne den én gang til fra meldingen du fikk.",
-        "Hjelper ikke det, kan du spørre hvem som helst av oss, så hjelper vi deg videre.",
-    ),
-    "sv": (
-        "Den här länken fungerar inte",
-        "Antingen är den för gammal, eller så kom inte hela länken med. Öppna den en gång till från meddelandet du fick.",
-        "Hjälper det inte kan du fråga vem som helst av oss, så hjälper vi dig vidare.",
-    ),
-    "da": (
-        "Dette link virker ikke",
-        "Enten er det for gammelt, eller også mangler der en del af det. Åbn det en gang til fra den besked, du fik.",
-        "Hjælper det ikke, kan du spørge hvem som helst af os, så hjælper vi dig videre.",
-    ),
-    "en": (
-        "This link does not work",
-        "It may be too old, or part of it may be missing. Please open it once more from the message you received.",
-        "If that does not help, ask any one of us and we will take it from there.",
-    ),
-}  # fmt: skip
-#: Something of ours is away for a moment.
-_NOT_NOW: dict[str, tuple[str, ...]] = {
-    "nb": (
-        "Det gikk ikke akkurat nå",
-        "Feilen er hos oss, og ingenting er gått tapt. Prøv igjen om et øyeblikk.",
-    ),
-    "sv": (
-        "Det gick inte just nu",
-        "Felet ligger hos oss, och inget har gått förlorat. Försök igen om en liten stund.",
-    ),
-    "da": (
-        "Det lykkedes ikke lige nu",
-        "Fejlen ligger hos os, og intet er gået tabt. Prøv igen om et øjeblik.",
-    ),
-    "en": (
-        "That did not work just now",
-        "The fault is ours, and nothing is lost. Please try again in a moment.",
-    ),
-}
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that a customer must put right: what it is, and the id of the part of the page it is in."""
+
+    text: str
+    part: str
 
 
 class Pages:
@@ -125,11 +103,28 @@ class Pages:
         )
 
     def render(
-        self, name: str, language: str, title: str, *, site_name: str = "", **values: object
+        self,
+        name: str,
+        language: str,
+        title: str,
+        *,
+        site_name: str = "",
+        faults: Sequence[Fault] = (),
+        **values: object,
     ) -> str:
-        """One page; raises jinja2.UndefinedError if it needs a value that is missing."""
+        """One page; what the customer must put right stands on top of it.
+
+        A body says words by `say`. Raises jinja2.UndefinedError for a value that is missing, KeyError for
+        words that are.
+        """
+        known = known_language(language)
         return self._texts.get_template(name).render(
-            language=known_language(language), title=title, site_name=site_name, **values
+            language=known,
+            title=title,
+            site_name=site_name,
+            faults=faults,
+            say=partial(say, known),
+            **values,
         )
 
 
@@ -138,7 +133,10 @@ _PROBLEMS = Pages()
 
 def problem_page(status: int, language: Language) -> str:
     """The page for a customer whose link leads nowhere (4xx), or not now (5xx and 429)."""
-    title, *lines = (_NOT_NOW if status >= 500 or status == 429 else _NOT_FOUND)[language]
+    if status >= 500 or status == 429:
+        title, *lines = (say(language, f"link.later.{part}") for part in ("title", "why"))
+    else:
+        title, *lines = (say(language, f"link.lost.{part}") for part in ("title", "why", "ask"))
     return _PROBLEMS.render("frame", language, title, lines=lines)
 
 
