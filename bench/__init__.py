@@ -1,1 +1,1 @@
-"""Rates of the product beside peers that do less, as ratios taken in one run on one machine."""
+"""Benchmarks: rates of the product and of peers that do less, as ratios from one run on one machine."""

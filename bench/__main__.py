@@ -41,7 +41,7 @@ def main(
         str, typer.Option(help="together: API and streams in one process; or apart.")
     ] = "together",
 ) -> None:
-    """Measure what everything costs that makes a check and a complaint safe."""
+    """Measure the cost of what makes a check and a complaint safe."""
     if only not in (None, *PARTS) or faces not in ("together", "apart"):
         raise typer.BadParameter(f"--only {'|'.join(PARTS)}, --faces together|apart")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -52,7 +52,7 @@ def main(
     try:
         for name in PARTS if only is None else (only,):
             console.print(f"{name}: {rounds} rounds")
-            # Every part on a stack of its own: what an earlier one left behind would count.
+            # Every part has a stack of its own, so that data of an earlier part does not count.
             with running(world.RUN, ephemeral=True) as stack:
                 world.create_topics(stack.bootstrap)
                 token.demo_key(world.RUN)
@@ -78,7 +78,7 @@ def main(
         report_path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-#: What a machine or another process may do to us; anything else is a defect of the bench.
+#: Failures that the machine or another process may cause; any other is a defect of the bench.
 FAILURES = (
     StackError,
     NotReady,
@@ -107,7 +107,7 @@ def _decision(
     finally:
         services.stop()
     product_us, peer_us = (1e6 / rate for rate in one.rates)
-    # After the services have ended: alone, so that the parts are not measured along.
+    # After the services have ended, so that the stages are measured alone.
     one.stages_us = uvloop.run(
         stages.decision(stack, scene, _rounded(requests), peer_us, product_us)
     )
@@ -149,7 +149,7 @@ def _pipeline(stack: Stack, scene: world.Scene, rounds: int, events: int) -> dic
 
 
 def _rounded(turn: int) -> int:
-    """How many the stages are timed with: fewer than in a turn, and whole batches."""
+    """How many units the stages are timed with: fewer than in a turn, and whole batches."""
     return turn // 4 // 1000 * 1000 or 1000
 
 

@@ -1,7 +1,7 @@
 """python -m bench.bare: the peer of the pipeline. The same parse, the same triage, and no state.
 
-A plain aiokafka loop: what is read is understood and told, and committed once Kafka has it. No
-fence, no keys, no sealing, no documents, no outbox: a crash repeats, a repeat is told twice.
+A plain aiokafka loop: it triages each record, produces the fact and commits once Kafka has it. It has
+no fence, keys, sealing, documents or outbox: a crash repeats records, and a repeat gives a second fact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECORDS_MAX = 2000
 
 
 class Loop:
-    """The loop and what it needs: the reader of texts and the policy, for the promise."""
+    """The loop, with the triage and the policy for the promise."""
 
     def __init__(self, policy: Policy) -> None:
         self._inbox = Inbox(ComplaintRaised.TOPIC, [Handler(ComplaintRaised)], strict=True)
@@ -101,7 +101,7 @@ class Loop:
                 for batch in found.values():
                     for got in batch:
                         key, value = self.triage(Record(got.offset, got.value, got.headers))
-                        # By our own cheap partitioner: aiokafka's costs more than the send.
+                        # With our own cheap partitioner, because aiokafka's costs more than the send.
                         partition = partition_of(key, PARTITIONS)
                         sent.append(
                             await producer.send(

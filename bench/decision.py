@@ -1,7 +1,7 @@
 """`POST /v1/checks` with everything on, beside a no-op route; and its API beside one on PostgreSQL.
 
-The second comparison is of equals: on both sides one process answers once the check and its facts are
-on disk, and nobody carries them on to Kafka.
+In the second comparison both sides do the same work: one process answers once the check and its facts
+are on disk, and nothing is carried to Kafka.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from devstack.processes import Service, Services
 from devstack.stack import Stack
 from shared.ops import token
 
-#: Enough that a disk and a broker round trip are spent serving others.
+#: Enough that other requests are served during a disk and a broker round trip.
 CONNECTIONS = 64
 WARM_UP_DEADLINE_S = 120.0
 
 
 class Refused(Exception):
-    """A request of the bench was not answered 201: what was measured is not what was meant."""
+    """A request of the bench was not answered 201, so that the turn measures something else."""
 
 
 class Wishes:
-    """The requests of one scene: each of another employee for another complaint, with a key of its own."""
+    """The requests of one scene: each by another employee, for another complaint, with its own key."""
 
     def __init__(self, scene: world.Scene) -> None:
         self.scene = scene
@@ -50,7 +50,7 @@ class Wishes:
         self._numbers = count()
 
     def requests(self, url: str, most: int) -> Iterator[bytes]:
-        """So many more, ready to be sent."""
+        """The next requests, as bytes ready to send."""
         built = []
         for _ in range(most):
             number = next(self._numbers)
@@ -67,19 +67,19 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Side:
-    """A process and the wishes it gets; `share` of a turn's requests, so that turns last alike."""
+    """A process and its requests: `share` of a turn's, so that turns of both sides last equally long."""
 
     service: Service
     wishes: Wishes
     share: float = 1.0
 
     async def ask(self, most: int, connections: int = CONNECTIONS) -> load.Load:
-        """So many requests."""
+        """Send so many requests."""
         url = self.service.url
         return await load.run(url, self.wishes.requests(url, most), connections)
 
     async def warm_up(self) -> None:
-        """Ask until every complaint, key and token is known; raises Refused when that takes long."""
+        """Send requests until every complaint, key and token is cached; raises Refused if that takes too long."""
         deadline = time.monotonic() + WARM_UP_DEADLINE_S
         known = 0
         while known < 2:  # twice in a row, so that code and caches are warm as well
@@ -100,7 +100,7 @@ class Side:
 def beside_nothing(
     stack: Stack, services: Services, scene: world.Scene, *, rounds: int, requests: int, faces: str
 ) -> Comparison:
-    """The whole service and a route that does nothing with the same requests. Blocks."""
+    """Measure the whole service and a route that does nothing, with the same requests. Blocks."""
     wishes = Wishes(scene)
     world.Publisher(stack.bootstrap).publish(scene.facts())
     if faces == "apart":
@@ -112,7 +112,7 @@ def beside_nothing(
     for service in (product, noop):
         service.wait_ready()
     found = Comparison("decision", "POST /v1/checks", "no-op FastAPI route", "requests/s")
-    # The no-op is quicker: more requests, so that both are measured for as long.
+    # The no-op is faster, so it gets more requests and both are measured equally long.
     uvloop.run(_play([(found, Side(product, wishes), Side(noop, wishes, 2.0))], rounds, requests))
     return found
 
@@ -125,7 +125,7 @@ def beside_postgres(
     rounds: int,
     requests: int,
 ) -> dict[str, Comparison]:
-    """The API face and the peer, scene by scene. Blocks; raises Refused, NotEmpty, NotReady."""
+    """Measure the API face and the peer, scene by scene. Blocks; raises Refused, NotEmpty, NotReady."""
     facts = [fact for scene in scenes.values() for fact in scene.facts()]
     with filled(stack, 1, facts) as product:
         peer = services.start("peer", module="bench.peer")
@@ -151,7 +151,7 @@ async def _play(
     requests: int,
     between: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Both sides of every pair, round by round; neither is always first."""
+    """Play both sides of every pair, round by round, in alternating order."""
     for _, *sides in pairs:
         for side in sides:
             await side.warm_up()

@@ -1,7 +1,7 @@
 """Compensation's API face alone, over a store that the bench has filled.
 
-Each store lies in a database of its own on the one server, so that what else is in one does not count
-in another. Its outbox is not carried to Kafka while anything is measured.
+Each store is a database of its own on the one server, so that they do not influence each other. Its
+outbox is not carried to Kafka during a measurement.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from shared.kernel import Fact
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.store import Commit, Committed, Write
 
-#: Documents in one commit: the server stands still for as long as one lasts.
+#: Documents in one commit; the server serves nothing else during a commit.
 COMMIT_DOCUMENTS = 2000
-#: Above every sequence of the topic, so that the store counts as no older than it.
+#: Above every sequence of the topic, so that the store does not count as stale.
 SEQUENCE = 10**9
 REWRITE_DEADLINE_S = 120.0
 LEASE_MS = 60_000
 
 
 class NotEmpty(Exception):
-    """Somebody else's data is where the bench would put its own."""
+    """The database that the bench would fill holds other data."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Filled:
     shard: str
 
     async def empty_outbox(self) -> None:
-        """Drop the lines that wait, as if they were on Kafka."""
+        """Drop the waiting lines, as if they were on Kafka."""
         store = RedisStore(self.url, DOMAIN.owner, self.shard)
         try:
             await store.open_generation(0)
@@ -60,7 +60,7 @@ class Filled:
 def filled(
     stack: Stack, database: int, facts: Sequence[Fact], writes: Iterable[Write] = ()
 ) -> Iterator[Filled]:
-    """A store that knows the facts and holds these documents, and its service, for the block.
+    """A store with these facts and documents, and its service, for a `with` block.
 
     Blocks; raises NotEmpty, NotReady.
     """
@@ -84,7 +84,7 @@ def database_url(stack: Stack, database: int) -> str:
 
 @contextmanager
 def emptied(url: str) -> Iterator[redis.Redis]:
-    """A database for the length of the block, empty before and after; raises NotEmpty."""
+    """A database for a `with` block, empty before and after; raises NotEmpty."""
     with closing(redis.Redis.from_url(url)) as server:
         if server.dbsize():
             raise NotEmpty(f"database {urlsplit(url).path} of the Redis is not empty")
@@ -107,7 +107,7 @@ async def _fill(url: str, shard: str, facts: Sequence[Fact], writes: Iterator[Wr
 
 
 def _wait_rewritten(server: redis.Redis) -> None:
-    """Wait while the server writes its log anew, as it does after so much: it is busy with that."""
+    """Wait until the server has rewritten its append-only file, which would slow the measurement."""
     deadline = time.monotonic() + REWRITE_DEADLINE_S
     while time.monotonic() < deadline:
         found = server.info("persistence")

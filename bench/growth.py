@@ -1,6 +1,6 @@
 """The same decision with a thousand employees in the store and with a million.
 
-Two stores, each with its own process, answer the same wishes; what differs is what else is there.
+Two stores, each with its own process, answer the same requests; only the number of employees differs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from shared.contracts.roster import EMPLOYEES_MAX, Employee, Listing
 from shared.runtime.engine.store import Write
 from shared.runtime.roster import employee_key
 
-#: Nobody queues, so the latency is the way through and not the wait for it.
+#: So few at once that no request queues: the latency is service time alone.
 CONNECTIONS = 4
 
 
 def measure(
     stack: Stack, scene: world.Scene, employees: int, *, rounds: int, requests: int
 ) -> dict[str, Any]:
-    """p50 with the scene's employees and with so many, in turn, and their ratio.
+    """p50 with the scene's employees and with so many more, in turn, and their ratio.
 
     Blocks; raises Refused, NotEmpty, NotReady.
     """
@@ -67,7 +67,7 @@ async def _play(sides: tuple[Side, Side], rounds: int, requests: int) -> list[tu
 
 
 def _others(count: int) -> Iterator[Write]:
-    """Documents of employees who work elsewhere, and of their crews; as large as rosters may be."""
+    """Documents of employees at other sites and of their crews, in rosters of the largest size."""
     listed_at, listing = datetime.now(UTC), Listing(role=world.ROLE)
     for first in range(0, count, EMPLOYEES_MAX):
         site = f"ms-other-{first // EMPLOYEES_MAX}"

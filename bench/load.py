@@ -1,7 +1,7 @@
-"""The load generator: so many connections, each with one request in flight, the same for both sides.
+"""The load generator: connections with one request in flight each, the same for both sides.
 
-Written on bare asyncio protocols, because on a small machine a client that costs as much as the
-server would hide half of every difference.
+Written on asyncio protocols, because on a small machine a client that costs as much as the server
+would hide half of every difference.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import cast
 from urllib.parse import urlsplit
 
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
-#: Nothing here takes longer; a hanging server must not hang the bench.
+#: Timeout of one turn, so that a hanging server does not hang the bench.
 TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)
 class Load:
-    """What one turn gave: latencies in seconds in order of answers, statuses, seconds in all."""
+    """The result of one turn: latencies in seconds in order of answers, statuses, seconds in all."""
 
     latencies_s: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Load:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the answer to the last one is whole."""
+    """Sends the next request when the last answer is complete."""
 
     def __init__(self, requests: Iterator[bytes], load: Load, done: asyncio.Future[None]) -> None:
         self._requests = requests

@@ -23,7 +23,7 @@ from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 
 
 def build(parts: Runtime) -> FastAPI:
-    """One route that checks who asks and what for, and answers."""
+    """One route that checks token and body and answers."""
     app = FastAPI()
     employee = parts.face.principal(Kind.EMPLOYEE)
 

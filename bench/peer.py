@@ -1,10 +1,10 @@
 """python -m bench.peer: the same rules, facts and answers on PostgreSQL, one transaction per request.
 
-The same face, the same commands, the same decision: `SELECT … FOR UPDATE` on the rows of every scope,
-in an order that all keep to, then everything the decision causes in one statement, then the commit.
-Statements are prepared, rows are few and found by their keys, and nobody asks twice. It keeps what a
-commit of ours keeps: the answer, the check under its id, its code, its customer and its employee's day,
-every account charged and counted, the timer, the outbox. Who would carry that to Kafka is left out.
+The same face, commands and decision: `SELECT … FOR UPDATE` on the rows of every scope in a fixed order,
+then one statement with everything that the decision causes, then the commit. Statements are prepared,
+and rows are few and found by their keys. A transaction stores what a commit of ours stores: the answer,
+the check under its id, its code, its customer and its employee's day, every account charged and counted,
+the timer, the outbox. It has no relay to Kafka.
 """
 
 # Annotations are evaluated here and not postponed: they name dependencies made in `build`.
@@ -52,7 +52,7 @@ from shared.runtime.privacy.links import FEEDBACK, Tokens, check_link
 from shared.runtime.privacy.seal import DataKey, Vault
 from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 
-#: Tried on two processors with 64 requests at once: more wait for each other, fewer for the disk.
+#: The best number on two processors with 64 requests at once: more wait for each other, fewer for the disk.
 CONNECTIONS = 6
 
 SITUATION = """
@@ -111,7 +111,9 @@ class Peer:
         """Give it if it fits; raises Rejected."""
         try:
             return await self._issue(command, principal, key)
-        except asyncpg.UniqueViolationError:  # the same request twice at once: the answer is there
+        except (
+            asyncpg.UniqueViolationError
+        ):  # the same request was sent twice at once, and the other one stored the answer
             return await self._issue(command, principal, key)
 
     async def _issue(self, command: IssueCheck, principal: Principal, key: str) -> Response:
@@ -164,7 +166,7 @@ class Peer:
         now: datetime,
         connection: asyncpg.Connection,
     ) -> Decision:
-        """The rows of all scopes locked and the rules asked; raises Rejected."""
+        """Lock the rows of all scopes and decide by the rules; raises Rejected."""
         assert command.complaint_id is not None
         option = policy.option(command.item)
         if option is None:
@@ -254,7 +256,7 @@ class Peer:
 
 
 async def locked(accounts: list[str], connection: asyncpg.Connection) -> dict[str, int]:
-    """The balances of accounts, theirs until the transaction ends; new ones are opened."""
+    """Lock accounts until the transaction ends, and return their balances; missing accounts are opened."""
     rows = await connection.fetch(LOCK, accounts)
     if len(rows) < len(accounts):  # the first check of a window
         await connection.execute(OPEN, accounts)
@@ -324,7 +326,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
 
 
 async def keep(_connection: asyncpg.Connection) -> None:
-    """Give a connection back as it is: nothing here leaves anything behind in one."""
+    """Return a connection to the pool without a reset: no statement here leaves session state."""
 
 
 async def serve() -> None:

@@ -1,8 +1,8 @@
 """Complaint raised → triaged fact by the real service, beside a bare loop that keeps nothing.
 
-A side is stopped (SIGSTOP) while its events are put on its intake, and measured from the moment it
-may go on. The broker stamps every fact as it arrives (LogAppendTime): what is measured is neither
-side's own claim, and nobody reads along while a side works.
+A side is stopped (SIGSTOP) while its events are published, and measured from SIGCONT on. The broker
+stamps every fact as it arrives (LogAppendTime), so that neither side measures itself and no reader
+runs beside it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shared.contracts.intake import ComplaintRaised
 TURN_DEADLINE_S = 60.0
 LOOK_S = 0.05
 WARM_UP = 2000
-#: At this rate nobody queues, so the latency is the way through and not the wait for it.
+#: A rate at which no event queues: the latency is processing time alone.
 PACED_RATE = 200
 PACED_EVENTS = 400
 MARK = b'"type":"' + ComplaintTriaged.TYPE.encode() + b'"'
@@ -39,21 +39,21 @@ class TooSlow(Exception):
 
 @dataclass
 class Side:
-    """One side: its process, where its events come from, where its facts go."""
+    """One side: its process, its intake and the topic of its facts."""
 
     service: Service
     intake: str
-    #: Facts on the topic per complaint, of which one is the triaged one.
+    #: Facts on the topic per complaint, one of them the triaged fact.
     facts_each: int
     eyes: KafkaConsumer
     places: list[TopicPartition]
 
     def ends(self) -> int:
-        """Facts on the topic by now."""
+        """The number of facts on the topic now."""
         return sum(self.eyes.end_offsets(self.places).values())
 
     def triaged_at(self, since: int, count: int) -> list[float]:
-        """When the broker got each triaged fact of the turn, in seconds; blocks until all came."""
+        """The broker's time of each triaged fact of the turn, in seconds; blocks until all came."""
         deadline = time.monotonic() + TURN_DEADLINE_S
         while self.ends() < since + self.facts_each * count:
             if time.monotonic() > deadline or self.service.process.poll() is not None:
@@ -69,7 +69,7 @@ class Side:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """The process stands still for the length of the block."""
+        """Stop the process for a `with` block."""
         self.service.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -78,7 +78,7 @@ class Side:
 
 
 def side(stack: Stack, service: Service, intake: str, triaged: str, facts_each: int) -> Side:
-    """A side and the eyes on its facts."""
+    """A side and the reader of its facts."""
     eyes = KafkaConsumer(bootstrap_servers=stack.bootstrap, enable_auto_commit=False)
     places = [TopicPartition(triaged, partition) for partition in range(PARTITIONS)]
     eyes.assign(places)
@@ -119,7 +119,7 @@ class Pipeline:
                 sent.append(time.time())
                 time.sleep(1 / PACED_RATE)
         got = sorted(one.triaged_at(since, PACED_EVENTS))
-        # Nobody overtakes by more than a batch at this rate, so the n-th fact is the n-th event's.
+        # At this rate facts are out of order by a batch at most, so the n-th fact counts for the n-th event.
         waits = sorted(max(0.0, end - start) * 1000 for start, end in zip(sent, got, strict=True))
         return waits[len(waits) // 2], waits[int(0.99 * len(waits))]
 

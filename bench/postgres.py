@@ -26,8 +26,8 @@ from shared.contracts.vault import CustomerKeyCreated
 
 SCHEMA = "service_check_bench"
 BINARIES = Path("/usr/lib/postgresql")
-#: As durable as our Redis: every commit is on disk before its answer. Memory enough for all rows, and
-#: no checkpoint in the middle of a turn.
+#: As durable as our Redis: every commit is on disk before its answer. Memory for all rows, and no
+#: checkpoint during a turn.
 SETTINGS = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -41,7 +41,7 @@ SETTINGS = {
 }
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 30.0
-#: Where the server's folder is if another user runs it, who may not enter ours. On disk, as ours is.
+#: The server's folder if it runs as another user, who cannot enter ours. On disk, like ours.
 OTHERS_PLACE = Path("/var/tmp")
 #: A socket's path ends before the 108th byte, and the server adds a name of 20.
 SOCKET_PATH_MAX = 85
@@ -75,12 +75,12 @@ CREATE TABLE outbox (
 
 
 class Absent(Exception):
-    """There is no PostgreSQL to be had; the text says what was looked for."""
+    """No PostgreSQL was found; the text says where it was looked for."""
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The address of a server with empty tables, for the length of the block. Blocks.
+    """The address of a server with empty tables, for a `with` block. Blocks.
 
     Raises Absent.
     """
@@ -145,7 +145,7 @@ def _started() -> Iterator[str]:
         yield address
     finally:
         if process is not None:
-            process.signal(signal.SIGINT)  # what is still connected is cut off
+            process.signal(signal.SIGINT)  # closes connections that are still open
             pids.wait_until(lambda: not process.alive(), STOP_DEADLINE_S)
             pids.stop([process], at_once=True)
         shutil.rmtree(folder)
@@ -160,7 +160,7 @@ def _binaries() -> Path:
 
 
 def _other_user(folder: Path) -> Sequence[str]:
-    """PostgreSQL refuses to run as root: the words before its commands, and the folder given away.
+    """The prefix that runs commands as another user, who gets the folder: PostgreSQL refuses to run as root.
 
     Raises Absent.
     """
@@ -177,7 +177,7 @@ def _other_user(folder: Path) -> Sequence[str]:
         raise Absent("it does not run as root, and there is no setpriv")
     os.chown(folder, user.pw_uid, user.pw_gid)
     who = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
-    # The kernel forgets who dies with whom when a process changes its user.
+    # The kernel clears the parent-death signal when a process changes its user.
     return setpriv, *who, "--pdeathsig=KILL", "--"
 
 
@@ -190,7 +190,7 @@ def _answers(address: str) -> bool:
 
 
 def fill(address: str, scenes: Sequence[world.Scene]) -> None:
-    """Put in what compensation learns of the scenes by its topics. Blocks."""
+    """Store what compensation reads about the scenes from its topics. Blocks."""
     uvloop.run(_fill(address, scenes))
 
 

@@ -1,7 +1,7 @@
 """A lost store made again from a real topic: facts per second of one processor.
 
-Checks are given by the rules over a store in memory, whose outbox the product's relay carries to
-Kafka; everything they presuppose has come to the service by its topics before.
+The rules give checks over a store in memory, and the product's relay carries its outbox to Kafka. The
+facts that they depend on are on the topics before.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from shared.runtime.engine.relay import Relay
 from shared.runtime.rebuild.rebuild import Rebuilt
 from shared.testing.memory_store import MemoryStore
 
-#: Given between two looks at the memory this takes.
+#: Checks given between two measurements of memory.
 BATCH = 1000
 PUBLISH_DEADLINE_S = 60.0
-#: What nobody reads again while more is given.
+#: Documents that are not read again while more checks are given.
 DONE_WITH = ("answer:", "check:", "code:")
 
 
@@ -64,7 +64,7 @@ def measure(stack: Stack, scene: world.Scene, *, rounds: int, facts: int) -> dic
 
 
 def _timed(stack: Stack) -> tuple[Rebuilt, float, float]:
-    """One rebuild into an empty store: what was made, seconds of our processor, seconds in all."""
+    """One rebuild into an empty store: its result, CPU seconds of this process, seconds in all."""
     url = database_url(stack, 3)
     with emptied(url):
         gc.collect()
@@ -78,7 +78,7 @@ def _timed(stack: Stack) -> tuple[Rebuilt, float, float]:
 
 
 async def _give(stack: Stack, scene: world.Scene, count: int) -> None:
-    """So many checks more on the topic, with sequences above all that are there."""
+    """Put so many more checks on the topic, with sequences above the existing ones."""
     store = MemoryStore(OUTBOX_MAX)
     await store.begin_generation("bench", SEQUENCE)
     settler = await known(store, DOMAIN, scene.facts())

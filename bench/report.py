@@ -1,4 +1,4 @@
-"""What is measured, and how it is shown."""
+"""The measurements and their report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One side measured once; latencies in milliseconds where there are any."""
+    """One side measured once; latencies in milliseconds, if measured."""
 
     rate: float
     p50_ms: float | None = None
@@ -30,7 +30,7 @@ class Comparison:
     peer: str
     unit: str
     rounds: list[tuple[Turn, Turn]] = field(default_factory=list)
-    #: p50 and p99 of product and peer at a rate at which nobody queues.
+    #: p50 and p99 of product and peer at a rate at which nothing queues.
     paced_ms: dict[int, tuple[float, float]] = field(default_factory=dict)
     #: Stage → microseconds per unit of work.
     stages_us: Mapping[str, float] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Comparison:
 
 
 def beside_postgres(found: Mapping[str, Comparison]) -> dict[str, Any]:
-    """The comparisons with PostgreSQL as parts of the decision's; null where there was none."""
+    """The comparisons with PostgreSQL as parts of the decision's; null if there was none."""
     shown: dict[str, Any] = {}
     for name in ("hot", "sites"):
         one = found[name].as_json() if name in found else None
@@ -104,7 +104,7 @@ def _comparisons(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
-    """A table of the comparisons, one of where the time goes, and what is one figure alone."""
+    """Print a table of the comparisons, one of the stages, and the single figures."""
     table = Table(title="medians over the rounds")
     for column in ("", "rate", "p50 ms", "p99 ms"):
         table.add_column(column, justify="left" if not column else "right")

@@ -1,8 +1,8 @@
-"""Where the time goes: the same inputs through more and more of the product, in this process.
+"""Where the time goes: the same inputs through more and more parts of the product, in this process.
 
 Each figure is the wall time of one more part, in microseconds per request or event: first the rules
-over a store in memory, then the real store without fsync, then with it. What is left of the measured
-time is the relay, the waits, and processes sharing the processors.
+over a store in memory, then the real store without fsync, then with it. The rest of the measured time
+is the relay, waiting, and processes that share the processors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from shared.testing.memory_store import MemoryStore
 
 AT_ONCE = 64
 BATCH = 1000
-#: The store in memory has no relay to empty it.
+#: The store in memory has no relay, so its outbox is emptied here.
 OUTBOX_MAX = 10**9
 
 
@@ -78,12 +78,12 @@ async def stored(stack: Stack, fsync: str | None) -> AsyncIterator[Store]:
 
 
 async def _never() -> bool:
-    """No promise is looked at here."""
+    """A stub: no promise is judged in the bench."""
     return False
 
 
 async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
-    """A settler over a store that has absorbed the facts."""
+    """A settler over a store that has folded the facts."""
     for first in range(0, len(facts), BATCH):
         snapshot = Snapshot(store, domain, datetime.now(UTC))
         for fact in facts[first : first + BATCH]:
@@ -103,7 +103,7 @@ async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
 def giver(
     settler: Settler, scene: world.Scene, serial: Iterator[int], name: str
 ) -> Callable[[int], Awaitable[None]]:
-    """Settles the scene's next wish at every call, under a key of its own; as a route would."""
+    """A function that settles the scene's next request at each call, with its own key, as a route would."""
     giving = Checks(ContextLoader(Keys(vault())), codes_of(vault()), vault())
 
     async def give(_: int) -> None:

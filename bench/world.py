@@ -1,4 +1,4 @@
-"""What both comparisons stand on: a policy with room, customers with keys, complaints to give for."""
+"""The data of both comparisons: a policy with high ceilings, customers with keys, complaints."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ ITEM = "cinema"
 REASON = Category.FOOD
 #: Of one scene.
 EMPLOYEES_MAX, COMPLAINTS_EACH_MAX = 1000, 4
-#: The bare loop has topics of its own, so that neither side waits for the other's events.
+#: Topics of the bare loop, so that neither side reads the other's events.
 BARE_INTAKE = "bench.intake.v1"
 BARE_TRIAGED = "bench.triaged.v1"
-#: Above everything a bench can give, so that every wish is granted.
+#: Above everything a bench can give, so that every check is granted.
 CEILING_MINOR = 10**11
 CHECKS_PER_DAY = 1000
 DELIVERY_TIMEOUT_S = 60
@@ -54,10 +54,10 @@ DELIVERY_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Scene:
-    """Who gives for which complaints, and where; wish after wish in turn.
+    """Which employees give for which complaints at which sites, request after request.
 
-    Everybody has complaints of their own, so neighbours in the order share nothing but their site:
-    what they have to wait for is what the product makes them wait for.
+    Each employee has complaints of their own, so that successive requests share only their site, and wait
+    for each other only where the product makes them.
     """
 
     name: str
@@ -66,19 +66,19 @@ class Scene:
     complaints: int
 
     def site(self, number: int) -> str:
-        """Where the wish of this number is made."""
+        """The site of the request of this number."""
         return self.sites[number % self.employees % len(self.sites)]
 
     def employee(self, number: int) -> str:
-        """Who wishes."""
+        """The employee who asks."""
         return f"e-{self.name}-{number % self.employees:06}"
 
     def complaint(self, number: int) -> str:
-        """What for."""
+        """The complaint it is for."""
         return f"co-{self.name}-{number % self.complaints:06}"
 
     def customer(self, number: int) -> str:
-        """Whose complaint it is."""
+        """The customer of the complaint."""
         return f"c-{self.name}-{number % self.complaints:06}"
 
     def policies(self) -> list[PolicyPublished]:
@@ -90,7 +90,7 @@ class Scene:
         ]
 
     def staff(self) -> list[EmployeeListed]:
-        """Everybody who gives, as facts."""
+        """Every employee of the scene, as facts."""
         now = datetime.now(UTC)
         return [
             EmployeeListed(
@@ -103,7 +103,7 @@ class Scene:
         ]
 
     def cases(self) -> list[tuple[CustomerKeyCreated, ComplaintTriaged]]:
-        """The complaints as compensation learns of them: their customers' keys, and triaged."""
+        """The complaints as compensation reads them: customers' keys and triaged facts."""
         vault = Vault(b64decode(master_key(RUN)))
         promised_by = datetime.now(UTC) + timedelta(hours=1)
         return [
@@ -135,7 +135,7 @@ class Scene:
 
 
 def scene(name: str, sites: int, requests: int) -> Scene:
-    """A scene at one site or many, large enough that in turns of `requests` nobody gives often.
+    """A scene at one site or many, large enough that no employee gives often in turns of `requests`.
 
     Employees and complaints are a few thousand at most, so that the tokens and keys of two scenes
     stay within what a process remembers.
@@ -147,7 +147,7 @@ def scene(name: str, sites: int, requests: int) -> Scene:
 
 
 def roomy_policy() -> Policy:
-    """policy/demo.yaml with every scope there is, ceilings that nobody reaches, and no incident."""
+    """policy/demo.yaml with every scope, ceilings that are never reached, and no incidents."""
     found = policy_file.load(ROOT / "policy" / "demo.yaml")
     if not isinstance(found, Policy):
         raise policy_file.BrokenPolicy(ROOT / "policy" / "demo.yaml", found)
@@ -176,12 +176,12 @@ def roomy_policy() -> Policy:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes facts as their owners would; blocks until Kafka has them."""
+    """Publishes facts as their producers do; blocks until Kafka has them."""
 
     bootstrap: str
 
     def publish(self, facts: list[Fact]) -> None:
-        """Each on its own topic, in order."""
+        """Publish each fact on its topic, in order."""
         time = format_time(datetime.now(UTC))
         self.send(
             [
@@ -203,7 +203,7 @@ class Publisher:
         )
 
     def send(self, records: list[tuple[str, bytes | None, bytes]]) -> None:
-        """Topic, key and value of each; without a key they spread over the partitions evenly."""
+        """Send records of topic, key and value; without a key they spread over the partitions evenly."""
         with self.open(linger_ms=5) as producer:
             sent = [
                 producer.send(
@@ -216,7 +216,7 @@ class Publisher:
 
     @contextmanager
     def open(self, linger_ms: int = 0) -> Iterator[KafkaProducer]:
-        """A plain producer for the length of the block."""
+        """A plain producer for a `with` block."""
         producer = KafkaProducer(
             bootstrap_servers=self.bootstrap, linger_ms=linger_ms, batch_size=256 * 1024
         )
@@ -227,7 +227,7 @@ class Publisher:
 
 
 def create_topics(bootstrap: str) -> None:
-    """The catalogue's topics and the peer's; the broker stamps facts as they arrive. Blocks."""
+    """Create the catalogue's topics and the peer's; the broker stamps facts as they arrive. Blocks."""
     topics.create(bootstrap)
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
@@ -242,7 +242,7 @@ def create_topics(bootstrap: str) -> None:
 
 
 def raised_events(count: int, run: str) -> list[bytes]:
-    """Complaints of the demo's file over and over, each a new event of a new customer, dated now."""
+    """The complaints of the demo's file in a loop, each a new event of a new customer, dated now."""
     now = format_time(datetime.now(UTC))
     written = []
     for line in (ROOT / "demo" / "complaints.jsonl").read_bytes().splitlines():

@@ -1,4 +1,4 @@
-"""python -m demo: set the stage, play the story, print the receipt, clean up."""
+"""python -m demo: start a stack, play the story, print the receipt, clean up."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from shared.ops import policy, roster, token, topics
 ROOT = Path(__file__).parent.parent
 RUN = Path(".run")
 EMPLOYEE = "e-jonas"
-#: Whose token the viewer gets: the story used up its employee's day, and this one has all of theirs.
+#: The employee whose token is printed: the story's employee has used up their day, this one has not.
 VIEWER = "e-ingrid"
-#: How soon a Ctrl-C is noticed that came to another thread, or just before we slept: of neither does
-#: `signal.pause` wake.
+#: Polling interval for Ctrl-C; `signal.pause` does not wake if the signal came to another thread or just
+#: before.
 CTRL_C_LOOK_S = 0.5
-#: The story's own file carries the times of its writing; they are set to now when published.
+#: The story's file has the times of its writing; they become the present when published.
 TIME = re.compile(rb'"(time|occurred_at)": ?"[^"]*"')
 
 
 def own_events() -> list[bytes]:
-    """The forty events of our own writing, dated now."""
+    """The forty events of the story's own file, dated now."""
     now = format_time(datetime.now(UTC)).encode()
     lines = (ROOT / "demo" / "complaints.jsonl").read_bytes().splitlines()
     return [TIME.sub(rb'"\1": "' + now + b'"', line) for line in lines if line.strip()]
@@ -100,7 +100,7 @@ def main(
 
 
 def run(show: Show, events: list[bytes], rate: float | None, report: Path | None) -> bool:
-    """Everything from the first process to the receipt; True if all agree."""
+    """Run from the first process to the receipt; True if everything agrees."""
     show.busy("starting Kafka and Redis (the first time, a minute for 43 MB)")
     with running(RUN, ephemeral=True) as stack, Mailbox() as mailbox:
         show.good(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url} ({stack.source})")
@@ -150,7 +150,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
 
 
 def start_notifier(services: Services, mailbox: Mailbox) -> None:
-    """The notifier must know its own address before it listens, for the links it sends."""
+    """Start the notifier; its links need its own address before it listens."""
     port = free_port()
     services.start(
         "notifier",

@@ -1,4 +1,4 @@
-"""Independent eyes: a plain kafka-python reader that believes the topics and nobody else."""
+"""An independent reader of the topics, with plain kafka-python."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ F = TypeVar("F", bound=Fact)
 
 
 class TooLate(Exception):
-    """What was waited for did not come in time."""
+    """An expected fact did not come in time."""
 
 
 @dataclass
 class Eyes:
-    """Everything on all topics since `open`, read without a group."""
+    """The records of all topics since `open`, read without a group."""
 
     bootstrap: str
     facts: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
@@ -32,7 +32,7 @@ class Eyes:
     by_topic: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        """Connect and stand at the end of every topic. Blocks."""
+        """Connect and go to the end of every topic. Blocks."""
         self._consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="latest"
         )
@@ -47,7 +47,7 @@ class Eyes:
             self._consumer.position(place)
 
     def look(self, timeout_s: float = 0.2) -> None:
-        """Take in what came. Blocks for at most the time given."""
+        """Read new records. Blocks for at most the time given."""
         for place, records in self._consumer.poll(timeout_ms=int(timeout_s * 1000)).items():
             self.by_topic[place.topic] += len(records)
             for record in records:
@@ -60,7 +60,7 @@ class Eyes:
                     self.facts[event["type"]].append(event["data"])
 
     def until(self, true: Callable[[], bool], what: str, timeout_s: float) -> None:
-        """Look until it is true; raises TooLate."""
+        """Read until the condition is true; raises TooLate."""
         deadline = time.monotonic() + timeout_s
         while not true():
             if time.monotonic() > deadline:
@@ -72,7 +72,7 @@ class Eyes:
         return (fact.model_validate(data) for data in self.facts[fact.TYPE])
 
     def count(self, fact: type[Fact]) -> int:
-        """How many of one type."""
+        """The number of facts of one type."""
         return len(self.facts[fact.TYPE])
 
     def unknown(self) -> set[str]:

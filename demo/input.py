@@ -1,7 +1,7 @@
-"""Any file of complaints, read row by row and worded as another system would publish it.
+"""Reads any file of complaints row by row and makes events of it, as another system would publish them.
 
-Reading is strict about what it says and lenient about what it takes: columns are guessed by name,
-and a line that cannot be read is reported with its number and reason, never skipped in silence.
+Columns are guessed by name, and formats are taken leniently. A line that cannot be read is reported
+with its number and reason, never skipped silently.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from urllib.parse import quote
 from shared.contracts.event import format_time
 from shared.contracts.intake import Channel, ComplaintRaised
 
-#: The longest field of review collections is far below; a broken quote must not eat the memory.
+#: Longer than any field in review collections; it bounds the memory that an unclosed quote can use.
 FIELD_BYTES_MAX = 16 << 20
 #: Longer ids (a URL, a whole title) are replaced by their hash; the contract ends at 256.
 _ID_CHARS_MAX = 200
 #: A language tag is at most this long in the contract.
 _LANGUAGE_CHARS_MAX = 35
 
-#: Best guess first. A column is taken if it is called so, else ends so, else has it as a word.
+#: Best guess first. A column matches if its name is the guess, else ends with it, else contains it as a word.
 _TEXT_NAMES = """text content body message comment comments description narrative complaint
     review feedback tweet"""
 _DATE_NAMES = "occurred date datetime time timestamp created published"
 _LANGUAGE_NAMES = "language lang locale"
 _ID_NAMES = "id uuid"
 
-#: What exports write besides ISO 8601; "21st August" comes here without its ordinal.
+#: Date formats of exports besides ISO 8601; "21st August" comes here without its ordinal.
 _DATE_FORMATS = (
     "%d %B %Y",
     "%d %b %Y",
@@ -47,12 +47,12 @@ _DATE_FORMATS = (
 )
 
 
-#: How long ago a row may have happened once it was moved: the intake takes no more than three years.
+#: The oldest date of a moved row; the intake refuses more than three years.
 OLDEST = timedelta(days=2 * 365)
 
 
 class InputError(Exception):
-    """The file cannot be used at all; the text says why and what to do."""
+    """The file cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def rows(
         msg = f"{path}: no such file"
         raise InputError(msg)
 
-    # Two exports are often both called reviews.csv; their folder tells them apart.
+    # Two exports are often both called reviews.csv, so the folder is part of the source.
     source = "/files/" + quote("/".join(path.resolve().parts[-2:]))[:_ID_CHARS_MAX]
 
     def read() -> Iterator[Row]:
@@ -166,7 +166,7 @@ def as_event(row: Row, *, site: str, time: datetime) -> bytes:
 def shifted(found: Sequence[Row], now: datetime) -> tuple[list[Row], timedelta]:
     """The rows with their dates moved so that the newest is now, and by how much they were moved.
 
-    What would have happened longer ago than OLDEST has happened then. Rows without a date have none.
+    A date longer ago than OLDEST becomes OLDEST. Rows without a date stay without.
     """
     moments = [datetime.fromisoformat(row.occurred_at) for row in found if row.occurred_at]
     newest = max(moments, default=now)
@@ -271,13 +271,13 @@ def _contains(words: list[str], name: str) -> bool:
 
 
 def _value(record: Mapping[str, object], column: str | None) -> str | None:
-    """What stands in a column, as text; None if there is nothing."""
+    """The value in a column as text; None if it is empty."""
     value = record.get(column) if column is not None else None
     return None if value is None else (str(value).strip() or None)
 
 
 def _id(given: str | None, position: int, text: str) -> str:
-    """The id of the file, else one from position and content; the same file gives the same ids."""
+    """The row's id in the file, else one from position and content; the same file gives the same ids."""
     if given is not None and len(given) <= _ID_CHARS_MAX:
         return given
     content = (given or f"{position}\x1f{text}").encode(errors="surrogatepass")

@@ -1,4 +1,4 @@
-"""The receipt: what happened, read back from the topics, and whether everybody agrees on it."""
+"""The receipt: what happened, read from the topics, and whether accounts, answers and letters agree with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
 
 @dataclass
 class Told:
-    """What the story itself did and was told, to hold the facts against."""
+    """What the story did and was answered, to compare the facts with."""
 
     published: int = 0
     employee_id: str = ""

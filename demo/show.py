@@ -1,4 +1,4 @@
-"""What the viewer sees: colours and live counts on a terminal, the same as plain lines without."""
+"""The demo's output: colours and live counts on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Show:
         self._console.print(f"   [bold red]✗[/] {escape(line)}")
 
     def note(self, line: str) -> None:
-        """One line about something that is neither: it was refused, and that is as it should be."""
+        """One line about an expected refusal."""
         self._console.print(f"   [yellow]![/] {escape(line)}")
 
     def busy(self, what: str | None) -> None:
-        """What is going on right now; None when nothing is. A line of its own without a terminal."""
+        """Show what is going on now, None for nothing; without a terminal a line of its own."""
         if not self.live:
             if what:
                 self._console.print("   … " + escape(what))

@@ -35,11 +35,11 @@ from shared.contracts.notifier import (
 DEAD_SHOWN = 5
 #: Options and letters shown of many.
 SHOWN = 4
-#: What the employee gives: the practice began with it.
+#: The check that the employee gives.
 GIVEN = "dinner-for-two"
-#: Everything happens within seconds; a loaded machine may need many times that.
+#: Each step takes seconds; a loaded machine may need many times that.
 PATIENCE_S = 60.0
-#: Letters the local mail server takes per second at the very least; waiting grows with the input.
+#: Letters per second that the local mail server takes at least; the wait grows with the input.
 LETTERS_PER_S = 20
 SITE = "ms-aurora"
 #: One customer says that it helped and another that it did not.
@@ -48,12 +48,12 @@ FEEDBACK = re.compile(r"https?://\S+/f/\S+")
 
 
 class NothingToPlay(Exception):
-    """What was published leaves nothing to tell; the text says why."""
+    """The story cannot be played with these complaints; the text says why."""
 
 
 @dataclass
 class Stage:
-    """Where the story plays."""
+    """The running system in which the story is played."""
 
     bootstrap: str
     complaints: str
@@ -66,7 +66,7 @@ class Stage:
 
 
 def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
-    """Play all acts; raises TooLate when something that must come does not. Blocks."""
+    """Play all acts; raises TooLate if an expected fact does not come. Blocks."""
     told = Told(employee_id=stage.employee_id)
     began = time.monotonic()
     publish(stage, told, events, rate)
@@ -91,7 +91,7 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
 
 
 def publish(stage: Stage, told: Told, events: Sequence[bytes], rate: float | None) -> None:
-    """Act 1: another system tells of complaints."""
+    """Act 1: another system publishes complaints."""
     show = stage.show
     show.act(1, f"Another system publishes {len(events)} events to recovery.intake.v1")
     producer = KafkaProducer(bootstrap_servers=stage.bootstrap, linger_ms=5)
@@ -107,7 +107,7 @@ def publish(stage: Stage, told: Told, events: Sequence[bytes], rate: float | Non
 
 
 def understand(stage: Stage, told: Told) -> None:
-    """Act 2: each is received once, sealed, understood, promised an answer."""
+    """Act 2: each complaint is received once, sealed, triaged and promised an answer."""
     show, eyes = stage.show, stage.eyes
     show.act(2, "complaints receives each once, seals it, understands it, promises an answer")
     show.busy("settling")
@@ -139,7 +139,7 @@ def understand(stage: Stage, told: Told) -> None:
 
 
 def acknowledge(stage: Stage, told: Told) -> None:
-    """Act 3: every customer hears that it was received, in their language."""
+    """Act 3: every customer gets an acknowledgement in their language."""
     show, eyes = stage.show, stage.eyes
     show.act(3, "notifier acknowledges each, in the customer's language, by mail")
     show.busy("sending")
@@ -170,7 +170,7 @@ def of_occasion(stage: Stage, occasion: Occasion) -> list[Received]:
 
 
 def alarm(stage: Stage) -> None:
-    """Act 3 goes on: where somebody's safety is concerned, those who must know have a letter too."""
+    """Act 3, continued: role mailboxes get a letter where somebody's safety is concerned."""
     show, eyes = stage.show, stage.eyes
     concerned = {fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety}
 
@@ -236,7 +236,7 @@ def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[st
 
 
 def listed(options: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first options, best first as they come, with what is given then among them."""
+    """The first options, best first, with the one that is given among them."""
     first = list(options[:SHOWN])
     if GIVEN not in {option["item"] for option in first}:
         first[-1:] = [option for option in options if option["item"] == GIVEN]
@@ -253,7 +253,7 @@ def worth(option: Mapping[str, Any]) -> str:
 def give_until_exhausted(
     stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[str]
 ) -> None:
-    """Act 5: on until today's authority is used up; then what does fit."""
+    """Act 5: give until today's authority is used up; then see what fits."""
     show = stage.show
     show.act(5, "On, until today's authority is used up. The answer is what still fits")
     for case in cases[1:]:
@@ -280,7 +280,7 @@ def give_until_exhausted(
 
 
 def explain(stage: Stage, phone: httpx.Client, check_id: str) -> None:
-    """That one was above today's ceiling, and given at once; why is said afterwards."""
+    """Explain the check that was above today's ceiling and given at once."""
     line = {"explanation": "They had waited longer than anybody."}
     told = phone.post(
         f"/v1/checks/{check_id}/explain",

@@ -1,4 +1,4 @@
-"""A local mail server that keeps what it is sent: for the demo and the tests."""
+"""A local mail server that keeps the letters it receives, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 
 from devstack.processes import free_port
 
-#: Letters kept; a run that sends more is not one of ours.
+#: Letters kept; none of our runs sends more.
 LETTERS_MAX = 100_000
 
 
@@ -28,7 +28,7 @@ class Received:
 
 
 class Mailbox:
-    """Catches letters on a free loopback port; `refuse` makes it answer as a sick server would."""
+    """Receives letters on a free loopback port; `refuse` makes it refuse them as a broken server would."""
 
     def __init__(self) -> None:
         self.letters: list[Received] = []
@@ -55,17 +55,17 @@ class Mailbox:
         return "250 kept"
 
     def to(self, recipient: str) -> list[Received]:
-        """What somebody got, in order."""
+        """The letters to one address, in order."""
         with self._lock:
             return [letter for letter in self.letters if letter.recipient == recipient]
 
     def open(self) -> None:
-        """Listen; again at the same port after `close`. Blocks until it answers."""
+        """Listen, after `close` on the same port again. Blocks until it answers."""
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
 
     def close(self) -> None:
-        """Stop listening; what came stays."""
+        """Stop listening; received letters are kept."""
         if self._controller is not None:
             self._controller.stop()
             self._controller = None

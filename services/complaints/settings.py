@@ -1,4 +1,4 @@
-"""The knobs of complaints: those of the runtime, and none of its own yet."""
+"""The settings of complaints: those of the runtime, and none of its own yet."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
-"""What a complaint is about, how bad it is and in which language: tables of words, one pass.
+"""Category, severity, safety and language of a complaint, by tables of words and in one pass.
 
-Simple on purpose: every hit is a word that a person can read in the tables below. Two rules stand
-above the counting. Safety words of all four languages are looked for in every text, because a wrong
-language must not hide an injury; and they flag too much rather than too little.
+Simple on purpose: every hit is a word that a person can read in the tables below. Two rules come
+before the counting. Safety words of all four languages are looked for in every text, because a wrong
+language must not hide an injury; and they rather flag too much than too little.
 
 How a row of a table reads: a stem begins a word (`mat` finds "maten", not "tomat"); `-` in front
 finds it anywhere, for the tails of Scandinavian compounds (`-allergi` finds "nøtteallergi"); `.`
 behind ends the word; `_` stands for what separates words.
 
-RE2 looks for all stems at once in time linear in the text, so that no letter can be written that
-takes long; an alternation in `re` tries stem after stem at every letter and needs hundreds of times
-as long.
+RE2 looks for all stems at once in time linear in the text, so that no text can make it slow. An
+alternation in `re` tries stem after stem at every character and takes hundreds of times as long.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import re2
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.intake import TEXT_MAX
 
-#: The first words show the language; a longer look only costs time.
+#: Words looked at to find the language; more do not make it surer.
 _LANGUAGE_CHARS = 1_000
 
 _CATEGORIES: dict[Language, dict[Category, str]] = {
@@ -123,7 +122,7 @@ _CATEGORIES: dict[Language, dict[Category, str]] = {
     },
 }
 
-#: The journey itself: where one of these is late or cancelled, it is the departure.
+#: Words for the journey itself: if one of these is late or cancelled, the departure failed.
 _JOURNEY: dict[Language, str] = {
     Language.NB: """avgang avreise avseil seiling seilte ankomst ferge ferja. båten. skipet. toget. bussen. fly.
         flyet flight. anløp ombordstigning innsjekking overfarten kaien. havnen. kapteinen. reisen. stasjon
@@ -137,14 +136,14 @@ _JOURNEY: dict[Language, str] = {
         boarding embark disembark crossing voyage harbour harbor. port. captain. airport station. gate. runway
         tarmac takeoff take_off landed connection connecting layover rebook""",
 }
-#: Something to see or do on the way, whose failure is its own.
+#: Words for excursions; a failed excursion is not a failed departure.
 _TOUR: dict[Language, str] = {
     Language.NB: "utflukt omvisning guidet guiden.",
     Language.SV: "utflykt rundtur guidad guiden.",
     Language.DA: "udflugt rundvisning guidet guiden.",
     Language.EN: "excursion excursions tour. tours. guide.",
 }
-#: What is said of journeys and seldom of anything else.
+#: Words that are used of journeys and seldom of anything else.
 _CALLED_OFF: dict[Language, str] = {
     Language.NB: "forsinket forsinkelse forsinka kanseller innstilt avlyst",
     Language.SV: "försenad försening inställd inställt senarelagd",
@@ -152,9 +151,9 @@ _CALLED_OFF: dict[Language, str] = {
     Language.EN: "delay cancelled canceled cancellation rescheduled postponed",
 }
 
-#: Never to be missed, whatever language the rest is in. A word that means something harmless in another
-#: of the four ("fire" is four in Norwegian and Danish) stands in `_SAFETY_OF` instead, at each language
-#: where it does not, and here only with what it is said with.
+#: Words about safety that are found in a text of any language. A word that is harmless in another of the
+#: four languages ("fire" is four in Norwegian and Danish) is in `_SAFETY_OF` instead, under the languages
+#: in which it is not, and here only together with another word.
 _SAFETY = """
     -allergi -allergy -allergic anafyla anaphyla epipen -skadet skadde. skadd. personskad skadad.
     skadade. skadat_sig -tilskadekom injur. injury injured injuries ambulanse ambulans ambulance
@@ -198,9 +197,9 @@ _SAFETY_OF: dict[Language, str] = {
     Language.EN: "fire. brant.",
 }
 
-#: Harmless though a word about safety is in it, in rows of the same kind: left out of a text before it
-#: is looked at again. Nothing is among it that is also said in danger, with any punctuation ("a fire, her
-#: cabin" reads like "fire her").
+#: Harmless phrases that contain a word about safety, in rows of the same kind. They are removed from a
+#: text before it is searched again. No phrase is listed that could also be said in danger, with any
+#: punctuation ("a fire, her cabin" reads like "fire her").
 _HARMLESS = """
     fire_pit fire_place fire_works fire_side fire_drill fire_dancer fire_show fire_stick. fire_tv.
     fire_sale. fire_opal camp_fire. log_fire. cease_fire. rapid_fire. quick_fire. line_of_fire.
@@ -211,7 +210,7 @@ _HARMLESS = """
     stroke_of_genius. pick_your_poison. drowned_out. blodig_dyr blodig_alvor blodig_biff
 """
 
-#: The strongest words of a complaint, and those that show the customer is past patience.
+#: The strongest words, and words of a customer who has lost patience.
 _STRONG: dict[Language, str] = {
     Language.NB: """forferdelig -katastrof elendig uakseptabel skandal verst verste aldri_mer
         aldri_igjen ødela ødelagt_ferien grusom horribel svindel skammelig avskyelig motbydelig
@@ -232,7 +231,7 @@ _STRONG: dict[Language, str] = {
         disgrace inexcusable joke. stole stolen liars incompeten fail. failed hell.""",
 }
 
-#: Words of somebody who is let down but calm.
+#: Words of a disappointed but calm customer.
 _WEAK: dict[Language, str] = {
     Language.NB: """dårlig skuff ikke_fornøyd misfornøyd kald. kaldt. iskald ikke_bra kjedelig
         treg. tregt irriter beklagelig ubehagelig uhøflig klage. klager. klaget. mangl feil.
@@ -258,7 +257,7 @@ _WEAK: dict[Language, str] = {
 class Triage:
     """What the words of a complaint say; `safety` means that a person may be in danger.
 
-    `service` is what failed, where the words say so.
+    `service` is the service that failed, None if the words do not say.
     """
 
     category: Category
@@ -267,13 +266,13 @@ class Triage:
     service: Service | None = None
 
 
-#: All four languages are at home in Latin-1, where a letter is one byte and the automaton stays
-#: small. Letters become lower case, and everything else (digits, emoji, quotes) separates words.
+#: Latin-1 covers all four languages; a letter is one byte there, so that the automaton stays small.
+#: Letters become lower case; everything else (digits, emoji, quotes) separates words.
 _FOLD = "".join(
     char.lower() if char.isalpha() else " " for char in bytes(range(256)).decode("latin-1")
 ).encode("latin-1")
 
-#: Room for the states that real texts lead to; RE2 starts over when it is used up.
+#: Memory for the states that real texts lead to; RE2 starts over when it is used up.
 _AUTOMATON_BYTES = 32 << 20
 
 
@@ -342,14 +341,14 @@ def triage(text: str, language: str) -> Triage:
     """Category, severity and safety of one complaint, from its words; never raises.
 
     Danger to a person decides the category and is severe. Otherwise the category with most distinct
-    stems wins, the earlier one of `Category` on a tie, but a wait for food is food; severe are two of the strongest words, or one
-    beside two weaker ones. An unknown language is read as English. Looks at `TEXT_MAX` characters,
-    which is all that the intake accepts.
+    stems wins, the earlier one of `Category` on a tie; a wait for food counts as food. A complaint is
+    severe with two of the strongest words, or one of them and two weaker ones. An unknown language is
+    read as English. Looks at `TEXT_MAX` characters, which is all that the intake accepts.
     """
     folded = text[:TEXT_MAX].encode("latin-1", "replace").translate(_FOLD)
     hits = _hits(folded, language)
     if hits[_SAFETY_COLUMN] and _HARMLESS_PHRASE.search(folded):
-        # Of nothing but the word about safety: "the fire pit was dirty" is about what it was about.
+        # Only the harmless phrase about safety is removed: "the fire pit was dirty" is still about cleaning.
         rest = _hits(_HARMLESS_PHRASE.sub(b" ", folded), language)
         hits[_SAFETY_COLUMN] = rest[_SAFETY_COLUMN]
     if hits[_SAFETY_COLUMN]:
@@ -370,7 +369,7 @@ def triage(text: str, language: str) -> Triage:
 
 
 def _service(category: Category, hits: Sequence[int]) -> Service | None:
-    """The service that failed: of a wait what was waited for, of food the meal; None if no word says."""
+    """The service that failed: for a wait the one waited for, for food the meal; None if no word says it."""
     if category is Category.FOOD:
         return Service.MEAL
     if category is not Category.DELAY:
@@ -382,8 +381,8 @@ def _service(category: Category, hits: Sequence[int]) -> Service | None:
     return Service.DEPARTURE if hits[_CALLED_OFF_COLUMN] else None
 
 
-#: Words that belong to one of the languages alone; "og", "ikke" and "er" would not tell Norwegian
-#: from Danish. Norwegian includes Nynorsk: we answer it in Bokmål.
+#: Words of one language only; "og", "ikke" and "er" would not tell Norwegian from Danish. Norwegian
+#: includes Nynorsk, which we answer in Bokmål.
 _FUNCTION_WORDS = {
     Language.NB: """av meg deg seg hva nå noe noen mye etter uten vært ble fikk veldig gjennom
         mellom dere hadde nei sånn enn ikkje eg ein frå dei kva noko""",
@@ -401,10 +400,10 @@ _LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}
 
 
 class Languages:
-    """Tells which of our languages a text is in. Building one loads a model (0.1 s, 20 MB)."""
+    """Finds which of our languages a text is in. Building one loads a model (0.1 s, 20 MB)."""
 
     def __init__(self) -> None:
-        """Load the model that is asked when the words do not decide; blocks."""
+        """Load the model that decides when the words do not; blocks."""
         # Here and not above: importing it imports numpy, which only this class needs.
         from py3langid.langid import (  # noqa: PLC0415
             MODEL_FILE,
@@ -424,7 +423,7 @@ class Languages:
             return _LANGUAGE_OF_TAG[tag[0]]
         start = text[:_LANGUAGE_CHARS].casefold()
         found = Counter(filter(None, map(_LANGUAGE_OF_WORD.get, start.split()))).most_common(2)
-        # One word may be a name or a quotation; and the runner-up must be far behind.
+        # One word may be a name or a quotation, so two are needed and a clear lead over the next language.
         if found and found[0][1] >= 2 and (len(found) == 1 or found[0][1] > 2 * found[1][1]):
             return found[0][0]
         if not any(map(str.isalpha, start)):

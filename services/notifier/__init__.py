@@ -1,4 +1,4 @@
-"""notifier: tells the customer, asks "did it help?", hears the answer; tells who must know of safety.
+"""notifier: tells customers, asks "did it help?", records the answer; tells role mailboxes about safety.
 
 owns      recovery.notifier.v1; what customers were told and answered
 consumes  recovery.complaints.v1 (received, triaged, reopened), recovery.compensation.v1 (issued, what

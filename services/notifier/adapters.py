@@ -1,4 +1,4 @@
-"""The ports of the notifier: mail by SMTP, links signed under a derived secret."""
+"""The adapters of the notifier: mail by SMTP, links signed under a derived secret."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.links import Tokens, check_link, offer_link
 
-#: A mail server that needs longer than this to accept a letter is overloaded; later is better. The
-#: whole conversation may take so long, and the goodbye again: together less than `ATTEMPT_LASTS`,
-#: after which others may try.
+#: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
+#: conversation and the goodbye may each take as long, together less than `ATTEMPT_LASTS`, after which
+#: another process may try.
 SMTP_TIMEOUT_S = 20
 #: First digit of a permanent SMTP reply (RFC 5321, 4.2.1).
 PERMANENT = 500
-#: Replies about who asks, to whichever command: authentication is missing or wrong (RFC 4954, 6).
+#: Replies to any command that authentication is missing or wrong (RFC 4954, 6).
 AUTHENTICATION = range(530, 540)
-#: The detail of a refusal by policy, not for a mailbox that is not there (RFC 3463, 3.8).
+#: The detail code of a refusal by policy; a missing mailbox has another (RFC 3463, 3.8).
 POLICY = "5.7."
-#: What fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
+#: The longest address that fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
 ADDRESS_CHARS_MAX = 254
 #: The longest line of a letter (RFC 5322, 2.1.1).
 LINE_BYTES_MAX = 998
 _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-#: The address that people have (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" begins an encoded
-#: word: whoever reads the header would decode it, and see another address.
+#: A plain address (addr-spec of dot-atoms, RFC 5322, 3.4.1). "=?" is excluded because it begins an
+#: encoded word, which mail programs would decode to another address.
 _ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
 
 
 class Conversation(aiosmtplib.SMTP):
-    """The library's, and how far it came with the letter: `taken` is None where nobody knows."""
+    """An SMTP conversation that remembers whether the letter was accepted: `taken` is None if unknown."""
 
     taken: bool | None = False
 
@@ -74,8 +74,8 @@ class SmtpMailer:
             if all(no_such_mailbox(refused) for refused in error.recipients):
                 raise Rejected(Reason.ADDRESS_REFUSED) from None
             raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
-        # Whatever else a server refuses is about us or the letter. Somebody must mend that, and until
-        # then the customer's address is as good as before.
+        # Any other refusal is about us or the letter: an operator must mend it, and the customer's
+        # address is still good.
         except (aiosmtplib.SMTPException, OSError) as error:
             if talk.taken is False:
                 raise Unavailable(Reason.MAIL_UNAVAILABLE) from error
@@ -85,8 +85,8 @@ class SmtpMailer:
 def written(letter: Letter, now: datetime) -> EmailMessage:
     """A letter as it goes to the mail server.
 
-    Raises Rejected(address_refused) for a recipient, Unavailable(mail_unavailable) for a sender, that
-    is no address.
+    Raises Rejected(address_refused) if the recipient is not an address, Unavailable(mail_unavailable) if
+    the sender is not.
     """
     message = EmailMessage()
     try:
@@ -102,15 +102,15 @@ def written(letter: Letter, now: datetime) -> EmailMessage:
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834: automatic answers to this must not come back as complaints.
     message["Auto-Submitted"] = "auto-generated"
-    # As it stands, so that whoever reads it raw reads words, and no link is cut.
+    # 8bit, so that the raw letter is readable and no link is cut.
     fits = all(len(line.encode()) <= LINE_BYTES_MAX for line in letter.body.splitlines())
     message.set_content(letter.body, cte="8bit" if fits else "quoted-printable")
     return message
 
 
 def spoken(address: str) -> str:
-    """An address in ASCII, its domain by IDNA; raises ValueError for what is none."""
-    if len(address) > ADDRESS_CHARS_MAX:  # first: IDNA takes its time for long domains
+    """An address in ASCII, its domain by IDNA; raises ValueError if it is not an address."""
+    if len(address) > ADDRESS_CHARS_MAX:  # checked first, because IDNA is slow for long domains
         raise ValueError
     local, at, domain = address.rpartition("@")
     plain = f"{local}{at}{domain.encode('idna').decode()}"
@@ -120,7 +120,7 @@ def spoken(address: str) -> str:
 
 
 def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
-    """Whether a server refuses the address for good, and not us who write to it."""
+    """Whether a refusal is permanent and about the address, not about us as the sender."""
     about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
     return refused.code >= PERMANENT and not about_us
 

@@ -1,7 +1,7 @@
-"""What may stand as a customer's name in a letter that we send: a name, and never a sentence.
+"""Which text may be used as a customer's name in a letter: a name, and never a sentence.
 
-Anybody may type anything as their name together with somebody else's address. So a greeting is one
-word, the first of what is plausible as a name: a single word says nothing.
+Anybody may type any text as their name together with another person's address. So a greeting is one
+word, the first of a plausible name: a single word carries no message.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Longer is no name that anybody is greeted by.
+#: Longer strings are not used as a greeting.
 NAME_CHARS_MAX = 40
-#: Of what was given as a name, so much is looked at.
+#: Characters of a given name that are looked at.
 NAME_LOOK_MAX = 400
 #: A signed link is the longest value there is.
 VALUE_CHARS_MAX = 2_000
@@ -24,9 +24,9 @@ HYPHENS_MAX, WORD_CHARS_MAX = 1, 20
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 UNSPACED_CHARS_MAX = 4
 _NAME = re.compile(r"[^\W\d_]+(?:(?:[ '’-]|\. )[^\W\d_]+)*\.?")
-#: A dot ends an initial or a short title, and never a sentence or a part of a domain.
+#: Characters before a dot: an initial or a short title, not a sentence or part of a domain.
 _DOTTED_CHARS_MAX = 3
-#: What stands in names in small letters.
+#: Parts of names that are written in small letters.
 PARTICLES = frozenset(
     [
         "af",
@@ -63,7 +63,7 @@ PARTICLES = frozenset(
 
 
 def greeting_name(name: str) -> str:
-    """The first word of what somebody gave as a name; "" if the whole is not plausible as one.
+    """The first word of a given name; "" if the whole is not plausible as a name.
 
     Letters of any script, with single spaces, hyphens, apostrophes and dots of initials between:
     no address, no link, no markup, no control or invisible character fits.
@@ -83,7 +83,7 @@ def greeting_name(name: str) -> str:
 
 
 def _is_given_name(word: str) -> bool:
-    """Whether one word is short enough to be a given name, and more than an initial."""
+    """Whether a word is short enough for a given name and longer than an initial."""
     unspaced = any(unicodedata.name(char, "").startswith(UNSPACED) for char in word)
     return (
         not word.endswith(".")
@@ -93,7 +93,7 @@ def _is_given_name(word: str) -> bool:
 
 
 def _begins_a_name(part: str) -> bool:
-    """Small letters begin a particle only; many scripts have no small letters."""
+    """Whether a part begins like a name: only particles begin with a small letter."""
     return not part[0].islower() or part in PARTICLES or part[1:2] in ("'", "’")
 
 
@@ -102,7 +102,7 @@ def _dot_is_short(part: str) -> bool:
 
 
 def one_line(value: str) -> str:
-    """Drop invisible and direction-changing characters, turn every other break into one space."""
+    """The text without invisible and direction-changing characters, every other break as one space."""
     kept = "".join(
         " " if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"} else char
         for char in value[:VALUE_CHARS_MAX]

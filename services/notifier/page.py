@@ -1,4 +1,4 @@
-"""The page behind a check's link: the whole letter, the question whether it helped, what comes of the answer."""
+"""The page behind a check's link: the whole letter, the question whether it helped, what follows from the answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a check's page shows: the letter, and where the customer and we stand."""
+    """What a check's page shows: the letter, the state of the check and the customer's answer."""
 
     language: Language
     timezone: str
@@ -46,11 +46,11 @@ class Shown:
     title: str
     code: str
     reference: str
-    #: What became of the check, in a sentence; empty while it is as it was given.
+    #: One sentence on what became of the check; empty while it is unchanged.
     standing: str
-    #: Whether a till takes it; else the page shows what it was, and does not give it once more.
+    #: Whether a till takes it; if not, the page says what it was and shows no code.
     usable: bool
-    #: Whether we can write to the customer; else the page is all they have.
+    #: Whether we can write to the customer; if not, the page asks them to keep the link.
     reachable: bool
     helped: Helped | None = None
     #: After a no: by when the customer hears from us, once that is promised.
@@ -64,7 +64,7 @@ class Page:
         self._pages = Pages(letter=_LETTER)
 
     def show(self, shown: Shown, token: str) -> str:
-        """The letter as a page; before the answer with the question, after it with what comes of it."""
+        """The letter as a page: with the question until it is answered, then with what follows from the answer."""
         heading, said, again = _answered(shown)
         _greeting, *blocks = blocks_of(shown.letter.body)
         if not shown.usable:
@@ -87,7 +87,7 @@ class Page:
 
 
 def _answered(shown: Shown) -> tuple[str, list[str], str]:
-    """Heading and lines for an answer, and a link's text where there is more to see in a moment."""
+    """Heading and lines for an answer, and the text of a link to reload while the next promise is missing."""
     words = partial(say, shown.language)
     more = words("check.more", reference=shown.reference)
     if shown.helped is not Helped.NO:
@@ -100,9 +100,9 @@ def _answered(shown: Shown) -> tuple[str, list[str], str]:
 
 
 def blocks_of(body: str) -> Iterator[tuple[str, list[str | tuple[str, str]]]]:
-    """A letter's paragraphs; those that are set in become one card, its labelled lines as pairs.
+    """A letter's paragraphs; indented ones become one card, with its labelled lines as pairs.
 
-    The last one is the closing, whose lines stay lines.
+    The last paragraph is the closing and keeps its lines.
     """
     *paragraphs, closing = [
         part.splitlines() for part in body.strip().split("\n\n") if part.strip()

@@ -1,4 +1,4 @@
-"""What the rules of the notifier need from the world."""
+"""The ports of the notifier: what its handlers need from outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message ready to go: addresses, words, and the id that tells repeats apart."""
+    """A message ready to send: addresses, words, and the id by which a repeat is recognised."""
 
     message_id: str
     sender: str
@@ -22,11 +22,11 @@ class Mailer(Protocol):
     """Hands letters to a mail server."""
 
     async def send(self, letter: Letter) -> bool:
-        """Hand one over: True when it was accepted, False where nobody knows.
+        """Hand a letter over: True if it was accepted, False if its fate is unknown.
 
-        Nobody knows where the letter was on its way and the server fell silent. May take as long as
-        the server does, up to its time limit. Raises Rejected(address_refused) for an address that
-        never will be one, and Unavailable for all else that was surely not accepted and may be later.
+        The fate is unknown if the server fell silent after the letter was sent. Waits for the server up
+        to a time limit. Raises Rejected(address_refused) for an address that will never be accepted, and
+        Unavailable if the letter was surely not accepted and may be later.
         """
         ...
 
@@ -47,5 +47,5 @@ class Links(Protocol):
         ...
 
     def complaint_of(self, token: str) -> str | None:
-        """The complaint of a token, also once its time is over; None if it is not ours."""
+        """The complaint of a token, also of an expired one; None if the token is not ours."""
         ...

@@ -1,9 +1,9 @@
 """The life of a message, and the answer to "did it help?": pure rules.
 
-A message is queued, handed to its provider at most once at a time, and ends sent or failed. The one
-window nobody can close is between the provider's yes and our record of it: an attempt whose fate is
-unknown is repeated once the wait is over, counted, and carries the same Message-ID. A message whose
-fate was lost on the way twice has failed, rather than come a third time.
+A message is queued, handed to its provider by one process at a time, and ends sent or failed. A crash
+between the provider's yes and our record of it leaves an attempt with an unknown fate. Such an attempt
+is repeated once after a wait, counted, and carries the same Message-ID. If the second fate is unknown
+too, the message has failed and is not sent a third time.
 """
 
 from __future__ import annotations
@@ -52,19 +52,20 @@ from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Fact, Fold, Posting, Timer
 
-#: A provider that has not answered for this long will not; the attempt's fate is unknown then.
+#: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
 RETRY_LONGEST = timedelta(hours=6)
-#: A key and a complaint's story come on topics of their own, within seconds; after an hour they
-#: are not on their way any more (the customer was erased), and the message has failed.
+#: A customer's key and the complaint come on topics of their own, within seconds. If they are missing
+#: after an hour, the customer was erased, and the message has failed.
 PARTS_COME_WITHIN = timedelta(hours=1)
-#: Letters of one occasion to one address in a day, where the policy does not say. A family with a handful of bad
-#: dinners gets fewer; an employee's apologies cost nothing, and thirty of them are a mailbox full. Each
-#: occasion counts by itself, so that nobody's acknowledgements or apologies keep a code away.
+#: Letters of one occasion to one address in a day, where the policy does not say. A family with several
+#: bad dinners gets fewer; apologies cost nothing, so that a bound on letters is needed. Each occasion
+#: counts by itself, so that acknowledgements or apologies do not keep a code away.
 LETTERS_MAX = 20
 SEND = "send"
 ALARM = "alarm"
-#: A word about safety is due at once; its facts have no common time, and a rebuild needs the same one.
+#: An alarm about safety is due at once. Its facts have no common time and a rebuild needs the same due
+#: time, so it is a constant in the past.
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -107,23 +108,23 @@ class ComplaintView(Document):
     contact: str | None = None
     category: Category = Category.OTHER
     promised_by: datetime | None = None
-    #: How often the customer said that it did not help, as far as the complaint has heard of it.
+    #: How often the customer said that it did not help, as far as complaints has recorded it.
     round: int = 0
     #: The customer's words say that somebody's safety is concerned.
     safety: bool = False
-    #: Whoever raised it, as a pseudonym.
+    #: The pseudonym of who raised it.
     sender_ref: str | None = None
 
 
 class Bound(NamedTuple):
-    """An account of letters, and how many it may reach."""
+    """An account that counts letters, and its ceiling."""
 
     account: str
     ceiling: int
 
 
 class Alarm(Document):
-    """What employees said of somebody's safety; made of compensation's facts alone, in any order."""
+    """What employees said about somebody's safety; folded from compensation's facts alone, in any order."""
 
     KIND: ClassVar[str] = "alarm"
 
@@ -133,7 +134,7 @@ class Alarm(Document):
 
 
 class Routed(Document):
-    """Who was told that somebody's safety is concerned, as SafetyRouted has it."""
+    """The role mailboxes that were told about somebody's safety: the fact SafetyRouted."""
 
     KIND: ClassVar[str] = "alarm-routed"
 
@@ -141,7 +142,7 @@ class Routed(Document):
 
 
 class Given(Document):
-    """What a message about a check says; the item has the title of the policy it was given under."""
+    """The parts of a check that a message needs; titles come from the policy that it was given under."""
 
     KIND: ClassVar[str] = "given"
 
@@ -162,7 +163,7 @@ class Given(Document):
 
 
 class CheckLife(Document):
-    """What became of a check after it was given, as compensation's facts say."""
+    """What became of a check after it was given, folded from compensation's facts."""
 
     KIND: ClassVar[str] = "check-life"
 
@@ -173,18 +174,18 @@ class CheckLife(Document):
     expired: bool = False
 
     def left_minor(self, check: Given) -> int:
-        """What can still be redeemed; a percentage is spent after one use."""
+        """What can still be redeemed, in minor units; a percentage is spent after one use."""
         if check.percent is not None and self.redeemed_minor:
             return 0
         return check.value_minor - self.redeemed_minor
 
     def standing(self, check: Given, now: datetime) -> Standing:
-        """Where the check stands now. One that was used stays so whatever comes after."""
+        """Where the check stands now; a used check stays used whatever comes after."""
         if self.redeemed_minor and not self.left_minor(check):
             return Standing.USED
         if self.voided:
             return Standing.VOIDED
-        if not check.value_minor:  # words do not expire, and have no code to stop
+        if not check.value_minor:  # an apology does not expire and has no code to suspend
             return Standing.USABLE
         if self.expired or check.valid_until <= now:
             return Standing.EXPIRED
@@ -194,13 +195,13 @@ class CheckLife(Document):
 
 
 class Offered(Document):
-    """What a message about an offer says: the options, until when, and what is due by law besides."""
+    """The parts of an offer that a message needs: options, until when, and what is due by law besides."""
 
     KIND: ClassVar[str] = "offered"
 
     policy_version: int
     currency: str
-    #: As it was stored before percentages were told: items by value in minor units.
+    #: Items by value in minor units, as stored before options carried percentages.
     items: tuple[tuple[str, int], ...] = ()
     options: tuple[Option, ...] = ()
     expires_at: datetime
@@ -209,7 +210,7 @@ class Offered(Document):
     information: str | None = None
 
     def choices(self) -> Sequence[Option]:
-        """What may be chosen, also of an offer that was stored before percentages were told."""
+        """The options, also of an offer that was stored before options carried percentages."""
         return self.options or tuple(
             Option(
                 item=item,
@@ -223,7 +224,7 @@ class Offered(Document):
 
 
 class Message(Document):
-    """One message: why, about what, its fate, and until then the time of its next attempt."""
+    """One message: occasion, what it is about, its fate, and the time of its next attempt until then."""
 
     KIND: ClassVar[str] = "message"
 
@@ -239,7 +240,7 @@ class Message(Document):
     queued_at: datetime
     next_at: datetime | None = None
     attempt: int = 0
-    #: One of its attempts was made though an earlier one may have come.
+    #: Whether an attempt was made although an earlier one may have arrived.
     repeats_unknown: bool = False
 
 
@@ -252,7 +253,7 @@ class Answer(Document):
     answered_at: datetime | None = None
 
     def promise(self, story: ComplaintView) -> datetime | None:
-        """After a no: by when the customer hears from us, once the complaint has heard of it."""
+        """By when the customer hears from us after a no; None until complaints has promised it."""
         later = story.promised_by is not None and (
             self.answered_at is None or story.promised_by > self.answered_at
         )
@@ -260,7 +261,7 @@ class Answer(Document):
 
 
 def message_id_of(occasion: Occasion, about: str) -> str:
-    """One message per occasion and what it is about, however often its cause is heard of."""
+    """The message's id, from its occasion and what it is about: a repeated cause gives the same id."""
     return "me-" + fingerprint("message", occasion, about)
 
 
@@ -274,7 +275,7 @@ def queue(
     language: Language,
     now: datetime,
 ) -> Decision:
-    """A message is due now."""
+    """A MessageQueued fact for a message that is due now."""
     return Decision.of(
         MessageQueued(
             message_id=message_id_of(occasion, about),
@@ -327,9 +328,9 @@ def route(
 
 
 def due(message: Message, now: datetime) -> bool:
-    """Whether it may be taken in hand: its fate is open, nobody has it, and its time has come.
+    """Whether a message may be taken in hand: its fate is open, no process has it, and its time has come.
 
-    A timer alone does not say so: another process may have moved it since it was read.
+    A fired timer is not enough, because another process may have moved it since it was read.
     """
     return message.state not in FATES and (message.next_at is None or message.next_at <= now)
 
@@ -337,9 +338,10 @@ def due(message: Message, now: datetime) -> bool:
 def bounds_of(
     occasion: Occasion, rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
 ) -> Sequence[Bound]:
-    """What a letter to a customer counts in: its occasion's letters of the day to the address.
+    """The daily bounds of a letter to a customer: by occasion and address.
 
-    Acknowledgements, which strangers have us write, are bounded by the policy, and by who raised the complaint.
+    Acknowledgements, which any stranger can cause, are bounded by the policy, also by who raised the
+    complaint.
     """
     if occasion is not Occasion.ACKNOWLEDGEMENT:
         return [Bound(f"letters/{occasion}/{day}/{address_ref}", LETTERS_MAX)]
@@ -357,7 +359,7 @@ def attempt(
     bounds: Sequence[Bound] = (),
     used: Mapping[str, int] = {},
 ) -> Decision:
-    """Take a message in hand, unless it is not due; failed where a bound is reached."""
+    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached."""
     if not due(message, now):
         return Decision()
     if any(used[bound.account] >= bound.ceiling for bound in bounds):
@@ -375,14 +377,14 @@ def attempt(
 
 
 def postings(fact: Fact) -> Sequence[Posting]:
-    """Each letter that is bounded counts once."""
+    """One posting for each account that a letter counts in."""
     if not isinstance(fact, MessageAttempted):
         return ()
     return [Posting(account, 1) for account in fact.counted]
 
 
 def sent(message: Message, message_id: str, now: datetime) -> Decision:
-    """The provider took it; a fate that is known already does not change."""
+    """Record that the provider accepted it; a known fate does not change."""
     if message.state in FATES:
         return Decision()
     return Decision.of(
@@ -397,7 +399,7 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
 
 
 def lost(message: Message, message_id: str, now: datetime) -> Decision:
-    """Nobody knows whether the provider took it: its time to be repeated comes, and once is enough."""
+    """The attempt's fate is unknown: nothing, so that it is repeated; failed if it was a repeat already."""
     if message.state in FATES or not message.repeats_unknown:
         return Decision()
     return not_sent(message, message_id, Reason.MAIL_UNAVAILABLE, None, now)
@@ -406,9 +408,9 @@ def lost(message: Message, message_id: str, now: datetime) -> Decision:
 def not_sent(
     message: Message, message_id: str, reason: Reason, retry: Retry | None, now: datetime
 ) -> Decision:
-    """Later again, the delay doubling each time; without a `retry`, or after its last, it failed.
+    """Record a failed attempt: delayed, with a doubling delay; failed without `retry` or after its last attempt.
 
-    A fate that is known already does not change.
+    A known fate does not change.
     """
     if message.state in FATES:
         return Decision()
@@ -423,7 +425,7 @@ def not_sent(
             )
         )
     times = 2 ** (message.attempt - 1)
-    # Compared before it is multiplied: fifty doublings are more than a duration can hold.
+    # Compared before multiplying, because fifty doublings overflow a timedelta.
     delay = (
         RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
     )
@@ -440,7 +442,7 @@ def not_sent(
 
 
 def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
-    """The customer's answer, in their own hand."""
+    """A FeedbackReceived fact with the customer's answer."""
     return Decision.of(
         FeedbackReceived(
             complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
@@ -449,7 +451,7 @@ def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Dec
 
 
 def next_of(fact: MessageFact) -> datetime | None:
-    """When a message is looked at next; None once its fate is known."""
+    """The time of the message's next attempt; None once its fate is known."""
     match fact:
         case MessageQueued():
             return fact.queued_at
@@ -462,7 +464,7 @@ def next_of(fact: MessageFact) -> datetime | None:
 
 
 def timers(fact: Fact) -> Sequence[Timer]:
-    """The timer of a message stands at its next attempt, and nowhere once its fate is known."""
+    """The timer of a message, at its next attempt; removed once its fate is known."""
     match fact:
         case MessageFact():
             return (Timer(SEND, fact.message_id, next_of(fact)),)
@@ -473,7 +475,7 @@ def timers(fact: Fact) -> Sequence[Timer]:
 
 
 def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> ComplaintView:
-    """A complaint we may write about."""
+    """The complaint with its customer, language and contact."""
     told: dict[str, Any] = {
         "customer_ref": fact.customer_ref,
         "site": fact.site,
@@ -486,7 +488,7 @@ def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> Comp
 def story_promised(
     story: ComplaintView | None, fact: ComplaintTriaged | ComplaintReopened
 ) -> ComplaintView:
-    """By when the customer hears from us; the received fact comes first on the same partition."""
+    """The complaint with its promise; the received fact comes first on the same partition."""
     known = story or ComplaintView(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
@@ -503,19 +505,19 @@ def story_promised(
 
 
 def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
-    """An employee said what somebody's safety is about."""
+    """The alarm with one more kind."""
     known = alarm.kinds if alarm else ()
     kinds = tuple(sorted({*known, fact.safety}))
     return Alarm(customer_ref=fact.customer_ref, site=fact.site, kinds=kinds)
 
 
 def given(_: Given | None, fact: CheckIssued) -> Given:
-    """What was given."""
+    """The check as it was given."""
     return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
 
 
 def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
-    """A till took a part of it, or all."""
+    """The check after a till redeemed a part of it, or all."""
     life = life or CheckLife()
     redeemed_minor = life.redeemed_minor + fact.amount_minor
     return life.model_copy(
@@ -524,7 +526,7 @@ def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
 
 
 def rolled_back(life: CheckLife | None, fact: RedemptionRolledBack) -> CheckLife:
-    """What a till took is on the check again."""
+    """The check after a redemption was undone."""
     life = life or CheckLife()
     redeemed_minor = max(0, life.redeemed_minor - fact.amount_minor)
     return life.model_copy(update={"redeemed_minor": redeemed_minor})
@@ -541,7 +543,7 @@ def _life(**changes: bool) -> tuple[Fold]:
 
 
 def offered(_: Offered | None, fact: OfferMade) -> Offered:
-    """What may be chosen."""
+    """The offer as it was made."""
     return Offered(
         policy_version=fact.policy_version,
         currency=fact.options[0].currency,
@@ -560,7 +562,7 @@ def message_queued(_: Message | None, fact: MessageQueued) -> Message:
 
 
 def message_attempted(message: Message, fact: MessageAttempted) -> Message:
-    """In the provider's hands, perhaps."""
+    """Handed to the provider; its fate is unknown."""
     return message.model_copy(
         update={
             "state": State.ATTEMPTED,
@@ -572,22 +574,22 @@ def message_attempted(message: Message, fact: MessageAttempted) -> Message:
 
 
 def message_delayed(message: Message, fact: MessageDelayed) -> Message:
-    """Not taken; later again."""
+    """Delivery failed; the next attempt is scheduled."""
     return message.model_copy(update={"state": State.DELAYED, "next_at": next_of(fact)})
 
 
 def message_sent(message: Message, _: MessageSent) -> Message:
-    """Taken."""
+    """The provider accepted it."""
     return message.model_copy(update={"state": State.SENT, "next_at": None})
 
 
 def message_failed(message: Message, _: MessageFailed) -> Message:
-    """Never to be delivered."""
+    """Delivery failed for good."""
     return message.model_copy(update={"state": State.FAILED, "next_at": None})
 
 
 def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
-    """The customer answered."""
+    """The customer's answer."""
     return Answer(helped=fact.helped, answered_at=fact.answered_at)
 
 

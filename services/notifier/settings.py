@@ -1,4 +1,4 @@
-"""The knobs of the notifier: the mail server, where customers reach us, and role mailboxes."""
+"""The settings of the notifier: the mail server, the public addresses, and role mailboxes."""
 
 from __future__ import annotations
 

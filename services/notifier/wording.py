@@ -1,7 +1,7 @@
-"""What customers read: one text per occasion and language, with everything hostile taken out.
+"""The letters: one template per occasion and language, with hostile values cleaned.
 
-Names and titles come from outside and end up in a header and in a mail that we send, so nothing but
-a plausible name is used as one: otherwise anybody could have us send their words to anyone.
+Names and titles come from outside and end up in headers and letters. So only a plausible name is used
+as one: otherwise anybody could have us send their words to any address.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Wording:
     """The texts of one folder, `<occasion>.<language>.txt`, first line `Subject: …`."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder; the texts are read and compiled at first use, which blocks once each."""
-        # Plain text: escaping for HTML would print &amp; in it. Values are data and never templates.
+        """Open the folder; each text is read and compiled at its first use, which blocks."""
+        # Letters are plain text, where escaping for HTML would show as &amp;. Values are never templates.
         self._texts = Environment(  # noqa: S701
             loader=FileSystemLoader(folder),
             undefined=StrictUndefined,
@@ -44,9 +44,9 @@ class Wording:
     def render(
         self, occasion: str, language: str, *, name: str = "", **values: str | Sequence[str]
     ) -> Rendered:
-        """Word one occasion in a language, English where we do not have it.
+        """The letter of an occasion in a language; in English if the language is not one of ours.
 
-        `name` greets the customer if it is plausible as one. Amounts and times come formatted; each of
+        `name` greets the customer if it is a plausible name. Amounts and times come formatted; each of
         several values is one line.
         Raises jinja2.UndefinedError if the text needs a value that is missing, and
         jinja2.TemplateNotFound for an unknown occasion.

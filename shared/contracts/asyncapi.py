@@ -223,7 +223,7 @@ def _operations() -> Json:
         ]
         for action, who in sides:
             if who not in {*SERVICES, OPERATOR}:
-                continue  # what other systems do is theirs to describe
+                continue  # this document does not describe other systems
             operation = found.setdefault(
                 f"{who}-{action}-{channel}",
                 {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": []},

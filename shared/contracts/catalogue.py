@@ -1,4 +1,4 @@
-"""The map: which fact lies on which topic, who makes it, who reads it.
+"""The catalogue: which fact is on which topic, which program makes it, which services read it.
 
 Topics, subscriptions, AsyncAPI, the reference pages and the tests come from these two tables and
 from nothing else. A new fact is a new row here.
@@ -76,9 +76,9 @@ SERVICES = (COMPLAINTS, COMPENSATION, NOTIFIER)
 #: State is rebuilt from these topics, so they outlive everything in them: the longest validity and
 #: the longest promise a policy may state (731 days), and a year to find out that one is missing.
 REBUILD_RETENTION = timedelta(days=1096)
-#: Clear text: long enough to survive a long weekend of a service that is down.
+#: Clear text is kept short: long enough for a service that is down over a long weekend.
 INTAKE_RETENTION = timedelta(days=7)
-#: A bad message waits this long for somebody to look at it.
+#: How long a dead letter is kept for an operator to look at.
 DEAD_LETTER_RETENTION = timedelta(days=14)
 #: A destroyed key must be gone within an hour, also from the segment that is being written.
 COMPACTION_LAG_MAX = timedelta(hours=1)
@@ -86,8 +86,8 @@ COMPACTION_LAG_MAX = timedelta(hours=1)
 COMPACTION_LAG_MIN = timedelta(hours=48)
 #: Long letters from other systems (5 MB and more) must arrive, to be refused with a reason.
 LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
-#: The same record sealed and printable, which is four thirds of it: one that did not fit its
-#: dead-letter topic would hold up everything behind it in the outbox, for good.
+#: A sealed record in base64 is four thirds as long. A dead letter that did not fit its topic would
+#: block the outbox for ever.
 DEAD_LETTER_BYTES = LARGE_MESSAGE_BYTES * 3 // 2
 #: As many workers as one service can have; more is an option of `topics create`.
 PARTITIONS = 4
@@ -97,8 +97,8 @@ PARTITIONS = 4
 class Row:
     """One fact: who makes it and which services read it.
 
-    `also_from`: others who write the same fact to the same topic; only to a compacted one: the
-    lines on a service's own topic say how far that service had come.
+    `also_from`: other programs that write the same fact to the same topic. Only a compacted topic may
+    have them, because a service compares itself with the lines of its own topic.
     """
 
     fact: type[Fact]
@@ -168,7 +168,7 @@ TABLE: tuple[Row, ...] = (
     Row(MessageFailed, NOTIFIER),
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
-    # Whoever seals first makes the key, so both that seal read what the other made.
+    # The first service to seal makes the key, so both services that seal read the other's keys.
     Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
     Row(PolicyPublished, OPERATOR, SERVICES),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
@@ -252,7 +252,7 @@ def topics() -> tuple[Topic, ...]:
 
 
 def subscriptions(consumer: str) -> dict[str, tuple[type[Fact], ...]]:
-    """What a service reads: topic → fact types. Other types on the topic are not for it.
+    """The fact types that a service reads, by topic. It ignores other types on the topic.
 
     Raises KeyError for a name that is no service.
     """
@@ -266,5 +266,5 @@ def subscriptions(consumer: str) -> dict[str, tuple[type[Fact], ...]]:
 
 
 def produced(producer: str) -> tuple[type[Fact], ...]:
-    """The facts this producer makes; alone, but for those that say `also_from`."""
+    """The facts that this producer makes, also those with other producers (`also_from`)."""
     return tuple(row.fact for row in TABLE if producer == row.producer or producer in row.also_from)

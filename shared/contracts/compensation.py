@@ -27,7 +27,7 @@ from shared.kernel import Fact
 Account = Annotated[str, StringConstraints(max_length=256)]
 #: Words of a law, as a policy states them.
 Information = Annotated[str, StringConstraints(max_length=2000)]
-#: As long as a policy lets a title be.
+#: The same bound as for a title in a policy.
 TitleOnFact = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Percent = Annotated[
@@ -45,11 +45,11 @@ BillUpTo = Annotated[
 ]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
-#: Parts of one check that are held at once, and redeemed ones that are known one by one.
+#: At most so many parts of one check are held at once, and so many redeemed parts are listed.
 REDEMPTIONS_MAX = 32
-#: What a customer can still choose between with a thumb.
+#: More options do not fit on a phone's screen.
 OFFERED_MAX = 3
-#: Complaints one incident is opened with: the most a policy may ask for.
+#: The largest number of complaints that a policy may require to open an incident.
 INCIDENT_COUNT_MAX = 50
 
 
@@ -65,14 +65,14 @@ class CheckKind(StrEnum):
 
 
 class Basis(StrEnum):
-    """Why it is given: because we want to, or because the law says so."""
+    """Why a check is given: goodwill, or a right by law."""
 
     GOODWILL = "goodwill"
     STATUTORY = "statutory"
 
 
 class Scope(StrEnum):
-    """Whose limit an account holds; the answer at a limit names the one that bound."""
+    """Whose limit an account holds; a refusal names the scope that had too little left."""
 
     CHECK = "check"
     EMPLOYEE_SHIFT = "employee_shift"
@@ -88,7 +88,7 @@ class Scope(StrEnum):
 
 
 class Safety(StrEnum):
-    """What somebody's safety is about; it is published, and nobody is asked."""
+    """What an employee says somebody's safety is about."""
 
     INJURY = "injury"
     ALLERGY = "allergy"
@@ -135,7 +135,7 @@ Remainders = Annotated[tuple[Remainder, ...], Field(max_length=16)]
 
 
 class Option(_Part):
-    """A check that can be given: a catalogue item, with its cost to us and its value to them."""
+    """A check that can be given: a catalogue item with its cost to the site and its value to the customer."""
 
     item: Id = Field(
         description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
@@ -160,7 +160,7 @@ class Option(_Part):
 
 
 class CompensationFact(Fact):
-    """Common to all."""
+    """A fact of the compensation service."""
 
     TOPIC: ClassVar[str] = "recovery.compensation.v1"
 
@@ -177,7 +177,7 @@ class CheckFact(CompensationFact):
 
 
 class CaseOpened(CompensationFact):
-    """A complaint is here: something may be given for it, and the clock runs."""
+    """Compensation knows of a complaint: checks may be given for it, and the customer's wait is measured."""
 
     TYPE: ClassVar[str] = "recovery.case.opened.v1"
 
@@ -201,7 +201,7 @@ class CaseOpened(CompensationFact):
 
 
 class Wished(CheckFact):
-    """Common to what was given and what did not fit."""
+    """The fields that a check given and a check refused have in common."""
 
     complaint_id: ComplaintId
     customer_ref: CustomerRef
@@ -294,7 +294,7 @@ class CheckIssued(Wished):
 
 
 class CheckRefused(Wished):
-    """A wish did not fit; the scope that bound, and what did fit then."""
+    """A check did not fit: the scope that refused it, and what would fit instead."""
 
     TYPE: ClassVar[str] = "recovery.check.refused.v1"
 
@@ -319,7 +319,7 @@ class CheckRefused(Wished):
 
 
 class CheckExplained(CheckFact):
-    """The employee said in one line why the stretch; for coaching, nobody confirms it."""
+    """The employee explained a stretch in one line. It is for coaching; nobody has to approve it."""
 
     TYPE: ClassVar[str] = "recovery.check.explained.v1"
 
@@ -329,7 +329,7 @@ class CheckExplained(CheckFact):
 
 
 class CheckUnexplained(CheckFact):
-    """The time to explain a stretch is over. It shows, and lowers nothing."""
+    """The time to explain a stretch is over. It is recorded and lowers no authority."""
 
     TYPE: ClassVar[str] = "recovery.check.unexplained.v1"
 
@@ -338,7 +338,7 @@ class CheckUnexplained(CheckFact):
 
 
 class CheckEnded(CheckFact):
-    """Common to the ends of a check: what was not redeemed goes back where it was charged."""
+    """A check ended; what was not redeemed goes back to the accounts that were charged."""
 
     credits: Debits = Field(description="What goes back to each account that was charged.")
     unredeemed_minor: AmountMinor = Field(
@@ -364,7 +364,7 @@ class CheckExpired(CheckEnded):
 
 
 class CheckSuspended(CheckFact):
-    """A check is not taken for now: its code was lost or copied."""
+    """A check cannot be redeemed for now, because its code was lost or copied."""
 
     TYPE: ClassVar[str] = "recovery.check.suspended.v1"
 
@@ -373,7 +373,7 @@ class CheckSuspended(CheckFact):
 
 
 class CheckResumed(CheckFact):
-    """A suspended check is taken again."""
+    """A suspended check can be redeemed again."""
 
     TYPE: ClassVar[str] = "recovery.check.resumed.v1"
 
@@ -382,7 +382,7 @@ class CheckResumed(CheckFact):
 
 
 class RedemptionFact(CheckFact):
-    """Common to the steps of one redemption; they keep the check's order."""
+    """One step of a redemption; the facts of one check keep their order."""
 
     redemption_id: Id = Field(description="The redemption's id: one till, one use of a check.")
     amount_minor: AmountMinor = Field(
@@ -392,7 +392,7 @@ class RedemptionFact(CheckFact):
 
 
 class RedemptionTold(RedemptionFact):
-    """What a till must know of the check it takes; a field without a value is not written."""
+    """What a till is told of the check that it redeems; a field without a value is not written."""
 
     item: Annotated[Id | None, Field(exclude_if=absent)] = Field(
         None,
@@ -416,7 +416,7 @@ class RedemptionTold(RedemptionFact):
 
 
 class RedemptionReserved(RedemptionTold):
-    """A till holds a part of a check until it knows what is paid."""
+    """A till holds a part of a check until it knows the amount to redeem."""
 
     TYPE: ClassVar[str] = "recovery.redemption.reserved.v1"
 
@@ -430,7 +430,7 @@ class RedemptionReserved(RedemptionTold):
 
 
 class RedemptionCaptured(RedemptionTold):
-    """The held part, or less of it, is redeemed; the rest of the hold is free again."""
+    """A till redeemed the held part or less of it; the rest of the hold is free again."""
 
     TYPE: ClassVar[str] = "recovery.redemption.captured.v1"
 
@@ -438,7 +438,7 @@ class RedemptionCaptured(RedemptionTold):
 
 
 class RedemptionCancelled(RedemptionFact):
-    """The hold is free again: the till gave it back, or its time is over."""
+    """A hold is free again: the till cancelled it, or its time is over."""
 
     TYPE: ClassVar[str] = "recovery.redemption.cancelled.v1"
 
@@ -450,7 +450,7 @@ class RedemptionCancelled(RedemptionFact):
 
 
 class RedemptionRolledBack(RedemptionFact):
-    """What was redeemed is on the check again."""
+    """A redemption was undone; its amount is on the check again."""
 
     TYPE: ClassVar[str] = "recovery.redemption.rolledback.v1"
 
@@ -470,7 +470,7 @@ class OfferFact(CompensationFact):
 
 
 class OfferMade(OfferFact):
-    """The customer may choose one of these; authority for the dearest is held meanwhile."""
+    """The customer may choose one of the options; authority for the dearest is held until then."""
 
     TYPE: ClassVar[str] = "recovery.offer.made.v1"
 
@@ -502,7 +502,7 @@ class OfferMade(OfferFact):
 
 
 class OfferChosen(OfferFact):
-    """The customer chose; what was held is free again, and the check is charged."""
+    """The customer chose. The held authority is free again, and the check is charged."""
 
     TYPE: ClassVar[str] = "recovery.offer.chosen.v1"
 
@@ -516,7 +516,7 @@ class OfferChosen(OfferFact):
 
 
 class OfferLapsed(OfferFact):
-    """Nobody chose in time; what was held is free again."""
+    """The time to choose is over; the held authority is free again."""
 
     TYPE: ClassVar[str] = "recovery.offer.lapsed.v1"
 
@@ -525,7 +525,7 @@ class OfferLapsed(OfferFact):
 
 
 class ComplaintLogged(CompensationFact):
-    """Something was told on the spot: the quick log, for complaints to take in."""
+    """An employee wrote down what a customer said on the spot; complaints makes a complaint of it."""
 
     TYPE: ClassVar[str] = "recovery.complaint.logged.v1"
 
@@ -565,7 +565,7 @@ class ComplaintLogged(CompensationFact):
 
 
 class SafetyNoted(CheckFact):
-    """Somebody's safety is concerned, whether or not the check fits; the notifier tells who must know."""
+    """Somebody's safety is concerned, whether or not the check fits; the notifier writes to role mailboxes."""
 
     TYPE: ClassVar[str] = "recovery.safety.noted.v1"
 
@@ -588,7 +588,7 @@ class IncidentFact(CompensationFact):
 
 
 class IncidentOpened(IncidentFact):
-    """Many complaints of one site about one thing: the group check is theirs, from its own budget."""
+    """Many customers of one site complain about one thing; each may get the group check from its budget."""
 
     TYPE: ClassVar[str] = "recovery.incident.opened.v1"
 
@@ -615,7 +615,7 @@ class IncidentOpened(IncidentFact):
 
 
 class IncidentJoined(IncidentFact):
-    """One more customer is affected, by this complaint; `number` counts them from 0."""
+    """One more customer is affected, by this complaint."""
 
     TYPE: ClassVar[str] = "recovery.incident.joined.v1"
 
@@ -643,7 +643,7 @@ class IncidentGiving(IncidentFact):
 
 
 class IncidentGiven(IncidentFact):
-    """How far the giving came; `remaining` zero is the end of it."""
+    """How many of the affected customers were given the group check so far."""
 
     TYPE: ClassVar[str] = "recovery.incident.given.v1"
 
@@ -664,7 +664,7 @@ class IncidentGiven(IncidentFact):
 
 
 class IncidentClosed(IncidentFact):
-    """It is over: later complaints are their own."""
+    """The incident is over; later complaints do not join it."""
 
     TYPE: ClassVar[str] = "recovery.incident.closed.v1"
 
@@ -674,7 +674,7 @@ class IncidentClosed(IncidentFact):
 
 
 class WindowOpened(CompensationFact):
-    """A site's day of authority begins; when it ends, what nobody used is counted."""
+    """A site's business day begins; unused authority is counted at its end."""
 
     TYPE: ClassVar[str] = "recovery.window.opened.v1"
 
@@ -688,7 +688,7 @@ class WindowOpened(CompensationFact):
 
 
 class WindowClosed(CompensationFact):
-    """A site's day of authority in figures: under-use shows as over-use would."""
+    """A site's business day in figures, with the authority that nobody used."""
 
     TYPE: ClassVar[str] = "recovery.window.closed.v1"
 
@@ -727,7 +727,7 @@ class WindowClosed(CompensationFact):
 
 
 class AuthorityOpened(CompensationFact):
-    """A site's shift or week of authority begins; when it ends, what nobody used is counted."""
+    """A site's shift or week begins; unused authority is counted at its end."""
 
     TYPE: ClassVar[str] = "recovery.authority.opened.v1"
 
@@ -745,7 +745,7 @@ class AuthorityOpened(CompensationFact):
 
 
 class AuthorityCounted(CompensationFact):
-    """A shift or week of authority in figures, of those whose role has a ceiling for it."""
+    """A shift or week in figures, over the employees whose role has a ceiling for it."""
 
     TYPE: ClassVar[str] = "recovery.authority.counted.v1"
 
@@ -773,7 +773,7 @@ class AuthorityCounted(CompensationFact):
 
 
 class ShiftStarted(CompensationFact):
-    """An employee checked in from the phone, beside whatever the roster says."""
+    """An employee checked in from the phone; the roster stays as it is."""
 
     TYPE: ClassVar[str] = "recovery.shift.started.v1"
 

@@ -56,7 +56,7 @@ class Service(StrEnum):
 
 
 class ComplaintFact(Fact):
-    """Common to all: facts of one complaint keep their order."""
+    """A fact of one complaint; they keep their order."""
 
     TOPIC: ClassVar[str] = "recovery.complaints.v1"
 
@@ -68,7 +68,7 @@ class ComplaintFact(Fact):
 
 
 class ComplaintReceived(ComplaintFact):
-    """A complaint is ours now: recorded once, words and contact sealed."""
+    """A complaint was recorded, once, with words and contact sealed."""
 
     TYPE: ClassVar[str] = "recovery.complaint.received.v1"
 
@@ -98,13 +98,13 @@ class ComplaintReceived(ComplaintFact):
 
 
 class ComplaintRepeated(ComplaintFact):
-    """The same event came again from its source; nothing else happens."""
+    """The same event came again from its source and changed nothing."""
 
     TYPE: ClassVar[str] = "recovery.complaint.repeated.v1"
 
 
 class ComplaintTriaged(ComplaintFact):
-    """Category, severity and the promise: by when the customer hears from us."""
+    """A complaint has its category, its severity and its promise: by when the customer hears from us."""
 
     TYPE: ClassVar[str] = "recovery.complaint.triaged.v1"
 
@@ -140,7 +140,7 @@ class ComplaintTriaged(ComplaintFact):
 
 
 class ComplaintClaimed(ComplaintFact):
-    """One named employee has it now: whoever gave the customer something."""
+    """The employee who gave the customer something owns the complaint now."""
 
     TYPE: ClassVar[str] = "recovery.complaint.claimed.v1"
 
@@ -159,7 +159,7 @@ class ComplaintConfirmed(ComplaintFact):
 
 
 class ComplaintReopened(ComplaintFact):
-    """The customer said it did not help: back with the same employee, with a new promise."""
+    """The customer said it did not help. The same employee keeps the complaint, with a new promise."""
 
     TYPE: ClassVar[str] = "recovery.complaint.reopened.v1"
 

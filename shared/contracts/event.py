@@ -17,8 +17,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
-#: What a fact is called in its record's header `content-type`. Without it the CloudEvents SDKs do not
-#: know that the value is an event in structured mode; the Java SDK fails at such a record.
+#: The header `content-type` of every fact. Without it the CloudEvents SDKs do not recognise an event in
+#: structured mode, and the Java SDK fails at the record.
 CONTENT_TYPE = "application/cloudevents+json"
 #: Attributes that another system may set; in binary mode each is a header with `ce_` before its name.
 OUTSIDE_ATTRIBUTES = (
@@ -34,7 +34,7 @@ OUTSIDE_ATTRIBUTES = (
 )
 #: Ids are printed into JSON, keys and headers unescaped; this alphabet makes that safe.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
-#: Subjects and sites come from tokens; they become part of keys, so they are of the same alphabet.
+#: Subjects and sites come from tokens and become part of keys, so they have the same alphabet.
 SUBJECT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
 SiteId = Annotated[Id, Field(description="The site's id, as in its policy.")]
@@ -48,19 +48,19 @@ Version = Annotated[
 JsonType = Annotated[
     str, StringConstraints(pattern=r"^(?i:application/json)( *;.*)?$", max_length=128)
 ]
-#: What another system calls an event or itself: CloudEvents allows no control characters in either.
+#: The id or source of an event, as another system writes it. CloudEvents forbids control characters.
 Outside = Annotated[
     str,
     StringConstraints(min_length=1, max_length=256, pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$"),
 ]
-#: Whose trace something belongs to, as W3C Trace Context writes it. Anything else could be anything.
+#: A `traceparent` of W3C Trace Context; any other text might be personal data.
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 
 
 def trace_of(found: object) -> str | None:
-    """A `traceparent` of the W3C's syntax, or None: a wrong one is no reason to refuse an event."""
+    """The `traceparent` if it has the W3C's syntax, else None; an event is not refused for it."""
     return found if isinstance(found, str) and TRACEPARENT.fullmatch(found) else None
 
 
@@ -73,7 +73,7 @@ Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_l
 
 
 def absent(value: object) -> bool:
-    """Whether an optional field has no value; a field that excludes itself by this is not written then."""
+    """Whether an optional field has no value, so that it is not written (`exclude_if`)."""
     return value is None
 
 
@@ -129,15 +129,15 @@ class Event(BaseModel, Generic[F_co]):
 
 
 def fingerprint(kind: str, *parts: str) -> str:
-    """128 bits over the parts as 32 hex characters: ids that a replay makes again.
+    """A hash of the parts, 128 bits in hex, for ids that are the same after a replay.
 
-    `kind` says what the id is of: parts of one kind never make an id of another.
+    `kind` says what the id is for, so that equal parts of two kinds give different ids.
     """
     return blake2b(joined(kind, *parts), digest_size=16).hexdigest()
 
 
 def joined(*parts: str) -> bytes:
-    """The parts as one text, each behind its length: other parts never make the same text."""
+    """The parts as one text, each after its length, so that different parts never give the same text."""
     return "".join([f"{len(part)}:{part}" for part in parts]).encode()
 
 
@@ -160,7 +160,8 @@ def encode(
 ) -> bytes:
     """Structured-mode JSON of one event, without `sequence`, which the relay adds as it sends.
 
-    `data` is the fact's JSON where it is known already. All arguments are of the id alphabet (ours, validated where they came in), so nothing is escaped.
+    `data` is the fact's JSON if the caller has it. All arguments consist of the id alphabet (they were
+    validated where they came in), so nothing is escaped.
     """
     traced = f'"traceparent":"{trace}",' if trace else ""
     return (

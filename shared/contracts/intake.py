@@ -15,7 +15,7 @@ from shared.contracts.event import Id, SiteId
 from shared.contracts.names import CustomerName
 from shared.kernel import Fact
 
-#: The longest letter in review collections is below 20,000 characters; beyond is abuse or a mistake.
+#: Longer than any letter in review collections; a longer text is abuse or a mistake.
 TEXT_MAX = 20_000
 
 
@@ -37,7 +37,7 @@ Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{
 
 
 class Contact(BaseModel):
-    """Where the customer can be reached; every part optional."""
+    """How the customer can be reached; every part is optional."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -52,17 +52,17 @@ class Contact(BaseModel):
 
     @property
     def reachable(self) -> bool:
-        """Whether we can tell this customer anything: mail is the one channel there is."""
+        """Whether messages reach this customer: whether there is a mail address."""
         return self.email is not None
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing at all."""
+        """Whether no part is given."""
         return self.name is None and self.email is None and self.phone is None
 
 
 class Told(Fact):
-    """What is told of a complaint, by whichever door it comes."""
+    """The fields of a complaint, from HTTP or from the intake topic."""
 
     site: SiteId
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)] = Field(
@@ -86,7 +86,7 @@ class Told(Fact):
 
 
 class ComplaintRaised(Told):
-    """Somebody was let down and said so: a customer, an employee for them, another system."""
+    """A customer complained, by themselves, through an employee or through another system."""
 
     TYPE: ClassVar[str] = "recovery.complaint.raised.v1"
     TOPIC: ClassVar[str] = "recovery.intake.v1"
@@ -98,5 +98,5 @@ class ComplaintRaised(Told):
     )
 
     def key(self) -> str:
-        """Publishers choose their key; order between complaints does not matter."""
+        """The site; publishers choose their own key, since order between complaints does not matter."""
         return self.site

@@ -1,4 +1,4 @@
-"""Who is meant by a name or an address: spellings that people cannot tell apart mean the same."""
+"""Names and addresses in a form to compare them by: spellings that look alike are equal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from unicodedata import category, normalize
 
 from pydantic import AfterValidator, StringConstraints
 
-#: Signs that show nothing and yet count as letters, marks or symbols.
+#: Invisible characters that Unicode classes as letters, marks or symbols.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
@@ -17,25 +17,25 @@ _NO_SIGN = ("Cc", "Cf")
 
 
 def alike(text: str) -> str:
-    """A text as it is compared: no capitals, no widths, nothing unseen, one blank where there are blanks."""
+    """The text for comparison: case folded, compatibility forms and invisible characters removed, single blanks."""
     if text.isascii() and text.isprintable():
-        return " ".join(text.casefold().split())  # most names, in a tenth of the time
+        return " ".join(text.casefold().split())  # true of most names, and ten times as fast
     signs = _UNSEEN.sub("", normalize("NFKC", text))
     seen = "".join(sign for sign in signs if sign.isspace() or category(sign) not in _NO_SIGN)
     return " ".join(normalize("NFKC", seen.casefold()).split())
 
 
 def mailbox_of(address: str) -> tuple[str, str]:
-    """Local part and domain of where letters to an address arrive.
+    """Local part and domain of the mailbox that letters to an address arrive in.
 
-    Capitals, and what stands behind a "+", lead to the same mailbox as a rule.
+    Most providers ignore case and a suffix after "+".
     """
     local, _, domain = alike(address).rpartition("@")
     return local.partition("+")[0] or local, domain
 
 
 def named(customer: str | None) -> str | None:
-    """The name, or None where nothing of it is seen: that names nobody."""
+    """The name, or None if all its characters are invisible."""
     return customer if customer is not None and alike(customer) else None
 
 

@@ -17,7 +17,7 @@ from shared.kernel import Fact
 class Occasion(StrEnum):
     """Why a message is sent; one message per complaint, check or offer, and occasion.
 
-    All are for the customer but `safety`, which goes to the role mailboxes of the site.
+    All go to the customer, except `safety`, which goes to the site's role mailboxes.
     """
 
     ACKNOWLEDGEMENT = "acknowledgement"
@@ -35,7 +35,7 @@ class Helped(StrEnum):
 
 
 class MessageFact(Fact):
-    """Common to all: facts about one message keep their order."""
+    """A fact about one message; they keep their order."""
 
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
@@ -50,7 +50,7 @@ class MessageFact(Fact):
 
 
 class MessageQueued(MessageFact):
-    """A message is due; what it says is looked up when it is sent."""
+    """A message is due; its content is read when it is sent."""
 
     TYPE: ClassVar[str] = "recovery.message.queued.v1"
 
@@ -68,7 +68,7 @@ class MessageQueued(MessageFact):
 
 
 class MessageAttempted(MessageFact):
-    """Handed to the provider now; without a later fact its fate is unknown."""
+    """A message is being handed to the provider; its fate is unknown until a later fact."""
 
     TYPE: ClassVar[str] = "recovery.message.attempted.v1"
 
@@ -87,7 +87,7 @@ class MessageAttempted(MessageFact):
 
 
 class MessageDelayed(MessageFact):
-    """The provider could not take it; it is tried again at `retry_at`."""
+    """The provider did not accept the message; the next attempt is at `retry_at`."""
 
     TYPE: ClassVar[str] = "recovery.message.delayed.v1"
 
@@ -100,7 +100,7 @@ class MessageDelayed(MessageFact):
 
 
 class MessageSent(MessageFact):
-    """The provider accepted it."""
+    """The provider accepted the message."""
 
     TYPE: ClassVar[str] = "recovery.message.sent.v1"
 
@@ -112,7 +112,7 @@ class MessageSent(MessageFact):
 
 
 class MessageFailed(MessageFact):
-    """It cannot be delivered; terminal, with the reason, never silent."""
+    """The message cannot be delivered and is not tried again; the reason is recorded."""
 
     TYPE: ClassVar[str] = "recovery.message.failed.v1"
 
@@ -122,9 +122,9 @@ class MessageFailed(MessageFact):
 
 
 class SafetyRouted(Fact):
-    """Which role mailboxes are told that somebody's safety is concerned; once per complaint.
+    """The role mailboxes that are told about somebody's safety; once per complaint.
 
-    What becomes of each letter is in the facts of its message. No mailboxes: the policy names none,
+    The facts of each message say what became of its letter. Without mailboxes the policy names none,
     and nobody is told.
     """
 

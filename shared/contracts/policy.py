@@ -1,4 +1,4 @@
-"""What a site decides: authority, limits, what can be given, promises. Data, never code.
+"""A site's policy: authority, limits, catalogue and promises, as data.
 
 One file, validated as a whole, published as one fact; every decision records its version. Reading a
 published policy is tolerant like reading any fact; `shared.ops.policy` reads the file strictly, so
@@ -32,7 +32,7 @@ from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
-#: The role whose authority everybody has who has no other: nobody is left with none.
+#: The role whose authority applies to employees of a role without amounts of its own.
 ANY_ROLE = "any"
 
 #: An amount of nothing would be no authority at all, so ceilings start at one minor unit.
@@ -41,22 +41,22 @@ CeilingMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=731))]
 #: Short and without "/", so that `<item>/<amount>` is an id too and means one thing.
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
-#: "06:00", without a zone: the policy has one.
+#: A time like "06:00" in the policy's time zone.
 LocalTime = Annotated[time, PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Names = Annotated[dict[Language, Title], Field(min_length=1, max_length=16)]
 Loc = tuple[str | int, ...]
-#: A contradiction between fields: where it shows, what was there, what is wrong.
+#: A contradiction between fields: its location, the value found, what is wrong with it.
 Contradiction = tuple[Loc, object, str]
 
 
 class Part(BaseModel):
-    """A part of a policy: immutable, and checked against itself after its fields are."""
+    """A part of a policy: immutable; contradictions between its fields are checked after the fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """What is wrong between fields that are right by themselves."""
+        """The contradictions between fields that are valid by themselves."""
         return iter(())
 
     @model_validator(mode="after")
@@ -73,9 +73,9 @@ class Part(BaseModel):
 
 
 class RoleAuthority(Part):
-    """What one employee of a role may give alone: at once, and in one shift, day and week.
+    """What one employee of a role may give alone: in one check, and in one shift, day and week.
 
-    A window without a ceiling of its own is bounded by the others alone; the day always has one.
+    A window without a ceiling is bounded by the others alone; the day always has one.
     """
 
     per_check: CeilingMinor = Field(
@@ -94,7 +94,7 @@ class RoleAuthority(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A smaller window above a larger one could never be used up."""
+        """A ceiling above that of a larger window, which could never be reached."""
         ordered = [
             (name, amount)
             for name in ("per_check", "per_shift", "per_day", "per_week")
@@ -139,7 +139,7 @@ class Authority(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Every rank has some authority, and times are in the policy's own zone."""
+        """A missing role `any`, a time with a zone, and a shift that is listed twice."""
         if self.roles.get(ANY_ROLE) is None:
             yield (
                 ("roles",),
@@ -175,7 +175,7 @@ class CustomerLimit(Part):
 
 
 class ComplaintLimit(Part):
-    """What may be given for one complaint, and how soon a second employee may add to it unasked."""
+    """What may be given for one complaint, and when a second employee may add to it without saying so."""
 
     total: CeilingMinor = Field(
         description="Ceiling of everything given for one complaint, in minor units of the policy's `currency`."
@@ -260,7 +260,7 @@ class CatalogueItem(Part):
 
     def option(self, amount: str) -> tuple[int, int] | None:
         """Cost and value in minor units of one amount of this item, or None if it is not offered."""
-        # One amount has one name: no zeros before it, no digits of other scripts.
+        # One amount has one spelling: no leading zeros, no digits of other scripts.
         number = int(amount) if re.fullmatch(r"[1-9][0-9]{0,11}", amount) else None
         match self.kind:
             case CheckKind.GIFT_CARD:
@@ -280,7 +280,7 @@ class CatalogueItem(Part):
                 return None if amount else (self.cost or 0, self.value or 0)
 
     def amounts_offered(self, most_minor: int | None = None) -> Iterator[str]:
-        """The amounts to show; of what has any amount, the largest that costs at most `most_minor`."""
+        """The amounts to show; for money and refunds the largest that costs at most `most_minor`."""
         match self.kind:
             case CheckKind.GIFT_CARD:
                 yield from map(str, self.amounts)
@@ -295,7 +295,7 @@ class CatalogueItem(Part):
                 yield ""
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Each kind has its own amounts and none of the others'."""
+        """Amounts that its kind needs and lacks, and amounts that only other kinds have."""
         has = {
             "cost": self.cost,
             "value": self.value,
@@ -320,7 +320,7 @@ class CatalogueItem(Part):
             yield ("up_to",), self.up_to, f"must not be below step ({self.step})"
 
 
-#: Which amounts a kind has; all others are a mistake in the file.
+#: The amounts that each kind has; any other amount is a mistake in the file.
 NEEDED: dict[CheckKind, tuple[str, ...]] = {
     CheckKind.EXPERIENCE: ("cost", "value"),
     CheckKind.GIFT_CARD: ("amounts",),
@@ -340,7 +340,7 @@ KIND_WORDS: dict[CheckKind, str] = {
 
 
 class Playbook(Part):
-    """What is done in one situation: by when the customer hears from us, what to offer first."""
+    """For one category and severity: by when the customer hears from us, and what to suggest first."""
 
     promise: Duration = Field(
         description="Duration after which the customer has heard from us at the latest."
@@ -351,7 +351,7 @@ class Playbook(Part):
 
 
 class Retry(Part):
-    """How a message that the provider did not take is tried again; the delay doubles each time."""
+    """How a message that the provider did not accept is tried again; the delay doubles each time."""
 
     first_delay: Duration = Field(
         timedelta(seconds=5),
@@ -363,7 +363,7 @@ class Retry(Part):
 
 
 class Acknowledge(Part):
-    """How many acknowledgements go out in a day: anybody may complain in the name of any address.
+    """Bounds on acknowledgements per day, because anybody can complain in the name of any address.
 
     The day is the calendar day at the site.
     """
@@ -398,13 +398,13 @@ class Notify(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A mailbox that is named twice would be one letter and not two."""
+        """A mailbox that is named twice; it would get one letter."""
         if len(set(self.safety)) < len(self.safety):
             yield ("safety",), self.safety, "lists one twice"
 
 
 class IncidentRule(Part):
-    """When many complaints are one incident: of as many customers, about one thing, in this time."""
+    """When complaints are one incident: so many customers, one category, within this time."""
 
     count: Annotated[int, Field(strict=True, ge=2, le=INCIDENT_COUNT_MAX)] = Field(
         description="Number of customers from which it is an incident."
@@ -418,7 +418,7 @@ class IncidentRule(Part):
 
 
 class Incidents(Part):
-    """What is done when many are affected: one check for each, from a budget of its own."""
+    """What an incident gives: one check for each customer, from a budget of its own."""
 
     open_when: IncidentRule = Field(description="When many complaints are one incident.")
     give: Id = Field(description="The check for everybody affected, by its name in the catalogue.")
@@ -428,7 +428,7 @@ class Incidents(Part):
 
 
 class Regime(Part):
-    """A right that passengers and travellers have by law: for what, and what they must be told."""
+    """A right that customers have by law: which complaints it covers, and what they must be told."""
 
     law: Title = Field(
         description="Name of the law; letters cite it where `cited` has none in their language."
@@ -448,10 +448,10 @@ class Regime(Part):
     ] = Field(description="What the customer must be told, by language.")
 
     def covers(self, reason: Category, service: Service | None, basis: Basis) -> bool:
-        """Whether it holds for a complaint for this reason about this service.
+        """Whether it covers a complaint of this category about this service.
 
-        A regime that names services needs one of them. Where nobody knows the service, it holds for a
-        statutory check alone: whoever gives one says that the law asks for it.
+        A regime that names services covers only those. If the service is unknown, it covers statutory
+        checks alone: the employee who gives one says that the law asks for it.
         """
         if reason not in self.reasons:
             return False
@@ -460,7 +460,7 @@ class Regime(Part):
         return service is None and basis is Basis.STATUTORY
 
     def overlaps(self, other: Regime) -> bool:
-        """Whether some complaint would fall under both."""
+        """Whether both can cover the same complaint."""
         same = not self.services or not other.services or set(self.services) & set(other.services)
         return bool(same and set(self.reasons) & set(other.reasons))
 
@@ -562,7 +562,7 @@ class Policy(Part):
         )
 
     def outlet(self, name: str, language: Language) -> str:
-        """What a place in `valid_at` is called; its id where the policy has no name for it."""
+        """The name of a place in `valid_at`; its id if the policy has no name for it."""
         names = self.outlets.get(name, {})
         return names.get(language) or next(iter(names.values()), name)
 
@@ -572,7 +572,7 @@ class Policy(Part):
         return self.promise_default if written is None else written.promise
 
     def playbook(self, category: Category, severity: Severity) -> Playbook:
-        """What to do here; where nothing is written, the default promise and all that fits."""
+        """The playbook; if there is none, the default promise and every item that fits the category."""
         written = self.playbooks.get(category, {}).get(severity)
         if written is not None:
             return written
@@ -587,17 +587,21 @@ class Policy(Part):
         )
 
     def authority_of(self, role: str) -> RoleAuthority:
-        """What an employee of this role may give; never nothing."""
+        """What an employee of this role may give; every role has some authority."""
         authority = self.authority.roles.get(role) or self.authority.roles[ANY_ROLE]
-        if authority is None:  # `Authority.contradictions` refuses a policy without
+        if authority is None:  # `Authority.contradictions` refuses such a policy
             raise AssertionError
         return authority
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Names that lead nowhere, titles that are missing, and a catalogue with nothing free."""
+        """Names that refer to nothing, missing titles, and a catalogue without a free item."""
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder
+        except (
+            ZoneInfoNotFoundError,
+            ValueError,
+            OSError,
+        ):  # OSError: the name is that of a folder
             yield ("timezone",), self.timezone, "is not a time zone of the IANA database"
         if len(set(self.languages)) < len(self.languages):
             yield ("languages",), self.languages, "a language is listed twice"
@@ -626,7 +630,7 @@ class Policy(Part):
                 yield ("regimes", later, "reasons"), other.reasons, f"falls under {name} already"
 
     def _outlets_without_a_name(self) -> Iterator[Contradiction]:
-        """Where some outlets have names, every place of `valid_at` is one of them: it was misspelt."""
+        """Places in `valid_at` that are not among the named outlets: probably misspelt."""
         if not self.outlets:
             return
         for item, it in self.checks.items():

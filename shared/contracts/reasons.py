@@ -1,4 +1,4 @@
-"""Every reason code the product answers with: closed, snake_case, the `type` of a problem.
+"""Every reason code that the product answers with; also the `type` of a problem.
 
 One code means one thing everywhere: in a problem, in a dead letter's header, in a metric label.
 """
@@ -78,9 +78,9 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated", 401, "The token is missing, expired, good for too long, for somebody else or badly signed."
     FORBIDDEN = "forbidden", 403, "This kind of principal may not do that."
     HANDLER_FAILED = "handler_failed", 500, "A defect of ours; the message is kept and an alarm was raised."
-    # A wish that does not fit; the answer says what does.
+    # A check that does not fit; the answer says what does.
     AUTHORITY_EXHAUSTED = "authority_exhausted", 409, "The wish does not fit what is left; the answer says what does."
-    # The world is down or not ready; the same thing may work later.
+    # Something is down or not ready; the same request may succeed later.
     STORE_UNAVAILABLE = "store_unavailable", 503, "The store does not answer."
     STORE_FULL = "store_full", 503, "The store is at its memory limit; it takes writes again once the outbox is published."
     STORE_STALE = "store_stale", 503, "The store lost data and must be rebuilt from the topics first."

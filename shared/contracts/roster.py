@@ -20,7 +20,7 @@ from shared.kernel import Document, Fact, Fold
 
 #: Twice the crew of the largest ships.
 EMPLOYEES_MAX = 5_000
-#: As long as an id may be: the name is a part of keys and of accounts.
+#: The same bound as for an id, because the name is part of keys and accounts.
 NAME_CHARS_MAX = 128
 
 
@@ -37,7 +37,7 @@ class Weekday(StrEnum):
 
 
 class Shift(Part):
-    """When an employee works each week, in the site's local time; over midnight if it ends earlier."""
+    """When an employee works each week, in the site's local time; over midnight if `ends` is not after `starts`."""
 
     days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = Field(
         tuple(Weekday), description="Days of the week on which the shift begins."
@@ -48,7 +48,7 @@ class Shift(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A shift lasts, and is written in local time."""
+        """A shift without length, and a time with a zone."""
         if self.starts == self.ends:
             yield ("ends",), str(self.ends), "must differ from starts"
         for name, at in (("starts", self.starts), ("ends", self.ends)):
@@ -105,21 +105,21 @@ class Employee(Document):
 
     listing: Listing
     listed_at: datetime
-    #: Until when they are on shift by their own word; only compensation is told.
+    #: Until when they are on shift by a check-in; only compensation knows it.
     checked_in_until: datetime | None = None
 
 
 def employee_name(site: str, employee_id: str) -> str:
-    """What an employee is called in keys and accounts: site and id, with what is in neither between.
+    """The employee's name in keys and accounts: site and id, separated by a blank, which neither contains.
 
-    A name that would be longer than an id is its fingerprint.
+    A name longer than an id may be is replaced by its fingerprint.
     """
     name = f"{site} {employee_id}"
     return name if len(name) <= NAME_CHARS_MAX else fingerprint("employee", site, employee_id)
 
 
 def listed(employee: Employee | None, fact: EmployeeListed) -> Employee:
-    """As listed, unless something newer is known: a fact of ours comes back to us by its topic."""
+    """The employee as listed, unless a newer listing is known: our own facts come back by the topic."""
     if employee is not None and fact.listed_at < employee.listed_at:
         return employee
     return Employee(
@@ -129,18 +129,18 @@ def listed(employee: Employee | None, fact: EmployeeListed) -> Employee:
     )
 
 
-#: How every service that asks the roster keeps it.
+#: How every service that needs the roster stores it.
 LISTED = Fold(Employee, lambda fact: employee_name(fact.site, fact.employee_id), listed)
 
 
 class WishedShift(Shift):
-    """A shift in a command: nothing that is unknown is taken."""
+    """A shift in a command: unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class WishedListing(Listing):
-    """A listing in a command: nothing that is unknown is taken."""
+    """A listing in a command: unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

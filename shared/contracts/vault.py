@@ -1,8 +1,8 @@
 """Wrapped keys of customers, on a compacted topic of their own.
 
-Destroying the keys is how a customer is erased; so a key never travels in any other fact. Whoever is
-the first to seal something of a customer makes a key, and two services may be first at the same time:
-a customer may have several, and each of them stays.
+A customer is erased by destroying the keys, so no other fact carries a key. The service that is the
+first to seal something of a customer makes a key. Two services may do so at the same time, so a
+customer may have several keys, and all of them are kept.
 """
 
 from __future__ import annotations

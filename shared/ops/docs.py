@@ -1,7 +1,7 @@
-"""Write docs/reference from the contracts, and refuse changes that would break somebody.
+"""Write docs/reference from the contracts, and refuse changes that break producers or consumers.
 
-The committed schemas are what is out there; the models are what comes next. Writing the pages again
-is therefore the moment to compare the two.
+The committed schemas are those in use; the models are their next version. So the two are compared
+whenever the pages are written.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTICE = "<!-- Generated: `python -m shared.ops docs`. Do not edit. -->"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A difference between two versions of a schema, and whether somebody's messages break."""
+    """A difference between two versions of a schema, and whether it breaks existing messages."""
 
     pointer: str
     what: str
@@ -41,7 +41,7 @@ class Change:
         return f"{self.pointer}: {self.what}"
 
 
-#: Keyword → whether a larger number lets more through.
+#: For each keyword, whether a larger number allows more.
 _BOUNDS = {
     "maximum": True,
     "exclusiveMaximum": True,
@@ -58,9 +58,10 @@ Schema = dict[str, Any]
 
 
 def changes(old: Schema, new: Schema) -> list[Change]:
-    """What differs for those who write and those who read, field by field.
+    """The differences between two versions of a schema, field by field.
 
-    Breaking: a field removed, made required or narrowed. Widened is not, if consumers go first.
+    A field that is removed, made required or narrowed is a breaking change; a widened one is not if
+    consumers are rolled out first.
     """
     return list(_compare(old, new, old, new, ""))
 
@@ -135,9 +136,9 @@ def _values(old: Schema, new: Schema, at: str) -> Iterator[Change]:
 
 
 def committed_changes(root: Path = Path()) -> dict[str, list[Change]]:
-    """Per fact that was committed, how the models differ from its schema; unchanged ones left out.
+    """How the models differ from the committed schemas, by fact; unchanged facts are left out.
 
-    A fact that is gone from the catalogue is a breaking change of the whole.
+    A fact that is no longer in the catalogue is a breaking change.
     """
     found: dict[str, list[Change]] = {}
     for path in sorted((root / REFERENCE / "schemas").glob("*.json")):

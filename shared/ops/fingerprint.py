@@ -1,6 +1,7 @@
-"""What the services call something, by what another system calls it: for support.
+"""The services' ids and pseudonyms for the ids that another system uses: for support.
 
-Asked for and not given as arguments, so that an id that is a name stays out of the shell's history.
+Ids are asked for and not given as arguments, because an id may be a person's name and the shell
+keeps a history.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ KEY_VARIABLE = "SERVICE_CHECK_MASTER_KEY"
 
 app = typer.Typer(
     name="fingerprint",
-    help="What the services call what others call otherwise. Needs the master key.",
+    help="The services' ids for the ids of other systems. Needs the master key.",
     no_args_is_help=True,
 )
 SourceOption = Annotated[
@@ -30,7 +31,7 @@ SourceOption = Annotated[
 
 
 def pseudonyms(run_dir: Path = RUN_DIR) -> Pseudonyms:
-    """Those of the environment's master key, else of the local stack's. Raises typer.Exit."""
+    """The pseudonyms of the master key in the environment, else of the local stack's. Raises typer.Exit."""
     path = run_dir / "master.key"
     given = os.environ.get(KEY_VARIABLE) or (path.read_text("ascii") if path.exists() else "")
     try:
@@ -45,7 +46,7 @@ def event(
     source: SourceOption,
     event_id: Annotated[str, typer.Option("--id", prompt=True, help="The event's `id`.")],
 ) -> None:
-    """An event that another system published: its `causationid`, and the complaint it became."""
+    """Print the `causationid` of an event that another system published, and its complaint's id."""
     name = pseudonyms().event(source, event_id)
     typer.echo(f"causationid   {name}\ncomplaint_id  co-{name}")
 
@@ -54,7 +55,7 @@ def event(
 def correlation(
     correlation_id: Annotated[str, typer.Option("--id", prompt=True, help="As it was published.")],
 ) -> None:
-    """A `correlationid` that another system gave."""
+    """Print the pseudonym of another system's `correlationid`."""
     typer.echo(f"correlationid  {pseudonyms().correlation(correlation_id)}")
 
 
@@ -63,7 +64,7 @@ def person(
     source: SourceOption,
     name: Annotated[str, typer.Option("--name", prompt=True, help="The complaint's `raised_by`.")],
 ) -> None:
-    """Who raised a complaint, by the name the publisher has for them."""
+    """Print the pseudonym of a person who raised a complaint, by the publisher's name for them."""
     typer.echo(f"raised_by  {pseudonyms().person(source, name)}")
 
 
@@ -72,7 +73,7 @@ def customer(
     source: SourceOption,
     name: Annotated[str, typer.Option("--name", prompt=True, help="The complaint's `customer`.")],
 ) -> None:
-    """A customer, by the name the publisher has for them; a site's own have the source `/site/<site>`."""
+    """Print a customer's pseudonym, by the publisher's name for them; a site's own source is `/site/<site>`."""
     typer.echo(f"customer_ref  {pseudonyms().customer(source, name)}")
 
 
@@ -81,5 +82,5 @@ def address(
     site: Annotated[str, typer.Option("--site", prompt=True, help="The site.")],
     mail: Annotated[str, typer.Option("--mail", prompt=True, help="The contact's `email`.")],
 ) -> None:
-    """A customer whom nobody named, by the address that was given for them at a site."""
+    """Print the pseudonym of a customer without a name, by their address at a site."""
     typer.echo(f"customer_ref  {pseudonyms().customer_at(site, mail)}")

@@ -17,9 +17,9 @@ from shared.ops.token import JWKS_FILE, demo_key
 
 @cache
 def rendered() -> Mapping[str, str]:
-    """The documents by service, as JSON: the same each time, whatever the environment says.
+    """The documents by service, as JSON; they do not depend on the environment.
 
-    Builds each service with settings and keys of no use; nothing is connected.
+    Builds each service with dummy settings and keys and connects to nothing.
     """
     with TemporaryDirectory() as folder:
         demo_key(Path(folder))
@@ -33,7 +33,7 @@ def rendered() -> Mapping[str, str]:
 
 
 def _document(service: str, given: Mapping[str, object]) -> str:
-    # By name, as `python -m services.<name>` does it: what is shared knows no service.
+    # Imported by name, as `python -m services.<name>` does: shared code imports no service.
     settings = import_module(f"services.{service}.settings").Settings(_env_prefix="UNSET_", **given)
     app = import_module(f"services.{service}.app").build(settings)
     return json.dumps(app.api.openapi(), indent=2, ensure_ascii=False) + "\n"

@@ -24,7 +24,7 @@ from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem, describe
 
 #: The whole policy must fit into one message of a topic with Kafka's usual bound of 1 MiB.
 FILE_BYTES_MAX = 512 * 1024
-#: Whole numbers that are no amounts.
+#: Whole numbers that are not amounts.
 COUNTS = frozenset(
     {
         "attempts_max",
@@ -44,11 +44,11 @@ SOURCE = "/ops/policy"
 
 
 class BrokenPolicy(BrokenFile):
-    """The file cannot be a policy."""
+    """The file is not a valid policy."""
 
 
 def load(path: Path) -> Policy | list[Problem]:
-    """The policy in the file, or everything that is wrong with it. Reads the file."""
+    """The policy in the file, or a list of everything that is wrong with it. Reads the file."""
     return _located(path)[0]
 
 
@@ -66,7 +66,7 @@ def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
 
 
 def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
-    """Which ids of role mailboxes the policy names and the operator's file does not have."""
+    """The role mailboxes that the policy names and the operator's file does not have."""
     for index, mailbox in enumerate(policy.notify.safety):
         if mailbox not in known:
             has = ", ".join(sorted(known))
@@ -74,10 +74,10 @@ def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[
 
 
 def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
-    """What a policy may say and its site can hardly mean: where, and a sentence."""
+    """What is valid in a policy and probably a mistake: where, and a sentence."""
     for category in Category:
         by_severity = policy.playbooks.get(category)
-        # What fits nowhere else has the default promise, and all that fits.
+        # Without a playbook: the default promise, and every item that fits.
         if not by_severity and category is not Category.OTHER:
             promise = _iso(policy.promise_default)
             yield ("playbooks",), f"{category} has none, so each is promised within {promise}"
@@ -109,7 +109,7 @@ def _iso(duration: timedelta) -> str:
 
 
 def _most_affordable(policy: Policy) -> tuple[int, str]:
-    """What one check may cost at most, with the stretch, and what says so."""
+    """The most that one check may cost, stretch included, and the field that bounds it."""
     percent = 100 + (policy.authority.stretch.percent if policy.authority.stretch else 0)
     roles = [role for role in policy.authority.roles.values() if role is not None]
     customer = policy.limits.customer
@@ -126,7 +126,7 @@ def last_version(site: str, bootstrap: str) -> int:
     """The version of the site's policy on the topic, 0 if it has none. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
-    and ValidationError when what lies there is no policy.
+    and ValidationError when a record there is not a policy.
     """
     return max(
         (
@@ -142,7 +142,7 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> int:
     """Publish the file as the site's next version, and return that version. Blocks.
 
     Two operators who publish for one site at the same moment may get the same version; the later
-    message stays. Raises BrokenPolicy, what `last_version` raises, and Kafka's own errors.
+    message counts. Raises BrokenPolicy, the errors of `last_version`, and Kafka's own errors.
     """
     policy = load(path)
     if not isinstance(policy, Policy):
@@ -179,9 +179,9 @@ MailboxesOption = Annotated[
 def check_command(file: FileArgument, mailboxes: MailboxesOption = None) -> None:
     """Say what is wrong with a policy file; exit status 1 if anything is.
 
-    Compares the role mailboxes it names with the file of their addresses. Warns of what can hardly be
-    meant: a worse complaint that is promised later than a milder one, a category without a playbook,
-    a check that nobody can afford, a word about safety that reaches nobody.
+    Compares the role mailboxes it names with the file of their addresses. Warns of probable mistakes:
+    a worse complaint with a later promise than a milder one, a category without a playbook, a check
+    above everybody's authority, an alarm about safety that reaches nobody.
     """
     try:
         known = None if mailboxes is None else load_mailboxes(mailboxes)

@@ -37,20 +37,20 @@ from shared.runtime.rebuild.sources import Place, Refused
 from shared.runtime.service import settle_memory, utc_now
 from shared.runtime.settings import default_holder
 
-#: Fetched of one partition at once; as much again lies in the client for each that is read.
+#: Bytes fetched from one partition at once; the client holds as much again for each partition.
 FETCH_BYTES = 2 * 1024 * 1024
 RECORDS_MAX = 2000
-#: The broker waits this long for more before it answers with what it has.
+#: How long the broker waits for more data before it answers.
 FETCH_WAIT_MS = 50
-#: A partition that gives nothing for so long will not.
+#: A partition without data for this long counts as unreadable.
 PATIENCE_S = 60.0
 RETRY_S = 0.2
-#: Between two lines of progress where nobody watches a bar.
+#: Time between two lines of progress when the output is not a terminal.
 LINE_EVERY_S = 2.0
 
 
 class KafkaLog:
-    """The topics on a broker, read without a group: nothing is acknowledged, nobody is disturbed."""
+    """The topics on a broker, read without a group, so that no offset is committed."""
 
     def __init__(self, bootstrap: str, group: str) -> None:
         self._bootstrap = bootstrap
@@ -67,7 +67,7 @@ class KafkaLog:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[KafkaLog]:
-        """Connected for the length of a block; raises KafkaError, and Refused if topics are missing."""
+        """A connected log for a `with` block; raises KafkaError, and Refused if topics are missing."""
         self._places = await self._partitions()
         await self._consumer.start()
         try:
@@ -110,7 +110,9 @@ class KafkaLog:
             while True:
                 try:
                     found = await admin.list_consumer_group_offsets(self._group)
-                except KafkaError as error:  # a broker that has just started has no coordinator yet
+                except (
+                    KafkaError
+                ) as error:  # a broker that has just started has no group coordinator yet
                     if not error.retriable or time.monotonic() > deadline:
                         raise
                     await asyncio.sleep(RETRY_S)
@@ -128,7 +130,7 @@ class KafkaLog:
         consumer.resume(one)
         try:
             deadline = time.monotonic() + PATIENCE_S
-            # By position and not by offset: the last records may be compacted away.
+            # By the consumer's position and not by offsets, because compaction may have removed the last records.
             while await consumer.position(one) < stop:
                 batches = await consumer.getmany(one, timeout_ms=500, max_records=RECORDS_MAX)
                 for batch in batches.values():
@@ -147,7 +149,7 @@ class Lines:
         self._stage, self._begun, self._next = "", 0.0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is, at most every two seconds and at its ends."""
+        """Print the progress of a stage, at most every two seconds and at its begin and end."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._begun, self._next = stage, now, 0.0
@@ -158,14 +160,14 @@ class Lines:
 
 
 class Bars:
-    """Progress as bars, where somebody watches."""
+    """Progress as bars, on a terminal."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._stages: dict[str, TaskID] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is."""
+        """Show the progress of a stage."""
         if stage not in self._stages:
             self._stages[stage] = self._progress.add_task(stage, total=total or None, rate="")
         number = self._stages[stage]
@@ -176,7 +178,7 @@ class Bars:
 
 @contextmanager
 def told() -> Iterator[Told]:
-    """How progress is told: a bar per stage on a terminal, lines elsewhere."""
+    """The way to show progress: a bar per stage on a terminal, lines elsewhere."""
     if not sys.stdout.isatty():
         yield Lines()
         return
@@ -210,7 +212,7 @@ async def rebuild(
 
 
 def redis_address(given: str | None) -> str:
-    """Where Redis is: as given, else the local stack's. Raises NoBroker."""
+    """The address of Redis: as given, else the local stack's. Raises NoBroker."""
     if given:
         return given
     if STACK_ENV.exists():
@@ -222,7 +224,7 @@ def redis_address(given: str | None) -> str:
 
 
 def domain_of(service: str) -> Domain:
-    """The rules of a service. Loaded by name, as its process is: nothing shared knows a service."""
+    """The rules of a service, imported by name, because shared code imports no service."""
     found: Domain = import_module(f"services.{service}.app").DOMAIN
     return found
 
@@ -255,7 +257,7 @@ def _command(service: str) -> None:
         try:
             where, redis = bootstrap_servers(bootstrap), redis_address(redis_url)
             settle_memory()
-            # Nothing here makes cycles, and a walk through all documents costs a fifth of the time.
+            # A rebuild makes no reference cycles, and garbage collection over all documents takes a fifth of the time.
             gc.disable()
             with told() as progress:
                 made = uvloop.run(
@@ -272,7 +274,7 @@ def _command(service: str) -> None:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from error
         except (Unavailable, KafkaError) as error:
-            # Their texts may hold an address with its password.
+            # The error's text may contain an address with its password.
             what = error.reason.value if isinstance(error, Unavailable) else type(error).__name__
             typer.echo(f"not done: {what}; the same command begins anew", err=True)
             raise typer.Exit(1) from error

@@ -17,22 +17,22 @@ from shared.runtime import strict_yaml
 from shared.runtime.engine.relay import partition_of
 from shared.runtime.strict_yaml import BrokenFile, Problem
 
-#: As many employees as a roster may have, with room for comments.
+#: Room for the largest roster, with comments.
 FILE_BYTES_MAX = 2 * 1024 * 1024
 SOURCE = "/ops/roster"
 
 
 class BrokenRoster(BrokenFile):
-    """The file cannot be a roster."""
+    """The file is not a valid roster."""
 
 
 def load(path: Path) -> Roster | list[Problem]:
-    """The roster in the file, or everything that is wrong with it. Reads the file."""
+    """The roster in the file, or a list of everything that is wrong with it. Reads the file."""
     return strict_yaml.load(path, Roster, bytes_max=FILE_BYTES_MAX)
 
 
 def listed(roster: Roster, now: datetime) -> list[EmployeeListed]:
-    """Everybody in the roster, as a fact each."""
+    """One fact for each employee in the roster."""
     return [
         EmployeeListed(employee_id=name, site=roster.site, listing=listing, listed_at=now)
         for name, listing in roster.employees.items()
@@ -42,10 +42,10 @@ def listed(roster: Roster, now: datetime) -> list[EmployeeListed]:
 def no_longer_active(
     roster: Roster, known: Iterable[EmployeeListed], now: datetime
 ) -> list[EmployeeListed]:
-    """Who worked at the site until now and is not in its roster any more.
+    """Listings that end the employees who are no longer in the site's roster.
 
-    `known` may hold several listings of one employee, in any order: the newest counts, as it does
-    for those who read the topic.
+    `known` may hold several listings of one employee, in any order; the newest counts, as it does for
+    the services.
     """
     newest: dict[str, EmployeeListed] = {}
     for fact in known:
@@ -67,9 +67,9 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> tuple
     """Publish the file as the site's whole roster. Blocks.
 
     Returns how many employees were listed and how many are no longer active. After an error some
-    may be published and others not; publishing again is the remedy. Raises BrokenRoster,
+    may be published and others not; publish again then. Raises BrokenRoster,
     LookupError without the topic or without a policy of the site, TimeoutError when it cannot be read to its end in time,
-    ValidationError when what lies there is no listing, and Kafka's own errors.
+    ValidationError when a record there is not a listing, and Kafka's own errors.
     """
     roster = load(path)
     if not isinstance(roster, Roster):
@@ -89,7 +89,7 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> tuple
         source=SOURCE,
         cause=f"operator/roster/{format_time(at)}",
         now=at,
-        # Compensation lists employees too, and a key must be compacted as one whoever wrote it.
+        # Compensation lists employees too, and both must put a key into the same partition to be compacted.
         partition=partition_of,
     )
     return len(here), len(gone)
@@ -115,9 +115,9 @@ def check_command(file: FileArgument) -> None:
 
 @app.command("publish")
 def publish_command(file: FileArgument, bootstrap: BootstrapOption = None) -> None:
-    """Make a file the whole roster of its site: who is not in it is no longer active.
+    """Make a file the whole roster of its site; employees who are not in it are no longer active.
 
-    Also whoever was listed by the personnel system and not by a file.
+    This includes employees whom only the personnel system listed.
     """
     try:
         here, gone = publish(file, bootstrap_servers(bootstrap))

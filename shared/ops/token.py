@@ -1,7 +1,7 @@
 """Sign tokens for the local demo, and for nothing else.
 
-In production tokens come from the company's identity provider and services know its public keys
-only. This key lies in a file beside the local data.
+In production, tokens come from the company's identity provider, and services know only its public
+keys. The demo's key is in a file beside the local data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JWKS_FILE = "jwks.json"
 ALGORITHM = "Ed25519"
 ISSUER = "local-demo"
 AUDIENCE = "service-check"
-#: A working day on board; a demo token that leaks is worthless tomorrow.
+#: A working day on board; a leaked demo token expires by the next day.
 TTL_S = 12 * 3600
 
 
@@ -47,7 +47,9 @@ def demo_key(run_dir: Path = RUN_DIR) -> OKPKey:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(made.as_dict(private=True), file)
         try:
-            os.link(own, path)  # whole or not at all, and the first of two wins
+            os.link(
+                own, path
+            )  # atomic: the file is complete or absent, and the first of two processes wins
         except FileExistsError:
             pass
         finally:
@@ -74,7 +76,7 @@ def sign(
     issuer: str = ISSUER,
     now: datetime,
 ) -> str:
-    """A signed token; the role is for display, since authority is looked up and never read here."""
+    """A signed token. The role is for display only: services look authority up in the roster."""
     issued_s = int(now.timestamp())
     claims: dict[str, str | int] = {
         "iss": issuer,

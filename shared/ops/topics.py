@@ -1,4 +1,4 @@
-"""Create the topics of the catalogue, show what is there, read and write as an operator does.
+"""Create the topics of the catalogue, compare them with the broker, read and write as an operator.
 
 Topics exist before the services start: Faust subscribes to nothing if its topic is missing.
 """
@@ -24,20 +24,20 @@ from shared.kernel import Fact
 
 #: Where the local stack writes its addresses.
 STACK_ENV = Path(".run/stack.env")
-#: With three copies, two confirm: one broker may be away and nothing confirmed is lost.
+#: With three replicas two confirm, so that one broker may be away and nothing confirmed is lost.
 REPLICATION_SAFE = 3
-#: More than one cluster of this product could use; a slip of the finger stops here.
+#: More partitions than one installation could use; it catches typing errors.
 PARTITIONS_MAX = 1000
-#: What operators read and write is small: done in a moment, or the broker is not well.
+#: Operators read and write little, so that a longer wait means a broken broker.
 PATIENCE_S = 30.0
 
 
 class NoBroker(LookupError):
-    """Nobody said where Kafka is."""
+    """No address of Kafka is known."""
 
 
 def bootstrap_servers(given: str | None = None) -> str:
-    """Where Kafka is: as given, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
+    """The address of Kafka: as given, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
 
     Raises NoBroker.
     """
@@ -97,7 +97,7 @@ def create(
         for name, options in missing.items():
             try:
                 admin.create_topics({name: options})
-            except TopicAlreadyExistsError:  # another one was quicker, which is as good
+            except TopicAlreadyExistsError:  # another process created it meanwhile
                 continue
         admin.wait_for_topics([topic.name for topic in wanted], timeout_ms=30_000)
     finally:
@@ -106,7 +106,7 @@ def create(
 
 
 def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str, ...]]:
-    """Per topic of the catalogue, where the broker differs from it; empty if it does not.
+    """How the broker differs from the catalogue, by topic; empty if it does not.
 
     Partition counts may differ on purpose and are not compared. Blocks.
     """
@@ -132,7 +132,7 @@ def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str,
 
 
 def records(topic: str, bootstrap: str) -> Iterator[tuple[str, bytes]]:
-    """Key and value of everything on a topic now, partition by partition; no tombstones. Blocks.
+    """Key and value of every record on a topic, partition by partition, without tombstones. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
     and Kafka's own errors.
@@ -170,7 +170,7 @@ def publish(
 ) -> None:
     """Publish an operator's facts and wait until the broker has confirmed them all. Blocks.
 
-    `partition` chooses one of so many for a key; without it the client does. Raises Kafka's own
+    `partition` gives the partition for a key and a number of partitions; without it the client chooses. Raises Kafka's own
     errors, KafkaTimeoutError among them; some of the facts may be published then.
     """
     producer = KafkaProducer(
@@ -229,7 +229,7 @@ def create_command(
     ] = None,
     replication: ReplicationOption = 1,
 ) -> None:
-    """Create the topics that are missing; may be repeated."""
+    """Create the topics that are missing; safe to repeat."""
     where = _where(bootstrap)
     made = create(where, partitions=partitions, replication=replication)
     _print([f"{name}: created" for name in made] or ["all topics are there"])

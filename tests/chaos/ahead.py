@@ -1,4 +1,4 @@
-"""A service whose clock is ahead: `python -m tests.chaos.ahead`, with the same manners as the service."""
+"""`python -m tests.chaos.ahead`: a service with a clock that is ahead; it behaves like the service otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.runtime.service import main
 
 
 def ahead(by: timedelta) -> datetime:
-    """The time that a clock shows which is ahead."""
+    """The time of the clock that is ahead."""
     return datetime.now(UTC) + by
 
 

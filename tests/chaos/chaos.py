@@ -34,9 +34,9 @@ from tests.chaos.schedule import SERVICES, Round
 from tests.chaos.world import World, world
 
 START_S = 120.0
-#: What a driver begun when it is told to stop, it finishes; longer than any answer may take.
+#: Time for a driver to finish its last request; longer than any answer may take.
 JOIN_S = 240.0
-#: Rounds of a run that goes on until it has published and rebalanced enough.
+#: The most rounds of a run that has a target of records and rebalances.
 ROUNDS_MAX = 200
 DESKS = 4
 
@@ -58,17 +58,17 @@ class Options:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Who takes part."""
+        """The services that take part."""
         return ("complaints",) if self.mode == "rebalance" else SERVICES
 
     def rounds_of(self, seed: int) -> Iterator[Round]:
-        """The rounds, as a seed has them."""
+        """The rounds of a seed."""
         if self.mode == "rebalance":
             return schedule.rebalancing(seed, ROUNDS_MAX, session_s=self.session_s, pause_s=3.0)
         return schedule.mixed(seed, self.rounds, session_s=self.session_s, lasts_s=self.lasts_s)
 
     def again(self, seed: int) -> str:
-        """The command that plays a seed again."""
+        """The command that replays a seed."""
         if self.mode == "rebalance":
             return (
                 f"make chaos MODE=rebalance SEED={seed} RECORDS={self.records} "
@@ -79,7 +79,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed came to."""
+    """The result of one seed."""
 
     seed: int
     lines: tuple[str, ...]
@@ -87,7 +87,7 @@ class Outcome:
 
 
 class Run:
-    """One started world and what was done to it; seeds share both, so the auditor sees all of them."""
+    """A started world and its diary; seeds share both, so that the auditor sees all of them."""
 
     def __init__(self, there: World, options: Options) -> None:
         self._there = there
@@ -100,7 +100,7 @@ class Run:
             self._invariants += ledger.of(there.policy, there.roster)
 
     def seed(self, seed: int) -> Outcome:
-        """Play a seed's rounds, let the healed world come to rest, and audit it. Blocks."""
+        """Play a seed's rounds, wait until the healed world is quiet, and audit it. Blocks."""
         began, there, diary = time.monotonic(), self._there, self._diary
         self._ready()
         self._drive(seed)
@@ -132,7 +132,7 @@ class Run:
                 there.start(service, 0)
         for service in self._options.services:
             process = there.workers[service, 0].process
-            # Its first line is read by a thread of its own; a second reader would wait for ever.
+            # Another thread reads its first line; a second reader would wait for ever.
             while not process.url and time.monotonic() < deadline:
                 time.sleep(0.05)
             if not process.url:
@@ -140,7 +140,7 @@ class Run:
             process.wait_ready(START_S)
 
     def _drive(self, seed: int) -> None:
-        """Traffic beside the rounds. The rounds are played here: servers die with this thread."""
+        """Run traffic beside the rounds. The rounds run in this thread, because servers die with it."""
         options, there, diary = self._options, self._there, self._diary
         stop = threading.Event()
         publisher = Publisher(
@@ -167,14 +167,14 @@ class Run:
                 thread.join(JOIN_S)
 
     def _enough(self) -> bool:
-        """Whether so many records were published over so many rebalances."""
+        """Whether enough records were published over enough rebalances."""
         if len(self._diary.sent) < self._options.records:
             return False
         found = audit.generations(self._there.stack.bootstrap)
         return found.get("recovery-complaints", 0) >= self._options.rebalances
 
     def _listen(self) -> None:
-        """Take in what the workers say of themselves, and the letters that came."""
+        """Collect the workers' logs and the letters that came."""
         there, diary = self._there, self._diary
         diary.letters = [(one.message_id, one.recipient, one.body) for one in there.mailbox.letters]
         logs = sorted((there.directory / "logs").glob("*.log"))
@@ -207,7 +207,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End in order also where a supervisor asks for it."""
+    """End in order also on SIGTERM."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

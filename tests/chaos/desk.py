@@ -1,4 +1,4 @@
-"""Employees' phones, tills and customers over HTTP: each wish under one key until it is answered."""
+"""Employees' phones, tills and customers over HTTP: each request is retried under its key until it is answered."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ ITEMS = (
 )  # fmt: skip
 TIMEOUT_S = 4.0
 RETRY_S = 0.15
-#: A wish is asked again for so long; a world that does not answer by then is not healed.
+#: Time to retry a request; a world that does not answer by then has not recovered.
 ANSWER_S = 200.0
-#: Compensation hears of a complaint from its topic; a wish before that is a 404 and nothing else.
+#: Compensation reads complaints from a topic; a request before that is answered 404.
 HEARD_AFTER_S = 3.0
 REMEMBERED = 200
 NOT_NOW = (429, 503)
@@ -38,7 +38,7 @@ NOT_NOW = (429, 503)
 
 @dataclass
 class Known:
-    """What the drivers know between them; each list is short, and the oldest go."""
+    """What the drivers share; each list is bounded and drops its oldest entries."""
 
     complaints: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     checks: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -49,7 +49,7 @@ class Known:
 
 
 class Caller:
-    """Asks a service until it answers: any worker that lives, again after every silence."""
+    """Sends a request until it is answered, to any living worker."""
 
     def __init__(self, world: World, diary: Diary, random: Random) -> None:
         self._world = world
@@ -63,7 +63,7 @@ class Caller:
         self._client.close()
 
     def bearer(self, kind: Any, subject: str) -> str:
-        """The token of somebody at our site."""
+        """The token of an employee or till of our site."""
         if (kind, subject) not in self._tokens:
             self._tokens[kind, subject] = token.sign(
                 self._world.key, subject=subject, kind=kind, site=SITE, now=datetime.now(UTC)
@@ -71,7 +71,7 @@ class Caller:
         return self._tokens[kind, subject]
 
     def ask(self, asked: Asked, until: float | None = None) -> tuple[int, Any] | None:
-        """One final answer, kept with what was asked; None where none came in time. Blocks."""
+        """The final answer, recorded with its request; None if none came in time. Blocks."""
         deadline = until or time.monotonic() + ANSWER_S
         while time.monotonic() < deadline:
             urls = self._world.urls(asked.service)
@@ -117,7 +117,7 @@ def _content(answer: httpx.Response) -> Any:
 
 
 class Desk:
-    """One driver: does one thing after the other, drawn by its own seed, until told to stop."""
+    """One driver: performs random actions by its own seed until it is told to stop."""
 
     def __init__(
         self, world: World, diary: Diary, known: Known, random: Random, name: str, pause_s: float
@@ -146,7 +146,7 @@ class Desk:
         }
 
     def run(self, stop: threading.Event) -> None:
-        """Act until told to stop; what was begun is finished. Blocks."""
+        """Act until told to stop; the last action is finished. Blocks."""
         acts, weights = list(self._acts), list(self._acts.values())
         try:
             while not stop.wait(self._pause_s * self._random.uniform(0.3, 1.7)):
@@ -233,7 +233,7 @@ class Desk:
             self._ask("compensation", who, path, {"explanation": f"It was due. {CANARY}"})
 
     def _diary_who(self, answer: dict[str, Any]) -> str:
-        """Who gave it: only they may explain."""
+        """The employee who gave the check: only they may explain it."""
         for asked in reversed(self._diary.asked):
             if asked.answers and asked.answers[-1][1] is answer:
                 return asked.who
@@ -254,7 +254,7 @@ class Desk:
             self._known.offers.append(answer)
 
     def _choose(self) -> None:
-        """On the employee's screen, or by the customer's link; an offer is chosen from by one driver."""
+        """Choose on the employee's screen or by the customer's link; one driver chooses from an offer."""
         try:
             offer = self._known.offers.popleft()
         except IndexError:
@@ -305,7 +305,7 @@ class Desk:
             self._ask("compensation", who, f"{path}/resume", {})
 
     def _incident(self) -> None:
-        """Open, give to all, now and then close."""
+        """Open an incident, give to all, and sometimes close it."""
         who, reason = self._employee(), self._random.choice(REASONS)
         status, answer = self._ask("compensation", who, "/v1/incidents", {"reason": reason})
         if status == 201:
@@ -330,14 +330,14 @@ class Desk:
             self._ask("notifier", "customer", path, None, about=letter.message_id, key=False)
 
     def _ask_again(self) -> None:
-        """The same again under its key: the answer must be the same."""
+        """Repeat a request under its key: the answer must be the same."""
         done = [one for one in self._diary.asked[-100:] if one.answers and one.key]
         if done:
             self._caller.ask(self._random.choice(done))
 
 
 def ask_all_again(world: World, diary: Diary, random: Random, most: int = 300) -> None:
-    """In the healed world: what may have been accepted unheard, and some of what was accepted. Blocks."""
+    """In the healed world, repeat requests with an unknown fate and some accepted ones. Blocks."""
     caller = Caller(world, diary, random)
     doubtful = [one for one in diary.asked if not one.accepted and (one.unheard or not one.answers)]
     accepted = [one for one in diary.asked if one.accepted]

@@ -1,4 +1,4 @@
-"""What was sent and what was answered, as the drivers saw it: plain data for the auditor."""
+"""Requests and answers as the drivers saw them: plain data for the auditor."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-#: In every text, name, address and customer number that the drivers make up; nowhere else.
+#: A canary in every text, name, address and customer number of the drivers, and nowhere else.
 CANARY = "xcanaryx"
-#: The header by which the auditor finds a record of ours on the intake topic.
+#: The header by which the auditor finds the drivers' records on the intake topic.
 SERIAL = "serial"
 
 
 @dataclass(slots=True)
 class Sent:
-    """One record for the intake topic; its place is known once the broker confirmed it."""
+    """A record for the intake topic; its position is known once the broker confirmed it."""
 
     number: int
     source: str
@@ -28,22 +28,22 @@ class Sent:
 
 @dataclass(slots=True)
 class Asked:
-    """One write over HTTP, asked under one key until it was answered, perhaps again afterwards."""
+    """A write over HTTP, retried under one key until it was answered, perhaps repeated afterwards."""
 
     service: str
     who: str
     path: str
     key: str
     body: dict[str, Any] | None
-    #: What it is about, where the answer does not say: an offer, a letter.
+    #: The offer or letter that it is about, if the answer does not say.
     about: str = ""
-    #: A page's form, without a token and without a key.
+    #: Whether it is a page's form, without token and key.
     form: bool = False
-    #: Status and body of each final answer: the first, then those of the same again.
+    #: Status and body of each final answer: the first, then those of repeats.
     answers: list[tuple[int, Any]] = field(default_factory=list)
-    #: Attempts that may have been accepted without an answer: time-outs and broken connections.
+    #: Attempts with an unknown fate: time-outs and broken connections.
     unheard: int = 0
-    #: Attempts that were answered with "not now".
+    #: Attempts that were answered 503 or 429.
     not_now: int = 0
 
     @property
@@ -54,18 +54,18 @@ class Asked:
 
 @dataclass(slots=True)
 class Diary:
-    """Everything that the drivers did in one run."""
+    """The record of one run."""
 
     sent: list[Sent] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
-    #: Answers that only a defect gives.
+    #: Answers that show a defect.
     defects: Counter[str] = field(default_factory=Counter)
-    #: Processes that ended by themselves, which a supervisor would have started again.
+    #: Processes that ended by themselves and would be restarted by a supervisor.
     ended: Counter[str] = field(default_factory=Counter)
     #: Letters by Message-ID, as they came.
     letters: list[tuple[str, str, str]] = field(default_factory=list)
-    #: What workers logged of records that were nearly lost, and of defects.
+    #: Log lines of workers about defects and records that were nearly lost.
     noticed: Counter[str] = field(default_factory=Counter)
     logs: list[str] = field(default_factory=list)

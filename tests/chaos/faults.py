@@ -1,4 +1,4 @@
-"""Does to the world what a step says, and undoes it when its time is over; nothing is left broken."""
+"""Injects each step's fault into the world and undoes it when its time is over."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.chaos.schedule import Round, Step, What
 from tests.chaos.world import Worker, World
 
 LOOK_S = 0.05
-#: A server goes away once the other one is back; then again, if its turn has come meanwhile.
+#: Pause between two outages of servers, because only one server is away at a time.
 POSTPONED_S = 0.5
-#: A worker starts in seconds; on a loaded machine in many more.
+#: Deadline for a worker to start; it takes seconds, on a loaded machine many times that.
 READY_S = 90.0
-#: Below what any Redis holds, so that whatever needs memory is refused.
+#: Below the memory in use, so that every write is refused.
 NO_MEMORY = "1mb"
 
 
@@ -31,7 +31,7 @@ Later = tuple[float, int, Callable[[], None]]
 
 
 def _due(waiting: list[Later]) -> bool:
-    """Do the first of what waits, if its time has come."""
+    """Run the first waiting action if it is due."""
     if not waiting or waiting[0][0] > time.monotonic():
         return False
     heapq.heappop(waiting)[2]()
@@ -39,7 +39,7 @@ def _due(waiting: list[Later]) -> bool:
 
 
 def ready_by(client: httpx.Client) -> Callable[[Worker], bool]:
-    """Whether a worker says that it reads its share."""
+    """Whether a worker is ready, with its partitions assigned."""
 
     def ready(worker: Worker) -> bool:
         try:
@@ -59,11 +59,11 @@ class Faults:
         self._later: list[Later] = []
         self._undoing: list[Later] = []
         self._numbers = count()
-        #: Which server is away now; one at a time.
+        #: The server that is away now; one at a time.
         self._away = ""
 
     def play(self, one: Round) -> None:
-        """Play a round: its steps in time, what ends by itself started again, healed at the end. Blocks."""
+        """Play a round: run its steps in time, restart processes that end by themselves, heal at the end. Blocks."""
         self._diary.rounds += 1
         for service, wanted in one.workers.items():
             self._as_many(service, wanted)
@@ -77,11 +77,11 @@ class Faults:
         self.heal()
 
     def _undo(self) -> bool:
-        """Undo what has lasted long enough, if anything has."""
+        """Undo the faults whose time is over."""
         return _due(self._undoing)
 
     def heal(self) -> None:
-        """Undo everything that is broken now."""
+        """Undo all current faults."""
         while self._undoing:
             heapq.heappop(self._undoing)[2]()
         for worker in list(self._world.workers.values()):
@@ -92,11 +92,11 @@ class Faults:
         heapq.heappush(self._later, (when, next(self._numbers), do))
 
     def _after(self, seconds: float, do: Callable[[], None]) -> None:
-        """Undo it in so many seconds."""
+        """Undo a fault after so many seconds."""
         heapq.heappush(self._undoing, (time.monotonic() + seconds, next(self._numbers), do))
 
     def _as_many(self, service: str, wanted: int) -> None:
-        """As many workers as the round begins with, none of them with a clock that is ahead."""
+        """Start or stop workers until there are as many as the round begins with, none with a clock ahead."""
         for worker in self._world.of(service):
             if worker.slot >= wanted or worker.ahead_s:
                 self._world.end(worker, at_once=False)
@@ -105,7 +105,7 @@ class Faults:
                 self._world.start(service, slot)
 
     def _supervise(self) -> None:
-        """Start again what ended by itself, as an orchestrator does."""
+        """Restart processes that ended by themselves, as an orchestrator does."""
         for worker in self._world.reap():
             status = worker.process.process.returncode
             self._diary.ended[f"{worker.service} with status {status}"] += 1
@@ -134,7 +134,7 @@ class Faults:
         self._diary.faults[step.what.value] += 1
 
     def _until_ready(self, service: str) -> None:
-        """Wait until every worker of a service is ready, for a while."""
+        """Wait until every worker of a service is ready, up to a deadline."""
         deadline = time.monotonic() + READY_S
         with httpx.Client(timeout=2.0) as client:
             while time.monotonic() < deadline:
@@ -146,7 +146,7 @@ class Faults:
                 time.sleep(4 * LOOK_S)
 
     def _worker(self, step: Step) -> Worker | None:
-        """The worker a step means: that of its slot, or of the highest below it that there is."""
+        """The worker of a step: the one in its slot, or in the next lower slot that is used."""
         found = [one for one in self._world.of(step.service) if not one.frozen]
         fitting = [one for one in found if one.slot <= step.slot]
         return max(fitting or found, key=lambda one: one.slot, default=None)
@@ -174,7 +174,7 @@ class Faults:
             self._world.start(step.service, free[0])
 
     def _restart_all(self, service: str) -> None:
-        """One after the other, each once the one before it listens again."""
+        """Restart one worker after the other, each once the previous one listens."""
         for worker in self._world.of(service):
             self._world.end(worker, at_once=False)
             self._world.start(service, worker.slot)

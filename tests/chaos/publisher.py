@@ -1,4 +1,4 @@
-"""Another system that publishes: new complaints, some again, some in conflict, some malformed."""
+"""A publishing system: new complaints, some repeated, some in conflict, some malformed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.chaos.diary import CANARY, SERIAL, Diary, Sent
 INTAKE = "recovery.intake.v1"
 RAISED = "recovery.complaint.raised.v1"
 SITE = "ms-aurora"
-#: Records without the broker's word; more wait.
+#: Unconfirmed records; further ones wait.
 OPEN_MAX = 2000
 CONFIRM_S = 150.0
 SOURCES = ("/chaos/booking", "/chaos/letters")
@@ -46,7 +46,7 @@ class Publisher:
         self._open = threading.Semaphore(OPEN_MAX)
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until told to stop, then wait for the broker's last word. Blocks."""
+        """Publish until told to stop, then wait for the last confirmation. Blocks."""
         with closing(
             KafkaProducer(
                 bootstrap_servers=self._bootstrap,
@@ -94,7 +94,7 @@ class Publisher:
         self._open.release()
 
     def _next(self) -> tuple[Sent, dict[str, Any]]:
-        """The next record: mostly new, now and then something else."""
+        """The next record: mostly a new complaint, sometimes a repeat, a conflict or a malformed one."""
         number, random = len(self._diary.sent), self._random
         binary = random.random() < 0.3
         draw = random.random()
@@ -136,7 +136,7 @@ class Publisher:
 
 
 def _structured(event: dict[str, Any], number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Every other publisher says what it is."""
+    """An event in structured mode; half of them carry the content type."""
     kind = [("content-type", b"application/cloudevents+json")]
     return json.dumps(event).encode(), kind if number % 2 else []
 

@@ -1,4 +1,4 @@
-"""What a run says at its end: what was done, and one line per invariant."""
+"""The report at the end of a run: what was done, and one line per invariant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chaos.audit.evidence import Evidence
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import Diary
 
-#: What workers log where records were nearly lost, were found late, or something of ours is broken.
+#: Log lines about records that were nearly lost or found late, and about defects.
 NOTICED = (
     "batch_read_again",
     "records_missed",
@@ -26,7 +26,7 @@ NOTICED = (
 
 
 def noticed(logs: Iterable[str]) -> Counter[str]:
-    """How often workers logged each of these, and of how many records."""
+    """How often workers logged each of these lines, and for how many records."""
     found: Counter[str] = Counter()
     for line in chain.from_iterable(text.splitlines() for text in logs):
         if not any(f'"{name}"' in line for name in NOTICED):
@@ -45,7 +45,7 @@ def noticed(logs: Iterable[str]) -> Counter[str]:
 
 
 def summary(diary: Diary, evidence: Evidence) -> list[str]:
-    """What was sent, asked and broken."""
+    """Counts of records, requests and faults."""
     confirmed = sum(one.offset is not None for one in diary.sent)
     accepted = sum(one.accepted for one in diary.asked)
     refused = Counter(one.answers[-1][0] for one in diary.asked if one.answers and not one.accepted)
@@ -74,12 +74,12 @@ def _listed(found: Counter[str] | Counter[int] | dict[str, int]) -> str:
 
 
 def verdicts(found: list[Verdict]) -> list[str]:
-    """One line per invariant, and below it what is wrong."""
+    """One line per invariant, followed by its violations."""
     return [line for verdict in found for line in verdict.lines()]
 
 
 def keep(directory: Path, diary: Diary, evidence: Evidence) -> None:
-    """Write what the auditor went by beside the logs, one JSON value a line. Blocks."""
+    """Write the auditor's evidence beside the logs, one JSON value per line. Blocks."""
     found = {
         "facts": (event for _, event in evidence.lines),
         "sent": map(asdict, diary.sent),

@@ -1,4 +1,4 @@
-"""Which faults come when: pure, so that a seed replays its schedule and a round does not depend on how many there are."""
+"""The schedule of faults: pure, so that a seed gives the same schedule and a round does not depend on their number."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import StrEnum
 from random import Random
 
 SERVICES = ("complaints", "compensation", "notifier")
-#: As many workers of one service as the issue asks for; there are four partitions to share.
+#: The most workers of one service; they share four partitions.
 WORKERS_MAX = 3
-#: A freeze is longer than the session by so much, in seconds: the group has gone on without it.
+#: Seconds that a freeze lasts beyond the session, so that the group goes on without the worker.
 FROZEN_BEYOND_S = (1.0, 4.0)
 AWAY_S = (1.5, 5.0)
 
 
 class What(StrEnum):
-    """What is done to the world."""
+    """A kind of fault."""
 
     KILL = "kill"
     FREEZE = "freeze"
@@ -31,7 +31,7 @@ class What(StrEnum):
     CLOCK_AHEAD = "clock_ahead"
 
 
-#: How often each is drawn. Freezes lose most, so they come most.
+#: How often each is drawn; freezes find most defects, so they are the most frequent.
 WEIGHTS: Mapping[What, int] = {
     What.KILL: 4,
     What.FREEZE: 5,
@@ -45,10 +45,10 @@ WEIGHTS: Mapping[What, int] = {
     What.REDIS_FULL: 2,
     What.CLOCK_AHEAD: 1,
 }
-#: What is done to one worker, and what to a server; servers are away one at a time.
+#: Faults of one worker, and faults of a server; one server is away at a time.
 OF_A_WORKER = (What.KILL, What.FREEZE, What.JOIN, What.LEAVE, What.CLOCK_AHEAD)
 OF_A_SERVICE = (What.RESTART_ALL,)
-#: Work that is put off by a clock that is ahead is late by as much, and the audit waits for it.
+#: How far a clock is ahead. Work that it delays is late by as much, and the audit waits for it.
 AHEAD_S = (10, 20, 30)
 
 
@@ -61,13 +61,13 @@ class Step:
     service: str = ""
     slot: int = 0
     for_s: float = 0.0
-    #: Not before every worker reads its share again: a rebalance that meets another is only one.
+    #: The step waits until every worker has its partitions: two overlapping rebalances count as one.
     once_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round: how many workers each service has at its beginning, and what then happens."""
+    """One round: the number of workers per service at its beginning, and its steps."""
 
     number: int
     workers: Mapping[str, int]
@@ -76,7 +76,7 @@ class Round:
 
 
 def mixed(seed: int, rounds: int, *, session_s: float, lasts_s: float) -> Iterator[Round]:
-    """Rounds with everything in them."""
+    """Rounds with every kind of fault."""
     for number in range(rounds):
         random = Random(f"mixed/{seed}/{number}")
         workers = {name: random.randint(1, WORKERS_MAX) for name in SERVICES}
@@ -96,14 +96,14 @@ def _step(random: Random, what: What, session_s: float, lasts_s: float) -> Step:
     elif what is What.CLOCK_AHEAD:
         for_s = float(random.choice(AHEAD_S))
     elif what in (What.KILL, What.JOIN, What.LEAVE, What.RESTART_ALL):
-        for_s = random.uniform(0.0, 2.0)  # until whoever is gone is started again
+        for_s = random.uniform(0.0, 2.0)  # until the missing workers are started again
     else:
         for_s = random.uniform(*AWAY_S)
     return Step(at_s, what, service, slot, round(for_s, 2))
 
 
 def rebalancing(seed: int, rounds: int, *, session_s: float, pause_s: float) -> Iterator[Round]:
-    """Rounds in which only the workers of complaints come, go, die and freeze: two or three of them."""
+    """Rounds in which two or three workers of complaints start, stop, die and freeze, and nothing else happens."""
     for number in range(rounds):
         random = Random(f"rebalancing/{seed}/{number}")
         at_s, steps = pause_s, []

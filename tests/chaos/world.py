@@ -1,4 +1,4 @@
-"""What runs: a Kafka and a Redis of its own, workers in slots, and a mail server that catches letters."""
+"""The running system: a Kafka and a Redis of its own, workers in slots, and a mail server that keeps letters."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from shared.ops import policy, roster, token, topics
 from tests.chaos.schedule import SERVICES
 from tests.system.world import progress
 
-#: What customers' links begin with; the drivers send them to any worker that lives.
+#: The public address in customers' links; the drivers send them to any living worker.
 FRONT = {"compensation": "http://offers.chaos.invalid", "notifier": "http://feedback.chaos.invalid"}
-#: What the demo policy says, and what it says here.
+#: Parts of the demo policy and their replacements here.
 MORE = (
     ("per_day: 8000_00, per_week: 30000_00", "per_day: 80000_00, per_week: 300000_00"),
     ("site:      {per_day: 60000_00}", "site:      {per_day: 600000_00}"),
 )
-#: The promise of a dirty cabin, which is broken where it is short.
+#: The promise for a dirty cabin; a short one is broken.
 PROMISE = "moderate: {{promise: {},  suggest: [cinema, taxfree-card/20000]}}"
-#: Timers that are work put off.
+#: Timers that stand for work to do.
 WORK = (b"send|", b"give|")
-#: A world in which nothing moves for so long stands still; one that moves for longer is not at rest.
+#: Without progress for this long the world is stuck; the second bound is for one that never gets quiet.
 STILL_S, DRAIN_S = 120.0, 1200.0
-#: Each look asks Kafka and Redis for much; letters are taken by this process meanwhile.
+#: Pause between two looks, because each reads much from Kafka and Redis, and this process takes letters too.
 POLL_S = 0.5
 
 
 @dataclass
 class Worker:
-    """One process in a slot of its service."""
+    """A worker process in a slot of its service."""
 
     service: str
     slot: int
@@ -56,13 +56,13 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return self.process.process.poll() is None
 
 
 @dataclass
 class World:
-    """Everything that runs, and the hands to change it."""
+    """The running system, and the operations on it."""
 
     stack: Stack
     services: Services
@@ -75,7 +75,7 @@ class World:
     workers: dict[tuple[str, int], Worker] = field(default_factory=dict)
 
     def start(self, service: str, slot: int, ahead_s: int = 0) -> Worker:
-        """Start a worker in its slot; does not wait. Its address is known once it listens."""
+        """Start a worker in a slot, without waiting. Its address is known once it listens."""
         settings = {"port": "0", "session_s": str(self.session_s), "publish_wait_ms": "250"}
         if service in FRONT:
             settings["public_url"] = FRONT[service]
@@ -101,11 +101,11 @@ class World:
         return [one for one in list(self.workers.values()) if one.service == service and one.alive]
 
     def urls(self, service: str) -> list[str]:
-        """Where a service can be asked now."""
+        """The addresses of a service's living workers."""
         return [one.process.url for one in self.of(service) if one.process.url]
 
     def end(self, worker: Worker, *, at_once: bool) -> None:
-        """End a worker, by kill -9 or by asking. Blocks until it is gone."""
+        """End a worker with SIGKILL or SIGTERM. Blocks until it is gone."""
         self.thaw(worker)
         if at_once:
             worker.process.kill()
@@ -114,14 +114,14 @@ class World:
         self._gone(worker)
 
     def thaw(self, worker: Worker) -> None:
-        """Let a frozen worker go on."""
+        """Continue a frozen worker."""
         if worker.frozen:
             worker.frozen = False
             if worker.alive:
                 worker.process.process.send_signal(signal.SIGCONT)
 
     def freeze(self, worker: Worker) -> None:
-        """Stop a worker in the middle of whatever it does."""
+        """Freeze a worker (SIGSTOP)."""
         if worker.alive:
             worker.frozen = True
             worker.process.process.send_signal(signal.SIGSTOP)
@@ -133,7 +133,7 @@ class World:
             worker.process.process.stdout.close()
 
     def reap(self) -> list[Worker]:
-        """Workers that ended by themselves; they are forgotten here."""
+        """Return the workers that ended by themselves, and remove them from the list."""
         ended = [one for one in self.workers.values() if not one.alive]
         for worker in ended:
             self._gone(worker)
@@ -145,7 +145,7 @@ class World:
             os.kill(self.stack.pids[name], number)
 
     def redis(self) -> Redis:
-        """A connection that gives up soon."""
+        """A connection with a short timeout."""
         return Redis.from_url(
             self.stack.redis_url,
             socket_timeout=5,
@@ -154,7 +154,7 @@ class World:
         )
 
     def under_way(self, services: tuple[str, ...]) -> list[str]:
-        """What is not finished yet, one line each; empty when all is quiet. Blocks."""
+        """Unfinished work, one line each; empty if there is none. Blocks."""
         found: list[str] = []
         with closing(self.redis()) as store:
             for owner in services:
@@ -178,13 +178,13 @@ class World:
         ]
 
     def drain(self, services: tuple[str, ...] = SERVICES) -> list[str]:
-        """Wait until all is quiet twice in a row; returns what is left once nothing moves. Blocks."""
+        """Wait until no work is left in two looks; returns the remaining work if there is no progress. Blocks."""
         moved, quiet, before = time.monotonic(), 0, ["nothing was looked at"]
         began = moved
         while time.monotonic() < min(moved + STILL_S, began + DRAIN_S):
             try:
                 left = self.under_way(services)
-            except (KafkaError, RedisError, OSError) as error:  # the world is still coming back
+            except (KafkaError, RedisError, OSError) as error:  # the world is still recovering
                 left = [type(error).__name__]
             if left != before:
                 moved, before = time.monotonic(), left
@@ -196,7 +196,7 @@ class World:
 
 
 def generous(directory: Path, promise: str) -> Path:
-    """The demo policy, with room for a hundred rounds in some accounts; others are soon full.
+    """The demo policy with ceilings for a hundred rounds in some accounts, low ones in others.
 
     One of its promises is `promise`, an ISO 8601 duration.
     """
@@ -218,7 +218,7 @@ def _learn_url(process: Service) -> None:
 
 @contextmanager
 def world(directory: Path, session_s: float, promise: str) -> Iterator[World]:
-    """A new and empty system; no service runs yet. All that was started ends with it. Blocks."""
+    """A new and empty system without services; it ends everything that was started. Blocks."""
     with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
         topics.create(stack.bootstrap)
         rules, listed = generous(directory, promise), ROOT / "policy" / "roster.yaml"

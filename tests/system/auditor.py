@@ -1,6 +1,6 @@
-"""Statements that must hold of the topics, whatever happened to the processes.
+"""Checks of what must be true of the topics, whatever happened to the processes.
 
-Each returns what is wrong, one line each; an empty list is the good answer.
+Each returns its violations, one line each; an empty list means that it holds.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def is_dead_letter(read: Read) -> bool:
 
 
 def facts(reads: Iterable[Read]) -> list[Fact]:
-    """Events on fact topics, each once: a repeat of id and sequence counts for nothing."""
+    """Events on fact topics, each once: a repeat with the same id and sequence is left out."""
     seen: dict[tuple[str, str | None], Fact] = {}
     for read in reads:
         if not is_dead_letter(read) and read.topic != ComplaintRaised.TOPIC:
             event = read.event
-            # An id made again under another sequence stays: its cause was applied twice.
+            # The same id under another sequence is kept: its cause was applied twice.
             seen.setdefault((event["id"], event.get("sequence")), event)
     return list(seen.values())
 
@@ -52,7 +52,7 @@ def of(events: Iterable[Fact], fact_type: str) -> list[dict[str, Any]]:
 
 
 def dead_letters(reads: Iterable[Read], owner: str) -> dict[str, dict[str, str]]:
-    """Headers of a service's dead letters by where they came from, each once."""
+    """Headers of a service's dead letters by the position of their record, each once."""
     return {
         (read.key or b"").decode(): {name: value.decode() for name, value in read.headers}
         for read in reads
@@ -86,7 +86,7 @@ def out_of_order(reads: Iterable[Read]) -> list[str]:
 
 
 def not_settled_once(reads: Sequence[Read]) -> list[str]:
-    """Every record of the intake led to exactly one of received, repeated, dead letter; in order."""
+    """Records of the intake that did not lead to exactly one of received, repeated or dead letter, in order."""
     wrong: list[str] = []
     fates: Counter[str] = Counter()
     order: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -118,7 +118,7 @@ def not_settled_once(reads: Sequence[Read]) -> list[str]:
 
 
 def movements(event: Fact) -> list[tuple[str, str, int]]:
-    """What a fact moves on accounts of authority: (scope, account, amount in minor units)."""
+    """The postings of a fact to accounts of authority: (scope, account, amount in minor units)."""
     data, kind = event["data"], event["type"]
     given = [(one["scope"], one["account"], one["amount_minor"]) for one in data.get("debits", ())]
     held = [(one["scope"], one["account"], one["amount_minor"]) for one in data.get("held", ())]
@@ -129,9 +129,9 @@ def movements(event: Fact) -> list[tuple[str, str, int]]:
 
 
 def over_ceiling(events: Iterable[Fact], policy: Policy) -> list[str]:
-    """INV-01: balances made from facts, at every prefix, against ceilings by the policy itself.
+    """INV-01: balances from facts, at every prefix, against the policy's ceilings.
 
-    Above an employee's own ceiling only where the fact says that it is stretched, and only the band.
+    A balance may be above an employee's own ceiling only if the fact says stretched, and only by the band.
     """
     wrong: list[str] = []
     balances: Counter[str] = Counter()
@@ -160,7 +160,7 @@ def over_ceiling(events: Iterable[Fact], policy: Policy) -> list[str]:
     return wrong
 
 
-#: Scopes that every check that costs something is charged to, whatever the policy.
+#: Scopes that every check with a cost is charged to under any policy.
 ALWAYS = (
     Scope.EMPLOYEE_DAY,
     Scope.CUSTOMER_STAY,
@@ -174,7 +174,7 @@ COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
 def ceilings_of(
     check: CheckIssued, policy: Policy, role: str, budgets: Mapping[str, int]
 ) -> dict[Scope, int]:
-    """What each scope may hold with this check in it."""
+    """The ceiling of each scope for this check."""
     authority, stretch, limits = policy.authority_of(role), policy.authority.stretch, policy.limits
     percent = 100 + (stretch.percent if stretch and check.explain_by else 0)
     budget = budgets.get(check.incident_id or "", 0)
@@ -198,7 +198,7 @@ def ceilings_of(
 
 
 def debits(events: Iterable[Fact]) -> dict[str, int]:
-    """What every account of authority must hold, from the facts alone; counts are not authority."""
+    """The balance of every account of authority, from the facts alone; counts are left out."""
     found: Counter[str] = Counter()
     for event in events:
         for _, account, amount in movements(event):
@@ -207,7 +207,7 @@ def debits(events: Iterable[Fact]) -> dict[str, int]:
 
 
 def authority_in(accounts: Mapping[str, int]) -> dict[str, int]:
-    """The accounts of authority among those a store holds, without what is only counted or empty."""
+    """The accounts of authority in a store, without counts and empty accounts."""
     return {
         account: amount
         for account, amount in accounts.items()
@@ -216,7 +216,7 @@ def authority_in(accounts: Mapping[str, int]) -> dict[str, int]:
 
 
 def letters_wrong(events: Sequence[Fact], letters: Iterable[Received]) -> list[str]:
-    """INV-05: one letter per message; one more only where a fact says the first one's fate is unknown."""
+    """INV-05: one letter per message; a second only if a fact says that the fate of the first is unknown."""
     wrong: list[str] = []
     got = Counter(letter.message_id.strip("<>").partition("@")[0] for letter in letters)
     unknown: Counter[str] = Counter()
@@ -235,7 +235,7 @@ def letters_wrong(events: Sequence[Fact], letters: Iterable[Received]) -> list[s
 
 
 def replayed(domain: Domain, reads: Iterable[Read]) -> State:
-    """INV-06: the state of a service made again from all topics, into nothing."""
+    """INV-06: the state of a service, rebuilt from all topics into an empty store."""
     partitions: Mapping[tuple[str, int], list[Read]] = defaultdict(list)
     for read in reads:
         if not is_dead_letter(read) and read.topic != ComplaintRaised.TOPIC:

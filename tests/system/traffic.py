@@ -1,6 +1,6 @@
-"""Traffic for tests with real services: another system that publishes, and employees' phones.
+"""Traffic for tests with real services: a publishing system and employees' phones.
 
-Each runs in a thread of its own until its `stop` is set, and remembers what it did.
+Each source runs in a thread of its own until `stop` is set, and records what it did.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import httpx
 from tests.system.world import PATIENCE_S, World, complaint, complaint_id
 
 BURST, BURST_PAUSE_S = 16, 0.4
-#: Between two wishes of an employee. Each is a letter at last, so what is given is also waited for.
+#: Pause between two checks of an employee. Each check becomes a letter that the test waits for.
 WISH_PAUSE_S = 0.02
-#: More would only make the reading long.
+#: A bound, so that reading the topics stays short.
 PUBLISHED_MAX = 6000
 ITEMS = ("dinner-for-two", "cinema", "taxfree-card/20000", "sincere-words")
 RETRY_S = 0.1
 
 
 def contact_of(number: int) -> dict[str, Any]:
-    """Where the customer of the n-th complaint can be reached; every tenth tells nobody."""
+    """The contact of the n-th complaint's customer; every tenth has none."""
     if number % 10 == 0:
         return {}
     return {"contact": {"name": "A Guest", "email": f"guest-{number}@guests.example"}}
@@ -37,7 +37,7 @@ def contact_of(number: int) -> dict[str, Any]:
 
 @dataclass
 class Publisher:
-    """Another system: bursts of complaints, of which some come again and some are malformed."""
+    """Another system: publishes bursts of complaints, some repeated and some malformed."""
 
     world: World
     stop: threading.Event
@@ -49,7 +49,7 @@ class Publisher:
     pause_s: float = BURST_PAUSE_S
 
     def run(self) -> None:
-        """Publish until told to stop. Blocks."""
+        """Publish until `stop` is set. Blocks."""
         while not self.stop.is_set() and self.count < PUBLISHED_MAX:
             self.burst()
             self.stop.wait(self.pause_s)
@@ -61,7 +61,7 @@ class Publisher:
 
     @property
     def reachable(self) -> int:
-        """Complaints whose customer can be written to."""
+        """The number of complaints with a mail address."""
         return sum(bool(contact_of(number)) for number in range(len(self.ids)))
 
     def burst(self) -> None:
@@ -91,7 +91,7 @@ class Publisher:
 
 @dataclass
 class Phone:
-    """An employee who gives checks and tries each again, under its key, until it is answered."""
+    """An employee who gives checks and retries each under its key until it is answered."""
 
     world: World
     employee: str
@@ -105,7 +105,7 @@ class Phone:
     pause_s: float = WISH_PAUSE_S
 
     def run(self) -> None:
-        """Give until told to stop; every fifth wish is asked once more. Blocks."""
+        """Give until `stop` is set; every fifth request is repeated. Blocks."""
         with self.world.phone("compensation", self.employee, timeout_s=5.0) as phone:
             number = 0
             while not self.stop.wait(self.pause_s):
@@ -116,7 +116,7 @@ class Phone:
                     "complaint_id": complaint_id(self.random.choice(self.publisher.ids[-400:])),
                     "item": self.random.choice(ITEMS),
                     "reason": "food",
-                    # Phones give for one complaint at once, and mean it.
+                    # Several phones give for one complaint at once, so each says `again`.
                     "again": True,
                 }
                 key = f"{self.prefix}{self.employee}-{number}"
@@ -127,7 +127,7 @@ class Phone:
                         self.unlike.append(key)
 
     def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
-        """The answer to one wish, asked as often as it takes; raises AssertionError. Blocks."""
+        """The answer to one request, retried until there is one; raises AssertionError. Blocks."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             self.asked[key] += 1
@@ -135,8 +135,8 @@ class Phone:
                 answer = phone.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
                 if answer.status_code in (201, 409):
                     return answer
-                # Neither the complaint nor the roster may have come to compensation yet; 503 says it
-                # of the store.
+                # The complaint or the roster may not have come to compensation yet; 503 means the
+                # store.
                 assert answer.status_code in (403, 404, 503), answer.text
             except httpx.TransportError:
                 pass
@@ -148,7 +148,7 @@ class Phone:
 def flowing(
     stop: threading.Event, sources: Sequence[Publisher | Phone]
 ) -> Iterator[list[BaseException]]:
-    """Run the sources in threads for the length of a `with` block; gives what they failed with.
+    """Run the sources in threads for a `with` block; yields the list of their failures.
 
     Raises AssertionError at the end if one failed.
     """

@@ -1,6 +1,6 @@
-"""A running system for tests: a stack of its own, service processes, a mailbox, independent eyes.
+"""A running system for tests: a stack of its own, service processes, a mailbox, an independent reader.
 
-The reader here believes the topics and nobody else: kafka-python, no group, from the first record.
+Topics are read with kafka-python, without a group, from the first record.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from shared.runtime.privacy.seal import KEY_BYTES, Vault
 SITE = "ms-aurora"
 EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
 SOURCE = "/tests/other-system"
-#: The master key of every world, so that a test knows what its complaints are called.
+#: The master key of every world, so that a test can compute its complaints' ids.
 MASTER = bytes(range(KEY_BYTES))
-#: What must come comes in seconds; a loaded machine may need many times that.
+#: Deadline for expected events; they take seconds, on a loaded machine many times that.
 PATIENCE_S = 180.0
-#: All that a test gave is settled within this, letters included, on a machine with ten others' work.
+#: Deadline for everything a test started, letters included, on a machine with much other load.
 SETTLE_S = 600.0
-#: The shortest silence Kafka accepts here: rebalances after a kill are quick.
+#: The shortest session timeout that Kafka accepts here, for quick rebalances after a kill.
 SESSION_S = "3"
 POLL_S = 0.05
-#: Timers that are work put off: a letter to send, an incident's checks to give.
+#: Timers that stand for work to do: a letter to send, an incident's checks to give.
 WORK = (b"send|", b"give|")
 
 
 class TooLate(AssertionError):
-    """What was waited for did not come in time."""
+    """An expected condition was not met in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def complaint_id(event_id: str, source: str = SOURCE) -> str:
 
 @dataclass
 class World:
-    """Everything that runs, and the hands and eyes of a test."""
+    """The running system, and what a test needs to change and read it."""
 
     stack: Stack
     services: Services
@@ -111,7 +111,7 @@ class World:
     ports: dict[str, int] = field(default_factory=dict)
 
     def start(self, name: str, **settings: str) -> Service:
-        """Start a service; one without an own port comes back at the address it had before."""
+        """Start a service; without a port of its own it reuses its earlier address."""
         port = self.ports.setdefault(name, free_port())
         chosen = {"port": str(port), "session_s": SESSION_S, **settings}
         if name == "notifier":
@@ -124,7 +124,7 @@ class World:
         return self.services.start(name, **chosen)
 
     def url(self, name: str) -> str:
-        """Where a service answers."""
+        """The address of a service."""
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def bearer(self, employee: str) -> dict[str, str]:
@@ -196,7 +196,7 @@ class World:
         return found
 
     def time_passes(self, owner: str) -> None:
-        """Let every timer of a service be due now. Blocks."""
+        """Make every timer of a service due now. Blocks."""
         with closing(Redis.from_url(self.stack.redis_url)) as store:
             name, now = f"{owner}:{{c0}}:timers", time.time() * 1000
             later: Any = store.zrangebyscore(name, now, "+inf")
@@ -204,10 +204,10 @@ class World:
                 store.zadd(name, dict.fromkeys(later, now), xx=True)
 
     def under_way(self, *owners: str) -> list[str]:
-        """What the services have not finished yet, one line each; empty when all is quiet. Blocks.
+        """The services' unfinished work, one line each; empty if there is none. Blocks.
 
         Outboxes not on Kafka, work that waits for a timer, and records that a service's group has not
-        acknowledged. What only comes with time (a check expires, a day ends) is not under way.
+        acknowledged. Timers for later events (a check expires, a day ends) do not count.
         """
         found: list[str] = []
         with closing(Redis.from_url(self.stack.redis_url)) as store:
@@ -235,10 +235,10 @@ class World:
         return progress(self.stack.bootstrap, owner, names)
 
     def settle_down(self, *owners: str) -> None:
-        """Wait until nothing is under way; raises TooLate where it stands still. Blocks.
+        """Wait until no work is left; raises TooLate if there is no progress. Blocks.
 
-        How much there is to do is up to a test, how long it takes to the machine: what moves is
-        waited for, within a bound.
+        The amount of work depends on the test and the time on the machine, so it waits as long as there is
+        progress, within a bound.
         """
         began = moved = time.monotonic()
         before: list[str] = []

@@ -1,7 +1,7 @@
-"""What the auditor goes by: every record on every topic and every key in Redis, read raw.
+"""The auditor's evidence: every record on every topic and every key in Redis, read raw.
 
-Nothing in this folder imports a service or what services share: what is read twice by one reader
-proves nothing.
+Nothing in this folder imports a service or shared code: the product's own reader would repeat the
+product's mistakes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact, once, however often the relay sent it; `times` says how often."""
+    """One fact; `times` says how often the relay sent it."""
 
     owner: str
     sequence: int
@@ -55,13 +55,13 @@ class Fact:
 
 @dataclass
 class Evidence:
-    """Topics and stores at the end, and what was seen while they were read."""
+    """Topics and stores at the end of a run."""
 
     records: list[Record] = field(default_factory=list)
     values: dict[str, bytes] = field(default_factory=dict)
     lists: dict[str, list[bytes]] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    #: How often each group was put together anew.
+    #: The number of rebalances of each group.
     generations: dict[str, int] = field(default_factory=dict)
     #: When it was read.
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -79,7 +79,7 @@ class Evidence:
 
     @cached_property
     def lines(self) -> list[tuple[Record, dict[str, Any]]]:
-        """Every record that carries a fact, as often as it lies there, in the order of its partition."""
+        """Every record with a fact, repeats included, in the order of its partition."""
         return [
             (one, json.loads(one.value))
             for one in self.records
@@ -122,7 +122,7 @@ class Evidence:
 
 
 def read(bootstrap: str, redis_url: str) -> Evidence:
-    """Read everything there is. Blocks; raises TimeoutError."""
+    """Read all topics and stores. Blocks; raises TimeoutError."""
     evidence = Evidence(generations=generations(bootstrap))
     with closing(_reader(bootstrap)) as consumer:
         names = sorted(name for name in consumer.topics() if name.startswith("recovery."))
@@ -134,10 +134,10 @@ def read(bootstrap: str, redis_url: str) -> Evidence:
 
 
 def generations(bootstrap: str) -> dict[str, int]:
-    """How often each group was put together anew. Blocks; raises TimeoutError."""
+    """The number of rebalances of each group. Blocks; raises TimeoutError."""
     found: dict[str, int] = {}
     with closing(_reader(bootstrap)) as consumer:
-        consumer.topics()  # asks for every topic, also for those of the broker's own
+        consumer.topics()  # includes the broker's internal topics
         for record in _records(consumer, [OFFSETS]):
             _generation(record, found)
     return found
@@ -176,7 +176,7 @@ def _records(consumer: KafkaConsumer, names: list[str]) -> Iterable[Record]:
 
 
 def _generation(record: Record, found: dict[str, int]) -> None:
-    """Keep the highest generation of a group: a record of its key in version 2, as brokers write it."""
+    """Keep the highest generation of a group, from a record of the broker (key version 2)."""
     if len(record.key) < 4 or struct.unpack_from(">h", record.key)[0] != 2 or not record.value:
         return
     (length,) = struct.unpack_from(">h", record.key, 2)
@@ -189,7 +189,7 @@ def _generation(record: Record, found: dict[str, int]) -> None:
 
 
 def _store(store: Any, evidence: Evidence) -> None:
-    """Read every key, many at a time: one by one would be a trip each."""
+    """Read every key, many per round trip."""
     names = list(store.scan_iter(count=5000, _type="string"))
     for start in range(0, len(names), 1000):
         part = names[start : start + 1000]

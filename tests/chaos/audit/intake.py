@@ -1,4 +1,4 @@
-"""Every record of the intake has one fate, and no fence stands beyond one that has none."""
+"""Every record of the intake has one fate, and no fence is beyond a record without one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Place = tuple[int, int]
 
 
 def fates(evidence: Evidence) -> dict[Place, list[str]]:
-    """What became of each record, by partition and offset."""
+    """The fate of each record, by partition and offset."""
     found: dict[Place, list[str]] = defaultdict(list)
     for fact in evidence.of("complaint.received", "complaint.repeated"):
         topic, *place = fact.cause.split("/")
@@ -27,7 +27,7 @@ def fates(evidence: Evidence) -> dict[Place, list[str]]:
 
 
 def confirmed_is_there(evidence: Evidence, diary: Diary) -> Verdict:
-    """What the broker confirmed lies on the topic, at the place it said."""
+    """Confirmed records are on the topic, at the confirmed position."""
     there = {(one.partition, one.offset): one.headers.get(SERIAL) for one in evidence.intake}
     confirmed = [one for one in diary.sent if one.offset is not None]
     wrong = [
@@ -40,7 +40,7 @@ def confirmed_is_there(evidence: Evidence, diary: Diary) -> Verdict:
 
 
 def one_fate_each(evidence: Evidence, diary: Diary) -> Verdict:
-    """Each record on the intake was received, repeated or is a dead letter: exactly one of them."""
+    """Each record on the intake was received, was repeated or is a dead letter: exactly one of these."""
     found = fates(evidence)
     places = [(one.partition, one.offset) for one in evidence.intake]
     confirmed = {(one.partition, one.offset) for one in diary.sent if one.offset is not None}
@@ -59,7 +59,7 @@ def one_fate_each(evidence: Evidence, diary: Diary) -> Verdict:
 
 
 def received_once(evidence: Evidence, diary: Diary) -> Verdict:
-    """Of records with the same source and id one is received; none that is new and sound is buried."""
+    """Of records with the same source and id one is received; no valid new record is a dead letter."""
     found = fates(evidence)
     serials = {one.headers.get(SERIAL): (one.partition, one.offset) for one in evidence.intake}
     received: Counter[tuple[str, str]] = Counter()
@@ -92,7 +92,7 @@ def received_once(evidence: Evidence, diary: Diary) -> Verdict:
 
 
 def fence_not_beyond(evidence: Evidence, _: Diary) -> Verdict:
-    """Below the fence of a partition of the intake nothing is without a fate."""
+    """Every record below the fence of its partition has a fate."""
     found, wrong, ends = fates(evidence), [], dict[int, int]()
     for one in evidence.intake:
         ends[one.partition] = max(one.offset, ends.get(one.partition, -1))
@@ -138,7 +138,7 @@ def triaged(evidence: Evidence, _: Diary) -> Verdict:
 
 
 def nothing_passed_over(_: Evidence, diary: Diary) -> Verdict:
-    """No worker found that records had been passed over, and nothing of ours failed."""
+    """No worker logged skipped records or a defect."""
     faults = ("records_missed", "records_gone", "handler_failed", "stream_broken", "request_failed")
     wrong = [f"{name}, {diary.noticed[name]} times" for name in faults if diary.noticed[name]]
     again = diary.noticed["records in batch_read_again"]

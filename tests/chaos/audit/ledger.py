@@ -1,4 +1,4 @@
-"""Authority as the policy file has it, in the auditor's own arithmetic: every prefix, every account."""
+"""Authority by the policy file, with arithmetic of the auditor's own: every prefix, every account."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.chaos.diary import Diary
 
 COUNTED = ("customer_checks", "stretch")
 OWN = ("check", "employee_shift", "employee_day", "employee_week")
-#: What every check that costs something is charged to, unless an incident pays.
+#: Scopes that every check with a cost is charged to, unless an incident pays.
 ALWAYS = {"employee_day", "customer_stay", "customer_checks", "complaint", "site_day"}
 OFFERS = ("offer.made", "offer.chosen", "offer.lapsed")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the policy and the roster say, read by the auditor itself."""
+    """The rules of policy and roster, read by the auditor itself."""
 
     policy: Mapping[str, Any]
     roles: Mapping[str, str]
 
     def ceilings(self, employee: str, *, stretched: bool) -> dict[str, int]:
-        """What each scope may hold of this employee's giving."""
+        """The ceiling of each scope for this employee."""
         authority, limits = self.policy["authority"], self.policy["limits"]
         role = authority["roles"].get(self.roles.get(employee, "")) or authority["roles"]["any"]
         stretch = authority["stretch"]
@@ -59,7 +59,7 @@ def rules_of(policy: Path, roster: Path) -> Rules:
 
 
 def moves(fact: Fact) -> Iterator[tuple[str, str, int]]:
-    """What a fact moves: scope, account, amount."""
+    """The postings of a fact: scope, account, amount."""
     name, data = fact.type.removeprefix("recovery.").removesuffix(".v1"), fact.data
     for field, sign in (("debits", 1), ("held", 1), ("credits", -1)):
         for one in data.get(field) or ():
@@ -97,7 +97,7 @@ def within_ceilings(evidence: Evidence, rules: Rules) -> Verdict:
 
 
 def one_debit_each(evidence: Evidence, rules: Rules) -> Verdict:
-    """Each check is issued once and charged once to every scope, with its cost."""
+    """Each check is issued once and its cost charged once to every scope."""
     issued = evidence.of("check.issued")
     wrong = [
         f"{name} is issued {times} times"
@@ -121,7 +121,7 @@ def one_debit_each(evidence: Evidence, rules: Rules) -> Verdict:
 
 
 def balances_equal(evidence: Evidence, _: Rules) -> Verdict:
-    """What Redis holds is the fold of the topic."""
+    """The balances in Redis equal those from the topic."""
     folded: Counter[str] = Counter()
     for fact in (one for one in evidence.facts if one.owner == "compensation"):
         for _scope, account, amount in moves(fact):
@@ -141,7 +141,7 @@ def balances_equal(evidence: Evidence, _: Rules) -> Verdict:
 
 
 def within_value(evidence: Evidence, _: Rules) -> Verdict:
-    """No more is redeemed than a check is worth, nothing after its end, and no hold twice."""
+    """No check is redeemed above its value or after its end, and no hold is used twice."""
     values = {one.data["check_id"]: one.data["value_minor"] for one in evidence.of("check.issued")}
     redeemed: dict[str, Counter[str]] = defaultdict(Counter)
     held: dict[str, int] = {}
@@ -179,7 +179,7 @@ def within_value(evidence: Evidence, _: Rules) -> Verdict:
 
 
 def chosen_once(evidence: Evidence, _: Rules) -> Verdict:
-    """An offer ends once, and gives back what it held."""
+    """An offer ends once and releases what it held."""
     held = {one.data["offer_id"]: one.data["held"] for one in evidence.of("offer.made")}
     ends = evidence.of("offer.chosen", "offer.lapsed")
     twice = more_than_once(one.data["offer_id"] for one in ends)

@@ -1,4 +1,4 @@
-"""One letter per complaint, check or offer and occasion; one more only where a fact says why."""
+"""One letter per complaint, check or offer and occasion; a second only if a fact says why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.chaos.diary import Diary
 
 
 def queued_once(evidence: Evidence, _: Diary) -> Verdict:
-    """What a customer is to be told is queued once."""
+    """Each message is queued once per occasion and subject."""
     queued = Counter(
         (one.data["occasion"], one.data["about"])
         for one in evidence.of("message.queued")
@@ -49,7 +49,7 @@ def one_fate_each(evidence: Evidence, _: Diary) -> Verdict:
 
 
 def one_letter_each(evidence: Evidence, diary: Diary) -> Verdict:
-    """One letter came per message sent, and one more at most per attempt whose predecessor is unknown."""
+    """One letter came per sent message, and at most one more per attempt after one with an unknown fate."""
     came = Counter(name.strip("<>").partition("@")[0] for name, *_ in diary.letters)
     repeats = Counter(
         one.data["message_id"]

@@ -1,4 +1,4 @@
-"""What the relays wrote: numbered without gaps, repeated identically or not at all, in order, to the end."""
+"""The relays' lines: numbered without gaps, repeated only identically, in order, complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.chaos.diary import Diary
 
 
 def numbered(evidence: Evidence, _: Diary) -> Verdict:
-    """An owner's numbers are without gaps: what has none of its own is a dead letter."""
+    """The sequences of an owner have no gaps, dead letters included."""
     numbers: dict[str, set[int]] = defaultdict(set)
     for fact in evidence.facts:
         numbers[fact.owner].add(fact.sequence)
@@ -31,7 +31,7 @@ def numbered(evidence: Evidence, _: Diary) -> Verdict:
 
 
 def repeated_identically(evidence: Evidence, _: Diary) -> Verdict:
-    """A number that lies there twice is the same line; an id is under one number."""
+    """Lines with the same sequence are equal; an id has one sequence."""
     first: dict[tuple[str, str], bytes] = {}
     wrong, repeats = [], 0
     for record, event in evidence.lines:

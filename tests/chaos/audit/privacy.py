@@ -1,4 +1,4 @@
-"""What a customer wrote, is called and can be reached at is in the intake and in letters, sealed elsewhere."""
+"""Customers' words, names and addresses are in clear only in the intake and in letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.chaos.diary import CANARY, Diary
 
 
 def places(evidence: Evidence, diary: Diary) -> Iterator[tuple[str, bytes]]:
-    """Everything that lies somewhere, with where it lies."""
+    """Every stored value, with its place."""
     for one in evidence.records:
         if one.topic != INTAKE:
             where = f"{one.topic}/{one.partition}/{one.offset}"
@@ -30,7 +30,7 @@ def places(evidence: Evidence, diary: Diary) -> Iterator[tuple[str, bytes]]:
 
 
 def nothing_planted_outside(evidence: Evidence, diary: Diary) -> Verdict:
-    """The planted words are nowhere else."""
+    """The planted words occur nowhere else."""
     looked, wrong, planted = 0, [], CANARY.encode()
     for where, found in places(evidence, diary):
         looked += 1

@@ -1,4 +1,4 @@
-"""A promise that was not kept is told once, and a word about safety reaches the role mailboxes."""
+"""A broken promise is recorded once, and a word about safety reaches the role mailboxes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.chaos.audit.evidence import Evidence
 from tests.chaos.audit.verdict import Verdict, more_than_once
 from tests.chaos.diary import Diary
 
-#: The world is at rest once every timer is done that was due; a promise may pass after that, while
-#: the topics are read.
+#: The world is quiet once every due timer is done. A promise may pass after that, while the topics
+#: are read.
 TOLD_WITHIN = timedelta(seconds=20)
-#: Under which name each fact says when the customer heard from us.
+#: The field of each fact that says when the customer heard from us.
 HEARD_AT = {
     "recovery.check.issued.v1": "issued_at",
     "recovery.offer.made.v1": "offered_at",
@@ -23,10 +23,10 @@ Promise = tuple[str, int]
 
 
 def overdue_is_told(evidence: Evidence, diary: Diary) -> Verdict:
-    """A promise that passed unkept is told overdue once; one that was kept, or never made, is not.
+    """A promise that passed unkept is recorded as overdue once; a kept one or none at all is not.
 
-    A worker whose clock is ahead calls a promise overdue too early, so with one of those only the
-    second half of this is not judged.
+    A worker with a clock ahead records a promise as overdue too early, so the second half is not
+    judged in a run with such a worker.
     """
     heard = _heard(evidence)
     told = [
@@ -82,7 +82,7 @@ def safety_is_told(evidence: Evidence, _: Diary) -> Verdict:
 
 
 def _promises(evidence: Evidence) -> dict[Promise, tuple[datetime | None, datetime]]:
-    """Since when and by when each promise was made: round 0 is the first of its complaint."""
+    """When each promise was made, and for when; round 0 is the first of its complaint."""
     found: dict[Promise, tuple[datetime | None, datetime]] = {}
     for one in evidence.of("complaint.triaged", "complaint.reopened"):
         if one.data.get("answered"):

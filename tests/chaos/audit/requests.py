@@ -1,4 +1,4 @@
-"""Every accepted request is one fact, every refused one none, and the same again has the same answer."""
+"""Every accepted request is one fact, a refused one is none, and a repeat gets the same answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.audit.evidence import Evidence, Fact
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import Asked, Diary
 
-#: Path of a request, the fact that it leads to, and where its answer says what the fact is about.
+#: Path of a request, its fact, and the field of its answer with the fact's id.
 ROUTES = (
     (r"/v1/complaints", "complaint.received", "complaint_id"),
     (r"/v1/checks", "check.issued", "check_id"),
@@ -31,9 +31,9 @@ ROUTES = (
     (r"/o/.+", "offer.chosen", ""),
     (r"/f/.+", "feedback.received", "complaint_id"),
 )
-#: What the fact itself calls it.
+#: The field of the fact with its id.
 NAMED = {fact: field for _, fact, field in ROUTES if field} | {"offer.chosen": "offer_id"}
-#: A wish that did not fit is a fact as well; its answer does not name it.
+#: A refused check is a fact as well; its answer does not name it.
 REFUSED = "check.refused"
 UNFITTING = "authority_exhausted"
 Effect = tuple[str, str]
@@ -59,7 +59,7 @@ def effects(asked: Asked) -> Iterator[Effect]:
 
 
 def effect_of(fact: Fact) -> Effect | None:
-    """The same of a fact that a request caused; None of others."""
+    """The effect of a fact that a request caused; None for other facts."""
     name = fact.type.removeprefix("recovery.").removesuffix(".v1")
     if not fact.cause.startswith("http/"):
         return None
@@ -75,7 +75,7 @@ def effect_of(fact: Fact) -> Effect | None:
 
 
 def accepted_once(evidence: Evidence, diary: Diary) -> Verdict:
-    """What was accepted is there once as a fact; what was refused is nowhere."""
+    """Each accepted request has one fact; a refused one has none."""
     answered = [one for one in diary.asked if one.answers]
     wanted = Counter(effect for one in answered for effect in effects(one))
     there = Counter(found for fact in evidence.facts if (found := effect_of(fact)) is not None)
@@ -91,7 +91,7 @@ def accepted_once(evidence: Evidence, diary: Diary) -> Verdict:
 
 
 def all_answered(_: Evidence, diary: Diary) -> Verdict:
-    """In a healed world everybody gets an answer, and no answer is a defect of ours."""
+    """In a healed world every request is answered, and no answer shows a defect."""
     wrong = [
         f"{one.service} {one.path} under {one.key!r} was never answered"
         for one in diary.asked
@@ -102,7 +102,7 @@ def all_answered(_: Evidence, diary: Diary) -> Verdict:
 
 
 def same_again(_: Evidence, diary: Diary) -> Verdict:
-    """Whoever asks again under the same key hears the same."""
+    """A repeat under the same key gets the same answer."""
     wrong, again = [], 0
     for one in diary.asked:
         first: tuple[int, Any] | None = None

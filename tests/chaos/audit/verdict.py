@@ -1,4 +1,4 @@
-"""What the auditor says of one invariant: a line with numbers, and what is wrong, if anything."""
+"""The auditor's verdict on one invariant: a line with numbers, and its violations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-#: More examples of one fault tell nothing new.
+#: Examples shown of one violation.
 SHOWN_MAX = 10
 
 
@@ -24,7 +24,7 @@ class Verdict:
         return not self.wrong
 
     def lines(self) -> list[str]:
-        """The line, and below it some of what is wrong."""
+        """The line, followed by some of the violations."""
         head = f"{'holds ' if self.holds else 'BROKEN'}  {self.states}: {self.numbers}"
         more = len(self.wrong) - SHOWN_MAX
         rest = [f"            and {more} more"] if more > 0 else []
@@ -32,5 +32,5 @@ class Verdict:
 
 
 def more_than_once(found: Iterable[Hashable]) -> dict[Hashable, int]:
-    """What is there more than once, and how often."""
+    """The values that occur more than once, with their number."""
     return {one: times for one, times in Counter(found).items() if times > 1}
