@@ -234,4 +234,4 @@ def test_the_check_says_how_many_or_every_problem_with_status_one(tmp_path: Path
 
 def test_the_help_says_that_the_file_is_the_whole_roster() -> None:
     answer = CliRunner().invoke(app, ["roster", "publish", "--help"])
-    assert "who is not in it is no longer active" in " ".join(answer.stdout.split())
+    assert "employees who are not in it are no longer active" in " ".join(answer.stdout.split())
