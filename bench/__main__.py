@@ -53,7 +53,7 @@ def main(
         for name in PARTS if only is None else (only,):
             console.print(f"{name}: {rounds} rounds")
             # Every part has a stack of its own, so that data of an earlier part does not count.
-            with running(world.RUN, ephemeral=True) as stack:
+            with running(world.RUN, ephemeral=True, fast=True) as stack:
                 world.create_topics(stack.bootstrap)
                 token.demo_key(world.RUN)
                 match name:

@@ -36,7 +36,7 @@ from redis.retry import Retry
 from devstack import pids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Source = Literal["environment", "engine", "maven", "tansu"]
 
@@ -98,6 +98,8 @@ REDIS_SETTINGS: Mapping[str, str] = {
     "maxmemory-policy": "noeviction",
 }
 _JVM_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")
+#: Compiling for speed costs a broker a third of the CPU of its first minute, and tests end before it pays.
+_JVM_FLAGS_SHORT = (*_JVM_FLAGS, "-XX:TieredStopAtLevel=1")
 
 
 class StackError(Exception):
@@ -113,6 +115,8 @@ class Stack:
     bootstrap: str
     redis_url: str
     ephemeral: bool = False
+    #: Whether the broker is compiled for speed, as a benchmark needs it.
+    fast: bool = False
     #: Container ids, if a container engine runs the servers and owns their processes.
     kafka_container: str | None = None
     redis_container: str | None = None
@@ -191,13 +195,13 @@ class Status:
 
 
 @contextmanager
-def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
+def running(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> Iterator[Stack]:
     """Give a stack for the length of a `with` block; blocks a few seconds at both ends.
 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
     With it, the stack is new and empty, in a folder of its own under `directory`, which is removed at the
-    end; its servers die with this process in any case. A stack that the environment names is returned
-    as it is, in both cases.
+    end; its servers die with this process in any case, and with `fast` its broker starts later and is
+    faster then. A stack that the environment names is returned as it is.
     Raises StackError.
     """
     if not ephemeral:
@@ -216,13 +220,13 @@ def running(directory: Path, *, ephemeral: bool = False) -> Iterator[Stack]:
     if owner is not None:
         pids.remember(owner, own / "owner.pid")
     try:
-        yield up(own, ephemeral=True)
+        yield up(own, ephemeral=True, fast=fast)
     finally:
         down(own, at_once=True)
         shutil.rmtree(own)
 
 
-def up(directory: Path, *, ephemeral: bool = False) -> Stack:
+def up(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> Stack:
     """Start whatever of the stack in `directory` does not run yet; blocks until both answer.
 
     Addresses go to `directory/stack.env`. Data survives a stop. Raises StackError.
@@ -234,7 +238,7 @@ def up(directory: Path, *, ephemeral: bool = False) -> Stack:
         stack = (
             _from_environment(directory)
             or _recall(directory)
-            or _choose(directory, ephemeral=ephemeral)
+            or _choose(directory, ephemeral=ephemeral, fast=fast)
         )
         try:
             match stack.source:
@@ -282,7 +286,7 @@ def status(directory: Path) -> Status:
 # Which source ------------------------------------------------------------------------------------
 
 
-def _choose(directory: Path, *, ephemeral: bool) -> Stack:
+def _choose(directory: Path, *, ephemeral: bool, fast: bool) -> Stack:
     """Pick the first source that can be started, with free ports; raises StackError if none."""
     source: Source
     asked = os.environ.get("STACK", "")
@@ -305,6 +309,7 @@ def _choose(directory: Path, *, ephemeral: bool) -> Stack:
         bootstrap=f"127.0.0.1:{kafka_port}",
         redis_url=f"redis://127.0.0.1:{redis_port}/0",
         ephemeral=ephemeral,
+        fast=fast,
     )
 
 
@@ -429,16 +434,44 @@ def _start_kafka(stack: Stack) -> None:
     if program is None:
         msg = "Java 17 or newer is needed for Apache Kafka; or try STACK=tansu"
         raise StackError(msg)
-    jvm = [program, *_JVM_FLAGS, "-cp", f"{maven_jars(POM_FILE, 'Apache Kafka', 'kafka')}/*"]
+    jars = maven_jars(POM_FILE, "Apache Kafka", "kafka")
+    jvm = [program, *(_JVM_FLAGS if stack.fast else _JVM_FLAGS_SHORT), "-cp", f"{jars}/*"]
+    data = stack.directory / "kafka"
     properties = stack.directory / "kafka.properties"
-    settings = _kafka_properties(stack.directory, port)
-    properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    if not (stack.directory / "kafka" / "meta.properties").exists():
-        # 16 bytes in base64, after a letter, because an id that begins with "-" would be read as an option.
-        cluster = "S" + secrets.token_urlsafe(16)[1:]
-        words = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-        _run(*jvm, *words, "--ignore-formatted")
+    properties.write_text(_lines(_kafka_properties(data, port)))
+    if not (data / "meta.properties").exists():
+        shutil.copytree(_formatted(jvm, jars), data, dirs_exist_ok=True)
+        ids = {"cluster.id": _kafka_id(), "directory.id": _kafka_id()}
+        (data / "meta.properties").write_text(_lines({"version": "1", "node.id": "1", **ids}))
     _spawn(stack, "kafka", [*jvm, "kafka.Kafka", str(properties)])
+
+
+def _formatted(jvm: Sequence[str], jars: Path) -> Path:
+    """A data folder as Kafka formats it, made once: formatting is a JVM of its own, for seconds."""
+    folder = jars.with_name(f"{jars.name}-formatted")
+    if not folder.is_dir():
+        draft = DOWNLOADS / f"draft-{secrets.token_hex(4)}"
+        properties = draft.with_suffix(".properties")
+        properties.write_text(_lines(_kafka_properties(draft, free_port())))
+        words = ["kafka.tools.StorageTool", "format", "-t", _kafka_id(), "-c", str(properties)]
+        try:
+            _run(*jvm, *words)
+        finally:
+            properties.unlink()
+        _settle_download(draft, folder)
+    return folder
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _kafka_id() -> str:
+    """A random id as Kafka writes them: 16 bytes in base64.
+
+    It begins with a letter, because an id that begins with "-" would be read as an option.
+    """
+    return "S" + secrets.token_urlsafe(16)[1:]
 
 
 def _spawn(stack: Stack, name: str, command: list[str]) -> None:
@@ -451,7 +484,7 @@ def _spawn(stack: Stack, name: str, command: list[str]) -> None:
     pids.remember(started, _pid_file(stack.directory, name))
 
 
-def _kafka_properties(directory: Path, port: int) -> dict[str, str]:
+def _kafka_properties(data: Path, port: int) -> dict[str, str]:
     controller = free_port()
     listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
     return {
@@ -462,7 +495,7 @@ def _kafka_properties(directory: Path, port: int) -> dict[str, str]:
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-        "log.dirs": str(directory / "kafka"),
+        "log.dirs": str(data),
     }
 
 

@@ -129,6 +129,9 @@ def test_an_ephemeral_stack_leaves_neither_process_nor_file(own: Path):
     with stack.running(own, ephemeral=True) as started:
         numbers = started.pids
         assert len(numbers) == 2
+        with closing(KafkaAdminClient(bootstrap_servers=started.bootstrap)) as admin:
+            features = admin.describe_features()
+        assert features["transaction.version"]["finalized"], "as Kafka formats a new cluster"
     assert gone(numbers)
     assert not list(own.glob("ephemeral-*"))
 
