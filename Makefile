@@ -1,7 +1,12 @@
 # The one command surface. `make` lists what there is.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Test files at a time. Stacks mostly wait, so as many as there are cores; with more, tests of rebalances wait for cores.
+WORKERS ?= 2
 READY := .venv/.ready
+
+# Dozens of processes import the same modules; where bytecode is not kept, each compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt lint types imports check test test-unit test-integration chaos demo bench up down contracts clean
@@ -47,9 +52,9 @@ imports: $(READY) ## Who may import whom
 
 check: lint types imports test ## Everything CI runs
 
-# Stacks mostly wait, so two files at a time; more would make the tests of rebalances wait for processors.
+# In our own order: xdist's begins with the files that have most tests, and ends with one that takes minutes.
 test: $(READY) ## All tests, on real Kafkas and Redises of their own
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: $(READY) ## The tests that need nothing
 	@$(BIN)/python -m pytest -m "not integration and not e2e"

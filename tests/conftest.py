@@ -33,12 +33,20 @@ MARKS = {
 }  # fmt: skip
 
 
+#: Folders whose files take longest: they begin first, so that no worker is left with one at the end.
+LONGEST = ("e2e", "integration", "property")
+
+
+def folder_of(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the folder it is in, so that no file can forget it."""
+    """Mark each test by the folder it is in, so that no file can forget it; the longest come first."""
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        if folder in MARKS:
-            item.add_marker(folder)
+        if folder_of(item) in MARKS:
+            item.add_marker(folder_of(item))
+    items.sort(key=lambda item: [folder_of(item) != folder for folder in LONGEST])
 
 
 @pytest.fixture(scope="session", autouse=True)
