@@ -38,7 +38,7 @@ from services.compensation.checks.rules import CheckRequest, grant, refuse
 from services.compensation.options.rules import rights
 from services.compensation.settings import Settings
 from services.compensation.usage.rules import TALLIES, tally
-from shared.contracts.compensation import CheckIssued, Safety
+from shared.contracts.compensation import CheckIssued, Option, Safety
 from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -197,32 +197,8 @@ class Peer:
             stretch=stretch,
             stretch_percent=rule.percent if rule is not None else 0,
         )
-        case = Case(
-            customer_ref=row["customer_ref"],
-            site=row["site"],
-            language=row["language"],
-            category=row["category"],
-            severity=row["severity"],
-            safety=row["safety"],
-            opened_at=row["opened_at"],
-            check_ids=("earlier",) if row["checks"] else (),
-        )
-        wish = CheckRequest(
-            check_id=f"ck-{name}",
-            complaint_id=command.complaint_id,
-            customer_ref=case.customer_ref,
-            employee_id=principal.subject,
-            site=policy.site,
-            option=option,
-            reason=command.reason,
-            severity=case.severity,
-            language=case.language,
-            day=windows.day.id,
-            basis=command.basis,
-            **rights(policy, command.reason, case.service, case.language),
-            consent=command.consent,
-            safety=command.safety or (Safety.OTHER if case.safety else None),
-        )
+        case = case_of(row)
+        wish = wish_of(command, case, policy, option, windows.day.id, f"ck-{name}", principal)
         code = self._codes.code(wish.check_id)
         decided = room.decide(wish.option.cost_minor)
         if isinstance(decided, Exceeded):
@@ -253,6 +229,49 @@ class Peer:
         if key is None:
             key = self._keys[wrapped] = self._vault.unwrap(customer_ref, wrapped)
         return key
+
+
+def case_of(row: Mapping[str, Any]) -> Case:
+    """What is known of the complaint."""
+    return Case(
+        customer_ref=row["customer_ref"],
+        site=row["site"],
+        language=row["language"],
+        category=row["category"],
+        severity=row["severity"],
+        safety=row["safety"],
+        opened_at=row["opened_at"],
+        check_ids=("earlier",) if row["checks"] else (),
+    )
+
+
+def wish_of(
+    command: IssueCheck,
+    case: Case,
+    policy: Policy,
+    option: Option,
+    day: str,
+    check_id: str,
+    principal: Principal,
+) -> CheckRequest:
+    """What is asked for, as the rules take it."""
+    assert command.complaint_id is not None
+    return CheckRequest(
+        check_id=check_id,
+        complaint_id=command.complaint_id,
+        customer_ref=case.customer_ref,
+        employee_id=principal.subject,
+        site=policy.site,
+        option=option,
+        reason=command.reason,
+        severity=case.severity,
+        language=case.language,
+        day=day,
+        basis=command.basis,
+        **rights(policy, command.reason, case.service, case.language),
+        consent=command.consent,
+        safety=command.safety or (Safety.OTHER if case.safety else None),
+    )
 
 
 async def locked(accounts: list[str], connection: asyncpg.Connection) -> dict[str, int]:

@@ -22,6 +22,8 @@ FILES = {"__init__.py", "__main__.py", "stream.py", "settings.py", "app.py"}
 #: last two only where it is asked for something.
 CAPABILITY = ("rules.py", "handlers.py", "api.py")
 SOURCES = sorted([*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")])
+#: Of one function: what a reader sees at once.
+LINES_MAX = 70
 #: Modules that only run; importing them is running them.
 RUNNABLE = {"__main__.py"}
 PURE = {
@@ -139,6 +141,43 @@ def test_every_script_of_the_store_is_found_as_a_resource_of_its_package():
     source = (ROOT / "shared/runtime/engine/redis_store.py").read_text(encoding="utf-8")
     assert set(re.findall(r"script\(\"(\w+)\"\)", source)) == names
     assert all(script(name) for name in names)
+
+
+def functions(path: Path) -> dict[str, int]:
+    """The functions of a module by name and line, and how long each is without those inside it.
+
+    A function that holds others, as a table of routes does, is as long as what it adds to them.
+    """
+    found: dict[str, int] = {}
+
+    def lines(node: ast.AST) -> int:
+        """Lines of the functions in a node."""
+        inside = 0
+        for child in ast.iter_child_nodes(node):
+            within = lines(child)
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (child.end_lineno or 0) - child.lineno + 1
+                found[f"{path}:{child.lineno} {child.name}"] = length - within
+                within = length
+            inside += within
+        return inside
+
+    lines(tree(path))
+    return found
+
+
+def test_every_function_fits_on_a_screen():
+    """CONTRIBUTING: a reader holds one function in their head."""
+    places = ("services", "shared", "devstack", "demo", "bench", "tests")
+    every = [path for place in places for path in sorted((ROOT / place).rglob("*.py"))]
+    long = {name: n for path in every for name, n in functions(path).items() if n > LINES_MAX}
+    assert long == {}
+
+
+def test_a_function_is_counted_without_those_inside_it(tmp_path):
+    module = tmp_path / "one.py"
+    module.write_text("def a():\n    x = 1\n\n    def b():\n        pass\n    return b\n")
+    assert functions(module) == {f"{module}:1 a": 4, f"{module}:4 b": 2}
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)

@@ -92,10 +92,9 @@ def fields_of(
     found, seen = [(at, part)], set()
     while found:
         at, part = found.pop()
-        if reference := part.get("$ref"):
-            if reference not in seen:
-                seen.add(reference)
-                found.append((at, resolve(whole, reference)))
+        if (reference := part.get("$ref")) and reference not in seen:
+            seen.add(reference)
+            found.append((at, resolve(whole, reference)))
         for name, field in part.get("properties", {}).items():
             yield f"{at}/{name}", field
             found.append((f"{at}/{name}", field))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,8 @@ def races(tmp_path_factory) -> Iterator[Races]:
         for site, who in ((RACES, CREW[0]), (LAST, f"{CREW[0]}-last")):
             bearer = found.bearer(who, site)
             asked = f"{first.url}/v1/options?complaint={found.complaints[site]}"
-            until(lambda: httpx.get(asked, headers=bearer).status_code == 200, "the complaints")
+            known = partial(httpx.get, asked, headers=bearer)
+            until(lambda known=known: known().status_code == 200, "the complaints")
         yield found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ async def counter() -> MemoryStore:
                 promised_by=START + timedelta(hours=1),
                 policy_version=1,
                 has_contact=True,
-            )  # fmt: skip
+            )
             for n in range(3)
         ),
         *(
@@ -196,7 +197,7 @@ async def settled(records, cuts: list[int]) -> MemoryStore:
     store = MemoryStore()
     await store.begin_generation("first", 0)
     edges = sorted({0, len(records), *(cut % (len(records) + 1) for cut in cuts)})
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         if stop > start:
             await settler(store).settle_records(INBOX, 0, records[start:stop])
     return store

@@ -264,7 +264,7 @@ class Model:
         return once and not self.binding(accounts, cost, BAND)
 
     def given(self, check: str, employee: str, complaint: str, item: str, debits, explain_by):
-        cost, value, valid, parts = ITEMS[item]
+        _, value, valid, parts = ITEMS[item]
         self.balance.update(debits)
         self.charged(complaint, debits)
         self.last_gift[complaint] = employee, self.now, check
@@ -870,10 +870,10 @@ class AuthorityMachine(RuleBasedStateMachine):
                     else:
                         self._agree(answer, self.model.suspend(check, how, on=what == "suspend"))
                 case "explain":
-                    how = how or self.model.checks[check]["by"]
+                    who = how or self.model.checks[check]["by"]
                     line = {"explanation": "Third delay this week."}
-                    answer = self._ask("POST", f"checks/{check}/explain", how, line)
-                    self._agree(answer, self.model.explain(check, how))
+                    answer = self._ask("POST", f"checks/{check}/explain", who, line)
+                    self._agree(answer, self.model.explain(check, who))
                 case "late ring":
                     self._late_ring(check)
                 case _:

@@ -157,7 +157,7 @@ def flowing(
     def run(source: Publisher | Phone) -> None:
         try:
             source.run()
-        except BaseException as error:  # raised again where the test waits
+        except BaseException as error:  # noqa: BLE001 - raised again where the test waits
             failed.append(error)
 
     threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in sources]

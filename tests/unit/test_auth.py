@@ -237,5 +237,5 @@ def test_while_the_published_keys_cannot_be_read_those_known_before_hold(broken)
 
 @pytest.mark.parametrize("broken", ["", '{"keys": []}', '{"keys": [{"kty": "OKP"}]}'])
 def test_nobody_starts_without_a_key_to_check_by(broken):
-    with pytest.raises(ValueError, match="JWKS|JSON|Expecting"):
+    with pytest.raises(ValueError, match=r"JWKS|JSON|Expecting"):
         authenticator(jwks=lambda: broken)

@@ -377,7 +377,7 @@ class RedisStore:
         # A future and a timer each: a condition would wake all who wait at every announcement.
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(timeout_ms / 1000, answer, future, False)  # noqa: FBT003
+        timer = loop.call_later(timeout_ms / 1000, answer, future, False)
         self._waiting[future] = sequence
         try:
             return await future
@@ -502,7 +502,7 @@ class RedisStore:
             self._generation = self._server = ""
             raise NotCompared
 
-    async def _ask(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401 - redis-py answers are untyped
+    async def _ask(self, answer: Awaitable[Any]) -> Any:  # redis-py answers are untyped
         try:
             return await answer
         except (RedisError, OSError) as error:
@@ -539,7 +539,7 @@ class RedisStore:
         self._published = max(self._published, sequence)
         for future, wanted in self._waiting.items():
             if wanted <= self._published:
-                answer(future, True)  # noqa: FBT003
+                answer(future, True)
 
 
 def escaped(text: str) -> str:

@@ -66,7 +66,10 @@ class PackConsumer(driver.Consumer):
         self._places = {}
         self._polling = False
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109 - as Faust has it
+    ) -> AsyncIterator[tuple[TP, Any]]:
         """Yield one message per partition, its value the list of records."""
         if not self.flow_active:
             # Ends with the service too; mode's types name its own class of event alone.
@@ -90,7 +93,7 @@ class PackConsumer(driver.Consumer):
                 places[place] = behind
 
     async def _poll(
-        self, places: dict[TopicPartition, int], wanted: Sequence[TopicPartition], timeout: float
+        self, places: dict[TopicPartition, int], wanted: Sequence[TopicPartition], waits_s: float
     ) -> dict[TopicPartition, tuple[list[ConsumerRecord[bytes, bytes]], int]]:
         """Records of each partition from its place on, and where to read on behind them.
 
@@ -107,7 +110,7 @@ class PackConsumer(driver.Consumer):
             if not there or self._places is not places:
                 return {}
             fetched = await self._thread._fetch_records(  # noqa: SLF001 - looks at the flow as well
-                consumer, set(there), timeout=timeout, max_records=POLL_RECORDS_MAX
+                consumer, set(there), timeout=waits_s, max_records=POLL_RECORDS_MAX
             )
             behind = _positions(consumer, wanted)
         except KafkaTimeoutError:  # who should say what retention left does not answer
@@ -296,7 +299,7 @@ class Stream:
             )
             self.app.agent(topic, name=f"settle-{inbox.topic}", concurrency=1)(self._agent(inbox))
 
-    def _agent(self, inbox: Inbox) -> Any:  # noqa: ANN401 - Faust types agents as Any
+    def _agent(self, inbox: Inbox) -> Any:  # Faust types agents as Any
         async def settle_batches(stream: StreamT[Any]) -> None:
             async for event in stream.events():
                 batch: list[ConsumerRecord[bytes, bytes]] = event.value

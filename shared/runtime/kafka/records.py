@@ -51,7 +51,7 @@ class _Batches(_MemoryRecordsPy):  # type: ignore[misc]  # the same
         super().__init__(answer)
         self._offset = offset
 
-    def next_batch(self, *_: int) -> Any:  # noqa: ANN401 - as aiokafka's protocol has it
+    def next_batch(self, *_: int) -> Any:  # as aiokafka's protocol has it
         while True:
             piece, batch = self._next_slice, super().next_batch()
             if piece is None or batch is None:
