@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos demo bench up down contracts clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down contracts clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -66,6 +66,9 @@ chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMI
 	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(PROMISE),--promise $(PROMISE)) $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
+
+mutants: $(READY) ## Deliberate faults, each of which its test must find; before a release; ONLY="relay triage"
+	@$(BIN)/python -m tests.mutants.campaign $(ONLY)
 
 demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [TEXT|DATE|LANGUAGE|ID]_COLUMN= REPORT=path.json
 	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate $(RATE)) \

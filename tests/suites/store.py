@@ -260,6 +260,14 @@ class StoreSuite:
         await store.trim("me", 5)
         assert await store.commit(Commit((), (), (), [b"l"] * 5)) == Committed(15)
 
+    async def test_a_full_outbox_is_full_for_all_who_share_a_call(self, store):
+        store = await self.bounded(store, 10)
+        four = Commit((), (), (), [b"l"] * 4)
+        ends = await asyncio.gather(*(store.commit(four) for _ in range(4)), return_exceptions=True)
+        assert [end for end in ends if isinstance(end, Committed)] == [Committed(4), Committed(8)]
+        assert {str(end) for end in ends[2:]} == {Reason.OUTBOX_FULL.value}
+        assert len((await store.pending(20))[1]) == 8
+
     async def test_what_is_read_of_the_outbox_is_bounded_in_bytes_and_never_nothing(self, store):
         small, large = b"s" * 100, b"L" * 5_000_000
         lines = [small, small, large, large, small, small]

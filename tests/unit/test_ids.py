@@ -196,6 +196,14 @@ async def test_no_id_from_outside_is_kept_or_published_whatever_it_looks_like(ab
     assert b"canary" not in everything(aboard)
 
 
+async def test_an_id_from_outside_that_looks_like_ours_is_replaced_too(aboard: Aboard):
+    """INV-07: a hash of somebody's address has the form of our ids."""
+    looks = "0123456789abcdef" * 2
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 0, looks)])
+    assert await fates(aboard) == ["received"]
+    assert looks.encode() not in everything(aboard)
+
+
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NO_TRACES = [
     CANARY,

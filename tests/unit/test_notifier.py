@@ -400,6 +400,24 @@ async def test_a_cause_heard_of_again_queues_nothing_new(aboard: Aboard):
     assert (await aboard.types("notifier")).count("message.queued") == 1
 
 
+async def test_who_says_no_twice_is_written_to_twice(aboard: Aboard):
+    """INV-05: one letter per round, and each round has its own."""
+    complaint = await aboard.raise_complaint()
+    for key in ("one", "two"):
+        await aboard.give(complaint, "cinema", key, again=True)
+        await aboard.carry()
+        await aboard.ring()
+        link = next(word for word in aboard.postbox.letters[-1].body.split() if "/f/" in word)
+        async with aboard.http("notifier", "") as customer:
+            answer = await customer.post(f"/f/{link.partition('/f/')[2]}/no")
+            assert answer.status_code == 200
+        await aboard.carry()
+        await aboard.ring()
+    queued = [fact["about"] for fact in await aboard.facts("notifier") if "queued" in fact["type"]]
+    assert queued[-3:] == [f"{complaint}/1", queued[-2], f"{complaint}/2"]
+    assert (await aboard.types("notifier")).count("message.sent") == 5
+
+
 @pytest.mark.parametrize(
     ("helped", "wanted"), [("yes", "complaint.confirmed"), ("no", "complaint.reopened")]
 )

@@ -22,7 +22,7 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
 from shared.runtime.engine.settle import ANSWER_TTL_S, Older
-from shared.runtime.engine.store import KEPT_S, Commit, Committed, Line
+from shared.runtime.engine.store import KEPT_S, Commit, Committed, Conflict, Line, Write
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.rebuild.rebuild import Rebuild
@@ -383,6 +383,16 @@ async def test_what_comes_again_after_a_rebuild_changes_nothing_and_what_is_new_
     assert answer.status_code == 201
     assert all(store.kept.sequence > last[owner] for owner, store in sailing.stores.items())
     assert voyage.asked
+
+
+async def test_what_was_read_before_a_rebuild_is_a_conflict_after_it(sailing):
+    """INV-06: a decision of a process that slept through it is taken again."""
+    key = f"case:{await sailing.raise_complaint()}"
+    store = sailing.stores["compensation"]
+    (before,) = await store.read([key])
+    await serve_again(sailing, "compensation", await rebuilt(sailing, "compensation"))
+    ended = await store.commit(Commit([Write(key, before.version, b"{}")]))
+    assert ended == Conflict(key)
 
 
 async def test_an_answer_is_kept_for_as_long_as_it_would_have_been(sailing):

@@ -87,6 +87,8 @@ async def test_a_record_delivered_twice_changes_nothing(store):
     await settler(store).settle_records(INBOX, 0, records)
     await settler(store).settle_records(INBOX, 0, records[1:2])
     assert (state(store), await outbox(store)) == (before, lines)
+    await settler(store).settle_records(INBOX, 0, [records[2], *heard("count", first=3)])
+    assert len(await outbox(store)) == len(lines) + 1
 
 
 async def test_a_fact_that_its_relay_repeated_is_dropped_by_its_sequence(store):
@@ -379,22 +381,25 @@ def gaps() -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("last", [5, 8])
+@pytest.mark.parametrize("settled", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 2, 100])
-async def test_records_missing_before_a_batch_are_settled_before_it_and_told(store, last, at_once):
+async def test_records_missing_before_a_batch_are_settled_before_it_and_told(
+    store, last, settled, at_once
+):
     """INV-04, INV-08: nothing is lost, and the order is the log's."""
     records = heard(*["count", "reject", "count"] * 3)
     whole = ContendedStore()
     await whole.begin_generation("first", 0)
     await settler(whole).settle_records(INBOX, 0, records[:last])
     log, (missed, holes) = Log(records, at_once), gaps()
-    await settler(store).settle_records(INBOX, 0, records[:1], log.read_again)
+    await settler(store).settle_records(INBOX, 0, records[:settled], log.read_again)
     with capture_logs() as logs:
         await settler(store).settle_records(INBOX, 0, records[4:last], log.read_again)
     assert state(store) == state(whole)
     assert await outbox(store) == await outbox(whole)
-    assert gaps() == (missed + 3, holes)
+    assert gaps() == (missed + 4 - settled, holes)
     told = [line for line in logs if line["event"] == "records_missed"]
-    assert (told[0]["first"], told[-1]["last"]) == (1, 3)
+    assert (told[0]["first"], told[-1]["last"]) == (settled, 3)
 
 
 async def test_a_batch_that_follows_its_fence_asks_nobody(store):

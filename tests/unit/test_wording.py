@@ -148,6 +148,7 @@ HOSTILE = [
     "please pay",
     "Kari. Visit us",
     "Visit evil. example",
+    "Kari Nordmann. Com",
     "Kari Nordmann From The Bank Of Norway",
     "Hold-The-Door-And-Pay-Us-Money-Right-Now",
     "恭喜您中奖请点击链接",
