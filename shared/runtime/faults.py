@@ -1,7 +1,7 @@
-"""The two faults a handler may meet; everything else is a defect and loud.
+"""The two expected faults of a handler; any other exception is a defect.
 
 Rejected     the input is wrong and stays wrong: a dead letter, or a problem to the caller.
-Unavailable  the world is down or not ready: the same input again later; over HTTP with Retry-After.
+Unavailable  something outside is down or not ready: retry later; over HTTP with Retry-After.
 
 The reason has the status that either is answered with over HTTP.
 """

@@ -18,7 +18,7 @@ from shared.runtime.strict_yaml import BrokenFile
 
 #: Two hundred addresses fit several times.
 FILE_BYTES_MAX = 64 * 1024
-#: What a mail server takes for sure: dot-atoms, and a domain in ASCII.
+#: Addresses that every mail server accepts: dot-atoms, and a domain in ASCII.
 Address = Annotated[
     str,
     StringConstraints(
@@ -29,7 +29,7 @@ Address = Annotated[
 
 
 class RoleMailboxes(BaseModel):
-    """Addresses of roles by id; nobody's own address belongs here."""
+    """Addresses of roles by id; never the address of a person."""
 
     model_config = ConfigDict(frozen=True)
 

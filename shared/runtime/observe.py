@@ -1,4 +1,4 @@
-"""What operators see: structured logs and metrics; never a value a person wrote.
+"""Structured logs and metrics for operators; never a value that a person wrote.
 
 Metric names are this typed list with a sentence each.
 """

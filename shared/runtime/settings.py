@@ -1,4 +1,4 @@
-"""The knobs every service has; built in `__main__` alone, from the environment, all errors at once."""
+"""The settings that every service has; read in `__main__` alone, from the environment, with all errors at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
 
-#: An address in parts that are surely what they seem; the password and options are not among them.
+#: The parts of an address that are safe to log; password and options are left out.
 PRINTABLE_URL = re.compile(
     r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
     r"(?P<place>(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/\d*)?)(?:\?.*)?"
@@ -21,7 +21,7 @@ PRINTABLE_URL = re.compile(
 
 
 def default_holder() -> str:
-    """A name for this process among its siblings: host and pid."""
+    """A name for this process: host and pid."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 

@@ -1,7 +1,6 @@
-"""Read a file that people write into a model: strictly, with every mistake at its line.
+"""Read an operator's YAML file into a model: strictly, with every mistake at its line.
 
-Whoever writes such a file is no programmer, so every error is one line with the place it is at, and
-all errors come at once.
+Operators are not programmers, so every error is one line with its place, and all errors come at once.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 #: The deepest file has six levels; more is a mistake or an attack on the parser's recursion.
 DEPTH_MAX = 12
-#: What was in the file is shown up to here, so that an error stays one line.
+#: The most characters of a value shown in an error, so that it stays one line.
 GOT_MAX = 60
 
 Loc = tuple[str | int, ...]
@@ -41,7 +40,7 @@ def _pointer(loc: Loc) -> str:
 
 
 class BrokenFile(Exception):
-    """The file is not what it should be; the text is one line per problem."""
+    """The file is not valid; the text has one line per problem."""
 
     def __init__(self, path: Path, problems: list[Problem]) -> None:
         super().__init__("\n".join(describe(path, problem) for problem in problems))
@@ -55,7 +54,7 @@ def describe(path: Path, problem: Problem, kind: str = "") -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML where only true, false, null and decimal numbers are not text.
+    """A YAML loader in which everything except true, false, null and decimal numbers is text.
 
     YAML 1.1 reads `no` as false (and Norwegian as nothing), `12:30` as 750, `0o17` as 15.
     """
@@ -84,7 +83,7 @@ def _nothing(_: object) -> Iterable[tuple[Loc, str]]:
     return ()
 
 
-#: Makes a problem of what is said of a part of the file, at the part's line.
+#: Makes a problem from a message about a part of the file, at the part's line.
 At = Callable[[Loc, str], Problem]
 
 
@@ -112,7 +111,7 @@ def located(
     counts: frozenset[str] = frozenset(),
     also: Callable[[object], Iterable[tuple[Loc, str]]] = _nothing,
 ) -> tuple[M | list[Problem], At]:
-    """What `load` returns, and what tells where a part of the file stands. Reads the file."""
+    """The result of `load`, and a function that finds the line of a part of the file. Reads the file."""
     reading = _Reading()
     node = _composed(path, bytes_max)
     if isinstance(node, Problem):
@@ -169,7 +168,7 @@ def _refused_syntax(text: str) -> list[Problem]:
 
 
 class _Reading:
-    """One pass over the node tree: plain data, and where each part of it stands."""
+    """One pass over the node tree: plain data, and the line of each part."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -179,7 +178,7 @@ class _Reading:
         """Validate strictly: nothing unknown, no text where a number belongs."""
         known = {problem.pointer for problem in self.problems}
         try:
-            # By way of JSON, where strict still reads "PT15M" as a duration, "food" as a category.
+            # As JSON, from which strict mode still reads "PT15M" as a duration and "food" as a category.
             found = model.model_validate_json(json.dumps(data), strict=True, extra="forbid")
         except ValidationError as error:
             for wrong in error.errors(include_url=False):
@@ -195,9 +194,9 @@ class _Reading:
         self.problems.append(self.at(loc, message))
 
     def at(self, loc: Loc, message: str) -> Problem:
-        """What is said of a place, at its line or at that of the nearest place there is above it."""
+        """A problem at a place: at its line, or at that of the nearest existing parent."""
         known = loc
-        while known and known not in self.places:  # a missing field stands where its parent does
+        while known and known not in self.places:  # a missing field has the line of its parent
             known = known[:-1]
         return Problem(*self.places.get(known, (1, 1)), _pointer(loc), message)
 
@@ -247,7 +246,7 @@ class _Reading:
 
 
 def _message(kind: str, loc: Loc, found: ErrorDetails, counts: frozenset[str]) -> str:
-    """The error in the words of the person who wrote the file, with what was there."""
+    """The error in plain words, with the value that was found."""
     ctx = found.get("ctx", {})
     got = json.dumps(found["input"], ensure_ascii=False, default=str)
     got = got if len(got) <= GOT_MAX else f"{got[:GOT_MAX]}..."

@@ -35,7 +35,7 @@ def record(fact: Fact, offset: int, event_id: str | None = None, **attributes: A
 
 
 async def outbox(store: Store) -> list[Line]:
-    """Everything that waits in the outbox, oldest first."""
+    """All lines in the outbox, oldest first."""
     _, lines = await store.pending(LINES_MAX)
     return [Line.decode(line) for line in lines]
 

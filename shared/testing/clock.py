@@ -1,10 +1,10 @@
-"""A clock that stands still until it is told to go on."""
+"""A clock that moves only when it is told to."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-#: A Wednesday afternoon in summer; any moment does, as long as it is the same every time.
+#: A Wednesday afternoon in summer; any fixed moment would do.
 START = datetime(2026, 6, 3, 14, 0, tzinfo=UTC)
 
 
@@ -15,7 +15,7 @@ class Clock:
         self.moment = start
 
     def __call__(self) -> datetime:
-        """The time it is."""
+        """The current time."""
         return self.moment
 
     def advance(self, by: timedelta) -> None:

@@ -1,6 +1,6 @@
-"""Who asks: bearer tokens of any OIDC issuer, checked against its published keys.
+"""Authentication: bearer tokens of any OIDC issuer, checked against its published keys.
 
-A token says who somebody is, never what they may give: authority is looked up per request.
+A token identifies a principal and grants no authority, which is looked up per request.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.observe import log
 
-#: Signatures only by a private key; `none` and shared-secret algorithms are not in the list.
+#: Algorithms with a private key alone; `none` and shared secrets are not accepted.
 ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256", "PS256"]
-#: Tokens remembered until they expire, so that a signature is checked once and not per request.
+#: Tokens cached until they expire, so that a signature is checked once and not per request.
 REMEMBERED_MAX = 10_000
 TOKEN_BYTES_MAX = 4096
-#: How often the published keys are looked at: issuers publish a key hours before they sign with it,
-#: and one that was stolen must go soon.
+#: How often the published keys are read: issuers publish a key hours before they sign with it, and a
+#: stolen key must be refused soon.
 LOOK_S = 10
 #: How far the issuer's clock and ours may differ, in seconds: machines without NTP drift by less in
 #: a day, and a token that ended half a minute ago opens nothing that it did not open before.
 LEEWAY_S = 30
-#: How long a token may be good at most, in seconds: the longest shift with its handing over. A token
-#: cannot be called back, so who leaves or loses a phone is out by tomorrow.
+#: The longest lifetime of a token, in seconds: the longest shift with its handover. A token cannot be
+#: revoked, so a lost phone or a former employee has access for a day at most.
 LIFETIME_MAX_S = 24 * 3600
 
 
 def keys_of(published: str) -> KeySet:
-    """The keys of a JWKS document; raises ValueError for what is none, or has none."""
+    """The keys of a JWKS document; raises ValueError if it is not one or has no keys."""
     try:
         found = KeySet.import_key_set(json.loads(published))
     except (JoseError, KeyError, TypeError, AttributeError) as error:
@@ -49,7 +49,7 @@ def keys_of(published: str) -> KeySet:
 
 
 class Kind(StrEnum):
-    """What a principal is."""
+    """The kind of a principal."""
 
     EMPLOYEE = "employee"
     CUSTOMER = "customer"
@@ -64,7 +64,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody whose token was checked."""
+    """The person or system that a checked token belongs to."""
 
     subject: str
     kind: Kind
@@ -72,11 +72,11 @@ class Principal:
 
 
 class Authenticator:
-    """Checks tokens against an issuer's public keys as they are now, an audience and an issuer.
+    """Checks tokens against an issuer's current public keys, an audience and an issuer.
 
     `jwks` reads the published keys (JWKS). `leeway_s` is how far the issuer's clock may be off,
-    `lifetime_max_s` how long a token may be good at most, from its `iat`, or from now without one.
-    Raises ValueError where there are no keys at the start.
+    `lifetime_max_s` the longest lifetime of a token, from its `iat`, or from now without one.
+    Raises ValueError if there are no keys at the start.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Authenticator:
         return principal
 
     def _look(self, now: int) -> None:
-        """Take the keys that are published now; who was known by one that is gone is known no more."""
+        """Load the published keys; tokens signed with a removed key are no longer accepted."""
         self._look_at = now + LOOK_S
         try:
             published = self._jwks()
@@ -126,7 +126,7 @@ class Authenticator:
                 return
             self._keys = keys_of(published)
         except (OSError, ValueError) as error:
-            # Half written, or gone for a moment: the keys we have are as good as before.
+            # The file is half written or missing for a moment: the loaded keys stay valid.
             log.warning("jwks_unreadable", error=type(error).__name__)
             return
         self._published = published
@@ -147,10 +147,10 @@ class Authenticator:
                 iss={"essential": True, "value": self._issuer},
             ).validate(claims)
             subject, site = claims["sub"], claims["site"]
-            # `fullmatch` raises TypeError for what is no text.
+            # `fullmatch` raises TypeError for a value that is not text.
             if not SUBJECT_PATTERN.fullmatch(subject) or not SUBJECT_PATTERN.fullmatch(site):
                 raise ValueError
-            # Not the other way round: a time that is no number is neither less nor more.
+            # Not the other way round: NaN compares as neither less nor more.
             if not claims["exp"] - claims.get("iat", now) <= self._lifetime_max_s:
                 raise ValueError
             expires = int(claims["exp"]) + self._leeway_s

@@ -16,7 +16,7 @@ from shared.contracts.complaints import Language
 from shared.runtime.words import accepted_language, known_language, say, weighed
 
 HTML = "text/html"
-#: Our pages have no scripts and ask nobody else for anything; nothing on the way keeps a code.
+#: Our pages have no scripts and load nothing from elsewhere; no cache may keep a code.
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -90,7 +90,7 @@ class Fault:
 
 
 class Pages:
-    """The pages of one service by name, each with the frame around it; compiled at first use."""
+    """The pages of one service by name, in the shared layout; compiled at first use."""
 
     def __init__(self, **bodies: str) -> None:
         """`bodies` are Jinja texts for the block `body` of the frame."""
@@ -132,7 +132,7 @@ _PROBLEMS = Pages()
 
 
 def problem_page(status: int, language: Language) -> str:
-    """The page for a customer whose link leads nowhere (4xx), or not now (5xx and 429)."""
+    """The page for a customer whose link is invalid (4xx) or cannot be served now (5xx and 429)."""
     if status >= 500 or status == 429:
         title, *lines = (say(language, f"link.later.{part}") for part in ("title", "why"))
     else:
@@ -141,9 +141,9 @@ def problem_page(status: int, language: Language) -> str:
 
 
 def wants_page(accept: str, path: str) -> bool:
-    """Whether whoever asks is a customer with a browser: HTML is named, and liked as well as JSON.
+    """Whether a request comes from a browser: it accepts HTML, and prefers it to JSON or likes both equally.
 
-    The API's own routes answer every client alike.
+    Routes below /v1/ never answer with a page.
     """
     weights = dict(weighed(accept))
     page = weights.get(HTML, 0.0)
@@ -152,5 +152,5 @@ def wants_page(accept: str, path: str) -> bool:
 
 
 def page_language(known: object, accept_language: str) -> Language:
-    """The language a link told, else the one that the browser prefers."""
+    """The language of the link's customer, else the one that the browser prefers."""
     return known if isinstance(known, Language) else accepted_language(accept_language)

@@ -13,13 +13,13 @@ from joserfc.jwt import JWTClaimsRegistry
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
-#: The purposes there are: a link for one never works for another.
+#: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER = "feedback", "offer"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
-#: A check's link opens for as long after the check ended, to be answered on the way home.
+#: How long a check's link works after the check's end, so that it can be answered on the way home.
 ANSWERED_WITHIN = timedelta(days=60)
-#: An offer's link opens for as long after the offer ended, to say so.
+#: How long an offer's link works after the offer's end, to say that it is over.
 OUTLASTS = timedelta(days=30)
 
 
@@ -32,21 +32,21 @@ class Tokens:
         self._now = now
 
     def sign(self, claims: Mapping[str, str], expires_at: datetime) -> str:
-        """A token that says this until then; the same at every call."""
+        """A token with these claims and this expiry; equal arguments give the same token."""
         head, expires = {"alg": ALGORITHM}, int(expires_at.timestamp())
         return jwt.encode(head, {"aud": self._purpose, "exp": expires, **claims}, self._key)
 
     def read(self, token: str) -> Mapping[str, str]:
-        """What a token says; raises Rejected(link_invalid)."""
+        """The claims of a token; raises Rejected(link_invalid)."""
         claims = self.told(token)
         if int(claims.get("exp", 0)) < self._now().timestamp():
             raise Rejected(Reason.LINK_INVALID)
         return claims
 
     def told(self, token: str) -> Mapping[str, str]:
-        """What a token of this purpose says, also once its time is over; nothing if it is not ours.
+        """The claims of a token of this purpose, also of an expired one; empty if the token is not ours.
 
-        Enough to say in the customer's language that the link is too old, and for nothing else.
+        Use them only to find the customer's language for the page of an invalid link.
         """
         try:
             if len(token) > TOKEN_MAX:
@@ -55,13 +55,17 @@ class Tokens:
             JWTClaimsRegistry(
                 now=0, aud={"essential": True, "value": self._purpose}, exp={"essential": True}
             ).validate(claims)
-        except (JoseError, ValueError, TypeError):  # the last for a header of odd types
+        except (
+            JoseError,
+            ValueError,
+            TypeError,
+        ):  # the last if the token's header has unexpected types
             return {}
         return {name: str(value) for name, value in claims.items()}
 
 
 def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: datetime) -> str:
-    """Where a customer chooses: compensation's page, linked to by itself and by the notifier."""
+    """The address of an offer's page, in compensation; compensation and the notifier link to it."""
     token = choices.sign({"offer": offer_id}, expires_at + OUTLASTS)
     return f"{base_url.rstrip('/')}/o/{token}"
 
@@ -69,7 +73,7 @@ def offer_link(choices: Tokens, base_url: str, offer_id: str, expires_at: dateti
 def check_link(
     answers: Tokens, base_url: str, complaint_id: str, check_id: str, valid_until: datetime
 ) -> str:
-    """Where a customer sees a check and answers: the notifier's page, which compensation shows as well."""
+    """The address of a check's page, in the notifier; compensation shows it as well."""
     token = answers.sign(
         {"complaint": complaint_id, "check": check_id}, valid_until + ANSWERED_WITHIN
     )

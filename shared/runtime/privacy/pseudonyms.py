@@ -1,9 +1,9 @@
-"""Stand-ins for what others call things: an id from outside may be an address or a name.
+"""Pseudonyms for ids from other systems, which may be addresses or names.
 
-Facts are kept for years and some for good, so what others chose goes into none of them, nor into a
-key or a log. In its place stands an HMAC under a key that is derived from the master key: the same
-in every service, after every restart and in a rebuild, and of no use to whoever has a list of
-addresses to try. `python -m shared.ops fingerprint` makes the same ones for support.
+Facts are kept for years and some for ever, so no fact, key or log has an id that another system chose.
+An HMAC under a key derived from the master key replaces it. It is the same in every service, after
+every restart and in a rebuild, and cannot be found by trying a list of addresses.
+`python -m shared.ops fingerprint` computes the same pseudonyms for support.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from shared.contracts.names import alike, mailbox_of
 
 
 class Pseudonyms:
-    """What stands for ids, correlation ids, customers and other names from outside."""
+    """Computes pseudonyms for ids, correlation ids, customers and other names from outside."""
 
     def __init__(self, secret: bytes) -> None:
-        # Keyed once: a copy costs two thirds of an HMAC made anew.
+        # Keyed once: copying it costs two thirds of making a new HMAC.
         self._keyed = hmac.new(secret, digestmod="sha256")
 
     def event(self, source: str, event_id: str) -> str:
-        """Another system's event; its complaint is called `co-` and this."""
+        """For another system's event; its complaint's id is `co-` and this."""
         return self._of("event", source, event_id)
 
     def correlation(self, correlation_id: str) -> str:
-        """What another system says a story belongs to; the same from every source."""
+        """For a correlation id; the same for every source."""
         return self._of("correlation", correlation_id)
 
     def request(self, principal: str, route: str, key: str) -> str:
-        """A request, by who asks, where, and its idempotency key."""
+        """For a request: its principal, route and idempotency key."""
         return self._of("request", principal, route, key)
 
     def customer(self, source: str, customer: str) -> str:
-        """The customer_ref of another system's customer, or of one that a site's employees know."""
+        """The customer_ref of a customer whom another system or a site's employees named."""
         return "c-" + self._of("customer", source, alike(customer))
 
     def customer_at(self, site: str, address: str) -> str:
-        """The customer_ref of somebody who is known to a site by their address, whoever wrote it down."""
+        """The customer_ref of an unnamed customer, by site and address, whoever wrote it down."""
         return "c-" + self._of("customer-at", site, *mailbox_of(address))
 
     def customer_of(
         self, complaint_id: str, source: str, site: str, customer: str | None, address: str | None
     ) -> str:
-        """The customer_ref of a complaint's customer: by name, else by address, else by it alone."""
+        """The customer_ref of a complaint's customer: by name, else by address, else by the complaint's id."""
         if customer is not None:
             return self.customer(source, customer)
         if address is not None:
@@ -52,19 +52,19 @@ class Pseudonyms:
         return "c-" + self._of("customer-of", complaint_id)
 
     def person(self, source: str, name: str) -> str:
-        """Who raised a complaint, by the name another system has for them."""
+        """For a person who raised a complaint, by another system's name for them."""
         return "p-" + self._of("person", source, name)
 
     def sender(self, source: str, kind: str) -> str:
-        """Whoever raises complaints, by source; `kind` is of two letters and stands in front."""
+        """For a person or system that raises complaints; prefixed with `kind`, two letters."""
         return f"{kind}-" + self._of("sender", kind, source)
 
     def mailbox(self, address: str, day: str) -> str:
-        """Where letters of one day go; on another day the same mailbox is called otherwise."""
+        """For a mailbox on one day; another day gives another pseudonym."""
         return self._of("mailbox", day, *mailbox_of(address))
 
     def content(self, text: str) -> str:
-        """What tells two contents apart and says nothing of either."""
+        """A keyed hash of a content, to compare two contents by."""
         return self._of("content", text)
 
     def _of(self, *parts: str) -> str:

@@ -1,4 +1,4 @@
-"""Sealing: what a person wrote or can be reached at, under a key per customer.
+"""Sealing of texts and contacts, under a key per customer.
 
 AES-256-GCM with a random 96-bit nonce; the associated data names the customer and the field, so a
 sealed text cannot be moved to another place. Data keys are wrapped by the master key. Destroying a
@@ -24,7 +24,7 @@ PREFIX = "v1."
 
 
 class SealBroken(Exception):
-    """A sealed text that does not open: another key, another place, or changed bytes."""
+    """A sealed text cannot be opened: wrong key, wrong place, or changed bytes."""
 
 
 class DataKey:
@@ -40,7 +40,7 @@ class DataKey:
         return pack(self._aead, self._random, text.encode(), f"{self._customer_ref}/{field}")
 
     def open(self, field: str, sealed: str) -> str:
-        """The text again; raises SealBroken."""
+        """The opened text; raises SealBroken."""
         return unpack(self._aead, sealed, f"{self._customer_ref}/{field}").decode()
 
 
@@ -75,7 +75,7 @@ class Vault:
         )
 
     def seal_dead(self, value: bytes) -> bytes:
-        """A dead letter's original bytes: nobody knows yet whose words they hold."""
+        """Seal a dead letter's original bytes under a key of its own, because its customer is unknown."""
         return pack(self._dead, self._random, value, "dead-letter").encode()
 
     def open_dead(self, value: bytes) -> bytes:
