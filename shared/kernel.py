@@ -1,7 +1,7 @@
-"""The words every rule is written in: facts, documents, folds, postings, timers, decisions.
+"""The words every rule is written in: facts, documents, folds, postings, timers, indexes, decisions.
 
 A capability is described by one `Slice`: which documents a fact changes, which accounts it posts to,
-which timers it sets. A service is described to the runtime by one `Domain`, made of its slices. The
+which timers it sets, and in which sorted sets a document stands. A service is described to the runtime by one `Domain`, made of its slices. The
 runtime applies exactly these when it commits and again when it rebuilds, so there is no second code
 path.
 """
@@ -90,6 +90,11 @@ class Timer(NamedTuple):
         return None if self.due is None else ceil(self.due.timestamp() * 1000)
 
 
+def score_at(moment: datetime) -> int:
+    """A moment as a score in a sorted set, in µs since the epoch; its negative sorts the newest first."""
+    return round(moment.timestamp() * 1_000_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one input causes: facts, and the ceilings its postings must stay under.
@@ -108,6 +113,9 @@ class Decision:
 
 
 Folds = Mapping[type[Fact], Sequence[Fold]]
+#: Per kind of document, where one stands: its score in each sorted set, by the set's name. A set holds
+#: documents of one kind, lowest score first: what is listed newest first stands at a negative time.
+Indexes = Mapping[type[Document], Callable[[Any], Mapping[str, int]]]
 
 
 def no_postings(_fact: Fact) -> Iterable[Posting]:
@@ -127,6 +135,7 @@ class Slice:
     folds: Folds
     postings: Callable[[Any], Iterable[Posting]] = no_postings
     timers: Callable[[Any], Iterable[Timer]] = no_timers
+    indexes: Indexes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,13 +146,14 @@ class Domain:
     folds: Folds
     postings: Callable[[Any], Iterable[Posting]] = no_postings
     timers: Callable[[Any], Iterable[Timer]] = no_timers
+    indexes: Indexes = field(default_factory=dict)
 
     @classmethod
     def of(cls, owner: str, *slices: Slice) -> Self:
         """The rules of all slices together.
 
-        Raises ValueError where two fold the same fact into the same kind of document, or store two
-        kinds of document under one name.
+        Raises ValueError where two fold the same fact into the same kind of document, store two kinds
+        of document under one name, or say where documents of the same kind stand.
         """
         folds = {
             fact: tuple(chain.from_iterable(one.folds.get(fact, ()) for one in slices))
@@ -158,7 +168,18 @@ class Domain:
             folds,
             postings=lambda fact: chain.from_iterable(of(fact) for of in postings),
             timers=lambda fact: chain.from_iterable(of(fact) for of in timers),
+            indexes=_indexes(slices),
         )
+
+
+def _indexes(slices: Iterable[Slice]) -> Indexes:
+    indexes: dict[type[Document], Callable[[Any], Mapping[str, int]]] = {}
+    for one in slices:
+        for document in indexes.keys() & one.indexes.keys():
+            msg = f"two slices say where {document.KIND!r} stands"
+            raise ValueError(msg)
+        indexes |= one.indexes
+    return indexes
 
 
 def _no_clash(folds: Folds) -> None:

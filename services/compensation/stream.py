@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.compensation.cases.rules import Case
 from services.compensation.incidents.handlers import Incidents
-from services.compensation.incidents.rules import OpenIncidents, Recent, recent_id
+from services.compensation.incidents.rules import Recent, recent_id
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
@@ -31,7 +31,6 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                     lambda event: (
                         Case.key(event.data.complaint_id),
                         PolicyHead.key(event.data.site),
-                        OpenIncidents.key(event.data.site),
                         Recent.key(recent_id(event.data.site, event.data.category)),
                     ),
                 ),

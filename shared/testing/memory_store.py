@@ -15,13 +15,18 @@ from shared.runtime.engine.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
+    RANGE_MAX,
+    RANGE_SCAN_MAX,
     REBUILD,
     Commit,
     Committed,
     Conflict,
+    Cursor,
+    Entry,
     Exceeded,
     Outcome,
     Portion,
+    Range,
     Versioned,
 )
 from shared.runtime.faults import Unavailable
@@ -34,6 +39,8 @@ class Kept:
     documents: dict[str, Versioned] = field(default_factory=dict)
     accounts: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
+    #: Scores of documents by the name of the set and the document's key.
+    indexes: dict[str, dict[str, int]] = field(default_factory=dict)
     #: How long documents are to be kept, in s; nothing runs out here.
     ttls: dict[str, int] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
@@ -62,7 +69,9 @@ class MemoryStore:
     def lose(self) -> None:
         """Forget everything, as a server whose disk was lost."""
         kept = self.kept
-        for part in (kept.documents, kept.accounts, kept.timers, kept.lines, kept.leases):
+        for part in (
+            kept.documents, kept.accounts, kept.timers, kept.indexes, kept.lines, kept.leases,
+        ):  # fmt: skip
             part.clear()
         kept.sequence, kept.marker, kept.rebuilder = 0, "", ""
 
@@ -119,6 +128,7 @@ class MemoryStore:
         for member, due in commit.timers:
             if due is not None:
                 self.kept.timers[member] = due
+        self._index(commit.entries)
         self.kept.lines += commit.lines
         self.kept.sequence += len(commit.lines)
         self._seen = self.kept.sequence
@@ -131,6 +141,38 @@ class MemoryStore:
         self.kept.ttls.pop(key, None)
         if ttl_s is not None:
             self.kept.ttls[key] = ttl_s
+
+    def _index(self, entries: Sequence[Entry]) -> None:
+        for name, key, score, _ in entries:
+            scores = self.kept.indexes.setdefault(name, {})
+            if score is None:
+                scores.pop(key, None)
+            else:
+                scores[key] = score
+            if not scores:
+                del self.kept.indexes[name]
+
+    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+        """See Store."""
+        assert 1 <= limit <= RANGE_MAX
+        self._check_generation()
+        scores = self.kept.indexes.get(name, {})
+        found: list[tuple[int, str, Versioned]] = []
+        places = sorted(
+            (score, key.encode(), key)
+            for key, score in scores.items()
+            if after is None or (score, key.encode()) > (after.score, after.key.encode())
+        )
+        for looked_at, (score, _, key) in enumerate(places):
+            if looked_at == RANGE_SCAN_MAX:
+                return Range(found, Cursor(*places[looked_at - 1][::2]))
+            if key not in self.kept.documents:
+                self._index([Entry(name, key, None)])
+            elif len(found) == limit:
+                return Range(found, Cursor(*found[-1][:2]))
+            else:
+                found.append((score, key, self.kept.documents[key]))
+        return Range(found, None)
 
     async def takes_commits(self) -> bool:
         """See Store."""
@@ -237,7 +279,7 @@ class MemoryStore:
         """See Store."""
         self._check_rebuild(holder)
         kept = self.kept
-        for part in (kept.documents, kept.accounts, kept.timers, kept.lines):
+        for part in (kept.documents, kept.accounts, kept.timers, kept.indexes, kept.lines):
             part.clear()
         kept.sequence = 0
 
@@ -253,6 +295,7 @@ class MemoryStore:
                 self.kept.timers.pop(member, None)
             else:
                 self.kept.timers[member] = due
+        self._index(portion.entries)
 
     async def recall(self, keys: Sequence[str]) -> list[bytes]:
         """See Store."""

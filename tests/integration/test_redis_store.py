@@ -23,6 +23,7 @@ from shared.runtime.engine.store import (
     Commit,
     Committed,
     Conflict,
+    Entry,
     Portion,
     Store,
     Versioned,
@@ -135,6 +136,13 @@ class TestRedisStore(StoreSuite):
                 await asyncio.sleep(0.01)
         return other
 
+    async def forgotten(self, store: Store, *keys: str) -> None:
+        await store._redis.delete(*[PREFIX + key for key in keys])
+
+    async def standing(self, store: Store, name: str) -> set[str]:
+        found = await store._redis.zrange(f"{PREFIX}index:{name}", 0, -1)
+        return {key.decode() for key in found}
+
     async def _subscribers(self, store: RedisStore) -> int:
         ((_, count),) = await store._redis.pubsub_numsub(store._channel)
         return count
@@ -218,6 +226,52 @@ class TestRedisStore(StoreSuite):
         assert await server.ttl(PREFIX + "a") == -1
         assert 0 < await server.ttl(PREFIX + "b") <= 100
         assert KEPT_S - 60 < await server.ttl(PREFIX + "account:n") <= KEPT_S
+
+    async def test_a_set_is_kept_for_as_long_as_any_document_in_it(self, store, server):
+        name, days = PREFIX + "index:s", 86400
+
+        async def commit(key: str, score: int | None, ttl_s: int | None) -> int:
+            found = await store.read([key])
+            write = Write(key, found[0].version, b"1", ttl_s)
+            await store.commit(Commit([write], entries=[Entry("s", key, score, ttl_s)]))
+            return await server.ttl(name)
+
+        assert days - 60 < await commit("d:1", 1, days) <= days
+        assert days - 60 < await commit("d:2", 2, 100) <= days, "the first is there still"
+        await server.expire(name, 60)
+        assert days - 60 < await commit("d:1", 1, days) <= days, "changed, though it stayed"
+        assert await commit("d:3", 3, None) == -1
+        assert await commit("d:1", 1, days) == -1
+
+    async def test_entries_of_what_was_forgotten_go_as_others_come(self, store, server):
+        """A set that is changed for ever and read at one end alone does not grow for ever."""
+        keys = [f"d:{n}" for n in range(100)]
+        await self.entered(store, *((key, n) for n, key in enumerate(keys)))
+        await self.forgotten(store, *keys)
+        for version in range(1000):
+            write = Write("d:new", version, b"1")
+            await store.commit(Commit([write], entries=[Entry("s", "d:new", 1)]))
+            if await self.standing(store, "s") == {"d:new"}:
+                return
+        pytest.fail("what was forgotten still stands there")
+
+    async def test_a_set_is_read_also_while_nothing_can_be_written(self, store, server):
+        await self.entered(store, ("d:1", 1), ("d:2", 2))
+        await self.forgotten(store, "d:1")
+        before = (await server.config_get("maxmemory"))["maxmemory"]
+        await server.config_set("maxmemory", 1)
+        try:
+            assert [key for _, key, _ in (await store.range("s", None, 9)).found] == ["d:2"]
+        finally:
+            await server.config_set("maxmemory", before)
+
+    async def test_a_set_of_another_type_is_our_defect_and_nothing_of_the_commit_is_written(
+        self, store, server
+    ):
+        await server.set(PREFIX + "index:s", "no set")
+        with pytest.raises(RedisError, match="WRONGTYPE"):
+            await self.entered(store, ("d:1", 1))
+        assert await store.read(["d:1"]) == [ABSENT]
 
     async def test_every_key_carries_the_shard_tag_of_its_site(self, store, server):
         await store.commit(FOUR_PARTS)

@@ -76,6 +76,7 @@ def state(store: MemoryStore, *, fences: bool = True) -> dict[str, Any]:
         },
         "accounts": {name: amount for name, amount in kept.accounts.items() if amount},
         "timers": dict(kept.timers),
+        "indexes": {name: dict(scores) for name, scores in kept.indexes.items()},
     }
 
 

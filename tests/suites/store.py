@@ -10,13 +10,17 @@ import pytest
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import (
     ABSENT,
+    RANGE_SCAN_MAX,
     REBUILD,
     Charge,
     Commit,
     Committed,
     Conflict,
+    Cursor,
+    Entry,
     Exceeded,
     Portion,
+    Range,
     Store,
     Versioned,
     Write,
@@ -44,6 +48,14 @@ class StoreSuite:
 
     async def stranger(self, store: Store) -> Store:
         """A client of the same state that has not opened it yet, as a process that just started."""
+        raise NotImplementedError
+
+    async def forgotten(self, store: Store, *keys: str) -> None:
+        """Let the time of documents run out."""
+        raise NotImplementedError
+
+    async def standing(self, store: Store, name: str) -> set[str]:
+        """What a sorted set holds, also of documents that were forgotten."""
         raise NotImplementedError
 
     # ---- documents -------------------------------------------------------------------------------
@@ -207,6 +219,106 @@ class StoreSuite:
         await store.commit(Commit([Write("a", 0, b"1")], (), [("t|1", 5)]))
         assert await store.commit(Commit([Write("a", 7)], rung=("t|1", 5))) == Conflict("a")
         assert await store.due(MAX, 10) == [("t|1", 5)]
+
+    # ---- sorted sets -----------------------------------------------------------------------------
+
+    async def entered(self, store: Store, *places: tuple[str, int], name: str = "s") -> None:
+        """Documents as they are first written, each with its place in a set."""
+        await store.commit(
+            Commit(
+                [Write(key, 0, key.encode()) for key, _ in places],
+                entries=[Entry(name, key, score) for key, score in places],
+            )
+        )
+
+    async def test_documents_of_a_set_come_lowest_score_first_and_ties_by_the_bytes_of_their_keys(
+        self, store
+    ):
+        await self.entered(
+            store, ("d:b", 5), ("d:Z", 5), ("d:a", 5), ("d:9", -(10**15)), ("d:é", 5)
+        )
+        assert await store.range("s", None, 10) == Range(
+            [
+                (-(10**15), "d:9", Versioned(1, b"d:9")),
+                *((5, key, Versioned(1, key.encode())) for key in ("d:Z", "d:a", "d:b", "d:é")),
+            ],
+            None,
+        )
+        assert await store.range("other", None, 10) == Range([], None)
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 23])
+    async def test_a_set_is_read_in_parts_that_together_are_all_of_it_once(self, store, limit):
+        places = [(f"d:{n:03}", n // 9) for n in range(23)]
+        await self.entered(store, *places)
+        found, after = [], None
+        while True:
+            part = await store.range("s", after, limit)
+            found += [(key, score) for score, key, _ in part.found]
+            after = part.next
+            if after is None:
+                break
+            assert len(part.found) == limit
+        assert found == places
+
+    async def test_a_cursor_holds_its_place_whatever_happened_to_its_entry(self, store):
+        await self.entered(store, *((f"d:{n}", n // 4) for n in range(8)))
+        first = await store.range("s", None, 3)
+        assert first.next == Cursor(0, "d:2")
+        gone, moved = Entry("s", "d:2", None), Entry("s", "d:3", 9)
+        await store.commit(Commit((), entries=[gone, moved, Entry("s", "d:1", 9)]))
+        await self.entered(store, ("d:20", 0), ("d:19", 0))
+        keys = [key for _, key, _ in (await store.range("s", first.next, 10)).found]
+        assert keys == ["d:20", "d:4", "d:5", "d:6", "d:7", "d:1", "d:3"]
+
+    async def test_a_refused_commit_moves_nothing_in_a_set(self, store):
+        await self.entered(store, ("d:1", 1))
+        refused = Commit([Write("d:1", 7, b"x")], entries=[Entry("s", "d:1", 5)])
+        assert await store.commit(refused) == Conflict("d:1")
+        spent = Commit([], [Charge("n", 2, 1)], entries=[Entry("s", "d:1", None)])
+        assert await store.commit(spent) == Exceeded("n", 0)
+        assert [score for score, *_ in (await store.range("s", None, 9)).found] == [1]
+
+    async def test_of_commits_at_once_each_moves_its_own_documents(self, store):
+        await asyncio.gather(*(self.entered(store, (f"d:{n}", -n)) for n in range(40)))
+        found = (await store.range("s", None, 50)).found
+        assert [score for score, *_ in found] == sorted(-n for n in range(40))
+
+    async def test_a_document_that_was_forgotten_stands_nowhere_and_leaves_no_gap_in_a_page(
+        self, store
+    ):
+        keys = [f"d:{n}" for n in range(9)]
+        await self.entered(store, *((key, n) for n, key in enumerate(keys)))
+        await self.forgotten(store, *keys[1:6], keys[8])
+        part = await store.range("s", None, 2)
+        assert ([key for _, key, _ in part.found], part.next) == (["d:0", "d:6"], Cursor(6, "d:6"))
+        part = await store.range("s", part.next, 2)
+        assert ([key for _, key, _ in part.found], part.next) == (["d:7"], None)
+        assert await self.standing(store, "s") == {"d:0", "d:6", "d:7"}
+
+    async def test_a_set_full_of_what_was_forgotten_is_read_in_bounded_steps(self, store):
+        keys = [f"d:{n:05}" for n in range(RANGE_SCAN_MAX + 50)]
+        await self.entered(store, *((key, 1) for key in keys), ("d:last", 2))
+        await self.forgotten(store, *keys)
+        part = await store.range("s", None, 5)
+        assert part == Range([], Cursor(1, keys[RANGE_SCAN_MAX - 1]))
+        part = await store.range("s", part.next, 5)
+        assert ([key for _, key, _ in part.found], part.next) == (["d:last"], None)
+        assert await self.standing(store, "s") == {"d:last"}
+
+    async def test_sets_are_loaded_with_the_documents_of_a_state_that_is_made_again(self, store):
+        await self.entered(store, ("d:old", 1))
+        one = await self.rebuilder(store)
+        await one.forget("operator")
+        documents = [(f"d:{n}", b"1", None) for n in range(3)]
+        entries = [Entry("s", "d:0", 5), Entry("s", "d:1", 4, 1000), Entry("t", "d:2", -3)]
+        await one.load("operator", Portion(documents, entries=entries), 7)
+        again = [Entry("s", "d:0", 3), Entry("s", "d:2", 1), Entry("t", "d:2", None)]
+        await one.load("operator", Portion(entries=again), 7)
+        await one.end_rebuild("operator", "again", 0)
+        assert await store.open_generation(0)
+        found = (await store.range("s", None, 9)).found
+        assert [(score, key) for score, key, _ in found] == [(1, "d:2"), (3, "d:0"), (4, "d:1")]
+        assert await store.range("t", None, 9) == Range([], None)
 
     # ---- outbox ----------------------------------------------------------------------------------
 
@@ -539,6 +651,7 @@ class StoreSuite:
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: store.read(["a"]),
             lambda: store.balances(["n"]),
+            lambda: store.range("s", None, 1),
             lambda: store.commit(Commit([Write("z", 0, b"1")], [Charge("n", 1, 10)], (), [b"1"])),
         ]
         for ask in asks:

@@ -33,11 +33,13 @@ Json = dict[str, Any]
 
 @dataclass
 class State:
-    """Documents by key, balances in minor units by account, due times in ms by timer."""
+    """Documents by key, balances in minor units by account, due times in ms by timer, sorted sets."""
 
     documents: dict[str, Json] = field(default_factory=dict)
     accounts: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
+    #: Scores of documents by the name of the set and the document's key.
+    indexes: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def parse(value: bytes) -> Event[Fact] | None:
@@ -96,6 +98,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
     Consumed facts change documents, our own also accounts and timers, exactly as in a commit.
     """
     documents: dict[str, Document | Fact] = {}
+    kinds: dict[str, type[Document]] = {}
     state = State()
     ours, cause = f"/{domain.owner}", None
     for event in settled(domain.owner, partitions):
@@ -114,6 +117,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
             if isinstance(before, Fact):
                 before = fold.document.model_validate_json(before.model_dump_json())
             documents[key] = fold.evolve(before, fact) if fold.evolve else fact
+            kinds[key] = fold.document
         for timer in domain.timers(fact):
             name = f"{timer.name}|{timer.id}"
             if timer.due_ms is None:
@@ -124,6 +128,11 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
         key: from_json(document.model_dump_json(exclude_none=isinstance(document, Document)))
         for key, document in documents.items()
     }
+    for key, kind in kinds.items():
+        if kind in domain.indexes:
+            document = kind.model_validate_json(documents[key].model_dump_json())
+            for name, score in domain.indexes[kind](document).items():
+                state.indexes.setdefault(name, {})[key] = score
     return state
 
 
@@ -141,6 +150,10 @@ def stored(redis_url: str, owner: str, shard: str = "c0") -> State:
                 due: Any = client.zrange(raw, 0, -1, withscores=True)
                 state.timers = {member.decode(): int(at) for member, at in due}
                 continue
+            if kind == "index":
+                scores: Any = client.zrange(raw, 0, -1, withscores=True)
+                state.indexes[rest] = {member.decode(): int(score) for member, score in scores}
+                continue
             value = client.get(raw) or b""
             if kind == "account":
                 state.accounts[rest] = int(value)
@@ -156,6 +169,7 @@ def differences(expected: State, found: State) -> list[str]:
         ("document", expected.documents, found.documents),
         ("account", expected.accounts, found.accounts),
         ("timer", expected.timers, found.timers),
+        ("index", expected.indexes, found.indexes),
     )
     for what, wanted, there in pairs:
         lines += (f"{what} {key} is missing" for key in wanted.keys() - there.keys())

@@ -11,7 +11,7 @@ import pytest
 from pydantic_core import to_json
 
 from services.compensation.app import build
-from services.compensation.checks.rules import Given, given_by
+from services.compensation.checks.rules import Check, checks_of_day, stands
 from services.compensation.incidents.rules import GIVE, Recent, complaints_of_incident, remembered
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, CaseOpened, CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
@@ -540,9 +540,12 @@ def test_an_incidents_check_of_which_nothing_is_said_is_in_nobodys_list():
     path = ROOT / "shared/contracts/examples/recovery.check.issued.v1.json"
     example = json.loads(path.read_text(encoding="utf-8"))["data"]
     before = CheckIssued.model_validate({**example, "incident_id": "in-1"})
-    assert given_by(None, before) == Given()
-    said = CheckIssued.model_validate({**example, "incident_id": "in-1", "at_desk": True})
-    assert given_by(None, said).check_ids == (said.check_id,)
+    assert stands(Check.model_validate_json(before.model_dump_json())) == {}
+    said = CheckIssued.model_validate(
+        {**example, "incident_id": "in-1", "at_desk": True, "day": "2026-06-03"}
+    )
+    mine = checks_of_day(said.site, said.employee_id, "2026-06-03")
+    assert list(stands(Check.model_validate_json(said.model_dump_json()))) == [mine]
 
 
 # ---- on the spot ---------------------------------------------------------------------------------
@@ -848,10 +851,10 @@ async def test_a_colleague_who_just_gave_something_is_told_of_without_a_word_abo
 
 async def test_my_checks_are_listed_a_page_at_a_time_newest_first(aboard: Aboard):
     complaint = await aboard.raise_complaint()
-    given = [
-        (await aboard.give(complaint, "sincere-words", f"k{n}")).json()["check_id"]
-        for n in range(5)
-    ]
+    given = []
+    for n in range(5):
+        given.append((await aboard.give(complaint, "sincere-words", f"k{n}")).json()["check_id"])
+        aboard.later(seconds=1)
     seen, cursor = [], ""
     while True:
         page = (await aboard.get(f"checks?limit=2{cursor}")).json()

@@ -35,3 +35,10 @@ class TestMemoryStore(StoreSuite):
     async def stranger(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
         return MemoryStore(kept=store.kept)
+
+    async def forgotten(self, store: Store, *keys: str) -> None:
+        for key in keys:
+            del store.kept.documents[key]
+
+    async def standing(self, store: Store, name: str) -> set[str]:
+        return set(store.kept.indexes.get(name, {}))

@@ -46,8 +46,8 @@ from shared.runtime.http.face import (
 )
 
 PAGE_MAX = 50
-#: A day, a dot and an id.
-CURSOR_CHARS_MAX = 10 + 1 + 128
+#: A day, a moment in µs with its sign, and an id, with dots between.
+CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
 #: What a phone needs of a check it has just given.
 ISSUED = (
     "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "percent",
@@ -242,6 +242,9 @@ def summary(check_id: str, check: Check) -> dict[str, Any]:
         "explanation",
         "ended",
         "suspended",
+        "day",
+        "incident_id",
+        "at_desk",
     }
     return {
         "check_id": check_id,

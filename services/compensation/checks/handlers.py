@@ -17,10 +17,9 @@ from services.compensation.checks.rules import (
     Check,
     CheckRequest,
     Code,
-    Given,
+    checks_of_day,
     expire,
     explain,
-    given_key,
     grant,
     note_unexplained,
     refuse,
@@ -47,6 +46,7 @@ from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.store import Cursor
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.privacy.keys import KeyRing
@@ -228,13 +228,9 @@ class Checks:
         return await self._issue(request, case, headroom, key, staff, snapshot)
 
     def _changed_by(self, request: CheckRequest) -> Sequence[str]:
-        """The documents of a check and its code, and of the employee's day."""
+        """The documents of a check and its code."""
         code = self._codes.hash(self._codes.code(request.check_id))
-        return (
-            Check.key(request.check_id),
-            Code.key(code),
-            Given.key(given_key(request.site, request.employee_id, request.day or "")),
-        )
+        return Check.key(request.check_id), Code.key(code)
 
     async def _issue(
         self,
@@ -368,11 +364,9 @@ class Checks:
         """
         staff = await self._context.staff(principal, snapshot)
         day, before = parsed(cursor, staff)
-        if complaint_id is not None:
-            ids = (await case_of_site(complaint_id, staff, snapshot)).check_ids
-        else:
-            given = await snapshot.get(Given, given_key(staff.site, staff.employee_id, day))
-            ids = given.check_ids if given else ()
+        if complaint_id is None:
+            return await self._given_in(day, placed(before), most, staff, snapshot)
+        ids = (await case_of_site(complaint_id, staff, snapshot)).check_ids
         end = len(ids)
         if before is not None:
             # By id and not by place: a list keeps its latest, so places move. One that left it was
@@ -386,6 +380,18 @@ class Checks:
             tuple((check_id, check) for check_id, check in found if check is not None),
             f"{day}.{ids[first]}" if first else None,
         )
+
+    async def _given_in(
+        self, day: str, after: Cursor | None, most: int, staff: StaffContext, snapshot: Snapshot
+    ) -> Page:
+        """The checks that the employee gave in a day."""
+        name = checks_of_day(staff.site, staff.employee_id, day)
+        page = await snapshot.range(Check, name, after, most)
+        following = None
+        if page.next is not None:
+            check_id = page.next.key.removeprefix(Check.key(""))
+            following = f"{day}.{page.next.score}.{check_id}"
+        return Page(tuple(page.documents), following)
 
     async def void(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
         """Take a check back; raises Rejected(check_ended) when it ended, is held or redeemed."""
@@ -503,13 +509,24 @@ def done(decision: Decision) -> Decision:
     return decision
 
 
+def placed(place: str | None) -> Cursor | None:
+    """The place in a day that a cursor names, its beginning without one; raises Rejected."""
+    if place is None:
+        return None
+    score, _, check_id = place.partition(".")
+    try:
+        return Cursor(int(score), Check.key(check_id))
+    except ValueError:
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
+
+
 def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, str | None]:
-    """The day and the check a cursor names, today's end without one; raises Rejected."""
+    """The day a cursor names and the place in its list, today's without one; raises Rejected."""
     if cursor is None:
         return staff.windows.day.id, None
-    day, _, check_id = cursor.partition(".")
+    day, _, place = cursor.partition(".")
     try:
         datetime.fromisoformat(day)
     except ValueError:
         raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
-    return day, check_id or None
+    return day, place or None

@@ -7,7 +7,7 @@ issued → redeemed in parts or whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ from services.compensation.authority.rules import (
     posted,
     remainders,
 )
-from services.compensation.cases.rules import LISTED_MAX, Case
+from services.compensation.cases.rules import Case
 from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
 from shared.contracts.compensation import (
     Basis,
@@ -46,7 +46,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy
 from shared.contracts.roster import employee_name
-from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer, score_at
 
 EXPIRE = "expire"
 
@@ -96,6 +96,10 @@ class Check(Document):
     valid_until: datetime
     valid_at: tuple[str, ...] = ()
     issued_at: datetime
+    #: The employee's day it was given in; None where its fact was written before this was.
+    day: str | None = None
+    incident_id: str | None = None
+    at_desk: bool = False
     debits: tuple[Debit, ...] = ()
     explain_by: datetime | None = None
     #: Sealed; who gave the check reads it here, and those who coach them on the topic.
@@ -157,14 +161,6 @@ class Code(Document):
     KIND: ClassVar[str] = "code"
 
     check_id: str
-
-
-class Given(Document):
-    """The checks one employee gave in one day; not those that an incident's call gave to everybody."""
-
-    KIND: ClassVar[str] = "given"
-
-    check_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,16 +473,16 @@ def explained(check: Check, fact: CheckExplained) -> Check:
     return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
 
 
-def given_by(given: Given | None, fact: CheckIssued) -> Given:
-    """One more check of this employee's day; hundreds of an incident's call would leave no room here."""
-    if fact.incident_id is not None and not fact.at_desk:
-        return given or Given()
-    return Given(check_ids=(*(given.check_ids if given else ()), fact.check_id)[-LISTED_MAX:])
+def checks_of_day(site: str, employee_id: str, day: str) -> str:
+    """The set of the checks that one employee gave in one day."""
+    return f"given/{employee_name(site, employee_id)}/{day}"
 
 
-def given_key(site: str, employee_id: str, day: str) -> str:
-    """The id of an employee's day."""
-    return f"{employee_name(site, employee_id)}/{day}"
+def stands(check: Check) -> Mapping[str, int]:
+    """Among the checks of its employee's day, newest first; not one of an incident's call to everybody."""
+    if check.day is None or (check.incident_id is not None and not check.at_desk):
+        return {}
+    return {checks_of_day(check.site, check.employee_id, check.day): -score_at(check.issued_at)}
 
 
 def postings(fact: Fact) -> Sequence[Posting]:
@@ -505,11 +501,6 @@ SLICE = Slice(
         CheckIssued: (
             Fold(Check, check_of),
             Fold(Code, lambda fact: fact.code_hash, lambda _, fact: Code(check_id=fact.check_id)),
-            Fold(
-                Given,
-                lambda fact: given_key(fact.site, fact.employee_id, fact.day or "undated"),
-                given_by,
-            ),
         ),
         CheckRefused: (),
         SafetyNoted: (),
@@ -522,4 +513,5 @@ SLICE = Slice(
     },
     postings,
     timers,
+    {Check: stands},
 )

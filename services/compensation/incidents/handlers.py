@@ -25,7 +25,6 @@ from services.compensation.incidents.rules import (
     Affected,
     Incident,
     Joined,
-    OpenIncidents,
     Recent,
     affected_id,
     complaints_of_incident,
@@ -34,6 +33,7 @@ from services.compensation.incidents.rules import (
     group_check_id,
     incident_limit,
     joined_id,
+    open_in,
     open_incident,
     recent_id,
 )
@@ -55,6 +55,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.store import RANGE_MAX
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import PolicyHead
@@ -128,11 +129,9 @@ class Incidents:
             opened_at=came,
             counts_for=fact.counts_for,
         )
-        known = await snapshot.get(OpenIncidents, fact.site)
-        incident_id = known.by_reason.get(fact.category) if known is not None else None
-        if incident_id is not None:
-            return Decision.of(opened, *await self._joins(incident_id, opened, snapshot))
         recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
+        if recent is not None and recent.incident_id is not None:
+            return Decision.of(opened, *await self._joins(recent.incident_id, opened, snapshot))
         together = complaints_of_incident(policy, opened, recent)
         if not together:
             return Decision.of(opened)
@@ -172,10 +171,9 @@ class Incidents:
         if staff.policy.incidents is None:
             raise Rejected(Reason.NO_INCIDENT)
         incident_id = f"in-{name}"
-        known = await snapshot.get(OpenIncidents, staff.site)
-        if known is not None and command.reason in known.by_reason:
-            raise Rejected(Reason.INCIDENT_OPEN)
         recent = await snapshot.get(Recent, recent_id(staff.site, command.reason)) or Recent()
+        if recent.incident_id is not None:
+            raise Rejected(Reason.INCIDENT_OPEN)
         since = snapshot.now - staff.policy.incidents.open_when.within
         affected = complaints_since(recent, since)
         return Decision.of(
@@ -224,9 +222,9 @@ class Incidents:
     async def open_ones(self, principal: Principal, snapshot: Snapshot) -> dict[str, Incident]:
         """The site's open incidents."""
         staff = await self._context.staff(principal, snapshot)
-        known = await snapshot.get(OpenIncidents, staff.site) or OpenIncidents()
-        await snapshot.prefetch([Incident.key(name) for name in known.by_reason.values()])
-        return {name: await self._known(name, snapshot) for name in known.by_reason.values()}
+        # All of them: there is one per category at most.
+        page = await snapshot.range(Incident, open_in(staff.site), None, RANGE_MAX)
+        return dict(page.documents)
 
     async def give_one(
         self, command: IssueCheck, principal: Principal, snapshot: Snapshot

@@ -26,7 +26,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import Category
 from shared.contracts.event import fingerprint
 from shared.contracts.policy import Policy
-from shared.kernel import Document, Fact, Fold, Slice, Timer
+from shared.kernel import Document, Fact, Fold, Slice, Timer, score_at
 
 
 def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
@@ -53,20 +53,14 @@ class Recent(Document):
     opened_at: tuple[datetime, ...] = ()
     #: Whose they are; shorter by those that were stored before this was, which are the first.
     customers: tuple[str, ...] = ()
+    #: The incident about it that is open.
+    incident_id: str | None = None
 
     def entries(self) -> list[tuple[str, str, datetime]]:
         """Complaint, customer and moment of each; a customer who is not known is the complaint's own."""
         before = self.complaint_ids[: len(self.complaint_ids) - len(self.customers)]
         customers = (*before, *self.customers)
         return list(zip(self.complaint_ids, customers, self.opened_at, strict=True))
-
-
-class OpenIncidents(Document):
-    """A site's open incidents by what they are about."""
-
-    KIND: ClassVar[str] = "open-incidents"
-
-    by_reason: dict[Category, str] = {}  # noqa: RUF012 - pydantic copies defaults
 
 
 class Incident(Document):
@@ -215,14 +209,20 @@ def timers(fact: Fact) -> Sequence[Timer]:
 
 def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
     """One more complaint about this; one customer's many push nobody else's out."""
-    entries = (recent or Recent()).entries()
+    known = recent or Recent()
+    entries = known.entries()
     entries.append((fact.complaint_id, customer_of(fact), fact.opened_at))
     if len(entries) > INCIDENT_COUNT_MAX:
         often = Counter(customer for _, customer, _ in entries)
         several = (place for place, one in enumerate(entries) if often[one[1]] > 1)
         del entries[next(several, 0)]
     complaint_ids, customers, opened_at = zip(*entries, strict=True)
-    return Recent(complaint_ids=complaint_ids, customers=customers, opened_at=opened_at)
+    return Recent(
+        complaint_ids=complaint_ids,
+        customers=customers,
+        opened_at=opened_at,
+        incident_id=known.incident_id,
+    )
 
 
 def opened(_: Incident | None, fact: IncidentOpened) -> Incident:
@@ -249,16 +249,19 @@ def join_id(fact: IncidentJoined) -> str:
     return joined_id(fact.incident_id, fact.customer or fact.complaint_id)
 
 
-def listed(known: OpenIncidents | None, fact: IncidentOpened) -> OpenIncidents:
-    """Employees see it at once in what they can give."""
-    before = known.by_reason if known else {}
-    return OpenIncidents(by_reason={**before, fact.reason: fact.incident_id})
+def known_open(recent: Recent | None, fact: IncidentOpened) -> Recent:
+    """Later complaints about this join the incident, and no other is opened."""
+    return (recent or Recent()).model_copy(update={"incident_id": fact.incident_id})
 
 
-def unlisted(known: OpenIncidents, fact: IncidentClosed) -> OpenIncidents:
-    """Later complaints are their own."""
-    rest = {why: name for why, name in known.by_reason.items() if name != fact.incident_id}
-    return OpenIncidents(by_reason=rest)
+def open_in(site: str) -> str:
+    """The set of a site's open incidents."""
+    return f"incidents/{site}"
+
+
+def stands(incident: Incident) -> Mapping[str, int]:
+    """Among the open incidents of its site, in the order in which they were opened."""
+    return {} if incident.closed else {open_in(incident.site): score_at(incident.opened_at)}
 
 
 def incident_of(fact: IncidentOpened) -> str:
@@ -270,7 +273,7 @@ SLICE = Slice(
     {
         IncidentOpened: (
             Fold(Incident, incident_of, opened),
-            Fold(OpenIncidents, lambda fact: fact.site, listed),
+            Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), known_open),
             Fold(
                 Affected,
                 lambda fact: affected_id(fact.incident_id, 0),
@@ -306,11 +309,12 @@ SLICE = Slice(
                 incident_of,
                 lambda incident, _: incident.model_copy(update={"closed": True}),
             ),
-            Fold(OpenIncidents, lambda fact: fact.site, unlisted),
-            # Who was in it is not counted again, or the next complaint would open it anew.
+            # Later complaints are their own. Who was in it is not counted again, or the next complaint
+            # would open it anew.
             Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), lambda _, __: Recent()),
         ),
         CaseOpened: (Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), remembered),),
     },
     timers=timers,
+    indexes={Incident: stands},
 )

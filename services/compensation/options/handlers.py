@@ -8,7 +8,7 @@ from services.compensation.authority.rules import remainders
 from services.compensation.cases.handlers import Gift, case_of_site, earlier_items, history
 from services.compensation.cases.rules import Case
 from services.compensation.incidents.handlers import Incidents
-from services.compensation.incidents.rules import OpenIncidents
+from services.compensation.incidents.rules import Recent, recent_id
 from services.compensation.options.rules import options_for, rights
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import Option, Remainder
@@ -54,8 +54,8 @@ class Options:
         incident_option: Option | None = None
         if complaint_id is not None:
             case = await case_of_site(complaint_id, staff, snapshot)
-            known = await snapshot.get(OpenIncidents, staff.site)
-            incident_id = known.by_reason.get(case.category) if known is not None else None
+            recent = await snapshot.get(Recent, recent_id(staff.site, case.category))
+            incident_id = recent.incident_id if recent is not None else None
             if incident_id is not None:
                 incident_option = await self._incidents.option_for(
                     incident_id, case.customer, snapshot

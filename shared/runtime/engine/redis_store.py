@@ -35,13 +35,18 @@ from shared.runtime.engine.store import (
     KEPT_S,
     OUTBOX_LINES_MAX,
     PENDING_BYTES_MAX,
+    RANGE_MAX,
+    RANGE_SCAN_MAX,
     REBUILD,
     Commit,
     Committed,
     Conflict,
+    Cursor,
+    Entry,
     Exceeded,
     Outcome,
     Portion,
+    Range,
     Versioned,
 )
 from shared.runtime.faults import Unavailable
@@ -172,6 +177,7 @@ class RedisStore:
         )
         self._prefix = prefix = f"{owner}:{{{shard}}}:"
         self._account = prefix + "account:"
+        self._index = prefix + "index:"
         self._fixed = [prefix + name for name in ("generation", "outbox", "sequence", "timers")]
         self._channel = prefix + "announce"
         #: Who makes the state again, and the lease they do it by.
@@ -191,6 +197,7 @@ class RedisStore:
         self._lease = self._redis.register_script(script("lease"))
         self._release = self._redis.register_script(script("release"))
         self._pending_lines = self._redis.register_script(script("pending"))
+        self._range = self._redis.register_script(script("range"))
         self._load = self._bulk.register_script(script("load"))
         #: The marker of the state that was found to be ours, and the run of the server that held it.
         self._generation = self._server = ""
@@ -237,13 +244,23 @@ class RedisStore:
         found = await self._read_group(
             [prefix + key for key in keys] + [account + name for name in accounts]
         )
-        documents = [
-            ABSENT
-            if value is None
-            else Versioned(int(value[:VERSION_DIGITS]), value[VERSION_DIGITS:])
-            for value in found[: len(keys)]
-        ]
+        documents = [versioned(value) for value in found[: len(keys)]]
         return documents, [int(value or 0) for value in found[len(keys) :]]
+
+    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+        """Entries of a sorted set with their documents; see Store; raises Unavailable."""
+        assert 1 <= limit <= RANGE_MAX
+        keys = [self._fixed[0], self._index + name]
+        args = [self._generation, self._prefix, limit, RANGE_SCAN_MAX, *(after or ())]
+        answer = await self._ask(self._range(keys=keys, args=args))
+        if not self._generation or not answer:
+            raise self._stale()
+        score, key, *found = answer
+        entries = zip(found[::3], found[1::3], found[2::3], strict=True)
+        return Range(
+            [(int(score), key.decode(), versioned(value)) for score, key, value in entries],
+            Cursor(int(score), key.decode()) if key else None,
+        )
 
     async def _mget(self, groups: list[Sequence[str]]) -> list[list[bytes | None]]:
         keys = [self._fixed[0], *(key for group in groups for key in group)]
@@ -279,12 +296,15 @@ class RedisStore:
 
     async def _commit(self, commits: list[Commit]) -> list[Outcome | Exception]:
         keys = list(self._fixed)
-        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, KEPT_S, len(commits)]
         prefix, account = self._prefix, self._account
+        args: list[Any] = [self._generation, OUTBOX_LINES_MAX, self._channel, KEPT_S, prefix]
+        args.append(len(commits))
         for commit in commits:
             keys += [prefix + write.key for write in commit.writes]
             keys += [account + charge.account for charge in commit.charges]
-            args += (len(commit.writes), len(commit.charges), len(commit.timers), len(commit.lines))
+            keys += [self._index + entry.name for entry in commit.entries]
+            args += (len(commit.writes), len(commit.charges), len(commit.timers))
+            args += (len(commit.entries), len(commit.lines))
             args += commit.rung or ("", "")
             for write in commit.writes:
                 args += (write.version, write.body or b"", write.ttl_s or 0)
@@ -292,6 +312,7 @@ class RedisStore:
                 args += (charge.amount_minor, charge.ceiling_minor)
             for member, due in commit.timers:
                 args += (member, "" if due is None else due)
+            args += entered(commit.entries)
             args += commit.lines
         try:
             results = await self._ask(self._settle(keys=keys, args=args))
@@ -454,11 +475,14 @@ class RedisStore:
         keys = [*self._rebuild, self._fixed[3]]
         keys += [prefix + key for key, *_ in documents]
         keys += [account + name for name, _ in amounts]
+        keys += [self._index + entry.name for entry in portion.entries]
         sets = [part for member, due in portion.timers if due is not None for part in (due, member)]
-        args: list[Any] = [holder, KEPT_S, len(documents), len(amounts), len(sets) // 2]
+        args: list[Any] = [holder, KEPT_S, len(documents), len(amounts), len(portion.entries)]
+        args.append(len(sets) // 2)
         for _, body, ttl_s in documents:
             args += (head + body, ttl_s or 0)
         args += [amount for _, amount in amounts]
+        args += entered(portion.entries)
         args += sets
         args += [member for member, due in portion.timers if due is None]
         self._ours(await self._ask(self._load(keys=keys, args=args)))
@@ -540,6 +564,21 @@ class RedisStore:
         for future, wanted in self._waiting.items():
             if wanted <= self._published:
                 answer(future, True)
+
+
+def versioned(value: bytes | None) -> Versioned:
+    """A document as the server holds it: its version in ten digits, then its body."""
+    if value is None:
+        return ABSENT
+    return Versioned(int(value[:VERSION_DIGITS]), value[VERSION_DIGITS:])
+
+
+def entered(entries: Sequence[Entry]) -> list[Any]:
+    """Entries as a script takes them: document, score (empty to leave), time to live in s."""
+    found: list[Any] = []
+    for _, key, score, ttl_s in entries:
+        found += (key, "" if score is None else score, ttl_s or 0)
+    return found
 
 
 def escaped(text: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from pydantic_core import to_json
 
@@ -13,7 +13,17 @@ from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Domain, Fact, Fold
 from shared.money import AMOUNT_MINOR_MAX
-from shared.runtime.engine.store import KEPT_S, Charge, Commit, Line, Store, Versioned, Write
+from shared.runtime.engine.store import (
+    KEPT_S,
+    Charge,
+    Commit,
+    Cursor,
+    Entry,
+    Line,
+    Store,
+    Versioned,
+    Write,
+)
 from shared.runtime.faults import Rejected
 
 D = TypeVar("D", bound=Document)
@@ -31,6 +41,13 @@ class Origin(NamedTuple):
     trace: str | None = None
 
 
+class Page(NamedTuple, Generic[D]):
+    """Documents of a sorted set by id, in its order, and where the next page begins; None at the end."""
+
+    documents: Sequence[tuple[str, D]]
+    next: Cursor | None
+
+
 class Snapshot:
     """What a handler may see: documents and balances as read, and as changed earlier in this commit."""
 
@@ -43,8 +60,10 @@ class Snapshot:
         self._read: dict[str, Versioned] = {}
         #: Documents as they stand now; bytes are a fact that became one as it was written.
         self._state: dict[str, Document | bytes | None] = {}
-        #: What this commit changes, with the time each is kept in s; None is for ever.
-        self._changed: dict[str, int | None] = {}
+        #: What this commit changes, and of which kind each is.
+        self._changed: dict[str, type[Document]] = {}
+        #: Where changed documents stood before this commit, of the kinds that stand somewhere.
+        self._stood: dict[str, Mapping[str, int]] = {}
         self._balances: dict[str, int] = {}
         self._charges: list[Charge] = []
         #: What this commit adds to each account, also to those not read yet.
@@ -105,6 +124,24 @@ class Snapshot:
         await self.prefetch((), accounts)
         return {account: self._balances[account] + self._posted[account] for account in accounts}
 
+    async def range(
+        self, document: type[D], name: str, after: Cursor | None, limit: int
+    ) -> Page[D]:
+        """A page of the documents that stand in a sorted set, lowest score first; raises Unavailable.
+
+        At most `limit` of them, which is at most `RANGE_MAX`. What this commit itself puts into the set
+        is not seen. A commit after it expects the documents as they were read here.
+        """
+        found, following = await self._store.range(name, after, limit)
+        stands, kind, documents = self._domain.indexes[document], len(document.key("")), []
+        for score, key, read in found:
+            self._read.setdefault(key, read)
+            state = await self.get(document, key[kind:])
+            # An entry outlives a document that was forgotten, and would be of one that is made anew.
+            if state is not None and stands(state).get(name) == score:
+                documents.append((key[kind:], state))
+        return Page(documents, following)
+
     def expect(self, write: Write) -> None:
         """Add a document of the runtime's own (fence, answer) to the commit."""
         self._extra.append(write)
@@ -128,12 +165,16 @@ class Snapshot:
     async def _fold(self, fold: Fold, fact: Fact, data: str | None) -> None:
         document_id = fold.id(fact)
         key = fold.document.key(document_id)
+        stands = self._domain.indexes.get(fold.document)
+        if stands is not None and key not in self._stood:
+            before = await self.get(fold.document, document_id)
+            self._stood[key] = stands(before) if before is not None else {}
         if fold.evolve is None:
             await self.prefetch([key])
             self._state[key] = (data or fact.model_dump_json()).encode()
         else:
             self._state[key] = fold.evolve(await self.get(fold.document, document_id), fact)
-        self._changed[key] = kept_s(fold.document)
+        self._changed[key] = fold.document
 
     async def apply(self, decision: Decision, origin: Origin) -> str:
         """Take a decision's facts into the commit: lines, documents, accounts, timers.
@@ -176,7 +217,7 @@ class Snapshot:
     def commit(self) -> Commit:
         """Everything this snapshot saw and changed, ready for the store."""
         writes = [
-            Write(key, read.version, self._body(key), self._changed[key])
+            Write(key, read.version, self._body(key), kept_s(self._changed[key]))
             if key in self._changed
             else Write(key, read.version)
             for key, read in self._read.items()
@@ -187,7 +228,13 @@ class Snapshot:
             list(self._timers.items()),
             self._lines,
             self._rung,
+            [entry for key in self._stood for entry in self._entries(key)],
         )
+
+    def _entries(self, key: str) -> Iterator[Entry]:
+        document, state = self._changed[key], self._state[key]
+        after = self._domain.indexes[document](whole(document, state))
+        return entries_of(key, self._stood[key], after, kept_s(document))
 
     def _body(self, key: str) -> bytes:
         state = self._state[key]
@@ -200,6 +247,23 @@ class Snapshot:
 def kept_s(document: type[Document]) -> int | None:
     """How long a document is kept after a change, in s; None is for ever."""
     return None if document.LASTS else KEPT_S
+
+
+def whole(document: type[Document], state: Document | bytes | None) -> Document:
+    """A document as its own model, also where it is a fact as it was written."""
+    assert state is not None, "what changed is there"
+    return document.model_validate_json(state) if isinstance(state, bytes) else state
+
+
+def entries_of(
+    key: str, before: Mapping[str, int], after: Mapping[str, int], ttl_s: int | None
+) -> Iterator[Entry]:
+    """What a commit says of a changed document's places: the sets it left, and those it stands in."""
+    for name in before:
+        if name not in after:
+            yield Entry(name, key, None)
+    for name, score in after.items():
+        yield Entry(name, key, score, ttl_s)
 
 
 def body_of(state: Document | bytes) -> bytes:

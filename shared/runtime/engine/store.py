@@ -21,6 +21,10 @@ PENDING_BYTES_MAX = 16 * 1024 * 1024
 #: Documents and balances that nobody changed for so long are forgotten. A rebuild would not find
 #: their facts either, and nothing that is open waits for as long.
 KEPT_S = int(REBUILD_RETENTION.total_seconds())
+#: Documents that one call reads of a sorted set at most: a page, or a step of something longer.
+RANGE_MAX = 200
+#: Entries looked at in one call, of which most may be of documents that were forgotten.
+RANGE_SCAN_MAX = 1000
 #: The lease by which one process alone makes a state again.
 REBUILD = "rebuild"
 
@@ -58,6 +62,40 @@ class Charge(NamedTuple):
     ceiling_minor: int
 
 
+class Entry(NamedTuple):
+    """Where a document (by its key) stands in a sorted set; a `score` of None takes it out.
+
+    A set lives at least `ttl_s` longer, None is for ever: so as long as each document in it. What
+    changes an indexed document has all its entries, also those that stay as they are.
+    """
+
+    name: str
+    key: str
+    score: int | None
+    ttl_s: int | None = None
+
+
+class Cursor(NamedTuple):
+    """A place in a sorted set: behind the entry of this score and key.
+
+    Entries of one score are in the order of their keys' bytes. It holds also when the entry has gone.
+    """
+
+    score: int
+    key: str
+
+
+class Range(NamedTuple):
+    """A part of a sorted set: score, key and document of each entry, and where the next part begins.
+
+    `next` is None at the end of the set. It may be set behind fewer entries than were asked for, or none:
+    those in between were of documents that were forgotten.
+    """
+
+    found: Sequence[tuple[int, str, Versioned]]
+    next: Cursor | None
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """Everything one input causes; applied whole or not at all.
@@ -72,6 +110,7 @@ class Commit:
     timers: Sequence[tuple[str, int | None]] = ()
     lines: Sequence[bytes] = ()
     rung: tuple[str, int] | None = None
+    entries: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +148,7 @@ class Portion:
     documents: Sequence[tuple[str, bytes, int | None]] = ()
     amounts: Sequence[tuple[str, int]] = ()
     timers: Sequence[tuple[str, int | None]] = ()
+    entries: Sequence[Entry] = ()
 
 
 class Store(Protocol):
@@ -130,6 +170,14 @@ class Store(Protocol):
         self, keys: Sequence[str], accounts: Sequence[str]
     ) -> tuple[list[Versioned], list[int]]:
         """Documents as by `read` and balances as by `balances`, in one trip."""
+        ...
+
+    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+        """Entries of a sorted set with their documents, lowest score first, from behind `after` on.
+
+        At most `limit`, which is from 1 to `RANGE_MAX`. Entries of documents that were forgotten are
+        left out and dropped.
+        """
         ...
 
     async def commit(self, commit: Commit) -> Outcome:

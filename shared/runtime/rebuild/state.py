@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from shared.contracts.event import format_time
 from shared.kernel import Document, Fact, Fold
 from shared.runtime.engine.settle import ANSWER_TTL_S
-from shared.runtime.engine.snapshot import body_of, kept_s
-from shared.runtime.engine.store import Portion, Store
+from shared.runtime.engine.snapshot import body_of, entries_of, kept_s, whole
+from shared.runtime.engine.store import Entry, Portion, Store
 from shared.runtime.rebuild.sources import Event, Refused, Sources
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
@@ -41,6 +41,7 @@ class ReplayState:
         self._holder = holder
         self._sources = sources
         self._folds = sources.domain.folds
+        self._indexes = sources.domain.indexes
         #: Versions begin at the time, so that none that was read before this fits by chance.
         self._version = int(now.timestamp())
         self._answered_from = now.timestamp() - ANSWER_TTL_S
@@ -104,19 +105,35 @@ class ReplayState:
         ]
         if not self._whole:
             await self._recall(pair for *_, pairs in rows for pair in pairs)
-        changed: dict[str, int | None] = {}
+        changed: dict[str, type[Document]] = {}
+        stood: dict[str, Mapping[str, int]] = {}
         for number, (fact, event, ours, pairs) in enumerate(rows):
             if number % TURN_FACTS == 0:
                 await asyncio.sleep(0)
             for fold, key in pairs:
+                if fold.document in self._indexes and key not in stood:
+                    stood[key] = self._stands(fold.document, key)
                 self._evolve(fold, key, fact, event)
-                changed[key] = kept_s(fold.document)
+                changed[key] = fold.document
             if ours:
                 self._ours(fact, event)
             if self._sources.timed:
                 for timer in self._sources.domain.timers(fact):
                     self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
-        await self._load(changed)
+        entries = [
+            entry
+            for key, before in stood.items()
+            for entry in entries_of(
+                key, before, self._stands(changed[key], key), kept_s(changed[key])
+            )
+        ]
+        await self._load(changed, entries)
+
+    def _stands(self, document: type[Document], key: str) -> Mapping[str, int]:
+        """Where a document stands as it is now; nowhere if it is not there."""
+        if key not in self._state:
+            return {}
+        return self._indexes[document](whole(document, self._state[key]))
 
     def _ours(self, fact: Fact, event: Event) -> None:
         """What a fact of ours means beside its documents: balances, answers, a timer that rang."""
@@ -130,7 +147,13 @@ class ReplayState:
         self._cause = event.cause
 
     async def _recall(self, pairs: Iterable[tuple[Fold, str]]) -> None:
-        keys = sorted({key for fold, key in pairs if fold.evolve and key not in self._state})
+        keys = sorted(
+            {
+                key
+                for fold, key in pairs
+                if (fold.evolve or fold.document in self._indexes) and key not in self._state
+            }
+        )
         for start in range(0, len(keys), PORTION):
             some = keys[start : start + PORTION]
             for key, body in zip(some, await self._store.recall(some), strict=True):
@@ -168,16 +191,16 @@ class ReplayState:
         name, _, rest = cause.removeprefix("timer/").partition("/")
         self._timers[f"{name}|{rest.rpartition('/')[0]}"] = None
 
-    async def _load(self, changed: Mapping[str, int | None]) -> None:
+    async def _load(self, changed: Mapping[str, type[Document]], entries: Sequence[Entry]) -> None:
         """Send what changed, which is on its way when this returns; wait for what went before."""
         documents: list[tuple[str, bytes, int | None]] = [
-            (key, body_of(self._state[key]), ttl_s) for key, ttl_s in changed.items()
+            (key, body_of(self._state[key]), kept_s(document)) for key, document in changed.items()
         ]
         documents += ((key, body, ttl_s) for key, (body, ttl_s) in self._kept.items())
         amounts, timers = list(self._amounts.items()), list(self._timers.items())
         self._kept, self._amounts, self._timers = {}, {}, {}
         await self.loaded()
-        self._loading = asyncio.create_task(self._send(documents, amounts, timers))
+        self._loading = asyncio.create_task(self._send(documents, amounts, timers, entries))
         if len(self._state) > DOCUMENTS_MAX:
             await self.loaded()
             self._state = {key: self._state[key] for key in changed}
@@ -188,10 +211,12 @@ class ReplayState:
         documents: Sequence[tuple[str, bytes, int | None]],
         amounts: Sequence[tuple[str, int]],
         timers: Sequence[tuple[str, int | None]],
+        entries: Sequence[Entry],
     ) -> None:
-        for start in range(0, max(len(documents), len(amounts), len(timers)), PORTION):
+        most = max(len(documents), len(amounts), len(timers), len(entries))
+        for start in range(0, most, PORTION):
             part = slice(start, start + PORTION)
-            portion = Portion(documents[part], amounts[part], timers[part])
+            portion = Portion(documents[part], amounts[part], timers[part], entries[part])
             await self._store.load(self._holder, portion, self._version)
 
     async def loaded(self) -> None:

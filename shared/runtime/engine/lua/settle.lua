@@ -2,13 +2,16 @@
 -- compared, nothing else. All of a commit is checked before its first write, because a script is
 -- isolated but not rolled back.
 --
--- KEYS: generation, outbox, last sequence, timers, then per commit its documents and its accounts.
--- ARGV: expected generation, outbox bound, channel, ttl of balances in s, number of commits, then per
--- commit: the numbers of its documents, charges, timers and lines, then
+-- KEYS: generation, outbox, last sequence, timers, then per commit its documents, its accounts and the
+-- sorted set of each of its entries.
+-- ARGV: expected generation, outbox bound, channel, ttl of balances in s, what documents' keys begin
+-- with, number of commits, then per commit: the numbers of its documents, charges, timers, entries and
+-- lines, then
 --   the timer that rang ('' = none), what it was due at in ms
 --   d documents: version, body ('' = expect only), ttl in s (0 = none)
 --   c charges:   amount, ceiling
 --   t timers:    member, due in ms ('' = clear)
+--   e entries:   key of the document, score ('' = leaves), ttl in s (0 = none)
 --   l lines
 -- A document is stored as 10 digits of version, then its JSON.
 -- Returns per commit {0, sequence} | {1, key} | {2, account, balance} | {3} generation | {4} full
@@ -16,8 +19,8 @@
 local KEYS_FIXED = 4
 local CHUNK = 4000 -- below the limit of Lua's unpack (about 8,000)
 local expected_generation, outbox_max, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local balance_ttl, commits = ARGV[4], tonumber(ARGV[5])
-local k, a = KEYS_FIXED, 5
+local balance_ttl, prefix, commits = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local k, a = KEYS_FIXED, 6
 local results = {}
 local generation = redis.call('GET', KEYS[1])
 local waiting = redis.call('LLEN', KEYS[2])
@@ -51,17 +54,36 @@ local function read_in_chunks(from, count)
   return values, wrong
 end
 
+-- Puts a document into a sorted set. Documents are forgotten by themselves and their entries are not:
+-- two others that happen to stand there are looked at, so that a set never holds many of those.
+local function enter(set, document, score, ttl)
+  local is_new = redis.call('EXISTS', set) == 0
+  redis.call('ZADD', set, score, document)
+  if ttl == '0' then
+    redis.call('PERSIST', set)
+  elseif is_new then
+    redis.call('EXPIRE', set, ttl)
+  else
+    redis.call('EXPIRE', set, ttl, 'GT')
+  end
+  for _, other in ipairs(redis.call('ZRANDMEMBER', set, 2)) do
+    if redis.call('EXISTS', prefix .. other) == 0 then redis.call('ZREM', set, other) end
+  end
+end
+
 for n = 1, commits do
   local documents, charges = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local timers, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-  local rung, rung_due = ARGV[a + 5], tonumber(ARGV[a + 6])
-  local at_documents = a + 6
+  local timers, entries, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
+  local rung, rung_due = ARGV[a + 6], tonumber(ARGV[a + 7])
+  local at_documents = a + 7
   local at_charges = at_documents + 3 * documents
   local at_timers = at_charges + 2 * charges
-  local at_lines = at_timers + 2 * timers
+  local at_entries = at_timers + 2 * timers
+  local at_lines = at_entries + 3 * entries
   a = at_lines + lines
   local first_document, first_account = k, k + documents
-  k = first_account + charges
+  local first_set = first_account + charges
+  k = first_set + entries
   local refused
 
   if generation ~= expected_generation then
@@ -79,6 +101,10 @@ for n = 1, commits do
         break
       end
     end
+  end
+  for i = 1, refused and 0 or entries do
+    local kind = redis.call('TYPE', KEYS[first_set + i]).ok
+    if kind ~= 'zset' and kind ~= 'none' then refused = {5, KEYS[first_set + i]} end
   end
   local balances = {}
   if not refused and charges > 0 then
@@ -117,6 +143,14 @@ for n = 1, commits do
     end
     for key, balance in pairs(balances) do
       redis.call('SET', key, string.format('%d', balance), 'EX', balance_ttl)
+    end
+    for i = 1, entries do
+      local at, set = at_entries + 3 * i - 2, KEYS[first_set + i]
+      if ARGV[at + 1] == '' then
+        redis.call('ZREM', set, ARGV[at])
+      else
+        enter(set, ARGV[at], ARGV[at + 1], ARGV[at + 2])
+      end
     end
     local set, cleared = {}, {}
     for i = 1, timers do
