@@ -43,7 +43,7 @@ class Loop:
         """Key and value of the triaged fact of one record."""
         parsed = self._inbox.parse(record)
         assert parsed is not None
-        event, _ = parsed
+        event = parsed.event
         raised = event.data
         now = datetime.now(UTC)
         complaint_id = complaint_id_of(event)

@@ -37,8 +37,9 @@ from shared.runtime.engine.crash import nowhere
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import LINES_MAX
 from shared.runtime.engine.settle import Request, Settler
-from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.engine.store import Store
+from shared.runtime.engine.transaction import Transaction
+from shared.runtime.engine.view import View
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.privacy.keys import Keys
@@ -85,10 +86,12 @@ async def _never() -> bool:
 async def known(store: Store, domain: Domain, facts: Sequence[Fact]) -> Settler:
     """A settler over a store that has folded the facts."""
     for first in range(0, len(facts), BATCH):
-        snapshot = Snapshot(store, domain, datetime.now(UTC))
-        for fact in facts[first : first + BATCH]:
-            await snapshot.fold(fact)
-        await store.commit(snapshot.commit())
+        transaction = Transaction(store, domain, datetime.now(UTC))
+        batch = facts[first : first + BATCH]
+        await transaction.read_for(*batch)
+        for fact in batch:
+            transaction.fold(fact)
+        await store.commit(transaction.commit())
     one = vault()
     return Settler(
         store,
@@ -113,8 +116,8 @@ def giver(
         )
         who = Principal(scene.employee(number), Kind.EMPLOYEE, scene.site(number))
 
-        async def decide(snapshot: Snapshot, name: str) -> Decision:
-            return await giving.issue_check(command, who, name, snapshot)
+        async def decide(view: View, name: str) -> Decision:
+            return await giving.issue_check(command, who, name, view)
 
         request = Request(f"{who.kind}/{who.subject}", "checks", f"{name}-{number}", "0" * 64)
         reads = (*staff_keys(who), Case.key(command.complaint_id or ""))

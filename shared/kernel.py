@@ -148,6 +148,10 @@ class Domain:
     timers: Callable[[Any], Iterable[Timer]] = no_timers
     indexes: Indexes = field(default_factory=dict)
 
+    def changed_by(self, fact: Fact) -> list[str]:
+        """Where the documents are stored that a fact changes."""
+        return [fold.key(fact) for fold in self.folds.get(type(fact), ())]
+
     @classmethod
     def of(cls, owner: str, *slices: Slice) -> Self:
         """The rules of all slices together.

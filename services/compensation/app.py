@@ -101,7 +101,7 @@ def build(
         parts,
         inboxes=inboxes(together, counting),
         api=api,
-        rings={
+        on_timer={
             incidents.GIVE: together.gives,
             checks.EXPIRE: settler.on_timer(checks.EXPIRE, giving.expires),
             checks.EXPLAIN: settler.on_timer(checks.EXPLAIN, giving.unexplained),

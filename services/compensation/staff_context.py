@@ -12,7 +12,7 @@ from services.compensation.cases.rules import History
 from shared.contracts.compensation import Option
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies, PolicyHead
@@ -55,20 +55,20 @@ class ContextLoader:
         #: By site and policy version, from when on they hold: many decisions are in one window.
         self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
 
-    async def staff(self, principal: Principal, snapshot: Snapshot) -> StaffContext:
+    async def staff(self, principal: Principal, view: View) -> StaffContext:
         """The employee who asks; raises Rejected(unknown_site, unknown_employee), Unavailable.
 
         The roster decides who is an employee, whatever the token says.
         """
-        await snapshot.prefetch(staff_keys(principal))
-        policy, version = await self.policies.at(principal.site, snapshot)
-        employee = await employed(principal, snapshot)
+        await view.prefetch(staff_keys(principal))
+        policy, version = await self.policies.at(principal.site, view)
+        employee = await employed(principal, view)
         return StaffContext(
             policy,
             version,
             principal.subject,
             policy.authority_of(employee.listing.role),
-            self._windows_at(policy, version, snapshot.now),
+            self._windows_at(policy, version, view.now),
         )
 
     def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
@@ -80,9 +80,9 @@ class ContextLoader:
             self._windows[policy.site, version] = now, windows
         return windows
 
-    async def key(self, customer_ref: str, snapshot: Snapshot) -> KeyRing:
+    async def key(self, customer_ref: str, view: View) -> KeyRing:
         """The customer's keys; raises Unavailable while none has come."""
-        key = await self.keys.of(customer_ref, snapshot)
+        key = await self.keys.of(customer_ref, view)
         if key is None:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         return key
@@ -92,7 +92,7 @@ class ContextLoader:
         staff: StaffContext,
         customer_ref: str,
         complaint_id: str | None,
-        snapshot: Snapshot,
+        view: View,
         also: Sequence[str] = (),
     ) -> Headroom:
         """The limits of a wish and what is in their accounts.
@@ -102,7 +102,7 @@ class ContextLoader:
         """
         stay = None
         if staff.policy.limits.customer.stay_days is not None:
-            known = await snapshot.get(History, customer_ref)
+            known = await view.get(History, customer_ref)
             began = known.stay_from if known is not None else None
             stay = stay_of(staff.policy, staff.windows.day, began)
         limits = limits_of(
@@ -118,12 +118,12 @@ class ContextLoader:
         stretch = stretch_of(staff.policy, staff.windows, staff.employee_id)
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
         keys = [CustomerKey.key(customer_ref), History.key(customer_ref), *also]
-        await snapshot.prefetch(keys, accounts)
+        await view.prefetch(keys, accounts)
         rule = staff.policy.authority.stretch
         return Headroom(
             per_check=staff.authority.per_check,
             limits=tuple(limits),
-            balances=await snapshot.balances(accounts),
+            balances=await view.balances(accounts),
             stretch=stretch,
             stretch_percent=rule.percent if rule is not None else 0,
         )

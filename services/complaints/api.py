@@ -15,7 +15,7 @@ from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import (
@@ -147,15 +147,15 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         if principal.kind is Kind.CUSTOMER or nobody:
             counts_for = handlers.as_one(source)
 
-        async def decide(snapshot: Snapshot, name: str) -> Decision:
+        async def decide(view: View, name: str) -> Decision:
             if principal.kind is Kind.EMPLOYEE:
-                await employed(principal, snapshot)
+                await employed(principal, view)
             try:
                 return await handlers.raise_complaint(
                     complaint,
                     source,
                     f"co-{name}",
-                    snapshot,
+                    view,
                     counts_for,
                     by_customer=principal.kind is Kind.CUSTOMER,
                 )
@@ -191,15 +191,15 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         etag: IF_NONE_MATCH = None,
     ) -> Response:
         """One complaint as employees of its site see it."""
-        snapshot = settler.view()
-        await employed(principal, snapshot)
-        complaint = await known(complaint_id, snapshot)
+        view = settler.view()
+        await employed(principal, view)
+        complaint = await known(complaint_id, view)
         if complaint.site != principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
         hidden = {"text", "contact", "customer_ref", "content", "promises"}
         body = complaint.model_dump(mode="json", exclude=hidden)
         body["overdue"] = complaint.overdue
-        text = await handlers.read_text(complaint, snapshot)
+        text = await handlers.read_text(complaint, view)
         return shown(etag, {"complaint_id": complaint_id, **body, "text": text})
 
     return app

@@ -54,5 +54,5 @@ def build(
         parts,
         inboxes=inboxes(handlers),
         api=api(parts.face, handlers, parts.settler),
-        rings={OVERDUE: handlers.promise_passed},
+        on_timer={OVERDUE: handlers.promise_passed},
     )

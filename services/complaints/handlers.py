@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from services.complaints.rules import (
@@ -26,8 +25,9 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.observe import PROMISES_BROKEN
 from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, Keys
@@ -36,7 +36,7 @@ from shared.runtime.privacy.seal import Vault
 if TYPE_CHECKING:
     from services.complaints.ports import News, Reader
 
-#: Pseudonyms at hand: those of the largest batch.
+#: Sources whose pseudonyms are at hand.
 REMEMBERED_MAX = 2000
 
 
@@ -44,10 +44,9 @@ class Handlers:
     """The inputs of complaints and what they need."""
 
     def __init__(self, vault: Vault, reader: Reader, settler: Settler, news: News) -> None:
-        # Asked for when reading ahead and again when deciding; a batch at most in between.
         self._names = vault.pseudonyms
+        # Of sources, which are few and tell of many complaints each.
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
-        self._ref_by = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer_of)
         self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(self._names.sender)
         self._keys = Keys(vault)
         self._policies = Policies()
@@ -55,19 +54,22 @@ class Handlers:
         self._settler = settler
         self._news = news
 
-    def reads_of_raised(self, event: Event[ComplaintRaised]) -> Sequence[str]:
-        """The complaint if it came before, the customer's key, the policy."""
+    def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
+        """Another system tells of a complaint: reads it if it came before, the customer's key, the policy."""
         complaint_id = complaint_id_of(event)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
-        return (
+        reads = (
             Complaint.key(complaint_id),
             CustomerKey.key(customer_ref),
             PolicyHead.key(event.data.site),
         )
+        return Prepared(partial(self._raised, event, complaint_id, customer_ref), reads)
 
-    async def on_raised(self, event: Event[ComplaintRaised], snapshot: Snapshot) -> Decision:
-        """Another system tells of a complaint; raises Rejected for times no complaint can have."""
-        if not plausible(event.time, snapshot.now):
+    async def _raised(
+        self, event: Event[ComplaintRaised], complaint_id: str, customer_ref: str, view: View
+    ) -> Decision:
+        """Raises Rejected for times no complaint can have, and what `_receive` raises."""
+        if not plausible(event.time, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
         raised = event.data
         if raised.raised_by is not None:
@@ -75,8 +77,8 @@ class Handlers:
             raised = raised.model_copy(update={"raised_by": known_as})
         # A publisher that names no customer speaks for one.
         counts_for = None if raised.customer else self.as_one(event.source)
-        return await self.raise_complaint(
-            raised, event.source, complaint_id_of(event), snapshot, counts_for
+        return await self._receive(
+            raised, event.source, complaint_id, customer_ref, view, counts_for
         )
 
     async def raise_complaint(
@@ -84,7 +86,7 @@ class Handlers:
         raised: ComplaintRaised,
         source: str,
         complaint_id: str,
-        snapshot: Snapshot,
+        view: View,
         counts_for: str | None = None,
         *,
         by_customer: bool = False,
@@ -94,20 +96,36 @@ class Handlers:
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
         another complaint was raised under this id before.
         """
-        if not plausible(raised.occurred_at, snapshot.now):
+        customer_ref = self._customer_ref(source, raised, complaint_id)
+        return await self._receive(
+            raised, source, complaint_id, customer_ref, view, counts_for, by_customer=by_customer
+        )
+
+    async def _receive(
+        self,
+        raised: ComplaintRaised,
+        source: str,
+        complaint_id: str,
+        customer_ref: str,
+        view: View,
+        counts_for: str | None,
+        *,
+        by_customer: bool = False,
+    ) -> Decision:
+        """See `raise_complaint`."""
+        if not plausible(raised.occurred_at, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
-        policy, version = await self._policies.at(raised.site, snapshot)
+        policy, version = await self._policies.at(raised.site, view)
         # What was understood of it: in binary mode, or with other blanks, it is the same complaint.
         # Defaults are left out, so that a field of a later version changes no hash.
         content = self._names.content(raised.model_dump_json(exclude_defaults=True))
-        before = await snapshot.get(Complaint, complaint_id)
+        before = await view.get(Complaint, complaint_id)
         if before is not None:
             if not before.repeats(content):
                 raise Rejected(Reason.CONFLICTING_REPEAT)
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
-        customer_ref = self._customer_ref(source, raised, complaint_id)
         facts: tuple[Fact, ...] = ()
-        key = await self._keys.of(customer_ref, snapshot)
+        key = await self._keys.of(customer_ref, view)
         if key is None:
             key, created = self._keys.create(customer_ref)
             facts = (created,)
@@ -130,7 +148,7 @@ class Handlers:
                 understood=self._reader.understand(raised.text, language),
                 policy=policy,
                 policy_version=version,
-                now=snapshot.now,
+                now=view.now,
                 counts_for=counts_for,
             )
         )
@@ -139,36 +157,36 @@ class Handlers:
         """What the complaint of another system's event is called, whether or not it is here."""
         return f"co-{self._names.event(source, event_id)}"
 
-    async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
+    async def on_issued(self, event: Event[CheckIssued], view: View) -> Decision:
         """An employee gave the customer something and so took the complaint on.
 
         What was given on the spot may be heard of before its log, which claims it just so.
         """
         fact = event.data
-        complaint = await snapshot.get(Complaint, fact.complaint_id)
+        complaint = await view.get(Complaint, fact.complaint_id)
         if complaint is None:
             return Decision()
-        return claim(complaint, fact.complaint_id, fact.employee_id, snapshot.now)
+        return claim(complaint, fact.complaint_id, fact.employee_id, view.now)
 
-    async def on_logged(self, event: Event[ComplaintLogged], snapshot: Snapshot) -> Decision:
+    async def on_logged(self, event: Event[ComplaintLogged], view: View) -> Decision:
         """Something was told on the spot: its quick log is a complaint."""
         fact = event.data
-        if await snapshot.get(Complaint, fact.complaint_id) is not None:
+        if await view.get(Complaint, fact.complaint_id) is not None:
             return Decision()
-        policy, version = await self._policies.at(fact.site, snapshot)
-        return log(fact, policy, version, snapshot.now)
+        policy, version = await self._policies.at(fact.site, view)
+        return log(fact, policy, version, view.now)
 
-    async def on_feedback(self, event: Event[FeedbackReceived], snapshot: Snapshot) -> Decision:
+    async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
         """The customer answered "did it help?"."""
         fact = event.data
-        complaint = await known(fact.complaint_id, snapshot)
-        policy, _ = await self._policies.at(complaint.site, snapshot)
+        complaint = await known(fact.complaint_id, view)
+        policy, _ = await self._policies.at(complaint.site, view)
         return hear(
             complaint,
             fact.complaint_id,
             fact.helped,
             policy,
-            snapshot.now,
+            view.now,
             answered_at=fact.answered_at,
         )
 
@@ -180,13 +198,13 @@ class Handlers:
         """
         complaint_id, _, number = promise_id.rpartition("/")
 
-        async def decide(snapshot: Snapshot) -> Decision:
-            await snapshot.prefetch([Complaint.key(complaint_id), Heard.key(complaint_id)])
-            complaint = await snapshot.get(Complaint, complaint_id)
-            heard = await snapshot.get(Heard, complaint_id)
+        async def decide(view: View) -> Decision:
+            await view.prefetch([Complaint.key(complaint_id), Heard.key(complaint_id)])
+            complaint = await view.get(Complaint, complaint_id)
+            heard = await view.get(Heard, complaint_id)
             if complaint is None:
                 return Decision()
-            return break_promise(complaint, complaint_id, int(number), heard, snapshot.now)
+            return break_promise(complaint, complaint_id, int(number), heard, view.now)
 
         if (await decide(self._settler.view())).facts:
             await self._news.read_until(datetime.fromtimestamp(due_ms / 1000, UTC))
@@ -195,9 +213,9 @@ class Handlers:
         ):
             PROMISES_BROKEN.inc()
 
-    async def read_text(self, complaint: Complaint, snapshot: Snapshot) -> str | None:
+    async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """What the customer wrote, or None once the customer was erased; raises Unavailable."""
-        key = await self._keys.of(complaint.customer_ref, snapshot)
+        key = await self._keys.of(complaint.customer_ref, view)
         return None if key is None else key.open("text", complaint.text)
 
     def as_one(self, source: str) -> str:
@@ -208,7 +226,7 @@ class Handlers:
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
         """A pseudonym: of the other system's customer, of an address, or of this complaint alone."""
         address = raised.contact.email if raised.contact is not None else None
-        return self._ref_by(complaint_id, source, raised.site, raised.customer, address)
+        return self._names.customer_of(complaint_id, source, raised.site, raised.customer, address)
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:
@@ -216,8 +234,8 @@ def complaint_id_of(event: Event[ComplaintRaised]) -> str:
     return f"co-{event.id}"
 
 
-async def known(complaint_id: str, snapshot: Snapshot) -> Complaint:
+async def known(complaint_id: str, view: View) -> Complaint:
     """A complaint we have; raises Rejected(unknown_complaint)."""
-    return await snapshot.require(
+    return await view.require(
         Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",)
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.complaints.handlers import Handlers
-from services.complaints.rules import Complaint, Heard
+from services.complaints.rules import Complaint
 from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
+from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
-from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.policies import POLICY_INBOX, PolicyHead
 from shared.runtime.privacy.keys import VAULT_INBOX
 from shared.runtime.roster import ROSTER_INBOX
@@ -23,42 +24,29 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
         VAULT_INBOX,
         Inbox(
             ComplaintRaised.TOPIC,
-            [Handler(ComplaintRaised, handlers.on_raised, handlers.reads_of_raised)],
+            [Handler(ComplaintRaised, handlers.on_raised)],
             strict=True,
         ),
         Inbox(
             CheckIssued.TOPIC,
             [
-                Handler(
-                    CheckIssued,
-                    handlers.on_issued,
-                    lambda event: (
-                        Complaint.key(event.data.complaint_id),
-                        Heard.key(event.data.complaint_id),
-                    ),
-                ),
-                Handler(OfferMade, reads=lambda event: (Heard.key(event.data.complaint_id),)),
+                Handler(CheckIssued, deciding(handlers.on_issued, complaint)),
+                Handler(OfferMade),
                 Handler(
                     ComplaintLogged,
-                    handlers.on_logged,
-                    lambda event: (
-                        Complaint.key(event.data.complaint_id),
-                        PolicyHead.key(event.data.site),
+                    deciding(
+                        handlers.on_logged, complaint, lambda event: PolicyHead.key(event.data.site)
                     ),
                 ),
             ],
         ),
         Inbox(
             FeedbackReceived.TOPIC,
-            [
-                Handler(
-                    FeedbackReceived,
-                    handlers.on_feedback,
-                    lambda event: (
-                        Complaint.key(event.data.complaint_id),
-                        Heard.key(event.data.complaint_id),
-                    ),
-                )
-            ],
+            [Handler(FeedbackReceived, deciding(handlers.on_feedback, complaint))],
         ),
     )
+
+
+def complaint(event: Event[CheckIssued] | Event[ComplaintLogged] | Event[FeedbackReceived]) -> str:
+    """The document of the complaint that a fact is about."""
+    return Complaint.key(event.data.complaint_id)

@@ -13,7 +13,7 @@ from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
@@ -32,7 +32,7 @@ class Alarms:
         self._wording = wording
         self._policies = Policies()
 
-    async def on_policy(self, event: Event[PolicyPublished], _snapshot: Snapshot) -> Decision:
+    async def on_policy(self, event: Event[PolicyPublished], _view: View) -> Decision:
         """Say at once, and not at the first emergency, that a policy leads to nobody."""
         site, named = event.data.site, event.data.policy.notify.safety
         if not named:
@@ -48,8 +48,8 @@ class Alarms:
         Raises Unavailable while a part has not come.
         """
 
-        async def decide(snapshot: Snapshot) -> Decision:
-            return await self._routed(complaint_id, snapshot)
+        async def decide(view: View) -> Decision:
+            return await self._routed(complaint_id, view)
 
         facts = await self._settler.settle_timer(ALARM, complaint_id, due_ms, decide)
         for fact in facts:
@@ -57,16 +57,16 @@ class Alarms:
                 log.error("safety_reaches_nobody", site=fact.site, complaint=complaint_id)
                 MESSAGES.labels("safety", "unaddressed").inc()
 
-    async def _routed(self, complaint_id: str, snapshot: Snapshot) -> Decision:
-        await snapshot.prefetch([one.key(complaint_id) for one in (Routed, Alarm, ComplaintView)])
-        if await snapshot.get(Routed, complaint_id) is not None:
+    async def _routed(self, complaint_id: str, view: View) -> Decision:
+        await view.prefetch([one.key(complaint_id) for one in (Routed, Alarm, ComplaintView)])
+        if await view.get(Routed, complaint_id) is not None:
             return Decision()
-        alarm = await snapshot.get(Alarm, complaint_id)
-        about = alarm or await snapshot.get(ComplaintView, complaint_id)
+        alarm = await view.get(Alarm, complaint_id)
+        about = alarm or await view.get(ComplaintView, complaint_id)
         if about is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN, retry_after_s=LOOK_AGAIN_S)
         try:
-            policy, _ = await self._policies.at(about.site, snapshot)
+            policy, _ = await self._policies.at(about.site, view)
         except Rejected as rejected:  # told of a site whose policy is still on its way
             raise Unavailable(rejected.reason, retry_after_s=LOOK_AGAIN_S) from None
         return route(
@@ -76,19 +76,17 @@ class Alarms:
             kinds=alarm.kinds if alarm else (),
             language=policy.languages[0],
             mailboxes=policy.notify.safety,
-            now=snapshot.now,
+            now=view.now,
         )
 
-    async def letter(
-        self, message_id: str, message: Message, mailbox: str, snapshot: Snapshot
-    ) -> Letter:
+    async def letter(self, message_id: str, message: Message, mailbox: str, view: View) -> Letter:
         """The letter to one mailbox; raises Rejected(unknown_mailbox, unknown_site), Unavailable."""
         address = self._mailboxes.get(mailbox)
         if address is None:
             log.error("unknown_mailbox", site=message.site, mailbox=mailbox)
             raise Rejected(Reason.UNKNOWN_MAILBOX)
-        policy, _ = await self._policies.at(message.site, snapshot)
-        alarm = await snapshot.get(Alarm, message.complaint_id)
+        policy, _ = await self._policies.at(message.site, view)
+        alarm = await view.get(Alarm, message.complaint_id)
         rendered = self._wording.render(
             message.occasion,
             message.language,

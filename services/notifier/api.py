@@ -16,7 +16,7 @@ from services.notifier.handlers import Handlers
 from services.notifier.page import Page
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import NO_STORE, ON_TO_PAGE, SETTLED, Face, Token, described, to_page
@@ -77,8 +77,8 @@ def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
-        async def decide(snapshot: Snapshot, _name: str) -> Decision:
-            return await handlers.answer(complaint_id, check_id, helped, snapshot)
+        async def decide(view: View, _name: str) -> Decision:
+            return await handlers.answer(complaint_id, check_id, helped, view)
 
         try:
             response = await face.write(

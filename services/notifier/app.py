@@ -61,5 +61,5 @@ def build(
         parts,
         inboxes=inboxes(handlers, alarms),
         api=api(parts.face, handlers, page),
-        rings={SEND: handlers.send, ALARM: alarms.route},
+        on_timer={SEND: handlers.send, ALARM: alarms.route},
     )

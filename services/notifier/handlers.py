@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -49,8 +50,9 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.observe import MESSAGES
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
     from shared.runtime.privacy.keys import KeyRing
 
 
+#: What a customer is told of.
+Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade
 #: A value of a letter: one line of text, or several.
 Says = str | Sequence[str]
 #: What comes on other topics than the cause of a message, and so perhaps after it.
@@ -108,50 +112,48 @@ class Handlers:
         self._crash = crash
         self._policies = Policies()
 
-    async def on_triaged(self, event: Event[ComplaintTriaged], snapshot: Snapshot) -> Decision:
+    def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
         """Acknowledge at once: it was received, and by when the customer hears from us."""
         fact = event.data
         if not fact.has_contact or fact.answered:
-            return Decision()
-        return await self._queue(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact, snapshot)
+            return only_folds(event)
+        return self._queues(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact)
 
-    async def on_issued(self, event: Event[CheckIssued], snapshot: Snapshot) -> Decision:
+    def on_issued(self, event: Event[CheckIssued]) -> Prepared:
         """Tell the customer what they were given, and ask whether it helped."""
-        fact = event.data
-        return await self._queue(Occasion.CHECK_GIVEN, fact.check_id, fact, snapshot)
+        return self._queues(Occasion.CHECK_GIVEN, event.data.check_id, event.data)
 
-    async def on_offered(self, event: Event[OfferMade], snapshot: Snapshot) -> Decision:
+    def on_offered(self, event: Event[OfferMade]) -> Prepared:
         """Let the customer choose."""
-        fact = event.data
-        return await self._queue(Occasion.CHECK_OFFERED, fact.offer_id, fact, snapshot)
+        return self._queues(Occasion.CHECK_OFFERED, event.data.offer_id, event.data)
 
-    async def on_reopened(self, event: Event[ComplaintReopened], snapshot: Snapshot) -> Decision:
+    def on_reopened(self, event: Event[ComplaintReopened]) -> Prepared:
         """Say that we heard the no, and by when we are back."""
         fact = event.data
         if not fact.has_contact:
-            return Decision()
-        return await self._queue(
-            Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact, snapshot
-        )
+            return only_folds(event)
+        return self._queues(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact)
+
+    def _queues(self, occasion: Occasion, about: str, fact: Told) -> Prepared:
+        message_id = message_id_of(occasion, about)
+        decide = partial(self._queue, message_id, occasion, about, fact)
+        return Prepared(decide, [Message.key(message_id)])
 
     async def _queue(
-        self,
-        occasion: Occasion,
-        about: str,
-        fact: ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade,
-        snapshot: Snapshot,
+        self, message_id: str, occasion: Occasion, about: str, fact: Told, view: View
     ) -> Decision:
         """Queue a message unless it was before: a cause may be heard of twice."""
-        if await snapshot.get(Message, message_id_of(occasion, about)) is not None:
+        if await view.get(Message, message_id) is not None:
             return Decision()
         return queue(
+            message_id,
             occasion,
             about,
             complaint_id=fact.complaint_id,
             customer_ref=fact.customer_ref,
             site=fact.site,
             language=fact.language,
-            now=snapshot.now,
+            now=view.now,
         )
 
     async def send(self, message_id: str, due_ms: int) -> None:
@@ -184,11 +186,11 @@ class Handlers:
         Its timer is moved by the facts alone: where there is none, another process has moved it.
         """
 
-        async def decide(snapshot: Snapshot) -> Decision:
-            message = await known(message_id, snapshot)
-            bounds = await self._bounds(message, recipient, snapshot)
-            used = await snapshot.balances([bound.account for bound in bounds])
-            return attempt(message, message_id, snapshot.now, bounds, used)
+        async def decide(view: View) -> Decision:
+            message = await known(message_id, view)
+            bounds = await self._bounds(message, recipient, view)
+            used = await view.balances([bound.account for bound in bounds])
+            return attempt(message, message_id, view.now, bounds, used)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
         if not facts:
@@ -202,15 +204,13 @@ class Handlers:
             MESSAGES.labels(attempted.occasion, "repeated_unknown").inc()
         return attempted
 
-    async def _bounds(
-        self, message: Message, recipient: str, snapshot: Snapshot
-    ) -> Sequence[Bound]:
+    async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """What a customer's letter counts in today at the site, at its first attempt."""
         if message.mailbox is not None or message.attempt:
             return ()
-        policy, _ = await self._policies.at(message.site, snapshot)
-        story = await snapshot.get(ComplaintView, message.complaint_id)
-        day = snapshot.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
+        policy, _ = await self._policies.at(message.site, view)
+        story = await view.get(ComplaintView, message.complaint_id)
+        day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
             message.occasion,
             policy.notify.acknowledge,
@@ -239,58 +239,58 @@ class Handlers:
     ) -> None:
         """Record the fate of attempt `number` (None: of a letter that could not be written)."""
 
-        async def decide(snapshot: Snapshot) -> Decision:
-            message = await known(message_id, snapshot)
-            mine = due(message, snapshot.now) if number is None else message.attempt == number
+        async def decide(view: View) -> Decision:
+            message = await known(message_id, view)
+            mine = due(message, view.now) if number is None else message.attempt == number
             if not mine:
                 return Decision()
             match handed:
                 case Delivery.TAKEN:
-                    return sent(message, message_id, snapshot.now)
+                    return sent(message, message_id, view.now)
                 case Delivery.LOST:
-                    return lost(message, message_id, snapshot.now)
+                    return lost(message, message_id, view.now)
                 case Delivery.LATER:
-                    policy, _ = await self._policies.at(message.site, snapshot)
+                    policy, _ = await self._policies.at(message.site, view)
                     retry = policy.notify.retry
-                    return not_sent(message, message_id, reason, retry, snapshot.now)
+                    return not_sent(message, message_id, reason, retry, view.now)
                 case Delivery.NEVER:
-                    return not_sent(message, message_id, reason, None, snapshot.now)
+                    return not_sent(message, message_id, reason, None, view.now)
 
         facts = await self._settler.settle_internal(cause, message_id, decide)
         for fact in facts:
             assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
             MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
 
-    async def _letter(self, message_id: str, snapshot: Snapshot) -> Letter:
+    async def _letter(self, message_id: str, view: View) -> Letter:
         """The words for a message; raises Unavailable while a part is on its way, Rejected if none comes."""
-        message = await known(message_id, snapshot)
+        message = await known(message_id, view)
         try:
-            return await self._write(message_id, message, snapshot)
+            return await self._write(message_id, message, view)
         except (Rejected, Unavailable) as missing:
             if missing.reason not in PARTS:
                 raise
-            if snapshot.now - message.queued_at > PARTS_COME_WITHIN:
+            if view.now - message.queued_at > PARTS_COME_WITHIN:
                 raise Rejected(missing.reason) from None
             raise Unavailable(missing.reason) from None
 
-    async def _write(self, message_id: str, message: Message, snapshot: Snapshot) -> Letter:
+    async def _write(self, message_id: str, message: Message, view: View) -> Letter:
         """The letter as it stands; raises Unavailable for a part that is not here."""
         if message.mailbox is not None:
-            return await self._alarms.letter(message_id, message, message.mailbox, snapshot)
-        story = await snapshot.get(ComplaintView, message.complaint_id)
+            return await self._alarms.letter(message_id, message, message.mailbox, view)
+        story = await view.get(ComplaintView, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         if story.contact is None:
             raise Rejected(Reason.NO_CONTACT)
-        key = await self._keys.of(story.customer_ref, snapshot)
+        key = await self._keys.of(story.customer_ref, view)
         if key is None:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         contact = self._contact(story, key)
         if contact.email is None:
             raise Rejected(Reason.NO_CONTACT)
-        policy, _ = await self._policies.at(message.site, snapshot)
+        policy, _ = await self._policies.at(message.site, view)
         values: dict[str, Says] = {"site_name": policy.site_name}
-        values |= await self._particulars(message, story, policy, key, snapshot)
+        values |= await self._particulars(message, story, policy, key, view)
         rendered = self._wording.render(
             message.occasion, message.language, name=contact.name or "", **values
         )
@@ -304,12 +304,12 @@ class Handlers:
         story: ComplaintView,
         policy: Policy,
         key: KeyRing,
-        snapshot: Snapshot,
+        view: View,
     ) -> dict[str, Says]:
         """What this occasion says beyond the greeting."""
         language = message.language
         if message.occasion is Occasion.CHECK_OFFERED:
-            return await self._choice(message, policy, snapshot)
+            return await self._choice(message, policy, view)
         if message.occasion is not Occasion.CHECK_GIVEN:
             if story.promised_by is None:
                 raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -318,14 +318,14 @@ class Handlers:
                 "about": about(story.category, language),
                 "reference": reference_of(message.complaint_id),
             }
-        check = await snapshot.get(Given, message.about)
+        check = await view.get(Given, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        life = await snapshot.get(CheckLife, message.about) or CheckLife()
-        if life.standing(check, snapshot.now) is Standing.VOIDED:
+        life = await view.get(CheckLife, message.about) or CheckLife()
+        if life.standing(check, view.now) is Standing.VOIDED:
             raise Rejected(Reason.CHECK_ENDED)
         link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
-        gift = await self._gift(check, policy, language, key, snapshot)
+        gift = await self._gift(check, policy, language, key, view)
         return {**gift, "feedback_url": link}
 
     async def _gift(
@@ -334,12 +334,12 @@ class Handlers:
         policy: Policy,
         language: Language,
         key: KeyRing,
-        snapshot: Snapshot,
+        view: View,
         *,
         usable: bool = True,
     ) -> dict[str, Says]:
         """What a letter about a check says: what it is, its code, where, until when, and the law."""
-        then = await self._policies.of(policy.site, check.policy_version, snapshot)
+        then = await self._policies.of(policy.site, check.policy_version, view)
         law = law_of(check.regime, (then, policy), language)
         return {
             "title": title_of(check.item, (then, policy), language),
@@ -361,14 +361,12 @@ class Handlers:
             "information": check.information or "",
         }
 
-    async def _choice(
-        self, message: Message, policy: Policy, snapshot: Snapshot
-    ) -> dict[str, Says]:
+    async def _choice(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
         """What may be chosen, where, and until when."""
-        offer, language = await snapshot.get(Offered, message.about), message.language
+        offer, language = await view.get(Offered, message.about), message.language
         if offer is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        then = await self._policies.of(policy.site, offer.policy_version, snapshot)
+        then = await self._policies.of(policy.site, offer.policy_version, view)
         choices = []
         for option in offer.choices():
             title = title_of(option.item, (then, policy), language)
@@ -391,12 +389,12 @@ class Handlers:
         }
 
     async def answer(
-        self, complaint_id: str, check_id: str, helped: Helped, snapshot: Snapshot
+        self, complaint_id: str, check_id: str, helped: Helped, view: View
     ) -> Decision:
         """The customer's answer; raises Rejected(already_answered) if there was one."""
-        if await snapshot.get(Answer, check_id) is not None:
+        if await view.get(Answer, check_id) is not None:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        return hear(complaint_id, check_id, helped, snapshot.now)
+        return hear(complaint_id, check_id, helped, view.now)
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""
@@ -421,21 +419,21 @@ class Handlers:
 
         Raises Unavailable while a part is on its way, Rejected(link_invalid) once the customer was erased.
         """
-        snapshot = self._settler.view()
-        story = await snapshot.get(ComplaintView, complaint_id)
-        check = await snapshot.get(Given, check_id)
+        view = self._settler.view()
+        story = await view.get(ComplaintView, complaint_id)
+        check = await view.get(Given, check_id)
         if story is None or check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        key = await self._keys.of(story.customer_ref, snapshot)
+        key = await self._keys.of(story.customer_ref, view)
         if key is None:
             raise Rejected(Reason.LINK_INVALID)
-        policy, _ = await self._policies.at(story.site, snapshot)
-        life = await snapshot.get(CheckLife, check_id) or CheckLife()
-        now = life.standing(check, snapshot.now)
+        policy, _ = await self._policies.at(story.site, view)
+        life = await view.get(CheckLife, check_id) or CheckLife()
+        now = life.standing(check, view.now)
         usable = now in TAKEN
-        gift = await self._gift(check, policy, story.language, key, snapshot, usable=usable)
+        gift = await self._gift(check, policy, story.language, key, view, usable=usable)
         values: dict[str, Says] = {"site_name": policy.site_name, "feedback_url": "", **gift}
-        answer = await snapshot.get(Answer, check_id)
+        answer = await view.get(Answer, check_id)
         return Shown(
             language=story.language,
             timezone=policy.timezone,
@@ -458,9 +456,9 @@ class Handlers:
         return Contact.model_validate_json(key.open("contact", story.contact))
 
 
-async def known(message_id: str, snapshot: Snapshot) -> Message:
+async def known(message_id: str, view: View) -> Message:
     """A message that was queued; anything else is a defect of ours."""
-    message = await snapshot.get(Message, message_id)
+    message = await view.get(Message, message_id)
     if message is None:
         msg = f"no message {message_id}"
         raise AssertionError(msg)

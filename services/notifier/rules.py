@@ -266,6 +266,7 @@ def message_id_of(occasion: Occasion, about: str) -> str:
 
 
 def queue(
+    message_id: str,
     occasion: Occasion,
     about: str,
     *,
@@ -278,7 +279,7 @@ def queue(
     """A MessageQueued fact for a message that is due now."""
     return Decision.of(
         MessageQueued(
-            message_id=message_id_of(occasion, about),
+            message_id=message_id,
             complaint_id=complaint_id,
             customer_ref=customer_ref,
             occasion=occasion,

@@ -12,7 +12,7 @@ from typing import ClassVar
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.kernel import Document, Fact, Fold
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Handler, Inbox
 
@@ -57,14 +57,14 @@ class Policies:
     def __init__(self) -> None:
         self._parsed: dict[tuple[str, int], Policy] = {}
 
-    async def at(self, site: str, snapshot: Snapshot) -> tuple[Policy, int]:
+    async def at(self, site: str, view: View) -> tuple[Policy, int]:
         """The policy in force and its version; raises Rejected(unknown_site), Unavailable."""
-        head = await snapshot.get(PolicyHead, site)
+        head = await view.get(PolicyHead, site)
         if head is None:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
-        return await self.of(site, head.version, snapshot), head.version
+        return await self.of(site, head.version, view), head.version
 
-    async def of(self, site: str, version: int, snapshot: Snapshot) -> Policy:
+    async def of(self, site: str, version: int, view: View) -> Policy:
         """A version that was in force once; raises Rejected(unknown_site), Unavailable.
 
         The topic keeps the latest alone, so after a rebuild an old one is gone, and the one in force
@@ -72,15 +72,15 @@ class Policies:
         """
         parsed = self._parsed.get((site, version))
         if parsed is None:
-            stored = await snapshot.get(PolicyVersion, f"{site}/{version}")
+            stored = await view.get(PolicyVersion, f"{site}/{version}")
             if stored is None:
-                head = await snapshot.get(PolicyHead, site)
+                head = await view.get(PolicyHead, site)
                 if head is None:
                     raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
                 if head.version == version:
                     msg = f"policy {site}/{version} is in force and not stored"
                     raise AssertionError(msg)
-                return await self.of(site, head.version, snapshot)
+                return await self.of(site, head.version, view)
             if len(self._parsed) >= REMEMBERED_MAX:
                 self._parsed.clear()
             parsed = self._parsed[site, version] = stored.policy

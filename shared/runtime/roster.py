@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, employee_name
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.kafka.inbox import Handler, Inbox
@@ -15,25 +15,16 @@ def employee_key(site: str, employee_id: str) -> str:
     return Employee.key(employee_name(site, employee_id))
 
 
-ROSTER_INBOX = Inbox(
-    EmployeeListed.TOPIC,
-    [
-        Handler(
-            EmployeeListed,
-            reads=lambda event: (employee_key(event.data.site, event.data.employee_id),),
-        )
-    ],
-    ahead=True,
-)
+ROSTER_INBOX = Inbox(EmployeeListed.TOPIC, [Handler(EmployeeListed)], ahead=True)
 
 
-async def employed(principal: Principal, snapshot: Snapshot) -> Employee:
+async def employed(principal: Principal, view: View) -> Employee:
     """The employee who asks; raises Rejected(unknown_employee), Unavailable.
 
     A decision that read this and raced with another listing is taken again.
     """
     name = employee_name(principal.site, principal.subject)
-    employee = await snapshot.get(Employee, name)
+    employee = await view.get(Employee, name)
     if employee is None or not employee.listing.active:
         raise Rejected(Reason.UNKNOWN_EMPLOYEE)
     return employee

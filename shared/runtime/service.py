@@ -31,7 +31,7 @@ from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import Relay
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Store
-from shared.runtime.engine.timers import Ring, Timers
+from shared.runtime.engine.timers import OnTimer, Timers
 from shared.runtime.faults import Unavailable
 from shared.runtime.http.auth import Authenticator
 from shared.runtime.http.face import Face
@@ -121,12 +121,17 @@ class App:
     """One service: its parts, its streams, its routes, its timers."""
 
     def __init__(
-        self, parts: Runtime, *, inboxes: Sequence[Inbox], api: FastAPI, rings: Mapping[str, Ring]
+        self,
+        parts: Runtime,
+        *,
+        inboxes: Sequence[Inbox],
+        api: FastAPI,
+        on_timer: Mapping[str, OnTimer],
     ) -> None:
         self.parts = parts
         self.inboxes = inboxes
         self.api = api
-        self.rings = rings
+        self.on_timer = on_timer
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until told to stop; then stop taking in, settle what is in hand, and close."""
@@ -144,14 +149,14 @@ class App:
             bootstrap=settings.kafka_bootstrap,
             crash=parts.crash,
         )
-        timers = Timers(parts.store, self.rings, holder=settings.holder, now=parts.now)
+        timers = Timers(parts.store, self.on_timer, holder=settings.holder, now=parts.now)
         try:
             opened = asyncio.create_task(self._open_generation())
             await _first(opened, stopping)
             background = [watched(asyncio.create_task(self._keep_generation(), name="generation"))]
             if settings.face != "api" and not stopping.is_set():
                 background.append(watched(asyncio.create_task(relay.run(), name="relay")))
-                if self.rings:
+                if self.on_timer:
                     background.append(watched(asyncio.create_task(timers.run(), name="timers")))
                 stream = Stream(
                     parts.settler,

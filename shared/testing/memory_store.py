@@ -89,7 +89,7 @@ class MemoryStore:
         self._check_generation()
         return [self.kept.accounts.get(account, 0) for account in accounts]
 
-    async def look(
+    async def fetch(
         self, keys: Sequence[str], accounts: Sequence[str]
     ) -> tuple[list[Versioned], list[int]]:
         """See Store."""
@@ -118,9 +118,9 @@ class MemoryStore:
             if write.body is not None:
                 self._keep(write.key, Versioned(write.version + 1, write.body), write.ttl_s)
         self.kept.accounts |= balances
-        if commit.rung is not None:
-            member, rung_due = commit.rung
-            if self.kept.timers.get(member, rung_due) <= rung_due:
+        if commit.fired is not None:
+            member, fired_due = commit.fired
+            if self.kept.timers.get(member, fired_due) <= fired_due:
                 self.kept.timers.pop(member, None)
         for member, due in commit.timers:
             if due is None:

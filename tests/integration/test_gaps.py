@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from devstack.stack import Stack
 from shared.runtime.kafka.consumer import Stream
-from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.kafka.inbox import Handler, Inbox, Record, deciding
 from shared.runtime.observe import LOG_HOLES, RECORDS_MISSED
 from shared.testing.memory_store import MemoryStore
 from tests.suites.streams import (
@@ -78,7 +78,7 @@ async def on_topic(stack: Stack, name: str) -> Sequence[ConsumerRecord]:
 
 async def hand_on(stream: Stream, name: str, batch: Sequence[ConsumerRecord]) -> None:
     records = [Record(one.offset, one.value, one.headers) for one in batch]
-    await stream._settle(Inbox(name, [Handler(Heard, on_heard)]), 0, records)
+    await stream._settle(Inbox(name, [Handler(Heard, deciding(on_heard))]), 0, records)
 
 
 async def test_what_nobody_handed_on_is_found_by_the_fence_and_settled_first(stack, name, store):

@@ -22,7 +22,7 @@ from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka import consumer as kafka
 from shared.runtime.kafka.consumer import Stream
-from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.kafka.watch import waiting_for
 from shared.testing.builders import record
 from tests.suites.streams import administration, heard, make, put, streaming, true_soon
@@ -135,7 +135,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_a_process_ends_when_the_store_it_runs_on_comes_back_older(here: Here, ended):
-    inbox = Inbox(here.name, [Handler(Heard, on_heard)])
+    inbox = Inbox(here.name, [Handler(Heard, deciding(on_heard))])
     async with here.process() as stream:
         await here.hear(0, 1)
         old = await here.copy()

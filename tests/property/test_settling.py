@@ -122,7 +122,7 @@ async def ask(store: MemoryStore, item: str, employee: str, complaint: int, key:
     request = Request(f"employee/{employee}", "checks", f"{key}", f"{item}/{complaint}")
     return await settler_of(store).settle_request(
         request,
-        lambda snapshot, name: giving.issue_check(command, principal, name, snapshot),
+        lambda view, name: giving.issue_check(command, principal, name, view),
     )
 
 

@@ -776,7 +776,7 @@ class AuthorityMachine(RuleBasedStateMachine):
             elif what == "late ring":
                 made = self.model.offers[name]
                 if made["over"] or made["until"] <= self.model.now:
-                    self.run(self.app.rings["lapse"](name, 0))
+                    self.run(self.app.on_timer["lapse"](name, 0))
                     self.model.ring_offer(made)
             else:
                 self._let(what, how)
@@ -886,11 +886,11 @@ class AuthorityMachine(RuleBasedStateMachine):
         one, now = self.model.checks[check], self.model.now
         held = [name for name, (_, until) in one["holds"].items() if until <= now]
         for name in [*held, *one["captured"]]:
-            self.run(self.app.rings["hold"](name, 0))
+            self.run(self.app.on_timer["hold"](name, 0))
         if one["ended"] or one["until"] <= now:
-            self.run(self.app.rings["expire"](check, 0))
+            self.run(self.app.on_timer["expire"](check, 0))
         if one["explained"] or (one["explain_by"] and one["explain_by"] <= now):
-            self.run(self.app.rings["explain"](check, 0))
+            self.run(self.app.on_timer["explain"](check, 0))
         self.model.ring_check(one)
 
     @rule(check=checks)
@@ -973,7 +973,7 @@ class AuthorityMachine(RuleBasedStateMachine):
         due = self.run(self.store.due(int(self.clock().timestamp() * 1000), 1000))
         for member, at in due * times:
             name, _, about = member.partition("|")
-            self.run(self.app.rings[name](about, at))
+            self.run(self.app.on_timer[name](about, at))
         if times:
             self.model.ring()
 

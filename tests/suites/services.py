@@ -227,7 +227,7 @@ class Aboard:
         now_ms = int(self.clock().timestamp() * 1000)
         for member, due in await self.stores[service].due(now_ms, 1000):
             name, _, timer_id = member.partition("|")
-            await self.apps[service].rings[name](timer_id, due)
+            await self.apps[service].on_timer[name](timer_id, due)
 
     async def raise_complaint(self, offset: int = 0, **changes: Any) -> str:
         """A complaint from another system, carried everywhere; its id."""

@@ -203,21 +203,21 @@ class StoreSuite:
         day = 1_780_000_000_000
         await store.commit(Commit((), (), [("a|1", day), ("b|1", day), ("c|1", day + 1)]))
         for member in ("a|1", "c|1", "never|1"):
-            await store.commit(Commit((), rung=(member, day)))
+            await store.commit(Commit((), fired=(member, day)))
         assert await store.due(2 * day, 10) == [("b|1", day), ("c|1", day + 1)]
-        await store.commit(Commit((), rung=("c|1", day + 2)))
+        await store.commit(Commit((), fired=("c|1", day + 2)))
         assert await store.due(2 * day, 10) == [("b|1", day)]
 
     async def test_what_a_ring_sets_or_clears_itself_holds_whatever_rang(self, store):
         await store.commit(Commit((), (), [("a|1", 10), ("b|1", 10), ("c|1", 50)]))
-        await store.commit(Commit((), (), [("a|1", 30)], rung=("a|1", 10)))
-        await store.commit(Commit((), (), [("b|1", 5)], rung=("b|1", 10)))
-        await store.commit(Commit((), (), [("c|1", None)], rung=("c|1", 10)))
+        await store.commit(Commit((), (), [("a|1", 30)], fired=("a|1", 10)))
+        await store.commit(Commit((), (), [("b|1", 5)], fired=("b|1", 10)))
+        await store.commit(Commit((), (), [("c|1", None)], fired=("c|1", 10)))
         assert await store.due(100, 10) == [("b|1", 5), ("a|1", 30)]
 
     async def test_a_refused_ring_clears_nothing(self, store):
         await store.commit(Commit([Write("a", 0, b"1")], (), [("t|1", 5)]))
-        assert await store.commit(Commit([Write("a", 7)], rung=("t|1", 5))) == Conflict("a")
+        assert await store.commit(Commit([Write("a", 7)], fired=("t|1", 5))) == Conflict("a")
         assert await store.due(MAX, 10) == [("t|1", 5)]
 
     # ---- sorted sets -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from devstack.stack import Stack
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Store
 from shared.runtime.kafka.consumer import Stream
-from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.testing.builders import record
 from tests.suites.tally import Heard, on_heard, settler
 
@@ -81,7 +81,7 @@ def stream_of(bootstrap: str, name: str, settling: Settler) -> Stream:
     """A stream that would read the topic of this name, in a group of this name; not started."""
     return Stream(
         settling,
-        [Inbox(name, [Handler(Heard, on_heard)])],
+        [Inbox(name, [Handler(Heard, deciding(on_heard))])],
         owner=name,
         bootstrap=bootstrap,
         session_s=6.0,

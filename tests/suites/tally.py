@@ -8,10 +8,10 @@ from shared.contracts.event import Event, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Timer
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.engine.store import Store
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.kafka.inbox import Handler, Inbox
+from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.testing.clock import START, Clock
 
@@ -44,21 +44,21 @@ class Tally(Document):
     total: int = 0
 
 
-async def count(name: str, snapshot: Snapshot, do: str = "count") -> Decision:
+async def count(name: str, view: View, do: str = "count") -> Decision:
     if do == "reject":
         raise Rejected(Reason.UNKNOWN_SITE, where=("/data/a b=c;d\n",))
     if do == "away":
         raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
     if do == "fail":
         raise ZeroDivisionError("secret words")
-    tally = await snapshot.get(Tally, name) or Tally()
-    balance = (await snapshot.balances([name]))[name]
+    tally = await view.get(Tally, name) or Tally()
+    balance = (await view.balances([name]))[name]
     paid = 1 if balance < CEILING else 0
     return Decision((Counted(name=name, total=tally.total + 1, paid=paid),), {name: CEILING})
 
 
-async def on_heard(event: Event[Heard], snapshot: Snapshot) -> Decision:
-    return await count(event.data.name, snapshot, event.data.do)
+async def on_heard(event: Event[Heard], view: View) -> Decision:
+    return await count(event.data.name, view, event.data.do)
 
 
 DOMAIN = Domain(
@@ -71,8 +71,9 @@ DOMAIN = Domain(
         else []
     ),
 )
-INBOX = Inbox(Heard.TOPIC, [Handler(Heard, on_heard, lambda event: (f"tally:{event.data.name}",))])
-STRICT = Inbox(Heard.TOPIC, [Handler(Heard, on_heard)], strict=True)
+READING = deciding(on_heard, lambda event: Tally.key(event.data.name))
+INBOX = Inbox(Heard.TOPIC, [Handler(Heard, READING)])
+STRICT = Inbox(Heard.TOPIC, [Handler(Heard, deciding(on_heard))], strict=True)
 
 
 def settler(store: Store) -> Settler:

@@ -236,7 +236,7 @@ async def test_every_part_of_a_running_service_is_watched(app, store, monkeypatc
     monkeypatch.setattr(module.App, "_start_stream", waits)
     # A look at a stream that never started makes Faust open the loop of a thread, and nobody closes it.
     monkeypatch.setattr(module.Stream, "watch", waits)
-    app.rings = {"look": None}
+    app.on_timer = {"look": None}
     async with background(app.run(stopping)) as running:
         await until(lambda: bool(ended))
         stopping.set()

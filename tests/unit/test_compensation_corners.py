@@ -37,7 +37,7 @@ async def test_a_timer_that_rings_before_its_time_stays_set(tmp_path):
     c = await a.raise_complaint()
     check = (await a.give(c, "sum/400", "k")).json()["check_id"]
     due = a.stores["compensation"].kept.timers[f"expire|{check}"]
-    await a.apps["compensation"].rings["expire"](check, due)
+    await a.apps["compensation"].on_timer["expire"](check, due)
     assert f"expire|{check}" in a.stores["compensation"].kept.timers
 
 

@@ -495,7 +495,7 @@ async def test_a_step_that_another_process_took_in_between_is_not_taken_again(cr
         now=crowd.clock,
         store=YieldingStore(crowd.stores["compensation"], (1, 0)),
     )
-    rings = [one.rings[GIVE](incident, due_ms) for one in (other, app)]
+    rings = [one.on_timer[GIVE](incident, due_ms) for one in (other, app)]
     late, done = await asyncio.gather(*rings, return_exceptions=True)
     assert (str(late), done) == (Reason.CONTENDED, None)
     assert len(await given_in(crowd)) == 3
@@ -824,7 +824,7 @@ async def test_a_day_that_is_rung_twice_still_ends_tomorrow(aboard: Aboard):
     kept = aboard.stores["compensation"].kept
     due = kept.timers["window|ms-aurora"]
     aboard.later(days=1)
-    ring = aboard.apps["compensation"].rings["window"]
+    ring = aboard.apps["compensation"].on_timer["window"]
     await ring("ms-aurora", due)
     before = dict(kept.timers)
     await ring("ms-aurora", due)

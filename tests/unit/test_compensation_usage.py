@@ -13,7 +13,7 @@ from services.compensation.authority.windows import windows_of
 from services.compensation.usage.rules import SLICE, TIMERS, OpenWindow, has_ended, opened, timers
 from shared.contracts.compensation import AuthorityOpened, Scope, WindowOpened
 from shared.contracts.policy import ANY_ROLE, Policy, PolicyPublished
-from shared.runtime.engine.snapshot import body_of
+from shared.runtime.engine.transaction import body_of
 from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, demo_policy
 
@@ -239,7 +239,7 @@ async def test_a_shift_that_is_rung_twice_is_counted_once(aboard: Aboard):
     kept = aboard.stores["compensation"].kept
     due = kept.timers[f"shift|{SITE}"]
     aboard.later(hours=6)
-    ring = aboard.apps["compensation"].rings["shift"]
+    ring = aboard.apps["compensation"].on_timer["shift"]
     await ring(SITE, due)
     before = dict(kept.timers)
     await ring(SITE, due)

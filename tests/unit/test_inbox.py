@@ -132,8 +132,8 @@ def test_binary_mode_and_structured_mode_are_the_same_event():
     in_binary, in_structure = STRICT.parse(binary()), STRICT.parse(record(HEARD, 0, "e-1"))
     assert in_binary is not None
     assert in_structure is not None
-    assert in_binary[0].data == in_structure[0].data
-    assert in_binary[0].id == in_structure[0].id
+    assert in_binary.event.data == in_structure.event.data
+    assert in_binary.event.id == in_structure.event.id
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ from tests.suites.services import Aboard, Silence
 
 ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
 (QUEUED,) = queue(
+    ID,
     Occasion.ACKNOWLEDGEMENT,
     "co-1",
     complaint_id="co-1",
@@ -326,7 +327,7 @@ async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_o
     await aboard.raise_complaint()
     timers = aboard.stores["notifier"].kept.timers
     ((member, due),) = timers.items()
-    another = aboard.apps["notifier"].rings[SEND]
+    another = aboard.apps["notifier"].on_timer[SEND]
     kept: list[dict[str, int]] = []
     keep = aboard.postbox.send
 
@@ -351,7 +352,7 @@ async def test_a_letter_in_hand_is_not_given_up_by_somebody_who_cannot_write_it(
     await aboard.raise_complaint()
     documents = aboard.stores["notifier"].kept.documents
     ((member, due),) = aboard.stores["notifier"].kept.timers.items()
-    another = aboard.apps["notifier"].rings[SEND]
+    another = aboard.apps["notifier"].on_timer[SEND]
     keep = aboard.postbox.send
 
     async def send_late(letter: Letter) -> bool:

@@ -21,10 +21,10 @@ from shared.runtime.engine.settle import (
     Older,
     Request,
 )
-from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.engine.store import Charge, Commit, Committed, Conflict, Versioned, Write
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.kafka.inbox import Handler, Inbox, Record, deciding
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED
 from shared.testing.builders import outbox, record
 from shared.testing.clock import START
@@ -291,9 +291,9 @@ async def test_a_record_over_a_ceiling_that_was_reached_meanwhile_is_decided_aga
     assert store.kept.accounts["a"] == CEILING
 
 
-async def only_reads(snapshot: Snapshot) -> Decision:
+async def only_reads(view: View) -> Decision:
     """Goes by what it reads of a tally that it does not change."""
-    rules = await snapshot.get(Tally, "rules") or Tally()
+    rules = await view.get(Tally, "rules") or Tally()
     return Decision((Counted(name="a", total=rules.total),))
 
 
@@ -304,8 +304,8 @@ async def test_a_request_that_raced_with_a_change_of_what_it_only_read_is_decide
     """INV-01: authority is what policy and roster say at the commit, not what they said before."""
     store = await overtaken(RULES_CHANGED)
 
-    async def decide(snapshot, _name):
-        return await only_reads(snapshot)
+    async def decide(view, _name):
+        return await only_reads(view)
 
     settled = await settler(store).settle_request(Request("employee/e", "r", "k", "h"), decide)
     assert settled.fact == Counted(name="a", total=7)
@@ -315,7 +315,7 @@ async def test_a_request_that_raced_with_a_change_of_what_it_only_read_is_decide
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_record_that_raced_with_a_change_of_what_it_only_read_is_decided_again(number):
     store = await overtaken(RULES_CHANGED)
-    inbox = Inbox(Heard.TOPIC, [Handler(Heard, lambda _, snapshot: only_reads(snapshot))])
+    inbox = Inbox(Heard.TOPIC, [Handler(Heard, deciding(lambda _, view: only_reads(view)))])
     await settler(store).settle_records(inbox, 0, heard("count", "count")[:number])
     totals = [from_json(line.value)["data"]["total"] for line in await outbox(store)]
     assert totals == [7] * number
@@ -326,8 +326,8 @@ async def test_an_own_decision_that_somebody_else_took_meanwhile_says_that_it_di
     taken = Commit([Write("tally:a", 0, b'{"total":1}')])
     store = await overtaken(taken)
 
-    async def take(snapshot):
-        tally = await snapshot.get(Tally, "a")
+    async def take(view):
+        tally = await view.get(Tally, "a")
         return Decision() if tally else Decision((Counted(name="a", total=1),))
 
     assert await settler(store).settle_internal("timer/send/a/1", "a", take) == ()
@@ -440,8 +440,8 @@ async def test_a_failure_while_a_gap_is_read_leaves_the_batch_for_later(store):
 
 
 def ask(store, key: str = "k", body: str = "h", do: str = "count", named: bool = False):
-    async def decide(snapshot, name):
-        return await count(name if named else "a", snapshot, do)
+    async def decide(view, name):
+        return await count(name if named else "a", view, do)
 
     return settler(store).settle_request(
         Request("employee/e", "r", key, body), decide, ("tally:a",)
@@ -500,10 +500,10 @@ async def test_a_key_that_comes_again_after_its_answer_was_forgotten_names_nothi
 
 
 async def test_the_same_request_that_was_settled_meanwhile_is_a_repeat_and_no_key_used_twice(store):
-    async def decide(snapshot, name):
+    async def decide(view, name):
         if not store.kept.documents:
             await ask(store, named=True)
-        return await count(name, snapshot)
+        return await count(name, view)
 
     request = Request("employee/e", "r", "k", "h")
     assert (await settler(store).settle_request(request, decide)).replayed
@@ -524,7 +524,7 @@ async def test_a_timer_is_set_and_cleared_by_facts_and_by_the_commit_that_settle
     await ask(store, "k1")
     assert list(store.kept.timers) == ["look|a"]
 
-    async def nothing(_snapshot):
+    async def nothing(_view):
         return Decision()
 
     assert (
@@ -535,8 +535,8 @@ async def test_a_timer_is_set_and_cleared_by_facts_and_by_the_commit_that_settle
 
 
 async def test_a_decision_that_sets_its_own_timer_again_keeps_it(store):
-    async def again(snapshot):
-        return await count("a", snapshot)
+    async def again(view):
+        return await count("a", view)
 
     (fact,) = await settler(store).settle_internal(
         f"timer/look/a/{DUE}", "a", again, ("look|a", DUE)

@@ -176,7 +176,7 @@ async def test_a_stop_waits_for_those_in_hand_for_a_while_and_begins_no_others(
 async def test_a_letter_in_hand_at_a_clean_stop_is_not_sent_again_by_the_next_process(aboard):
     """INV-05: the mail server's answer is heard and recorded."""
     await aboard.raise_complaint()
-    store, send = aboard.stores["notifier"], aboard.apps["notifier"].rings["send"]
+    store, send = aboard.stores["notifier"], aboard.apps["notifier"].on_timer["send"]
     whole, go, asked = aboard.postbox.send, asyncio.Event(), []
 
     async def slow(letter):

@@ -11,7 +11,7 @@ from services.compensation.checks.rules import Check
 from services.compensation.offers.rules import Offer
 from services.compensation.staff_context import StaffContext
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +34,49 @@ class Gift:
     choose_by: datetime | None = None
 
 
-async def case_of_site(complaint_id: str, staff: StaffContext, snapshot: Snapshot) -> Case:
+async def case_of_site(complaint_id: str, staff: StaffContext, view: View) -> Case:
     """A complaint of this site; a foreign one looks like an unknown one."""
-    return await snapshot.require(
+    return await view.require(
         Case, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), site=staff.site
     )
 
 
-async def given_lately(again: bool, case: Case, staff: StaffContext, snapshot: Snapshot) -> bool:
+async def given_lately(again: bool, case: Case, staff: StaffContext, view: View) -> bool:
     """Whether a colleague gave something a moment ago, and the employee does not mean another.
 
     A colleague's open offer counts as given, whenever it was made: the customer may choose at any
     moment. What was taken back was not given.
     """
-    if not again and await _offered_by_a_colleague(case, staff, snapshot):
+    if not again and await _offered_by_a_colleague(case, staff, view):
         return True
     apart = staff.policy.limits.complaint.apart
-    lately = case.given_at is not None and snapshot.now - case.given_at < apart
+    lately = case.given_at is not None and view.now - case.given_at < apart
     if again or not lately or case.given_by == staff.employee_id or not case.check_ids:
         return False
-    last = await snapshot.get(Check, case.check_ids[-1])
+    last = await view.get(Check, case.check_ids[-1])
     return last is None or not last.taken_back
 
 
-async def _offered_by_a_colleague(case: Case, staff: StaffContext, snapshot: Snapshot) -> bool:
+async def _offered_by_a_colleague(case: Case, staff: StaffContext, view: View) -> bool:
     """Whether the customer may choose now from what somebody else offered for this complaint."""
-    await snapshot.prefetch([Offer.key(offer_id) for offer_id in case.offer_ids])
-    offers = [await snapshot.get(Offer, offer_id) for offer_id in case.offer_ids]
+    await view.prefetch([Offer.key(offer_id) for offer_id in case.offer_ids])
+    offers = [await view.get(Offer, offer_id) for offer_id in case.offer_ids]
     return any(
-        made is not None and made.employee_id != staff.employee_id and made.open_at(snapshot.now)
+        made is not None and made.employee_id != staff.employee_id and made.open_at(view.now)
         for made in offers
     )
 
 
-async def history(customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
+async def history(customer_ref: str, view: View) -> tuple[Gift, ...]:
     """What this customer was given before and kept or may still choose, by any site, newest first."""
-    known = await snapshot.get(History, customer_ref) or History()
-    await snapshot.prefetch(
+    known = await view.get(History, customer_ref) or History()
+    await view.prefetch(
         [
             *(Check.key(check_id) for check_id in known.check_ids),
             *(Offer.key(offer_id) for offer_id in known.offer_ids),
         ]
     )
-    checks = [(check_id, await snapshot.get(Check, check_id)) for check_id in known.check_ids]
+    checks = [(check_id, await view.get(Check, check_id)) for check_id in known.check_ids]
     gifts = [
         Gift(
             check_id,
@@ -94,9 +94,9 @@ async def history(customer_ref: str, snapshot: Snapshot) -> tuple[Gift, ...]:
     offers = [
         _open_gift(offer_id, made)
         for offer_id, made in [
-            (offer_id, await snapshot.get(Offer, offer_id)) for offer_id in known.offer_ids
+            (offer_id, await view.get(Offer, offer_id)) for offer_id in known.offer_ids
         ]
-        if made is not None and made.open_at(snapshot.now)
+        if made is not None and made.open_at(view.now)
     ]
     return tuple(sorted((*offers, *gifts), key=lambda gift: gift.issued_at, reverse=True))
 

@@ -29,7 +29,7 @@ from shared.contracts.event import ID_PATTERN
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import (
     IDEMPOTENCY_KEY,
@@ -118,10 +118,10 @@ def routes(
         `complaint_id`, or it is written down a second time.
         """
 
-        async def decide(snapshot: Snapshot, name: str) -> Decision:
+        async def decide(view: View, name: str) -> Decision:
             if command.incident_id is not None:
-                return await incidents.give_one(command, principal, snapshot)
-            return await handlers.issue_check(command, principal, name, snapshot)
+                return await incidents.give_one(command, principal, view)
+            return await handlers.issue_check(command, principal, name, view)
 
         reads = (*staff_keys(principal), Case.key(command.complaint_id or ""))
         return await face.write(principal, "checks", key, command, decide, answer, reads)
@@ -144,9 +144,9 @@ def routes(
         check_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
     ) -> Response:
         """One check, without its code."""
-        snapshot = settler.view()
-        check = await handlers.look(check_id, principal, snapshot)
-        explanation = await handlers.explanation(check, principal, snapshot)
+        view = settler.view()
+        check = await handlers.look(check_id, principal, view)
+        explanation = await handlers.explanation(check, principal, view)
         return shown(etag, {**summary(check_id, check), "explanation": explanation})
 
     @router.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
@@ -173,7 +173,7 @@ def routes(
             f"checks/{check_id}/void",
             key,
             command,
-            lambda snapshot, _: handlers.void(check_id, principal, snapshot),
+            lambda view, _: handlers.void(check_id, principal, view),
             answer,
         )
 
@@ -187,7 +187,7 @@ def routes(
             f"checks/{check_id}/explain",
             key,
             command,
-            lambda snapshot, _: handlers.explain(check_id, command, principal, snapshot),
+            lambda view, _: handlers.explain(check_id, command, principal, view),
             answer,
         )
 
@@ -204,7 +204,7 @@ def routes(
             f"checks/{check_id}/suspend",
             key,
             command,
-            lambda snapshot, _: handlers.suspend(check_id, principal, snapshot),
+            lambda view, _: handlers.suspend(check_id, principal, view),
             answer,
         )
 
@@ -221,7 +221,7 @@ def routes(
             f"checks/{check_id}/resume",
             key,
             command,
-            lambda snapshot, _: handlers.resume(check_id, principal, snapshot),
+            lambda view, _: handlers.resume(check_id, principal, view),
             answer,
         )
 

@@ -45,8 +45,8 @@ from shared.contracts.intake import Contact
 from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.engine.store import Cursor
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.privacy.keys import KeyRing
@@ -194,20 +194,18 @@ class Checks:
         self._vault = vault
 
     async def issue_check(
-        self, command: IssueCheck, principal: Principal, name: str, snapshot: Snapshot
+        self, command: IssueCheck, principal: Principal, name: str, view: View
     ) -> Decision:
         """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         option = staff.option(command.item)
         if command.currency not in (None, staff.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
         if command.on_the_spot is not None:
             lawful(command, option, staff, None)
-            return await self._on_the_spot(
-                command, command.on_the_spot, option, staff, name, snapshot
-            )
+            return await self._on_the_spot(command, command.on_the_spot, option, staff, name, view)
         assert command.complaint_id is not None, "a command is about one thing"
-        case = await case_of_site(command.complaint_id, staff, snapshot)
+        case = await case_of_site(command.complaint_id, staff, view)
         lawful(command, option, staff, case.service)
         check_id = f"ck-{name}"
         request = check_request(
@@ -219,13 +217,13 @@ class Checks:
             command.reason,
             **command.particulars(),
         )
-        if await given_lately(command.again, case, staff, snapshot):
-            return already_compensated(request, snapshot.now)
+        if await given_lately(command.again, case, staff, view):
+            return already_compensated(request, view.now)
         headroom = await self._context.headroom(
-            staff, case.customer_ref, command.complaint_id, snapshot, self._changed_by(request)
+            staff, case.customer_ref, command.complaint_id, view, self._changed_by(request)
         )
-        key = await self._context.key(case.customer_ref, snapshot)
-        return await self._issue(request, case, headroom, key, staff, snapshot)
+        key = await self._context.key(case.customer_ref, view)
+        return await self._issue(request, case, headroom, key, staff, view)
 
     def _changed_by(self, request: CheckRequest) -> Sequence[str]:
         """The documents of a check and its code."""
@@ -239,7 +237,7 @@ class Checks:
         headroom: Headroom,
         key: KeyRing,
         staff: StaffContext,
-        snapshot: Snapshot,
+        view: View,
     ) -> Decision:
         """Within the employee's own authority; what a refusal needs is read only for one."""
         decided = headroom.decide(request.option.cost_minor)
@@ -250,8 +248,8 @@ class Checks:
                 staff.policy_version,
                 headroom,
                 decided,
-                snapshot.now,
-                **await fallback_for(request, headroom, decided.bound_by, staff, snapshot),
+                view.now,
+                **await fallback_for(request, headroom, decided.bound_by, staff, view),
             )
         return grant(
             request,
@@ -260,7 +258,7 @@ class Checks:
             staff.policy_version,
             headroom,
             decided,
-            snapshot.now,
+            view.now,
             **coded(self._codes, request.check_id, key),
         )
 
@@ -271,7 +269,7 @@ class Checks:
         option: Option,
         staff: StaffContext,
         name: str,
-        snapshot: Snapshot,
+        view: View,
     ) -> Decision:
         """The check or what fits instead, and the quick log: it went wrong whatever fits.
 
@@ -286,8 +284,8 @@ class Checks:
             log.customer,
             log.contact.email if log.contact is not None else None,
         )
-        headroom = await self._context.headroom(staff, customer_ref, complaint_id, snapshot)
-        key = await self._context.keys.of(customer_ref, snapshot)
+        headroom = await self._context.headroom(staff, customer_ref, complaint_id, view)
+        key = await self._context.keys.of(customer_ref, view)
         facts: list[Fact] = []
         if key is None:
             key, created = self._context.keys.create(customer_ref)
@@ -299,12 +297,12 @@ class Checks:
             category=command.reason,
             severity=log.severity,
             reachable=log.contact is not None and log.contact.reachable,
-            opened_at=snapshot.now,
+            opened_at=view.now,
         )
         request = check_request(
             staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self._issue(request, case, headroom, key, staff, snapshot)
+        decision = await self._issue(request, case, headroom, key, staff, view)
         facts.append(
             ComplaintLogged(
                 complaint_id=complaint_id,
@@ -322,30 +320,30 @@ class Checks:
                 safety=request.safety,
                 service=command.service,
                 answered=not isinstance(decision.facts[-1], CheckRefused),
-                logged_at=snapshot.now,
+                logged_at=view.now,
             )
         )
         return Decision((*facts, *decision.facts), decision.ceilings)
 
-    async def check(self, check_id: str, staff: StaffContext, snapshot: Snapshot) -> Check:
+    async def check(self, check_id: str, staff: StaffContext, view: View) -> Check:
         """A check of the employee's site; raises Rejected(unknown_check)."""
-        return await snapshot.require(Check, check_id, Reason.UNKNOWN_CHECK, site=staff.site)
+        return await view.require(Check, check_id, Reason.UNKNOWN_CHECK, site=staff.site)
 
-    async def look(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
+    async def look(self, check_id: str, principal: Principal, view: View) -> Check:
         """One check, as an employee of its site sees it; raises Rejected, Unavailable."""
-        return await self.check(check_id, await self._context.staff(principal, snapshot), snapshot)
+        return await self.check(check_id, await self._context.staff(principal, view), view)
 
-    async def code(self, check_id: str, principal: Principal, snapshot: Snapshot) -> str:
+    async def code(self, check_id: str, principal: Principal, view: View) -> str:
         """The code again, for the employee who gave the check and nobody else."""
-        check = await self.own(check_id, principal, snapshot)
+        check = await self.own(check_id, principal, view)
         if not check.value_minor:
             raise Rejected(Reason.UNKNOWN_CHECK)
         return self._codes.code(check_id)
 
-    async def own(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Check:
+    async def own(self, check_id: str, principal: Principal, view: View) -> Check:
         """A check as whoever gave it sees it; to all others it is unknown."""
-        staff = await self._context.staff(principal, snapshot)
-        check = await self.check(check_id, staff, snapshot)
+        staff = await self._context.staff(principal, view)
+        check = await self.check(check_id, staff, view)
         if check.employee_id != staff.employee_id:
             raise Rejected(Reason.UNKNOWN_CHECK)
         return check
@@ -356,17 +354,17 @@ class Checks:
         complaint_id: str | None,
         cursor: str | None,
         most: int,
-        snapshot: Snapshot,
+        view: View,
     ) -> Page:
         """The checks of a complaint, or those the employee gave in a day (the cursor names it).
 
         Newest first; raises Rejected(cursor_invalid, unknown_complaint), Unavailable.
         """
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         day, before = parsed(cursor, staff)
         if complaint_id is None:
-            return await self._given_in(day, placed(before), most, staff, snapshot)
-        ids = (await case_of_site(complaint_id, staff, snapshot)).check_ids
+            return await self._given_in(day, placed(before), most, staff, view)
+        ids = (await case_of_site(complaint_id, staff, view)).check_ids
         end = len(ids)
         if before is not None:
             # By id and not by place: a list keeps its latest, so places move. One that left it was
@@ -374,72 +372,70 @@ class Checks:
             end = ids.index(before) if before in ids else 0
         first = max(0, end - most)
         chosen = ids[first:end][::-1]
-        await snapshot.prefetch([Check.key(check_id) for check_id in chosen])
-        found = [(check_id, await snapshot.get(Check, check_id)) for check_id in chosen]
+        await view.prefetch([Check.key(check_id) for check_id in chosen])
+        found = [(check_id, await view.get(Check, check_id)) for check_id in chosen]
         return Page(
             tuple((check_id, check) for check_id, check in found if check is not None),
             f"{day}.{ids[first]}" if first else None,
         )
 
     async def _given_in(
-        self, day: str, after: Cursor | None, most: int, staff: StaffContext, snapshot: Snapshot
+        self, day: str, after: Cursor | None, most: int, staff: StaffContext, view: View
     ) -> Page:
         """The checks that the employee gave in a day."""
         name = checks_of_day(staff.site, staff.employee_id, day)
-        page = await snapshot.range(Check, name, after, most)
+        page = await view.range(Check, name, after, most)
         following = None
         if page.next is not None:
             check_id = page.next.key.removeprefix(Check.key(""))
             following = f"{day}.{page.next.score}.{check_id}"
         return Page(tuple(page.documents), following)
 
-    async def void(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def void(self, check_id: str, principal: Principal, view: View) -> Decision:
         """Take a check back; raises Rejected(check_ended) when it ended, is held or redeemed."""
-        staff = await self._context.staff(principal, snapshot)
-        check = await self.check(check_id, staff, snapshot)
-        return done(void(check, check_id, staff.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, view)
+        check = await self.check(check_id, staff, view)
+        return done(void(check, check_id, staff.employee_id, view.now))
 
-    async def suspend(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def suspend(self, check_id: str, principal: Principal, view: View) -> Decision:
         """Stop a check from being redeemed for now; raises Rejected(check_ended)."""
-        staff = await self._context.staff(principal, snapshot)
-        check = await self.check(check_id, staff, snapshot)
-        return done(suspend(check, check_id, staff.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, view)
+        check = await self.check(check_id, staff, view)
+        return done(suspend(check, check_id, staff.employee_id, view.now))
 
-    async def resume(self, check_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def resume(self, check_id: str, principal: Principal, view: View) -> Decision:
         """Let a suspended check be redeemed again; raises Rejected(check_ended)."""
-        staff = await self._context.staff(principal, snapshot)
-        check = await self.check(check_id, staff, snapshot)
-        return done(resume(check, check_id, staff.employee_id, snapshot.now))
+        staff = await self._context.staff(principal, view)
+        check = await self.check(check_id, staff, view)
+        return done(resume(check, check_id, staff.employee_id, view.now))
 
     async def explain(
-        self, check_id: str, command: Explain, principal: Principal, snapshot: Snapshot
+        self, check_id: str, command: Explain, principal: Principal, view: View
     ) -> Decision:
         """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
-        check = await self.own(check_id, principal, snapshot)
+        check = await self.own(check_id, principal, view)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN)
-        key = await self._context.key(check.customer_ref, snapshot)
+        key = await self._context.key(check.customer_ref, view)
         sealed = key.seal("explanation", command.explanation)
-        return explain(check, check_id, check.employee_id, sealed, snapshot.now)
+        return explain(check, check_id, check.employee_id, sealed, view.now)
 
-    async def explanation(
-        self, check: Check, principal: Principal, snapshot: Snapshot
-    ) -> str | None:
+    async def explanation(self, check: Check, principal: Principal, view: View) -> str | None:
         """What was explained, for who explained it; None if nothing was, or the customer was erased."""
         if check.explanation is None or check.employee_id != principal.subject:
             return None
-        key = await self._context.keys.of(check.customer_ref, snapshot)
+        key = await self._context.keys.of(check.customer_ref, view)
         return None if key is None else key.open("explanation", check.explanation)
 
-    async def expires(self, check_id: str, snapshot: Snapshot) -> Decision:
+    async def expires(self, check_id: str, view: View) -> Decision:
         """A check's time is over."""
-        check = await snapshot.get(Check, check_id)
-        return expire(check, check_id, snapshot.now) if check else Decision()
+        check = await view.get(Check, check_id)
+        return expire(check, check_id, view.now) if check else Decision()
 
-    async def unexplained(self, check_id: str, snapshot: Snapshot) -> Decision:
+    async def unexplained(self, check_id: str, view: View) -> Decision:
         """A stretch was not explained in time."""
-        check = await snapshot.get(Check, check_id)
-        return note_unexplained(check, check_id, snapshot.now) if check else Decision()
+        check = await view.get(Check, check_id)
+        return note_unexplained(check, check_id, view.now) if check else Decision()
 
 
 def lawful(

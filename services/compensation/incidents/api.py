@@ -54,7 +54,7 @@ def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
             "incidents",
             key,
             command,
-            lambda snapshot, name: handlers.open(command, principal, name, snapshot),
+            lambda view, name: handlers.open(command, principal, name, view),
             answer,
         )
 
@@ -71,7 +71,7 @@ def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
             f"incidents/{incident_id}/give",
             key,
             command,
-            lambda snapshot, _: handlers.give(incident_id, principal, snapshot),
+            lambda view, _: handlers.give(incident_id, principal, view),
             answer,
         )
 
@@ -88,7 +88,7 @@ def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
             f"incidents/{incident_id}/close",
             key,
             command,
-            lambda snapshot, _: handlers.close(incident_id, principal, snapshot),
+            lambda view, _: handlers.close(incident_id, principal, view),
             answer,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,10 +55,11 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
 from shared.runtime.engine.store import RANGE_MAX
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Principal
+from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.policies import PolicyHead
 from shared.runtime.privacy.keys import KeyRing
 
@@ -106,18 +108,23 @@ class Incidents:
         self._codes = codes
         self._settler = settler
 
-    async def on_triaged(self, event: Event[ComplaintTriaged], snapshot: Snapshot) -> Decision:
+    def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
         """A complaint is here: it is counted, may join an incident, and may be the one too many."""
+        lately = recent_id(event.data.site, event.data.category)
+        reads = (PolicyHead.key(event.data.site), Recent.key(lately))
+        return Prepared(partial(self._triaged, event, lately), reads)
+
+    async def _triaged(self, event: Event[ComplaintTriaged], lately: str, view: View) -> Decision:
         fact = event.data
-        case = await snapshot.get(Case, fact.complaint_id)
+        case = await view.get(Case, fact.complaint_id)
         if case is not None and case.opened_at is not None:
             return Decision()
-        if await snapshot.get(PolicyHead, fact.site) is None:
+        if await view.get(PolicyHead, fact.site) is None:
             # complaints knew the site, so its policy is on the way to us too.
             raise Unavailable(Reason.POLICY_NOT_YET_KNOWN)
-        policy, version = await self._context.policies.at(fact.site, snapshot)
+        policy, version = await self._context.policies.at(fact.site, view)
         # Not when we heard of it: a backlog is read in one moment.
-        came = min(event.time or snapshot.now, snapshot.now)
+        came = min(event.time or view.now, view.now)
         opened = CaseOpened(
             complaint_id=fact.complaint_id,
             customer_ref=fact.customer_ref,
@@ -125,33 +132,33 @@ class Incidents:
             reason=fact.category,
             severity=fact.severity,
             # The day it came in may be counted and over.
-            day=windows_of(policy, snapshot.now).day.id,
+            day=windows_of(policy, view.now).day.id,
             opened_at=came,
             counts_for=fact.counts_for,
         )
-        recent = await snapshot.get(Recent, recent_id(fact.site, fact.category))
+        recent = await view.get(Recent, lately)
         if recent is not None and recent.incident_id is not None:
-            return Decision.of(opened, *await self._joins(recent.incident_id, opened, snapshot))
+            return Decision.of(opened, *await self._joins(recent.incident_id, opened, view))
         together = complaints_of_incident(policy, opened, recent)
         if not together:
             return Decision.of(opened)
         name = "in-" + fingerprint("incident", *together.values())
         return Decision.of(
-            opened, open_incident(policy, version, fact.category, name, together, snapshot.now)
+            opened, open_incident(policy, version, fact.category, name, together, view.now)
         )
 
     async def _joins(
-        self, incident_id: str, opened: CaseOpened, snapshot: Snapshot
+        self, incident_id: str, opened: CaseOpened, view: View
     ) -> tuple[IncidentJoined, ...]:
         """Its customer joins an open incident, unless they are in it by another complaint."""
         customer, first = customer_of(opened), affected_id(incident_id, 0)
         joined = joined_id(incident_id, customer)
-        await snapshot.prefetch([Affected.key(first), Joined.key(joined)])
-        part = await snapshot.get(Affected, first) or Affected()
-        if customer in part.customers or await snapshot.get(Joined, joined) is not None:
+        await view.prefetch([Affected.key(first), Joined.key(joined)])
+        part = await view.get(Affected, first) or Affected()
+        if customer in part.customers or await view.get(Joined, joined) is not None:
             return ()
-        number = (await self._known(incident_id, snapshot)).affected
-        await snapshot.prefetch([Affected.key(affected_id(incident_id, number))])
+        number = (await self._known(incident_id, view)).affected
+        await view.prefetch([Affected.key(affected_id(incident_id, number))])
         return (
             IncidentJoined(
                 incident_id=incident_id,
@@ -159,22 +166,22 @@ class Incidents:
                 complaint_id=opened.complaint_id,
                 customer=customer,
                 number=number,
-                joined_at=snapshot.now,
+                joined_at=view.now,
             ),
         )
 
     async def open(
-        self, command: OpenIncident, principal: Principal, name: str, snapshot: Snapshot
+        self, command: OpenIncident, principal: Principal, name: str, view: View
     ) -> Decision:
         """Open one by hand; raises Rejected(no_incident, incident_open)."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         if staff.policy.incidents is None:
             raise Rejected(Reason.NO_INCIDENT)
         incident_id = f"in-{name}"
-        recent = await snapshot.get(Recent, recent_id(staff.site, command.reason)) or Recent()
+        recent = await view.get(Recent, recent_id(staff.site, command.reason)) or Recent()
         if recent.incident_id is not None:
             raise Rejected(Reason.INCIDENT_OPEN)
-        since = snapshot.now - staff.policy.incidents.open_when.within
+        since = view.now - staff.policy.incidents.open_when.within
         affected = complaints_since(recent, since)
         return Decision.of(
             open_incident(
@@ -183,71 +190,69 @@ class Incidents:
                 command.reason,
                 incident_id,
                 affected,
-                snapshot.now,
+                view.now,
                 staff.employee_id,
             )
         )
 
-    async def give(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def give(self, incident_id: str, principal: Principal, view: View) -> Decision:
         """Give the group check to all who are affected; goes on in the background, in steps."""
-        staff, incident = await self._open(incident_id, principal, snapshot)
+        staff, incident = await self._open(incident_id, principal, view)
         return Decision.of(
             IncidentGiving(
                 incident_id=incident_id,
                 site=staff.site,
                 employee_id=staff.employee_id,
                 affected=incident.affected - incident.done,
-                began_at=snapshot.now,
+                began_at=view.now,
             )
         )
 
-    async def close(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def close(self, incident_id: str, principal: Principal, view: View) -> Decision:
         """It is over: later complaints are their own."""
-        staff, incident = await self._open(incident_id, principal, snapshot)
+        staff, incident = await self._open(incident_id, principal, view)
         return Decision.of(
             IncidentClosed(
                 incident_id=incident_id,
                 site=staff.site,
                 reason=incident.reason,
                 employee_id=staff.employee_id,
-                closed_at=snapshot.now,
+                closed_at=view.now,
             )
         )
 
-    async def look(self, incident_id: str, principal: Principal, snapshot: Snapshot) -> Incident:
+    async def look(self, incident_id: str, principal: Principal, view: View) -> Incident:
         """An incident of the employee's site and how far the giving came."""
-        _, incident = await self._of_site(incident_id, principal, snapshot)
+        _, incident = await self._of_site(incident_id, principal, view)
         return incident
 
-    async def open_ones(self, principal: Principal, snapshot: Snapshot) -> dict[str, Incident]:
+    async def open_ones(self, principal: Principal, view: View) -> dict[str, Incident]:
         """The site's open incidents."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         # All of them: there is one per category at most.
-        page = await snapshot.range(Incident, open_in(staff.site), None, RANGE_MAX)
+        page = await view.range(Incident, open_in(staff.site), None, RANGE_MAX)
         return dict(page.documents)
 
-    async def give_one(
-        self, command: IssueCheck, principal: Principal, snapshot: Snapshot
-    ) -> Decision:
+    async def give_one(self, command: IssueCheck, principal: Principal, view: View) -> Decision:
         """The group check for one customer; raises Rejected(already_compensated) for a second."""
         incident_id = command.incident_id
         assert command.complaint_id is not None, "an incident's check is for a complaint"
         assert incident_id is not None, "the route sends nothing else here"
-        staff = await self._context.staff(principal, snapshot)
-        case = await case_of_site(command.complaint_id, staff, snapshot)
-        incident = await snapshot.get(Incident, incident_id)
+        staff = await self._context.staff(principal, view)
+        case = await case_of_site(command.complaint_id, staff, view)
+        incident = await view.get(Incident, incident_id)
         if incident is None or incident.site != staff.site or incident.reason is not case.category:
             raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",))
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED)
-        group = await self.group(incident_id, incident, snapshot)
+        group = await self.group(incident_id, incident, view)
         if group is None or command.item != group.option.item:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
         if command.currency not in (None, incident.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
         lawful(command, group.option, staff, case.service)
         check_id = group_check_id(incident_id, case.customer)
-        if await snapshot.get(Check, check_id) is not None:
+        if await view.get(Check, check_id) is not None:
             raise Rejected(Reason.ALREADY_COMPENSATED)
         request = check_request(
             staff,
@@ -259,16 +264,16 @@ class Incidents:
             **command.particulars(),
         )
         if not group.fits:
-            return await self._spent(request, group, staff, snapshot)
-        key = await self._context.key(case.customer_ref, snapshot)
-        return self.group_check(request, case, group, key, snapshot.now)
+            return await self._spent(request, group, staff, view)
+        key = await self._context.key(case.customer_ref, view)
+        return self.group_check(request, case, group, key, view.now)
 
     async def _spent(
-        self, request: CheckRequest, group: Group, staff: StaffContext, snapshot: Snapshot
+        self, request: CheckRequest, group: Group, staff: StaffContext, view: View
     ) -> Decision:
         """The incident's budget is; the employee's own authority is not, and says what does fit."""
         headroom = await self._context.headroom(
-            staff, request.customer_ref, request.complaint_id, snapshot
+            staff, request.customer_ref, request.complaint_id, view
         )
         return refuse(
             request,
@@ -276,36 +281,34 @@ class Incidents:
             staff.policy_version,
             headroom,
             Exceeded(Scope.INCIDENT),
-            snapshot.now,
+            view.now,
             shared=remainders(group.headroom.limits, group.headroom.balances),
-            **await fallback_for(request, headroom, Scope.INCIDENT, staff, snapshot),
+            **await fallback_for(request, headroom, Scope.INCIDENT, staff, view),
         )
 
-    async def option_for(
-        self, incident_id: str, customer: str, snapshot: Snapshot
-    ) -> Option | None:
+    async def option_for(self, incident_id: str, customer: str, view: View) -> Option | None:
         """The incident's check, unless this customer has it or the budget is spent."""
-        incident = await snapshot.get(Incident, incident_id)
-        if incident is None or await snapshot.get(Check, group_check_id(incident_id, customer)):
+        incident = await view.get(Incident, incident_id)
+        if incident is None or await view.get(Check, group_check_id(incident_id, customer)):
             return None
-        group = await self.group(incident_id, incident, snapshot)
+        group = await self.group(incident_id, incident, view)
         if group is None or not group.fits:
             return None
         return group.option.model_copy(update={"fits_reason": True, "why": "incident"})
 
-    async def group(self, incident_id: str, incident: Incident, snapshot: Snapshot) -> Group | None:
+    async def group(self, incident_id: str, incident: Incident, view: View) -> Group | None:
         """What an incident gives and from what; None where nobody knows any more what it was.
 
         As the policy had it that opened the incident: at a desk and in the call, whatever the
         catalogue has become since. After a rebuild that version may be gone, and what stands in for
         it may be of another currency than the budget.
         """
-        policy = await self._context.policies.of(incident.site, incident.policy_version, snapshot)
+        policy = await self._context.policies.of(incident.site, incident.policy_version, view)
         option = policy.option(incident.item)
         if option is None or option.currency != incident.currency:
             return None
         limit = incident_limit(incident_id, incident.budget_minor, incident.currency)
-        balances = await snapshot.balances([limit.account])
+        balances = await view.balances([limit.account])
         # The budget alone decides, also where it is less than one check.
         headroom = Headroom(per_check=option.cost_minor, limits=(limit,), balances=balances)
         return Group(policy, incident.policy_version, option, headroom)
@@ -332,42 +335,42 @@ class Incidents:
         """
         done = (await self._known(incident_id, self._settler.view())).done
 
-        async def decide(snapshot: Snapshot) -> Decision:
-            incident = await self._known(incident_id, snapshot)
+        async def decide(view: View) -> Decision:
+            incident = await self._known(incident_id, view)
             if incident.done != done:  # somebody else took this step, and set the timer of the next
                 raise Unavailable(Reason.CONTENDED)
-            return await self._step(incident_id, incident, snapshot)
+            return await self._step(incident_id, incident, view)
 
         # Two steps may be due in the same millisecond; what they make must not have the same ids.
         await self._settler.settle_timer(GIVE, incident_id, due_ms, decide, step=str(done))
 
-    async def _step(self, incident_id: str, incident: Incident, snapshot: Snapshot) -> Decision:
+    async def _step(self, incident_id: str, incident: Incident, view: View) -> Decision:
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
-        part = await snapshot.get(Affected, affected_id(incident_id, incident.done)) or Affected()
+        part = await view.get(Affected, affected_id(incident_id, incident.done)) or Affected()
         next_ones = part.complaint_ids[incident.done % PART :]
-        await snapshot.prefetch([Case.key(complaint_id) for complaint_id in next_ones])
-        cases = [await snapshot.get(Case, complaint_id) for complaint_id in next_ones]
+        await view.prefetch([Case.key(complaint_id) for complaint_id in next_ones])
+        cases = [await view.get(Case, complaint_id) for complaint_id in next_ones]
         check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
-        await snapshot.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
-        policy, version = await self._context.policies.at(incident.site, snapshot)
-        windows = windows_of(policy, snapshot.now)
+        await view.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
+        policy, version = await self._context.policies.at(incident.site, view)
+        windows = windows_of(policy, view.now)
         staff = StaffContext(policy, version, incident.giving_by, policy.authority_of(""), windows)
-        group = await self.group(incident_id, incident, snapshot)
+        group = await self.group(incident_id, incident, view)
         facts: list[Fact] = []
         ceilings: dict[str, int] = {}
         given = skipped = 0
         named: set[str] = set()
         for complaint_id, case, check_id in zip(next_ones, cases, check_ids, strict=True):
             # Those affected may be of before customers were counted, and one customer's several.
-            if case and (check_id in named or await snapshot.get(Check, check_id) is not None):
+            if case and (check_id in named or await view.get(Check, check_id) is not None):
                 continue
             if case is None or group is None or not group.fits:
                 skipped += 1
                 continue
-            key = await self._context.keys.of(case.customer_ref, snapshot)
+            key = await self._context.keys.of(case.customer_ref, view)
             if key is None:
-                if case.opened_at and snapshot.now < case.opened_at + KEY_COMES_WITHIN:
+                if case.opened_at and view.now < case.opened_at + KEY_COMES_WITHIN:
                     raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
                 skipped += 1
                 continue
@@ -380,7 +383,7 @@ class Incidents:
                 case.category,
                 incident_id=incident_id,
             )
-            decision = self.group_check(request, case, group, key, snapshot.now)
+            decision = self.group_check(request, case, group, key, view.now)
             facts += decision.facts
             ceilings |= decision.ceilings
             group = group.after_one()
@@ -395,28 +398,28 @@ class Incidents:
                 remaining=incident.affected - done if next_ones else 0,
                 given=incident.given + given,
                 skipped=incident.skipped + skipped,
-                given_at=snapshot.now,
+                given_at=view.now,
             )
         )
         return Decision(facts, ceilings)
 
     async def _of_site(
-        self, incident_id: str, principal: Principal, snapshot: Snapshot
+        self, incident_id: str, principal: Principal, view: View
     ) -> tuple[StaffContext, Incident]:
-        staff = await self._context.staff(principal, snapshot)
-        return staff, await snapshot.require(
+        staff = await self._context.staff(principal, view)
+        return staff, await view.require(
             Incident, incident_id, Reason.UNKNOWN_INCIDENT, site=staff.site
         )
 
     async def _open(
-        self, incident_id: str, principal: Principal, snapshot: Snapshot
+        self, incident_id: str, principal: Principal, view: View
     ) -> tuple[StaffContext, Incident]:
-        staff, incident = await self._of_site(incident_id, principal, snapshot)
+        staff, incident = await self._of_site(incident_id, principal, view)
         if incident.closed:
             raise Rejected(Reason.INCIDENT_CLOSED)
         return staff, incident
 
-    async def _known(self, incident_id: str, snapshot: Snapshot) -> Incident:
-        incident = await snapshot.get(Incident, incident_id)
+    async def _known(self, incident_id: str, view: View) -> Incident:
+        incident = await view.get(Incident, incident_id)
         assert incident is not None, f"incident {incident_id} is listed and not stored"
         return incident

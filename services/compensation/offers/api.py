@@ -19,7 +19,7 @@ from shared.contracts.compensation import OfferMade
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import (
@@ -72,7 +72,7 @@ def routes(
             "offers",
             key,
             command,
-            lambda snapshot, name: handlers.make(command, principal, name, snapshot),
+            lambda view, name: handlers.make(command, principal, name, view),
             answer,
         )
 
@@ -82,8 +82,8 @@ def routes(
     ) -> Response:
         """The customer's choice on the employee's screen: the check with its code."""
 
-        async def decide(snapshot: Snapshot, _: str) -> Decision:
-            return await handlers.choose_for(offer_id, command.item, principal, snapshot)
+        async def decide(view: View, _: str) -> Decision:
+            return await handlers.choose_for(offer_id, command.item, principal, view)
 
         return await face.write(
             principal, f"offers/{offer_id}/choice", key, command, decide, answer
@@ -138,8 +138,8 @@ def routes(
             return await after(200)
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
 
-        async def decide(snapshot: Snapshot, _: str) -> Decision:
-            return await handlers.choose(offer_id, item, None, snapshot)
+        async def decide(view: View, _: str) -> Decision:
+            return await handlers.choose(offer_id, item, None, view)
 
         try:
             await face.write(

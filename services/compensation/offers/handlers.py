@@ -30,7 +30,7 @@ from shared.contracts.event import Id
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.words import (
@@ -96,11 +96,11 @@ class Offers:
         self._codes = codes
 
     async def make(
-        self, command: MakeOffer, principal: Principal, name: str, snapshot: Snapshot
+        self, command: MakeOffer, principal: Principal, name: str, view: View
     ) -> Decision:
         """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
-        staff = await self._context.staff(principal, snapshot)
-        case = await case_of_site(command.complaint_id, staff, snapshot)
+        staff = await self._context.staff(principal, view)
+        case = await case_of_site(command.complaint_id, staff, view)
         offer_id = f"of-{name}"
         options = [staff.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
@@ -118,10 +118,10 @@ class Offers:
             command.reason,
             **particulars,
         )
-        if await given_lately(command.again, case, staff, snapshot):
-            return already_compensated(request, snapshot.now)
+        if await given_lately(command.again, case, staff, view):
+            return already_compensated(request, view.now)
         headroom = await self._context.headroom(
-            staff, case.customer_ref, command.complaint_id, snapshot
+            staff, case.customer_ref, command.complaint_id, view
         )
         bound_by = headroom.binding(dearest.cost_minor)
         if bound_by is not None:
@@ -131,8 +131,8 @@ class Offers:
                 staff.policy_version,
                 headroom,
                 Exceeded(bound_by),
-                snapshot.now,
-                **await fallback_for(request, headroom, bound_by, staff, snapshot),
+                view.now,
+                **await fallback_for(request, headroom, bound_by, staff, view),
             )
         return offer(
             request,
@@ -141,39 +141,37 @@ class Offers:
             staff.policy,
             staff.policy_version,
             headroom,
-            snapshot.now,
+            view.now,
         )
 
-    async def offered(self, offer_id: str, site: str | None, snapshot: Snapshot) -> Offer:
+    async def offered(self, offer_id: str, site: str | None, view: View) -> Offer:
         """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
-        return await snapshot.require(Offer, offer_id, Reason.UNKNOWN_OFFER, site=site)
+        return await view.require(Offer, offer_id, Reason.UNKNOWN_OFFER, site=site)
 
     async def choose_for(
-        self, offer_id: str, item: str, principal: Principal, snapshot: Snapshot
+        self, offer_id: str, item: str, principal: Principal, view: View
     ) -> Decision:
         """The customer's choice on an employee's screen; raises as `choose`."""
-        await self._context.staff(principal, snapshot)
-        return await self.choose(offer_id, item, principal.site, snapshot)
+        await self._context.staff(principal, view)
+        return await self.choose(offer_id, item, principal.site, view)
 
-    async def choose(
-        self, offer_id: str, item: str, site: str | None, snapshot: Snapshot
-    ) -> Decision:
+    async def choose(self, offer_id: str, item: str, site: str | None, view: View) -> Decision:
         """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
 
         It fits whatever happened since: its authority was held. `site` is None for the customer.
         """
-        made = await self.offered(offer_id, site, snapshot)
-        if not made.open_at(snapshot.now):
+        made = await self.offered(offer_id, site, view)
+        if not made.open_at(view.now):
             raise Rejected(Reason.OFFER_CLOSED)
         option = next((one for one in made.options if one.item == item), None)
         if option is None:
             raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
-        policy = await self._context.policies.of(made.site, made.policy_version, snapshot)
+        policy = await self._context.policies.of(made.site, made.policy_version, view)
         if item.partition("/")[0] not in policy.checks:
             raise Rejected(Reason.OFFER_CLOSED)
-        case = await snapshot.get(Case, made.complaint_id)
+        case = await view.get(Case, made.complaint_id)
         check_id = "ck-" + offer_id.removeprefix("of-")
-        key = await self._context.key(made.customer_ref, snapshot)
+        key = await self._context.key(made.customer_ref, view)
         request = CheckRequest(
             check_id=check_id,
             complaint_id=made.complaint_id,
@@ -185,7 +183,7 @@ class Offers:
             severity=made.severity,
             reachable=case.reachable if case else None,
             language=made.language,
-            day=windows_of(policy, snapshot.now).day.id,
+            day=windows_of(policy, view.now).day.id,
             regime=made.regime,
             information=made.information,
             offer_id=offer_id,
@@ -195,20 +193,20 @@ class Offers:
             case,
             policy,
             made.policy_version,
-            snapshot.now,
+            view.now,
             **coded(self._codes, request.check_id, key),
             charged=charged(made, option),
         )
-        choice = chosen(made, offer_id, check_id, item, snapshot.now, by_customer=site is None)
+        choice = chosen(made, offer_id, check_id, item, view.now, by_customer=site is None)
         # Those who must know heard of it with the offer.
         return Decision.of(choice, given)
 
-    async def shown(self, offer_id: str, snapshot: Snapshot) -> Shown:
+    async def shown(self, offer_id: str, view: View) -> Shown:
         """An offer as its customer sees it; raises Rejected(unknown_offer), Unavailable."""
-        made = await self.offered(offer_id, None, snapshot)
-        now, _ = await self._context.policies.at(made.site, snapshot)
-        then = await self._context.policies.of(made.site, made.policy_version, snapshot)
-        choices = tuple(_choices(made, then, now)) if made.open_at(snapshot.now) else ()
+        made = await self.offered(offer_id, None, view)
+        now, _ = await self._context.policies.at(made.site, view)
+        then = await self._context.policies.of(made.site, made.policy_version, view)
+        choices = tuple(_choices(made, then, now)) if made.open_at(view.now) else ()
         return Shown(
             language=made.language,
             site_name=now.site_name,
@@ -217,18 +215,18 @@ class Offers:
             information=made.information or "",
             choose_by=format_time(made.expires_at, now.timezone, made.language),
             choices=choices,
-            chosen=await self._chosen(made, made.check_id, (then, now), snapshot),
+            chosen=await self._chosen(made, made.check_id, (then, now), view),
         )
 
     async def _chosen(
-        self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], snapshot: Snapshot
+        self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], view: View
     ) -> Chosen | None:
         """What was chosen, with its code while a till takes it; None where nothing was."""
-        check = await snapshot.get(Check, check_id) if check_id is not None else None
+        check = await view.get(Check, check_id) if check_id is not None else None
         if check_id is None or check is None:
             return None
         now = policies[1]
-        state = _standing(check, snapshot.now)
+        state = _standing(check, view.now)
         until = format_time(check.valid_until, now.timezone, made.language)
         rest = check.value_minor - check.redeemed_minor
         left = format_money(rest, check.currency, made.language)
@@ -243,18 +241,18 @@ class Offers:
             standing=standing(state, made.language, until if state == "expired" else left),
         )
 
-    async def page_of(self, offer_id: str, principal: Principal, snapshot: Snapshot) -> Offer:
+    async def page_of(self, offer_id: str, principal: Principal, view: View) -> Offer:
         """An offer whose page an employee shows: the one who made it, and nobody else."""
-        staff = await self._context.staff(principal, snapshot)
-        made = await self.offered(offer_id, staff.site, snapshot)
+        staff = await self._context.staff(principal, view)
+        made = await self.offered(offer_id, staff.site, view)
         if made.employee_id != staff.employee_id:
             raise Rejected(Reason.UNKNOWN_OFFER)
         return made
 
-    async def lapses(self, offer_id: str, snapshot: Snapshot) -> Decision:
+    async def lapses(self, offer_id: str, view: View) -> Decision:
         """Nobody chose in time."""
-        made = await snapshot.get(Offer, offer_id)
-        return lapse(made, offer_id, snapshot.now) if made else Decision()
+        made = await view.get(Offer, offer_id)
+        return lapse(made, offer_id, view.now) if made else Decision()
 
 
 def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:

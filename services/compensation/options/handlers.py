@@ -13,7 +13,7 @@ from services.compensation.options.rules import options_for, rights
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import Option, Remainder
 from shared.contracts.complaints import Category, Severity
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.http.auth import Principal
 from shared.runtime.privacy.seal import Vault
 
@@ -46,25 +46,23 @@ class Options:
         complaint_id: str | None,
         customer: str | None,
         principal: Principal,
-        snapshot: Snapshot,
+        view: View,
     ) -> Possible:
         """What may be given for a complaint, or to a customer on the spot; raises Rejected, Unavailable."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         incident_id: str | None = None
         incident_option: Option | None = None
         if complaint_id is not None:
-            case = await case_of_site(complaint_id, staff, snapshot)
-            recent = await snapshot.get(Recent, recent_id(staff.site, case.category))
+            case = await case_of_site(complaint_id, staff, view)
+            recent = await view.get(Recent, recent_id(staff.site, case.category))
             incident_id = recent.incident_id if recent is not None else None
             if incident_id is not None:
-                incident_option = await self._incidents.option_for(
-                    incident_id, case.customer, snapshot
-                )
+                incident_option = await self._incidents.option_for(incident_id, case.customer, view)
         else:
             ref = self._vault.pseudonyms.customer(f"/site/{staff.site}", customer or "")
             case = Case(customer_ref=ref, site=staff.site, language=staff.policy.languages[0])
-        headroom = await self._context.headroom(staff, case.customer_ref, complaint_id, snapshot)
-        earlier = await history(case.customer_ref, snapshot)
+        headroom = await self._context.headroom(staff, case.customer_ref, complaint_id, view)
+        earlier = await history(case.customer_ref, view)
         return Possible(
             reason=case.category,
             severity=case.severity,

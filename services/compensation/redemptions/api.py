@@ -52,7 +52,7 @@ def routes(face: Face, handlers: Redemptions) -> APIRouter:
             "redemptions",
             key,
             command,
-            lambda snapshot, name: handlers.reserve(command, principal, name, snapshot),
+            lambda view, name: handlers.reserve(command, principal, name, view),
             answer,
         )
 
@@ -71,7 +71,7 @@ def routes(face: Face, handlers: Redemptions) -> APIRouter:
             f"redemptions/{redemption_id}/capture",
             key,
             command,
-            lambda snapshot, _: handlers.capture(redemption_id, command, principal, snapshot),
+            lambda view, _: handlers.capture(redemption_id, command, principal, view),
             answer,
         )
 
@@ -88,7 +88,7 @@ def routes(face: Face, handlers: Redemptions) -> APIRouter:
             f"redemptions/{redemption_id}/cancel",
             key,
             command,
-            lambda snapshot, _: handlers.cancel(redemption_id, principal, snapshot),
+            lambda view, _: handlers.cancel(redemption_id, principal, view),
             answer,
         )
 
@@ -105,7 +105,7 @@ def routes(face: Face, handlers: Redemptions) -> APIRouter:
             f"redemptions/{redemption_id}/rollback",
             key,
             command,
-            lambda snapshot, _: handlers.roll_back(redemption_id, principal, snapshot),
+            lambda view, _: handlers.roll_back(redemption_id, principal, view),
             answer,
         )
 

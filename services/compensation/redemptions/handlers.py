@@ -27,7 +27,7 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.money import AMOUNT_MINOR_MAX
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.words import title_of
@@ -82,24 +82,24 @@ class Redemptions:
         self._tries = Tries()
 
     async def reserve(
-        self, command: Reserve, principal: Principal, name: str, snapshot: Snapshot
+        self, command: Reserve, principal: Principal, name: str, view: View
     ) -> Decision:
         """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
 
         Raises Rejected(own_check, not_valid_here, not_in_parts, amount_missing, amount_too_large,
         on_hold) for a check of this site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
         """
-        self._tries.check(principal, snapshot.now)
-        await self._at_work(principal, snapshot)
-        policy, _ = await self._context.policies.at(principal.site, snapshot)
+        self._tries.check(principal, view.now)
+        await self._at_work(principal, view)
+        policy, _ = await self._context.policies.at(principal.site, view)
         code_hash = self._codes.hash(command.code)
-        code = await snapshot.get(Code, code_hash)
+        code = await view.get(Code, code_hash)
         # An unknown code reads a check as well, so that it takes as long as a known one.
         check_id = code.check_id if code is not None else "ck-none"
-        check = await snapshot.get(Check, check_id)
+        check = await view.get(Check, check_id)
         # Once more: others of a burst may have failed while this one read. From here to the answer
         # nothing is awaited, so no code is compared beyond the bound.
-        self._tries.check(principal, snapshot.now)
+        self._tries.check(principal, view.now)
         why: No | None = WRONG_CODE
         if (
             check is not None
@@ -107,11 +107,11 @@ class Redemptions:
             and check.site == principal.site
         ):
             _not_own(check, principal)
-            why = why_not(check, command.amount_minor, principal.subject, snapshot.now)
+            why = why_not(check, command.amount_minor, principal.subject, view.now)
         if check is None or why is not None:
             no = why or WRONG_CODE
             if no.reason is Reason.CODE_NOT_REDEEMABLE:
-                self._tries.failed(principal, snapshot.now)
+                self._tries.failed(principal, view.now)
             raise _rejected(no)
         return reserve(
             check,
@@ -119,46 +119,40 @@ class Redemptions:
             f"re-{name}",
             command.amount_minor,
             principal.subject,
-            await self._title(check, policy, snapshot),
+            await self._title(check, policy, view),
             policy.hold,
-            snapshot.now,
+            view.now,
             capture=command.capture,
         )
 
     async def capture(
-        self, redemption_id: str, command: Capture, principal: Principal, snapshot: Snapshot
+        self, redemption_id: str, command: Capture, principal: Principal, view: View
     ) -> Decision:
         """Redeem what is held; raises Rejected(own_check, hold_gone, amount_too_large, not_in_parts)."""
-        check_id, check = await self.of(redemption_id, principal, snapshot)
+        check_id, check = await self.of(redemption_id, principal, view)
         _not_own(check, principal)
-        policy, _ = await self._context.policies.at(principal.site, snapshot)
-        title = await self._title(check, policy, snapshot)
-        found = capture(check, check_id, redemption_id, command.amount_minor, title, snapshot.now)
+        policy, _ = await self._context.policies.at(principal.site, view)
+        title = await self._title(check, policy, view)
+        found = capture(check, check_id, redemption_id, command.amount_minor, title, view.now)
         if isinstance(found, No):
             raise _rejected(found)
         return found
 
-    async def cancel(
-        self, redemption_id: str, principal: Principal, snapshot: Snapshot
-    ) -> Decision:
+    async def cancel(self, redemption_id: str, principal: Principal, view: View) -> Decision:
         """Free a hold; raises Rejected(hold_gone) when there is none."""
-        check_id, check = await self.of(redemption_id, principal, snapshot)
-        return _done(cancel(check, check_id, redemption_id, snapshot.now), Reason.HOLD_GONE)
+        check_id, check = await self.of(redemption_id, principal, view)
+        return _done(cancel(check, check_id, redemption_id, view.now), Reason.HOLD_GONE)
 
-    async def roll_back(
-        self, redemption_id: str, principal: Principal, snapshot: Snapshot
-    ) -> Decision:
+    async def roll_back(self, redemption_id: str, principal: Principal, view: View) -> Decision:
         """Put on the check again what was redeemed; raises Rejected(not_captured)."""
-        check_id, check = await self.of(redemption_id, principal, snapshot)
-        return _done(roll_back(check, check_id, redemption_id, snapshot.now), Reason.NOT_CAPTURED)
+        check_id, check = await self.of(redemption_id, principal, view)
+        return _done(roll_back(check, check_id, redemption_id, view.now), Reason.NOT_CAPTURED)
 
-    async def of(
-        self, redemption_id: str, principal: Principal, snapshot: Snapshot
-    ) -> tuple[str, Check]:
+    async def of(self, redemption_id: str, principal: Principal, view: View) -> tuple[str, Check]:
         """The check of a redemption at this till; a foreign one looks like an unknown one."""
-        await self._at_work(principal, snapshot)
-        redemption = await snapshot.get(Redemption, redemption_id)
-        check = await snapshot.get(Check, redemption.check_id) if redemption else None
+        await self._at_work(principal, view)
+        redemption = await view.get(Redemption, redemption_id)
+        check = await view.get(Check, redemption.check_id) if redemption else None
         if (
             redemption is None
             or check is None
@@ -167,25 +161,25 @@ class Redemptions:
             raise Rejected(Reason.UNKNOWN_REDEMPTION)
         return redemption.check_id, check
 
-    async def _title(self, check: Check, now: Policy, snapshot: Snapshot) -> str:
+    async def _title(self, check: Check, now: Policy, view: View) -> str:
         """What the site calls a check: as when it was given, else as now, else by its id."""
         then = now
         if check.policy_version is not None:
-            then = await self._context.policies.of(check.site, check.policy_version, snapshot)
+            then = await self._context.policies.of(check.site, check.policy_version, view)
         return title_of(check.item, (then, now), now.languages[0])
 
-    async def _at_work(self, principal: Principal, snapshot: Snapshot) -> None:
+    async def _at_work(self, principal: Principal, view: View) -> None:
         """An employee who stands in as a till is one of the roster; raises Rejected."""
         if principal.kind is Kind.EMPLOYEE:
-            await self._context.staff(principal, snapshot)
+            await self._context.staff(principal, view)
 
-    async def hold_ends(self, redemption_id: str, snapshot: Snapshot) -> Decision:
+    async def hold_ends(self, redemption_id: str, view: View) -> Decision:
         """A hold was not captured in time."""
-        redemption = await snapshot.get(Redemption, redemption_id)
-        check = await snapshot.get(Check, redemption.check_id) if redemption else None
+        redemption = await view.get(Redemption, redemption_id)
+        check = await view.get(Check, redemption.check_id) if redemption else None
         if redemption is None or check is None:
             return Decision()
-        return cancel(check, redemption.check_id, redemption_id, snapshot.now, expired=True)
+        return cancel(check, redemption.check_id, redemption_id, view.now, expired=True)
 
 
 def _not_own(check: Check, principal: Principal) -> None:

@@ -62,7 +62,7 @@ def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
             f"employees/{employee_id}",
             key,
             command,
-            lambda snapshot, _: handlers.list_employee(employee_id, command, principal, snapshot),
+            lambda view, _: handlers.list_employee(employee_id, command, principal, view),
             answer,
         )
 
@@ -74,7 +74,7 @@ def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
             "me/shift",
             key,
             command,
-            lambda snapshot, _: handlers.check_in(command, principal, snapshot),
+            lambda view, _: handlers.check_in(command, principal, view),
             answer,
         )
 
@@ -88,7 +88,7 @@ def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
             "me/shift/end",
             key,
             command,
-            lambda snapshot, _: handlers.check_out(principal, snapshot),
+            lambda view, _: handlers.check_out(principal, view),
             answer,
         )
 

@@ -27,7 +27,7 @@ from shared.contracts.policy import RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, EmployeeListing, employee_name
 from shared.kernel import Decision
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.roster import employee_key
@@ -66,7 +66,7 @@ class Staff:
         self._context = context
 
     async def list_employee(
-        self, employee_id: str, command: EmployeeListing, principal: Principal, snapshot: Snapshot
+        self, employee_id: str, command: EmployeeListing, principal: Principal, view: View
     ) -> Decision:
         """A personnel system lists an employee of its site; raises Rejected(unknown_site).
 
@@ -74,46 +74,42 @@ class Staff:
         """
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
-        await self._context.policies.at(command.site, snapshot)
-        known = await snapshot.get(Employee, employee_name(command.site, employee_id))
+        await self._context.policies.at(command.site, view)
+        known = await view.get(Employee, employee_name(command.site, employee_id))
         return Decision.of(
             EmployeeListed(
                 employee_id=employee_id,
                 site=command.site,
                 listing=command.listing,
                 # After what is known, or a roster from a clock ahead of ours would win later.
-                listed_at=max(snapshot.now, known.listed_at + MOMENT)
+                listed_at=max(view.now, known.listed_at + MOMENT)
                 if known is not None
-                else snapshot.now,
+                else view.now,
             )
         )
 
-    async def check_in(
-        self, command: CheckIn, principal: Principal, snapshot: Snapshot
-    ) -> Decision:
+    async def check_in(self, command: CheckIn, principal: Principal, view: View) -> Decision:
         """On shift from now; raises Rejected(unknown_employee)."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         return Decision.of(
             ShiftStarted(
                 employee_id=staff.employee_id,
                 site=staff.site,
-                until=snapshot.now + timedelta(hours=command.hours),
-                started_at=snapshot.now,
+                until=view.now + timedelta(hours=command.hours),
+                started_at=view.now,
             )
         )
 
-    async def check_out(self, principal: Principal, snapshot: Snapshot) -> Decision:
+    async def check_out(self, principal: Principal, view: View) -> Decision:
         """Off shift from now, unless the roster says otherwise."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         return Decision.of(
-            ShiftEnded(employee_id=staff.employee_id, site=staff.site, ended_at=snapshot.now)
+            ShiftEnded(employee_id=staff.employee_id, site=staff.site, ended_at=view.now)
         )
 
-    async def authority(
-        self, principal: Principal, snapshot: Snapshot
-    ) -> tuple[int, list[Standing]]:
+    async def authority(self, principal: Principal, view: View) -> tuple[int, list[Standing]]:
         """What one check may cost, and the employee's own scopes with the site's; raises Rejected."""
-        staff = await self._context.staff(principal, snapshot)
+        staff = await self._context.staff(principal, view)
         limits = [
             limit
             for limit in limits_of(
@@ -130,7 +126,7 @@ class Staff:
         stretch = stretch_of(staff.policy, staff.windows, staff.employee_id)
         if stretch is not None:
             limits.append(stretch)
-        balances = await snapshot.balances(
+        balances = await view.balances(
             [account for limit in limits for account in (limit.account, f"held/{limit.account}")]
         )
         return staff.authority.per_check, [
@@ -155,17 +151,17 @@ async def fallback_for(
     headroom: Headroom,
     bound_by: Scope,
     staff: StaffContext,
-    snapshot: Snapshot,
+    view: View,
 ) -> Fallback:
     """What an answer at the limit rests on: earlier gifts, and a colleague who could give it."""
-    earlier, colleague_id = await history(request.customer_ref, snapshot), None
+    earlier, colleague_id = await history(request.customer_ref, view), None
     if bound_by in PERSONAL:
-        colleague_id = await colleague(staff, headroom, request.option.cost_minor, snapshot)
+        colleague_id = await colleague(staff, headroom, request.option.cost_minor, view)
     return {"earlier_items": earlier_items(earlier), "colleague_id": colleague_id}
 
 
 async def colleague(
-    staff: StaffContext, headroom: Headroom, cost_minor: int, snapshot: Snapshot
+    staff: StaffContext, headroom: Headroom, cost_minor: int, view: View
 ) -> str | None:
     """Somebody else on shift at the site whose authority holds this, or nobody.
 
@@ -176,13 +172,13 @@ async def colleague(
         return None
     parts = crew_parts(staff.site, staff.employee_id)
     for first in range(0, len(parts), PARTS_AT_ONCE):
-        found = await _on_shift(staff, parts[first : first + PARTS_AT_ONCE], snapshot)
+        found = await _on_shift(staff, parts[first : first + PARTS_AT_ONCE], view)
         own = {
             employee_id: own_limits(staff.policy, authority, staff.windows, employee_id)
             for employee_id, authority in found
             if cost_minor <= authority.per_check
         }
-        balances = await snapshot.balances(
+        balances = await view.balances(
             [limit.account for limits in own.values() for limit in limits]
         )
         for employee_id, limits in own.items():
@@ -192,28 +188,26 @@ async def colleague(
 
 
 async def _on_shift(
-    staff: StaffContext, parts: Sequence[str], snapshot: Snapshot
+    staff: StaffContext, parts: Sequence[str], view: View
 ) -> list[tuple[str, RoleAuthority]]:
     """Colleagues on shift in these parts of the crew."""
     zone, found = ZoneInfo(staff.policy.timezone), []
-    async for member, employee in crew(staff.site, parts, snapshot):
-        if member != staff.employee_id and on_shift(employee, zone, snapshot.now):
+    async for member, employee in crew(staff.site, parts, view):
+        if member != staff.employee_id and on_shift(employee, zone, view.now):
             found.append((member, staff.policy.authority_of(employee.listing.role)))
         if len(found) == COLLEAGUES_AT_ONCE:
             break
     return found
 
 
-async def crew(
-    site: str, parts: Sequence[str], snapshot: Snapshot
-) -> AsyncIterator[tuple[str, Employee]]:
+async def crew(site: str, parts: Sequence[str], view: View) -> AsyncIterator[tuple[str, Employee]]:
     """Employees who are or were listed in these parts of a site's crew, by id; read in two trips."""
-    await snapshot.prefetch([Crew.key(part) for part in parts])
+    await view.prefetch([Crew.key(part) for part in parts])
     members = [
-        member for part in parts for member in (await snapshot.get(Crew, part) or Crew()).members
+        member for part in parts for member in (await view.get(Crew, part) or Crew()).members
     ]
-    await snapshot.prefetch([employee_key(site, member) for member in members])
+    await view.prefetch([employee_key(site, member) for member in members])
     for member in members:
-        employee = await snapshot.get(Employee, employee_name(site, member))
+        employee = await view.get(Employee, employee_name(site, member))
         if employee is not None:
             yield member, employee

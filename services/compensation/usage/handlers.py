@@ -24,7 +24,7 @@ from shared.contracts.compensation import AuthorityCounted, Scope, WindowClosed
 from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 
 
 class Usage:
@@ -33,57 +33,57 @@ class Usage:
     def __init__(self, context: ContextLoader) -> None:
         self._context = context
 
-    async def on_policy(self, event: Event[PolicyPublished], snapshot: Snapshot) -> Decision:
+    async def on_policy(self, event: Event[PolicyPublished], view: View) -> Decision:
         """A site's first policy opens its first windows; a later one those it is the first to have."""
-        return Decision(await self._opened(event.data.policy, snapshot.now, snapshot))
+        return Decision(await self._opened(event.data.policy, view.now, view))
 
-    async def window_ends(self, scope: Scope, site: str, snapshot: Snapshot) -> Decision:
+    async def window_ends(self, scope: Scope, site: str, view: View) -> Decision:
         """Count the window that ended and open the next."""
-        window = await snapshot.get(OpenWindow, open_window_id(site, scope))
-        if window is None or window.until is None or snapshot.now < window.until:
+        window = await view.get(OpenWindow, open_window_id(site, scope))
+        if window is None or window.until is None or view.now < window.until:
             return Decision()
-        policy, _ = await self._context.policies.at(site, snapshot)
+        policy, _ = await self._context.policies.at(site, view)
         facts: list[Fact] = []
         if has_ended(policy, scope, window.day, window.until):
-            facts.append(await self._counted(policy, scope, window.day, snapshot))
+            facts.append(await self._counted(policy, scope, window.day, view))
         # The next and not that of now: after an outage every one between is counted as well.
         facts += opened(policy, scope, window.until, window)
         if scope is Scope.EMPLOYEE_DAY:
-            facts += await self._opened(policy, window.until, snapshot)
+            facts += await self._opened(policy, window.until, view)
         return Decision(facts)
 
-    async def _opened(self, policy: Policy, at: datetime, snapshot: Snapshot) -> list[Fact]:
+    async def _opened(self, policy: Policy, at: datetime, view: View) -> list[Fact]:
         """The windows of a moment that the site has and that are not open."""
         facts: list[Fact] = []
         for scope in TIMERS:
-            before = await snapshot.get(OpenWindow, open_window_id(policy.site, scope))
+            before = await view.get(OpenWindow, open_window_id(policy.site, scope))
             if before is None or before.until is None:
                 facts += opened(policy, scope, at, before)
         return facts
 
     async def _counted(
-        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
+        self, policy: Policy, scope: Scope, window: str, view: View
     ) -> WindowClosed | AuthorityCounted:
         """A window of the site in figures; of the day also what was counted in it."""
-        employees = await self._used(policy, scope, window, snapshot)
+        employees = await self._used(policy, scope, window, view)
         if scope is not Scope.EMPLOYEE_DAY:
-            return authority_counted(policy, scope, window, employees, snapshot.now)
+            return authority_counted(policy, scope, window, employees, view.now)
         accounts = {what: tally(policy.site, window, what) for what in TALLIES}
-        found = await snapshot.balances(list(accounts.values()))
+        found = await view.balances(list(accounts.values()))
         counts = {what: found[account] for what, account in accounts.items()}
-        return window_closed(policy, window, counts, employees, snapshot.now)
+        return window_closed(policy, window, counts, employees, view.now)
 
     async def _used(
-        self, policy: Policy, scope: Scope, window: str, snapshot: Snapshot
+        self, policy: Policy, scope: Scope, window: str, view: View
     ) -> Sequence[tuple[int, int]]:
         """Ceiling and use in a window of every active employee whose role has a ceiling for it."""
         parts = crew_parts(policy.site, "")
         ceilings = {
             own_account(policy.site, member, policy.currency, window): ceiling
-            async for member, employee in crew(policy.site, parts, snapshot)
+            async for member, employee in crew(policy.site, parts, view)
             if employee.listing.active
             if (ceiling := ceiling_of(policy.authority_of(employee.listing.role), scope))
             is not None
         }
-        balances = await snapshot.balances(list(ceilings))
+        balances = await view.balances(list(ceilings))
         return [(ceiling, balances[account]) for account, ceiling in ceilings.items()]

@@ -230,13 +230,13 @@ class RedisStore:
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """Documents under the keys; waits for the store, raises Unavailable."""
-        return (await self.look(keys, ()))[0]
+        return (await self.fetch(keys, ()))[0]
 
     async def balances(self, accounts: Sequence[str]) -> list[int]:
         """Balances in minor units; waits for the store, raises Unavailable."""
-        return (await self.look((), accounts))[1]
+        return (await self.fetch((), accounts))[1]
 
-    async def look(
+    async def fetch(
         self, keys: Sequence[str], accounts: Sequence[str]
     ) -> tuple[list[Versioned], list[int]]:
         """Documents and balances in one trip; waits for the store, raises Unavailable."""
@@ -305,7 +305,7 @@ class RedisStore:
             keys += [self._index + entry.name for entry in commit.entries]
             args += (len(commit.writes), len(commit.charges), len(commit.timers))
             args += (len(commit.entries), len(commit.lines))
-            args += commit.rung or ("", "")
+            args += commit.fired or ("", "")
             for write in commit.writes:
                 args += (write.version, write.body or b"", write.ttl_s or 0)
             for charge in commit.charges:

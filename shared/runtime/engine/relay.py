@@ -20,7 +20,7 @@ from pydantic_core import from_json
 
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
 from shared.contracts.event import CONTENT_TYPE
-from shared.runtime.engine.store import PENDING_BYTES_MAX, Line, Store
+from shared.runtime.engine.store import PENDING_BYTES_MAX, Line, RelayStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import (
     OUTBOX_OLDEST,
@@ -97,7 +97,7 @@ class Relay:
 
     def __init__(
         self,
-        store: Store,
+        store: RelayStore,
         *,
         owner: str,
         holder: str,

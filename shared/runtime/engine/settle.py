@@ -2,7 +2,7 @@
 
     bytes → Event → fence → handler → commit → ack
 
-All messages of one partition that arrived together are decided in order over one snapshot, which
+All messages of one partition that arrived together are decided in order in one transaction, which
 carries what earlier ones changed, and are committed in one call. What conflicts is tried together
 again, and at last settled one by one. A request is settled the same way, with its idempotency key in
 place of the fence.
@@ -22,10 +22,11 @@ from pydantic import BaseModel
 from shared.contracts.event import Event, fingerprint
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Domain, Fact
-from shared.runtime.engine.snapshot import Origin, Snapshot
-from shared.runtime.engine.store import Committed, Conflict, Line, Store, Versioned, Write
+from shared.runtime.engine.store import Committed, Conflict, Line, SettlerStore, Versioned, Write
+from shared.runtime.engine.transaction import Origin, Transaction
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.kafka.inbox import Handler, Inbox, Record
+from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 
@@ -139,7 +140,7 @@ class Settler:
 
     def __init__(
         self,
-        store: Store,
+        store: SettlerStore,
         domain: Domain,
         *,
         now: Callable[[], datetime],
@@ -157,9 +158,9 @@ class Settler:
         #: How far this process saw each partition applied, by the key of its fence.
         self._applied: dict[str, int] = {}
 
-    def view(self) -> Snapshot:
-        """A snapshot to read from; what it sees is never committed."""
-        return Snapshot(self.store, self._domain, self._now())
+    def view(self) -> View:
+        """What stands in the store now, to read from."""
+        return View(self.store, self._domain, self._now())
 
     # ---- streams -------------------------------------------------------------------------------
 
@@ -228,17 +229,15 @@ class Settler:
         self._applied[key] = max(offset, self._applied.get(key, -1))
         return offset
 
-    def _parse(
-        self, inbox: Inbox, record: Record
-    ) -> tuple[Event[Any], Handler[Any]] | Rejected | None:
+    def _parse(self, inbox: Inbox, record: Record) -> Input | Rejected | None:
         try:
             found = inbox.parse(record)
         except Rejected as rejected:
             return rejected
         if found is None:
             return None
-        event, handler = found
-        return self._renamed(event, outside=inbox.strict), handler
+        event = self._renamed(found.event, outside=inbox.strict)
+        return found if event is found.event else Input(event, found.handler)
 
     def _renamed(self, event: Event[Any], *, outside: bool) -> Event[Any]:
         """The event under ids of ours. What others call it may be somebody's name, and ends here.
@@ -261,24 +260,24 @@ class Settler:
         inbox: Inbox,
         partition: int,
         records: Sequence[Record],
-        parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        parsed: Sequence[Input | Rejected | None],
         whole: bool,
     ) -> bool:
         """One commit for all; False when they must be settled one by one."""
         for _ in range(TOGETHER_MAX):
             try:
-                snapshot = await self._decide_records(inbox, partition, records, parsed, whole)
+                transaction = await self._decide_records(inbox, partition, records, parsed, whole)
             except STOPS:
                 raise
             except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
                 return False
-            if snapshot is None:
+            if transaction is None:
                 return True
             self._crash("decided")
-            outcome = await self.store.commit(snapshot.commit())
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
-                self._settled(inbox, snapshot, len(records))
+                self._settled(inbox, transaction, len(records))
                 return True
             if not isinstance(outcome, Conflict):
                 return False
@@ -289,12 +288,14 @@ class Settler:
         inbox: Inbox,
         partition: int,
         record: Record,
-        result: tuple[Event[Any], Handler[Any]] | Rejected | None,
+        result: Input | Rejected | None,
         whole: bool,
     ) -> None:
         for _ in range(ATTEMPTS_MAX):
             try:
-                snapshot = await self._decide_records(inbox, partition, [record], [result], whole)
+                transaction = await self._decide_records(
+                    inbox, partition, [record], [result], whole
+                )
             except STOPS:
                 raise
             except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
@@ -308,17 +309,17 @@ class Settler:
                 )
                 result = Rejected(Reason.HANDLER_FAILED)
                 continue
-            if snapshot is None:
+            if transaction is None:
                 return
-            if isinstance(await self.store.commit(snapshot.commit()), Committed):
-                self._settled(inbox, snapshot, 1)
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
+                self._settled(inbox, transaction, 1)
                 return
         raise Unavailable(Reason.CONTENDED)
 
-    def _settled(self, inbox: Inbox, snapshot: Snapshot, records: int) -> None:
+    def _settled(self, inbox: Inbox, transaction: Transaction, records: int) -> None:
         """Count and report what is on disk now."""
         SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
-        for line in snapshot.dead:
+        for line in transaction.dead:
             headers = dict(line.headers)
             DEAD_LETTERS.labels(self._domain.owner, headers["reason"]).inc()
             log.warning(
@@ -334,24 +335,24 @@ class Settler:
         inbox: Inbox,
         partition: int,
         records: Sequence[Record],
-        parsed: Sequence[tuple[Event[Any], Handler[Any]] | Rejected | None],
+        parsed: Sequence[Input | Rejected | None],
         whole: bool,
-    ) -> Snapshot | None:
-        """A snapshot holding everything the records cause, or None if all were applied before.
+    ) -> Transaction | None:
+        """A transaction holding everything the records cause, or None if all were applied before.
 
         Raises Broken where so many in a row have failed that the fault is ours, Older, and Gap where
         the fence has not come to the first record and nobody vouches for what lies before it.
         """
         its_key = fence_key(inbox.topic, partition)
         known = self._applied.get(its_key, -1)
-        snapshot = Snapshot(self.store, self._domain, self._now())
+        transaction = Transaction(self.store, self._domain, self._now())
         keys: dict[str, None] = {}
         for result in parsed:
-            if isinstance(result, tuple):
-                event, handler = result
-                keys.update(dict.fromkeys(handler.reads(event)))
+            if isinstance(result, Input):
+                keys.update(dict.fromkeys(self._domain.changed_by(result.event.data)))
+                keys.update(dict.fromkeys(result.prepared.reads))
         fence_read, *found = await self.store.read([its_key, *keys])
-        snapshot.know(zip(keys, found, strict=True))
+        transaction.know(zip(keys, found, strict=True))
         fence = _fence(fence_read, known)
         applied = fence.offset
         if not whole and records[0].offset > applied + 1:
@@ -367,9 +368,9 @@ class Settler:
                     fence.failures += 1
                     if fence.failures >= BRAKE_AFTER:
                         raise Broken
-                self._bury(snapshot, inbox, partition, record, result)
+                self._bury(transaction, inbox, partition, record, result)
                 continue
-            event, handler = result
+            event = result.event
             number = -1 if event.sequence is None else int(event.sequence)
             # Other systems may number their events as they like; only our relays number lines.
             if number >= 0 and not inbox.strict and not fence.is_new(event.source, number):
@@ -381,21 +382,22 @@ class Settler:
                 trace=event.traceparent,
             )
             try:
-                decision = await handler.decide(event, snapshot)
+                decision = await result.prepared.decide(transaction)
             except Rejected as rejected:
-                self._bury(snapshot, inbox, partition, record, rejected)
+                self._bury(transaction, inbox, partition, record, rejected)
                 fence.failures = 0
                 continue
             fence.failures = 0
-            await snapshot.fold(event.data)
-            await snapshot.apply(decision, origin)
+            await transaction.read_for(*decision.facts)
+            transaction.fold(event.data)
+            transaction.apply(decision, origin)
         if fence.offset == applied:
             return None
-        snapshot.expect(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
-        return snapshot
+        transaction.expect(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
+        return transaction
 
     def _bury(
-        self, snapshot: Snapshot, inbox: Inbox, partition: int, record: Record, why: Rejected
+        self, transaction: Transaction, inbox: Inbox, partition: int, record: Record, why: Rejected
     ) -> None:
         """Add the dead letter: original bytes sealed, reason and origin in headers, never a value."""
         headers = (
@@ -410,7 +412,7 @@ class Settler:
         )
         value = self._seal_dead(record.value or b"")
         topic = f"recovery.{self._domain.owner}.dlq.v1"
-        snapshot.dead_letter(
+        transaction.dead_letter(
             Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers)
         )
 
@@ -419,12 +421,12 @@ class Settler:
     async def settle_request(
         self,
         request: Request,
-        decide: Callable[[Snapshot, str], Awaitable[Decision]],
+        decide: Callable[[View, str], Awaitable[Decision]],
         reads: Sequence[str] = (),
     ) -> Settled:
         """Settle one write under its idempotency key; returns when it is on disk.
 
-        `decide` gets the snapshot and the id new entities are named after, the same at every retry
+        `decide` gets a view and the id new entities are named after, the same at every retry
         of the request. Its last fact is the answer. Waits for the store; raises Rejected,
         Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
         where what is named after the request is there and its answer was forgotten.
@@ -433,20 +435,21 @@ class Settler:
         key = f"answer:{name}"
         origin = Origin(f"http/{name}/{request.body_hash}", name, name, request.trace)
         for _ in range(ATTEMPTS_MAX):
-            snapshot = Snapshot(self.store, self._domain, self._now())
+            transaction = Transaction(self.store, self._domain, self._now())
             answer, *found = await self.store.read([key, *reads])
-            snapshot.know(zip(reads, found, strict=True))
+            transaction.know(zip(reads, found, strict=True))
             if answer.body:
                 return await self._replay(request, StoredAnswer.model_validate_json(answer.body))
-            decision = await decide(snapshot, name)
+            decision = await decide(transaction, name)
             fact = decision.facts[-1]
-            data = await snapshot.apply(decision, origin)
-            if snapshot.names_again(name) and not (await self.store.read([key]))[0].body:
+            await transaction.read_for(*decision.facts)
+            data = transaction.apply(decision, origin)
+            if transaction.names_again(name) and not (await self.store.read([key]))[0].body:
                 # Not the same request at this moment, whose answer would be there: one long ago.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
-            snapshot.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
-            outcome = await self.store.commit(snapshot.commit())
+            transaction.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
                 return Settled(fact, outcome.sequence, replayed=False)
@@ -461,7 +464,7 @@ class Settler:
     # ---- timers and effects --------------------------------------------------------------------
 
     def on_timer(
-        self, name: str, decide: Callable[[str, Snapshot], Awaitable[Decision]]
+        self, name: str, decide: Callable[[str, View], Awaitable[Decision]]
     ) -> Callable[[str, int], Awaitable[None]]:
         """What settles a timer of this name when it fires: `decide` is given the timer's id.
 
@@ -478,7 +481,7 @@ class Settler:
         name: str,
         timer_id: str,
         due_ms: int,
-        decide: Callable[[Snapshot], Awaitable[Decision]],
+        decide: Callable[[View], Awaitable[Decision]],
         *,
         about: str = "",
         step: str = "",
@@ -500,22 +503,23 @@ class Settler:
         self,
         cause: str,
         correlation: str,
-        decide: Callable[[Snapshot], Awaitable[Decision]],
+        decide: Callable[[View], Awaitable[Decision]],
         timer: tuple[str, int] | None = None,
     ) -> Sequence[Fact]:
-        """Settle something of our own: a timer that rang, the outcome of an effect.
+        """Settle something of our own: a timer that fired, the outcome of an effect.
 
         Returns the facts that came of it. Waits for the store; raises Unavailable.
         """
         for _ in range(ATTEMPTS_MAX):
-            snapshot = Snapshot(self.store, self._domain, self._now())
+            transaction = Transaction(self.store, self._domain, self._now())
             if timer is not None:
                 member, due_ms = timer
-                if snapshot.now.timestamp() * 1000 < due_ms:
+                if transaction.now.timestamp() * 1000 < due_ms:
                     return ()
-                snapshot.rang(member, due_ms)
-            decision = await decide(snapshot)
-            await snapshot.apply(decision, Origin(cause, fingerprint("cause", cause), correlation))
-            if isinstance(await self.store.commit(snapshot.commit()), Committed):
+                transaction.fired(member, due_ms)
+            decision = await decide(transaction)
+            await transaction.read_for(*decision.facts)
+            transaction.apply(decision, Origin(cause, fingerprint("cause", cause), correlation))
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)

@@ -101,15 +101,15 @@ class Commit:
     """Everything one input causes; applied whole or not at all.
 
     timers: (member, due in ms since the epoch), or None to clear. lines: encoded outbox lines.
-    rung: a timer that rang and what it was due at. It is cleared unless it was set for later since,
-    and before `timers` are set: who rings late must not take away what the first ring set.
+    fired: a timer that fired and what it was due at. It is removed only if it was not rescheduled
+    meanwhile, and before `timers` are set.
     """
 
     writes: Sequence[Write]
     charges: Sequence[Charge] = ()
     timers: Sequence[tuple[str, int | None]] = ()
     lines: Sequence[bytes] = ()
-    rung: tuple[str, int] | None = None
+    fired: tuple[str, int] | None = None
     entries: Sequence[Entry] = ()
 
 
@@ -151,12 +151,8 @@ class Portion:
     entries: Sequence[Entry] = ()
 
 
-class Store(Protocol):
-    """State, accounts, timers and outbox of one service in one shard.
-
-    Every method may wait for the store and raises Unavailable when it cannot answer in time, is
-    full, or is not of the generation this process knows.
-    """
+class Reads(Protocol):
+    """What anything that reads the state needs."""
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:
         """The documents under the keys, in order; ABSENT where there is none."""
@@ -166,7 +162,7 @@ class Store(Protocol):
         """The balances in minor units, in order; 0 where nothing was posted."""
         ...
 
-    async def look(
+    async def fetch(
         self, keys: Sequence[str], accounts: Sequence[str]
     ) -> tuple[list[Versioned], list[int]]:
         """Documents as by `read` and balances as by `balances`, in one trip."""
@@ -180,21 +176,40 @@ class Store(Protocol):
         """
         ...
 
+
+class SettlerStore(Reads, Protocol):
+    """What the settler needs, and who answers once a commit is published."""
+
     async def commit(self, commit: Commit) -> Outcome:
         """Apply one commit atomically; it is on disk when this returns Committed."""
         ...
 
-    async def takes_commits(self) -> bool:
-        """Whether commits are taken, also where none was tried; changes nothing.
+    async def last_sequence(self) -> int:
+        """The number of the last line ever appended."""
+        ...
 
-        False while the server is full, has too little room for what it refused last, takes no writes or
-        cannot be asked, or the outbox is full.
+    async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
+        """Wait until everything up to `sequence` is on Kafka; False when the time is up."""
+        ...
+
+
+class Leases(Protocol):
+    """The right of one process at a time to do something."""
+
+    async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
+        """Take or prolong a lease; False while another holds it.
+
+        While a state is made again, only who makes it gets any lease but `rebuild`.
         """
         ...
 
-    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
-        """Timers due by now: (member, due in ms), earliest first, at most `most`."""
+    async def release(self, name: str, holder: str) -> None:
+        """Give a lease back if it is held by `holder`."""
         ...
+
+
+class RelayStore(Leases, Protocol):
+    """What the relay needs."""
 
     async def pending(
         self, most: int, bytes_max: int = PENDING_BYTES_MAX
@@ -209,56 +224,31 @@ class Store(Protocol):
         """Drop lines up to `sequence`; only the lease's holder may (else Unavailable)."""
         ...
 
-    async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
-        """Take or prolong a lease; False while another holds it.
-
-        While a state is made again, only who makes it gets any lease but `rebuild`.
-        """
-        ...
-
-    async def release(self, name: str, holder: str) -> None:
-        """Give a lease back if it is held by `holder`."""
-        ...
-
     async def published(self) -> int:
         """The sequence up to which everything is on Kafka."""
-        ...
-
-    async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
-        """Wait until everything up to `sequence` is on Kafka; False when the time is up."""
         ...
 
     async def wait_pending(self, timeout_ms: int) -> None:
         """Return when something new may be in the outbox, or when the time is up."""
         ...
 
-    async def last_sequence(self) -> int:
-        """The number of the last line ever appended."""
+
+class TimerStore(Leases, Protocol):
+    """What timers need."""
+
+    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
+        """Timers due by now: (member, due in ms), earliest first, at most `most`."""
         ...
 
-    @property
-    def usable(self) -> bool:
-        """Whether what the store holds was found to be our state, and nothing happened since.
 
-        While it is not, everything that reads or commits state raises Unavailable. It ends when the
-        marker is found gone or changed, and when the server was started anew: what came back may be
-        older. Asks nothing of the server.
-        """
-        ...
+class RebuildStore(Leases, Protocol):
+    """What a rebuild needs."""
 
     async def open_generation(self, published: int | None) -> bool:
         """Compare the store with `published`, the last sequence on its topic; say if it is usable.
 
         Usable: it has a generation marker, and is as far as the topic. Where the topic cannot be
         read (None): it has the marker that this process served before, and is as far as it saw.
-        """
-        ...
-
-    async def begin_generation(self, marker: str, sequence: int) -> bool:
-        """Set the marker and the sequence to go on from where there is no marker, and open it.
-
-        Of several that begin at once the first does; all open what it began. False if what is there
-        is not as far as `sequence`, or is half of a state that is being made again.
         """
         ...
 
@@ -283,6 +273,40 @@ class Store(Protocol):
 
     async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
         """Set sequence and marker and release the leases; Unavailable as for `load`."""
+        ...
+
+
+class Store(SettlerStore, RelayStore, TimerStore, RebuildStore, Protocol):
+    """State, accounts, timers and outbox of one service in one shard.
+
+    Every method may wait for the store and raises Unavailable when it cannot answer in time, is
+    full, or is not of the generation this process knows.
+    """
+
+    @property
+    def usable(self) -> bool:
+        """Whether what the store holds was found to be our state, and nothing happened since.
+
+        While it is not, everything that reads or commits state raises Unavailable. It ends when the
+        marker is found gone or changed, and when the server was started anew: what came back may be
+        older. Asks nothing of the server.
+        """
+        ...
+
+    async def begin_generation(self, marker: str, sequence: int) -> bool:
+        """Set the marker and the sequence to go on from where there is no marker, and open it.
+
+        Of several that begin at once the first does; all open what it began. False if what is there
+        is not as far as `sequence`, or is half of a state that is being made again.
+        """
+        ...
+
+    async def takes_commits(self) -> bool:
+        """Whether commits are taken, also where none was tried; changes nothing.
+
+        False while the server is full, has too little room for what it refused last, takes no writes or
+        cannot be asked, or the outbox is full.
+        """
         ...
 
 

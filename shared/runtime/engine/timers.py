@@ -1,7 +1,7 @@
-"""Timers: what must happen later, kept in the store, rung by one process at a time.
+"""Timers: what must happen later, kept in the store, fired by one process at a time.
 
-A timer is cleared by the commit that settles it, so one that rings in a process that dies rings
-again. Who handles it reads the entity's state first; ringing twice changes nothing.
+A timer is cleared by the commit that settles it, so one that fires in a process that dies fires
+again. Its handler reads the entity's state first, so firing twice changes nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from shared.runtime.engine.store import Store
+from shared.runtime.engine.store import TimerStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import log, raised_at
 
-Ring = Callable[[str, int], Awaitable[None]]
+OnTimer = Callable[[str, int], Awaitable[None]]
 
 #: How often to look; a message or a reminder may come this much late.
 LOOK_S = 0.1
@@ -33,20 +33,25 @@ PAUSED_MAX = 1000
 
 
 class Timers:
-    """Rings the due timers of one owner: `rings[name](id, due_ms)`."""
+    """Fires the due timers of one owner: `on_timer[name](id, due_ms)`."""
 
     def __init__(
-        self, store: Store, rings: Mapping[str, Ring], *, holder: str, now: Callable[[], datetime]
+        self,
+        store: TimerStore,
+        on_timer: Mapping[str, OnTimer],
+        *,
+        holder: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._rings = rings
+        self._on_timer = on_timer
         self._holder = holder
         self._now = now
-        self._ringing: dict[str, asyncio.Task[None]] = {}
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._paused: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Ring until cancelled, then end what is in hand; waits through every outage of the store."""
+        """Fire until cancelled, then end what is in hand; waits through every outage of the store."""
         try:
             while True:
                 try:
@@ -57,37 +62,37 @@ class Timers:
                     await asyncio.sleep(unavailable.retry_after_s)
                 await asyncio.sleep(LOOK_S)
         finally:
-            # What is cut off rings again in the next process: a letter that was just taken comes twice.
-            if self._ringing:
-                await asyncio.wait(self._ringing.values(), timeout=IN_HAND_S)
-            for task in self._ringing.values():
+            # What is cut off fires again in the next process: a letter that was just taken comes twice.
+            if self._in_hand:
+                await asyncio.wait(self._in_hand.values(), timeout=IN_HAND_S)
+            for task in self._in_hand.values():
                 task.cancel()
 
     async def _look(self) -> None:
         clock = time.monotonic()
         self._paused = {member: until for member, until in self._paused.items() if until > clock}
-        free = AT_ONCE_MAX - len(self._ringing)
+        free = AT_ONCE_MAX - len(self._in_hand)
         if free <= 0:
             return
         now_ms = int(self._now().timestamp() * 1000)
-        # Those ringing or paused are still due, so ask for as many more.
-        passed = self._ringing.keys() | self._paused.keys()
+        # Those in hand or paused are still due, so ask for as many more.
+        passed = self._in_hand.keys() | self._paused.keys()
         for member, due in await self._store.due(now_ms, free + min(len(passed), PAUSED_MAX)):
             if member not in passed and free > 0:
-                self._ringing[member] = asyncio.create_task(self._ring(member, due))
+                self._in_hand[member] = asyncio.create_task(self._fire(member, due))
                 free -= 1
 
-    async def _ring(self, member: str, due: int) -> None:
+    async def _fire(self, member: str, due: int) -> None:
         name, _, timer_id = member.partition("|")
         try:
-            await self._rings[name](timer_id, due)
+            await self._on_timer[name](timer_id, due)
         except Unavailable as unavailable:
             self._pause(member, unavailable.retry_after_s)
         except Exception as error:  # noqa: BLE001 - loud, and one bad timer must not stop the others
             log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
             self._pause(member, FAILED_PAUSE_S)
         finally:
-            del self._ringing[member]
+            del self._in_hand[member]
 
     def _pause(self, member: str, pause_s: float) -> None:
         """Leave a timer alone for a while; it takes no place from the others meanwhile."""

@@ -28,7 +28,7 @@ from shared.contracts.event import ID_PATTERN, trace_of
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Request, Settled, Settler
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Authenticator, Kind, Principal
 from shared.runtime.http.pages import (
@@ -416,7 +416,7 @@ class Face:
         route: str,
         key: str,
         command: BaseModel,
-        decide: Callable[[Snapshot, str], Awaitable[Decision]],
+        decide: Callable[[View, str], Awaitable[Decision]],
         answer: Callable[[Fact], tuple[int, Mapping[str, Any]]],
         reads: Sequence[str] = (),
     ) -> Response:

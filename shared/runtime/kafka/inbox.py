@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from pydantic_core import from_json
 from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event, F
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 
 #: A whole event; the longest text in four-byte characters fits three times over.
@@ -29,23 +30,52 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-def read_nothing(_event: Event[Any]) -> Sequence[str]:
-    """For handlers that need no document."""
-    return ()
+class Prepared(NamedTuple):
+    """How one event is taken: the decision, and what it reads beside the documents that the event changes.
+
+    Whatever is computed for both is computed once, when the event is prepared.
+    """
+
+    decide: Callable[[View], Awaitable[Decision]]
+    reads: Sequence[str] = ()
 
 
-async def decide_nothing(_event: Event[Any], _snapshot: Snapshot) -> Decision:
+async def decide_nothing(_view: View) -> Decision:
     """For facts that only fold into our documents."""
     return Decision()
 
 
+def only_folds(_event: Event[Any]) -> Prepared:
+    """For facts that only fold into our documents."""
+    return Prepared(decide_nothing)
+
+
+def deciding(
+    decide: Callable[[Event[F], View], Awaitable[Decision]], *read: Callable[[Event[F]], str]
+) -> Callable[[Event[F]], Prepared]:
+    """For a decision that shares nothing with what it reads: `read` are the keys of documents."""
+    return lambda event: Prepared(partial(decide, event), [key(event) for key in read])
+
+
 @dataclass(frozen=True)
 class Handler(Generic[F]):
-    """How one type of fact is taken: what to read first, and the decision."""
+    """How one type of fact is taken."""
 
     fact: type[F]
-    decide: Callable[[Event[F], Snapshot], Awaitable[Decision]] = decide_nothing
-    reads: Callable[[Event[F]], Sequence[str]] = read_nothing
+    prepare: Callable[[Event[F]], Prepared] = only_folds
+
+
+@dataclass(frozen=True)
+class Input:
+    """An event and its handler. It is prepared once, however often it is decided about."""
+
+    event: Event[Any]
+    handler: Handler[Any]
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """What its handler makes of it; raises what the handler raises."""
+        return self.handler.prepare(self.event)
 
 
 class Inbox:
@@ -72,7 +102,7 @@ class Inbox:
         self._handlers = {handler.fact.TYPE: handler for handler in handlers}
         self._models = {handler.fact.TYPE: Event[handler.fact] for handler in handlers}  # type: ignore[name-defined]  # a generic model of a run-time type
 
-    def parse(self, record: Record) -> tuple[Event[Any], Handler[Any]] | None:
+    def parse(self, record: Record) -> Input | None:
         """The event and its handler, or None if it is not for us; raises Rejected."""
         if record.value is None and not self.strict:
             return None
@@ -86,7 +116,7 @@ class Inbox:
                 raise Rejected(Reason.UNKNOWN_TYPE, where=("type",))
             return None
         try:
-            return self._models[handler.fact.TYPE].model_validate(body), handler
+            return Input(self._models[handler.fact.TYPE].model_validate(body), handler)
         except ValidationError as error:
             raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
 

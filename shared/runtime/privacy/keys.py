@@ -8,7 +8,7 @@ from typing import ClassVar
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Document, Fact, Fold
-from shared.runtime.engine.snapshot import Snapshot
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Handler, Inbox
 from shared.runtime.privacy.seal import DataKey, SealBroken, Vault
@@ -41,10 +41,7 @@ def known(document: CustomerKey | None, fact: CustomerKeyCreated) -> CustomerKey
 KEY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
     CustomerKeyCreated: (Fold(CustomerKey, lambda fact: fact.customer_ref, known),)
 }
-VAULT_INBOX = Inbox(
-    CustomerKeyCreated.TOPIC,
-    [Handler(CustomerKeyCreated, reads=lambda event: (CustomerKey.key(event.data.customer_ref),))],
-)
+VAULT_INBOX = Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated)])
 
 
 class KeyRing:
@@ -74,9 +71,9 @@ class Keys:
         self._vault = vault
         self._remembered: dict[str, DataKey] = {}
 
-    async def of(self, customer_ref: str, snapshot: Snapshot) -> KeyRing | None:
+    async def of(self, customer_ref: str, view: View) -> KeyRing | None:
         """The customer's keys, or None if there is none (yet, or any more); raises Unavailable."""
-        document = await snapshot.get(CustomerKey, customer_ref)
+        document = await view.get(CustomerKey, customer_ref)
         if document is None:
             return None
         return KeyRing([self._unwrapped(customer_ref, wrapped) for wrapped in document.wrapped])

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from shared.kernel import Domain
 from shared.runtime.engine.settle import Fence, fence_key
-from shared.runtime.engine.store import REBUILD, Store
+from shared.runtime.engine.store import REBUILD, RebuildStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.rebuild.order import ReplayOrder
 from shared.runtime.rebuild.sources import Log, Place, Refused, Sources, event_of
@@ -67,7 +67,7 @@ class Rebuild:
 
     def __init__(
         self,
-        store: Store,
+        store: RebuildStore,
         domain: Domain,
         log: Log,
         *,
@@ -217,7 +217,7 @@ class Rebuild:
                         fact = sources.models[event.type].model_validate_json(event.data)
                     except ValidationError:  # a dead letter, or about to be one
                         continue
-                    if unfolded.key in sources.keys(fact):
+                    if unfolded.key in sources.domain.changed_by(fact):
                         self._proven[place] = record.offset + 1
                         at = f"{place.topic}/{place.partition}/{record.offset}"
                         raise _BeginAnew(f"{at} was settled too") from unfolded

@@ -17,7 +17,7 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
-from shared.kernel import Domain, Fact, no_timers
+from shared.kernel import Domain, no_timers
 from shared.runtime.kafka.inbox import Record
 
 #: The envelope as `encode` writes it. Anything else is read the long way.
@@ -114,8 +114,3 @@ class Sources:
         self.streams = set(self.consumed) - keep_latest - self.strict
         self.models = {fact.TYPE.encode(): fact for fact in FACTS.values()}
         self.timed = domain.timers is not no_timers
-
-    def keys(self, fact: Fact) -> list[str]:
-        """The documents that a fact changes."""
-        folds = self.domain.folds.get(type(fact), ())
-        return [fold.document.key(fold.id(fact)) for fold in folds]

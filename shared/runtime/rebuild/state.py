@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from shared.contracts.event import format_time
 from shared.kernel import Document, Fact, Fold
 from shared.runtime.engine.settle import ANSWER_TTL_S
-from shared.runtime.engine.snapshot import body_of, entries_of, kept_s, whole
-from shared.runtime.engine.store import Entry, Portion, Store
+from shared.runtime.engine.store import Entry, Portion, RebuildStore
+from shared.runtime.engine.transaction import body_of, entries_of, kept_s, whole
 from shared.runtime.rebuild.sources import Event, Refused, Sources
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
@@ -36,7 +36,7 @@ class Unfolded(Exception):
 class ReplayState:
     """The state while it is made: a bounded part of it as objects, the rest in the store."""
 
-    def __init__(self, store: Store, holder: str, sources: Sources, now: datetime) -> None:
+    def __init__(self, store: RebuildStore, holder: str, sources: Sources, now: datetime) -> None:
         self._store = store
         self._holder = holder
         self._sources = sources
@@ -136,14 +136,14 @@ class ReplayState:
         return self._indexes[document](whole(document, self._state[key]))
 
     def _ours(self, fact: Fact, event: Event) -> None:
-        """What a fact of ours means beside its documents: balances, answers, a timer that rang."""
+        """What a fact of ours means beside its documents: balances, answers, a timer that fired."""
         amounts = self._amounts
         for posting in self._sources.domain.postings(fact):
             amounts[posting.account] = amounts.get(posting.account, 0) + posting.amount_minor
         if event.cause.startswith(b"http/"):
             self._answer(event)
         elif event.cause != self._cause and event.cause.startswith(b"timer/"):
-            self._rang(event.cause.decode())
+            self._fired(event.cause.decode())
         self._cause = event.cause
 
     async def _recall(self, pairs: Iterable[tuple[Fold, str]]) -> None:
@@ -186,8 +186,8 @@ class ReplayState:
             ttl_s = min(max(round(left), 1), ANSWER_TTL_S)
             self._kept[f"answer:{name.decode()}"] = body, ttl_s
 
-    def _rang(self, cause: str) -> None:
-        """A timer that rang is done, unless what came of it sets it again."""
+    def _fired(self, cause: str) -> None:
+        """A timer that fired is done, unless what came of it sets it again."""
         name, _, rest = cause.removeprefix("timer/").partition("/")
         self._timers[f"{name}|{rest.rpartition('/')[0]}"] = None
 

@@ -7,7 +7,7 @@
 -- ARGV: expected generation, outbox bound, channel, ttl of balances in s, what documents' keys begin
 -- with, number of commits, then per commit: the numbers of its documents, charges, timers, entries and
 -- lines, then
---   the timer that rang ('' = none), what it was due at in ms
+--   the timer that fired ('' = none), what it was due at in ms
 --   d documents: version, body ('' = expect only), ttl in s (0 = none)
 --   c charges:   amount, ceiling
 --   t timers:    member, due in ms ('' = clear)
@@ -74,7 +74,7 @@ end
 for n = 1, commits do
   local documents, charges = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local timers, entries, lines = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
-  local rung, rung_due = ARGV[a + 6], tonumber(ARGV[a + 7])
+  local fired, fired_due = ARGV[a + 6], tonumber(ARGV[a + 7])
   local at_documents = a + 7
   local at_charges = at_documents + 3 * documents
   local at_timers = at_charges + 2 * charges
@@ -162,10 +162,10 @@ for n = 1, commits do
         set[#set + 1] = ARGV[at_timers + 2 * i - 1]
       end
     end
-    if rung ~= '' then
-      local due = redis.call('ZSCORE', KEYS[4], rung)
-      -- One that rings twice was perhaps set again by the first ring.
-      if due and tonumber(due) <= rung_due then cleared[#cleared + 1] = rung end
+    if fired ~= '' then
+      local due = redis.call('ZSCORE', KEYS[4], fired)
+      -- One that fires twice was perhaps set again the first time.
+      if due and tonumber(due) <= fired_due then cleared[#cleared + 1] = fired end
     end
     call_in_chunks('ZREM', KEYS[4], cleared)
     call_in_chunks('ZADD', KEYS[4], set)

@@ -8,8 +8,8 @@ import pytest
 
 from shared.contracts.event import Id
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting
-from shared.runtime.engine.snapshot import Origin, Snapshot
 from shared.runtime.engine.store import Charge, Commit, Line
+from shared.runtime.engine.transaction import Origin, Transaction
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 
@@ -62,14 +62,19 @@ async def store() -> MemoryStore:
     return store
 
 
-def look(store: MemoryStore) -> Snapshot:
-    return Snapshot(store, DOMAIN, START)
+def begun(store: MemoryStore) -> Transaction:
+    return Transaction(store, DOMAIN, START)
+
+
+async def applied(transaction: Transaction, *facts: Fact) -> str:
+    await transaction.read_for(*facts)
+    return transaction.apply(Decision(facts), ORIGIN)
 
 
 async def test_a_fact_without_a_rule_is_its_document_byte_for_byte(store):
-    snapshot = look(store)
-    data = await snapshot.apply(Decision((OPENED,)), ORIGIN)
-    await store.commit(snapshot.commit())
+    transaction = begun(store)
+    data = await applied(transaction, OPENED)
+    await store.commit(transaction.commit())
     ((_, body),) = await store.read(["page:p"])
     _, (line,) = await store.pending(1)
     assert body == data.encode()
@@ -77,41 +82,43 @@ async def test_a_fact_without_a_rule_is_its_document_byte_for_byte(store):
 
 
 async def test_such_a_document_is_read_at_once_and_later(store):
-    snapshot = look(store)
-    await snapshot.apply(Decision((OPENED,)), ORIGIN)
-    assert await snapshot.get(Page, "p") == Page(title="one")
-    await store.commit(snapshot.commit())
-    assert await look(store).get(Page, "p") == Page(title="one")
+    transaction = begun(store)
+    await applied(transaction, OPENED)
+    assert await transaction.get(Page, "p") == Page(title="one")
+    await store.commit(transaction.commit())
+    assert await begun(store).get(Page, "p") == Page(title="one")
 
 
 async def test_to_have_read_it_does_not_change_what_is_stored(store):
-    snapshot = look(store)
-    data = await snapshot.apply(Decision((OPENED,)), ORIGIN)
-    await snapshot.get(Page, "p")
-    await store.commit(snapshot.commit())
+    transaction = begun(store)
+    data = await applied(transaction, OPENED)
+    await transaction.get(Page, "p")
+    await store.commit(transaction.commit())
     assert (await store.read(["page:p"]))[0].body == data.encode()
 
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_what_comes_after_changes_it_by_its_rule(store, together):
-    snapshot = look(store)
-    await snapshot.apply(Decision((OPENED,)), ORIGIN)
+    transaction = begun(store)
+    await applied(transaction, OPENED)
     if not together:
-        await store.commit(snapshot.commit())
-        snapshot = look(store)
-    await snapshot.apply(Decision((TURNED,)), ORIGIN)
-    await store.commit(snapshot.commit())
+        await store.commit(transaction.commit())
+        transaction = begun(store)
+    await applied(transaction, TURNED)
+    await store.commit(transaction.commit())
     assert (await store.read(["page:p"]))[0].body == b'{"title":"one","turned":1}'
 
 
 async def test_a_fact_that_was_heard_becomes_one_too_and_stands_for_what_was_there(store):
-    snapshot = look(store)
-    await snapshot.apply(Decision((OPENED, TURNED)), ORIGIN)
-    await store.commit(snapshot.commit())
-    snapshot = look(store)
-    await snapshot.fold(Opened(page_id="p", title="two"))
-    await store.commit(snapshot.commit())
-    assert await look(store).get(Page, "p") == Page(title="two")
+    transaction = begun(store)
+    await applied(transaction, OPENED, TURNED)
+    await store.commit(transaction.commit())
+    transaction = begun(store)
+    two = Opened(page_id="p", title="two")
+    await transaction.read_for(two)
+    transaction.fold(two)
+    await store.commit(transaction.commit())
+    assert await begun(store).get(Page, "p") == Page(title="two")
 
 
 @pytest.mark.parametrize("read_before", [True, False])
@@ -119,8 +126,8 @@ async def test_a_balance_counts_what_this_commit_posted_before_and_after_it_was_
     store, read_before
 ):
     await store.commit(Commit((), [Charge("pages", 100, 1000)]))
-    snapshot = look(store)
+    transaction = begun(store)
     if read_before:
-        assert await snapshot.balances(["pages"]) == {"pages": 100}
-    await snapshot.apply(Decision((OPENED, TURNED)), ORIGIN)
-    assert await snapshot.balances(["pages", "other"]) == {"pages": 110, "other": 0}
+        assert await transaction.balances(["pages"]) == {"pages": 100}
+    await applied(transaction, OPENED, TURNED)
+    assert await transaction.balances(["pages", "other"]) == {"pages": 110, "other": 0}

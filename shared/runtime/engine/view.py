@@ -1,0 +1,104 @@
+"""What a decision sees: documents and balances, as read and as changed earlier in its commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from shared.contracts.reasons import Reason
+from shared.kernel import Document, Domain
+from shared.runtime.engine.store import Cursor, Reads, Versioned
+from shared.runtime.faults import Rejected
+
+D = TypeVar("D", bound=Document)
+
+
+class Page(NamedTuple, Generic[D]):
+    """Documents of a sorted set by id, in its order, and where the next page begins; None at the end."""
+
+    documents: Sequence[tuple[str, D]]
+    next: Cursor | None
+
+
+class View:
+    """Reads, and changes nothing. A commit after it expects every document as it was read here."""
+
+    def __init__(self, store: Reads, domain: Domain, now: datetime) -> None:
+        self.now = now
+        self._store = store
+        self._domain = domain
+        self._read: dict[str, Versioned] = {}
+        #: Documents as they stand now; bytes are a fact that became one as it was written.
+        self._state: dict[str, Document | bytes | None] = {}
+        self._balances: dict[str, int] = {}
+        #: What this commit adds to each account, also to those not read yet.
+        self._posted: Counter[str] = Counter()
+
+    async def prefetch(self, keys: Sequence[str], accounts: Sequence[str] = ()) -> None:
+        """Read what is not yet known in one round trip; raises Unavailable."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._read]
+        uncounted = [account for account in accounts if account not in self._balances]
+        if missing or uncounted:
+            found, balances = await self._store.fetch(missing, uncounted)
+            self._read.update(zip(missing, found, strict=True))
+            self._balances.update(zip(uncounted, balances, strict=True))
+
+    async def get(self, document: type[D], document_id: str) -> D | None:
+        """The entity as it stands for this decision, or None; raises Unavailable."""
+        key = document.key(document_id)
+        if key not in self._state and key not in self._read:
+            await self.prefetch([key])
+        return self._known(document, key)
+
+    def _known(self, document: type[D], key: str) -> D | None:
+        """The entity as it stands for this decision; it was read or changed before."""
+        if key not in self._state:
+            body = self._read[key].body
+            self._state[key] = document.model_validate_json(body) if body else None
+        state = self._state[key]
+        if isinstance(state, bytes):
+            return document.model_validate_json(state)
+        return cast("D | None", state)
+
+    async def require(
+        self,
+        document: type[D],
+        document_id: str,
+        reason: Reason,
+        *,
+        where: tuple[str, ...] = (),
+        site: str | None = None,
+    ) -> D:
+        """The entity, of this site if one is named; raises Rejected(reason), Unavailable.
+
+        What belongs to another site looks like what nobody has.
+        """
+        found = await self.get(document, document_id)
+        if found is None or site not in (None, getattr(found, "site", None)):
+            raise Rejected(reason, where=where)
+        return found
+
+    async def balances(self, accounts: Sequence[str]) -> dict[str, int]:
+        """Balances in minor units as they stand for this decision; raises Unavailable."""
+        await self.prefetch((), accounts)
+        return {account: self._balances[account] + self._posted[account] for account in accounts}
+
+    async def range(
+        self, document: type[D], name: str, after: Cursor | None, limit: int
+    ) -> Page[D]:
+        """A page of the documents that stand in a sorted set, lowest score first; raises Unavailable.
+
+        At most `limit` of them, which is at most `RANGE_MAX`. What this commit itself puts into the set
+        is not seen. A commit after it expects the documents as they were read here.
+        """
+        found, following = await self._store.range(name, after, limit)
+        stands, kind, documents = self._domain.indexes[document], len(document.key("")), []
+        for score, key, read in found:
+            self._read.setdefault(key, read)
+            state = await self.get(document, key[kind:])
+            # An entry outlives a document that was forgotten, and would be of one that is made anew.
+            if state is not None and stands(state).get(name) == score:
+                documents.append((key[kind:], state))
+        return Page(documents, following)
