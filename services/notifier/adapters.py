@@ -15,7 +15,7 @@ from aiosmtplib import SMTPResponse
 
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.privacy.links import Tokens, check_link, offer_link
 
 #: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
@@ -63,40 +63,38 @@ class SmtpMailer:
         self._port = port
         self._now = now
 
-    async def send(self, letter: Letter) -> bool:
+    async def send(self, letter: Letter) -> Outcome:
         """See Mailer."""
-        message = written(letter, self._now())
+        try:
+            recipient = spoken(letter.recipient)
+        except ValueError:
+            return Never(Reason.ADDRESS_REFUSED)
+        try:
+            sender = spoken(letter.sender)
+        except ValueError:
+            return Later(Reason.MAIL_UNAVAILABLE)
+        message = written(letter, sender, recipient, self._now())
         talk = Conversation(hostname=self._host, port=self._port, timeout=SMTP_TIMEOUT_S)
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
-                await talk.send_message(message, sender=message["From"], recipients=[message["To"]])
+                await talk.send_message(message, sender=sender, recipients=[recipient])
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(no_such_mailbox(refused) for refused in error.recipients):
-                raise Rejected(Reason.ADDRESS_REFUSED) from None
-            raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
+                return Never(Reason.ADDRESS_REFUSED)
+            return Later(Reason.MAIL_UNAVAILABLE)
         # Any other refusal is about us or the letter: an operator must mend it, and the customer's
         # address is still good.
-        except (aiosmtplib.SMTPException, OSError) as error:
+        except (aiosmtplib.SMTPException, OSError):
             if talk.taken is False:
-                raise Unavailable(Reason.MAIL_UNAVAILABLE) from error
-        return talk.taken is True
+                return Later(Reason.MAIL_UNAVAILABLE)
+        return Delivered() if talk.taken else Unknown()
 
 
-def written(letter: Letter, now: datetime) -> EmailMessage:
-    """A letter as it goes to the mail server.
-
-    Raises Rejected(address_refused) if the recipient is not an address, Unavailable(mail_unavailable) if
-    the sender is not.
-    """
+def written(letter: Letter, sender: str, recipient: str, now: datetime) -> EmailMessage:
+    """A letter as it goes to the mail server, between addresses as a server takes them."""
     message = EmailMessage()
-    try:
-        message["To"] = spoken(letter.recipient)
-    except ValueError:
-        raise Rejected(Reason.ADDRESS_REFUSED) from None
-    try:
-        message["From"] = sender = spoken(letter.sender)
-    except ValueError:
-        raise Unavailable(Reason.MAIL_UNAVAILABLE) from None
+    message["To"] = recipient
+    message["From"] = sender
     message["Subject"] = letter.subject
     message["Date"] = formatdate(now.timestamp())
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"

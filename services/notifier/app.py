@@ -10,6 +10,7 @@ from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
 from services.notifier.api import api
 from services.notifier.handlers import Handlers
+from services.notifier.letters import Letters
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
 from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
@@ -17,6 +18,7 @@ from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
 from shared.kernel import Domain, Slice
+from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
@@ -47,19 +49,19 @@ def build(
     wording, page = Wording(TEMPLATES), Page()
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
     alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
-    handlers = Handlers(
-        parts.settler,
-        Keys(parts.vault),
+    keys, effects = Keys(parts.vault), Effects(parts.settler, parts.crash)
+    letters = Letters(
+        keys,
         mailer or SmtpMailer(settings.smtp_host, settings.smtp_port, now),
         links,
         wording,
         alarms,
         parts.vault.pseudonyms.mailbox,
-        parts.crash,
     )
+    handlers = Handlers(parts.settler, keys, letters, links, wording)
     return App(
         parts,
         inboxes=inboxes(handlers, alarms),
         api=api(parts.face, handlers, page),
-        on_timer={SEND: handlers.send, ALARM: alarms.route},
+        on_timer={SEND: effects.on_timer(SEND, letters), ALARM: alarms.route},
     )

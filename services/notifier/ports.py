@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.runtime.engine.effects import Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -21,12 +23,11 @@ class Letter:
 class Mailer(Protocol):
     """Hands letters to a mail server."""
 
-    async def send(self, letter: Letter) -> bool:
-        """Hand a letter over: True if it was accepted, False if its fate is unknown.
+    async def send(self, letter: Letter) -> Outcome:
+        """Hand one over, once; takes as long as the server does, up to a time limit of its own.
 
-        The fate is unknown if the server fell silent after the letter was sent. Waits for the server up
-        to a time limit. Raises Rejected(address_refused) for an address that will never be accepted, and
-        Unavailable if the letter was surely not accepted and may be later.
+        Unknown where the letter was on its way and the server fell silent. Never(address_refused) for
+        an address that never will be one, and Later for all else that was surely not accepted.
         """
         ...
 

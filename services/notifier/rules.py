@@ -141,7 +141,7 @@ class Routed(Document):
     mailboxes: tuple[str, ...]
 
 
-class Given(Document):
+class CheckView(Document):
     """The parts of a check that a message needs; titles come from the policy that it was given under."""
 
     KIND: ClassVar[str] = "given"
@@ -173,13 +173,13 @@ class CheckLife(Document):
     voided: bool = False
     expired: bool = False
 
-    def left_minor(self, check: Given) -> int:
+    def left_minor(self, check: CheckView) -> int:
         """What can still be redeemed, in minor units; a percentage is spent after one use."""
         if check.percent is not None and self.redeemed_minor:
             return 0
         return check.value_minor - self.redeemed_minor
 
-    def standing(self, check: Given, now: datetime) -> Standing:
+    def standing(self, check: CheckView, now: datetime) -> Standing:
         """Where the check stands now; a used check stays used whatever comes after."""
         if self.redeemed_minor and not self.left_minor(check):
             return Standing.USED
@@ -407,11 +407,16 @@ def lost(message: Message, message_id: str, now: datetime) -> Decision:
 
 
 def not_sent(
-    message: Message, message_id: str, reason: Reason, retry: Retry | None, now: datetime
+    message: Message,
+    message_id: str,
+    reason: Reason,
+    retry: Retry | None,
+    now: datetime,
+    after: timedelta = timedelta(0),
 ) -> Decision:
     """Record a failed attempt: delayed, with a doubling delay; failed without `retry` or after its last attempt.
 
-    A known fate does not change.
+    Not before `after`, if the provider said so. A known fate does not change.
     """
     if message.state in FATES:
         return Decision()
@@ -437,7 +442,7 @@ def not_sent(
             occasion=message.occasion,
             attempt=message.attempt,
             reason=reason,
-            retry_at=now + delay,
+            retry_at=now + min(max(delay, after), RETRY_LONGEST),
         )
     )
 
@@ -512,9 +517,9 @@ def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
     return Alarm(customer_ref=fact.customer_ref, site=fact.site, kinds=kinds)
 
 
-def given(_: Given | None, fact: CheckIssued) -> Given:
+def given(_: CheckView | None, fact: CheckIssued) -> CheckView:
     """The check as it was given."""
-    return Given.model_validate(fact.model_dump(include=set(Given.model_fields)))
+    return CheckView.model_validate(fact.model_dump(include=set(CheckView.model_fields)))
 
 
 def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
@@ -598,7 +603,7 @@ FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
     ComplaintReceived: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_received),),
     ComplaintTriaged: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
     ComplaintReopened: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
-    CheckIssued: (Fold(Given, lambda fact: fact.check_id, given),),
+    CheckIssued: (Fold(CheckView, lambda fact: fact.check_id, given),),
     CheckVoided: _life(voided=True),
     CheckExpired: _life(expired=True),
     CheckSuspended: _life(suspended=True),

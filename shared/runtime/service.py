@@ -40,7 +40,7 @@ from shared.runtime.http.ops_port import ops_app
 from shared.runtime.http.server import Server, http_server
 from shared.runtime.kafka.consumer import Stream, end_process
 from shared.runtime.kafka.inbox import Inbox, Record
-from shared.runtime.kafka.watch import eye, first_records, partitions
+from shared.runtime.kafka.watch import first_records, groupless_consumer, partitions
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings
@@ -227,7 +227,7 @@ class App:
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
         topics, bootstrap = [inbox.topic], self.parts.settings.kafka_bootstrap
-        async with eye(bootstrap, topics) as consumer:
+        async with groupless_consumer(bootstrap, topics) as consumer:
             places = partitions(consumer, topics)
             ends = await consumer.end_offsets(places)
             for place in places:
@@ -277,7 +277,10 @@ class App:
         topic = f"recovery.{self.parts.domain.owner}.v1"
         bootstrap = self.parts.settings.kafka_bootstrap
         try:
-            async with asyncio.timeout(KAFKA_LOOK_S), eye(bootstrap, [topic]) as consumer:
+            async with (
+                asyncio.timeout(KAFKA_LOOK_S),
+                groupless_consumer(bootstrap, [topic]) as consumer,
+            ):
                 places = partitions(consumer, [topic])
                 firsts = await consumer.beginning_offsets(places)
                 ends = await consumer.end_offsets(places)

@@ -29,8 +29,9 @@ from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy as policy_file
 from shared.ops import roster as roster_file
 from shared.ops import token
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.store import Line
-from shared.runtime.faults import Unavailable
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.service import App
 from shared.testing.builders import outbox, published, record
@@ -85,18 +86,26 @@ class Silence(Exception):
 
 
 class Postbox:
-    """A `Mailer` that keeps letters, or fails as it is told to, once per entry."""
+    """A `Mailer` that keeps letters, or fares as it is told to, once per entry."""
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []
         self.failures: list[Exception] = []
 
-    async def send(self, letter: Letter) -> bool:
-        failure = self.failures.pop(0) if self.failures else None
-        if failure is not None and not isinstance(failure, Silence):
-            raise failure
-        self.letters.append(letter)
-        return failure is None
+    async def send(self, letter: Letter) -> Outcome:
+        match self.failures.pop(0) if self.failures else None:
+            case None:
+                self.letters.append(letter)
+                return Delivered()
+            case Silence():
+                self.letters.append(letter)
+                return Unknown()
+            case Unavailable(reason=reason):
+                return Later(reason)
+            case Rejected(reason=reason):
+                return Never(reason)
+            case failure:
+                raise failure
 
 
 class AllRead:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
 
-from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice, Timer
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice, Timer, score_at
 
 MOMENT = datetime(2026, 6, 3, tzinfo=UTC)
 
@@ -58,6 +58,21 @@ def test_the_slices_of_a_service_fold_post_and_wait_together():
 def test_two_slices_that_fold_one_fact_into_one_document_are_refused():
     with pytest.raises(ValueError, match=r"recovery\.test\.said\.v1 is folded twice into 'word'"):
         Domain.of("test", Slice({Said: (fold(Word),)}), Slice({Said: (fold(Word),)}))
+
+
+def test_where_documents_stand_is_said_by_one_slice_for_each_kind():
+    def stands(_: Word) -> dict[str, int]:
+        return {"s": 1}
+
+    domain = Domain.of("test", Slice({}), Slice({}, indexes={Word: stands}))
+    assert domain.indexes == {Word: stands}
+    with pytest.raises(ValueError, match="two slices say where 'word' stands"):
+        Domain.of("test", Slice({}, indexes={Word: stands}), Slice({}, indexes={Word: stands}))
+
+
+def test_of_two_moments_the_later_has_the_higher_score_to_the_microsecond():
+    later = MOMENT + timedelta(microseconds=1)
+    assert score_at(later) - score_at(MOMENT) == 1
 
 
 def test_two_documents_under_one_name_are_refused():

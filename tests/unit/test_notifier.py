@@ -35,6 +35,7 @@ from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occ
 from shared.contracts.policy import PolicyPublished, Retry
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
+from shared.runtime.engine.effects import Outcome
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.privacy.links import ANSWERED_WITHIN, FEEDBACK, OFFER, Tokens
@@ -331,7 +332,7 @@ async def test_whoever_rings_by_an_old_timer_sends_nothing_and_keeps_the_later_o
     kept: list[dict[str, int]] = []
     keep = aboard.postbox.send
 
-    async def send_slowly(letter: Letter) -> bool:
+    async def send_slowly(letter: Letter) -> Outcome:
         before = dict(timers)
         await another(member.removeprefix(f"{SEND}|"), due)
         kept.extend([before, dict(timers)])
@@ -355,7 +356,7 @@ async def test_a_letter_in_hand_is_not_given_up_by_somebody_who_cannot_write_it(
     another = aboard.apps["notifier"].on_timer[SEND]
     keep = aboard.postbox.send
 
-    async def send_late(letter: Letter) -> bool:
+    async def send_late(letter: Letter) -> Outcome:
         for key in [key for key in documents if key.startswith("key:")]:
             del documents[key]
         await another(member.removeprefix(f"{SEND}|"), due)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.event import Id
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting
-from shared.runtime.engine.store import Charge, Commit, Line
+from shared.runtime.engine.store import Charge, Commit, Conflict, Line
 from shared.runtime.engine.transaction import Origin, Transaction
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
@@ -50,6 +50,13 @@ DOMAIN = Domain(
         ),
     },
     postings=lambda fact: [Posting("pages", 5)],
+    # By title, and among the unturned while it is one.
+    indexes={
+        Page: lambda page: {
+            f"titled/{page.title}": page.turned,
+            **({"unturned": -1} if not page.turned else {}),
+        }
+    },
 )
 OPENED = Opened(page_id="p", title="one")
 TURNED = Turned(page_id="p", title="")
@@ -131,3 +138,57 @@ async def test_a_balance_counts_what_this_commit_posted_before_and_after_it_was_
         assert await transaction.balances(["pages"]) == {"pages": 100}
     await applied(transaction, OPENED, TURNED)
     assert await transaction.balances(["pages", "other"]) == {"pages": 110, "other": 0}
+
+
+async def ids(transaction: Transaction, name: str) -> list[str]:
+    page = await transaction.range(Page, name, None, 10)
+    return [page_id for page_id, _ in page.documents]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_document_leaves_the_sets_where_it_does_not_stand_any_more(store, together):
+    one = begun(store)
+    await applied(one, OPENED)
+    if not together:
+        await store.commit(one.commit())
+        assert await ids(begun(store), "unturned") == ["p"]
+        one = begun(store)
+    await applied(one, TURNED)
+    await store.commit(one.commit())
+    assert store.kept.indexes == {"titled/one": {"page:p": 1}}
+    await applied(one := begun(store), Opened(page_id="p", title="two"))
+    await store.commit(one.commit())
+    assert store.kept.indexes == {"titled/two": {"page:p": 0}, "unturned": {"page:p": -1}}
+
+
+async def test_a_set_is_seen_with_what_this_commit_changed_and_without_what_left_it(store):
+    one = begun(store)
+    await applied(one, OPENED, Opened(page_id="q", title="one"))
+    await store.commit(one.commit())
+    one = begun(store)
+    await applied(one, TURNED)
+    assert await ids(one, "unturned") == ["q"]
+
+
+async def test_an_entry_of_a_document_that_was_forgotten_is_none_of_its_successor(store):
+    one = begun(store)
+    await applied(one, OPENED)
+    await store.commit(one.commit())
+    del store.kept.documents["page:p"]
+    again = begun(store)
+    await applied(again, Opened(page_id="p", title="two"))
+    await store.commit(again.commit())
+    assert store.kept.indexes["titled/one"] == {"page:p": 0}
+    assert await ids(begun(store), "titled/one") == []
+    assert await ids(begun(store), "titled/two") == ["p"]
+
+
+async def test_a_commit_after_a_range_expects_the_documents_it_saw(store):
+    one = begun(store)
+    await applied(one, OPENED)
+    await store.commit(one.commit())
+    looking, changing = begun(store), begun(store)
+    assert await ids(looking, "unturned") == ["p"]
+    await applied(changing, TURNED)
+    await store.commit(changing.commit())
+    assert await store.commit(looking.commit()) == Conflict("page:p")

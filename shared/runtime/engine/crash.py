@@ -2,7 +2,7 @@
 
 Production passes `nowhere`. The points: `decided` (a batch is decided, nothing committed),
 `committed` (committed, not yet published or answered), `published` (on Kafka, not yet trimmed),
-`effected` (a message handed to its provider, not yet recorded).
+`taken` (an effect is taken in hand, not yet done), `effected` (done, its fate not yet recorded).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 
-POINTS = ("decided", "committed", "published", "effected")
+POINTS = ("decided", "committed", "published", "taken", "effected")
 
 
 def nowhere(_point: str) -> None:

@@ -68,6 +68,17 @@ ReadAgain = Callable[[str, int, int, int], Awaitable[Sequence[Record]]]
 STOPS = (Unavailable, Broken, Older, Gap)
 
 
+def timer_cause(name: str, timer_id: str, due_ms: int, step: str = "") -> str:
+    """The cause of what comes of a timer that fired; `step` tells two firings of one moment apart."""
+    return "/".join(filter(None, ("timer", name, timer_id, step, str(due_ms))))
+
+
+def timer_of(cause: str) -> str:
+    """The timer that such a cause names, as a store has it."""
+    name, _, rest = cause.removeprefix("timer/").partition("/")
+    return f"{name}|{rest.rpartition('/')[0]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Who asks what under which idempotency key; `body_hash` tells two bodies apart."""
@@ -491,9 +502,8 @@ class Settler:
         `step` tells two firings of one millisecond apart, so that their facts have different ids.
         Returns the facts that came of it. Waits for the store; raises Unavailable.
         """
-        at = "/".join(filter(None, (timer_id, step)))
         return await self.settle_internal(
-            f"timer/{name}/{at}/{due_ms}",
+            timer_cause(name, timer_id, due_ms, step),
             about or timer_id,
             decide,
             (f"{name}|{timer_id}", due_ms),

@@ -177,15 +177,19 @@ class Reads(Protocol):
         ...
 
 
-class SettlerStore(Reads, Protocol):
+class Numbered(Protocol):
+    """What anything that numbers lines of the outbox needs."""
+
+    async def last_sequence(self) -> int:
+        """The number of the last line ever appended."""
+        ...
+
+
+class SettlerStore(Reads, Numbered, Protocol):
     """What the settler needs, and who answers once a commit is published."""
 
     async def commit(self, commit: Commit) -> Outcome:
         """Apply one commit atomically; it is on disk when this returns Committed."""
-        ...
-
-    async def last_sequence(self) -> int:
-        """The number of the last line ever appended."""
         ...
 
     async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
@@ -208,7 +212,7 @@ class Leases(Protocol):
         ...
 
 
-class RelayStore(Leases, Protocol):
+class RelayStore(Leases, Numbered, Protocol):
     """What the relay needs."""
 
     async def pending(

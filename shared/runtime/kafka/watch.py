@@ -1,4 +1,4 @@
-"""An eye of its own on our streams: a consumer that stopped without a word ends its process.
+"""A second look at our streams: a consumer that stopped without a word ends its process.
 
 A Faust consumer may lose its broker or its group and go on as if nothing were to be read
 (faust-streaming issues 175, 523, 532, 594, 640), while everything else of the process looks well.
@@ -81,7 +81,7 @@ async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Wait
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+        async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
             await admin.start()
             places = consumer.assignment()
             firsts = await consumer.beginning_offsets(places)
@@ -114,7 +114,7 @@ async def cut(
 async def _cut(
     bootstrap: str, topics: Sequence[str], applied: Applied
 ) -> Mapping[TopicPartition, int]:
-    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+    async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
         come_to = await applied(places)  # first: what is applied meanwhile moves the end too
         ends = await consumer.end_offsets(places)
@@ -130,7 +130,7 @@ async def settled_to_the_end(
 
     Also what other workers apply counts, for the fences are asked.
     """
-    async with asyncio.timeout(ANSWER_S), eye(bootstrap, topics) as consumer:
+    async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
         firsts = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
@@ -142,7 +142,9 @@ async def settled_to_the_end(
 
 
 @asynccontextmanager
-async def eye(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
+async def groupless_consumer(
+    bootstrap: str, topics: Sequence[str]
+) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""
     consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     try:

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from shared.runtime.engine.settle import Fence
 from shared.runtime.kafka.inbox import Record
-from shared.runtime.rebuild.sources import Event, Log, Place, Sources, event_of
+from shared.runtime.rebuild.sources import Log, Place, RawEvent, Sources, event_of
 from shared.runtime.rebuild.state import ReplayState
 
 _number = attrgetter("number")
@@ -232,7 +232,7 @@ class ReplayOrder:
             await take(place, one.stop, ahead=False)
         return {place: one.fence for place, one in foreign.items()}
 
-    def _ours_before(self, event: Event) -> int:
+    def _ours_before(self, event: RawEvent) -> int:
         """The fact of ours that another's answers, by its sequence; 0 if it answers none."""
         topic, _, rest = event.cause.partition(b"/")
         return int(rest.rpartition(b"/")[2]) if topic in self._answered else 0
@@ -246,10 +246,10 @@ class ReplayOrder:
         place = Place(topic.decode(), int(partition))
         return (place, int(offset)) if place in self._spans else (None, -1)
 
-    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[list[Event]]:
+    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[list[RawEvent]]:
         """Our facts of all partitions in the order of their sequence, each once, some at a time."""
         batches = {place: self._own_events(place) for place in places}
-        heads: dict[Place, list[Event]] = {place: [] for place in batches}
+        heads: dict[Place, list[RawEvent]] = {place: [] for place in batches}
         while batches:
             for place in [place for place, head in heads.items() if not head]:
                 heads[place] = await anext(batches[place], [])
@@ -257,7 +257,7 @@ class ReplayOrder:
                     del batches[place], heads[place]
             # Nothing that is still to be read comes before the last of any head.
             safe = min((head[-1].number for head in heads.values()), default=0)
-            merged: list[Event] = []
+            merged: list[RawEvent] = []
             for place, head in heads.items():
                 ends = bisect_right(head, safe, key=_number)
                 merged += head[:ends]
@@ -265,7 +265,7 @@ class ReplayOrder:
             merged.sort(key=_number)
             yield merged
 
-    async def _own_events(self, place: Place) -> AsyncIterator[list[Event]]:
+    async def _own_events(self, place: Place) -> AsyncIterator[list[RawEvent]]:
         """Our facts of one partition, some at a time; what a relay sent again is dropped."""
         last = -1
         async for records in self._read(place):
@@ -279,6 +279,6 @@ class ReplayOrder:
                 yield found
 
 
-def is_new(fence: Fence, event: Event) -> bool:
+def is_new(fence: Fence, event: RawEvent) -> bool:
     """Whether a settler would have taken this for new."""
     return event.number < 0 or fence.is_new(event.source.decode(), event.number)

@@ -58,7 +58,7 @@ class Refused(Exception):
     """A rebuild may not or cannot be done; the text says why and is meant for the operator."""
 
 
-class Event(NamedTuple):
+class RawEvent(NamedTuple):
     """The envelope of one record, its data unread."""
 
     source: bytes
@@ -69,7 +69,7 @@ class Event(NamedTuple):
     data: bytes
 
 
-def event_of(record: Record) -> Event | None:
+def event_of(record: Record) -> RawEvent | None:
     """The event in a record, or None for what is none: a tombstone, or what nobody could settle."""
     value = record.value
     if not value:
@@ -79,17 +79,17 @@ def event_of(record: Record) -> Event | None:
         return _other_form(value)
     source, kind, time, cause = head.groups()
     if value[-TAIL : -TAIL + len(SEQUENCE)] == SEQUENCE:
-        return Event(source, kind, time, cause, int(value[-22:-2]), value[head.end() : -TAIL])
-    return Event(source, kind, time, cause, -1, value[head.end() : -1])
+        return RawEvent(source, kind, time, cause, int(value[-22:-2]), value[head.end() : -TAIL])
+    return RawEvent(source, kind, time, cause, -1, value[head.end() : -1])
 
 
-def _other_form(value: bytes) -> Event | None:
+def _other_form(value: bytes) -> RawEvent | None:
     try:
         body = from_json(value)
         source, kind = (str(body[name]).encode() for name in ("source", "type"))
         time, cause = (str(body.get(name) or "").encode() for name in ("time", "cause"))
         number = int(body.get("sequence") or -1)
-        return Event(source, kind, time, cause, number, to_json(body["data"]))
+        return RawEvent(source, kind, time, cause, number, to_json(body["data"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

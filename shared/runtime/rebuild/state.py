@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from shared.contracts.event import format_time
 from shared.kernel import Document, Fact, Fold
-from shared.runtime.engine.settle import ANSWER_TTL_S
+from shared.runtime.engine.settle import ANSWER_TTL_S, timer_of
 from shared.runtime.engine.store import Entry, Portion, RebuildStore
 from shared.runtime.engine.transaction import body_of, entries_of, kept_s, whole
-from shared.runtime.rebuild.sources import Event, Refused, Sources
+from shared.runtime.rebuild.sources import RawEvent, Refused, Sources
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
 CHUNK_FACTS = 5_000
@@ -46,7 +46,7 @@ class ReplayState:
         self._version = int(now.timestamp())
         self._answered_from = now.timestamp() - ANSWER_TTL_S
         self._answered_text = format_time(now - timedelta(seconds=ANSWER_TTL_S)).encode()
-        self._batch: list[tuple[Fact, Event, bool]] = []
+        self._batch: list[tuple[Fact, RawEvent, bool]] = []
         #: Bytes are a document as it was written or read back, until a fold asks for more.
         self._state: dict[str, Document | bytes] = {}
         self._whole = True
@@ -62,7 +62,7 @@ class ReplayState:
         """Whether it is time to write."""
         return len(self._batch) >= CHUNK_FACTS
 
-    def add_own(self, event: Event) -> None:
+    def add_own(self, event: RawEvent) -> None:
         """A fact of ours; raises Refused for one that cannot be read, which we wrote ourselves."""
         what = f"{event.type.decode()} with sequence {event.number}"
         model = self._sources.models.get(event.type)
@@ -75,7 +75,7 @@ class ReplayState:
         self.own += 1
         self._batch.append((fact, event, True))
 
-    def add_foreign(self, event: Event) -> None:
+    def add_foreign(self, event: RawEvent) -> None:
         """A fact of another's that we settled; what cannot be read was a dead letter."""
         model = self._sources.models[event.type]
         if not self._folds.get(model) and not self._sources.timed:
@@ -135,7 +135,7 @@ class ReplayState:
             return {}
         return self._indexes[document](whole(document, self._state[key]))
 
-    def _ours(self, fact: Fact, event: Event) -> None:
+    def _ours(self, fact: Fact, event: RawEvent) -> None:
         """What a fact of ours means beside its documents: balances, answers, a timer that fired."""
         amounts = self._amounts
         for posting in self._sources.domain.postings(fact):
@@ -160,7 +160,7 @@ class ReplayState:
                 if body:
                     self._state[key] = body
 
-    def _evolve(self, fold: Fold, key: str, fact: Fact, event: Event) -> None:
+    def _evolve(self, fold: Fold, key: str, fact: Fact, event: RawEvent) -> None:
         if fold.evolve is None:
             self._state[key] = event.data
             return
@@ -175,7 +175,7 @@ class ReplayState:
             what = f"{fact.TYPE} with sequence {event.number} presupposes {key}"
             raise Unfolded(key, what) from error
 
-    def _answer(self, event: Event) -> None:
+    def _answer(self, event: RawEvent) -> None:
         """The last fact of a request is its answer, byte for byte as the request stored it."""
         if event.time < self._answered_text:  # written in one form, so that this is enough mostly
             return
@@ -188,8 +188,7 @@ class ReplayState:
 
     def _fired(self, cause: str) -> None:
         """A timer that fired is done, unless what came of it sets it again."""
-        name, _, rest = cause.removeprefix("timer/").partition("/")
-        self._timers[f"{name}|{rest.rpartition('/')[0]}"] = None
+        self._timers[timer_of(cause)] = None
 
     async def _load(self, changed: Mapping[str, type[Document]], entries: Sequence[Entry]) -> None:
         """Send what changed, which is on its way when this returns; wait for what went before."""

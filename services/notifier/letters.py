@@ -1,0 +1,294 @@
+"""Letters: what a message says, and how it goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from services.notifier.alarms import Alarms
+from services.notifier.ports import Letter
+from services.notifier.rules import (
+    PARTS_COME_WITHIN,
+    Bound,
+    CheckLife,
+    CheckView,
+    ComplaintView,
+    Message,
+    Offered,
+    Standing,
+    attempt,
+    bounds_of,
+    due,
+    lost,
+    not_sent,
+    sent,
+)
+from services.notifier.wording import Wording
+from shared.contracts.compensation import Basis
+from shared.contracts.complaints import Language
+from shared.contracts.intake import Contact
+from shared.contracts.notifier import (
+    MessageAttempted,
+    MessageDelayed,
+    MessageFailed,
+    MessageSent,
+    Occasion,
+)
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import MESSAGES
+from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.words import (
+    about,
+    format_time,
+    format_worth,
+    reference_of,
+    title_of,
+)
+
+if TYPE_CHECKING:
+    from services.notifier.ports import Links, Mailer
+    from shared.runtime.privacy.keys import KeyRing
+
+#: A value of a letter: one line of text, or several.
+Says = str | Sequence[str]
+#: What comes on other topics than the cause of a message, and so perhaps after it.
+PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
+
+
+class Letters:
+    """The effect that a message is: written, taken in hand, handed to a mail server, its fate recorded."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        mailer: Mailer,
+        links: Links,
+        wording: Wording,
+        alarms: Alarms,
+        address_ref: Callable[[str, str], str],
+    ) -> None:
+        self._keys = keys
+        self._mailer = mailer
+        self._links = links
+        self._wording = wording
+        self._alarms = alarms
+        self._address_ref = address_ref
+        self._policies = Policies()
+
+    async def prepare(self, message_id: str, view: View) -> Letter:
+        """Write the letter; raises Unavailable while a part is on its way, Rejected if none comes."""
+        message = await known(message_id, view)
+        try:
+            return await self._write(message_id, message, view)
+        except (Rejected, Unavailable) as missing:
+            if missing.reason not in PARTS:
+                raise
+            if view.now - message.queued_at > PARTS_COME_WITHIN:
+                raise Rejected(missing.reason) from None
+            raise Unavailable(missing.reason) from None
+
+    async def take(self, message_id: str, letter: Letter, view: View) -> Decision:
+        """Take a message in hand, unless another process has or its fate is known; failed at a bound."""
+        message = await known(message_id, view)
+        bounds = await self._bounds(message, letter.recipient, view)
+        used = await view.balances([bound.account for bound in bounds])
+        return attempt(message, message_id, view.now, bounds, used)
+
+    def number(self, facts: Sequence[Fact]) -> int | None:
+        """The number of the attempt that was begun."""
+        return next((one.attempt for one in facts if isinstance(one, MessageAttempted)), None)
+
+    async def do(self, letter: Letter) -> Outcome:
+        """Hand the letter to the mail server."""
+        return await self._mailer.send(letter)
+
+    async def record(
+        self, message_id: str, number: int | None, outcome: Outcome, view: View
+    ) -> Decision:
+        """The fate of an attempt, or of a letter that could not be written, unless another has it."""
+        message = await known(message_id, view)
+        mine = due(message, view.now) if number is None else message.attempt == number
+        if not mine:
+            return Decision()
+        match outcome:
+            case Delivered():
+                return sent(message, message_id, view.now)
+            case Unknown():
+                return lost(message, message_id, view.now)
+            case Later(reason, after):
+                policy, _ = await self._policies.at(message.site, view)
+                retry = policy.notify.retry
+                return not_sent(message, message_id, reason, retry, view.now, after)
+            case Never(reason):
+                return not_sent(message, message_id, reason, None, view.now)
+
+    def committed(self, facts: Sequence[Fact]) -> None:
+        """Count messages that were sent, delayed or failed, and those that may come twice."""
+        for fact in facts:
+            if isinstance(fact, MessageAttempted):
+                if fact.repeats_unknown:
+                    MESSAGES.labels(fact.occasion, "repeated_unknown").inc()
+                continue
+            assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
+            MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
+
+    async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
+        """What a customer's letter counts in today at the site, at its first attempt."""
+        if message.mailbox is not None or message.attempt:
+            return ()
+        policy, _ = await self._policies.at(message.site, view)
+        story = await view.get(ComplaintView, message.complaint_id)
+        day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
+        return bounds_of(
+            message.occasion,
+            policy.notify.acknowledge,
+            day=day,
+            address_ref=self._address_ref(recipient, day),
+            sender_ref=story.sender_ref if story else None,
+        )
+
+    async def _write(self, message_id: str, message: Message, view: View) -> Letter:
+        """The letter as it stands; raises Unavailable for a part that is not here."""
+        if message.mailbox is not None:
+            return await self._alarms.letter(message_id, message, message.mailbox, view)
+        story = await view.get(ComplaintView, message.complaint_id)
+        if story is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        if story.contact is None:
+            raise Rejected(Reason.NO_CONTACT)
+        key = await self._keys.of(story.customer_ref, view)
+        if key is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        contact = self.contact(story, key)
+        if contact.email is None:
+            raise Rejected(Reason.NO_CONTACT)
+        policy, _ = await self._policies.at(message.site, view)
+        values: dict[str, Says] = {"site_name": policy.site_name}
+        values |= await self._particulars(message, story, policy, key, view)
+        rendered = self._wording.render(
+            message.occasion, message.language, name=contact.name or "", **values
+        )
+        return Letter(
+            message_id, policy.notify.mail_from, contact.email, rendered.subject, rendered.body
+        )
+
+    async def _particulars(
+        self,
+        message: Message,
+        story: ComplaintView,
+        policy: Policy,
+        key: KeyRing,
+        view: View,
+    ) -> dict[str, Says]:
+        """What this occasion says beyond the greeting."""
+        language = message.language
+        if message.occasion is Occasion.CHECK_OFFERED:
+            return await self._choice(message, policy, view)
+        if message.occasion is not Occasion.CHECK_GIVEN:
+            if story.promised_by is None:
+                raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+            return {
+                "promised_by": format_time(story.promised_by, policy.timezone, language),
+                "about": about(story.category, language),
+                "reference": reference_of(message.complaint_id),
+            }
+        check = await view.get(CheckView, message.about)
+        if check is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        life = await view.get(CheckLife, message.about) or CheckLife()
+        if life.standing(check, view.now) is Standing.VOIDED:
+            raise Rejected(Reason.CHECK_ENDED)
+        link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
+        gift = await self.gift(check, policy, language, key, view)
+        return {**gift, "feedback_url": link}
+
+    async def gift(
+        self,
+        check: CheckView,
+        policy: Policy,
+        language: Language,
+        key: KeyRing,
+        view: View,
+        *,
+        usable: bool = True,
+    ) -> dict[str, Says]:
+        """What a letter about a check says: what it is, its code, where, until when, and the law."""
+        then = await self._policies.of(policy.site, check.policy_version, view)
+        law = law_of(check.regime, (then, policy), language)
+        return {
+            "title": title_of(check.item, (then, policy), language),
+            "worth": format_worth(
+                check.value_minor,
+                check.currency,
+                language,
+                check.percent,
+                check.bill_up_to_minor,
+            ),
+            # An apology has nothing to redeem, so its letter shows no code.
+            "code": key.open("code", check.code) if check.value_minor and usable else "",
+            "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
+            "valid_until": format_time(check.valid_until, policy.timezone, language),
+            "about": about(check.reason, language),
+            "reference": reference_of(check.complaint_id),
+            "due_by": law if check.basis is Basis.STATUTORY else "",
+            "law": law,
+            "information": check.information or "",
+        }
+
+    async def _choice(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
+        """What may be chosen, where, and until when."""
+        offer, language = await view.get(Offered, message.about), message.language
+        if offer is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        then = await self._policies.of(policy.site, offer.policy_version, view)
+        choices = []
+        for option in offer.choices():
+            title = title_of(option.item, (then, policy), language)
+            worth = format_worth(
+                option.value_minor,
+                offer.currency,
+                language,
+                option.percent,
+                option.bill_up_to_minor,
+            )
+            choices.append(f"{title} ({worth})" if worth else title)
+        return {
+            "choices": choices,
+            "choose_by": format_time(offer.expires_at, policy.timezone, language),
+            "offer_url": self._links.offer(message.about, offer.expires_at),
+            "about": about(offer.reason, language),
+            "reference": reference_of(message.complaint_id),
+            "law": law_of(offer.regime, (then, policy), language),
+            "information": offer.information or "",
+        }
+
+    def contact(self, story: ComplaintView, key: KeyRing) -> Contact:
+        """Where the customer can be reached, opened; empty where nothing is known."""
+        if story.contact is None:
+            return Contact()
+        return Contact.model_validate_json(key.open("contact", story.contact))
+
+
+async def known(message_id: str, view: View) -> Message:
+    """A message that was queued; anything else is a defect of ours."""
+    message = await view.get(Message, message_id)
+    if message is None:
+        msg = f"no message {message_id}"
+        raise AssertionError(msg)
+    return message
+
+
+def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:
+    """The law behind a regime as letters cite it: as in the first of the policies that has it, else its id."""
+    for policy in policies:
+        if regime in policy.regimes:
+            found = policy.regimes[regime]
+            return found.cited.get(language) or found.law
+    return regime or ""

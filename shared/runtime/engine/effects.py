@@ -1,0 +1,130 @@
+"""What happens outside: taken in hand (a commit), done, its fate recorded (another commit).
+
+An effect is waited for by a timer that its facts move. A process that dies before the first commit leaves
+the effect as it was; one that dies before the second leaves an attempt whose fate nobody knows, and the
+timer of that attempt fires for the next process, which uses the same id towards the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.settle import Settler, timer_cause
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The provider took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have been taken: the provider fell silent after it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It was surely not taken, and may be when it is tried again, `after` from now at the soonest."""
+
+    reason: Reason
+    after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """It was not taken, and trying again is in vain."""
+
+    reason: Reason
+
+
+Outcome = Delivered | Unknown | Later | Never
+
+
+class Effect(Protocol, Generic[T]):
+    """One kind of effect; `T` is one of them, ready to be done."""
+
+    async def prepare(self, effect_id: str, view: View) -> T:
+        """What is to be done.
+
+        Raises Rejected where it never can be, and Unavailable while a part of it is on its way.
+        """
+        ...
+
+    async def take(self, effect_id: str, ready: T, view: View) -> Decision:
+        """Take it in hand; no facts where another process has it, or its fate is known."""
+        ...
+
+    def number(self, facts: Sequence[Fact]) -> int | None:
+        """The number of the attempt that the facts of `take` began; None if they began none."""
+        ...
+
+    async def do(self, ready: T) -> Outcome:
+        """Do it, once. May take as long as the provider does, up to a time limit of its own."""
+        ...
+
+    async def record(
+        self, effect_id: str, number: int | None, outcome: Outcome, view: View
+    ) -> Decision:
+        """The fate of an attempt; without a number, of an effect that could not be prepared."""
+        ...
+
+    def committed(self, facts: Sequence[Fact]) -> None:
+        """Count what `take` or `record` led to."""
+        ...
+
+
+class Effects:
+    """Runs effects when their timers fire."""
+
+    def __init__(self, settler: Settler, crash: Callable[[str], None]) -> None:
+        self._settler = settler
+        self._crash = crash
+
+    def on_timer(self, name: str, effect: Effect[T]) -> Callable[[str, int], Awaitable[None]]:
+        """What runs an effect of this kind when its timer of this name fires."""
+        return partial(self.run, name, effect)
+
+    async def run(self, name: str, effect: Effect[T], effect_id: str, due_ms: int) -> None:
+        """Run one effect to its fate, or to where another process has it.
+
+        Raises Unavailable while the store is away or a part of the effect is on its way. That the
+        provider is away is an outcome and no error.
+        """
+        cause = timer_cause(name, effect_id, due_ms)
+        try:
+            ready = await effect.prepare(effect_id, self._settler.view())
+        except Rejected as rejected:
+            fate = partial(effect.record, effect_id, None, Never(rejected.reason))
+            await self._commit(effect, effect_id, f"{cause}/unwritten", fate)
+            return
+        facts = await self._commit(effect, effect_id, cause, partial(effect.take, effect_id, ready))
+        number = effect.number(facts)
+        if number is None:
+            return
+        self._crash("taken")
+        outcome = await effect.do(ready)
+        self._crash("effected")
+        fate = partial(effect.record, effect_id, number, outcome)
+        await self._commit(effect, effect_id, f"{cause}/{number}", fate)
+
+    async def _commit(
+        self,
+        effect: Effect[T],
+        effect_id: str,
+        cause: str,
+        decide: Callable[[View], Awaitable[Decision]],
+    ) -> Sequence[Fact]:
+        """The timer is moved by the facts alone: where there is none, another process has moved it."""
+        facts = await self._settler.settle_internal(cause, effect_id, decide)
+        effect.committed(facts)
+        return facts
