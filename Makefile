@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down contracts clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -85,6 +85,9 @@ up: $(READY) ## Start a local Kafka and Redis that stay
 
 down: $(READY) ## Stop them
 	@$(BIN)/python -m devstack down
+
+clients: $(READY) ## Judge the API documents by what makes clients of them; needs npm; EXAMPLES=200 before a release
+	@$(BIN)/python -m tests.clients $(EXAMPLES)
 
 contracts: $(READY) ## Write docs/reference again
 	@$(BIN)/python -m shared.ops docs

@@ -17,7 +17,7 @@ from services.compensation.app import DOMAIN
 from services.compensation.checks.handlers import IssueCheck
 from services.compensation.settings import Settings
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import IDEMPOTENCY_KEY
+from shared.runtime.http.routes import IDEMPOTENCY_KEY
 from shared.runtime.http.server import http_server
 from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 

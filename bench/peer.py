@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -23,7 +23,6 @@ from typing import Annotated, Any
 import asyncpg
 import uvloop
 from fastapi import FastAPI, Response
-from pydantic_core import to_json
 from starlette.middleware.gzip import GZipMiddleware
 
 from bench.postgres import SCHEMA
@@ -37,16 +36,21 @@ from services.compensation.checks.handlers import IssueCheck
 from services.compensation.checks.rules import CheckRequest, grant, refuse
 from services.compensation.options.rules import rights
 from services.compensation.settings import Settings
+from services.compensation.titles import Titles
 from services.compensation.usage.rules import TALLIES, tally
 from shared.contracts.compensation import CheckIssued, Option, Safety
 from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, body_of
 from shared.runtime.http.auth import Authenticator, Kind, Principal
-from shared.runtime.http.face import IDEMPOTENCY_KEY, NO_STORE, PROBLEM, Face
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import IDEMPOTENCY_KEY, Ask
 from shared.runtime.http.server import http_server
+from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing
 from shared.runtime.privacy.links import FEEDBACK, Tokens, check_link
 from shared.runtime.privacy.seal import DataKey, Vault
@@ -95,16 +99,31 @@ INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($4::text[], $5::text
 POLICY = "SELECT body FROM policies WHERE site = $1 AND version = $2"
 
 
+class Known(Policies):
+    """The policies that the peer has read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: dict[tuple[str, int], Policy] = {}
+
+    async def of(self, site: str, version: int, view: View) -> Policy:  # noqa: ARG002 - a policy is here already
+        return self.read[site, version]
+
+
 class Peer:
     """The rows, and the decision over them."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault) -> None:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, view: Callable[[], View]) -> None:
         self._pool = pool
         self._vault = vault
+        self._view = view
         self._codes = codes_of(vault)
         answers = Tokens(vault.derive(FEEDBACK), FEEDBACK, utc_now)
-        self._answer = Answers(self._codes, partial(check_link, answers, "http://127.0.0.1"))
-        self._policies: dict[tuple[str, int], Policy] = {}
+        known = Known()
+        self._policies = known.read
+        self._answer = Answers(
+            self._codes, partial(check_link, answers, "http://127.0.0.1"), Titles(known)
+        )
         self._keys: dict[str, DataKey] = {}
 
     async def issue_check(self, command: IssueCheck, principal: Principal, key: str) -> Response:
@@ -136,8 +155,8 @@ class Peer:
             now = utc_now()
             decision = await self._decide(command, principal, name, row, policy, now, connection)
             fact = decision.facts[-1]
-            status, body = self._answer(fact)
-            content = to_json(body)
+            body = await self._answer(fact, Ask(principal, self._view()))
+            status, content = 201 if isinstance(fact, CheckIssued) else 409, body_of(body)
             topics = [one.TOPIC for one in decision.facts]
             keys = [one.key() for one in decision.facts]
             lines = events(decision, f"http/{name}/{digest}", name, now)
@@ -303,7 +322,7 @@ def events(decision: Decision, cause: str, name: str, now: datetime) -> list[byt
 
 def response(status: int, content: bytes) -> Response:
     """An answer, first or again."""
-    return Response(content, status, NO_STORE, PROBLEM if status >= 400 else "application/json")
+    return Response(content, status, NO_STORE, PROBLEM if status >= 400 else JSON)
 
 
 def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
@@ -330,16 +349,13 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
     app = face.api("peer", "The same on PostgreSQL.")
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    peer = Peer(pool, parts.vault)
+    peer = Peer(pool, parts.vault, face.view)
 
     @app.post("/v1/checks", status_code=201)
     async def issue_check(
         command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
     ) -> Response:
-        key = key.strip('"')
-        if not key or len(key) > 255:
-            raise Rejected(Reason.IDEMPOTENCY_KEY_MISSING)
-        return await peer.issue_check(command, principal, key)
+        return await peer.issue_check(command, principal, key.strip('"'))
 
     return app
 

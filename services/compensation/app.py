@@ -32,6 +32,7 @@ from services.compensation.staff import rules as staff
 from services.compensation.staff.handlers import Staff
 from services.compensation.staff_context import ContextLoader
 from services.compensation.stream import inboxes
+from services.compensation.titles import Titles
 from services.compensation.usage import rules as usage
 from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
@@ -65,9 +66,11 @@ def build(
     settler, vault, face = parts.settler, parts.vault, parts.face
     codes = codes_of(vault)
     context = ContextLoader(Keys(vault))
+    titles = Titles(context.policies)
     answers = Answers(
         codes,
         partial(check_link, Tokens(vault.derive(FEEDBACK), FEEDBACK, now), settings.answers_url),
+        titles,
     )
     links = Tokens(vault.derive(OFFER), OFFER, now)
     giving = Checks(context, codes, vault)
@@ -78,12 +81,9 @@ def build(
     api = face.api(
         "compensation",
         "Every employee has authority. What does not fit is answered with what does.",
-    )
-    api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
-    for routes in (
-        staff_api.routes(face, Staff(context), settler),
-        options_api.routes(face, Options(context, together, vault), settler),
-        checks_api.routes(face, giving, together, answers, settler),
+        staff_api.routes(face, Staff(context)),
+        options_api.routes(face, Options(context, together, vault), titles),
+        checks_api.routes(face, giving, together, answers),
         offers_api.routes(
             face,
             letting_choose,
@@ -91,12 +91,11 @@ def build(
             links,
             partial(offer_link, links, settings.public_url),
             Page(),
-            settler,
         ),
         redemptions_api.routes(face, at_tills),
-        incidents_api.routes(face, together, settler),
-    ):
-        api.include_router(routes)
+        incidents_api.routes(face, together),
+    )
+    api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     return App(
         parts,
         inboxes=inboxes(together, counting),

@@ -1,32 +1,31 @@
 """The HTTP face of complaints: raise one, look at one."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `api`.
+from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from datetime import datetime
+from typing import Annotated, ClassVar
 
-from fastapi import FastAPI, Response
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_json
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.complaints.handlers import Handlers, known
-from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
-from shared.contracts.event import Outside
+from services.complaints.rules import State
+from shared.contracts.complaints import (
+    Category,
+    ComplaintRepeated,
+    ComplaintTriaged,
+    Language,
+    Severity,
+)
+from shared.contracts.event import Id, Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import (
-    IDEMPOTENCY_KEY,
-    IF_NONE_MATCH,
-    JSON,
-    NO_STORE,
-    Face,
-    Identifier,
-    shown,
-)
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
 from shared.runtime.roster import employed
 
 
@@ -89,22 +88,117 @@ class FindComplaint(BaseModel):
     id: Outside
 
 
-#: What a publisher may know of what became of its event: nothing that somebody wrote, and nobody.
-TOLD = {"state", "category", "severity", "promised_by", "round"}
+#: The same complaint in every example.
+COMPLAINT: JsonDict = {
+    "complaint_id": "co-9f86d081884c7d65",
+    "category": "food",
+    "severity": "moderate",
+    "promised_by": "2026-06-03T18:00:00Z",
+}
+PromisedBy = Annotated[
+    datetime | None,
+    Field(description="By when the customer hears from us; null while nobody has read it."),
+]
+Round = Annotated[int, Field(description="How often it was opened again.")]
 
 
-def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
-    """How a raised complaint is answered."""
-    if isinstance(fact, ComplaintRepeated):
-        return 200, {"complaint_id": fact.complaint_id}
-    triaged = cast("ComplaintTriaged", fact)
-    return 201, {
-        "complaint_id": triaged.complaint_id,
-        "category": triaged.category,
-        "severity": triaged.severity,
-        "promised_by": triaged.promised_by,
-        "reachable": triaged.has_contact,
-    }
+class PromisedAnswer(Answer):
+    """A complaint that was received, and by when its customer hears from us."""
+
+    OF: ClassVar[type[Fact]] = ComplaintTriaged
+    model_config = ConfigDict(json_schema_extra={"examples": [{**COMPLAINT, "reachable": True}]})
+
+    complaint_id: Id
+    category: Category
+    severity: Severity
+    promised_by: datetime
+    reachable: Annotated[
+        bool,
+        Field(
+            validation_alias="has_contact",
+            description="Whether a message reaches the customer: by mail, whatever else is known.",
+        ),
+    ]
+
+
+class KnownComplaint(Answer):
+    """The complaint was here before."""
+
+    OF: ClassVar[type[Fact]] = ComplaintRepeated
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"complaint_id": COMPLAINT["complaint_id"]}]}
+    )
+
+    complaint_id: Id
+
+
+class FoundComplaint(Answer):
+    """What a publisher may know of what became of its event: nothing that somebody wrote, and nobody."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": "/booking",
+                    "id": "complaint-778120",
+                    **COMPLAINT,
+                    "state": "claimed",
+                    "round": 0,
+                }
+            ]
+        }
+    )
+
+    source: Outside
+    id: Outside
+    complaint_id: Id
+    state: State
+    category: Category
+    severity: Severity
+    promised_by: PromisedBy
+    round: Round
+
+
+class ShownComplaint(Answer):
+    """One complaint as employees of its site see it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **COMPLAINT,
+                    "state": "claimed",
+                    "site": "ms-aurora",
+                    "language": "en",
+                    "safety": False,
+                    "employee_id": "e-jonas",
+                    "round": 0,
+                    "reachable": True,
+                    "overdue": False,
+                    "text": "We waited two hours for cold soup.",
+                }
+            ]
+        }
+    )
+
+    complaint_id: Id
+    state: State
+    site: Id
+    language: Language
+    category: Category
+    severity: Severity
+    safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
+    promised_by: PromisedBy
+    employee_id: Annotated[Id | None, Field(description="Who has it; null while nobody does.")]
+    round: Round
+    reachable: Annotated[
+        bool | None,
+        Field(description="Whether a message reaches the customer; null where it is not known."),
+    ]
+    overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
+    text: Annotated[
+        str | None, Field(description="What the customer told us; null once they were erased.")
+    ]
 
 
 def source_of(principal: Principal) -> str:
@@ -119,24 +213,20 @@ def source_of(principal: Principal) -> str:
     return f"/http/{principal.site}/{principal.kind}/{principal.subject}"
 
 
-def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
+def routes(face: Face, handlers: Handlers) -> Routes:
     """The routes."""
-    app = face.api(
-        "complaints",
-        "Every complaint is received once, answered by a promised time and followed to the end.",
-    )
+    to = Routes(face)
 
-    @app.post(
+    @to.write(
+        "POST",
         "/v1/complaints",
-        status_code=201,
-        responses={200: {"description": "It was here before.", "content": JSON}},
+        (Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM),
+        {200: KnownComplaint, 201: PromisedAnswer},
+        refuses=(Reason.TIME_OUT_OF_RANGE,),
     )
-    async def raise_complaint(
-        command: RaiseComplaint,
-        principal: Annotated[Principal, face.principal(Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM)],
-        key: IDEMPOTENCY_KEY,
-    ) -> Response:
+    async def raise_complaint(ask: Ask, command: RaiseComplaint) -> Decision:
         """Raise a complaint; the answer is the promise."""
+        principal = ask.principal
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         complaint = raised(command, principal)
@@ -146,60 +236,68 @@ def api(face: Face, handlers: Handlers, settler: Settler) -> FastAPI:
         nobody = principal.kind is Kind.SYSTEM and command.customer is None
         if principal.kind is Kind.CUSTOMER or nobody:
             counts_for = handlers.as_one(source)
+        if principal.kind is Kind.EMPLOYEE:
+            await employed(principal, ask.view)
+        try:
+            return await handlers.raise_complaint(
+                complaint,
+                source,
+                f"co-{ask.name}",
+                ask.view,
+                counts_for,
+                by_customer=principal.kind is Kind.CUSTOMER,
+            )
+        except Rejected as rejected:
+            if rejected.reason is not Reason.CONFLICTING_REPEAT:
+                raise
+            # The answer was forgotten, the complaint was not: as before it was forgotten.
+            raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED) from None
 
-        async def decide(view: View, name: str) -> Decision:
-            if principal.kind is Kind.EMPLOYEE:
-                await employed(principal, view)
-            try:
-                return await handlers.raise_complaint(
-                    complaint,
-                    source,
-                    f"co-{name}",
-                    view,
-                    counts_for,
-                    by_customer=principal.kind is Kind.CUSTOMER,
-                )
-            except Rejected as rejected:
-                if rejected.reason is not Reason.CONFLICTING_REPEAT:
-                    raise
-                # The answer was forgotten, the complaint was not: as before it was forgotten.
-                raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED) from None
-
-        return await face.write(principal, "complaints", key, command, decide, answer)
-
-    @app.post("/v1/complaints/find")
-    async def find(
-        command: FindComplaint, principal: Annotated[Principal, face.principal(Kind.SYSTEM)]
-    ) -> Response:
+    @to.read(
+        "/v1/complaints/find",
+        (Kind.SYSTEM,),
+        FoundComplaint,
+        method="POST",
+        refuses=(Reason.UNKNOWN_COMPLAINT,),
+    )
+    async def find_complaint(ask: Ask, command: FindComplaint) -> FoundComplaint:
         """What became of an event that was published, by its own source and id.
 
         Changes nothing and takes no key. A POST, because an id may be somebody's address, and
         addresses of requests are written into logs everywhere.
         """
         complaint_id = handlers.names_of(command.source, command.id)
-        complaint = await known(complaint_id, settler.view())
-        if complaint.site != principal.site:
+        complaint = await known(complaint_id, ask.view)
+        if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",))
-        found = complaint.model_dump(mode="json", include=TOLD)
-        body = {**command.model_dump(), "complaint_id": complaint_id, **found}
-        return Response(to_json(body), headers=NO_STORE, media_type="application/json")
+        return FoundComplaint(
+            source=command.source,
+            id=command.id,
+            complaint_id=complaint_id,
+            state=complaint.state,
+            category=complaint.category,
+            severity=complaint.severity,
+            promised_by=complaint.promised_by,
+            round=complaint.round,
+        )
 
-    @app.get("/v1/complaints/{complaint_id}")
-    async def look(
-        complaint_id: Identifier,
-        principal: Annotated[Principal, face.principal(Kind.EMPLOYEE)],
-        etag: IF_NONE_MATCH = None,
-    ) -> Response:
+    @to.read(
+        "/v1/complaints/{complaint_id}",
+        (Kind.EMPLOYEE,),
+        ShownComplaint,
+        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.KEY_NOT_YET_KNOWN),
+    )
+    async def get_complaint(ask: Ask, complaint_id: Identifier) -> ShownComplaint:
         """One complaint as employees of its site see it."""
-        view = settler.view()
-        await employed(principal, view)
-        complaint = await known(complaint_id, view)
-        if complaint.site != principal.site:
+        await employed(ask.principal, ask.view)
+        complaint = await known(complaint_id, ask.view)
+        if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
-        hidden = {"text", "contact", "customer_ref", "content", "promises"}
-        body = complaint.model_dump(mode="json", exclude=hidden)
-        body["overdue"] = complaint.overdue
-        text = await handlers.read_text(complaint, view)
-        return shown(etag, {"complaint_id": complaint_id, **body, "text": text})
+        same = ShownComplaint.model_fields.keys() - {"complaint_id", "text"}
+        return ShownComplaint(
+            complaint_id=complaint_id,
+            text=await handlers.read_text(complaint, ask.view),
+            **{name: getattr(complaint, name) for name in same},
+        )
 
-    return app
+    return to

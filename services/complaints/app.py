@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
-from services.complaints.api import api
+from services.complaints.api import routes
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
 from services.complaints.rules import FOLDS, OVERDUE, timers
@@ -53,6 +53,10 @@ def build(
     return App(
         parts,
         inboxes=inboxes(handlers),
-        api=api(parts.face, handlers, parts.settler),
+        api=parts.face.api(
+            "complaints",
+            "Every complaint is received once, answered by a promised time and followed to the end.",
+            routes(parts.face, handlers),
+        ),
         on_timer={OVERDUE: handlers.promise_passed},
     )

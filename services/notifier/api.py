@@ -3,26 +3,29 @@
 Opening the link changes nothing, because mail scanners open links too; only the button answers.
 """
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `api`.
+from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic import BaseModel, ConfigDict
 
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
+from shared.contracts.event import Id
 from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import JSON, NO_STORE, Answer, body_of, to_page
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import NO_STORE, ON_TO_PAGE, SETTLED, Face, Token, described, to_page
+from shared.runtime.http.face import Face
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
+from shared.runtime.http.routes import Routes, Token
 
-REPEATED = {**NO_STORE, "Content-Type": "application/json", "Idempotency-Replayed": "true"}
+REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 
 
 class GiveFeedback(BaseModel):
@@ -31,20 +34,21 @@ class GiveFeedback(BaseModel):
     helped: Helped
 
 
-def answer(fact: Fact) -> tuple[int, dict[str, Any]]:
-    """How an answer is answered."""
-    assert isinstance(fact, FeedbackReceived)
-    return 200, said(fact.complaint_id, fact.helped)
+class HeardFeedback(Answer):
+    """What we heard from the customer."""
+
+    OF: ClassVar[type[Fact]] = FeedbackReceived
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"helped": "yes", "complaint_id": "co-9f86d081884c7d65"}]}
+    )
+
+    helped: Helped
+    complaint_id: Id
 
 
-def said(complaint_id: str, helped: Helped) -> dict[str, Any]:
-    """What we heard."""
-    return {"helped": helped, "complaint_id": complaint_id}
-
-
-def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
+def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
     """The routes."""
-    app = face.api("notifier", "Customers are told, asked whether it helped, and heard.")
+    to = Routes(face)
 
     async def read(token: str, request: Request) -> tuple[str, str]:
         """Complaint and check of a link; a page that must be refused is in the customer's language."""
@@ -53,20 +57,24 @@ def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
             request.state.language = await handlers.language_of(complaint_id)
         return handlers.read(token)
 
-    @app.get("/f/{token}", response_class=HTMLResponse)
-    async def ask(token: Token, request: Request) -> Response:
+    gone = (Reason.UNKNOWN_SITE, Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN)
+
+    @to.link("GET", "/f/{token}", refuses=gone, response_class=HTMLResponse)
+    async def show_check(token: Token, request: Request) -> Response:
         """A check's page: everything its letter says, and "did it help?"."""
         shown = await handlers.shown(*await read(token, request))
         return HTMLResponse(page.show(shown, token), headers=PAGE_HEADERS)
 
-    @app.get("/f/{token}/{helped}", include_in_schema=False)
-    async def answered(token: Token, _: Annotated[Helped, Path(alias="helped")]) -> Response:
+    @to.link("GET", "/f/{token}/{helped}", hidden=True)
+    async def back_to_page(token: Token, _: Annotated[Helped, Path(alias="helped")]) -> Response:
         """Where a browser comes that goes back to the address of an answer: to the page."""
         return to_page(f"/f/{token}")
 
-    @app.post(
+    @to.link(
+        "POST",
         "/f/{token}/{helped}",
-        responses={200: {"headers": described(SETTLED)}, **ON_TO_PAGE},
+        answers={200: HeardFeedback},
+        refuses=(*gone, Reason.ALREADY_ANSWERED),
     )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
         """The customer's answer; the same answer again is the same answer.
@@ -81,20 +89,21 @@ def api(face: Face, handlers: Handlers, page: Page) -> FastAPI:
             return await handlers.answer(complaint_id, check_id, helped, view)
 
         try:
-            response = await face.write(
+            written = await face.write(
                 customer,
                 "feedback",
                 f"{check_id}/{helped}",
                 GiveFeedback(helped=helped),
                 decide,
-                answer,
             )
+            response = written.response(200, body_of(HeardFeedback.model_validate(written.fact)))
         except Rejected:
             # The stored answer to the request is forgotten after two days; the customer's own is not.
             known = await handlers.answered(check_id)
             if known is None or not (by_browser or known is helped):
                 raise
-            response = Response(to_json(said(complaint_id, helped)), headers=REPEATED)
+            heard = HeardFeedback(helped=helped, complaint_id=complaint_id)
+            response = Response(body_of(heard), headers=REPEATED, media_type=JSON)
         return to_page(f"/f/{token}") if by_browser else response
 
-    return app
+    return to

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
-from services.notifier.api import api
+from services.notifier.api import routes
 from services.notifier.handlers import Handlers
 from services.notifier.letters import Letters
 from services.notifier.page import Page
@@ -62,6 +62,10 @@ def build(
     return App(
         parts,
         inboxes=inboxes(handlers, alarms),
-        api=api(parts.face, handlers, page),
+        api=parts.face.api(
+            "notifier",
+            "Customers are told, asked whether it helped, and heard.",
+            routes(parts.face, handlers, page),
+        ),
         on_timer={SEND: effects.on_timer(SEND, letters), ALARM: alarms.route},
     )

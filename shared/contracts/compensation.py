@@ -319,7 +319,7 @@ class CheckRefused(Wished):
 
 
 class CheckExplained(CheckFact):
-    """The employee explained a stretch in one line. It is for coaching; nobody has to approve it."""
+    """The employee explained a stretch in one line. It is for coaching: the check is given already."""
 
     TYPE: ClassVar[str] = "recovery.check.explained.v1"
 

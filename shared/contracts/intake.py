@@ -31,7 +31,7 @@ class Channel(StrEnum):
 
 
 Address = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
+    str, StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$""")
 ]
 Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")]
 

@@ -386,7 +386,7 @@ class Notify(Part):
     """How customers are told."""
 
     mail_from: Annotated[
-        str, StringConstraints(max_length=254, pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$")
+        str, StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$""")
     ] = Field(description="Address that letters come from.")
     retry: Retry = Field(
         Retry(), description="How a message that the provider did not take is tried again."

@@ -88,9 +88,9 @@ def known_language(language: str) -> Language:
     return Language(language) if language in LOCALES else Language.EN
 
 
-def accepted_language(header: str) -> Language:
-    """The language of ours that an Accept-Language header prefers; English if it names none."""
-    best, found = 0.0, Language.EN
+def accepted_language(header: str, otherwise: Language = Language.EN) -> Language:
+    """The language of ours that an Accept-Language header prefers; `otherwise` if it names none."""
+    best, found = 0.0, otherwise
     for tag, weight in weighed(header)[:_ACCEPTED_MAX]:
         primary = tag.partition("-")[0]
         language = _ALSO.get(primary) or (Language(primary) if primary in LOCALES else None)
@@ -168,6 +168,11 @@ def about(category: Category, language: str) -> str:
     """What a complaint of this category is about, to be read after "about"; empty for any other."""
     key = f"about.{category}"
     return say(language, key) if key in texts(known_language(language)) else ""
+
+
+def category_title(category: Category, language: str) -> str:
+    """What a category is called where one is chosen."""
+    return say(language, f"category.{category}")
 
 
 def standing(state: str, language: str, value: str = "") -> str:

@@ -257,6 +257,85 @@ def test_every_body_that_a_route_takes_has_an_example_that_it_takes(service: str
                     Draft202012Validator({**whole, **form}).validate(example)
 
 
+def operations() -> Iterator[tuple[dict[str, Any], str, dict[str, Any]]]:
+    """Each operation of each service with its document and its path."""
+    for service in SERVICES:
+        whole = json.loads(rendered()[service])
+        for path, methods in whole["paths"].items():
+            for operation in methods.values():
+                yield whole, path, operation
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_says_who_may_call_it() -> None:
+    """A generated client has one method for each, and sends a token where it must and nowhere else."""
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(names)) == len(names)
+    for whole, path, operation in operations():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"])
+        assert operation["summary"]
+        assert (operation["security"] == []) is not path.startswith("/v1/")
+        assert all(list(one) == ["Bearer"] and one["Bearer"] for one in operation["security"])
+        (server,) = whole["servers"]
+        assert set(re.findall(r"\{(.+?)\}", server["url"])) == set(server["variables"])
+        for claim in ("iss", "aud", "exp", "sub", "site", "kind"):
+            assert f"`{claim}`" in whole["components"]["securitySchemes"]["Bearer"]["description"]
+
+
+def test_every_answer_has_a_schema_and_an_example_that_it_takes() -> None:
+    """And none is of any shape: a client would know nothing of it."""
+    for whole, path, operation in operations():
+        for status, answer in operation["responses"].items():
+            for form, content in answer.get("content", {}).items():
+                schema = content["schema"]
+                assert schema == {"type": "string"} or "$ref" in schema or "anyOf" in schema, path
+                if "json" not in form:
+                    continue
+                examples = [
+                    resolve(whole, one["$ref"])["value"] if "$ref" in one else one["value"]
+                    for one in content.get("examples", {}).values()
+                ]
+                if int(status) < 400 or "anyOf" in schema:
+                    (first, *_) = schema.get("anyOf", [schema])
+                    told = resolve(whole, first["$ref"]).get("examples", [])
+                    examples += [content["example"]] if "example" in content else told
+                assert examples, (path, status)
+                for example in examples:
+                    Draft202012Validator({**whole, **schema}).validate(example)
+
+
+def test_every_pattern_is_one_that_javascript_takes() -> None:
+    """Its engines refuse an escape that means nothing (`/u`), and some forms that Python has."""
+
+    def patterns(part: object) -> Iterator[str]:
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        for one in inner:
+            yield from patterns(one)
+        if isinstance(part, dict) and isinstance(part.get("pattern"), str):
+            yield part["pattern"]
+
+    found = {
+        pattern for service in SERVICES for pattern in patterns(json.loads(rendered()[service]))
+    }
+    assert len(found) > 5
+    for pattern in found:
+        assert not re.search(r"\\[^dDwWsSbBnrtu^$\\.*+?()\[\]{}|/-]", pattern), pattern
+        assert "(?" not in pattern, pattern
+
+
+def test_a_check_is_wished_for_a_complaint_or_on_the_spot_and_the_document_says_so() -> None:
+    whole = json.loads(rendered()["compensation"])
+    wish = Draft202012Validator({**whole, "$ref": "#/components/schemas/IssueCheck"})
+    about: dict[str, Any] = {"item": "cinema", "reason": "food"}
+    for one in ({"complaint_id": "co-1"}, {"on_the_spot": {"text": "Cold."}}, {"on_the_spot": {}}):
+        assert wish.is_valid({**about, **one})
+    for wrong in (
+        {},
+        {"complaint_id": "co-1", "on_the_spot": {}},
+        {"incident_id": "in-1", "on_the_spot": {}},
+    ):
+        assert not wish.is_valid({**about, **wrong})
+
+
 def test_the_openapi_documents_are_the_same_each_time_they_are_made() -> None:
     assert rendered.__wrapped__() == rendered()
 

@@ -1,12 +1,14 @@
-"""Answers held against the OpenAPI document of their service: status, form and headers."""
+"""Answers held against the OpenAPI document of their service: status, form, body, reason and headers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx
+from jsonschema import Draft202012Validator
 
 from tests.suites.services import Aboard
 
@@ -14,6 +16,11 @@ from tests.suites.services import Aboard
 CARRIES = {"content-length", "content-encoding", "content-type", "vary"}
 #: By service; made once for a whole run, as every `Aboard` has the same.
 _documents: dict[str, dict[str, Any]] = {}
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(path)))
 
 
 class Operation(NamedTuple):
@@ -24,9 +31,11 @@ class Operation(NamedTuple):
     path: str
 
     def is_asked_by(self, service: str, request: httpx.Request) -> bool:
-        names = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(self.path))
-        asked = re.fullmatch(names, request.url.path)
-        return (self.service, self.method) == (service, request.method) and asked is not None
+        asked = (self.service, self.method) == (service, request.method)
+        return asked and _pattern(self.path).fullmatch(request.url.path) is not None
+
+
+_operations: list[Operation] = []
 
 
 def document(aboard: Aboard, service: str) -> dict[str, Any]:
@@ -38,13 +47,16 @@ def document(aboard: Aboard, service: str) -> dict[str, Any]:
 
 def operations(aboard: Aboard) -> list[Operation]:
     """Everything that can be asked; as the routes are tried, a name before what may be any."""
+    if _operations:
+        return _operations
     found = [
         Operation(service, method.upper(), path)
         for service in aboard.apps
         for path, methods in document(aboard, service)["paths"].items()
         for method in methods
     ]
-    return sorted(found, key=lambda one: one.path.count("{"))
+    _operations.extend(sorted(found, key=lambda one: one.path.count("{")))
+    return _operations
 
 
 def heard(aboard: Aboard) -> Iterator[tuple[Operation, httpx.Response]]:
@@ -68,6 +80,14 @@ def undescribed(aboard: Aboard) -> list[str]:
     )
 
 
+@cache
+def _validator(service: str, path: str, method: str, status: int, form: str) -> Any:
+    whole = _documents[service]
+    told = whole["paths"][path][method.lower()]["responses"][str(status)]
+    schema = {**told["content"][form]["schema"], "components": whole["components"]}
+    return Draft202012Validator(schema)
+
+
 def _differences(whole: dict[str, Any], asked: Operation, answer: httpx.Response) -> Iterator[str]:
     operation = whole["paths"][asked.path][asked.method.lower()]
     told = operation["responses"].get(str(answer.status_code))
@@ -77,6 +97,14 @@ def _differences(whole: dict[str, Any], asked: Operation, answer: httpx.Response
     form = answer.headers.get("content-type", "").partition(";")[0]
     if form and form not in told["content"]:
         yield f"is not {form}"
+    elif form.endswith("json") and answer.content:
+        body = answer.json()
+        validator = _validator(asked.service, asked.path, asked.method, answer.status_code, form)
+        for wrong in validator.iter_errors(body):
+            yield f"{wrong.json_path} {wrong.message[:200]}"
+        reasons = {"authority_exhausted", *told["content"][form].get("examples", ())}
+        if answer.status_code >= 400 and body["type"] not in reasons:
+            yield f"has no {body['type']}"
     known = {
         name.lower(): whole["components"]["headers"][header["$ref"].rpartition("/")[2]]
         for name, header in told.get("headers", {}).items()

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
-from shared.runtime.http.face import BODY_BYTES_MAX, HEADERS
+from shared.runtime.http.document import HEADERS
+from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.services import SITE, Aboard, raised
@@ -80,7 +81,7 @@ async def give_and_redeem(ask: Caller, about: str) -> None:
     # The last one that is given is a stretch.
     while "code" in (found := await ask.write("checks", wish)):
         check = found
-    for path in (f"options?complaint={about}", "me/authority", "checks"):
+    for path in (f"options?complaint={about}", "options", "me/authority", "checks", "me", "site"):
         await ask.read(path)
     await ask.read(f"checks/{check['check_id']}")
     await ask.read(f"checks/{check['check_id']}/qr.svg")

@@ -7,10 +7,13 @@ import re
 import prometheus_client
 import pytest
 
+from services.complaints.api import KnownComplaint
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Versioned
-from shared.runtime.http.face import BODY_BYTES_MAX, recorded
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import BODY_BYTES_MAX
+from shared.runtime.http.routes import Ask, as_recorded
 from tests.suites.services import Aboard
 
 BODY = {"site": "ms-aurora", "text": "cold soup"}
@@ -30,7 +33,7 @@ def is_problem(answer, status: int, reason: Reason) -> None:
     assert answer.json()["status"] == status
 
 
-@pytest.mark.parametrize("key", [None, "", "x" * 256, '""'])
+@pytest.mark.parametrize("key", [None, "", "x" * 256, '""', '"', "\tx"])
 async def test_a_write_needs_an_idempotency_key_of_bounded_length(phone, key):
     headers = {} if key is None else {"Idempotency-Key": key}
     is_problem(
@@ -208,9 +211,31 @@ async def test_a_store_that_is_away_is_counted_by_the_route_that_needed_it(aboar
     assert counted.since() == {("503", PATH): 1, ("timed", PATH): 1}
 
 
-def test_a_fact_that_nobody_named_an_answer_is_shown_to_nobody():
+async def test_a_fact_that_nobody_named_an_answer_is_shown_to_nobody(aboard: Aboard):
     fact = ComplaintRepeated(complaint_id="co-1")
-    assert recorded(fact, ComplaintRepeated) == (200, {"complaint_id": "co-1"})
-    assert recorded(fact, ComplaintRepeated, hidden=("complaint_id",)) == (200, {})
+    ask = Ask(
+        Principal("e-ingrid", Kind.EMPLOYEE, "ms-aurora"),
+        aboard.apps["complaints"].parts.face.view(),
+    )
+    assert await as_recorded({ComplaintRepeated: ComplaintRepeated}, fact, ask) is fact
+    shown = await as_recorded({ComplaintRepeated: KnownComplaint}, fact, ask)
+    assert shown == KnownComplaint(complaint_id="co-1")
     with pytest.raises(AssertionError, match="is no answer"):
-        recorded(fact)
+        await as_recorded({}, fact, ask)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (PATH, "POST"),
+        (f"{PATH}/co-1", "GET, HEAD"),
+        (f"{PATH}/find", "GET, HEAD, POST"),
+    ],
+)
+async def test_a_method_that_an_address_does_not_take_is_told_all_that_it_takes(
+    phone, path, allowed
+):
+    """Whichever route each of them is."""
+    answer = await phone.request("DELETE", path)
+    is_problem(answer, 405, Reason.METHOD_NOT_ALLOWED)
+    assert answer.headers["allow"] == allowed

@@ -1,255 +1,496 @@
 """Checks: given, listed, looked at, taken back."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, ClassVar, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.handlers import Checks, Explain, IssueCheck
 from services.compensation.checks.rules import Check
-from services.compensation.examples import documented
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.staff_context import staff_keys
+from services.compensation.titles import Title, TitledOption, Titles, titled
 from shared.contracts.compensation import (
+    BillUpTo,
     CheckExplained,
     CheckIssued,
+    CheckKind,
     CheckRefused,
     CheckResumed,
     CheckSuspended,
     CheckVoided,
+    Information,
+    Percent,
+    Remainder,
     SafetyNoted,
+    Scope,
 )
-from shared.contracts.event import ID_PATTERN
+from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.settle import Settler
-from shared.runtime.engine.view import View
+from shared.runtime.http.answers import Answer, Problem
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import (
-    IDEMPOTENCY_KEY,
-    IF_NONE_MATCH,
-    NOTHING,
-    Face,
-    Identifier,
-    Nothing,
-    Svg,
-    picture,
-    problem_body,
-    recorded,
-    shown,
-)
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
 
+EMPLOYEE = (Kind.EMPLOYEE,)
 PAGE_MAX = 50
 #: A day, a moment in µs with its sign, and an id, with dots between.
 CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
-#: What a phone needs of a check it has just given.
-ISSUED = (
-    "check_id", "complaint_id", "item", "kind", "value_minor", "currency", "percent",
-    "bill_up_to_minor", "valid_until", "explain_by", "regime", "information", "left",
-    "reachable",
-)  # fmt: skip
+#: The same check in every example.
+CHECK_ID, COMPLAINT_ID = "ck-3ad5acdca1252b14d8e963b80e173f1d", "co-9f86d081884c7d65"
+LEFT: JsonDict = {
+    "scope": "employee_day",
+    "ceiling_minor": 800000,
+    "left_minor": 752000,
+    "until": "2026-06-04T06:00:00+02:00",
+}
+LAW: JsonDict = {
+    "regime": "ship-delay",
+    "information": "You have the right to be told why, and to be reimbursed.",
+}
+
+Reachable = Annotated[
+    bool | None,
+    Field(description="Whether a message reaches the customer; null where it is not known."),
+]
+
+
+class GivenCheck(Answer):
+    """A check that was given, with its code and its page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "check_id": CHECK_ID,
+                    "complaint_id": COMPLAINT_ID,
+                    "item": "dinner-for-two",
+                    "title": "Dinner for two",
+                    "kind": "experience",
+                    "value_minor": 120000,
+                    "currency": "NOK",
+                    "valid_until": "2026-06-10T14:00:00Z",
+                    "explain_by": "2026-06-04T14:00:00Z",
+                    **LAW,
+                    "left": [LEFT],
+                    "reachable": True,
+                    "code": "MNP7G-6AX4C-0",
+                    "link": "https://ship.example/f/eyJhbGciOi...",
+                }
+            ]
+        }
+    )
+
+    check_id: Id
+    complaint_id: Id
+    item: Id
+    title: Title
+    kind: CheckKind
+    value_minor: AmountMinor
+    currency: Currency
+    percent: Percent = None
+    bill_up_to_minor: BillUpTo = None
+    valid_until: datetime
+    explain_by: Annotated[
+        datetime | None,
+        Field(description="It was a stretch: why, in one line, until then. Null where it was not."),
+    ]
+    regime: Id | None
+    information: Information | None
+    left: list[Remainder]
+    reachable: Reachable
+    code: Annotated[str, Field(description="The code for tills.")]
+    link: Annotated[str, Field(description="The customer's page of the check.")]
+
+
+class DoesNotFit(Answer):
+    """The wish does not fit: what binds, what does fit, and a colleague who could."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "authority_exhausted",
+                    "title": "this does not fit; these do",
+                    "status": 409,
+                    "complaint_id": COMPLAINT_ID,
+                    "bound_by": "employee_day",
+                    "left": [{**LEFT, "ceiling_minor": 200000, "left_minor": 8000}],
+                    "alternatives": [
+                        {
+                            "item": "onboard-credit/5000",
+                            "kind": "money",
+                            "value_minor": 5000,
+                            "cost_minor": 5000,
+                            "currency": "NOK",
+                            "fits_reason": True,
+                            "why": "fits_reason",
+                            "title": "Onboard credit",
+                        }
+                    ],
+                    "colleague_id": "e-ingrid",
+                    **LAW,
+                    "reachable": True,
+                }
+            ]
+        }
+    )
+
+    type: Literal[Reason.AUTHORITY_EXHAUSTED]
+    title: Annotated[str, Field(description="What happened, in words.")]
+    status: Literal[409]
+    complaint_id: Annotated[
+        Id,
+        Field(
+            description="The next wish names this one, also where it was written down on the spot:"
+            " otherwise it is written down a second time."
+        ),
+    ]
+    bound_by: Annotated[Scope, Field(description="The scope that does not hold it.")]
+    left: list[Remainder]
+    alternatives: Annotated[list[TitledOption], Field(description="What does fit, best first.")]
+    colleague_id: Annotated[
+        Id | None, Field(description="A colleague on shift who could give it; null if none could.")
+    ]
+    regime: Id | None
+    information: Information | None
+    reachable: Reachable
+
+
+class VoidedCheck(Answer):
+    """A check that was taken back."""
+
+    OF: ClassVar[type[Fact]] = CheckVoided
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "check_id": CHECK_ID,
+                    "site": "ms-aurora",
+                    "unredeemed_minor": 120000,
+                    "employee_id": "e-jonas",
+                    "voided_at": "2026-06-03T14:05:00Z",
+                }
+            ]
+        }
+    )
+
+    check_id: Id
+    site: Id
+    unredeemed_minor: Annotated[
+        AmountMinor, Field(description="What no till had taken, in minor units: authority again.")
+    ]
+    employee_id: Id
+    voided_at: datetime
+
+
+class ExplainedCheck(Answer):
+    """A stretch that was explained; the line itself is shown to whoever wrote it."""
+
+    OF: ClassVar[type[Fact]] = CheckExplained
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "check_id": CHECK_ID,
+                    "site": "ms-aurora",
+                    "employee_id": "e-jonas",
+                    "explained_at": "2026-06-03T14:05:00Z",
+                }
+            ]
+        }
+    )
+
+    check_id: Id
+    site: Id
+    employee_id: Id
+    explained_at: datetime
+
+
+class CheckSummary(Answer):
+    """A check as its site sees it: no code, no account, nothing of the customer."""
+
+    check_id: Id
+    complaint_id: Id
+    employee_id: Id
+    site: Id
+    item: Id
+    title: Title
+    kind: CheckKind
+    value_minor: AmountMinor
+    cost_minor: AmountMinor
+    currency: Currency
+    percent: int | None
+    bill_up_to_minor: int | None
+    valid_until: datetime
+    valid_at: Annotated[list[Id], Field(description="Where tills take it; everywhere if empty.")]
+    issued_at: datetime
+    explain_by: datetime | None
+    unexplained: Annotated[
+        bool, Field(description="It was a stretch, and nobody explained it in time.")
+    ]
+    state: Literal["issued", "held", "redeemed", "suspended", "voided", "expired"]
+    redeemed_minor: AmountMinor
+    left_minor: Annotated[
+        AmountMinor, Field(description="What can still be held or redeemed, in minor units.")
+    ]
+
+
+class CheckList(Answer):
+    """Checks, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"checks": [], "next": None}]})
+
+    checks: list[CheckSummary]
+    next: Annotated[
+        str | None, Field(description="The cursor of the next page; null at the last one.")
+    ]
+
+
+class ShownCheck(CheckSummary):
+    """One check, and why it was stretched."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "check_id": CHECK_ID,
+                    "complaint_id": COMPLAINT_ID,
+                    "employee_id": "e-jonas",
+                    "site": "ms-aurora",
+                    "item": "dinner-for-two",
+                    "title": "Dinner for two",
+                    "kind": "experience",
+                    "value_minor": 120000,
+                    "cost_minor": 48000,
+                    "currency": "NOK",
+                    "percent": None,
+                    "bill_up_to_minor": None,
+                    "valid_until": "2026-06-10T14:00:00Z",
+                    "valid_at": [],
+                    "issued_at": "2026-06-03T14:00:00Z",
+                    "explain_by": None,
+                    "unexplained": False,
+                    "state": "issued",
+                    "redeemed_minor": 0,
+                    "left_minor": 120000,
+                    "explanation": None,
+                }
+            ]
+        }
+    )
+
+    explanation: Annotated[
+        str | None, Field(description="Why the stretch, for who wrote it; null for all others.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How each fact of a check looks as an answer."""
+    """How what became of a wish looks as an answer."""
 
     codes: Codes
     #: The check's page, where its customer answers: by complaint, check and the end of its time.
     link: Callable[[str, str, datetime], str]
+    titles: Titles
 
-    def __call__(self, fact: Fact) -> tuple[int, Mapping[str, Any]]:
-        """The status of the answer, and what a phone needs of the fact."""
-        match fact:
-            case CheckIssued():
-                body = fact.model_dump(mode="json", include=set(ISSUED))
-                link = self.link(fact.complaint_id, fact.check_id, fact.valid_until)
-                return 201, {**body, "code": self.codes.code(fact.check_id), "link": link}
-            case CheckRefused():
-                return does_not_fit(fact)
-            case SafetyNoted():  # the last fact of a wish that came a moment after a colleague's
-                return 409, problem_body(Reason.ALREADY_COMPENSATED)
-            case CheckExplained():
-                return recorded(fact, CheckExplained, hidden=("explanation",))
-            case _:
-                return recorded(
-                    fact, CheckVoided, CheckSuspended, CheckResumed, hidden=("credits",)
-                )
+    async def __call__(self, fact: Fact, ask: Ask) -> BaseModel:
+        """What a phone needs of the fact."""
+        if isinstance(fact, CheckIssued):
+            title = await self.titles.of(fact.item, fact.site, fact.policy_version, ask)
+            return GivenCheck(
+                **{name: getattr(fact, name) for name in _SAME},
+                title=title,
+                code=self.codes.code(fact.check_id),
+                link=self.link(fact.complaint_id, fact.check_id, fact.valid_until),
+            )
+        if isinstance(fact, CheckRefused):
+            policy = await self.titles.policy(fact.site, fact.policy_version, ask)
+            return does_not_fit(fact, titled(fact.alternatives, (policy,), ask))
+        # The last fact of a wish that came a moment after a colleague's.
+        assert isinstance(fact, SafetyNoted), f"{fact.TYPE} is no answer"
+        return Problem.of(Reason.ALREADY_COMPENSATED)
 
 
-def does_not_fit(fact: CheckRefused) -> tuple[int, Mapping[str, Any]]:
+#: What is shown of a check's fact as it is there; its code is sealed there.
+_SAME = GivenCheck.model_fields.keys() - {"title", "code", "link"}
+
+
+def does_not_fit(fact: CheckRefused, alternatives: Sequence[TitledOption]) -> DoesNotFit:
     """The answer to a wish that does not fit: what binds, and what does fit."""
-    return 409, {
-        "type": Reason.AUTHORITY_EXHAUSTED,
-        "title": "this does not fit; these do",
-        "status": 409,
-        # The next wish is for this one, also where it was written down on the spot.
-        "complaint_id": fact.complaint_id,
-        "bound_by": fact.bound_by,
-        "left": fact.left,
-        "alternatives": fact.alternatives,
-        "colleague_id": fact.colleague_id,
-        "regime": fact.regime,
-        "information": fact.information,
-        "reachable": fact.reachable,
-    }
+    return DoesNotFit(
+        type=Reason.AUTHORITY_EXHAUSTED,
+        title="this does not fit; these do",
+        status=409,
+        complaint_id=fact.complaint_id,
+        bound_by=fact.bound_by,
+        left=list(fact.left),
+        alternatives=list(alternatives),
+        colleague_id=fact.colleague_id,
+        regime=fact.regime,
+        information=fact.information,
+        reachable=fact.reachable,
+    )
 
 
-def routes(
-    face: Face, handlers: Checks, incidents: Incidents, answer: Answers, settler: Settler
-) -> APIRouter:
+def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers) -> Routes:
     """The routes."""
-    router = APIRouter()
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+    to = Routes(face)
+    _reads(to, handlers, answers)
+    _changes(to, handlers)
 
-    @router.post("/v1/checks", status_code=201, responses=documented(_201="issued", _409="refused"))
-    async def issue_check(
-        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
-    ) -> Response:
+    def reads(principal: Principal, command: IssueCheck) -> Sequence[str]:
+        return (*staff_keys(principal), Case.key(command.complaint_id or ""))
+
+    @to.write(
+        "POST",
+        "/v1/checks",
+        EMPLOYEE,
+        {201: GivenCheck, 409: DoesNotFit},
+        shows=answers,
+        reads=reads,
+        refuses=(
+            Reason.UNKNOWN_COMPLAINT,
+            Reason.UNKNOWN_INCIDENT,
+            Reason.INCIDENT_CLOSED,
+            Reason.AMOUNT_NOT_OFFERED,
+            Reason.CURRENCY_UNKNOWN,
+            Reason.NO_REGIME,
+            Reason.CONSENT_REQUIRED,
+            Reason.ALREADY_COMPENSATED,
+            Reason.KEY_NOT_YET_KNOWN,
+            Reason.POLICY_NOT_YET_KNOWN,
+        ),
+    )
+    async def issue_check(ask: Ask, command: IssueCheck) -> Decision:
         """Give a service check: 201 with its code, or 409 with what does fit.
 
         What was told on the spot is a complaint either way: after a 409 the next wish names its
         `complaint_id`, or it is written down a second time.
         """
+        if command.incident_id is not None:
+            return await incidents.give_one(command, ask.principal, ask.view)
+        return await handlers.issue_check(command, ask.principal, ask.name, ask.view)
 
-        async def decide(view: View, name: str) -> Decision:
-            if command.incident_id is not None:
-                return await incidents.give_one(command, principal, view)
-            return await handlers.issue_check(command, principal, name, view)
+    return to
 
-        reads = (*staff_keys(principal), Case.key(command.complaint_id or ""))
-        return await face.write(principal, "checks", key, command, decide, answer, reads)
 
-    @router.get("/v1/checks")
+def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
+    """What became of checks, and their pictures."""
+    unknown = Reason.UNKNOWN_CHECK
+
+    async def summary(check_id: str, check: Check, ask: Ask) -> CheckSummary:
+        title = await answers.titles.of(check.item, check.site, check.policy_version, ask)
+        same = {
+            name: getattr(check, name) for name in CheckSummary.model_fields if hasattr(check, name)
+        }
+        return CheckSummary(check_id=check_id, title=title, **same)
+
+    @to.read(
+        "/v1/checks",
+        EMPLOYEE,
+        CheckList,
+        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.CURSOR_INVALID),
+    )
     async def list_checks(
-        principal: employee,
-        etag: IF_NONE_MATCH = None,
+        ask: Ask,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
         cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
-    ) -> Response:
+    ) -> CheckList:
         """The checks of a complaint, or mine of a day (today's without a cursor), newest first."""
-        page = await handlers.listed(principal, complaint, cursor, limit, settler.view())
-        found = [summary(check_id, check) for check_id, check in page.checks]
-        return shown(etag, {"checks": found, "next": page.next_cursor})
+        page = await handlers.listed(ask.principal, complaint, cursor, limit, ask.view)
+        found = [await summary(check_id, check, ask) for check_id, check in page.checks]
+        return CheckList(checks=found, next=page.next_cursor)
 
-    @router.get("/v1/checks/{check_id}")
-    async def look(
-        check_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
-    ) -> Response:
+    @to.read("/v1/checks/{check_id}", EMPLOYEE, ShownCheck, refuses=(unknown,))
+    async def get_check(ask: Ask, check_id: Identifier) -> ShownCheck:
         """One check, without its code."""
-        view = settler.view()
-        check = await handlers.look(check_id, principal, view)
-        explanation = await handlers.explanation(check, principal, view)
-        return shown(etag, {**summary(check_id, check), "explanation": explanation})
+        check = await handlers.look(check_id, ask.principal, ask.view)
+        explanation = await handlers.explanation(check, ask.principal, ask.view)
+        return ShownCheck(**dict(await summary(check_id, check, ask)), explanation=explanation)
 
-    @router.get("/v1/checks/{check_id}/qr.svg", response_class=Svg)
-    async def qr(check_id: Identifier, principal: employee) -> Response:
+    @to.picture("/v1/checks/{check_id}/qr.svg", EMPLOYEE, refuses=(unknown,))
+    async def draw_code(ask: Ask, check_id: Identifier) -> str:
         """The code as a picture for the customer's phone, for who gave the check."""
-        return picture(await handlers.code(check_id, principal, settler.view()))
+        return await handlers.code(check_id, ask.principal, ask.view)
 
-    @router.get("/v1/checks/{check_id}/page.svg", response_class=Svg)
-    async def check_page(check_id: Identifier, principal: employee) -> Response:
+    @to.picture("/v1/checks/{check_id}/page.svg", EMPLOYEE, refuses=(unknown,))
+    async def draw_check_link(ask: Ask, check_id: Identifier) -> str:
         """The link to the check's page as a picture: the whole letter, for a customer without e-mail."""
-        check = await handlers.own(check_id, principal, settler.view())
-        return picture(answer.link(check.complaint_id, check_id, check.valid_until))
+        check = await handlers.own(check_id, ask.principal, ask.view)
+        return answers.link(check.complaint_id, check_id, check.valid_until)
 
-    @router.post("/v1/checks/{check_id}/void")
-    async def void(
-        check_id: Identifier,
-        principal: employee,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
+
+def _changes(to: Routes, handlers: Checks) -> None:
+    """What an employee does with a check that was given."""
+    unknown = Reason.UNKNOWN_CHECK
+
+    @to.write(
+        "POST",
+        "/v1/checks/{check_id}/void",
+        EMPLOYEE,
+        {200: VoidedCheck},
+        refuses=(unknown, Reason.CHECK_ENDED),
+    )
+    async def void_check(ask: Ask, check_id: Identifier) -> Decision:
         """Take a check back: what was not redeemed is authority again."""
-        return await face.write(
-            principal,
-            f"checks/{check_id}/void",
-            key,
-            command,
-            lambda view, _: handlers.void(check_id, principal, view),
-            answer,
-        )
+        return await handlers.void(check_id, ask.principal, ask.view)
 
-    @router.post("/v1/checks/{check_id}/explain")
-    async def explain(
-        check_id: Identifier, command: Explain, principal: employee, key: IDEMPOTENCY_KEY
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/checks/{check_id}/explain",
+        EMPLOYEE,
+        {200: ExplainedCheck},
+        refuses=(unknown, Reason.NOTHING_TO_EXPLAIN, Reason.KEY_NOT_YET_KNOWN),
+    )
+    async def explain_check(ask: Ask, check_id: Identifier, command: Explain) -> Decision:
         """Why the stretch, in one line."""
-        return await face.write(
-            principal,
-            f"checks/{check_id}/explain",
-            key,
-            command,
-            lambda view, _: handlers.explain(check_id, command, principal, view),
-            answer,
-        )
+        return await handlers.explain(check_id, command, ask.principal, ask.view)
 
-    @router.post("/v1/checks/{check_id}/suspend")
-    async def suspend(
-        check_id: Identifier,
-        principal: employee,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/checks/{check_id}/suspend",
+        EMPLOYEE,
+        {200: CheckSuspended},
+        refuses=(unknown, Reason.CHECK_ENDED),
+        examples={
+            200: {
+                "check_id": CHECK_ID,
+                "site": "ms-aurora",
+                "employee_id": "e-jonas",
+                "suspended_at": "2026-06-03T14:05:00Z",
+            }
+        },
+    )
+    async def suspend_check(ask: Ask, check_id: Identifier) -> Decision:
         """Stop a check from being redeemed for now: its code was lost or copied."""
-        return await face.write(
-            principal,
-            f"checks/{check_id}/suspend",
-            key,
-            command,
-            lambda view, _: handlers.suspend(check_id, principal, view),
-            answer,
-        )
+        return await handlers.suspend(check_id, ask.principal, ask.view)
 
-    @router.post("/v1/checks/{check_id}/resume")
-    async def resume(
-        check_id: Identifier,
-        principal: employee,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/checks/{check_id}/resume",
+        EMPLOYEE,
+        {200: CheckResumed},
+        refuses=(unknown, Reason.CHECK_ENDED),
+        examples={
+            200: {
+                "check_id": CHECK_ID,
+                "site": "ms-aurora",
+                "employee_id": "e-jonas",
+                "resumed_at": "2026-06-03T14:15:00Z",
+            }
+        },
+    )
+    async def resume_check(ask: Ask, check_id: Identifier) -> Decision:
         """Let a suspended check be redeemed again."""
-        return await face.write(
-            principal,
-            f"checks/{check_id}/resume",
-            key,
-            command,
-            lambda view, _: handlers.resume(check_id, principal, view),
-            answer,
-        )
-
-    return router
-
-
-def summary(check_id: str, check: Check) -> dict[str, Any]:
-    """A check as its site sees it: no code, no account, nothing of the customer."""
-    hidden = {
-        "code",
-        "code_hash",
-        "debits",
-        "policy_version",
-        "holds",
-        "captured",
-        "captured_before",
-        "customer_ref",
-        "explanation",
-        "ended",
-        "suspended",
-        "day",
-        "incident_id",
-        "at_desk",
-    }
-    return {
-        "check_id": check_id,
-        **check.model_dump(mode="json", exclude=hidden),
-        "state": check.state,
-        "redeemed_minor": check.redeemed_minor,
-        "left_minor": check.left_minor,
-    }
+        return await handlers.resume(check_id, ask.principal, ask.view)

@@ -49,6 +49,7 @@ from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.http.commands import Shape, either
 from shared.runtime.privacy.keys import KeyRing
 from shared.runtime.privacy.seal import Vault
 
@@ -90,7 +91,8 @@ class OnTheSpot(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)]
+    #: The reason of the wish says what it is about where nobody has the time to write.
+    text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)] | None = None
     #: Booking or card number, as the site's other systems have it; a cabin is somebody else's soon.
     customer: CustomerName = None
     severity: Severity = Severity.MILD
@@ -104,8 +106,14 @@ class IssueCheck(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={
-            "examples": [
+        json_schema_extra=either(
+            Shape("IssueCheckForComplaint", ("complaint_id",), without=("on_the_spot",)),
+            Shape(
+                "IssueCheckOnTheSpot",
+                ("on_the_spot",),
+                without=("complaint_id", "incident_id"),
+            ),
+            examples=[
                 {"complaint_id": "co-9f86d081884c7d65", "item": "dinner-for-two", "reason": "food"},
                 {
                     "on_the_spot": {
@@ -115,8 +123,9 @@ class IssueCheck(BaseModel):
                     "item": "cinema",
                     "reason": "delay",
                 },
-            ]
-        },
+                {"on_the_spot": {}, "item": "sincere-words", "reason": "noise"},
+            ],
+        ),
     )
 
     complaint_id: Id | None = None
@@ -312,7 +321,7 @@ class Checks:
                 reason=command.reason,
                 severity=log.severity,
                 language=case.language,
-                text=key.seal("text", log.text),
+                text=key.seal("text", log.text or ""),
                 contact=key.seal("contact", log.contact.model_dump_json())
                 if log.contact is not None and not log.contact.empty
                 else None,

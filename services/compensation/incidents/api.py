@@ -1,116 +1,188 @@
 """Incidents of a site: open, given to, closed."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Response
+from pydantic import ConfigDict, Field
 
 from services.compensation.incidents.handlers import Incidents, OpenIncident
 from services.compensation.incidents.rules import Incident
 from shared.contracts.compensation import IncidentClosed, IncidentGiving, IncidentOpened
-from shared.kernel import Fact
-from shared.runtime.engine.settle import Settler
-from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import (
-    IDEMPOTENCY_KEY,
-    IF_NONE_MATCH,
-    NOTHING,
-    Face,
-    Identifier,
-    Nothing,
-    recorded,
-    shown,
-)
+from shared.contracts.complaints import Category
+from shared.contracts.event import AmountMinor, Currency, Id
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import Kind
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
+
+EMPLOYEE = (Kind.EMPLOYEE,)
 
 
-def routes(face: Face, handlers: Incidents, settler: Settler) -> APIRouter:
+class IncidentShown(Answer):
+    """An incident, and how far the giving came."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "incident_id": "in-63ca339a500ecf37253040fd44206e03",
+                    "site": "ms-aurora",
+                    "reason": "food",
+                    "item": "taxfree-card/20000",
+                    "budget_minor": 3000000,
+                    "currency": "NOK",
+                    "opened_at": "2026-06-03T14:00:00Z",
+                    "affected": 14,
+                    "giving_by": "e-jonas",
+                    "done": 10,
+                    "given": 9,
+                    "skipped": 1,
+                    "closed": False,
+                    "remaining": 4,
+                }
+            ]
+        }
+    )
+
+    incident_id: Id
+    site: Id
+    reason: Category
+    item: Annotated[Id, Field(description="The group check, as in the catalogue.")]
+    budget_minor: AmountMinor
+    currency: Currency
+    opened_at: datetime
+    affected: Annotated[int, Field(description="Customers who are part of it.")]
+    giving_by: Annotated[Id | None, Field(description="Who gives to all; null while nobody does.")]
+    done: Annotated[int, Field(description="Of those affected, how many were looked at.")]
+    given: Annotated[int, Field(description="Of those looked at, how many were given the check.")]
+    skipped: Annotated[
+        int,
+        Field(description="Of those looked at, whom the budget did not hold or who were erased."),
+    ]
+    closed: bool
+    remaining: Annotated[
+        int, Field(description="Of those affected, how many are still to be given.")
+    ]
+
+    @classmethod
+    def of(cls, incident_id: str, incident: Incident) -> IncidentShown:
+        """An incident as its site sees it."""
+        shown = {
+            name: getattr(incident, name) for name in cls.model_fields if hasattr(incident, name)
+        }
+        remaining = incident.affected - incident.done
+        return cls(incident_id=incident_id, **shown, remaining=remaining)
+
+
+class OpenIncidents(Answer):
+    """The open incidents of a site."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"incidents": []}]})
+
+    incidents: list[IncidentShown]
+
+
+class OpenedIncident(Answer):
+    """An incident that an employee opened; the group check is its customers', from its own budget."""
+
+    OF: ClassVar[type[Fact]] = IncidentOpened
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "incident_id": "in-63ca339a500ecf37253040fd44206e03",
+                    "site": "ms-aurora",
+                    "reason": "delay",
+                    "employee_id": "e-jonas",
+                    "item": "taxfree-card/20000",
+                    "budget_minor": 3000000,
+                    "currency": "NOK",
+                    "opened_at": "2026-06-03T14:00:00Z",
+                }
+            ]
+        }
+    )
+
+    incident_id: Id
+    site: Id
+    reason: Category
+    employee_id: Id | None
+    item: Id
+    budget_minor: AmountMinor
+    currency: Currency
+    opened_at: datetime
+
+
+def routes(face: Face, handlers: Incidents) -> Routes:
     """The routes."""
-    router = APIRouter()
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+    to = Routes(face)
+    unknown, closed = Reason.UNKNOWN_INCIDENT, Reason.INCIDENT_CLOSED
 
-    @router.get("/v1/incidents")
-    async def open_incidents(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
+    @to.read("/v1/incidents", EMPLOYEE, OpenIncidents)
+    async def list_incidents(ask: Ask) -> OpenIncidents:
         """The open incidents of my site."""
-        found = await handlers.open_ones(principal, settler.view())
-        return shown(etag, {"incidents": [progress(name, one) for name, one in found.items()]})
+        found = await handlers.open_ones(ask.principal, ask.view)
+        return OpenIncidents(incidents=[IncidentShown.of(name, one) for name, one in found.items()])
 
-    @router.get("/v1/incidents/{incident_id}")
-    async def look_at_incident(
-        incident_id: Identifier, principal: employee, etag: IF_NONE_MATCH = None
-    ) -> Response:
+    @to.read("/v1/incidents/{incident_id}", EMPLOYEE, IncidentShown, refuses=(unknown,))
+    async def get_incident(ask: Ask, incident_id: Identifier) -> IncidentShown:
         """One incident and how far the giving came."""
-        incident = await handlers.look(incident_id, principal, settler.view())
-        return shown(etag, progress(incident_id, incident))
+        incident = await handlers.look(incident_id, ask.principal, ask.view)
+        return IncidentShown.of(incident_id, incident)
 
-    @router.post("/v1/incidents", status_code=201)
-    async def open_incident(
-        command: OpenIncident, principal: employee, key: IDEMPOTENCY_KEY
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/incidents",
+        EMPLOYEE,
+        {201: OpenedIncident},
+        refuses=(Reason.NO_INCIDENT, Reason.INCIDENT_OPEN),
+    )
+    async def open_incident(ask: Ask, command: OpenIncident) -> Decision:
         """Say that it is an incident, before the count does."""
-        return await face.write(
-            principal,
-            "incidents",
-            key,
-            command,
-            lambda view, name: handlers.open(command, principal, name, view),
-            answer,
-        )
+        return await handlers.open(command, ask.principal, ask.name, ask.view)
 
-    @router.post("/v1/incidents/{incident_id}/give", status_code=202)
-    async def give(
-        incident_id: Identifier,
-        principal: employee,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/incidents/{incident_id}/give",
+        EMPLOYEE,
+        {202: IncidentGiving},
+        refuses=(unknown, closed),
+        examples={
+            202: {
+                "incident_id": "in-63ca339a500ecf37253040fd44206e03",
+                "site": "ms-aurora",
+                "employee_id": "e-jonas",
+                "affected": 14,
+                "began_at": "2026-06-03T14:10:00Z",
+            }
+        },
+    )
+    async def give_to_incident(ask: Ask, incident_id: Identifier) -> Decision:
         """Give the group check to all who are affected; look at the incident for progress."""
-        return await face.write(
-            principal,
-            f"incidents/{incident_id}/give",
-            key,
-            command,
-            lambda view, _: handlers.give(incident_id, principal, view),
-            answer,
-        )
+        return await handlers.give(incident_id, ask.principal, ask.view)
 
-    @router.post("/v1/incidents/{incident_id}/close")
-    async def close(
-        incident_id: Identifier,
-        principal: employee,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
-        """It is over."""
-        return await face.write(
-            principal,
-            f"incidents/{incident_id}/close",
-            key,
-            command,
-            lambda view, _: handlers.close(incident_id, principal, view),
-            answer,
-        )
+    @to.write(
+        "POST",
+        "/v1/incidents/{incident_id}/close",
+        EMPLOYEE,
+        {200: IncidentClosed},
+        refuses=(unknown, closed),
+        examples={
+            200: {
+                "incident_id": "in-63ca339a500ecf37253040fd44206e03",
+                "site": "ms-aurora",
+                "reason": "delay",
+                "employee_id": "e-jonas",
+                "closed_at": "2026-06-03T20:00:00Z",
+            }
+        },
+    )
+    async def close_incident(ask: Ask, incident_id: Identifier) -> Decision:
+        """It is over: later complaints are their own."""
+        return await handlers.close(incident_id, ask.principal, ask.view)
 
-    return router
-
-
-def progress(incident_id: str, incident: Incident) -> dict[str, Any]:
-    """An incident and how far the giving came."""
-    return {
-        "incident_id": incident_id,
-        **incident.model_dump(mode="json", exclude={"policy_version"}),
-        "remaining": incident.affected - incident.done,
-    }
-
-
-def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
-    """How each fact of an incident looks as an answer."""
-    match fact:
-        case IncidentOpened():
-            hidden = {"complaint_ids", "customers", "policy_version"}
-            return 201, fact.model_dump(mode="json", exclude=hidden)
-        case IncidentGiving():
-            return 202, fact.model_dump(mode="json")
-        case _:
-            return recorded(fact, IncidentClosed)
+    return to

@@ -1,44 +1,74 @@
 """Offers: made, chosen on the employee's screen or on the customer's page."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict
 
-from services.compensation.checks.api import Answers
-from services.compensation.examples import documented
+from services.compensation.checks.api import LAW, Answers, DoesNotFit, GivenCheck, Reachable
 from services.compensation.offers.handlers import Choose, MakeOffer, Offers
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
-from shared.contracts.compensation import OfferMade
+from services.compensation.titles import TitledOption, titled
+from shared.contracts.compensation import Information, OfferMade
+from shared.contracts.event import Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
-from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import Answer, to_page
 from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import (
-    IDEMPOTENCY_KEY,
-    ON_TO_PAGE,
-    Face,
-    Identifier,
-    Svg,
-    Token,
-    picture,
-    to_page,
-)
-from shared.runtime.http.pages import HTML, PAGE_HEADERS, wants_page
+from shared.runtime.http.face import Face
+from shared.runtime.http.pages import PAGE_HEADERS, wants_page
+from shared.runtime.http.routes import Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
 
-#: What a phone needs of an offer it has just made.
-OFFERED = (
-    "offer_id", "complaint_id", "options", "regime", "information", "expires_at", "reachable",
-)  # fmt: skip
+EMPLOYEE = (Kind.EMPLOYEE,)
+
+
+class OfferedChecks(Answer):
+    """What a customer may choose between, and where."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "offer_id": "of-24199a388ee0750daf49447ce0889da5",
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "options": [
+                        {
+                            "item": "cinema",
+                            "kind": "experience",
+                            "value_minor": 25000,
+                            "cost_minor": 9000,
+                            "currency": "NOK",
+                            "fits_reason": False,
+                            "why": "",
+                            "title": "Cinema",
+                        }
+                    ],
+                    **LAW,
+                    "expires_at": "2026-06-04T14:00:00Z",
+                    "reachable": True,
+                    "link": "https://ship.example/o/eyJhbGciOi...",
+                }
+            ]
+        }
+    )
+
+    offer_id: Id
+    complaint_id: Id
+    options: list[TitledOption]
+    regime: Id | None
+    information: Information | None
+    expires_at: datetime
+    reachable: Reachable
+    link: str
 
 
 def routes(
@@ -48,74 +78,94 @@ def routes(
     links: Tokens,
     link: Callable[[str, datetime], str],
     page: Page,
-    settler: Settler,
-) -> APIRouter:
+) -> Routes:
     """The routes."""
-    router = APIRouter()
+    to = Routes(face)
 
-    def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
+    async def answer(fact: Fact, ask: Ask) -> BaseModel:
         """An offer with its link; the chosen check, or what does fit, as if it was given at once."""
         if not isinstance(fact, OfferMade):
-            return checks(fact)
-        body = fact.model_dump(mode="json", include=set(OFFERED))
-        return 201, {**body, "link": link(fact.offer_id, fact.expires_at)}
+            return await checks(fact, ask)
+        policy = await checks.titles.policy(fact.site, fact.policy_version, ask)
+        return OfferedChecks(
+            offer_id=fact.offer_id,
+            complaint_id=fact.complaint_id,
+            options=titled(fact.options, (policy,), ask),
+            regime=fact.regime,
+            information=fact.information,
+            expires_at=fact.expires_at,
+            reachable=fact.reachable,
+            link=link(fact.offer_id, fact.expires_at),
+        )
 
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-
-    @router.post(
-        "/v1/offers", status_code=201, responses=documented(_201="offered", _409="refused")
+    @to.write(
+        "POST",
+        "/v1/offers",
+        EMPLOYEE,
+        {201: OfferedChecks, 409: DoesNotFit},
+        shows=answer,
+        refuses=(
+            Reason.UNKNOWN_COMPLAINT,
+            Reason.AMOUNT_NOT_OFFERED,
+            Reason.ALREADY_COMPENSATED,
+        ),
     )
-    async def make_offer(command: MakeOffer, principal: employee, key: IDEMPOTENCY_KEY) -> Response:
+    async def make_offer(ask: Ask, command: MakeOffer) -> Decision:
         """Let the customer choose between two or three: 201, or 409 with what does fit."""
-        return await face.write(
-            principal,
-            "offers",
-            key,
-            command,
-            lambda view, name: handlers.make(command, principal, name, view),
-            answer,
-        )
+        return await handlers.make(command, ask.principal, ask.name, ask.view)
 
-    @router.post("/v1/offers/{offer_id}/choice", status_code=201)
-    async def choose(
-        offer_id: Identifier, command: Choose, principal: employee, key: IDEMPOTENCY_KEY
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/offers/{offer_id}/choice",
+        EMPLOYEE,
+        {201: GivenCheck},
+        shows=answer,
+        refuses=(
+            Reason.UNKNOWN_OFFER,
+            Reason.OFFER_CLOSED,
+            Reason.AMOUNT_NOT_OFFERED,
+            Reason.KEY_NOT_YET_KNOWN,
+        ),
+    )
+    async def choose_offered(ask: Ask, offer_id: Identifier, command: Choose) -> Decision:
         """The customer's choice on the employee's screen: the check with its code."""
+        return await handlers.choose_for(offer_id, command.item, ask.principal, ask.view)
 
-        async def decide(view: View, _: str) -> Decision:
-            return await handlers.choose_for(offer_id, command.item, principal, view)
-
-        return await face.write(
-            principal, f"offers/{offer_id}/choice", key, command, decide, answer
-        )
-
-    @router.get("/v1/offers/{offer_id}/page.svg", response_class=Svg)
-    async def offer_link_shown(offer_id: Identifier, principal: employee) -> Response:
+    @to.picture("/v1/offers/{offer_id}/page.svg", EMPLOYEE, refuses=(Reason.UNKNOWN_OFFER,))
+    async def draw_offer_link(ask: Ask, offer_id: Identifier) -> str:
         """The link to an offer's page as a picture, for who made the offer."""
-        made = await handlers.page_of(offer_id, principal, settler.view())
-        return picture(link(offer_id, made.expires_at))
+        made = await handlers.page_of(offer_id, ask.principal, ask.view)
+        return link(offer_id, made.expires_at)
 
     async def read(token: str, request: Request) -> str:
         """The offer of a link; a page that must be refused is in the customer's language."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
-            made = await settler.view().get(Offer, offer_id)
+            made = await face.view().get(Offer, offer_id)
             request.state.language = made.language if made is not None else None
         return links.read(token)["offer"]
 
     async def offer_shown(offer_id: str, token: str, status: int = 200) -> Response:
-        shown = await handlers.shown(offer_id, settler.view())
+        shown = await handlers.shown(offer_id, face.view())
         return HTMLResponse(page.show(shown, token), status, PAGE_HEADERS)
 
-    @router.get("/o/{token}", response_class=HTMLResponse)
-    async def offer_page(token: Token, request: Request) -> Response:
+    gone = (Reason.UNKNOWN_OFFER, Reason.UNKNOWN_SITE)
+
+    @to.link("GET", "/o/{token}", refuses=gone, response_class=HTMLResponse)
+    async def show_offer(token: Token, request: Request) -> Response:
         """The page where a customer chooses, and sees afterwards what they chose."""
         return await offer_shown(await read(token, request), token)
 
-    @router.post(
+    @to.link(
+        "POST",
         "/o/{token}",
+        refuses=(
+            *gone,
+            Reason.AMOUNT_NOT_OFFERED,
+            Reason.OFFER_CLOSED,
+            Reason.KEY_NOT_YET_KNOWN,
+        ),
         response_class=HTMLResponse,
-        responses={409: {"description": "Not open any more.", "content": {HTML: {}}}, **ON_TO_PAGE},
     )
     async def choose_by_link(token: Token, request: Request) -> Response:
         """The customer's choice; the same choice again is the same choice.
@@ -123,17 +173,22 @@ def routes(
         A browser goes on to the page, which shows what was chosen first.
         """
         offer_id = await read(token, request)
+        by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
 
         async def after(status: int) -> Response:
-            if wants_page(request.headers.get("accept", ""), request.url.path):
+            if by_browser:
                 return to_page(f"/o/{token}")
             return await offer_shown(offer_id, token, status)
 
-        made = await handlers.offered(offer_id, None, settler.view())
+        made = await handlers.offered(offer_id, None, face.view())
         form = parse_qs((await request.body()).decode(errors="replace"))
         item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
-            raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+            if not by_browser:
+                raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
+            shown = await handlers.shown(offer_id, face.view())
+            said = page.show(shown, token, unknown_choice=True)
+            return HTMLResponse(said, Reason.AMOUNT_NOT_OFFERED.status, PAGE_HEADERS)
         if made.item == item:
             return await after(200)
         customer = Principal(made.complaint_id, Kind.CUSTOMER, site="")
@@ -143,7 +198,7 @@ def routes(
 
         try:
             await face.write(
-                customer, "offers/choice", f"{offer_id}/{item}", Choose(item=item), decide, answer
+                customer, "offers/choice", f"{offer_id}/{item}", Choose(item=item), decide
             )
         except Rejected as rejected:
             if rejected.reason is not Reason.OFFER_CLOSED:
@@ -151,4 +206,4 @@ def routes(
             return await after(409)
         return await after(200)
 
-    return router
+    return to

@@ -1,54 +1,321 @@
 """What may I give now?"""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator
+from fastapi import Query
+from pydantic import ConfigDict, Field
 
-from services.compensation.examples import documented
+from services.compensation.cases.handlers import Gift
 from services.compensation.options.handlers import Options
-from shared.contracts.event import ID_PATTERN
+from services.compensation.titles import Title, TitledOption, Titles, titled
+from shared.contracts.compensation import CheckKind, Information, Option, Remainder
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id
 from shared.contracts.names import named
+from shared.contracts.policy import CatalogueItem, Policy
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.settle import Settler
 from shared.runtime.faults import Rejected
-from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import IF_NONE_MATCH, Face, shown
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import Kind
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Routes
+from shared.runtime.words import category_title, title_of
 
 
-def routes(face: Face, handlers: Options, settler: Settler) -> APIRouter:
-    """The routes."""
-    router = APIRouter()
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
+class GiftShown(Answer):
+    """What a customer was given before, by whichever site.
 
-    @router.get("/v1/options", responses=documented(_200="options"))
-    async def options(
-        principal: employee,
-        etag: IF_NONE_MATCH = None,
-        complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
-        customer: Annotated[
-            str | None, Query(min_length=1, max_length=128), AfterValidator(named)
-        ] = None,
-    ) -> Response:
-        """What may I give now, best first and why: for a complaint, or to a customer on the spot."""
-        if (complaint is None) == (customer is None):
-            raise Rejected(Reason.SCHEMA_INVALID, where=("/complaint", "/customer"))
-        found = await handlers.possible(complaint, customer, principal, settler.view())
-        return shown(
-            etag,
-            {
-                "reason": found.reason,
-                "severity": found.severity,
-                "options": found.options,
-                "left": found.left,
-                "history": found.history,
-                "incident": found.incident_option
-                and {"incident_id": found.incident_id, "option": found.incident_option},
-                "regime": found.regime,
-                "information": found.information,
-            },
+    Of an offer that is still open: its best option, `offer_id`, and until when they may choose.
+    """
+
+    check_id: Id | None
+    item: Id
+    title: Title
+    value_minor: AmountMinor
+    currency: Currency
+    site: Id
+    issued_at: datetime
+    percent: int | None
+    bill_up_to_minor: int | None
+    offer_id: Id | None
+    choose_by: datetime | None
+
+
+class IncidentOption(Answer):
+    """The group check of an incident that the complaint is part of."""
+
+    incident_id: Id
+    option: TitledOption
+
+
+class OptionsShown(Answer):
+    """What an employee may give now, best first, and what the screen shows beside it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "reason": "food",
+                    "severity": "moderate",
+                    "options": [
+                        {
+                            "item": "dinner-for-two",
+                            "kind": "experience",
+                            "value_minor": 120000,
+                            "cost_minor": 48000,
+                            "currency": "NOK",
+                            "fits_reason": True,
+                            "why": "suggested",
+                            "title": "Dinner for two",
+                        }
+                    ],
+                    "left": [
+                        {
+                            "scope": "customer_checks",
+                            "ceiling_minor": 10,
+                            "left_minor": 9,
+                            "until": "2026-06-04T06:00:00+02:00",
+                        }
+                    ],
+                    "history": [
+                        {
+                            "check_id": None,
+                            "item": "dinner-for-two",
+                            "title": "Dinner for two",
+                            "value_minor": 120000,
+                            "currency": "NOK",
+                            "site": "ms-aurora",
+                            "issued_at": "2026-06-03T14:00:00Z",
+                            "percent": None,
+                            "bill_up_to_minor": None,
+                            "offer_id": "of-24199a388ee0750daf49447ce0889da5",
+                            "choose_by": "2026-06-04T14:00:00Z",
+                        }
+                    ],
+                    "incident": {
+                        "incident_id": "in-63ca339a500ecf37253040fd44206e03",
+                        "option": {
+                            "item": "taxfree-card/20000",
+                            "kind": "gift_card",
+                            "value_minor": 20000,
+                            "cost_minor": 20000,
+                            "currency": "NOK",
+                            "fits_reason": True,
+                            "why": "incident",
+                            "title": "Tax-free gift card",
+                        },
+                    },
+                    "regime": "ship-delay",
+                    "information": "You have the right to be told why, and to be reimbursed.",
+                }
+            ]
+        }
+    )
+
+    reason: Category
+    severity: Severity
+    options: list[TitledOption]
+    left: list[Remainder]
+    history: list[GiftShown]
+    incident: IncidentOption | None
+    regime: Id | None
+    information: Information | None
+
+
+class TitledCategory(Answer):
+    """What a complaint may be about."""
+
+    category: Category
+    title: Annotated[str, Field(description="Its name in the caller's language.")]
+
+
+class CatalogueEntry(Answer):
+    """Something that the site gives."""
+
+    item: Id
+    title: Title
+    kind: CheckKind
+    fits: Annotated[list[Category], Field(description="What it suits; everything if empty.")]
+    valid_s: Annotated[int, Field(description="How long it is valid, in seconds.")]
+    options: Annotated[
+        list[Option], Field(description="Its amounts; of one with any amount the largest.")
+    ]
+    step_minor: Annotated[
+        AmountMinor | None,
+        Field(
+            description="Of one with any amount: the steps up to the largest. Null for all others."
+        ),
+    ]
+
+    @classmethod
+    def of(cls, name: str, item: CatalogueItem, policy: Policy, language: Language) -> Self:
+        """An item of a policy."""
+        amounts = item.amounts_offered()
+        named = (policy.option(f"{name}/{amount}" if amount else name) for amount in amounts)
+        return cls(
+            item=name,
+            title=title_of(name, (policy,), language),
+            kind=item.kind,
+            fits=list(item.fits),
+            valid_s=int(item.valid.total_seconds()),
+            options=[option for option in named if option is not None],
+            step_minor=item.step if item.up_to is not None else None,
         )
 
-    return router
+
+class PromisedTime(Answer):
+    """By when a customer hears from us."""
+
+    category: Category
+    severity: Severity
+    within_s: Annotated[int, Field(description="How long after the complaint, in seconds.")]
+
+
+class SiteShown(Answer):
+    """A site as its employees' phones need it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "site": "ms-aurora",
+                    "name": "MS Aurora",
+                    "currency": "NOK",
+                    "timezone": "Europe/Oslo",
+                    "languages": ["nb", "en"],
+                    "categories": [{"category": "food", "title": "Food and service"}],
+                    "catalogue": [
+                        {
+                            "item": "cinema",
+                            "title": "Cinema",
+                            "kind": "experience",
+                            "fits": [],
+                            "valid_s": 259200,
+                            "options": [
+                                {
+                                    "item": "cinema",
+                                    "kind": "experience",
+                                    "value_minor": 25000,
+                                    "cost_minor": 9000,
+                                    "currency": "NOK",
+                                    "fits_reason": False,
+                                    "why": "",
+                                }
+                            ],
+                            "step_minor": None,
+                        }
+                    ],
+                    "promises": [{"category": "food", "severity": "severe", "within_s": 900}],
+                }
+            ]
+        }
+    )
+
+    site: Id
+    name: str
+    currency: Currency
+    timezone: Annotated[str, Field(description="Its IANA time zone.")]
+    languages: Annotated[list[Language], Field(description="Those it speaks, its own first.")]
+    categories: list[TitledCategory]
+    catalogue: list[CatalogueEntry]
+    promises: list[PromisedTime]
+
+
+def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    async def gift(one: Gift, ask: Ask) -> GiftShown:
+        title = await titles.of(one.item, one.site, None, ask)
+        return GiftShown(
+            check_id=one.check_id,
+            item=one.item,
+            title=title,
+            value_minor=one.value_minor,
+            currency=one.currency,
+            site=one.site,
+            issued_at=one.issued_at,
+            percent=one.percent,
+            bill_up_to_minor=one.bill_up_to_minor,
+            offer_id=one.offer_id,
+            choose_by=one.choose_by,
+        )
+
+    @to.read("/v1/options", (Kind.EMPLOYEE,), OptionsShown, refuses=(Reason.UNKNOWN_COMPLAINT,))
+    async def list_options(
+        ask: Ask,
+        complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
+        customer: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
+        reason: Category | None = None,
+        severity: Severity | None = None,
+        language: Language | None = None,
+    ) -> OptionsShown:
+        """What may I give now, best first and why.
+
+        For a complaint, or to a customer on the spot, and not for both; without either, to a
+        customer of whom nothing is known. `reason`, `severity` and the customer's `language` stand
+        in for what a complaint says of them.
+        """
+        if customer is not None and named(customer) is None:
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/customer",))
+        if complaint is not None and customer is not None:
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/complaint", "/customer"))
+        found = await handlers.possible(
+            complaint,
+            customer,
+            ask.principal,
+            ask.view,
+            category=reason,
+            severity=severity,
+            language=language,
+        )
+        policy = await titles.policy(ask.principal.site, None, ask)
+        incident = None
+        if found.incident_id is not None and found.incident_option is not None:
+            (option,) = titled((found.incident_option,), (policy,), ask)
+            incident = IncidentOption(incident_id=found.incident_id, option=option)
+        return OptionsShown(
+            reason=found.reason,
+            severity=found.severity,
+            options=titled(found.options, (policy,), ask),
+            left=list(found.left),
+            history=[await gift(one, ask) for one in found.history],
+            incident=incident,
+            regime=found.regime,
+            information=found.information,
+        )
+
+    @to.read("/v1/site", (Kind.EMPLOYEE,), SiteShown)
+    async def get_my_site(ask: Ask) -> SiteShown:
+        """What a phone needs once: my site, its catalogue with titles, and what is promised."""
+        policy = await handlers.catalogue(ask.principal, ask.view)
+        language = ask.language(policy)
+        return SiteShown(
+            site=policy.site,
+            name=policy.site_name,
+            currency=policy.currency,
+            timezone=policy.timezone,
+            languages=list(policy.languages),
+            categories=[
+                TitledCategory(category=one, title=category_title(one, language))
+                for one in Category
+            ],
+            catalogue=[
+                CatalogueEntry.of(name, item, policy, language)
+                for name, item in policy.checks.items()
+            ],
+            promises=[
+                PromisedTime(
+                    category=category,
+                    severity=severity,
+                    within_s=int(policy.promise(category, severity).total_seconds()),
+                )
+                for category in Category
+                for severity in Severity
+            ],
+        )
+
+    return to

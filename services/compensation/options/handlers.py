@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from services.compensation.authority.rules import remainders
 from services.compensation.cases.handlers import Gift, case_of_site, earlier_items, history
@@ -12,7 +13,8 @@ from services.compensation.incidents.rules import Recent, recent_id
 from services.compensation.options.rules import options_for, rights
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import Option, Remainder
-from shared.contracts.complaints import Category, Severity
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.policy import Policy
 from shared.runtime.engine.view import View
 from shared.runtime.http.auth import Principal
 from shared.runtime.privacy.seal import Vault
@@ -33,6 +35,14 @@ class Possible:
     information: str | None
 
 
+class Said(TypedDict):
+    """What an employee says of a complaint; None where it is as we know it."""
+
+    category: Category | None
+    severity: Severity | None
+    language: Language | None
+
+
 class Options:
     """What may be given."""
 
@@ -41,14 +51,22 @@ class Options:
         self._incidents = incidents
         self._vault = vault
 
+    async def catalogue(self, principal: Principal, view: View) -> Policy:
+        """What the employee's site decides, for who works there; raises Rejected, Unavailable."""
+        return (await self._context.staff(principal, view)).policy
+
     async def possible(
         self,
         complaint_id: str | None,
         customer: str | None,
         principal: Principal,
         view: View,
+        **said: Unpack[Said],
     ) -> Possible:
-        """What may be given for a complaint, or to a customer on the spot; raises Rejected, Unavailable."""
+        """What may be given for a complaint, to a customer, or to one of whom nothing is known.
+
+        What is said of it stands in for what the complaint says. Raises Rejected, Unavailable.
+        """
         staff = await self._context.staff(principal, view)
         incident_id: str | None = None
         incident_option: Option | None = None
@@ -59,8 +77,10 @@ class Options:
             if incident_id is not None:
                 incident_option = await self._incidents.option_for(incident_id, case.customer, view)
         else:
+            # No customer has an empty name: the accounts of such a one are empty.
             ref = self._vault.pseudonyms.customer(f"/site/{staff.site}", customer or "")
             case = Case(customer_ref=ref, site=staff.site, language=staff.policy.languages[0])
+        case = case.model_copy(update={name: one for name, one in said.items() if one is not None})
         headroom = await self._context.headroom(staff, case.customer_ref, complaint_id, view)
         earlier = await history(case.customer_ref, view)
         return Possible(

@@ -1,13 +1,7 @@
 """Tills: a code is reserved, captured, cancelled, rolled back."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Response
-
-from services.compensation.examples import documented
 from services.compensation.redemptions.handlers import Capture, Redemptions, Reserve
 from shared.contracts.compensation import (
     RedemptionCancelled,
@@ -15,105 +9,115 @@ from shared.contracts.compensation import (
     RedemptionReserved,
     RedemptionRolledBack,
 )
-from shared.kernel import Fact
-from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import IDEMPOTENCY_KEY, NOTHING, Face, Identifier, Nothing, recorded
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.http.auth import Kind
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
+
+#: An employee who redeems must be on the roster as well, and may not have given the check.
+AT_TILLS = (Kind.TILL, Kind.EMPLOYEE)
+#: What a till is told of a redemption, as the document shows it.
+STEP = {
+    "check_id": "ck-3ad5acdca1252b14d8e963b80e173f1d",
+    "site": "ms-aurora",
+    "redemption_id": "re-f654a032466d1be4a25d54e261956d01",
+    "amount_minor": 12000,
+    "currency": "NOK",
+}
+CARD = {
+    "item": "taxfree-card/50000",
+    "kind": "gift_card",
+    "title": "Tax-free gift card",
+    "value_minor": 50000,
+}
+RESERVED = {
+    **STEP,
+    **CARD,
+    "left_minor": 38000,
+    "till": "till-1",
+    "expires_at": "2026-06-03T14:10:00Z",
+    "reserved_at": "2026-06-03T14:00:00Z",
+}
+CAPTURED = {
+    **STEP,
+    **CARD,
+    "amount_minor": 11500,
+    "left_minor": 38500,
+    "captured_at": "2026-06-03T14:02:00Z",
+}
 
 
-def routes(face: Face, handlers: Redemptions) -> APIRouter:
+def routes(face: Face, handlers: Redemptions) -> Routes:
     """The routes."""
-    router = APIRouter()
-    till = Annotated[Principal, face.principal(Kind.TILL, Kind.EMPLOYEE)]
+    to = Routes(face)
+    unknown = Reason.UNKNOWN_REDEMPTION
 
-    @router.post(
+    @to.write(
+        "POST",
         "/v1/redemptions",
-        responses=documented(
-            _200="reserved",
-            _409=(
-                "not_redeemable",
-                "own_check",
-                "not_valid_here",
-                "not_in_parts",
-                "amount_missing",
-                "amount_too_large",
-                "on_hold",
-            ),
-            _429="too_many_tries",
+        AT_TILLS,
+        {200: (RedemptionReserved, RedemptionCaptured)},
+        refuses=(
+            Reason.CODE_NOT_REDEEMABLE,
+            Reason.OWN_CHECK,
+            Reason.NOT_VALID_HERE,
+            Reason.NOT_IN_PARTS,
+            Reason.AMOUNT_MISSING,
+            Reason.AMOUNT_TOO_LARGE,
+            Reason.ON_HOLD,
+            Reason.TOO_MANY_TRIES,
         ),
+        examples={200: RESERVED},
     )
-    async def reserve(command: Reserve, principal: till, key: IDEMPOTENCY_KEY) -> Response:
+    async def reserve_code(ask: Ask, command: Reserve) -> Decision:
         """Hold a part of a check by its code, or redeem it at once.
 
         Of a percentage `amount_minor` is the discount, not the bill. A 409 says in `left_minor` how
         much may be taken now, and of a percentage also `percent` and `bill_up_to_minor`.
         """
-        return await face.write(
-            principal,
-            "redemptions",
-            key,
-            command,
-            lambda view, name: handlers.reserve(command, principal, name, view),
-            answer,
-        )
+        return await handlers.reserve(command, ask.principal, ask.name, ask.view)
 
-    @router.post(
+    @to.write(
+        "POST",
         "/v1/redemptions/{redemption_id}/capture",
-        responses=documented(
-            _200="captured", _409=("own_check", "hold_gone", "not_in_parts", "amount_too_large")
+        AT_TILLS,
+        {200: RedemptionCaptured},
+        refuses=(
+            unknown,
+            Reason.OWN_CHECK,
+            Reason.HOLD_GONE,
+            Reason.NOT_IN_PARTS,
+            Reason.AMOUNT_TOO_LARGE,
         ),
+        examples={200: CAPTURED},
     )
-    async def capture(
-        redemption_id: Identifier, command: Capture, principal: till, key: IDEMPOTENCY_KEY
-    ) -> Response:
+    async def capture_redemption(ask: Ask, redemption_id: Identifier, command: Capture) -> Decision:
         """Redeem what is held, or less of it."""
-        return await face.write(
-            principal,
-            f"redemptions/{redemption_id}/capture",
-            key,
-            command,
-            lambda view, _: handlers.capture(redemption_id, command, principal, view),
-            answer,
-        )
+        return await handlers.capture(redemption_id, command, ask.principal, ask.view)
 
-    @router.post("/v1/redemptions/{redemption_id}/cancel")
-    async def cancel(
-        redemption_id: Identifier,
-        principal: till,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
-        """Free what is held."""
-        return await face.write(
-            principal,
-            f"redemptions/{redemption_id}/cancel",
-            key,
-            command,
-            lambda view, _: handlers.cancel(redemption_id, principal, view),
-            answer,
-        )
-
-    @router.post("/v1/redemptions/{redemption_id}/rollback")
-    async def roll_back(
-        redemption_id: Identifier,
-        principal: till,
-        key: IDEMPOTENCY_KEY,
-        command: Nothing = NOTHING,
-    ) -> Response:
-        """Put on the check again what was redeemed."""
-        return await face.write(
-            principal,
-            f"redemptions/{redemption_id}/rollback",
-            key,
-            command,
-            lambda view, _: handlers.roll_back(redemption_id, principal, view),
-            answer,
-        )
-
-    return router
-
-
-def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
-    """A step of a redemption as it was recorded."""
-    return recorded(
-        fact, RedemptionReserved, RedemptionCaptured, RedemptionCancelled, RedemptionRolledBack
+    @to.write(
+        "POST",
+        "/v1/redemptions/{redemption_id}/cancel",
+        AT_TILLS,
+        {200: RedemptionCancelled},
+        refuses=(unknown, Reason.HOLD_GONE),
+        examples={200: {**STEP, "expired": False, "cancelled_at": "2026-06-03T14:05:00Z"}},
     )
+    async def cancel_redemption(ask: Ask, redemption_id: Identifier) -> Decision:
+        """Free what is held."""
+        return await handlers.cancel(redemption_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/redemptions/{redemption_id}/rollback",
+        AT_TILLS,
+        {200: RedemptionRolledBack},
+        refuses=(unknown, Reason.NOT_CAPTURED),
+        examples={200: {**STEP, "rolled_back_at": "2026-06-03T14:05:00Z"}},
+    )
+    async def roll_back_redemption(ask: Ask, redemption_id: Identifier) -> Decision:
+        """Put on the check again what was redeemed."""
+        return await handlers.roll_back(redemption_id, ask.principal, ask.view)
+
+    return to

@@ -1,100 +1,190 @@
 """Employees: what I may give, my shift; a personnel system lists who works here."""
 
-# Annotations are evaluated here and not postponed: they name dependencies made in `routes`.
+from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from pydantic import ConfigDict, Field
 
-from services.compensation.examples import documented
 from services.compensation.staff.handlers import CheckIn, Staff
-from shared.contracts.compensation import ShiftEnded, ShiftStarted
+from shared.contracts.compensation import Scope, ShiftEnded, ShiftStarted
+from shared.contracts.complaints import Language
+from shared.contracts.event import AmountMinor, Id
+from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
-from shared.kernel import Fact
-from shared.runtime.engine.settle import Settler
-from shared.runtime.http.auth import Kind, Principal
-from shared.runtime.http.face import (
-    IDEMPOTENCY_KEY,
-    IF_NONE_MATCH,
-    NOTHING,
-    Face,
-    Identifier,
-    Nothing,
-    recorded,
-    shown,
-)
+from shared.kernel import Decision
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import Kind
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
+
+EMPLOYEE = (Kind.EMPLOYEE,)
 
 
-def routes(face: Face, handlers: Staff, settler: Settler) -> APIRouter:
+class ScopeStanding(Answer):
+    """One scope of an employee's authority; in minor units, of the stretch in times."""
+
+    scope: Scope
+    ceiling_minor: AmountMinor
+    used_minor: Annotated[int, Field(description="What was given in this window.")]
+    held_minor: Annotated[int, Field(description="What is held for open offers.")]
+    left_minor: AmountMinor
+    until: Annotated[
+        datetime | None, Field(description="When it starts from zero; null where it never does.")
+    ]
+
+
+class MyAuthority(Answer):
+    """What an employee may give now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "per_check_minor": 250000,
+                    "scopes": [
+                        {
+                            "scope": "employee_day",
+                            "ceiling_minor": 800000,
+                            "used_minor": 48000,
+                            "held_minor": 9000,
+                            "left_minor": 743000,
+                            "until": "2026-06-04T06:00:00+02:00",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    per_check_minor: Annotated[
+        AmountMinor, Field(description="What one check may cost, in minor units.")
+    ]
+    scopes: list[ScopeStanding]
+
+
+class MeShown(Answer):
+    """An employee of a site."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "employee_id": "e-jonas",
+                    "site": "ms-aurora",
+                    "role": "reception",
+                    "languages": ["nb", "en"],
+                    "on_shift": True,
+                    "checked_in_until": "2026-06-03T22:00:00Z",
+                }
+            ]
+        }
+    )
+
+    employee_id: Id
+    site: Id
+    role: Id
+    languages: Annotated[list[Language], Field(description="Those they speak, as the roster says.")]
+    on_shift: Annotated[bool, Field(description="Whether the roster or a check-in says so now.")]
+    checked_in_until: Annotated[
+        datetime | None, Field(description="Until when they said that they work; null if never.")
+    ]
+
+
+def routes(face: Face, handlers: Staff) -> Routes:
     """The routes."""
-    router = APIRouter()
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
-    personnel = Annotated[Principal, face.principal(Kind.PERSONNEL)]
+    to = Routes(face)
 
-    @router.get("/v1/me/authority", responses=documented(_200="authority"))
-    async def my_authority(principal: employee, etag: IF_NONE_MATCH = None) -> Response:
+    @to.read("/v1/me", EMPLOYEE, MeShown)
+    async def get_me(ask: Ask) -> MeShown:
+        """Who I am, and whether I am on shift."""
+        employee, at_work = await handlers.me(ask.principal, ask.view)
+        return MeShown(
+            employee_id=ask.principal.subject,
+            site=ask.principal.site,
+            role=employee.listing.role,
+            languages=list(employee.listing.languages),
+            on_shift=at_work,
+            checked_in_until=employee.checked_in_until,
+        )
+
+    @to.read("/v1/me/authority", EMPLOYEE, MyAuthority)
+    async def get_my_authority(ask: Ask) -> MyAuthority:
         """What I may give: per scope the ceiling, what is used, held and left, and until when."""
-        per_check, standings = await handlers.authority(principal, settler.view())
+        per_check, standings = await handlers.authority(ask.principal, ask.view)
         scopes = [
-            {
-                "scope": one.limit.scope,
-                "ceiling_minor": one.limit.ceiling_minor,
-                "used_minor": one.used,
-                "held_minor": one.held,
-                "left_minor": max(0, one.limit.ceiling_minor - one.used - one.held),
-                "until": one.limit.until,
-            }
+            ScopeStanding(
+                scope=one.limit.scope,
+                ceiling_minor=one.limit.ceiling_minor,
+                used_minor=one.used,
+                held_minor=one.held,
+                left_minor=max(0, one.limit.ceiling_minor - one.used - one.held),
+                until=one.limit.until,
+            )
             for one in standings
         ]
-        return shown(etag, {"per_check_minor": per_check, "scopes": scopes})
+        return MyAuthority(per_check_minor=per_check, scopes=scopes)
 
-    @router.put("/v1/employees/{employee_id}")
+    @to.write(
+        "PUT",
+        "/v1/employees/{employee_id}",
+        (Kind.PERSONNEL,),
+        {200: EmployeeListed},
+        refuses=(Reason.UNKNOWN_SITE,),
+        examples={
+            200: {
+                "employee_id": "e-new",
+                "site": "ms-aurora",
+                "listing": {
+                    "role": "deck",
+                    "languages": ["nb", "en"],
+                    "shift": None,
+                    "active": True,
+                },
+                "listed_at": "2026-06-03T14:00:00Z",
+            }
+        },
+    )
     async def list_employee(
-        employee_id: Identifier,
-        command: EmployeeListing,
-        principal: personnel,
-        key: IDEMPOTENCY_KEY,
-    ) -> Response:
-        """A personnel system lists an employee of its site."""
-        return await face.write(
-            principal,
-            f"employees/{employee_id}",
-            key,
-            command,
-            lambda view, _: handlers.list_employee(employee_id, command, principal, view),
-            answer,
-        )
+        ask: Ask, employee_id: Identifier, command: EmployeeListing
+    ) -> Decision:
+        """List an employee of the personnel system's site."""
+        return await handlers.list_employee(employee_id, command, ask.principal, ask.view)
 
-    @router.post("/v1/me/shift")
-    async def check_in(command: CheckIn, principal: employee, key: IDEMPOTENCY_KEY) -> Response:
+    @to.write(
+        "POST",
+        "/v1/me/shift",
+        EMPLOYEE,
+        {200: ShiftStarted},
+        examples={
+            200: {
+                "employee_id": "e-jonas",
+                "site": "ms-aurora",
+                "until": "2026-06-03T22:00:00Z",
+                "started_at": "2026-06-03T14:00:00Z",
+            }
+        },
+    )
+    async def start_my_shift(ask: Ask, command: CheckIn) -> Decision:
         """I work now, whatever the roster says."""
-        return await face.write(
-            principal,
-            "me/shift",
-            key,
-            command,
-            lambda view, _: handlers.check_in(command, principal, view),
-            answer,
-        )
+        return await handlers.check_in(command, ask.principal, ask.view)
 
-    @router.post("/v1/me/shift/end")
-    async def check_out(
-        principal: employee, key: IDEMPOTENCY_KEY, command: Nothing = NOTHING
-    ) -> Response:
+    @to.write(
+        "POST",
+        "/v1/me/shift/end",
+        EMPLOYEE,
+        {200: ShiftEnded},
+        examples={
+            200: {
+                "employee_id": "e-jonas",
+                "site": "ms-aurora",
+                "ended_at": "2026-06-03T22:00:00Z",
+            }
+        },
+    )
+    async def end_my_shift(ask: Ask) -> Decision:
         """I do not work any more."""
-        return await face.write(
-            principal,
-            "me/shift/end",
-            key,
-            command,
-            lambda view, _: handlers.check_out(principal, view),
-            answer,
-        )
+        return await handlers.check_out(ask.principal, ask.view)
 
-    return router
-
-
-def answer(fact: Fact) -> tuple[int, Mapping[str, Any]]:
-    """A listing or a shift as it was recorded."""
-    return recorded(fact, EmployeeListed, ShiftStarted, ShiftEnded)
+    return to

@@ -30,7 +30,7 @@ from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
-from shared.runtime.roster import employee_key
+from shared.runtime.roster import employed, employee_key
 
 #: No law we know of lets anybody work longer without a rest.
 SHIFT_HOURS_MAX = 16
@@ -106,6 +106,12 @@ class Staff:
         return Decision.of(
             ShiftEnded(employee_id=staff.employee_id, site=staff.site, ended_at=view.now)
         )
+
+    async def me(self, principal: Principal, view: View) -> tuple[Employee, bool]:
+        """The employee who asks as they are listed, and whether they are on shift; raises Rejected."""
+        staff = await self._context.staff(principal, view)
+        employee = await employed(principal, view)
+        return employee, on_shift(employee, ZoneInfo(staff.policy.timezone), view.now)
 
     async def authority(self, principal: Principal, view: View) -> tuple[int, list[Standing]]:
         """What one check may cost, and the employee's own scopes with the site's; raises Rejected."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from shared.runtime.http.face import NO_STORE
+from shared.runtime.http.answers import NO_STORE
 
 #: A scraper and some browsers; more have nothing to do here.
 CONNECTIONS_MAX = 50

@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import httptools
 import uvicorn
-from pydantic_core import to_json
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.contracts.reasons import Reason
-from shared.runtime.http.face import BODY_BYTES_MAX, PROBLEM, problem_body
+from shared.runtime.http.answers import PROBLEM, Problem, body_of
+from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.runtime.observe import HTTP_REFUSED
 
 #: Request line and headers together. A token is of one or two thousand bytes, a link of one.
@@ -177,7 +177,7 @@ class Connection(HttpToolsProtocol):
             if self._in_body:
                 answering = bool(self.pipeline) or cycle.response_started
             if not answering:
-                body = to_json(problem_body(reason, status))
+                body = body_of(Problem.of(reason, status))
                 headers = [
                     *self.server_state.default_headers,
                     (b"content-type", PROBLEM.encode()),

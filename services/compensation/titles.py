@@ -1,0 +1,55 @@
+"""What checks are called, in the language of whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.contracts.compensation import Option
+from shared.contracts.policy import Policy
+from shared.runtime.http.routes import Ask
+from shared.runtime.policies import Policies
+from shared.runtime.words import title_of
+
+Title = Annotated[
+    str,
+    Field(
+        description="What the site's catalogue calls it, in the caller's language (`Accept-Language`),"
+        " else in the site's first; its id where no catalogue has it any more."
+    ),
+]
+
+
+class TitledOption(Option):
+    """A check that can be given, with its title."""
+
+    title: Title
+
+
+def titled(options: Sequence[Option], policies: Sequence[Policy], ask: Ask) -> list[TitledOption]:
+    """Options with their titles, each as in the first of the policies that has it."""
+    language = ask.language(policies[0])
+    return [
+        TitledOption(**dict(option), title=title_of(option.item, policies, language))
+        for option in options
+    ]
+
+
+class Titles:
+    """Titles under the policy that something was given under."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    async def policy(self, site: str, version: int | None, ask: Ask) -> Policy:
+        """The policy of a version, or the one in force; raises Rejected(unknown_site), Unavailable."""
+        if version is None:
+            return (await self._policies.at(site, ask.view))[0]
+        return await self._policies.of(site, version, ask.view)
+
+    async def of(self, item: str, site: str, version: int | None, ask: Ask) -> str:
+        """What one check is called; raises as `policy`."""
+        policy = await self.policy(site, version, ask)
+        return title_of(item, (policy,), ask.language(policy))

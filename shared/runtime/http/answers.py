@@ -1,0 +1,163 @@
+"""What a route answers with: typed bodies, problems, pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated, Any, ClassVar, Self
+
+import segno
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse
+
+from shared.contracts.event import AmountMinor, absent
+from shared.contracts.reasons import Reason
+from shared.kernel import Fact
+from shared.runtime.http.pages import (
+    HTML,
+    PAGE_HEADERS,
+    page_language,
+    problem_page,
+    wants_page,
+)
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Answer(BaseModel):
+    """The body of an answer. What may be shown of a fact or document is what its answer names.
+
+    With `OF`, a route makes the answer of that fact by itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    OF: ClassVar[type[Fact] | None] = None
+
+
+class ProblemPart(BaseModel):
+    """A part of a request that is wrong."""
+
+    pointer: Annotated[str, Field(description="Where it is: a JSON pointer, or a name.")]
+    rule: Annotated[
+        str | None,
+        Field(exclude_if=absent, description="Which rule it breaks, as pydantic names it."),
+    ] = None
+
+
+class Problem(BaseModel):
+    """Why a request was refused or cannot be done now (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"type": "unknown_check", "title": "unknown check", "status": 404}]
+        }
+    )
+
+    type: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z_]+$",
+            max_length=64,
+            description="The reason code. The answer of a route names those that it may have.",
+        ),
+    ]
+    title: Annotated[str, Field(description="The reason code in words.")]
+    status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
+    errors: Annotated[
+        list[ProblemPart] | None,
+        Field(exclude_if=absent, description="What is wrong, where the request itself is."),
+    ] = None
+    left_minor: Annotated[
+        AmountMinor | None,
+        Field(
+            exclude_if=absent,
+            description="How much of a check may be taken now, in minor units of its currency.",
+        ),
+    ] = None
+    percent: Annotated[
+        int | None,
+        Field(exclude_if=absent, description="Of a percentage: how much of a bill it takes off."),
+    ] = None
+    bill_up_to_minor: Annotated[
+        AmountMinor | None,
+        Field(
+            exclude_if=absent,
+            description="Of a percentage: the largest bill it holds for, in minor units.",
+        ),
+    ] = None
+
+    @classmethod
+    def of(cls, reason: Reason, status: int | None = None) -> Self:
+        """The problem of a reason, with the status of the reason unless another is given."""
+        title = reason.value.replace("_", " ")
+        return cls(type=reason.value, title=title, status=status or reason.status)
+
+
+def body_of(answer: BaseModel) -> bytes:
+    """An answer as JSON."""
+    return answer.__pydantic_serializer__.to_json(answer)
+
+
+def problem(
+    reason: Reason,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response; `extra` are further fields of `Problem`."""
+    body = {**Problem.of(reason).model_dump(), **(extra or {})}
+    return Response(to_json(body), reason.status, {**NO_STORE, **(headers or {})}, PROBLEM)
+
+
+def refused(
+    request: HttpRequest,
+    reason: Reason,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem; for a customer who opened a link in a browser, a page in their language.
+
+    A route that knows the language puts it into `request.state.language` before it raises.
+    """
+    if not wants_page(request.headers.get("accept", ""), request.url.path):
+        return problem(reason, extra=extra, headers=headers)
+    known = getattr(request.state, "language", None)
+    language = page_language(known, request.headers.get("accept-language", ""))
+    headers = {**(headers or {}), **PAGE_HEADERS}
+    return Response(problem_page(reason.status, language), reason.status, headers, HTML)
+
+
+def shown(etag: str | None, answer: BaseModel) -> Response:
+    """A read with its ETag: 304 and nothing else when the client has it already."""
+    content = body_of(answer)
+    tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in (etag or ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=JSON)
+
+
+def to_page(path: str) -> Response:
+    """On to a page of ours; for a browser that sent a form, or came back to where one was sent."""
+    return RedirectResponse(path, 303, NO_STORE)
+
+
+class Svg(Response):
+    """A picture."""
+
+    media_type = "image/svg+xml"
+
+
+def picture(text: str) -> Response:
+    """A text as a QR code; it has a secret in it, so nothing keeps it."""
+    drawn = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(drawn, kind="svg", scale=6, border=4)
+    return Svg(drawn.getvalue(), headers=NO_STORE)

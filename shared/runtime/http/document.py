@@ -1,0 +1,228 @@
+"""The API of a service as an OpenAPI document, from its routes: every status, form, header and reason."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from shared.contracts.reasons import Reason
+from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, Problem
+from shared.runtime.http.auth import ALGORITHMS
+from shared.runtime.http.pages import HTML, PAGE_HEADERS
+from shared.runtime.http.routes import Route
+
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A JWT of the configured issuer, signed with one of its published keys by "
+    f"{', '.join(ALGORITHMS)}. It must claim `iss` (the configured issuer), `aud` (the configured "
+    "audience), `exp`, `sub` (the caller's pseudonymous id), `site` (the site they are at) and `kind` "
+    "(what they are); `iat` bounds how long it may be good. "
+    "`sub` and `site` have at most 128 characters of letters, digits and `._:/@+-`, and begin with a "
+    "letter or digit. What a caller may give is in no token: the roster and the policy say it. Each "
+    "operation names the kinds it is for.",
+}
+
+
+def _header(description: str, *, always: bool = True, **schema: Any) -> dict[str, Any]:
+    """A header as the document describes it: text, unless `schema` says more."""
+    return {
+        "description": description,
+        "required": always,
+        "schema": {"type": "string", **schema},
+    }
+
+
+#: Every header of ours that an answer may carry; the document says of each answer which it does.
+HEADERS: dict[str, dict[str, Any]] = {
+    "Cache-Control": _header("Whether and how it may be kept."),
+    "ETag": _header("Names what is shown: with it in `If-None-Match` the same again is a 304."),
+    "Published": _header(
+        "Whether the facts are on Kafka already; not there where nothing was settled.",
+        always=False,
+        enum=["true", "false"],
+    ),
+    "Idempotency-Replayed": _header(
+        "There where the answer is that of an earlier request with this key.",
+        always=False,
+        enum=["true"],
+    ),
+    "Location": _header("Where to go on, as a path."),
+    "Retry-After": _header("In how many seconds to ask again.", type="integer", minimum=1),
+    "WWW-Authenticate": _header("How to say who asks.", enum=["Bearer"]),
+    **{
+        name: _header("As a page is served.", always=False)
+        for name in PAGE_HEADERS
+        if name not in NO_STORE
+    },
+}
+#: What an answer carries that comes of a fact; a route without a key in a header names it itself.
+SETTLED = ("Published", "Idempotency-Replayed")
+#: A body, an address and headers that are longer than is taken are one reason, told apart by status.
+TOO_LARGE_STATUSES = (413, 414, 431)
+#: What some problems say beside their reason.
+TOLD: dict[Reason, dict[str, Any]] = {
+    Reason.SCHEMA_INVALID: {"errors": [{"pointer": "/text", "rule": "missing"}]},
+    Reason.NOT_IN_PARTS: {"left_minor": 120000},
+    Reason.AMOUNT_MISSING: {"left_minor": 20000, "percent": 20, "bill_up_to_minor": 100000},
+    Reason.AMOUNT_TOO_LARGE: {"left_minor": 38000},
+    Reason.ON_HOLD: {"left_minor": 0},
+}
+#: How a form is answered in a browser, so that a reload shows the page and sends nothing again.
+ON_TO_PAGE: dict[str, Any] = {
+    "description": "For a browser: on to the page, which shows what is known now.",
+    "headers": {"Location": {"$ref": "#/components/headers/Location"}},
+}
+
+
+def servers_of(owner: str) -> list[dict[str, Any]]:
+    """Where a service is: behind whatever ends TLS, under a name of the operator's."""
+    return [
+        {
+            "url": "https://{host}",
+            "description": "The service behind the operator's proxy.",
+            "variables": {"host": {"default": f"{owner}.recovery.example"}},
+        }
+    ]
+
+
+class Described(FastAPI):
+    """An app whose document says what its routes say of themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        schemas.update(_problem_schemas())
+        components["schemas"] = dict(sorted(schemas.items()))
+        components["headers"] = HEADERS
+        components["securitySchemes"] = {"Bearer": BEARER}
+        told: set[Reason] = set()
+        shown: set[type[BaseModel]] = set()
+        for route in self.routes:
+            if isinstance(route, Route) and route.include_in_schema:
+                method = "".join(route.methods or ())  # each route has one
+                _describe(route, document["paths"][route.path_format][method.lower()])
+                told |= route.refuses
+                shown.update(model for models in route.answers.values() for model in models)
+        for model in shown:
+            # FastAPI leaves nulls out, also where an answer has one.
+            extra = model.model_config.get("json_schema_extra")
+            if isinstance(extra, dict):
+                schemas[model.__name__].update(extra)
+        components["examples"] = {
+            reason.value: {"summary": reason.meaning, "value": _example(reason)}
+            for reason in Reason
+            if reason in told
+        }
+        return document
+
+
+def _problem_schemas() -> dict[str, Any]:
+    whole = Problem.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+    return {**whole.pop("$defs"), "Problem": whole}
+
+
+def _example(reason: Reason) -> dict[str, Any]:
+    return {**Problem.of(reason).model_dump(), **TOLD.get(reason, {})}
+
+
+def _describe(route: Route, operation: dict[str, Any]) -> None:
+    """Say who may call it and everything it may answer."""
+    kinds = sorted(route.kinds)
+    operation["security"] = [{"Bearer": [kind.value]} for kind in kinds]
+    whom = (
+        f"For callers of kind {' or '.join(f'`{kind.value}`' for kind in kinds)}." if kinds else ""
+    )
+    told = "\n\n".join(filter(None, (operation.get("description", ""), whom)))
+    operation["description"] = told or "Behind a customer's link: the address says who asks."
+    answers: dict[str, Any] = operation["responses"]
+    answers.pop("422", None)
+    for status, models in route.answers.items():
+        _succeed(route, status, models, answers.setdefault(str(status), {}))
+    by_browser = route.answers_pages or any(
+        HTML in answer.get("content", {}) for answer in answers.values()
+    )
+    if route.answers_pages:
+        answers["303"] = copy.deepcopy(ON_TO_PAGE)
+    taken = {one["name"] for one in operation.get("parameters", ())}
+    if "If-None-Match" in taken:
+        answers["304"] = {"description": "What the client has is what there is."}
+    for status, reasons in _by_status(route.refuses):
+        _refuse(status, reasons, answers.setdefault(str(status), {}), by_browser=by_browser)
+    for code, answer in answers.items():
+        names = _headers_of(code, taken, answer.get("content", {}), writes=route.writes)
+        refs = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        answer["headers"] = {**answer.get("headers", {}), **refs}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _succeed(
+    route: Route, status: int, models: Iterable[type[Any]], answer: dict[str, Any]
+) -> None:
+    """The form of an answer that is made of a model, also of a refusal that says more."""
+    texts = [(model.__doc__ or "").partition("\n\n")[0] for model in models]
+    answer["description"] = " Or: ".join(" ".join(text.split()) for text in texts if text)
+    if JSON in answer.get("content", {}):
+        form = answer["content"].pop(JSON)
+        if status in route.examples:
+            form["example"] = route.examples[status]
+        answer["content"][PROBLEM if status >= 400 else JSON] = form
+
+
+def _refuse(
+    status: int, reasons: list[Reason], answer: dict[str, Any], *, by_browser: bool
+) -> None:
+    """The problems of a status: which reasons, and what each means."""
+    meanings = "\n".join(f"- `{reason.value}`: {reason.meaning}" for reason in reasons)
+    answer["description"] = "\n\n".join(filter(None, (answer.get("description"), meanings)))
+    content = answer.setdefault("content", {})
+    form = content.setdefault(PROBLEM, {})
+    schema = {"$ref": "#/components/schemas/Problem"}
+    form["schema"] = {"anyOf": [form["schema"], schema]} if "schema" in form else schema
+    form["examples"] = {
+        reason.value: {"$ref": f"#/components/examples/{reason.value}"}
+        if status == reason.status
+        else {"summary": reason.meaning, "value": {**_example(reason), "status": status}}
+        for reason in reasons
+    }
+    if by_browser:
+        content[HTML] = {"schema": {"type": "string"}}
+
+
+def _by_status(reasons: Iterable[Reason]) -> list[tuple[int, list[Reason]]]:
+    found: dict[int, list[Reason]] = {}
+    for reason in sorted(reasons):
+        statuses = TOO_LARGE_STATUSES if reason is Reason.TOO_LARGE else (reason.status,)
+        for status in statuses:
+            found.setdefault(status, []).append(reason)
+    return sorted(found.items())
+
+
+def _headers_of(
+    status: str, taken: set[str], content: Mapping[str, Any], *, writes: bool
+) -> Iterator[str]:
+    """The headers of an answer, by its status, what its route takes, and the form it has."""
+    yield "Cache-Control"
+    if status == "401":
+        yield "WWW-Authenticate"
+    if status in ("429", "503"):
+        yield "Retry-After"
+    if "If-None-Match" in taken and status in ("200", "304"):
+        yield "ETag"
+    if writes and HTML not in content and (status < "3" or status == "409"):
+        yield from SETTLED
+    if HTML in content:
+        yield from PAGE_HEADERS

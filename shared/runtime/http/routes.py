@@ -1,0 +1,427 @@
+"""Routes: each says who may call it, what it takes, decides and answers, and why it may refuse.
+
+A write is a function that makes a decision, a read one that makes an answer. Who asks, the
+idempotency key, the settling and the form of the answer are the same for all, and are here alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, Signature
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Header, Path, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request as HttpRequest
+
+from shared.contracts.complaints import Language
+from shared.contracts.event import ID_PATTERN
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import View
+from shared.runtime.http.answers import (
+    JSON,
+    NO_STORE,
+    Answer,
+    Problem,
+    Svg,
+    body_of,
+    picture,
+    shown,
+)
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.words import accepted_language
+
+if TYPE_CHECKING:
+    from shared.runtime.http.face import Face
+
+#: What a client may choose as a key, in quotes or bare: what HTTP can carry, of the length that
+#: Stripe allows, which clients know.
+KEY_PATTERN = r'^"?[!#-~]([ !#-~]{0,253}[!#-~])?"?$'
+IDEMPOTENCY_KEY = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=257,
+        pattern=KEY_PATTERN,
+        description="Chosen by the client, one per wish; the same key again is the same wish.",
+    ),
+]
+IF_NONE_MATCH = Annotated[
+    str | None, Header(alias="If-None-Match", description="The ETag of what the client has.")
+]
+#: An id in a path.
+Identifier = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
+#: The token of a customer's link.
+Token = Annotated[str, Path(max_length=1024)]
+
+
+class Nothing(BaseModel):
+    """A command without a body: the URL says everything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{}]})
+
+
+#: The body of such a command: none, or an empty object.
+NOTHING = Nothing()
+
+#: What any route may answer instead: the request did not arrive whole, or we are not able to.
+EVERYWHERE = (
+    Reason.MALFORMED_BYTES,
+    Reason.SCHEMA_INVALID,
+    Reason.TOO_SLOW,
+    Reason.TOO_LARGE,
+    Reason.HANDLER_FAILED,
+    Reason.OVERLOADED,
+    Reason.STORE_UNAVAILABLE,
+    Reason.STORE_STALE,
+)
+#: A route that asks for a token.
+TO_PRINCIPALS = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN)
+#: A route for employees: the roster decides who is one, and the site's policy what they may.
+TO_EMPLOYEES = (Reason.UNKNOWN_EMPLOYEE, Reason.UNKNOWN_SITE)
+#: A route that takes a key.
+WITH_A_KEY = (Reason.IDEMPOTENCY_KEY_MISSING,)
+#: A route that settles something.
+ON_WRITES = (
+    Reason.IDEMPOTENCY_KEY_REUSED,
+    Reason.CONTENDED,
+    Reason.OUTBOX_FULL,
+    Reason.STORE_FULL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks, and what can be read for the answer; of a write, what its decision sees."""
+
+    principal: Principal
+    view: View
+    #: Which languages they read, as the header `Accept-Language` has it.
+    accepts: str = ""
+    #: What new entities of a write are named after.
+    name: str = ""
+
+    def language(self, policy: Policy) -> Language:
+        """The language that titles are in: the caller's, else the first of the site."""
+        return accepted_language(self.accepts, policy.languages[0])
+
+
+#: No answers, or no examples, beside what a form says of itself.
+NONE: Mapping[int, Any] = MappingProxyType({})
+#: Answers by status; several where a route answers a status in more than one form.
+Answers = Mapping[int, type[BaseModel] | tuple[type[BaseModel], ...]]
+#: How a fact looks as an answer, if a route does not leave it to the answers' own `OF`.
+Shows = Callable[[Fact, Ask], Awaitable[BaseModel]]
+D = TypeVar("D", bound=Callable[..., Any])
+
+
+class Route(APIRoute):
+    """A route, and what the document says of it beside its parameters and its body."""
+
+    def __init__(  # what follows the path is named
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        method: str,
+        like: Callable[..., Any],
+        kinds: Collection[Kind] = (),
+        answers: Answers = NONE,
+        refuses: Sequence[Reason] = (),
+        writes: bool = False,
+        examples: Mapping[int, Mapping[str, Any]] = NONE,
+        answers_pages: bool = False,
+        response_class: type[Response] | None = None,
+        hidden: bool = False,
+    ) -> None:
+        """`like` is the function whose name is the operation's id and whose docstring describes it."""
+        summary, _, description = (inspect.getdoc(like) or "").partition("\n\n")
+        forms = {
+            status: one if isinstance(one, tuple) else (one,) for status, one in answers.items()
+        }
+        self.kinds = frozenset(kinds)
+        self.answers = forms
+        self.examples = examples
+        self.writes = writes
+        self.answers_pages = answers_pages
+        self.refuses = frozenset(
+            (
+                *EVERYWHERE,
+                *(TO_PRINCIPALS if kinds else ()),
+                *(TO_EMPLOYEES if Kind.EMPLOYEE in kinds else ()),
+                *(ON_WRITES if writes else ()),
+                *(WITH_A_KEY if writes and kinds else ()),
+                *refuses,
+            )
+        )
+        named = {"response_class": response_class} if response_class is not None else {}
+        super().__init__(
+            path,
+            endpoint,
+            methods=[method],
+            status_code=min(forms, default=200),
+            operation_id=like.__name__,
+            summary=" ".join(summary.split()).rstrip("."),
+            description=description,
+            responses={
+                status: {"model": _either(models)} for status, models in forms.items() if models
+            },
+            include_in_schema=not hidden,
+            **named,  # type: ignore[arg-type]  # one name, if any
+        )
+
+
+def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
+    found: Any = models[0]
+    for one in models[1:]:
+        found |= one
+    return found
+
+
+class Routes(APIRouter):
+    """The routes of one capability."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__()
+        self._face = face
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        kinds: Collection[Kind],
+        answers: Answers,
+        *,
+        refuses: Sequence[Reason] = (),
+        shows: Shows | None = None,
+        reads: Callable[[Principal, Any], Sequence[str]] | None = None,
+        examples: Mapping[int, Mapping[str, Any]] = NONE,
+    ) -> Callable[[D], D]:
+        """A write, decided by the decorated function; its last fact is the answer.
+
+        The function takes an `Ask`, then what is in the path, and the body as `command` if there is
+        one. `reads` names documents to read in the first trip.
+        """
+
+        def add(decides: D) -> D:
+            taken = inspect.signature(decides, eval_str=True).parameters
+            answer = shows or partial(as_recorded, _made_of(answers))
+            statuses = {model: status for status, model in _each(answers)}
+
+            async def endpoint(
+                request: HttpRequest,
+                principal: Principal,
+                key: str,
+                command: BaseModel = NOTHING,
+                **named: str,
+            ) -> Response:
+                accepts = request.headers.get("accept-language", "")
+                if "command" in taken:
+                    named = {**named, "command": command}  # type: ignore[dict-item]  # the body
+
+                async def decide(view: View, name: str) -> Decision:
+                    found = await decides(Ask(principal, view, accepts, name), **named)
+                    assert isinstance(found, Decision)
+                    return found
+
+                written = await self._face.write(
+                    principal,
+                    request.scope["path"].removeprefix("/v1/"),
+                    key,
+                    command,
+                    decide,
+                    reads(principal, command) if reads is not None else (),
+                )
+                ask = Ask(principal, self._face.view(), accepts)
+                body = await answer(written.fact, ask)
+                status = body.status if isinstance(body, Problem) else statuses[type(body)]
+                return written.response(status, body_of(body))
+
+            self._add(
+                endpoint,
+                taken,
+                kinds,
+                {"key": IDEMPOTENCY_KEY, "command": Nothing},
+                path=path,
+                method=method,
+                like=decides,
+                answers=answers,
+                refuses=refuses,
+                writes=True,
+                examples=examples,
+            )
+            return decides
+
+        return add
+
+    def read(
+        self,
+        path: str,
+        kinds: Collection[Kind],
+        answer: type[Answer],
+        *,
+        refuses: Sequence[Reason] = (),
+        method: str = "GET",
+    ) -> Callable[[D], D]:
+        """A read, answered by what the decorated function returns, with an ETag.
+
+        The function takes an `Ask`, then what is in the path and behind it. A POST is for what may
+        not stand in an address; nothing keeps its answer.
+        """
+
+        def add(reads: D) -> D:
+            async def endpoint(
+                request: HttpRequest, principal: Principal, etag: str | None = None, **named: Any
+            ) -> Response:
+                accepts = request.headers.get("accept-language", "")
+                found = await reads(Ask(principal, self._face.view(), accepts), **named)
+                if method == "GET":
+                    return shown(etag, found)
+                return Response(body_of(found), headers=NO_STORE, media_type=JSON)
+
+            self._add(
+                endpoint,
+                inspect.signature(reads, eval_str=True).parameters,
+                kinds,
+                {"etag": IF_NONE_MATCH} if method == "GET" else {},
+                path=path,
+                method=method,
+                like=reads,
+                answers={200: answer},
+                refuses=refuses,
+            )
+            return reads
+
+        return add
+
+    def picture(
+        self, path: str, kinds: Collection[Kind], *, refuses: Sequence[Reason] = ()
+    ) -> Callable[[D], D]:
+        """A read whose text is answered as a QR code."""
+
+        def add(reads: D) -> D:
+            async def endpoint(principal: Principal, **named: Any) -> Response:
+                return picture(await reads(Ask(principal, self._face.view()), **named))
+
+            self._add(
+                endpoint,
+                inspect.signature(reads, eval_str=True).parameters,
+                kinds,
+                {},
+                path=path,
+                method="GET",
+                like=reads,
+                refuses=refuses,
+                response_class=Svg,
+            )
+            return reads
+
+        return add
+
+    def link(
+        self,
+        method: str,
+        path: str,
+        *,
+        answers: Answers = NONE,
+        refuses: Sequence[Reason] = (),
+        response_class: type[Response] | None = None,
+        hidden: bool = False,
+    ) -> Callable[[D], D]:
+        """A route behind a customer's link: its token says who asks, and the function answers.
+
+        A POST of a browser is answered with the way to the page.
+        """
+
+        def add(answers_with: D) -> D:
+            self.routes.append(
+                Route(
+                    path,
+                    answers_with,
+                    method=method,
+                    like=answers_with,
+                    answers=answers,
+                    refuses=(Reason.LINK_INVALID, *refuses),
+                    writes=method == "POST",
+                    answers_pages=method == "POST",
+                    response_class=response_class,
+                    hidden=hidden,
+                )
+            )
+            return answers_with
+
+        return add
+
+    def _add(
+        self,
+        endpoint: Callable[..., Awaitable[Response]],
+        taken: Mapping[str, Parameter],
+        kinds: Collection[Kind],
+        ours: Mapping[str, Any],
+        *,
+        path: str,
+        **described: Any,
+    ) -> None:
+        """A route that takes what its function takes after the `Ask`, and what is ours."""
+        defaults = {"command": NOTHING, "etag": None}
+        parameters = {
+            "request": Parameter("request", Parameter.KEYWORD_ONLY, annotation=HttpRequest),
+            "principal": Parameter(
+                "principal",
+                Parameter.KEYWORD_ONLY,
+                annotation=Annotated[Principal, self._face.principal(*kinds)],
+            ),
+            **{
+                name: Parameter(
+                    name,
+                    Parameter.KEYWORD_ONLY,
+                    annotation=annotation,
+                    default=defaults.get(name, Parameter.empty),
+                )
+                for name, annotation in ours.items()
+            },
+            **{
+                name: one.replace(kind=Parameter.KEYWORD_ONLY)
+                for name, one in list(taken.items())[1:]
+            },
+        }
+        if "request" not in inspect.signature(endpoint).parameters:
+            del parameters["request"]
+        endpoint.__signature__ = Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        self.routes.append(Route(path, endpoint, kinds=kinds, **described))
+
+
+async def as_recorded(
+    made_of: Mapping[type[Fact], type[BaseModel]], fact: Fact, _: Ask
+) -> BaseModel:
+    """A fact as the answer that is made of it, or as it was recorded where it is the answer itself.
+
+    Raises AssertionError for any other: nobody said what of it may be shown.
+    """
+    model = made_of.get(type(fact))
+    if model is None:
+        raise AssertionError(f"{fact.TYPE} is no answer")
+    return fact if model is type(fact) else model.model_validate(fact)
+
+
+def _each(answers: Answers) -> Iterator[tuple[int, type[BaseModel]]]:
+    for status, models in answers.items():
+        yield from ((status, one) for one in (models if isinstance(models, tuple) else (models,)))
+
+
+def _made_of(answers: Answers) -> dict[type[Fact], type[BaseModel]]:
+    """The answers by the fact that each is made of."""
+    found: dict[type[Fact], type[BaseModel]] = {}
+    for _, model in _each(answers):
+        fact = model.OF if issubclass(model, Answer) else model
+        if fact is not None and issubclass(fact, Fact):
+            found[fact] = model
+    return found
