@@ -1,4 +1,4 @@
-"""The words every rule is written in: facts, documents, folds, postings, timers, indexes, decisions.
+"""The terms in which rules are written: facts, documents, folds, postings, timers, indexes, decisions.
 
 A capability is described by one `Slice`: which documents a fact changes, which accounts it posts to,
 which timers it sets, and in which sorted sets a document stands. A service is described to the runtime by one `Domain`, made of its slices. The
@@ -53,8 +53,8 @@ class Document(BaseModel):
 class Fold:
     """One row of *fact × document*: the document's id, and its next state given the fact.
 
-    Without `evolve` the document is the fact as it was written, whatever was there before, and
-    `document` reads of it what it knows: nothing is written a second time in another form.
+    Without `evolve` the fact itself is stored as the document, whatever was there before, and `document`
+    reads the fields that it knows of it.
     """
 
     document: type[Document]
@@ -74,7 +74,7 @@ class Posting(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """Something that must happen later: at `due`, or not any more when `due` is None."""
+    """Something that must happen at `due`; a `due` of None removes the timer."""
 
     name: str
     id: str
@@ -84,8 +84,7 @@ class Timer(NamedTuple):
     def due_ms(self) -> int | None:
         """When it fires, in ms since the epoch, rounded up.
 
-        A timer that fired a part of a millisecond before its time would find nothing to do, and be
-        cleared.
+        A timer that fired a fraction of a millisecond early would find nothing to do and be removed.
         """
         return None if self.due is None else ceil(self.due.timestamp() * 1000)
 
@@ -97,10 +96,10 @@ def score_at(moment: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one input causes: facts, and the ceilings its postings must stay under.
+    """What one input causes: facts, and the ceilings of their postings.
 
-    An account without a ceiling is only kept from going below zero. No facts means: nothing to do,
-    which is a decision too (the input is settled).
+    An account without a ceiling must only stay at or above zero. A decision without facts is valid:
+    there is nothing to do, and the input is settled.
     """
 
     facts: Sequence[Fact] = ()
@@ -119,12 +118,12 @@ Indexes = Mapping[type[Document], Callable[[Any], Mapping[str, int]]]
 
 
 def no_postings(_fact: Fact) -> Iterable[Posting]:
-    """For what holds no accounts."""
+    """No postings: for slices without accounts."""
     return ()
 
 
 def no_timers(_fact: Fact) -> Iterable[Timer]:
-    """For what waits for nothing."""
+    """No timers: for slices without any."""
     return ()
 
 
@@ -164,7 +163,7 @@ class Domain:
             for fact in chain.from_iterable(one.folds for one in slices)
         }
         _no_clash(folds)
-        # Most slices have neither, and every fact asks all that have.
+        # Slices without postings or timers are left out, because every fact asks the others.
         postings = [one.postings for one in slices if one.postings is not no_postings]
         timers = [one.timers for one in slices if one.timers is not no_timers]
         return cls(

@@ -1,4 +1,4 @@
-"""What complaints does with each input: one function per input, and the documents each reads ahead."""
+"""The handlers of complaints: one function per input, and the documents that each reads ahead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from shared.runtime.privacy.seal import Vault
 if TYPE_CHECKING:
     from services.complaints.ports import News, Reader
 
-#: Sources whose pseudonyms are at hand.
+#: Sources whose pseudonyms are kept in memory.
 REMEMBERED_MAX = 2000
 
 
@@ -45,7 +45,7 @@ class Handlers:
 
     def __init__(self, vault: Vault, reader: Reader, settler: Settler, news: News) -> None:
         self._names = vault.pseudonyms
-        # Of sources, which are few and tell of many complaints each.
+        # By source: there are few, and each raises many complaints.
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
         self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(self._names.sender)
         self._keys = Keys(vault)
@@ -55,7 +55,7 @@ class Handlers:
         self._news = news
 
     def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
-        """Another system tells of a complaint: reads it if it came before, the customer's key, the policy."""
+        """Receive a complaint from another system; reads the complaint if it came before, key and policy."""
         complaint_id = complaint_id_of(event)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
         reads = (
@@ -68,14 +68,14 @@ class Handlers:
     async def _raised(
         self, event: Event[ComplaintRaised], complaint_id: str, customer_ref: str, view: View
     ) -> Decision:
-        """Raises Rejected for times no complaint can have, and what `_receive` raises."""
+        """Raises Rejected for an implausible time, and what `_receive` raises."""
         if not plausible(event.time, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
         raised = event.data
         if raised.raised_by is not None:
             known_as = self._names.person(event.source, raised.raised_by)
             raised = raised.model_copy(update={"raised_by": known_as})
-        # A publisher that names no customer speaks for one.
+        # A publisher that names no customer counts as one customer itself.
         counts_for = None if raised.customer else self.as_one(event.source)
         return await self._receive(
             raised, event.source, complaint_id, customer_ref, view, counts_for
@@ -91,7 +91,7 @@ class Handlers:
         *,
         by_customer: bool = False,
     ) -> Decision:
-        """Receive a complaint once; `counts_for` is who is one customer for an incident.
+        """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
         another complaint was raised under this id before.
@@ -116,8 +116,8 @@ class Handlers:
         if not plausible(raised.occurred_at, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
         policy, version = await self._policies.at(raised.site, view)
-        # What was understood of it: in binary mode, or with other blanks, it is the same complaint.
-        # Defaults are left out, so that a field of a later version changes no hash.
+        # A hash of the parsed fields, so that binary mode or other blanks give the same hash. Defaults are
+        # left out, so that a field of a later version does not change it.
         content = self._names.content(raised.model_dump_json(exclude_defaults=True))
         before = await view.get(Complaint, complaint_id)
         if before is not None:
@@ -154,13 +154,13 @@ class Handlers:
         )
 
     def names_of(self, source: str, event_id: str) -> str:
-        """What the complaint of another system's event is called, whether or not it is here."""
+        """The id of the complaint that an event of another system makes, whether or not it has come."""
         return f"co-{self._names.event(source, event_id)}"
 
     async def on_issued(self, event: Event[CheckIssued], view: View) -> Decision:
-        """An employee gave the customer something and so took the complaint on.
+        """An employee gave the customer something: they own the complaint now.
 
-        What was given on the spot may be heard of before its log, which claims it just so.
+        A check given on the spot may arrive before ComplaintLogged, which claims the complaint itself.
         """
         fact = event.data
         complaint = await view.get(Complaint, fact.complaint_id)
@@ -169,7 +169,7 @@ class Handlers:
         return claim(complaint, fact.complaint_id, fact.employee_id, view.now)
 
     async def on_logged(self, event: Event[ComplaintLogged], view: View) -> Decision:
-        """Something was told on the spot: its quick log is a complaint."""
+        """Record a complaint from the quick log that an employee wrote on the spot."""
         fact = event.data
         if await view.get(Complaint, fact.complaint_id) is not None:
             return Decision()
@@ -177,7 +177,7 @@ class Handlers:
         return log(fact, policy, version, view.now)
 
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
-        """The customer answered "did it help?"."""
+        """Confirm or reopen the complaint as the customer answered "did it help?"."""
         fact = event.data
         complaint = await known(fact.complaint_id, view)
         policy, _ = await self._policies.at(complaint.site, view)
@@ -191,10 +191,10 @@ class Handlers:
         )
 
     async def promise_passed(self, promise_id: str, due_ms: int) -> None:
-        """The time of a promise is over: a fact if the customer had not heard from us.
+        """A promised time is over: a fact if the customer had not heard from us.
 
-        What was given in time may still be on its way to us, after an outage for hours. So nothing
-        is called overdue before all that happened until then is read; raises Unavailable.
+        A check that was given in time may arrive here much later after an outage. So this raises
+        Unavailable until all facts up to the promised time have been read.
         """
         complaint_id, _, number = promise_id.rpartition("/")
 
@@ -214,28 +214,28 @@ class Handlers:
             PROMISES_BROKEN.inc()
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
-        """What the customer wrote, or None once the customer was erased; raises Unavailable."""
+        """The customer's words, or None if the customer was erased; raises Unavailable."""
         key = await self._keys.of(complaint.customer_ref, view)
         return None if key is None else key.open("text", complaint.text)
 
     def as_one(self, source: str) -> str:
-        """The pseudonym of a source that is one customer for an incident, as it names none."""
-        # No customer has an empty name.
+        """The pseudonym of a source that names no customers and so counts as one in an incident."""
+        # The empty name belongs to no customer.
         return self._ref_of(source, "")
 
     def _customer_ref(self, source: str, raised: ComplaintRaised, complaint_id: str) -> str:
-        """A pseudonym: of the other system's customer, of an address, or of this complaint alone."""
+        """The customer's pseudonym: from the source's own id, else from the address, else from this complaint."""
         address = raised.contact.email if raised.contact is not None else None
         return self._names.customer_of(complaint_id, source, raised.site, raised.customer, address)
 
 
 def complaint_id_of(event: Event[ComplaintRaised]) -> str:
-    """The event's own name, which stands for its source and id: a repeat is the same complaint."""
+    """The complaint's id, from the event's pseudonym of source and id: a repeat gives the same id."""
     return f"co-{event.id}"
 
 
 async def known(complaint_id: str, view: View) -> Complaint:
-    """A complaint we have; raises Rejected(unknown_complaint)."""
+    """The complaint of this id; raises Rejected(unknown_complaint)."""
     return await view.require(
         Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",)
     )

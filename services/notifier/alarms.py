@@ -19,12 +19,12 @@ from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.words import format_time, say
 
-#: Parts of a word about safety that have not come are looked for again after this.
+#: Pause before missing parts of an alarm about safety are looked for again.
 LOOK_AGAIN_S = 5
 
 
 class Alarms:
-    """Who must know, and what they read: kind, place and reference, and nothing personal."""
+    """Letters to role mailboxes about safety: kind, place and reference, nothing personal."""
 
     def __init__(self, settler: Settler, mailboxes: Mapping[str, str], wording: Wording) -> None:
         self._settler = settler
@@ -33,7 +33,7 @@ class Alarms:
         self._policies = Policies()
 
     async def on_policy(self, event: Event[PolicyPublished], _view: View) -> Decision:
-        """Say at once, and not at the first emergency, that a policy leads to nobody."""
+        """Log a policy's unknown role mailboxes when it comes, and not only at the first alarm."""
         site, named = event.data.site, event.data.policy.notify.safety
         if not named:
             log.warning("safety_reaches_nobody", site=site)
@@ -67,7 +67,7 @@ class Alarms:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN, retry_after_s=LOOK_AGAIN_S)
         try:
             policy, _ = await self._policies.at(about.site, view)
-        except Rejected as rejected:  # told of a site whose policy is still on its way
+        except Rejected as rejected:  # a fact of a site whose policy has not come yet
             raise Unavailable(rejected.reason, retry_after_s=LOOK_AGAIN_S) from None
         return route(
             complaint_id,

@@ -1,4 +1,4 @@
-"""What the notifier does with each input: queue messages, send what is due, hear answers."""
+"""The handlers of the notifier: queue messages, send due messages, record answers."""
 
 from __future__ import annotations
 
@@ -70,22 +70,22 @@ class Handlers:
         self._policies = Policies()
 
     def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
-        """Acknowledge at once: it was received, and by when the customer hears from us."""
+        """Queue the acknowledgement, which says by when the customer hears from us."""
         fact = event.data
         if not fact.has_contact or fact.answered:
             return only_folds(event)
         return self._queues(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact)
 
     def on_issued(self, event: Event[CheckIssued]) -> Prepared:
-        """Tell the customer what they were given, and ask whether it helped."""
+        """Queue the letter that says what was given and asks whether it helped."""
         return self._queues(Occasion.CHECK_GIVEN, event.data.check_id, event.data)
 
     def on_offered(self, event: Event[OfferMade]) -> Prepared:
-        """Let the customer choose."""
+        """Queue the letter with the link to choose by."""
         return self._queues(Occasion.CHECK_OFFERED, event.data.offer_id, event.data)
 
     def on_reopened(self, event: Event[ComplaintReopened]) -> Prepared:
-        """Say that we heard the no, and by when we are back."""
+        """Queue the letter after a no: the case is open again, and by when the customer hears from us."""
         fact = event.data
         if not fact.has_contact:
             return only_folds(event)
@@ -99,7 +99,7 @@ class Handlers:
     async def _queue(
         self, message_id: str, occasion: Occasion, about: str, fact: Told, view: View
     ) -> Decision:
-        """Queue a message unless it was before: a cause may be heard of twice."""
+        """Queue a message unless it was queued before: a cause may come twice."""
         if await view.get(Message, message_id) is not None:
             return Decision()
         return queue(
@@ -131,18 +131,18 @@ class Handlers:
         return self._links.read(token)
 
     def complaint_of(self, token: str) -> str | None:
-        """The complaint of a token, also once its time is over; None if it is not ours."""
+        """The complaint of a token, also of an expired one; None if the token is not ours."""
         return self._links.complaint_of(token)
 
     async def language_of(self, complaint_id: str) -> Language | None:
-        """The customer's language; None where we do not know the complaint. Raises Unavailable."""
+        """The customer's language; None for an unknown complaint. Raises Unavailable."""
         story = await self._settler.view().get(ComplaintView, complaint_id)
         return story.language if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:
-        """What a check's page shows: all that its letter says.
+        """What a check's page shows: everything that its letter says.
 
-        Raises Unavailable while a part is on its way, Rejected(link_invalid) once the customer was erased.
+        Raises Unavailable while a part has not come, Rejected(link_invalid) if the customer was erased.
         """
         view = self._settler.view()
         story = await view.get(ComplaintView, complaint_id)
@@ -163,7 +163,7 @@ class Handlers:
             language=story.language,
             timezone=policy.timezone,
             site_name=policy.site_name,
-            # Without the name: whoever is given the link may read it.
+            # Without the customer's name, because the link may be passed on.
             letter=self._wording.render(Occasion.CHECK_GIVEN, story.language, name="", **values),
             title=str(gift["title"]),
             code=str(gift["code"]),
@@ -179,7 +179,7 @@ class Handlers:
 def told_of(
     now: Standing, life: CheckLife, check: CheckView, policy: Policy, language: Language
 ) -> str:
-    """What became of a check, in a sentence; empty while it is as it was given."""
+    """One sentence on what became of a check; empty while it is unchanged."""
     match now:
         case Standing.USED if life.redeemed_at:
             value = format_time(life.redeemed_at, policy.timezone, language)

@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from services.notifier.ports import Links, Mailer
     from shared.runtime.privacy.keys import KeyRing
 
-#: A value of a letter: one line of text, or several.
+#: A value in a letter: one line of text, or several.
 Says = str | Sequence[str]
-#: What comes on other topics than the cause of a message, and so perhaps after it.
+#: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
 
 
@@ -140,7 +140,7 @@ class Letters:
             MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
-        """What a customer's letter counts in today at the site, at its first attempt."""
+        """The daily bounds that a customer's letter counts in, at its first attempt."""
         if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, view)
@@ -155,7 +155,7 @@ class Letters:
         )
 
     async def _write(self, message_id: str, message: Message, view: View) -> Letter:
-        """The letter as it stands; raises Unavailable for a part that is not here."""
+        """The letter from the parts that have come; raises Unavailable if one is missing."""
         if message.mailbox is not None:
             return await self._alarms.letter(message_id, message, message.mailbox, view)
         story = await view.get(ComplaintView, message.complaint_id)
@@ -187,7 +187,7 @@ class Letters:
         key: KeyRing,
         view: View,
     ) -> dict[str, Says]:
-        """What this occasion says beyond the greeting."""
+        """The values that the letter of this occasion needs besides greeting and site."""
         language = message.language
         if message.occasion is Occasion.CHECK_OFFERED:
             return await self._choice(message, policy, view)
@@ -219,7 +219,7 @@ class Letters:
         *,
         usable: bool = True,
     ) -> dict[str, Says]:
-        """What a letter about a check says: what it is, its code, where, until when, and the law."""
+        """The values of a letter about a check: title, code, where and until when it is valid, and the law."""
         then = await self._policies.of(policy.site, check.policy_version, view)
         law = law_of(check.regime, (then, policy), language)
         return {
@@ -231,7 +231,7 @@ class Letters:
                 check.percent,
                 check.bill_up_to_minor,
             ),
-            # An apology has nothing to redeem, so its letter shows no code.
+            # An apology cannot be redeemed, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor and usable else "",
             "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
             "valid_until": format_time(check.valid_until, policy.timezone, language),
@@ -243,7 +243,7 @@ class Letters:
         }
 
     async def _choice(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
-        """What may be chosen, where, and until when."""
+        """The values of a letter about an offer: choices, link, and until when."""
         offer, language = await view.get(Offered, message.about), message.language
         if offer is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -277,7 +277,7 @@ class Letters:
 
 
 async def known(message_id: str, view: View) -> Message:
-    """A message that was queued; anything else is a defect of ours."""
+    """The queued message of this id; its absence is a defect of ours."""
     message = await view.get(Message, message_id)
     if message is None:
         msg = f"no message {message_id}"
@@ -286,7 +286,7 @@ async def known(message_id: str, view: View) -> Message:
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:
-    """The law behind a regime as letters cite it: as in the first of the policies that has it, else its id."""
+    """How letters cite the law of a regime: from the first policy that has it, else the regime's id."""
     for policy in policies:
         if regime in policy.regimes:
             found = policy.regimes[regime]

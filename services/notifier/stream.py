@@ -22,7 +22,7 @@ from shared.contracts.policy import PolicyPublished
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.privacy.keys import VAULT_INBOX
 
-#: What changes or ends a check: its page says so.
+#: Facts that change or end a check, which its page shows.
 LIVES = (
     RedemptionCaptured,
     RedemptionRolledBack,

@@ -1,4 +1,4 @@
-"""Named crash points: where a test may end a process, as a power cut would.
+"""Named crash points, at which a test may kill or freeze a process.
 
 Production passes `nowhere`. The points: `decided` (a batch is decided, nothing committed),
 `committed` (committed, not yet published or answered), `published` (on Kafka, not yet trimmed),

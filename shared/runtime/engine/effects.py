@@ -1,8 +1,8 @@
-"""What happens outside: taken in hand (a commit), done, its fate recorded (another commit).
+"""Effects outside: take in hand (a commit), do it, record its fate (another commit).
 
-An effect is waited for by a timer that its facts move. A process that dies before the first commit leaves
-the effect as it was; one that dies before the second leaves an attempt whose fate nobody knows, and the
-timer of that attempt fires for the next process, which uses the same id towards the provider.
+A timer, which the effect's facts move, starts it. A process that dies before the first commit leaves the
+effect as it was. One that dies before the second leaves an attempt with an unknown fate: its timer fires
+in another process, which uses the same id with the provider.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The provider took it."""
+    """The provider accepted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have been taken: the provider fell silent after it was sent."""
+    """Its fate is unknown: the provider fell silent after it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """It was surely not taken, and may be when it is tried again, `after` from now at the soonest."""
+    """It was not accepted; try again, after `after` at the soonest."""
 
     reason: Reason
     after: timedelta = timedelta(0)
@@ -42,7 +42,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """It was not taken, and trying again is in vain."""
+    """It was not accepted and never will be."""
 
     reason: Reason
 
@@ -56,12 +56,12 @@ class Effect(Protocol, Generic[T]):
     async def prepare(self, effect_id: str, view: View) -> T:
         """What is to be done.
 
-        Raises Rejected where it never can be, and Unavailable while a part of it is on its way.
+        Raises Rejected if it never can be done, and Unavailable while a part of it has not come.
         """
         ...
 
     async def take(self, effect_id: str, ready: T, view: View) -> Decision:
-        """Take it in hand; no facts where another process has it, or its fate is known."""
+        """Take it in hand; no facts if another process has it or its fate is known."""
         ...
 
     def number(self, facts: Sequence[Fact]) -> int | None:
@@ -69,7 +69,7 @@ class Effect(Protocol, Generic[T]):
         ...
 
     async def do(self, ready: T) -> Outcome:
-        """Do it, once. May take as long as the provider does, up to a time limit of its own."""
+        """Do it, once. Waits for the provider, up to a time limit of its own."""
         ...
 
     async def record(
@@ -79,7 +79,7 @@ class Effect(Protocol, Generic[T]):
         ...
 
     def committed(self, facts: Sequence[Fact]) -> None:
-        """Count what `take` or `record` led to."""
+        """Count the facts of `take` or `record` in metrics."""
         ...
 
 
@@ -91,14 +91,14 @@ class Effects:
         self._crash = crash
 
     def on_timer(self, name: str, effect: Effect[T]) -> Callable[[str, int], Awaitable[None]]:
-        """What runs an effect of this kind when its timer of this name fires."""
+        """A function that runs an effect of this kind when its timer of this name fires."""
         return partial(self.run, name, effect)
 
     async def run(self, name: str, effect: Effect[T], effect_id: str, due_ms: int) -> None:
-        """Run one effect to its fate, or to where another process has it.
+        """Run one effect until its fate is recorded, or another process has it.
 
-        Raises Unavailable while the store is away or a part of the effect is on its way. That the
-        provider is away is an outcome and no error.
+        Raises Unavailable while the store is away or a part of the effect has not come. An absent
+        provider is an outcome and not an error.
         """
         cause = timer_cause(name, effect_id, due_ms)
         try:
@@ -124,7 +124,7 @@ class Effects:
         cause: str,
         decide: Callable[[View], Awaitable[Decision]],
     ) -> Sequence[Fact]:
-        """The timer is moved by the facts alone: where there is none, another process has moved it."""
+        """Commit; only facts move the timer, so without a fact another process has moved it."""
         facts = await self._settler.settle_internal(cause, effect_id, decide)
         effect.committed(facts)
         return facts

@@ -1,7 +1,7 @@
 """The store made of Redis: one script call settles, concurrent callers share calls.
 
-What arrives while a call is in flight goes into the next one (group commit, and group reads), so
-the cost of a round trip and of the fsync behind it is shared by everybody who waits.
+Calls that arrive while one is in flight go into the next one (group commit and group reads), so that
+they share the cost of a round trip and its fsync.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ from shared.runtime.engine.store import (
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import COMMITS_REFUSED
 
-#: A settled call takes milliseconds; two seconds mean the store is gone, and 503 is the better answer.
+#: Timeout of a call; it takes milliseconds, so after two seconds the store counts as away.
 TIMEOUT_S = 2.0
 #: Grouping needs few connections: one call in flight per kind, the listener, the relay and timers.
 CONNECTIONS_MAX = 8
-#: Callers served by one script call; more only makes the call long for everybody else.
+#: Callers served by one script call; more would make each call too long.
 GROUP_MAX = 256
-#: Errors by which the server says it cannot serve now; anything else it refuses is our defect.
+#: Errors of a server that cannot serve now; any other refusal is our defect.
 #: Some of them the client makes classes of and takes the code off the text.
 CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
 CANNOT_SERVE_CLASSES = (ReadOnlyError, MasterDownError, ClusterDownError)
@@ -79,7 +79,7 @@ Result = TypeVar("Result")
 class Grouped(Generic[Item, Result]):
     """Calls that share a trip: while one is in flight, the next group forms.
 
-    A store that cannot answer one group is not asked by those who wait already.
+    If the store does not answer one group, the waiting calls fail with it.
     """
 
     def __init__(self, call: Callable[[list[Item]], Awaitable[list[Result]]], most: int) -> None:
@@ -106,7 +106,7 @@ class Grouped(Generic[Item, Result]):
                 results = await self._call([item for item, _ in group])
             except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
                 if isinstance(error, Unavailable):
-                    # Everybody: group after group would wait out the time limit, one after another.
+                    # Fail all waiters; otherwise each group times out in turn.
                     group, self._waiting = group + self._waiting, []
                 for _, future in group:
                     if not future.done():
@@ -118,7 +118,7 @@ class Grouped(Generic[Item, Result]):
 
 
 class NotCompared(RedisConnectionError):
-    """The connection leads to a server whose state was not held against our topic."""
+    """The connection leads to a server whose state was not compared with our topic."""
 
 
 @cache
@@ -128,7 +128,7 @@ def script(name: str) -> str:
 
 
 def unavailable(error: Exception) -> Unavailable:
-    """What a Redis error means to us; raises it again where it is our own defect."""
+    """The Unavailable for a Redis error; raises the error again if it shows a defect of ours."""
     if isinstance(error, NotCompared):
         return Unavailable(Reason.STORE_STALE)
     if isinstance(error, OutOfMemoryError):
@@ -160,7 +160,7 @@ class RedisStore:
         self._limits: dict[str, Any] = {
             "socket_timeout": TIMEOUT_S,
             "socket_connect_timeout": TIMEOUT_S,
-            # One layer retries, and it is not this one: a commit that timed out may have happened.
+            # No retries here, because a commit that timed out may have happened; the caller retries.
             "retry": Retry(NoBackoff(), 0),
             # By default ("auto") the pool hands out connections that the server has closed.
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
@@ -215,13 +215,13 @@ class RedisStore:
         self._listener: asyncio.Task[None] | None = None
 
     async def open(self) -> asyncio.Task[None]:
-        """Start listening for announcements; the server need not be there yet."""
+        """Start listening for announcements; the server may be away."""
         self._listener = asyncio.create_task(self._listen(), name="store-announcements")
         return self._listener
 
     async def close(self) -> None:
         """Stop listening and close the connections."""
-        # More than once: the client swallows a cancellation that meets it while it connects.
+        # Cancelled repeatedly, because the client swallows a cancellation while it connects.
         while self._listener is not None and not self._listener.done():
             self._listener.cancel()
             await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
@@ -587,6 +587,6 @@ def escaped(text: str) -> str:
 
 
 def answer(future: asyncio.Future[bool], result: bool) -> None:
-    """Give a waiter its result, unless it has one or has left."""
+    """Set a waiter's result, unless it is done or cancelled."""
     if not future.done():
         future.set_result(result)

@@ -34,9 +34,9 @@ from shared.runtime.observe import (
 LINES_MAX = 2000
 #: One turn's bytes: a dead letter may be of many megabytes, and two thousand of them of gigabytes.
 BYTES_MAX = PENDING_BYTES_MAX
-#: A relay that is silent this long has lost its turn; far above a send, far below a human's patience.
+#: A relay that is silent this long loses its lease; far longer than a send.
 LEASE_MS = 10_000
-#: Kafka answers in milliseconds; after this the broker is away and the lines wait where they are.
+#: Timeout for Kafka, which answers in milliseconds; then the broker counts as away and the lines wait.
 REQUEST_TIMEOUT_MS = 10_000
 #: Bytes of one batch: below the broker's limit for intake-sized messages, large enough to matter.
 BATCH_BYTES_MAX = 512 * 1024
@@ -93,7 +93,7 @@ def oldest_s(lines: Sequence[bytes]) -> float:
 
 
 class Relay:
-    """Publishes one owner's outbox; run one in every stream process, one of them at a time works."""
+    """Publishes one owner's outbox; run one in every stream process: one at a time holds the lease."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Relay:
                 await close(producer)
 
     async def _measure(self) -> None:
-        """Set the gauges while no turn comes about, which is when they matter most."""
+        """Set the gauges also while no turn succeeds."""
         with suppress(Unavailable):
             await self._look(OLDEST_LINES)
 
@@ -202,6 +202,6 @@ class Relay:
         await (await producer.send_batch(batch, topic, partition=partition))
 
     async def release(self) -> None:
-        """Hand the lease on at a clean stop, so that the next relay need not wait it out."""
+        """Release the lease at a clean stop, so that the next relay can begin at once."""
         with suppress(Unavailable):
             await self._store.release("relay", self._holder)

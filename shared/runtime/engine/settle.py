@@ -3,9 +3,9 @@
     bytes → Event → fence → handler → commit → ack
 
 All messages of one partition that arrived together are decided in order in one transaction, which
-carries what earlier ones changed, and are committed in one call. What conflicts is tried together
-again, and at last settled one by one. A request is settled the same way, with its idempotency key in
-place of the fence.
+carries what earlier ones changed, and are committed in one call. A batch that conflicts is tried again,
+and at last settled one by one. A request is settled the same way, with its idempotency key in place of
+the fence.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 
-#: Decisions taken again before the caller is told to come back; each means somebody else got
-#: through, so sixteen in a row is a queue and not bad luck.
+#: The most decisions for one input before the caller must retry. Each conflict means that another
+#: input was committed, so sixteen in a row is a queue.
 ATTEMPTS_MAX = 16
-#: Tries of a whole batch that others overtook: one by one each record costs a commit of its own.
+#: Tries of a whole batch before its records are settled one by one, each with a commit of its own.
 TOGETHER_MAX = 3
-#: An answer is kept longer than a phone may hold a request in its queue (24 h).
+#: How long an answer is kept: longer than a phone may queue a request (24 h).
 ANSWER_TTL_S = 48 * 3600
-#: Unexpected failures in a row after which it is us that is broken, not the messages.
+#: Unexpected failures in a row that show a defect of ours and not of the messages.
 BRAKE_AFTER = 10
-#: Services that number their lines on one topic are a handful; a fence forgets who was quiet longest.
+#: Sources remembered per partition; the least recently heard is dropped. A topic has few sources.
 SOURCES_MAX = 16
-#: What our services call events and stories: a fingerprint or pseudonym, perhaps with its kind.
+#: The form of our own event and correlation ids: a fingerprint or pseudonym, perhaps with its kind.
 OWN_ID = re.compile(r"(?:[a-z]{1,2}-)?[0-9a-f]{32}")
 
 
@@ -58,13 +58,13 @@ class Gap(Exception):
 
 
 class Older(Exception):
-    """The store holds less of a partition than this process saw applied: it came back older."""
+    """The store was restored to an older state: less of a partition is applied than this process saw."""
 
 
 #: Reads again what may lie in a gap: topic, partition, first offset, the offset to stop before. Some
 #: records at a time, in order; none where there are none.
 ReadAgain = Callable[[str, int, int, int], Awaitable[Sequence[Record]]]
-#: What is no fault of the records, and is not looked for in them one by one.
+#: Errors that no single record causes, so that settling one by one would not find it.
 STOPS = (Unavailable, Broken, Older, Gap)
 
 
@@ -81,7 +81,7 @@ def timer_of(cause: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks what under which idempotency key; `body_hash` tells two bodies apart."""
+    """A write: its principal, route, idempotency key and body's hash."""
 
     principal: str
     route: str
@@ -92,7 +92,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a request led to: its last fact, the last sequence, and whether it was a repeat."""
+    """The result of a request: its last fact, the last sequence, and whether it was a repeat."""
 
     fact: Fact
     sequence: int
@@ -102,8 +102,8 @@ class Settled:
 class Fence(BaseModel):
     """How far a partition is applied: by offset, and by the sequence of each source.
 
-    `failures` counts the records in a row that ended as `handler_failed`: it is kept here, because a
-    count in the process would begin anew with each restart and bury that many more.
+    `failures` counts the records in a row that ended as `handler_failed`. It is kept here, because a count
+    in the process would restart with it, and more records would become dead letters.
     """
 
     offset: int = -1
@@ -111,12 +111,12 @@ class Fence(BaseModel):
     failures: int = 0
 
     def is_new(self, source: str, number: int) -> bool:
-        """Note the number of a source's line; False for one that was heard before."""
+        """Record the sequence of a source's line; False if it was applied before."""
         last = self.sequences.get(source, -1)
         if number <= last:
             return False
         self.sequences.pop(source, None)
-        self.sequences[source] = number  # the last in the dictionary is the one heard last
+        self.sequences[source] = number  # the dictionary is ordered by when a source was heard
         if len(self.sequences) > SOURCES_MAX:
             del self.sequences[next(iter(self.sequences))]
         return True
@@ -128,9 +128,9 @@ def fence_key(topic: str, partition: int) -> str:
 
 
 def _fence(found: Versioned, known: int) -> Fence:
-    """A fence as it was read; raises Older if it was further before it was asked for.
+    """The fence; raises Older if this process knew a higher offset before the read.
 
-    What lay between was acknowledged, so that only who reads from the fence on gets it again.
+    The records in between are acknowledged, so that only reading from the fence on brings them again.
     """
     fence = Fence.model_validate_json(found.body) if found.body else Fence()
     if fence.offset < known:
@@ -139,7 +139,7 @@ def _fence(found: Versioned, known: int) -> Fence:
 
 
 class StoredAnswer(BaseModel):
-    """What a request led to, for whoever asks again with the same key."""
+    """The answer to a request, for a repeat with the same key."""
 
     request: str
     type: str
@@ -170,7 +170,7 @@ class Settler:
         self._applied: dict[str, int] = {}
 
     def view(self) -> View:
-        """What stands in the store now, to read from."""
+        """A read-only view of the store."""
         return View(self.store, self._domain, self._now())
 
     # ---- streams -------------------------------------------------------------------------------
@@ -184,11 +184,10 @@ class Settler:
     ) -> None:
         """Settle records of one partition in their order; returns when they are on disk.
 
-        Where they begin above the next offset of the fence, what `read_again` finds in between is
-        settled first; without it the caller vouches that nothing is there. Waits for the store;
+        If they begin above the next offset of the fence, records that `read_again` finds in between are
+        settled first; without it the caller asserts that there are none. Waits for the store;
         raises Unavailable when it is away, Broken when the brake is pulled, Older when it came back
-        older, and what `read_again` raises. Doing it again after any failure changes nothing that
-        was already applied.
+        older, and what `read_again` raises. Safe to retry: records already applied are skipped.
         """
         try:
             await self._settle_batch(inbox, partition, records, whole=read_again is None)
@@ -207,11 +206,11 @@ class Settler:
         ):
             for record, result in zip(records, parsed, strict=True):
                 await self._settle_one(inbox, partition, record, result, whole)
-                whole = True  # what lies between two records of a batch was fetched with them
+                whole = True  # a gap inside a batch has no records, because its records were fetched together
         self._saw(fence_key(inbox.topic, partition), records[-1].offset)
 
     async def _fill(self, inbox: Inbox, partition: int, gap: range, read_again: ReadAgain) -> None:
-        """Settle what was never handed on, loudly; pass what is a hole in the log, quietly."""
+        """Settle records in a gap, with a warning; pass over a gap without records."""
         labels = (self._domain.owner, inbox.topic)
         first = gap.start
         while first < gap.stop:
@@ -251,9 +250,9 @@ class Settler:
         return found if event is found.event else Input(event, found.handler)
 
     def _renamed(self, event: Event[Any], *, outside: bool) -> Event[Any]:
-        """The event under ids of ours. What others call it may be somebody's name, and ends here.
+        """The event with pseudonyms for its ids, because ids of other systems may be names.
 
-        Facts of our services have such ids; only earlier builds let correlation ids through.
+        Facts of our services have such ids already; earlier builds let correlation ids through.
         """
         names, event_id, correlation = self._names, event.id, event.correlationid
         if outside or not OWN_ID.fullmatch(event_id):
@@ -274,7 +273,7 @@ class Settler:
         parsed: Sequence[Input | Rejected | None],
         whole: bool,
     ) -> bool:
-        """One commit for all; False when they must be settled one by one."""
+        """Settle all in one commit; False if they must be settled one by one."""
         for _ in range(TOGETHER_MAX):
             try:
                 transaction = await self._decide_records(inbox, partition, records, parsed, whole)
@@ -328,7 +327,7 @@ class Settler:
         raise Unavailable(Reason.CONTENDED)
 
     def _settled(self, inbox: Inbox, transaction: Transaction, records: int) -> None:
-        """Count and report what is on disk now."""
+        """Count and log the records that are on disk now."""
         SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
         for line in transaction.dead:
             headers = dict(line.headers)
@@ -351,8 +350,8 @@ class Settler:
     ) -> Transaction | None:
         """A transaction holding everything the records cause, or None if all were applied before.
 
-        Raises Broken where so many in a row have failed that the fault is ours, Older, and Gap where
-        the fence has not come to the first record and nobody vouches for what lies before it.
+        Raises Broken after too many failures in a row, Older, and Gap if the records do not begin at the
+        fence's next offset.
         """
         its_key = fence_key(inbox.topic, partition)
         known = self._applied.get(its_key, -1)
@@ -456,7 +455,7 @@ class Settler:
             await transaction.read_for(*decision.facts)
             data = transaction.apply(decision, origin)
             if transaction.names_again(name) and not (await self.store.read([key]))[0].body:
-                # Not the same request at this moment, whose answer would be there: one long ago.
+                # The entity exists but its stored answer has expired: refuse the old key.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
             transaction.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
@@ -500,7 +499,7 @@ class Settler:
         """Settle a timer that fired; `about` is whose story it belongs to, the timer's id if empty.
 
         `step` tells two firings of one millisecond apart, so that their facts have different ids.
-        Returns the facts that came of it. Waits for the store; raises Unavailable.
+        Returns the facts it caused. Waits for the store; raises Unavailable.
         """
         return await self.settle_internal(
             timer_cause(name, timer_id, due_ms, step),
@@ -516,9 +515,9 @@ class Settler:
         decide: Callable[[View], Awaitable[Decision]],
         timer: tuple[str, int] | None = None,
     ) -> Sequence[Fact]:
-        """Settle something of our own: a timer that fired, the outcome of an effect.
+        """Settle an internal input: a fired timer, or the outcome of an effect.
 
-        Returns the facts that came of it. Waits for the store; raises Unavailable.
+        Returns the facts it caused. Waits for the store; raises Unavailable.
         """
         for _ in range(ATTEMPTS_MAX):
             transaction = Transaction(self.store, self._domain, self._now())

@@ -1,7 +1,7 @@
-"""What a store promises: one atomic commit of everything an input causes.
+"""The interface of a store: one atomic commit of everything an input causes.
 
-Two adapters keep the promise and pass one suite: `RedisStore` for real, `MemoryStore` for unit and
-simulation tests. No rule lives in a store: it compares versions and balances, nothing else.
+Two adapters implement it and pass one suite: `RedisStore`, and `MemoryStore` for unit and simulation
+tests. A store has no business rules: it compares versions and balances, nothing else.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ OUTBOX_LINES_MAX = 200_000
 #: Bytes of outbox lines read at once: well within the store's time limit, and within the memory of
 #: the smallest container also when every line is a dead letter of many megabytes.
 PENDING_BYTES_MAX = 16 * 1024 * 1024
-#: Documents and balances that nobody changed for so long are forgotten. A rebuild would not find
-#: their facts either, and nothing that is open waits for as long.
+#: Documents and balances that did not change for so long are dropped. A rebuild would not find their
+#: facts either, and nothing open waits that long.
 KEPT_S = int(REBUILD_RETENTION.total_seconds())
 #: Documents that one call reads of a sorted set at most: a page, or a step of something longer.
 RANGE_MAX = 200
@@ -40,9 +40,9 @@ ABSENT = Versioned(0, b"")
 
 
 class Write(NamedTuple):
-    """One document as it was read (`version`) and, unless only expected, as it shall be (`body`).
+    """One document: the version that was read and its new body; a body of None only expects the version.
 
-    It is forgotten after `ttl_s`; None is never.
+    It is dropped after `ttl_s`; None means never.
     """
 
     key: str
