@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ START_S = 120
 #: more, because a process that fails by itself ends with 1 as well.
 RAN = 100
 GREEN, RED = RAN + 0, RAN + 1
+#: How pytest says at its end that a test failed.
+FAILED = re.compile(r"^\d+ failed", re.M)
 #: Characters of what pytest said that are shown: the end of a traceback and the summary.
 SAID_MAX = 5000
 #: What each run finds imported: most of the time of a short test would go into that.
@@ -155,7 +158,10 @@ def tried(mutant: Mutant, tree: Path, graph: grimp.ImportGraph) -> End:
     finally:
         path.write_text(whole, encoding="utf-8")
         os.utime(path, ns=(written, written))
-    end = {GREEN: End.NOT_FOUND, RED: End.FOUND}.get(status, End.NOT_RUN)
+    end = End.NOT_FOUND if status == GREEN else End.NOT_RUN
+    # A fixture that fails is an error: perhaps a server was slow, so nothing is known.
+    if status == RED and FAILED.search(said):
+        end = End.FOUND
     if end is not End.FOUND:
         print(said)
     return end
