@@ -447,6 +447,20 @@ async def test_the_page_of_an_offer_says_that_what_was_chosen_expired_on_the_min
     assert 'class="code"' not in page.text
 
 
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_choice_that_is_not_on_offer_is_named_on_top_of_the_page_with_the_choices(
+    aboard: Aboard, language: Language
+):
+    path = path_of((await offered(aboard, language))["link"])
+    page = await ask(aboard, "compensation", "POST", path, data={"item": "gone"})
+    assert page.status_code == Reason.AMOUNT_NOT_OFFERED.status
+    above = page.text.partition("<main>")[2].partition("<h1>")[0]
+    assert 'role="alert"' in above
+    assert 'href="#choices"' in above
+    assert 'id="choices"' in page.text
+    assert "offer.chosen" not in await aboard.types("compensation")
+
+
 async def test_an_offer_that_is_over_says_what_the_customer_can_do(aboard: Aboard):
     offer = await offered(aboard)
     aboard.later(days=3)
