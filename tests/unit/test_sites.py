@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -134,8 +135,9 @@ def carried(aboard: Aboard, asked: Operation) -> Iterator[str]:
     reference = content.get("application/json", {}).get("schema", {}).get("$ref")
     if reference:
         schemas = document(aboard, asked.service)["components"]["schemas"]
-        fields = schemas[reference.rpartition("/")[2]]["properties"]
-        yield from (name for name in fields if name in CARRIED or name.endswith("_id"))
+        command = schemas[reference.rpartition("/")[2]]
+        fields = chain.from_iterable(one["properties"] for one in command.get("oneOf", [command]))
+        yield from sorted({one for one in fields if one in CARRIED or one.endswith("_id")})
 
 
 def routes(aboard: Aboard) -> list[tuple[Operation, str]]:
