@@ -6,14 +6,28 @@ from tests.unit.test_fault_cases import Aboard, Reason, policy
 
 
 async def test_a_closed_incident_is_not_opened_again_by_the_next_complaint(tmp_path):
+    a = await _closed(tmp_path)
+    await a.raise_complaint(3, text="Cold soup, the soup was cold.", customer="c3")
+    assert (await a.get("incidents")).json()["incidents"] == []
+
+
+async def test_as_many_complaints_after_a_closed_incident_open_another(tmp_path):
+    a = await _closed(tmp_path)
+    for n in range(3, 6):
+        await a.raise_complaint(n, text="Cold soup, the soup was cold.", customer=f"c{n}")
+    (another,) = (await a.get("incidents")).json()["incidents"]
+    assert another["reason"] == "food"
+
+
+async def _closed(tmp_path) -> Aboard:
+    """Three complaints opened an incident, and it was closed."""
     rule = {"open_when": {"count": 3, "within": "PT30M"}, "give": "cinema", "budget": 10**6}
     a = await Aboard(tmp_path, policy(incidents=rule)).begin()
     for n in range(3):
         await a.raise_complaint(n, text="Cold soup, the soup was cold.", customer=f"c{n}")
     (one,) = (await a.get("incidents")).json()["incidents"]
     assert (await a.post(f"incidents/{one['incident_id']}/close", "c")).status_code == 200
-    await a.raise_complaint(3, text="Cold soup, the soup was cold.", customer="c3")
-    assert (await a.get("incidents")).json()["incidents"] == []
+    return a
 
 
 async def test_a_chosen_check_for_an_injury_is_noted_for_those_who_must_know(tmp_path):
