@@ -86,11 +86,12 @@ async def test_a_complaint_is_followed_from_its_bytes_to_its_letter(aboard: Aboa
     """What compensation makes of it meanwhile is another walk."""
     await aboard.raise_complaint(0)
     await aboard.ring()
-    del aboard.apps["compensation"]
+    elsewhere = aboard.apps.pop("compensation")
     walk = Walk()
     with walk.going():
         await aboard.raise_complaint(1, text="The food was cold.")
         await aboard.ring()
+    aboard.apps["compensation"] = elsewhere  # what is said of all services is of this one too
     assert len(aboard.postbox.letters) == 2
     is_as_documented(walk, "The files of this walk", COMPLAINT_MAX)
 

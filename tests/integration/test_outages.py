@@ -31,7 +31,15 @@ from shared.runtime.kafka.consumer import EXIT_BROKEN
 from tests.system import auditor
 from tests.system.replay import differences, stored
 from tests.system.traffic import Phone, Publisher, flowing
-from tests.system.world import EMPLOYEES, SITE, World, complaint, until, world
+from tests.system.world import (
+    EMPLOYEES,
+    SITE,
+    World,
+    complaint,
+    complaint_id,
+    until,
+    world,
+)
 
 SEED = 20261126
 OWNERS = ("complaints", "compensation", "notifier")
@@ -82,14 +90,17 @@ class System:
 
     def known_complaint(self) -> str:
         """A complaint that compensation has heard of."""
-        complaint_id = self.told()[1].json()["complaint_id"]
+        name: str = self.told()[1].json()["complaint_id"]
+        self.comes_to_compensation(name)
+        return name
+
+    def comes_to_compensation(self, name: str) -> None:
+        """Wait until compensation has heard of a complaint; raises TooLate. Blocks."""
         with self.world.phone("compensation") as phone:
-            asked = {"complaint": complaint_id}
             until(
-                lambda: phone.get("/v1/options", params=asked).status_code == 200,
+                lambda: phone.get("/v1/options", params={"complaint": name}).status_code == 200,
                 "the complaint to come to compensation",
             )
-        return complaint_id
 
     def ready(self) -> dict[str, int]:
         return {
@@ -104,6 +115,9 @@ class System:
         self.publisher.stop = stop
         if not self.publisher.ids:
             self.publisher.burst()
+            # A phone asks about one until it is known, which would take until the broker is back.
+            for event_id in self.publisher.ids:
+                self.comes_to_compensation(complaint_id(event_id))
         number = next(self.numbers)
         phones = [
             Phone(
