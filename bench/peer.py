@@ -130,9 +130,8 @@ class Peer:
         """Give it if it fits; raises Rejected."""
         try:
             return await self._issue(command, principal, key)
-        except (
-            asyncpg.UniqueViolationError
-        ):  # the same request was sent twice at once, and the other one stored the answer
+        # The same request was sent twice at once, and the other one stored the answer.
+        except asyncpg.UniqueViolationError:
             return await self._issue(command, principal, key)
 
     async def _issue(self, command: IssueCheck, principal: Principal, key: str) -> Response:

@@ -23,7 +23,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
 from shared.runtime.roster import employed
@@ -270,20 +270,13 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         complaint = await known(complaint_id, ask.view)
         if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",))
-        return FoundComplaint(
-            source=command.source,
-            id=command.id,
-            complaint_id=complaint_id,
-            state=complaint.state,
-            category=complaint.category,
-            severity=complaint.severity,
-            promised_by=complaint.promised_by,
-            round=complaint.round,
+        return FoundComplaint.about(
+            complaint, source=command.source, id=command.id, complaint_id=complaint_id
         )
 
     @to.read(
         "/v1/complaints/{complaint_id}",
-        (Kind.EMPLOYEE,),
+        EMPLOYEE,
         ShownComplaint,
         refuses=(Reason.UNKNOWN_COMPLAINT, Reason.KEY_NOT_YET_KNOWN),
     )
@@ -293,11 +286,7 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         complaint = await known(complaint_id, ask.view)
         if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
-        same = ShownComplaint.model_fields.keys() - {"complaint_id", "text"}
-        return ShownComplaint(
-            complaint_id=complaint_id,
-            text=await handlers.read_text(complaint, ask.view),
-            **{name: getattr(complaint, name) for name in same},
-        )
+        text = await handlers.read_text(complaint, ask.view)
+        return ShownComplaint.about(complaint, complaint_id=complaint_id, text=text)
 
     return to

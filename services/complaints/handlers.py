@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
 
+from services.complaints.ports import News, Reader
 from services.complaints.rules import (
     OVERDUE,
     Complaint,
@@ -32,9 +32,6 @@ from shared.runtime.observe import PROMISES_BROKEN
 from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, Keys
 from shared.runtime.privacy.seal import Vault
-
-if TYPE_CHECKING:
-    from services.complaints.ports import News, Reader
 
 #: Sources whose pseudonyms are kept in memory.
 REMEMBERED_MAX = 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from services.notifier.ports import Letter
 from services.notifier.rules import ALARM, Alarm, ComplaintView, Message, Routed, route
@@ -47,11 +48,9 @@ class Alarms:
 
         Raises Unavailable while a part has not come.
         """
-
-        async def decide(view: View) -> Decision:
-            return await self._routed(complaint_id, view)
-
-        facts = await self._settler.settle_timer(ALARM, complaint_id, due_ms, decide)
+        facts = await self._settler.settle_timer(
+            ALARM, complaint_id, due_ms, partial(self._routed, complaint_id)
+        )
         for fact in facts:
             if isinstance(fact, SafetyRouted) and not fact.mailboxes:
                 log.error("safety_reaches_nobody", site=fact.site, complaint=complaint_id)

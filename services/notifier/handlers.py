@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from services.notifier.letters import Letters, Says
 from services.notifier.page import Shown
+from services.notifier.ports import Links
 from services.notifier.rules import (
     TAKEN,
     Answer,
@@ -42,10 +42,6 @@ from shared.runtime.words import (
     reference_of,
     standing,
 )
-
-if TYPE_CHECKING:
-    from services.notifier.ports import Links
-
 
 #: What a customer is told of.
 Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade

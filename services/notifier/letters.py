@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from services.notifier.alarms import Alarms
-from services.notifier.ports import Letter
+from services.notifier.ports import Letter, Links, Mailer
 from services.notifier.rules import (
     PARTS_COME_WITHIN,
     Bound,
@@ -43,7 +42,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.words import (
     about,
     format_time,
@@ -51,10 +50,6 @@ from shared.runtime.words import (
     reference_of,
     title_of,
 )
-
-if TYPE_CHECKING:
-    from services.notifier.ports import Links, Mailer
-    from shared.runtime.privacy.keys import KeyRing
 
 #: A value in a letter: one line of text, or several.
 Says = str | Sequence[str]

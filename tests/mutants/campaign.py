@@ -26,11 +26,10 @@ import grimp
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from devstack.stack import running
+from devstack.stack import RUN_DIRECTORY, running
 from tests.mutants.mutant import ROOT, Mutant, mutants
 
-RUN = ROOT / ".run"
-REPORT = RUN / "mutants.json"
+REPORT = RUN_DIRECTORY / "mutants.json"
 SCOREBOARD = ROOT / "docs" / "mutants.md"
 #: Seconds for one test of a tree with a fault: a fault may make a loop endless, and the slowest of these
 #: tests takes a tenth of it on a machine with two busy cores.
@@ -118,7 +117,7 @@ def campaign(tests: Collection[str]) -> Iterator[tuple[Path, grimp.ImportGraph]]
     with ExitStack() as stack:
         tree = stack.enter_context(copied())
         if any(test.startswith("tests/integration/") for test in tests):
-            servers = stack.enter_context(running(RUN, ephemeral=True))
+            servers = stack.enter_context(running(RUN_DIRECTORY, ephemeral=True))
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = servers.bootstrap
             os.environ["REDIS_URL"] = servers.redis_url
         sys.path[:] = [str(tree), *(one for one in sys.path if Path(one or ".").resolve() != ROOT)]
@@ -136,8 +135,8 @@ def campaign(tests: Collection[str]) -> Iterator[tuple[Path, grimp.ImportGraph]]
 @contextmanager
 def copied() -> Iterator[Path]:
     """A copy of the latest commit that is gone at the end; what is not committed is not in it."""
-    RUN.mkdir(exist_ok=True)
-    tree = Path(mkdtemp(prefix="mutants-", dir=RUN))
+    RUN_DIRECTORY.mkdir(exist_ok=True)
+    tree = Path(mkdtemp(prefix="mutants-", dir=RUN_DIRECTORY))
     git = ["git", "-C", str(ROOT), "worktree"]
     subprocess.run([*git, "add", "--quiet", "--force", "--detach", str(tree), "HEAD"], check=True)
     try:

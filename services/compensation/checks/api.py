@@ -37,11 +37,10 @@ from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer, Problem
-from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.auth import EMPLOYEE, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
 
-EMPLOYEE = (Kind.EMPLOYEE,)
 PAGE_MAX = 50
 #: A day, a moment in µs with its sign, and an id, with dots between.
 CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
@@ -307,39 +306,24 @@ class Answers:
         """What a phone needs of the fact."""
         if isinstance(fact, CheckIssued):
             title = await self.titles.of(fact.item, fact.site, fact.policy_version, ask)
-            return GivenCheck(
-                **{name: getattr(fact, name) for name in _SAME},
+            return GivenCheck.about(
+                fact,
                 title=title,
                 code=self.codes.code(fact.check_id),
                 link=self.link(fact.complaint_id, fact.check_id, fact.valid_until),
             )
         if isinstance(fact, CheckRefused):
             policy = await self.titles.policy(fact.site, fact.policy_version, ask)
-            return does_not_fit(fact, titled(fact.alternatives, (policy,), ask))
+            return DoesNotFit.about(
+                fact,
+                type=Reason.AUTHORITY_EXHAUSTED,
+                title="this does not fit; these do",
+                status=409,
+                alternatives=titled(fact.alternatives, (policy,), ask),
+            )
         # The last fact of a wish that came a moment after a colleague's.
         assert isinstance(fact, SafetyNoted), f"{fact.TYPE} is no answer"
         return Problem.of(Reason.ALREADY_COMPENSATED)
-
-
-#: What is shown of a check's fact as it is there; its code is sealed there.
-_SAME = GivenCheck.model_fields.keys() - {"title", "code", "link"}
-
-
-def does_not_fit(fact: CheckRefused, alternatives: Sequence[TitledOption]) -> DoesNotFit:
-    """The answer to a wish that does not fit: what binds, and what does fit."""
-    return DoesNotFit(
-        type=Reason.AUTHORITY_EXHAUSTED,
-        title="this does not fit; these do",
-        status=409,
-        complaint_id=fact.complaint_id,
-        bound_by=fact.bound_by,
-        left=list(fact.left),
-        alternatives=list(alternatives),
-        colleague_id=fact.colleague_id,
-        regime=fact.regime,
-        information=fact.information,
-        reachable=fact.reachable,
-    )
 
 
 def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers) -> Routes:
@@ -390,10 +374,7 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
 
     async def summary(check_id: str, check: Check, ask: Ask) -> CheckSummary:
         title = await answers.titles.of(check.item, check.site, check.policy_version, ask)
-        same = {
-            name: getattr(check, name) for name in CheckSummary.model_fields if hasattr(check, name)
-        }
-        return CheckSummary(check_id=check_id, title=title, **same)
+        return CheckSummary.about(check, check_id=check_id, title=title)
 
     @to.read(
         "/v1/checks",

@@ -15,11 +15,9 @@ from shared.contracts.event import AmountMinor, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import Kind
+from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
-
-EMPLOYEE = (Kind.EMPLOYEE,)
 
 
 class IncidentShown(Answer):
@@ -71,11 +69,8 @@ class IncidentShown(Answer):
     @classmethod
     def of(cls, incident_id: str, incident: Incident) -> IncidentShown:
         """An incident as its site sees it."""
-        shown = {
-            name: getattr(incident, name) for name in cls.model_fields if hasattr(incident, name)
-        }
         remaining = incident.affected - incident.done
-        return cls(incident_id=incident_id, **shown, remaining=remaining)
+        return cls.about(incident, incident_id=incident_id, remaining=remaining)
 
 
 class OpenIncidents(Answer):

@@ -22,13 +22,11 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer, to_page
-from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
-
-EMPLOYEE = (Kind.EMPLOYEE,)
 
 
 class OfferedChecks(Answer):
@@ -87,14 +85,9 @@ def routes(
         if not isinstance(fact, OfferMade):
             return await checks(fact, ask)
         policy = await checks.titles.policy(fact.site, fact.policy_version, ask)
-        return OfferedChecks(
-            offer_id=fact.offer_id,
-            complaint_id=fact.complaint_id,
+        return OfferedChecks.about(
+            fact,
             options=titled(fact.options, (policy,), ask),
-            regime=fact.regime,
-            information=fact.information,
-            expires_at=fact.expires_at,
-            reachable=fact.reachable,
             link=link(fact.offer_id, fact.expires_at),
         )
 

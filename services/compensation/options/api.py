@@ -8,7 +8,6 @@ from typing import Annotated, Self
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.compensation.cases.handlers import Gift
 from services.compensation.options.handlers import Options
 from services.compensation.titles import Title, TitledOption, Titles, titled
 from shared.contracts.compensation import CheckKind, Information, Option, Remainder
@@ -19,7 +18,7 @@ from shared.contracts.policy import CatalogueItem, Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import Kind
+from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.words import category_title, title_of
@@ -228,23 +227,7 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    async def gift(one: Gift, ask: Ask) -> GiftShown:
-        title = await titles.of(one.item, one.site, None, ask)
-        return GiftShown(
-            check_id=one.check_id,
-            item=one.item,
-            title=title,
-            value_minor=one.value_minor,
-            currency=one.currency,
-            site=one.site,
-            issued_at=one.issued_at,
-            percent=one.percent,
-            bill_up_to_minor=one.bill_up_to_minor,
-            offer_id=one.offer_id,
-            choose_by=one.choose_by,
-        )
-
-    @to.read("/v1/options", (Kind.EMPLOYEE,), OptionsShown, refuses=(Reason.UNKNOWN_COMPLAINT,))
+    @to.read("/v1/options", EMPLOYEE, OptionsShown, refuses=(Reason.UNKNOWN_COMPLAINT,))
     async def list_options(
         ask: Ask,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
@@ -277,18 +260,17 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
         if found.incident_id is not None and found.incident_option is not None:
             (option,) = titled((found.incident_option,), (policy,), ask)
             incident = IncidentOption(incident_id=found.incident_id, option=option)
-        return OptionsShown(
-            reason=found.reason,
-            severity=found.severity,
+        return OptionsShown.about(
+            found,
             options=titled(found.options, (policy,), ask),
-            left=list(found.left),
-            history=[await gift(one, ask) for one in found.history],
+            history=[
+                GiftShown.about(one, title=await titles.of(one.item, one.site, None, ask))
+                for one in found.history
+            ],
             incident=incident,
-            regime=found.regime,
-            information=found.information,
         )
 
-    @to.read("/v1/site", (Kind.EMPLOYEE,), SiteShown)
+    @to.read("/v1/site", EMPLOYEE, SiteShown)
     async def get_my_site(ask: Ask) -> SiteShown:
         """What a phone needs once: my site, its catalogue with titles, and what is promised."""
         policy = await handlers.catalogue(ask.principal, ask.view)

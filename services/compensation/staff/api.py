@@ -15,11 +15,9 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.kernel import Decision
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import Kind
+from shared.runtime.http.auth import EMPLOYEE, Kind
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
-
-EMPLOYEE = (Kind.EMPLOYEE,)
 
 
 class ScopeStanding(Answer):

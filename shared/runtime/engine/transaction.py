@@ -152,8 +152,8 @@ class Transaction(View):
         )
 
     def _entries(self, key: str) -> Iterator[Entry]:
-        document, state = self._changed[key], self._state[key]
-        after = self._domain.indexes[document](whole(document, state))
+        document = self._changed[key]
+        after = self._domain.indexes[document](self._known(document, key))
         return entries_of(key, self._stood[key], after, kept_s(document))
 
     def _body(self, key: str) -> bytes:
@@ -167,12 +167,6 @@ class Transaction(View):
 def kept_s(document: type[Document]) -> int | None:
     """How long a document is kept after a change, in s; None is for ever."""
     return None if document.LASTS else KEPT_S
-
-
-def whole(document: type[Document], state: Document | bytes | None) -> Document:
-    """A document as its own model, also where it is a fact as it was written."""
-    assert state is not None, "what changed is there"
-    return document.model_validate_json(state) if isinstance(state, bytes) else state
 
 
 def entries_of(

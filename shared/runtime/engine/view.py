@@ -57,10 +57,7 @@ class View:
         if key not in self._state:
             body = self._read[key].body
             self._state[key] = document.model_validate_json(body) if body else None
-        state = self._state[key]
-        if isinstance(state, bytes):
-            return document.model_validate_json(state)
-        return cast("D | None", state)
+        return whole(document, self._state[key])
 
     async def require(
         self,
@@ -102,3 +99,10 @@ class View:
             if state is not None and stands(state).get(name) == score:
                 documents.append((key[kind:], state))
         return Page(documents, following)
+
+
+def whole(document: type[D], state: Document | bytes | None) -> D | None:
+    """A document as its own model, also where it is a fact as it was written."""
+    return (
+        document.model_validate_json(state) if isinstance(state, bytes) else cast("D | None", state)
+    )

@@ -40,6 +40,15 @@ class Answer(BaseModel):
 
     OF: ClassVar[type[Fact] | None] = None
 
+    @classmethod
+    def about(cls, shown: object, **more: Any) -> Self:
+        """The answer about a fact or document: `more`, and its own values for all other fields.
+
+        Raises AttributeError for a field that is in neither.
+        """
+        same = {name: getattr(shown, name) for name in cls.model_fields if name not in more}
+        return cls(**same, **more)
+
 
 class ProblemPart(BaseModel):
     """A part of a request that is wrong."""

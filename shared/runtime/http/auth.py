@@ -62,6 +62,10 @@ class Kind(StrEnum):
     PERSONNEL = "personnel"
 
 
+#: Who may call a route that is for employees alone.
+EMPLOYEE = (Kind.EMPLOYEE,)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The person or system that a checked token belongs to."""

@@ -234,9 +234,7 @@ class Face:
         async def ready() -> Response:
             """Whether this process can settle."""
             parts = await self._ready()
-            return Response(
-                to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, "application/json"
-            )
+            return Response(to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, JSON)
 
         for routes in slices:
             # As they are: to include them would wrap each once more, at every request.

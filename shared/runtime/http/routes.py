@@ -7,10 +7,11 @@ idempotency key, the settling and the form of the answer are the same for all, a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -144,9 +145,7 @@ class Route(APIRoute):
     ) -> None:
         """`like` is the function whose name is the operation's id and whose docstring describes it."""
         summary, _, description = (inspect.getdoc(like) or "").partition("\n\n")
-        forms = {
-            status: one if isinstance(one, tuple) else (one,) for status, one in answers.items()
-        }
+        forms = _forms(answers)
         self.kinds = frozenset(kinds)
         self.answers = forms
         self.examples = examples
@@ -214,7 +213,9 @@ class Routes(APIRouter):
         def add(decides: D) -> D:
             taken = inspect.signature(decides, eval_str=True).parameters
             answer = shows or partial(as_recorded, _made_of(answers))
-            statuses = {model: status for status, model in _each(answers)}
+            statuses = {
+                model: status for status, forms in _forms(answers).items() for model in forms
+            }
 
             async def endpoint(
                 request: HttpRequest,
@@ -223,12 +224,11 @@ class Routes(APIRouter):
                 command: BaseModel = NOTHING,
                 **named: str,
             ) -> Response:
-                accepts = request.headers.get("accept-language", "")
                 if "command" in taken:
                     named = {**named, "command": command}  # type: ignore[dict-item]  # the body
 
                 async def decide(view: View, name: str) -> Decision:
-                    found = await decides(Ask(principal, view, accepts, name), **named)
+                    found = await decides(_ask(request, principal, view, name), **named)
                     assert isinstance(found, Decision)
                     return found
 
@@ -240,8 +240,7 @@ class Routes(APIRouter):
                     decide,
                     reads(principal, command) if reads is not None else (),
                 )
-                ask = Ask(principal, self._face.view(), accepts)
-                body = await answer(written.fact, ask)
+                body = await answer(written.fact, _ask(request, principal, self._face.view()))
                 status = body.status if isinstance(body, Problem) else statuses[type(body)]
                 return written.response(status, body_of(body))
 
@@ -281,8 +280,7 @@ class Routes(APIRouter):
             async def endpoint(
                 request: HttpRequest, principal: Principal, etag: str | None = None, **named: Any
             ) -> Response:
-                accepts = request.headers.get("accept-language", "")
-                found = await reads(Ask(principal, self._face.view(), accepts), **named)
+                found = await reads(_ask(request, principal, self._face.view()), **named)
                 if method == "GET":
                     return shown(etag, found)
                 return Response(body_of(found), headers=NO_STORE, media_type=JSON)
@@ -308,8 +306,10 @@ class Routes(APIRouter):
         """A read whose text is answered as a QR code."""
 
         def add(reads: D) -> D:
-            async def endpoint(principal: Principal, **named: Any) -> Response:
-                return picture(await reads(Ask(principal, self._face.view()), **named))
+            async def endpoint(
+                request: HttpRequest, principal: Principal, **named: Any
+            ) -> Response:
+                return picture(await reads(_ask(request, principal, self._face.view()), **named))
 
             self._add(
                 endpoint,
@@ -393,8 +393,6 @@ class Routes(APIRouter):
                 for name, one in list(taken.items())[1:]
             },
         }
-        if "request" not in inspect.signature(endpoint).parameters:
-            del parameters["request"]
         endpoint.__signature__ = Signature(list(parameters.values()))  # type: ignore[attr-defined]
         self.routes.append(Route(path, endpoint, kinds=kinds, **described))
 
@@ -412,15 +410,19 @@ async def as_recorded(
     return fact if model is type(fact) else model.model_validate(fact)
 
 
-def _each(answers: Answers) -> Iterator[tuple[int, type[BaseModel]]]:
-    for status, models in answers.items():
-        yield from ((status, one) for one in (models if isinstance(models, tuple) else (models,)))
+def _ask(request: HttpRequest, principal: Principal, view: View, name: str = "") -> Ask:
+    return Ask(principal, view, request.headers.get("accept-language", ""), name)
+
+
+def _forms(answers: Answers) -> dict[int, tuple[type[BaseModel], ...]]:
+    """The forms of each status, also where there is one."""
+    return {status: one if isinstance(one, tuple) else (one,) for status, one in answers.items()}
 
 
 def _made_of(answers: Answers) -> dict[type[Fact], type[BaseModel]]:
     """The answers by the fact that each is made of."""
     found: dict[type[Fact], type[BaseModel]] = {}
-    for _, model in _each(answers):
+    for model in chain.from_iterable(_forms(answers).values()):
         fact = model.OF if issubclass(model, Answer) else model
         if fact is not None and issubclass(fact, Fact):
             found[fact] = model

@@ -12,7 +12,8 @@ from shared.contracts.event import format_time
 from shared.kernel import Document, Fact, Fold
 from shared.runtime.engine.settle import ANSWER_TTL_S, timer_of
 from shared.runtime.engine.store import Entry, Portion, RebuildStore
-from shared.runtime.engine.transaction import body_of, entries_of, kept_s, whole
+from shared.runtime.engine.transaction import body_of, entries_of, kept_s
+from shared.runtime.engine.view import whole
 from shared.runtime.rebuild.sources import RawEvent, Refused, Sources
 
 #: Facts folded between two writes to the store; a document that changes often is written once.
@@ -164,9 +165,7 @@ class ReplayState:
         if fold.evolve is None:
             self._state[key] = event.data
             return
-        state = self._state.get(key)
-        if isinstance(state, bytes):
-            state = fold.document.model_validate_json(state)
+        state = whole(fold.document, self._state.get(key))
         try:
             self._state[key] = fold.evolve(state, fact)
         except Exception as error:
