@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from math import ceil
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+V = TypeVar("V")
 
 
 class Fact(BaseModel):
@@ -112,19 +114,12 @@ class Decision:
 
 
 Folds = Mapping[type[Fact], Sequence[Fold]]
+#: Per type of fact, what it posts and which timers it sets or removes.
+Postings = Mapping[type[Fact], Callable[[Any], Iterable[Posting]]]
+Timers = Mapping[type[Fact], Callable[[Any], Iterable[Timer]]]
 #: Per kind of document, where one stands: its score in each sorted set, by the set's name. A set holds
 #: documents of one kind, lowest score first: what is listed newest first stands at a negative time.
 Indexes = Mapping[type[Document], Callable[[Any], Mapping[str, int]]]
-
-
-def no_postings(_fact: Fact) -> Iterable[Posting]:
-    """No postings: for slices without accounts."""
-    return ()
-
-
-def no_timers(_fact: Fact) -> Iterable[Timer]:
-    """No timers: for slices without any."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +127,8 @@ class Slice:
     """What one capability does with facts."""
 
     folds: Folds
-    postings: Callable[[Any], Iterable[Posting]] = no_postings
-    timers: Callable[[Any], Iterable[Timer]] = no_timers
+    postings: Postings = field(default_factory=dict)
+    timers: Timers = field(default_factory=dict)
     indexes: Indexes = field(default_factory=dict)
 
 
@@ -143,9 +138,18 @@ class Domain:
 
     owner: str
     folds: Folds
-    postings: Callable[[Any], Iterable[Posting]] = no_postings
-    timers: Callable[[Any], Iterable[Timer]] = no_timers
-    indexes: Indexes = field(default_factory=dict)
+    #: By type of fact, the slices' functions that say what it posts and which timers it sets.
+    postings_of: Mapping[type[Fact], Sequence[Callable[[Any], Iterable[Posting]]]]
+    timers_of: Mapping[type[Fact], Sequence[Callable[[Any], Iterable[Timer]]]]
+    indexes: Indexes
+
+    def postings(self, fact: Fact) -> Iterable[Posting]:
+        """What a fact posts."""
+        return chain.from_iterable(of(fact) for of in self.postings_of.get(type(fact), ()))
+
+    def timers(self, fact: Fact) -> Iterable[Timer]:
+        """The timers that a fact sets or removes."""
+        return chain.from_iterable(of(fact) for of in self.timers_of.get(type(fact), ()))
 
     def changed_by(self, fact: Fact) -> list[str]:
         """Where the documents are stored that a fact changes."""
@@ -163,16 +167,21 @@ class Domain:
             for fact in chain.from_iterable(one.folds for one in slices)
         }
         _no_clash(folds)
-        # Slices without postings or timers are left out, because every fact asks the others.
-        postings = [one.postings for one in slices if one.postings is not no_postings]
-        timers = [one.timers for one in slices if one.timers is not no_timers]
         return cls(
             owner,
             folds,
-            postings=lambda fact: chain.from_iterable(of(fact) for of in postings),
-            timers=lambda fact: chain.from_iterable(of(fact) for of in timers),
-            indexes=_indexes(slices),
+            _by_fact(one.postings for one in slices),
+            _by_fact(one.timers for one in slices),
+            _indexes(slices),
         )
+
+
+def _by_fact(tables: Iterable[Mapping[type[Fact], V]]) -> Mapping[type[Fact], Sequence[V]]:
+    found: dict[type[Fact], list[V]] = {}
+    for table in tables:
+        for fact, value in table.items():
+            found.setdefault(fact, []).append(value)
+    return found
 
 
 def _indexes(slices: Iterable[Slice]) -> Indexes:

@@ -10,7 +10,7 @@ from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
 from services.complaints.api import routes
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
-from services.complaints.rules import FOLDS, OVERDUE, timers
+from services.complaints.rules import OVERDUE, SLICE
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from shared.contracts.roster import LISTED, EmployeeListed
@@ -23,7 +23,7 @@ from shared.runtime.service import App, Runtime, utc_now
 
 DOMAIN = Domain.of(
     "complaints",
-    Slice(FOLDS, timers=timers),
+    SLICE,
     Slice(KEY_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),

@@ -24,7 +24,7 @@ from shared.contracts.complaints import (
 from shared.contracts.intake import Channel, ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import Policy
-from shared.kernel import Decision, Document, Fact, Fold, Timer
+from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
 
 #: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
@@ -269,16 +269,16 @@ def break_promise(
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """A timer for each promise, at the end of its time; none if it was kept on the spot."""
-    match fact:
-        case ComplaintTriaged(answered=False):
-            number = 0
-        case ComplaintReopened():
-            number = fact.round
-        case _:
-            return ()
-    return (Timer(OVERDUE, f"{fact.complaint_id}/{number}", fact.promised_by),)
+def promised(fact: ComplaintTriaged) -> Sequence[Timer]:
+    """The timer of the first promise, at the end of its time; none if it was kept on the spot."""
+    if fact.answered:
+        return ()
+    return (Timer(OVERDUE, f"{fact.complaint_id}/0", fact.promised_by),)
+
+
+def promised_again(fact: ComplaintReopened) -> Sequence[Timer]:
+    """The timer of a later promise."""
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", fact.promised_by),)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
@@ -360,15 +360,18 @@ def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackRec
     return fact.complaint_id
 
 
-FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
-    ComplaintReceived: (Fold(Complaint, complaint_of, received),),
-    ComplaintRepeated: (),
-    ComplaintTriaged: (Fold(Complaint, complaint_of, triaged),),
-    ComplaintClaimed: (Fold(Complaint, complaint_of, claimed),),
-    ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
-    ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
-    ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
-    CheckIssued: (Fold(Heard, complaint_of, heard),),
-    OfferMade: (Fold(Heard, complaint_of, heard),),
-    FeedbackReceived: (Fold(Heard, complaint_of, heard),),
-}
+SLICE = Slice(
+    {
+        ComplaintReceived: (Fold(Complaint, complaint_of, received),),
+        ComplaintRepeated: (),
+        ComplaintTriaged: (Fold(Complaint, complaint_of, triaged),),
+        ComplaintClaimed: (Fold(Complaint, complaint_of, claimed),),
+        ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
+        ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
+        ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+        CheckIssued: (Fold(Heard, complaint_of, heard),),
+        OfferMade: (Fold(Heard, complaint_of, heard),),
+        FeedbackReceived: (Fold(Heard, complaint_of, heard),),
+    },
+    timers={ComplaintTriaged: promised, ComplaintReopened: promised_again},
+)

@@ -13,7 +13,7 @@ from services.notifier.handlers import Handlers
 from services.notifier.letters import Letters
 from services.notifier.page import Page
 from services.notifier.ports import Mailer
-from services.notifier.rules import ALARM, FOLDS, SEND, postings, timers
+from services.notifier.rules import ALARM, SEND, SLICE
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
@@ -29,9 +29,7 @@ from shared.runtime.service import App, Runtime, utc_now
 TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.
 TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
-DOMAIN = Domain.of(
-    "notifier", Slice(FOLDS, postings, timers), Slice(KEY_FOLDS), Slice(POLICY_FOLDS)
-)
+DOMAIN = Domain.of("notifier", SLICE, Slice(KEY_FOLDS), Slice(POLICY_FOLDS))
 
 
 def build(

@@ -50,7 +50,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fact, Fold, Posting, Timer
+from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
 
 #: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
@@ -377,10 +377,8 @@ def attempt(
     return Decision((attempted,), dict(bounds))
 
 
-def postings(fact: Fact) -> Sequence[Posting]:
+def counted(fact: MessageAttempted) -> Sequence[Posting]:
     """One posting for each account that a letter counts in."""
-    if not isinstance(fact, MessageAttempted):
-        return ()
     return [Posting(account, 1) for account in fact.counted]
 
 
@@ -469,15 +467,16 @@ def next_of(fact: MessageFact) -> datetime | None:
             return None
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
+def next_attempt(fact: MessageFact) -> Sequence[Timer]:
     """The timer of a message, at its next attempt; removed once its fate is known."""
-    match fact:
-        case MessageFact():
-            return (Timer(SEND, fact.message_id, next_of(fact)),)
-        case SafetyNoted() | ComplaintTriaged(safety=True):
-            return (Timer(ALARM, fact.complaint_id, AT_ONCE),)
-        case _:
-            return ()
+    return (Timer(SEND, fact.message_id, next_of(fact)),)
+
+
+def told_at_once(fact: SafetyNoted | ComplaintTriaged) -> Sequence[Timer]:
+    """The alarm of a complaint about somebody's safety."""
+    if isinstance(fact, ComplaintTriaged) and not fact.safety:
+        return ()
+    return (Timer(ALARM, fact.complaint_id, AT_ONCE),)
 
 
 def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> ComplaintView:
@@ -599,24 +598,36 @@ def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
     return Answer(helped=fact.helped, answered_at=fact.answered_at)
 
 
-FOLDS: dict[type[Fact], tuple[Fold, ...]] = {
-    ComplaintReceived: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_received),),
-    ComplaintTriaged: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
-    ComplaintReopened: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
-    CheckIssued: (Fold(CheckView, lambda fact: fact.check_id, given),),
-    CheckVoided: _life(voided=True),
-    CheckExpired: _life(expired=True),
-    CheckSuspended: _life(suspended=True),
-    CheckResumed: _life(suspended=False),
-    RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
-    RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
-    SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
-    SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
-    OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
-    MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
-    MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
-    MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
-    MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
-    MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
-    FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),),
-}
+SLICE = Slice(
+    {
+        ComplaintReceived: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_received),),
+        ComplaintTriaged: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintReopened: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
+        CheckIssued: (Fold(CheckView, lambda fact: fact.check_id, given),),
+        CheckVoided: _life(voided=True),
+        CheckExpired: _life(expired=True),
+        CheckSuspended: _life(suspended=True),
+        CheckResumed: _life(suspended=False),
+        RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
+        RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
+        SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
+        SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
+        OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
+        MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
+        MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
+        MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
+        MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
+        MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
+        FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),),
+    },
+    postings={MessageAttempted: counted},
+    timers={
+        MessageQueued: next_attempt,
+        MessageAttempted: next_attempt,
+        MessageDelayed: next_attempt,
+        MessageSent: next_attempt,
+        MessageFailed: next_attempt,
+        SafetyNoted: told_at_once,
+        ComplaintTriaged: told_at_once,
+    },
+)

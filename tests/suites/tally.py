@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from shared.contracts.event import Event, Id
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Timer
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice, Timer
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Store
 from shared.runtime.engine.view import View
@@ -61,14 +61,14 @@ async def on_heard(event: Event[Heard], view: View) -> Decision:
     return await count(event.data.name, view, event.data.do)
 
 
-DOMAIN = Domain(
+DOMAIN = Domain.of(
     "tally",
-    {Counted: (Fold(Tally, lambda fact: fact.name, lambda _, fact: Tally(total=fact.total)),)},
-    postings=lambda fact: [Posting(fact.name, fact.paid)] if fact.paid else [],
-    timers=lambda fact: (
-        [Timer("look", fact.name, START if fact.total % 2 else None)]
-        if isinstance(fact, Counted)
-        else []
+    Slice(
+        {Counted: (Fold(Tally, lambda fact: fact.name, lambda _, fact: Tally(total=fact.total)),)},
+        postings={Counted: lambda fact: [Posting(fact.name, fact.paid)] if fact.paid else []},
+        timers={
+            Counted: lambda fact: [Timer("look", fact.name, START if fact.total % 2 else None)]
+        },
     ),
 )
 READING = deciding(on_heard, lambda event: Tally.key(event.data.name))

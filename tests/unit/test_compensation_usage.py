@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.compensation.authority.windows import windows_of
-from services.compensation.usage.rules import SLICE, TIMERS, OpenWindow, has_ended, opened, timers
+from services.compensation.usage.rules import SLICE, TIMERS, OpenWindow, has_ended, opened
 from shared.contracts.compensation import AuthorityOpened, Scope, WindowOpened
 from shared.contracts.policy import ANY_ROLE, Policy, PolicyPublished
 from shared.runtime.engine.transaction import body_of
@@ -267,7 +267,7 @@ def test_facts_of_days_fold_to_what_they_always_did():
     assert (
         body_of(fold.evolve(None, fact)) == b'{"day":"2026-06-03","until":"2026-06-04T04:00:00Z"}'
     )
-    assert [(timer.name, timer.id, timer.due) for timer in timers(fact)] == [
+    assert [(timer.name, timer.id, timer.due) for timer in SLICE.timers[WindowOpened](fact)] == [
         ("window", SITE, until)
     ]
 

@@ -43,11 +43,11 @@ def test_a_decision_of_facts_has_no_ceilings():
 
 
 def test_the_slices_of_a_service_fold_post_and_wait_together():
-    first = Slice({Said: (fold(Word),)}, postings=lambda _: [Posting("a", 1)])
+    first = Slice({Said: (fold(Word),)}, postings={Said: lambda _: [Posting("a", 1)]})
     second = Slice(
         {Said: (fold(Count),)},
-        postings=lambda _: [Posting("b", 2)],
-        timers=lambda _: [Timer("t", "a", MOMENT)],
+        postings={Said: lambda _: [Posting("b", 2)]},
+        timers={Said: lambda _: [Timer("t", "a", MOMENT)]},
     )
     domain = Domain.of("test", first, second)
     assert [row.document for row in domain.folds[Said]] == [Word, Count]

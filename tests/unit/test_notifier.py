@@ -23,12 +23,12 @@ from services.notifier.rules import (
     message_id_of,
     message_queued,
     message_sent,
+    next_attempt,
     not_sent,
     queue,
     sent,
     story_promised,
     story_received,
-    timers,
 )
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
 from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
@@ -118,9 +118,9 @@ def test_every_fact_says_when_the_message_is_looked_at_next_and_a_fate_says_neve
     delayed = not_sent(handed, ID, AWAY.reason, Retry(), START).facts[0]
     took = sent(handed, ID, START).facts[0]
     failed = not_sent(handed, ID, AWAY.reason, None, START).facts[0]
-    due = [timers(fact)[0].due for fact in (QUEUED, taken, delayed, took, failed)]
+    due = [next_attempt(fact)[0].due for fact in (QUEUED, taken, delayed, took, failed)]
     assert due == [START, START + ATTEMPT_LASTS, START + Retry().first_delay, None, None]
-    assert {timers(fact)[0].name for fact in (QUEUED, taken, delayed, took, failed)} == {SEND}
+    assert {next_attempt(fact)[0].name for fact in (QUEUED, taken, delayed, took, failed)} == {SEND}
     folds = ((message_delayed, delayed), (message_sent, took), (message_failed, failed))
     states = [fold(handed, fact).state for fold, fact in folds]
     assert [handed.state, *states] == [State.ATTEMPTED, State.DELAYED, State.SENT, State.FAILED]

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from shared.contracts.event import Id
-from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice
 from shared.runtime.engine.store import Charge, Commit, Conflict, Line
 from shared.runtime.engine.transaction import Origin, Transaction
 from shared.testing.clock import START
@@ -37,26 +37,28 @@ class Page(Document):
     turned: int = 0
 
 
-DOMAIN = Domain(
+DOMAIN = Domain.of(
     "pages",
-    {
-        Opened: (Fold(Page, lambda fact: fact.page_id),),
-        Turned: (
-            Fold(
-                Page,
-                lambda fact: fact.page_id,
-                lambda page, _: page.model_copy(update={"turned": page.turned + 1}),
+    Slice(
+        {
+            Opened: (Fold(Page, lambda fact: fact.page_id),),
+            Turned: (
+                Fold(
+                    Page,
+                    lambda fact: fact.page_id,
+                    lambda page, _: page.model_copy(update={"turned": page.turned + 1}),
+                ),
             ),
-        ),
-    },
-    postings=lambda fact: [Posting("pages", 5)],
-    # By title, and among the unturned while it is one.
-    indexes={
-        Page: lambda page: {
-            f"titled/{page.title}": page.turned,
-            **({"unturned": -1} if not page.turned else {}),
-        }
-    },
+        },
+        postings=dict.fromkeys((Opened, Turned), lambda _: [Posting("pages", 5)]),
+        # By title, and among the unturned while it is one.
+        indexes={
+            Page: lambda page: {
+                f"titled/{page.title}": page.turned,
+                **({"unturned": -1} if not page.turned else {}),
+            }
+        },
+    ),
 )
 OPENED = Opened(page_id="p", title="one")
 TURNED = Turned(page_id="p", title="")

@@ -7,7 +7,7 @@ issued → redeemed in parts or whole
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -442,21 +442,18 @@ def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Deci
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
+def running(fact: CheckIssued) -> Sequence[Timer]:
     """When a check ends by itself, and by when a stretch is to be explained."""
-    match fact:
-        case CheckIssued():
-            # Words do not expire.
-            expiry = Timer(EXPIRE, fact.check_id, fact.valid_until if fact.value_minor else None)
-            if fact.explain_by is None:
-                return (expiry,)
-            return expiry, Timer(EXPLAIN, fact.check_id, fact.explain_by)
-        case CheckVoided() | CheckExpired():
-            return (Timer(EXPIRE, fact.check_id, None),)
-        case CheckExplained() | CheckUnexplained():
-            return (Timer(EXPLAIN, fact.check_id, None),)
-        case _:
-            return ()
+    # Words do not expire.
+    expiry = Timer(EXPIRE, fact.check_id, fact.valid_until if fact.value_minor else None)
+    if fact.explain_by is None:
+        return (expiry,)
+    return expiry, Timer(EXPLAIN, fact.check_id, fact.explain_by)
+
+
+def over(timer: str) -> Callable[[CheckIssued], Sequence[Timer]]:
+    """Removes a timer of the check."""
+    return lambda fact: (Timer(timer, check_of(fact), None),)
 
 
 def check_of(fact: CheckIssued) -> str:
@@ -485,15 +482,9 @@ def stands(check: Check) -> Mapping[str, int]:
     return {checks_of_day(check.site, check.employee_id, check.day): -score_at(check.issued_at)}
 
 
-def postings(fact: Fact) -> Sequence[Posting]:
-    """A check is charged when it is given; what was not redeemed goes back when it ends."""
-    match fact:
-        case CheckIssued():
-            return posted(fact.debits)
-        case CheckVoided() | CheckExpired():
-            return posted(fact.credits, -1)
-        case _:
-            return ()
+def given_back(fact: CheckVoided | CheckExpired) -> Sequence[Posting]:
+    """What was not redeemed goes back where it was charged."""
+    return posted(fact.credits, -1)
 
 
 SLICE = Slice(
@@ -511,7 +502,17 @@ SLICE = Slice(
         CheckSuspended: (_set(suspended=True),),
         CheckResumed: (_set(suspended=False),),
     },
-    postings,
-    timers,
-    {Check: stands},
+    postings={
+        CheckIssued: lambda fact: posted(fact.debits),
+        CheckVoided: given_back,
+        CheckExpired: given_back,
+    },
+    timers={
+        CheckIssued: running,
+        CheckVoided: over(EXPIRE),
+        CheckExpired: over(EXPIRE),
+        CheckExplained: over(EXPLAIN),
+        CheckUnexplained: over(EXPLAIN),
+    },
+    indexes={Check: stands},
 )

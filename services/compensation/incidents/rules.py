@@ -26,7 +26,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import Category
 from shared.contracts.event import fingerprint
 from shared.contracts.policy import Policy
-from shared.kernel import Document, Fact, Fold, Slice, Timer, score_at
+from shared.kernel import Document, Fold, Slice, Timer, score_at
 
 
 def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
@@ -194,19 +194,6 @@ def open_incident(
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """Giving goes on in steps until nobody is left."""
-    match fact:
-        case IncidentGiving():
-            return (Timer(GIVE, fact.incident_id, fact.began_at if fact.affected else None),)
-        case IncidentGiven():
-            return (Timer(GIVE, fact.incident_id, fact.given_at if fact.remaining else None),)
-        case IncidentClosed():
-            return (Timer(GIVE, fact.incident_id, None),)
-        case _:
-            return ()
-
-
 def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
     """One more complaint about this; one customer's many push nobody else's out."""
     known = recent or Recent()
@@ -315,6 +302,15 @@ SLICE = Slice(
         ),
         CaseOpened: (Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), remembered),),
     },
-    timers=timers,
+    # Giving goes on in steps until nobody is left.
+    timers={
+        IncidentGiving: lambda fact: (
+            Timer(GIVE, fact.incident_id, fact.began_at if fact.affected else None),
+        ),
+        IncidentGiven: lambda fact: (
+            Timer(GIVE, fact.incident_id, fact.given_at if fact.remaining else None),
+        ),
+        IncidentClosed: lambda fact: (Timer(GIVE, fact.incident_id, None),),
+    },
     indexes={Incident: stands},
 )

@@ -11,7 +11,7 @@ from services.compensation.checks.rules import CheckRequest, safety_noted
 from shared.contracts.compensation import Debit, OfferChosen, OfferLapsed, OfferMade, Option
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.policy import Policy
-from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer
+from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
 
 LAPSE = "lapse"
 #: Before the name of an account: what open offers hold of it.
@@ -124,35 +124,28 @@ def lapse(made: Offer, offer_id: str, now: datetime) -> Decision:
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """When an offer lapses."""
-    match fact:
-        case OfferMade():
-            return (Timer(LAPSE, fact.offer_id, fact.expires_at),)
-        case OfferChosen() | OfferLapsed():
-            return (Timer(LAPSE, fact.offer_id, None),)
-        case _:
-            return ()
-
-
 def made(_: Offer | None, fact: OfferMade) -> Offer:
     """A new offer."""
     return Offer.model_validate(fact.model_dump(include=set(Offer.model_fields)))
 
 
-def postings(fact: Fact) -> Sequence[Posting]:
-    """What an offer holds, and what is free once it is chosen or lapsed.
+def held(fact: OfferMade) -> Sequence[Posting]:
+    """What an offer holds.
 
     It stands in the accounts like what is given, so that it binds like it, and in accounts of its own,
     so that it can be shown.
     """
-    match fact:
-        case OfferMade():
-            return [*posted(fact.held), *posted(fact.held, prefix=HELD)]
-        case OfferChosen() | OfferLapsed():
-            return [*posted(fact.credits, -1), *posted(fact.credits, -1, HELD)]
-        case _:
-            return ()
+    return [*posted(fact.held), *posted(fact.held, prefix=HELD)]
+
+
+def free(fact: OfferChosen | OfferLapsed) -> Sequence[Posting]:
+    """What an offer held, once it is chosen or lapsed."""
+    return [*posted(fact.credits, -1), *posted(fact.credits, -1, HELD)]
+
+
+def over(fact: OfferChosen | OfferLapsed) -> Sequence[Timer]:
+    """An offer that ended does not lapse."""
+    return (Timer(LAPSE, fact.offer_id, None),)
 
 
 SLICE = Slice(
@@ -175,6 +168,10 @@ SLICE = Slice(
             ),
         ),
     },
-    postings,
-    timers,
+    postings={OfferMade: held, OfferChosen: free, OfferLapsed: free},
+    timers={
+        OfferMade: lambda fact: (Timer(LAPSE, fact.offer_id, fact.expires_at),),
+        OfferChosen: over,
+        OfferLapsed: over,
+    },
 )

@@ -21,7 +21,7 @@ from shared.contracts.compensation import (
     RedemptionRolledBack,
 )
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
+from shared.kernel import Decision, Document, Fold, Slice, Timer
 
 HOLD = "hold"
 
@@ -231,15 +231,9 @@ def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) ->
     )
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """When a hold is free again."""
-    match fact:
-        case RedemptionReserved():
-            return (Timer(HOLD, fact.redemption_id, fact.expires_at),)
-        case RedemptionCaptured() | RedemptionCancelled():
-            return (Timer(HOLD, fact.redemption_id, None),)
-        case _:
-            return ()
+def over(fact: RedemptionCaptured | RedemptionCancelled) -> Sequence[Timer]:
+    """A hold that ended needs no timer."""
+    return (Timer(HOLD, fact.redemption_id, None),)
 
 
 def reserved(check: Check, fact: RedemptionReserved) -> Check:
@@ -292,5 +286,9 @@ SLICE = Slice(
         RedemptionCancelled: (Fold(Check, check_of, cancelled),),
         RedemptionRolledBack: (Fold(Check, check_of, rolled_back),),
     },
-    timers=timers,
+    timers={
+        RedemptionReserved: lambda fact: (Timer(HOLD, fact.redemption_id, fact.expires_at),),
+        RedemptionCaptured: over,
+        RedemptionCancelled: over,
+    },
 )

@@ -21,7 +21,7 @@ from shared.contracts.compensation import (
     WindowOpened,
 )
 from shared.contracts.policy import Policy
-from shared.kernel import Document, Fact, Fold, Posting, Slice, Timer
+from shared.kernel import Document, Fold, Posting, Slice, Timer
 
 #: The windows that are counted, and the timer that each ends with.
 TIMERS = {
@@ -67,19 +67,22 @@ def tally(site: str, day: str, what: str) -> str:
     return f"tally/{site}/{day}/{what}"
 
 
-def postings(fact: Fact) -> Sequence[Posting]:
-    """What is counted of a fact."""
-    if isinstance(fact, CaseOpened):
-        return [Posting(tally(fact.site, fact.day, COMPLAINTS), 1)]
-    if isinstance(fact, CheckIssued) and fact.day is not None:
-        counted = [Posting(tally(fact.site, fact.day, CHECKS), 1)]
-        if fact.first:
-            counted.append(Posting(tally(fact.site, fact.day, WITH_CHECK), 1))
-            if fact.complained_at is not None:
-                waited = max(0, int((fact.issued_at - fact.complained_at).total_seconds()))
-                counted.append(Posting(tally(fact.site, fact.day, WAITED), waited))
-        return counted
-    return ()
+def complaint_counted(fact: CaseOpened) -> Sequence[Posting]:
+    """One more complaint of its day."""
+    return [Posting(tally(fact.site, fact.day, COMPLAINTS), 1)]
+
+
+def check_counted(fact: CheckIssued) -> Sequence[Posting]:
+    """One more check of its day, and of its complaint's first how long it was waited for, in s."""
+    if fact.day is None:
+        return ()
+    counted = [Posting(tally(fact.site, fact.day, CHECKS), 1)]
+    if fact.first:
+        counted.append(Posting(tally(fact.site, fact.day, WITH_CHECK), 1))
+        if fact.complained_at is not None:
+            waited = max(0, int((fact.issued_at - fact.complained_at).total_seconds()))
+            counted.append(Posting(tally(fact.site, fact.day, WAITED), waited))
+    return counted
 
 
 def is_counted(policy: Policy, scope: Scope) -> bool:
@@ -160,15 +163,6 @@ def _use(employees: Sequence[tuple[int, int]]) -> Use:
     }
 
 
-def timers(fact: Fact) -> Sequence[Timer]:
-    """A window is counted when it ends."""
-    if isinstance(fact, WindowOpened):
-        return (Timer(TIMERS[Scope.EMPLOYEE_DAY], fact.site, fact.until),)
-    if isinstance(fact, AuthorityOpened):
-        return (Timer(TIMERS[fact.scope], fact.site, fact.until),)
-    return ()
-
-
 SLICE = Slice(
     {
         WindowOpened: (
@@ -188,6 +182,10 @@ SLICE = Slice(
         ),
         AuthorityCounted: (),
     },
-    postings,
-    timers,
+    postings={CaseOpened: complaint_counted, CheckIssued: check_counted},
+    # A window is counted when it ends.
+    timers={
+        WindowOpened: lambda fact: (Timer(TIMERS[Scope.EMPLOYEE_DAY], fact.site, fact.until),),
+        AuthorityOpened: lambda fact: (Timer(TIMERS[fact.scope], fact.site, fact.until),),
+    },
 )

@@ -17,7 +17,7 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
-from shared.kernel import Domain, no_timers
+from shared.kernel import Domain
 from shared.runtime.kafka.inbox import Record
 
 #: The envelope as `encode` writes it. Anything else is read the long way.
@@ -113,4 +113,3 @@ class Sources:
         self.compacted = (self.own | set(self.consumed)) & keep_latest
         self.streams = set(self.consumed) - keep_latest - self.strict
         self.models = {fact.TYPE.encode(): fact for fact in FACTS.values()}
-        self.timed = domain.timers is not no_timers

@@ -79,7 +79,7 @@ class ReplayState:
     def add_foreign(self, event: RawEvent) -> None:
         """A fact of another's that we settled; what cannot be read was a dead letter."""
         model = self._sources.models[event.type]
-        if not self._folds.get(model) and not self._sources.timed:
+        if not self._folds.get(model) and model not in self._sources.domain.timers_of:
             return
         try:
             fact = model.model_validate_json(event.data)
@@ -118,9 +118,8 @@ class ReplayState:
                 changed[key] = fold.document
             if ours:
                 self._ours(fact, event)
-            if self._sources.timed:
-                for timer in self._sources.domain.timers(fact):
-                    self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
+            for timer in self._sources.domain.timers(fact):
+                self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
         entries = [
             entry
             for key, before in stood.items()
