@@ -42,7 +42,7 @@ from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
 from shared.runtime.service import App, Runtime, utc_now
 
-#: Below this, compressing costs more than it saves.
+#: Compressing a smaller answer costs more than it saves.
 GZIP_FROM_BYTES = 512
 DOMAIN = Domain.of(
     "compensation",
@@ -80,7 +80,7 @@ def build(
     counting = Usage(context)
     api = face.api(
         "compensation",
-        "Every employee has authority. What does not fit is answered with what does.",
+        "Every employee has authority. A wish that does not fit is answered with checks that do.",
         staff_api.routes(face, Staff(context)),
         options_api.routes(face, Options(context, together, vault), titles),
         checks_api.routes(face, giving, together, answers),

@@ -1,4 +1,4 @@
-"""The knobs of compensation: those of the runtime, and where customers choose."""
+"""The settings of compensation: those of the runtime, and the URLs of customers' pages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Settings(RuntimeSettings):
     """Settings of compensation."""
 
     public_url: str = Field(
-        "http://127.0.0.1", max_length=200, description="What the links of offers begin with."
+        "http://127.0.0.1", max_length=200, description="The base URL of the links to offers."
     )
     answers_url: str = Field(
         "http://127.0.0.1",
         max_length=200,
-        description="What links to the pages of checks begin with: the notifier's public_url.",
+        description="The base URL of the links to checks' pages: the notifier's public_url.",
     )

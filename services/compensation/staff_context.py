@@ -1,4 +1,4 @@
-"""Who asks, under which policy, with what headroom: where every decision of an employee begins."""
+"""Loads what every decision of an employee begins with: who asks, the policy, the headroom."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, KeyRing, Keys
 from shared.runtime.roster import employed, employee_key
 
-#: Sites with a policy in force; a process that sees more forgets and counts again.
+#: Cached windows, by site and policy version; a cache that is full is cleared.
 REMEMBERED_MAX = 1000
 
 
@@ -35,7 +35,7 @@ class StaffContext:
 
     @property
     def site(self) -> str:
-        """The site of policy and employee."""
+        """The site of the policy and of the employee."""
         return self.policy.site
 
     def option(self, item: str) -> Option:
@@ -47,12 +47,12 @@ class StaffContext:
 
 
 class ContextLoader:
-    """Reads what decisions rest on."""
+    """Loads what decisions need: the employee, the policy, the customer's keys, the headroom."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
         self.policies = Policies()
-        #: By site and policy version, from when on they hold: many decisions are in one window.
+        #: By site and policy version, with the moment from which they hold. Many decisions share them.
         self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
 
     async def staff(self, principal: Principal, view: View) -> StaffContext:
@@ -81,7 +81,7 @@ class ContextLoader:
         return windows
 
     async def key(self, customer_ref: str, view: View) -> KeyRing:
-        """The customer's keys; raises Unavailable while none has come."""
+        """The customer's keys; raises Unavailable until the first has arrived."""
         key = await self.keys.of(customer_ref, view)
         if key is None:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
@@ -95,10 +95,10 @@ class ContextLoader:
         view: View,
         also: Sequence[str] = (),
     ) -> Headroom:
-        """The limits of a wish and what is in their accounts.
+        """The limits of a wish and the balances of their accounts.
 
-        Reads the customer's keys and history in the same trip, and `also` what will be changed;
-        where stays end, the history first, for it says which stay the customer is in.
+        Reads in the same trip the customer's keys and history, and the documents in `also`, which the
+        decision will change. Where stays end, the history is read before: it says which stay it is.
         """
         stay = None
         if staff.policy.limits.customer.stay_days is not None:

@@ -1,4 +1,4 @@
-"""What checks are called, in the language of whoever asks."""
+"""The titles of checks, in the caller's language."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from shared.runtime.words import title_of
 Title = Annotated[
     str,
     Field(
-        description="What the site's catalogue calls it, in the caller's language (`Accept-Language`),"
-        " else in the site's first; its id where no catalogue has it any more."
+        description="Its title in the site's catalogue, in the caller's language (`Accept-Language`),"
+        " else in the site's first language; its id if no catalogue has it any more."
     ),
 ]
 
@@ -29,7 +29,7 @@ class TitledOption(Option):
 
 
 def titled(options: Sequence[Option], policies: Sequence[Policy], ask: Ask) -> list[TitledOption]:
-    """Options with their titles, each as in the first of the policies that has it."""
+    """Options with their titles, each from the first of the policies that has the item."""
     language = ask.language(policies[0])
     return [
         TitledOption(**dict(option), title=title_of(option.item, policies, language))
@@ -38,7 +38,7 @@ def titled(options: Sequence[Option], policies: Sequence[Policy], ask: Ask) -> l
 
 
 class Titles:
-    """Titles under the policy that something was given under."""
+    """Looks up titles in the version of the policy under which a check was given."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
@@ -50,6 +50,6 @@ class Titles:
         return await self._policies.of(site, version, ask.view)
 
     async def of(self, item: str, site: str, version: int | None, ask: Ask) -> str:
-        """What one check is called; raises as `policy`."""
+        """The title of one check; raises as `policy`."""
         policy = await self.policy(site, version, ask)
         return title_of(item, (policy,), ask.language(policy))

@@ -17,23 +17,24 @@ from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.roster import employee_name
 from shared.kernel import Posting
 
-#: Scopes of one employee: a colleague's authority could hold what these do not.
+#: Scopes of one employee: if one of these binds, a colleague's authority may hold the check.
 PERSONAL = (Scope.CHECK, Scope.EMPLOYEE_SHIFT, Scope.EMPLOYEE_DAY, Scope.EMPLOYEE_WEEK)
 
 
-#: Before the day on which a stay began, in its account.
+#: In the name of a stay's account, what precedes the day on which the stay began.
 STAY = "/stay/"
 
 
-#: Scopes that count how often and not how much: given back only when nothing was redeemed.
+#: Scopes charged 1 per check and not its cost. Of these, CUSTOMER_CHECKS is given back if nothing was
+#: redeemed, and STRETCH never.
 COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
 
 
 class Limit(NamedTuple):
-    """One scope's account and ceiling for a decision; `until` is when it starts anew.
+    """One scope's account and ceiling for a decision; `until` is when the next window begins at zero.
 
-    `own` ceilings are the employee's and may be stretched; one that `counts` is charged 1 and not
-    an amount.
+    An `own` limit is the employee's and may be stretched; a limit that `counts` is charged 1 per check
+    and not its cost.
     """
 
     scope: Scope
@@ -44,7 +45,7 @@ class Limit(NamedTuple):
     counts: bool = False
 
     def amount(self, cost_minor: int) -> int:
-        """What a check of this cost is charged here."""
+        """The amount that a check of this cost is charged to this account."""
         return 1 if self.counts else cost_minor
 
     def holds(self, cost_minor: int, balances: Mapping[str, int]) -> bool:
@@ -53,7 +54,7 @@ class Limit(NamedTuple):
 
 
 def ceiling_of(authority: RoleAuthority, scope: Scope) -> int | None:
-    """What an employee may give in a day, shift or week; None without a ceiling for it."""
+    """What an employee may give in a day, shift or week; None if there is no ceiling for it."""
     ceilings = {
         Scope.EMPLOYEE_DAY: authority.per_day,
         Scope.EMPLOYEE_SHIFT: authority.per_shift,
@@ -137,7 +138,7 @@ def limits_of(
 
 
 def stretch_of(policy: Policy, windows: Windows, employee_id: str) -> Limit | None:
-    """How often an employee may still stretch in this shift."""
+    """The limit of how often an employee may stretch in a shift; None if the policy has no stretch."""
     stretch = policy.authority.stretch
     if stretch is None:
         return None
@@ -153,7 +154,7 @@ def stretch_of(policy: Policy, windows: Windows, employee_id: str) -> Limit | No
 def remainders(
     limits: Sequence[Limit], balances: Mapping[str, int], cost_minor: int = 0
 ) -> tuple[Remainder, ...]:
-    """What is left per scope after one check of this cost; never below zero, also where a ceiling fell."""
+    """What is left per scope after a check of this cost; never below zero, even under a lowered ceiling."""
     return tuple(
         Remainder(
             scope=limit.scope,
@@ -171,7 +172,7 @@ def remainders(
 
 
 def debits(limits: Sequence[Limit], cost_minor: int) -> tuple[Debit, ...]:
-    """What a check of this cost is charged; what is free is charged nowhere."""
+    """The charges of a check of this cost; a free check has none."""
     if not cost_minor:
         return ()
     return tuple(
@@ -181,13 +182,13 @@ def debits(limits: Sequence[Limit], cost_minor: int) -> tuple[Debit, ...]:
 
 
 def ceilings_of(limits: Sequence[Limit]) -> Mapping[str, int]:
-    """The ceilings the commit holds the postings to."""
+    """The ceilings that the commit enforces, by account."""
     return {limit.account: limit.ceiling_minor for limit in limits}
 
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """What there is to decide with: the limits of a wish and what is in their accounts."""
+    """The limits of a wish, and the balances of their accounts."""
 
     per_check: int
     limits: tuple[Limit, ...]
@@ -196,7 +197,7 @@ class Headroom:
     stretch_percent: int = 0
 
     def binding(self, cost_minor: int) -> Scope | None:
-        """The first scope that cannot hold a check; None if all can. What is free always fits."""
+        """The first scope that cannot hold a check, None if all can; a free check always fits."""
         if cost_minor == 0:
             return None
         if cost_minor > self.per_check:
@@ -207,9 +208,10 @@ class Headroom:
         return None
 
     def decide(self, cost_minor: int) -> Granted | Exceeded:
-        """Whether a check of this cost fits, stretched if need be; or else the scope that binds.
+        """Whether a check of this cost fits, stretched if need be; if not, the scope that binds.
 
-        Where the stretch would hold it and a ceiling shared with others does not, that one binds.
+        If the stretch would hold the check but a ceiling shared with others does not, the scope is that
+        of the shared ceiling.
         """
         bound_by = self.binding(cost_minor)
         if bound_by is None:
@@ -223,7 +225,7 @@ class Headroom:
         return Exceeded(bound_by if beyond in PERSONAL else beyond)
 
     def _stretched(self, cost_minor: int) -> Headroom | None:
-        """The same headroom with the employee's own ceilings stretched, if they still may be."""
+        """This headroom with the employee's own ceilings stretched; None if that is not allowed."""
         if self.stretch is None or not self.stretch.holds(cost_minor, self.balances):
             return None
         percent = 100 + self.stretch_percent
@@ -255,7 +257,7 @@ class Headroom:
 
 
 def posted(charges: Sequence[Debit], sign: int = 1, prefix: str = "") -> Sequence[Posting]:
-    """What these charges post; `sign` -1 gives them back, `prefix` names accounts beside the first."""
+    """Postings of these charges: a `sign` of -1 gives them back, a `prefix` names other accounts."""
     return [
         Posting(prefix + charge.account, sign * charge.amount_minor)
         for charge in charges

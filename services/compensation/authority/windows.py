@@ -1,7 +1,7 @@
 """Windows of authority: shift, day and week as the site's clock has them.
 
-Compared as moments and never as wall times: where clocks go back, an hour comes twice and a day does
-not begin twice; where they go forward, a day that begins in the missing hour begins after it.
+Begins and ends are compared as moments, never as wall times. When clocks go back, an hour is repeated,
+but no day begins twice. When they go forward, a day due to begin in the missing hour begins after it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Windows:
     week: Window
 
     def of(self, scope: Scope) -> Window:
-        """The one that an employee's authority of this scope counts in."""
+        """The window in which an employee's authority of this scope counts."""
         found = {
             Scope.EMPLOYEE_SHIFT: self.shift,
             Scope.EMPLOYEE_DAY: self.day,
@@ -47,7 +47,7 @@ class Windows:
 
     @property
     def ends_first(self) -> datetime:
-        """When the first of them ends: until then a moment lies in the same ones."""
+        """When the first of them ends; until then these remain the current windows."""
         return min(self.shift.until, self.day.until, self.week.until)
 
 
@@ -60,7 +60,7 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
     monday = on - timedelta(days=on.weekday())
     year, week, _ = on.isocalendar()
     return Windows(
-        # By when it began and not by its place: a policy may leave out the one before it.
+        # Named by the time it began and not numbered: a later policy may drop an earlier shift.
         shift=Window(f"{shift_on.isoformat()}/{began:%H%M}", shift_until),
         day=Window(on.isoformat(), until),
         week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
@@ -68,7 +68,7 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
 
 
 def stay_of(policy: Policy, day: Window, began: date | None) -> Window | None:
-    """The stay of a customer whose latest one began then; None where stays never end."""
+    """The current stay of a customer whose latest began on `began`; None if stays never end."""
     days = policy.limits.customer.stay_days
     if days is None:
         return None
@@ -96,7 +96,7 @@ def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date
 def within_shift(
     days: Sequence[int], starts: time, ends: time, zone: ZoneInfo, now: datetime
 ) -> bool:
-    """Whether a moment lies in a weekly shift; `days` counts Monday as 0, over midnight if it must."""
+    """Whether a moment lies in a weekly shift, which may end after midnight; Monday is 0 in `days`."""
     today = now.astimezone(zone).date()
     for on in (today - DAY, today):
         if on.weekday() in days:

@@ -1,1 +1,1 @@
-"""Complaints as compensation knows them, and what their customers had."""
+"""Complaints as compensation knows them, and what their customers were given."""

@@ -1,4 +1,4 @@
-"""What is read of a complaint before something is given for it."""
+"""Reads a complaint and its customer's history before something is given."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from shared.runtime.engine.view import View
 class Gift:
     """A line of history: what, when, by which site.
 
-    Of an offer that is still open: its best option, the offer's id in place of a check's, and until
-    when the customer may choose.
+    For an open offer: its best option, the offer's id in place of a check's, and until when the
+    customer may choose.
     """
 
     check_id: str | None
@@ -35,17 +35,17 @@ class Gift:
 
 
 async def case_of_site(complaint_id: str, staff: StaffContext, view: View) -> Case:
-    """A complaint of this site; a foreign one looks like an unknown one."""
+    """A complaint of this site; raises Rejected(unknown_complaint), also for another site's."""
     return await view.require(
         Case, complaint_id, Reason.UNKNOWN_COMPLAINT, where=("/complaint_id",), site=staff.site
     )
 
 
 async def given_lately(again: bool, case: Case, staff: StaffContext, view: View) -> bool:
-    """Whether a colleague gave something a moment ago, and the employee does not mean another.
+    """Whether a colleague gave something a moment ago, and the employee did not say `again`.
 
-    A colleague's open offer counts as given, whenever it was made: the customer may choose at any
-    moment. What was taken back was not given.
+    A colleague's open offer counts as given, however old it is: the customer may choose at any moment.
+    A check that was taken back does not count.
     """
     if not again and await _offered_by_a_colleague(case, staff, view):
         return True
@@ -58,7 +58,7 @@ async def given_lately(again: bool, case: Case, staff: StaffContext, view: View)
 
 
 async def _offered_by_a_colleague(case: Case, staff: StaffContext, view: View) -> bool:
-    """Whether the customer may choose now from what somebody else offered for this complaint."""
+    """Whether an offer that a colleague made for this complaint is open."""
     await view.prefetch([Offer.key(offer_id) for offer_id in case.offer_ids])
     offers = [await view.get(Offer, offer_id) for offer_id in case.offer_ids]
     return any(
@@ -68,7 +68,7 @@ async def _offered_by_a_colleague(case: Case, staff: StaffContext, view: View) -
 
 
 async def history(customer_ref: str, view: View) -> tuple[Gift, ...]:
-    """What this customer was given before and kept or may still choose, by any site, newest first."""
+    """Checks that any site gave this customer and did not take back, and open offers; newest first."""
     known = await view.get(History, customer_ref) or History()
     await view.prefetch(
         [
@@ -102,7 +102,7 @@ async def history(customer_ref: str, view: View) -> tuple[Gift, ...]:
 
 
 def earlier_items(history: Sequence[Gift]) -> tuple[str, ...]:
-    """Items a customer was given before, without their amounts; what may be chosen was not given yet."""
+    """Items a customer was given before, without their amounts; open offers do not count."""
     return tuple({gift.item.partition("/")[0] for gift in history if gift.check_id is not None})
 
 
@@ -115,7 +115,7 @@ def _open_gift(offer_id: str, made: Offer) -> Gift:
         best.value_minor,
         best.currency,
         made.site,
-        # Histories list no offer that was stored without its moment.
+        # For types alone: offers stored without `offered_at` are in no history.
         made.offered_at or made.expires_at,
         best.percent,
         best.bill_up_to_minor,

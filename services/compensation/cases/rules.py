@@ -27,11 +27,11 @@ from shared.contracts.complaints import (
 )
 from shared.kernel import Document, Fold, Slice
 
-#: What a phone shows of the past without scrolling; older checks and offers stay in their facts.
+#: What a phone shows without scrolling; older checks and offers remain in their facts.
 HISTORY_MAX = 20
 
 
-#: Checks of one complaint or of one employee's day that can be listed.
+#: Checks of one complaint that can be listed: the latest.
 LISTED_MAX = 200
 
 
@@ -47,37 +47,37 @@ class Case(Document):
     severity: Severity = Severity.MILD
     safety: bool = False
     service: Service | None = None
-    #: Whether a message reaches the customer; None where it is not known.
+    #: Whether a message reaches the customer; None if that is not known.
     reachable: bool | None = None
     opened_at: datetime | None = None
     check_ids: tuple[str, ...] = ()
     given_by: str | None = None
     given_at: datetime | None = None
-    #: Offers that the customer neither chose from nor let lapse, oldest first.
+    #: Offers neither chosen from nor lapsed, oldest first.
     offer_ids: tuple[str, ...] = ()
-    #: Whom it counts for in an incident, where that is not its customer_ref.
+    #: The customer it counts for in an incident, if that is not customer_ref.
     counts_for: str | None = None
 
     @property
     def customer(self) -> str:
-        """Who is one customer for an incident."""
+        """The customer it counts for in an incident."""
         return self.counts_for or self.customer_ref
 
 
 class History(Document):
-    """The checks a customer was given, newest first; shown as plain facts, never scored."""
+    """A customer's latest checks and offers, newest first; shown as plain facts, never scored."""
 
     KIND: ClassVar[str] = "history"
 
     check_ids: tuple[str, ...] = ()
-    #: The latest offers, newest first, also those that are over.
+    #: Open and ended offers.
     offer_ids: tuple[str, ...] = ()
-    #: The day on which the customer's latest stay began, where stays end.
+    #: The day on which the customer's latest stay began; None if stays never end.
     stay_from: date | None = None
 
 
 def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
-    """A complaint we may give something for; what was known of it on the spot stays."""
+    """The case of a triaged complaint; one opened on the spot keeps what triage does not know."""
     if case is not None:
         return case.model_copy(
             update={
@@ -102,12 +102,12 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
 
 
 def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
-    """It is open again; what it is about did not change."""
+    """The case of a reopened complaint, unchanged; a new one if none is known."""
     return case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
 
 
 def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
-    """Told on the spot, whether or not something fitted; more may be given for it at once."""
+    """The case of a complaint told on the spot; more may be given for it before triage."""
     return case or Case(
         customer_ref=fact.customer_ref,
         site=fact.site,
@@ -120,12 +120,12 @@ def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
 
 
 def case_opened(case: Case, fact: CaseOpened) -> Case:
-    """The clock runs."""
+    """The case, with the time from which its customer waits."""
     return case.model_copy(update={"opened_at": fact.opened_at})
 
 
 def case_given(case: Case | None, fact: CheckIssued) -> Case:
-    """Somebody gave something for it."""
+    """The case, with one more check and who gave it when."""
     known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
     return known.model_copy(
         update={
@@ -137,19 +137,19 @@ def case_given(case: Case | None, fact: CheckIssued) -> Case:
 
 
 def case_offered(case: Case | None, fact: OfferMade) -> Case:
-    """The customer may choose, so something is as good as given."""
+    """The case, with one more open offer."""
     known = case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
     return known.model_copy(update={"offer_ids": (*known.offer_ids, fact.offer_id)[-HISTORY_MAX:]})
 
 
 def case_chosen(case: Case, fact: OfferChosen | OfferLapsed) -> Case:
-    """There is nothing left to choose from this offer."""
+    """The case, without the offer that was chosen from or lapsed."""
     left = tuple(one for one in case.offer_ids if one != fact.offer_id)
     return case.model_copy(update={"offer_ids": left})
 
 
 def history_of(history: History | None, fact: CheckIssued) -> History:
-    """One more gift."""
+    """The history, with one more check."""
     known = history or History()
     return known.model_copy(
         update={
@@ -160,7 +160,7 @@ def history_of(history: History | None, fact: CheckIssued) -> History:
 
 
 def history_offered(history: History | None, fact: OfferMade) -> History:
-    """One more offer; what is held for it belongs to a stay as what is given does."""
+    """The history, with one more offer; what it holds is charged to a stay, as a check is."""
     known = history or History()
     return known.model_copy(
         update={
@@ -171,7 +171,7 @@ def history_offered(history: History | None, fact: OfferMade) -> History:
 
 
 def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
-    """When the latest stay began that anything was charged to; a choice may be of an earlier one."""
+    """The first day of the latest stay charged; a late choice may be charged to an earlier stay."""
     began = [
         date.fromisoformat(debit.account.rpartition(STAY)[2])
         for debit in debits
@@ -181,12 +181,12 @@ def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
 
 
 def case_id(fact: ComplaintTriaged | ComplaintReopened | CheckIssued) -> str:
-    """Every fact here names its complaint."""
+    """The id of the fact's complaint."""
     return fact.complaint_id
 
 
 def customer_ref(fact: CheckIssued | OfferMade) -> str:
-    """Whose history it is."""
+    """The customer of the fact's history."""
     return fact.customer_ref
 
 

@@ -1,4 +1,4 @@
-"""Checks: given, listed, looked at, taken back."""
+"""The routes of checks: give, list, show, explain, suspend, take back."""
 
 from __future__ import annotations
 
@@ -101,18 +101,18 @@ class GivenCheck(Answer):
     valid_until: datetime
     explain_by: Annotated[
         datetime | None,
-        Field(description="It was a stretch: why, in one line, until then. Null where it was not."),
+        Field(description="By when a stretch must be explained; null if the check was no stretch."),
     ]
     regime: Id | None
     information: Information | None
     left: list[Remainder]
     reachable: Reachable
     code: Annotated[str, Field(description="The code for tills.")]
-    link: Annotated[str, Field(description="The customer's page of the check.")]
+    link: Annotated[str, Field(description="The URL of the check's page for the customer.")]
 
 
 class DoesNotFit(Answer):
-    """The wish does not fit: what binds, what does fit, and a colleague who could."""
+    """The wish does not fit: what binds, checks that fit, and a colleague who could give it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -150,13 +150,13 @@ class DoesNotFit(Answer):
     complaint_id: Annotated[
         Id,
         Field(
-            description="The next wish names this one, also where it was written down on the spot:"
-            " otherwise it is written down a second time."
+            description="Name this complaint in the next wish, also after a wish on the spot:"
+            " otherwise a second complaint is recorded."
         ),
     ]
-    bound_by: Annotated[Scope, Field(description="The scope that does not hold it.")]
+    bound_by: Annotated[Scope, Field(description="The first scope that cannot hold the check.")]
     left: list[Remainder]
-    alternatives: Annotated[list[TitledOption], Field(description="What does fit, best first.")]
+    alternatives: Annotated[list[TitledOption], Field(description="Checks that fit, best first.")]
     colleague_id: Annotated[
         Id | None, Field(description="A colleague on shift who could give it; null if none could.")
     ]
@@ -186,14 +186,14 @@ class VoidedCheck(Answer):
     check_id: Id
     site: Id
     unredeemed_minor: Annotated[
-        AmountMinor, Field(description="What no till had taken, in minor units: authority again.")
+        AmountMinor, Field(description="What was not redeemed, in minor units: authority again.")
     ]
     employee_id: Id
     voided_at: datetime
 
 
 class ExplainedCheck(Answer):
-    """A stretch that was explained; the line itself is shown to whoever wrote it."""
+    """A stretch that was explained; the line itself is shown to its author alone."""
 
     OF: ClassVar[type[Fact]] = CheckExplained
     model_config = ConfigDict(
@@ -216,7 +216,7 @@ class ExplainedCheck(Answer):
 
 
 class CheckSummary(Answer):
-    """A check as its site sees it: no code, no account, nothing of the customer."""
+    """A check as employees of its site see it: without code, accounts and customer."""
 
     check_id: Id
     complaint_id: Id
@@ -235,7 +235,7 @@ class CheckSummary(Answer):
     issued_at: datetime
     explain_by: datetime | None
     unexplained: Annotated[
-        bool, Field(description="It was a stretch, and nobody explained it in time.")
+        bool, Field(description="Whether it was a stretch that nobody explained in time.")
     ]
     state: Literal["issued", "held", "redeemed", "suspended", "voided", "expired"]
     redeemed_minor: AmountMinor
@@ -289,21 +289,24 @@ class ShownCheck(CheckSummary):
     )
 
     explanation: Annotated[
-        str | None, Field(description="Why the stretch, for who wrote it; null for all others.")
+        str | None,
+        Field(
+            description="Why it was stretched, for the employee who gave it; null for all others."
+        ),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How what became of a wish looks as an answer."""
+    """Makes the answer to a wish from its last fact."""
 
     codes: Codes
-    #: The check's page, where its customer answers: by complaint, check and the end of its time.
+    #: Makes the URL of the check's page, from complaint, check and the end of its validity.
     link: Callable[[str, str, datetime], str]
     titles: Titles
 
     async def __call__(self, fact: Fact, ask: Ask) -> BaseModel:
-        """What a phone needs of the fact."""
+        """The answer of a fact: the check, the refusal, or a problem."""
         if isinstance(fact, CheckIssued):
             title = await self.titles.of(fact.item, fact.site, fact.policy_version, ask)
             return GivenCheck.about(
@@ -321,7 +324,7 @@ class Answers:
                 status=409,
                 alternatives=titled(fact.alternatives, (policy,), ask),
             )
-        # The last fact of a wish that came a moment after a colleague's.
+        # Recorded alone if a colleague gave something a moment ago: see already_compensated.
         assert isinstance(fact, SafetyNoted), f"{fact.TYPE} is no answer"
         return Problem.of(Reason.ALREADY_COMPENSATED)
 
@@ -356,10 +359,10 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
         ),
     )
     async def issue_check(ask: Ask, command: IssueCheck) -> Decision:
-        """Give a service check: 201 with its code, or 409 with what does fit.
+        """Give a service check: 201 with its code, or 409 with checks that fit.
 
-        What was told on the spot is a complaint either way: after a 409 the next wish names its
-        `complaint_id`, or it is written down a second time.
+        A wish on the spot is recorded as a complaint either way. After a 409, name its `complaint_id`
+        in the next wish; otherwise a second complaint is recorded.
         """
         if command.incident_id is not None:
             return await incidents.give_one(command, ask.principal, ask.view)
@@ -369,7 +372,7 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
 
 
 def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
-    """What became of checks, and their pictures."""
+    """The routes that show checks, and draw their codes and links."""
     unknown = Reason.UNKNOWN_CHECK
 
     async def summary(check_id: str, check: Check, ask: Ask) -> CheckSummary:
@@ -402,18 +405,18 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
 
     @to.picture("/v1/checks/{check_id}/qr.svg", EMPLOYEE, refuses=(unknown,))
     async def draw_code(ask: Ask, check_id: Identifier) -> str:
-        """The code as a picture for the customer's phone, for who gave the check."""
+        """The code as a QR code for the customer's phone; for the employee who gave the check."""
         return await handlers.code(check_id, ask.principal, ask.view)
 
     @to.picture("/v1/checks/{check_id}/page.svg", EMPLOYEE, refuses=(unknown,))
     async def draw_check_link(ask: Ask, check_id: Identifier) -> str:
-        """The link to the check's page as a picture: the whole letter, for a customer without e-mail."""
+        """The link to the check's page as a QR code, instead of a letter: for a customer without e-mail."""
         check = await handlers.own(check_id, ask.principal, ask.view)
         return answers.link(check.complaint_id, check_id, check.valid_until)
 
 
 def _changes(to: Routes, handlers: Checks) -> None:
-    """What an employee does with a check that was given."""
+    """The routes that change a check that was given."""
     unknown = Reason.UNKNOWN_CHECK
 
     @to.write(
@@ -424,7 +427,7 @@ def _changes(to: Routes, handlers: Checks) -> None:
         refuses=(unknown, Reason.CHECK_ENDED),
     )
     async def void_check(ask: Ask, check_id: Identifier) -> Decision:
-        """Take a check back: what was not redeemed is authority again."""
+        """Take a check back; what was not redeemed is authority again."""
         return await handlers.void(check_id, ask.principal, ask.view)
 
     @to.write(
@@ -435,7 +438,7 @@ def _changes(to: Routes, handlers: Checks) -> None:
         refuses=(unknown, Reason.NOTHING_TO_EXPLAIN, Reason.KEY_NOT_YET_KNOWN),
     )
     async def explain_check(ask: Ask, check_id: Identifier, command: Explain) -> Decision:
-        """Why the stretch, in one line."""
+        """Explain a stretch in one line."""
         return await handlers.explain(check_id, command, ask.principal, ask.view)
 
     @to.write(
@@ -454,7 +457,7 @@ def _changes(to: Routes, handlers: Checks) -> None:
         },
     )
     async def suspend_check(ask: Ask, check_id: Identifier) -> Decision:
-        """Stop a check from being redeemed for now: its code was lost or copied."""
+        """Stop a check from being redeemed for now, because its code was lost or copied."""
         return await handlers.suspend(check_id, ask.principal, ask.view)
 
     @to.write(

@@ -1,7 +1,7 @@
 """The code a customer shows: ten Crockford characters (50 bits) and a check character.
 
-Made from the check's id under a secret, so it is stored nowhere in clear and can be made again for
-the answer to a repeated request. Only its HMAC is kept, to find the check by its code.
+It is derived from the check's id under a secret, so it is stored nowhere in clear, and the answer to a
+repeated request has the same code. Its HMAC is stored, to find the check by its code.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from shared.runtime.privacy.seal import Vault
 #: Crockford's base 32: no I, L, O, U to be misread.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CHARACTERS = 10
-#: As people read and type it: his alphabet takes these for digits, and what separates says nothing.
+#: Letters that Crockford's alphabet reads as digits; separators are dropped.
 READ_AS = str.maketrans("ILO", "110", "- \t\r\n")
-#: Codes of the checks that are being decided.
+#: Cached codes: those of the checks that are being decided.
 REMEMBERED_MAX = 1000
 
 
@@ -33,7 +33,7 @@ class Codes:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        # Asked for when reading ahead, when deciding and for the answer.
+        # Cached: needed to read ahead, to decide and to answer.
         self._code = lru_cache(maxsize=REMEMBERED_MAX)(self._make)
 
     def code(self, check_id: str) -> str:

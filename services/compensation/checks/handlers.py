@@ -1,4 +1,4 @@
-"""A check is given, for a complaint or on the spot, and what becomes of it."""
+"""Gives checks, for a complaint or on the spot; suspends, explains and ends them."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ from shared.runtime.privacy.seal import Vault
 
 #: A quick log is typed between two guests.
 LOG_CHARS_MAX = 2000
-#: One line is one line.
+#: Room for one line.
 EXPLANATION_CHARS_MAX = 280
-#: What is as good as cash, where a law gives a right to cash.
+#: Kinds that count as cash where a law gives a right to cash.
 CASH = (CheckKind.MONEY, CheckKind.REFUND)
 
 
 class Particulars(TypedDict, total=False):
-    """What not every request has."""
+    """The optional parts of a request."""
 
     basis: Basis
     consent: bool
@@ -74,26 +74,26 @@ class Particulars(TypedDict, total=False):
 
 
 class Coded(TypedDict):
-    """A code as a fact has it."""
+    """A code as facts carry it: sealed, and as its hash."""
 
     code: str
     code_hash: str
 
 
 class Reachable(Contact):
-    """Where the customer can be reached, as a phone sends it: nothing else is taken."""
+    """Where the customer can be reached, as a phone sends it; other fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OnTheSpot(BaseModel):
-    """The quick log of something that nobody wrote down before; it becomes a complaint by itself."""
+    """The quick log of what a customer says on the spot; it is recorded as a complaint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: The reason of the wish says what it is about where nobody has the time to write.
+    #: None if nobody has the time to write; the wish's reason says what it is about.
     text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)] | None = None
-    #: Booking or card number, as the site's other systems have it; a cabin is somebody else's soon.
+    #: Booking or card number, as in the site's other systems; a cabin soon has another guest.
     customer: CustomerName = None
     severity: Severity = Severity.MILD
     language: Language | None = None
@@ -136,13 +136,13 @@ class IssueCheck(BaseModel):
     basis: Basis = Basis.GOODWILL
     #: The customer agreed to something else than the cash that is due; recorded with the check.
     consent: bool = False
-    #: Which service failed, where the employee knows better than the words did.
+    #: Which service failed, if the employee knows better than triage.
     service: Service | None = None
     safety: Safety | None = None
-    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
-    #: customer choose.
+    #: Give it even though a colleague gave something for this complaint a moment ago, or has an open
+    #: offer.
     again: bool = False
-    #: From this incident's budget and nobody's authority.
+    #: Charge this incident's budget and nobody's authority.
     incident_id: Id | None = None
 
     def particulars(self) -> Particulars:
@@ -167,7 +167,7 @@ class IssueCheck(BaseModel):
 
 
 class Explain(BaseModel):
-    """Why the stretch, in one line; for coaching, nobody confirms it."""
+    """Why a check was stretched, in one line; for coaching: nobody approves it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -195,7 +195,7 @@ class Page:
 
 
 class Checks:
-    """Checks."""
+    """Decides about checks: reads what a rule needs, and applies it."""
 
     def __init__(self, context: ContextLoader, codes: Codes, vault: Vault) -> None:
         self._context = context
@@ -205,7 +205,7 @@ class Checks:
     async def issue_check(
         self, command: IssueCheck, principal: Principal, name: str, view: View
     ) -> Decision:
-        """Give it if it fits; raises Rejected for what is unknown, Unavailable while a key is missing."""
+        """Give the check if it fits; raises Rejected, or Unavailable while a key is missing."""
         staff = await self._context.staff(principal, view)
         option = staff.option(command.item)
         if command.currency not in (None, staff.policy.currency):
@@ -213,7 +213,7 @@ class Checks:
         if command.on_the_spot is not None:
             lawful(command, option, staff, None)
             return await self._on_the_spot(command, command.on_the_spot, option, staff, name, view)
-        assert command.complaint_id is not None, "a command is about one thing"
+        assert command.complaint_id is not None, "a wish is on the spot or for a complaint"
         case = await case_of_site(command.complaint_id, staff, view)
         lawful(command, option, staff, case.service)
         check_id = f"ck-{name}"
@@ -248,7 +248,7 @@ class Checks:
         staff: StaffContext,
         view: View,
     ) -> Decision:
-        """Within the employee's own authority; what a refusal needs is read only for one."""
+        """Grant or refuse by the employee's authority; what a refusal needs is read only for one."""
         decided = headroom.decide(request.option.cost_minor)
         if isinstance(decided, Exceeded):
             return refuse(
@@ -280,10 +280,10 @@ class Checks:
         name: str,
         view: View,
     ) -> Decision:
-        """The check or what fits instead, and the quick log: it went wrong whatever fits.
+        """Grant or refuse the check, and record the quick log whether or not the check fits.
 
-        The case is opened when the complaint comes back from triage, like every other: what a site
-        remembers of its latest complaints has one writer, and never stands between two employees.
+        CaseOpened follows when the complaint comes back from triage, as for every complaint. So the
+        document of the site's latest complaints is not written here, and two employees never conflict.
         """
         check_id, complaint_id = f"ck-{name}", f"co-{name}"
         customer_ref = self._vault.pseudonyms.customer_of(
@@ -343,14 +343,14 @@ class Checks:
         return await self.check(check_id, await self._context.staff(principal, view), view)
 
     async def code(self, check_id: str, principal: Principal, view: View) -> str:
-        """The code again, for the employee who gave the check and nobody else."""
+        """The code, for the employee who gave the check; raises Rejected(unknown_check) for others."""
         check = await self.own(check_id, principal, view)
         if not check.value_minor:
             raise Rejected(Reason.UNKNOWN_CHECK)
         return self._codes.code(check_id)
 
     async def own(self, check_id: str, principal: Principal, view: View) -> Check:
-        """A check as whoever gave it sees it; to all others it is unknown."""
+        """A check that this employee gave; raises Rejected(unknown_check) for all others."""
         staff = await self._context.staff(principal, view)
         check = await self.check(check_id, staff, view)
         if check.employee_id != staff.employee_id:
@@ -365,7 +365,7 @@ class Checks:
         most: int,
         view: View,
     ) -> Page:
-        """The checks of a complaint, or those the employee gave in a day (the cursor names it).
+        """The checks of a complaint, or those the employee gave in a day (the cursor names the day).
 
         Newest first; raises Rejected(cursor_invalid, unknown_complaint), Unavailable.
         """
@@ -376,8 +376,8 @@ class Checks:
         ids = (await case_of_site(complaint_id, staff, view)).check_ids
         end = len(ids)
         if before is not None:
-            # By id and not by place: a list keeps its latest, so places move. One that left it was
-            # the oldest, and nothing is left behind it.
+            # The cursor is an id and not an index, because the list drops its oldest and indexes move.
+            # An id that was dropped is older than all that are left, so nothing follows it.
             end = ids.index(before) if before in ids else 0
         first = max(0, end - most)
         chosen = ids[first:end][::-1]
@@ -421,7 +421,7 @@ class Checks:
     async def explain(
         self, check_id: str, command: Explain, principal: Principal, view: View
     ) -> Decision:
-        """The line about a stretch, by who gave it; raises Rejected(nothing_to_explain)."""
+        """Explain a stretch, by the employee who gave it; raises Rejected(nothing_to_explain)."""
         check = await self.own(check_id, principal, view)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN)
@@ -430,19 +430,19 @@ class Checks:
         return explain(check, check_id, check.employee_id, sealed, view.now)
 
     async def explanation(self, check: Check, principal: Principal, view: View) -> str | None:
-        """What was explained, for who explained it; None if nothing was, or the customer was erased."""
+        """The explanation, for its author; None for others, or if the customer was erased."""
         if check.explanation is None or check.employee_id != principal.subject:
             return None
         key = await self._context.keys.of(check.customer_ref, view)
         return None if key is None else key.open("explanation", check.explanation)
 
     async def expires(self, check_id: str, view: View) -> Decision:
-        """A check's time is over."""
+        """End a check whose time is over."""
         check = await view.get(Check, check_id)
         return expire(check, check_id, view.now) if check else Decision()
 
     async def unexplained(self, check_id: str, view: View) -> Decision:
-        """A stretch was not explained in time."""
+        """Note that a stretch was not explained in time."""
         check = await view.get(Check, check_id)
         return note_unexplained(check, check_id, view.now) if check else Decision()
 
@@ -450,7 +450,7 @@ class Checks:
 def lawful(
     command: IssueCheck, option: Option, staff: StaffContext, service: Service | None
 ) -> None:
-    """A statutory check follows a regime, and is cash unless the customer agreed to something else."""
+    """Raises Rejected for a statutory check if no regime applies, or if it is not cash and lacks consent."""
     if command.basis is not Basis.STATUTORY:
         return
     service = command.service or service
@@ -461,9 +461,9 @@ def lawful(
 
 
 def already_compensated(request: CheckRequest, now: datetime) -> Decision:
-    """The answer where a colleague gave or offered something: whatever is given, safety is told.
+    """Refuse a wish because a colleague gave or offered something; safety is recorded all the same.
 
-    Raises Rejected(already_compensated) where nobody's is concerned.
+    Returns SafetyNoted if the wish concerns safety; if not, raises Rejected(already_compensated).
     """
     if noted := safety_noted(request, now):
         return Decision(noted)
@@ -471,7 +471,7 @@ def already_compensated(request: CheckRequest, now: datetime) -> Decision:
 
 
 def coded(codes: Codes, check_id: str, key: KeyRing) -> Coded:
-    """A check's code, sealed for the customer and as what is found by it."""
+    """A check's code, sealed for the customer, and its hash, by which the check is found."""
     code = codes.code(check_id)
     return {"code": key.seal("code", code), "code_hash": codes.hash(code)}
 
@@ -485,7 +485,10 @@ def check_request(
     reason: Category,
     **more: Unpack[Particulars],
 ) -> CheckRequest:
-    """A request of the employee at this desk; what the law says goes with it, and whose safety it is."""
+    """The employee's request for a check, with the customer's rights by law.
+
+    If the complaint concerns safety and the employee does not say how, the request's safety is `other`.
+    """
     if case.safety:
         more = {"safety": Safety.OTHER, **more}
     service = more.get("service", case.service)
@@ -508,14 +511,14 @@ def check_request(
 
 
 def done(decision: Decision) -> Decision:
-    """The decision; raises Rejected(check_ended) when there was nothing left to do."""
+    """The decision; raises Rejected(check_ended) if it has no facts."""
     if not decision.facts:
         raise Rejected(Reason.CHECK_ENDED)
     return decision
 
 
 def placed(place: str | None) -> Cursor | None:
-    """The place in a day that a cursor names, its beginning without one; raises Rejected."""
+    """The place in a day that a cursor names, None for its beginning; raises Rejected."""
     if place is None:
         return None
     score, _, check_id = place.partition(".")
@@ -526,7 +529,7 @@ def placed(place: str | None) -> Cursor | None:
 
 
 def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, str | None]:
-    """The day a cursor names and the place in its list, today's without one; raises Rejected."""
+    """The day and place that a cursor names, today without one; raises Rejected."""
     if cursor is None:
         return staff.windows.day.id, None
     day, _, place = cursor.partition(".")

@@ -1,8 +1,8 @@
-"""Giving a service check: at once if every scope holds it, else the answer is what does fit.
+"""Giving a service check: at once if every scope holds it, else it is refused with checks that fit.
 
 issued → redeemed in parts or whole
 → suspended → resumed
-→ voided | expired: what was not redeemed goes back where it was charged
+→ voided | expired: what was not redeemed goes back to the accounts it was charged to
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ EXPIRE = "expire"
 EXPLAIN = "explain"
 
 
-#: Kinds that are taken in parts; the others are redeemed once, and but for a percentage whole.
+#: Kinds that are redeemed in parts; the others are redeemed once, and whole but for a percentage.
 IN_PARTS = (CheckKind.MONEY, CheckKind.GIFT_CARD, CheckKind.REFUND)
 
 
@@ -74,7 +74,7 @@ class End(StrEnum):
 
 
 class Check(Document):
-    """A service check that was given, and what became of it; a new one is its fact as it was written."""
+    """A service check, and what became of it; a new one is stored as its fact was written."""
 
     KIND: ClassVar[str] = "check"
 
@@ -83,7 +83,7 @@ class Check(Document):
     employee_id: str
     site: str
     item: str
-    #: None where the check was stored before this was.
+    #: None if the check was stored before this field existed.
     policy_version: int | None = None
     kind: CheckKind
     value_minor: int
@@ -96,19 +96,19 @@ class Check(Document):
     valid_until: datetime
     valid_at: tuple[str, ...] = ()
     issued_at: datetime
-    #: The employee's day it was given in; None where its fact was written before this was.
+    #: The employee's day it was given in; None if its fact was written before this field existed.
     day: str | None = None
     incident_id: str | None = None
     at_desk: bool = False
     debits: tuple[Debit, ...] = ()
     explain_by: datetime | None = None
-    #: Sealed; who gave the check reads it here, and those who coach them on the topic.
+    #: Sealed. The employee who gave the check reads it here; coaches read it from the topic.
     explanation: str | None = None
     unexplained: bool = False
     suspended: bool = False
     ended: End | None = None
     holds: dict[str, Hold] = {}  # noqa: RUF012 - pydantic copies defaults
-    #: The latest parts, oldest first; those before them are a sum, and stay redeemed.
+    #: The latest redeemed parts, oldest first; earlier ones are summed and cannot be rolled back.
     captured: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
     captured_before: int = 0
 
@@ -130,22 +130,22 @@ class Check(Document):
 
     @property
     def spent(self) -> bool:
-        """Whether no till takes it any more; of a percentage something may be unredeemed then."""
+        """Whether no till takes it any more: it is redeemed whole, or once if it has no parts."""
         return self.whole or bool(self.captured and self.kind not in IN_PARTS)
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of it is left to redeem, ever."""
+        """Whether its whole value is redeemed."""
         return 0 < self.value_minor == self.redeemed_minor
 
     @property
     def taken_back(self) -> bool:
-        """Whether the customer has nothing of it."""
+        """Whether it was voided with nothing redeemed."""
         return self.ended is End.VOIDED and not self.redeemed_minor
 
     @property
     def state(self) -> str:
-        """One word for people."""
+        """Its state in one word, for people."""
         if self.ended is not None:
             return self.ended.value
         if self.suspended:
@@ -156,7 +156,7 @@ class Check(Document):
 
 
 class Code(Document):
-    """Which check a code is of, under the code's HMAC."""
+    """The check that a code belongs to; stored under the code's HMAC."""
 
     KIND: ClassVar[str] = "code"
 
@@ -231,9 +231,9 @@ def refuse(
     earlier_items: Sequence[str] = (),
     colleague_id: str | None = None,
 ) -> Decision:
-    """Say what binds, what does fit, and which colleague could give it.
+    """Refuse the check: say what binds, which checks fit, and which colleague could give it.
 
-    `shared` is what is left where nobody's own authority is charged, and is said first.
+    `shared` is what is left of limits that are nobody's authority; it is listed first.
     """
     no = CheckRefused(
         check_id=request.check_id,
@@ -271,7 +271,7 @@ def refuse(
 
 
 def safety_noted(request: CheckRequest, now: datetime) -> tuple[Fact, ...]:
-    """The word for those who must know, whether or not the check fits; nobody is asked."""
+    """A SafetyNoted fact if the request concerns safety, whether or not the check fits."""
     if request.safety is None:
         return ()
     return (
@@ -377,7 +377,7 @@ def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decisi
 
 
 def expire(check: Check, check_id: str, now: datetime) -> Decision:
-    """End a check whose time is over; no hold outlasts it. What was redeemed whole stays so."""
+    """End a check whose time is over, and so are its holds; nothing to do if it was redeemed whole."""
     if check.ended is not None or check.whole or now < check.valid_until:
         return Decision()
     return Decision.of(
@@ -394,7 +394,7 @@ def expire(check: Check, check_id: str, now: datetime) -> Decision:
 def explain(
     check: Check, check_id: str, employee_id: str, explanation: str, now: datetime
 ) -> Decision:
-    """One line about a stretch, sealed; also after its time, for it is never too late to say."""
+    """Record the explanation of a stretch, sealed; also after `explain_by`."""
     return Decision.of(
         CheckExplained(
             check_id=check_id,
@@ -407,7 +407,7 @@ def explain(
 
 
 def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
-    """The time to explain is over and nobody did; what was taken back needs no explanation."""
+    """Note a stretch that nobody explained in time, unless the check was taken back."""
     if (
         check.explain_by is None
         or check.explanation is not None
@@ -423,7 +423,7 @@ def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
 
 
 def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
-    """Stop a check from being redeemed for now; nothing to do if it is, ended, or is redeemed whole."""
+    """Stop a check from being redeemed for now; nothing to do if it is suspended, ended or used up."""
     if check.suspended or check.spent or check.ended is not None:
         return Decision()
     return Decision.of(
@@ -434,7 +434,7 @@ def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Dec
 
 
 def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
-    """Let a suspended check be redeemed again; nothing to do if it can be."""
+    """Let a suspended check be redeemed again; nothing to do if it is not suspended or ended."""
     if not check.suspended or check.ended is not None:
         return Decision()
     return Decision.of(
@@ -443,8 +443,8 @@ def resume(check: Check, check_id: str, employee_id: str, now: datetime) -> Deci
 
 
 def running(fact: CheckIssued) -> Sequence[Timer]:
-    """When a check ends by itself, and by when a stretch is to be explained."""
-    # Words do not expire.
+    """The timers of a new check: its expiry, and the end of the time to explain a stretch."""
+    # A check without a value, such as an apology, does not expire.
     expiry = Timer(EXPIRE, fact.check_id, fact.valid_until if fact.value_minor else None)
     if fact.explain_by is None:
         return (expiry,)
@@ -457,7 +457,7 @@ def over(timer: str) -> Callable[[CheckIssued], Sequence[Timer]]:
 
 
 def check_of(fact: CheckIssued) -> str:
-    """Every fact here names its check."""
+    """The id of the fact's check."""
     return fact.check_id
 
 
@@ -466,7 +466,7 @@ def _set(**changes: object) -> Fold:
 
 
 def explained(check: Check, fact: CheckExplained) -> Check:
-    """The employee's line is with the check."""
+    """The check, with the employee's explanation."""
     return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
 
 
@@ -476,14 +476,14 @@ def checks_of_day(site: str, employee_id: str, day: str) -> str:
 
 
 def stands(check: Check) -> Mapping[str, int]:
-    """Among the checks of its employee's day, newest first; not one of an incident's call to everybody."""
+    """Lists a check in its employee's day, newest first, unless an incident gave it to everybody."""
     if check.day is None or (check.incident_id is not None and not check.at_desk):
         return {}
     return {checks_of_day(check.site, check.employee_id, check.day): -score_at(check.issued_at)}
 
 
 def given_back(fact: CheckVoided | CheckExpired) -> Sequence[Posting]:
-    """What was not redeemed goes back where it was charged."""
+    """Postings that give back what was not redeemed."""
     return posted(fact.credits, -1)
 
 

@@ -1,4 +1,4 @@
-"""Incidents of a site: open, given to, closed."""
+"""The routes of incidents: show, open, give, close."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 
 
 class IncidentShown(Answer):
-    """An incident, and how far the giving came."""
+    """An incident, and how far giving has come."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -59,11 +59,11 @@ class IncidentShown(Answer):
     given: Annotated[int, Field(description="Of those looked at, how many were given the check.")]
     skipped: Annotated[
         int,
-        Field(description="Of those looked at, whom the budget did not hold or who were erased."),
+        Field(description="Of those looked at, how many got nothing: budget spent, or erased."),
     ]
     closed: bool
     remaining: Annotated[
-        int, Field(description="Of those affected, how many are still to be given.")
+        int, Field(description="Of those affected, how many are still to be looked at.")
     ]
 
     @classmethod
@@ -82,7 +82,7 @@ class OpenIncidents(Answer):
 
 
 class OpenedIncident(Answer):
-    """An incident that an employee opened; the group check is its customers', from its own budget."""
+    """An incident that an employee opened; its customers get the group check, from its own budget."""
 
     OF: ClassVar[type[Fact]] = IncidentOpened
     model_config = ConfigDict(
@@ -125,7 +125,7 @@ def routes(face: Face, handlers: Incidents) -> Routes:
 
     @to.read("/v1/incidents/{incident_id}", EMPLOYEE, IncidentShown, refuses=(unknown,))
     async def get_incident(ask: Ask, incident_id: Identifier) -> IncidentShown:
-        """One incident and how far the giving came."""
+        """One incident, and how far giving has come."""
         incident = await handlers.look(incident_id, ask.principal, ask.view)
         return IncidentShown.of(incident_id, incident)
 
@@ -137,7 +137,7 @@ def routes(face: Face, handlers: Incidents) -> Routes:
         refuses=(Reason.NO_INCIDENT, Reason.INCIDENT_OPEN),
     )
     async def open_incident(ask: Ask, command: OpenIncident) -> Decision:
-        """Say that it is an incident, before the count does."""
+        """Open an incident by hand, before enough complaints have come."""
         return await handlers.open(command, ask.principal, ask.name, ask.view)
 
     @to.write(
@@ -157,7 +157,7 @@ def routes(face: Face, handlers: Incidents) -> Routes:
         },
     )
     async def give_to_incident(ask: Ask, incident_id: Identifier) -> Decision:
-        """Give the group check to all who are affected; look at the incident for progress."""
+        """Give the group check to all who are affected; the incident shows the progress."""
         return await handlers.give(incident_id, ask.principal, ask.view)
 
     @to.write(
@@ -177,7 +177,7 @@ def routes(face: Face, handlers: Incidents) -> Routes:
         },
     )
     async def close_incident(ask: Ask, incident_id: Identifier) -> Decision:
-        """It is over: later complaints are their own."""
+        """Close an incident: later complaints do not join it."""
         return await handlers.close(incident_id, ask.principal, ask.view)
 
     return to

@@ -1,4 +1,4 @@
-"""Many complaints at once: counted as they come, opened, given to everybody, closed."""
+"""Incidents: complaints are counted as they come; one is opened, given to everybody, closed."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.policies import PolicyHead
 from shared.runtime.privacy.keys import KeyRing
 
-#: A customer's key is sent with their complaint, on a topic of its own, and is here within seconds of
-#: it. One that was destroyed looks the same and never comes, and who is behind it waits too: so a step
-#: goes on without it once the complaint is this old. Giving at a desk is still possible.
+#: A customer's key is sent with their complaint, on another topic, and arrives within seconds of it. A
+#: destroyed key looks like one that has not arrived, and holds up the customers after it: so a step
+#: skips a customer without a key once the complaint is this old. A desk can still give to them.
 KEY_COMES_WITHIN = timedelta(hours=1)
 
 
 class OpenIncident(BaseModel):
-    """Say that it is an incident, before the count does."""
+    """Open an incident by hand, before enough complaints have come."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "delay"}]}
@@ -90,11 +90,11 @@ class Group:
 
     @property
     def fits(self) -> bool:
-        """Whether the budget holds one more."""
+        """Whether the budget holds one more check."""
         return self.headroom.binding(self.option.cost_minor) is None
 
     def after_one(self) -> Group:
-        """The same once one was given that is not posted yet."""
+        """The group with one more check charged, which is decided and not yet posted."""
         cost = self.option.cost_minor
         balances = {account: used + cost for account, used in self.headroom.balances.items()}
         return replace(self, headroom=replace(self.headroom, balances=balances))
@@ -109,7 +109,7 @@ class Incidents:
         self._settler = settler
 
     def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
-        """A complaint is here: it is counted, may join an incident, and may be the one too many."""
+        """Count a triaged complaint; it may join an open incident, or be the one that opens it."""
         lately = recent_id(event.data.site, event.data.category)
         reads = (PolicyHead.key(event.data.site), Recent.key(lately))
         return Prepared(partial(self._triaged, event, lately), reads)
@@ -120,10 +120,10 @@ class Incidents:
         if case is not None and case.opened_at is not None:
             return Decision()
         if await view.get(PolicyHead, fact.site) is None:
-            # complaints knew the site, so its policy is on the way to us too.
+            # The complaints service knew the site, so its policy will arrive here too.
             raise Unavailable(Reason.POLICY_NOT_YET_KNOWN)
         policy, version = await self._context.policies.at(fact.site, view)
-        # Not when we heard of it: a backlog is read in one moment.
+        # The event's time and not ours, because a backlog is read all at once.
         came = min(event.time or view.now, view.now)
         opened = CaseOpened(
             complaint_id=fact.complaint_id,
@@ -131,7 +131,7 @@ class Incidents:
             site=fact.site,
             reason=fact.category,
             severity=fact.severity,
-            # The day it came in may be counted and over.
+            # Today, because the day in which it came may be counted already.
             day=windows_of(policy, view.now).day.id,
             opened_at=came,
             counts_for=fact.counts_for,
@@ -150,7 +150,7 @@ class Incidents:
     async def _joins(
         self, incident_id: str, opened: CaseOpened, view: View
     ) -> tuple[IncidentJoined, ...]:
-        """Its customer joins an open incident, unless they are in it by another complaint."""
+        """The customer joins an open incident, unless they are in it by another complaint."""
         customer, first = customer_of(opened), affected_id(incident_id, 0)
         joined = joined_id(incident_id, customer)
         await view.prefetch([Affected.key(first), Joined.key(joined)])
@@ -173,7 +173,7 @@ class Incidents:
     async def open(
         self, command: OpenIncident, principal: Principal, name: str, view: View
     ) -> Decision:
-        """Open one by hand; raises Rejected(no_incident, incident_open)."""
+        """Open an incident by hand; raises Rejected(no_incident, incident_open)."""
         staff = await self._context.staff(principal, view)
         if staff.policy.incidents is None:
             raise Rejected(Reason.NO_INCIDENT)
@@ -196,7 +196,7 @@ class Incidents:
         )
 
     async def give(self, incident_id: str, principal: Principal, view: View) -> Decision:
-        """Give the group check to all who are affected; goes on in the background, in steps."""
+        """Begin to give the group check to all who are affected; timers do it in steps."""
         staff, incident = await self._open(incident_id, principal, view)
         return Decision.of(
             IncidentGiving(
@@ -209,7 +209,7 @@ class Incidents:
         )
 
     async def close(self, incident_id: str, principal: Principal, view: View) -> Decision:
-        """It is over: later complaints are their own."""
+        """Close an incident: later complaints do not join it."""
         staff, incident = await self._open(incident_id, principal, view)
         return Decision.of(
             IncidentClosed(
@@ -222,19 +222,19 @@ class Incidents:
         )
 
     async def look(self, incident_id: str, principal: Principal, view: View) -> Incident:
-        """An incident of the employee's site and how far the giving came."""
+        """An incident of the employee's site, and how far giving has come."""
         _, incident = await self._of_site(incident_id, principal, view)
         return incident
 
     async def open_ones(self, principal: Principal, view: View) -> dict[str, Incident]:
         """The site's open incidents."""
         staff = await self._context.staff(principal, view)
-        # All of them: there is one per category at most.
+        # One page holds them all: there is at most one per category.
         page = await view.range(Incident, open_in(staff.site), None, RANGE_MAX)
         return dict(page.documents)
 
     async def give_one(self, command: IssueCheck, principal: Principal, view: View) -> Decision:
-        """The group check for one customer; raises Rejected(already_compensated) for a second."""
+        """The group check for one customer; raises Rejected(already_compensated) if they have it."""
         incident_id = command.incident_id
         assert command.complaint_id is not None, "an incident's check is for a complaint"
         assert incident_id is not None, "the route sends nothing else here"
@@ -271,7 +271,7 @@ class Incidents:
     async def _spent(
         self, request: CheckRequest, group: Group, staff: StaffContext, view: View
     ) -> Decision:
-        """The incident's budget is; the employee's own authority is not, and says what does fit."""
+        """Refuse: the incident's budget is spent. The answer has checks that the employee may give."""
         headroom = await self._context.headroom(
             staff, request.customer_ref, request.complaint_id, view
         )
@@ -297,11 +297,11 @@ class Incidents:
         return group.option.model_copy(update={"fits_reason": True, "why": "incident"})
 
     async def group(self, incident_id: str, incident: Incident, view: View) -> Group | None:
-        """What an incident gives and from what; None where nobody knows any more what it was.
+        """The check that an incident gives, and its budget; None if the check is not known any more.
 
-        As the policy had it that opened the incident: at a desk and in the call, whatever the
-        catalogue has become since. After a rebuild that version may be gone, and what stands in for
-        it may be of another currency than the budget.
+        The check is that of the policy version that opened the incident, at a desk and for everybody,
+        even if the catalogue has changed. After a rebuild that version may be gone, and the one in
+        force stands in for it: it may lack the check, or have another currency than the budget.
         """
         policy = await self._context.policies.of(incident.site, incident.policy_version, view)
         option = policy.option(incident.item)
@@ -309,14 +309,14 @@ class Incidents:
             return None
         limit = incident_limit(incident_id, incident.budget_minor, incident.currency)
         balances = await view.balances([limit.account])
-        # The budget alone decides, also where it is less than one check.
+        # The budget alone decides: `per_check` is the cost of the check itself.
         headroom = Headroom(per_check=option.cost_minor, limits=(limit,), balances=balances)
         return Group(policy, incident.policy_version, option, headroom)
 
     def group_check(
         self, request: CheckRequest, case: Case, group: Group, key: KeyRing, now: datetime
     ) -> Decision:
-        """A check from the budget of the request's incident, which holds it."""
+        """Grant a check from the budget of the request's incident; the budget must hold it."""
         return grant(
             request,
             case,
@@ -331,7 +331,7 @@ class Incidents:
     async def gives(self, incident_id: str, due_ms: int) -> None:
         """One step of giving: the next part of those affected, in one commit.
 
-        Raises Unavailable while a customer's key may still come; the timer tries again.
+        Raises Unavailable while a customer's key may still arrive; the timer tries again.
         """
         done = (await self._known(incident_id, self._settler.view())).done
 
@@ -341,7 +341,7 @@ class Incidents:
                 raise Unavailable(Reason.CONTENDED)
             return await self._step(incident_id, incident, view)
 
-        # Two steps may be due in the same millisecond; what they make must not have the same ids.
+        # Two steps may be due in the same millisecond; their facts must not have the same ids.
         await self._settler.settle_timer(GIVE, incident_id, due_ms, decide, step=str(done))
 
     async def _step(self, incident_id: str, incident: Incident, view: View) -> Decision:
@@ -362,7 +362,7 @@ class Incidents:
         given = skipped = 0
         named: set[str] = set()
         for complaint_id, case, check_id in zip(next_ones, cases, check_ids, strict=True):
-            # Those affected may be of before customers were counted, and one customer's several.
+            # Incidents stored before customers were counted may hold several complaints of one customer.
             if case and (check_id in named or await view.get(Check, check_id) is not None):
                 continue
             if case is None or group is None or not group.fits:

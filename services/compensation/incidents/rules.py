@@ -1,7 +1,7 @@
 """Mass incidents: many complaints about one thing, answered once and together.
 
-Customers are counted and not complaints. The group check comes from the incident's own budget and
-from nobody's authority; each affected customer gets it at most once, because the check's id follows
+Customers are counted, not complaints. The group check is charged to the incident's own budget and to
+nobody's authority; each affected customer gets it at most once, because the check's id follows
 from incident and customer.
 """
 
@@ -37,34 +37,34 @@ def incident_limit(incident_id: str, budget_minor: int, currency: str) -> Limit:
 GIVE = "give"
 
 
-#: Affected complaints in one document, and given to in one commit.
+#: Affected complaints per document, and per commit when they are given to.
 PART = 100
 
 
 class Recent(Document):
     """The latest complaints of one site about one thing, oldest first: as many as a policy may count.
 
-    Where there are more, those of customers with several go first.
+    If there are more, the oldest of a customer with several is dropped first.
     """
 
     KIND: ClassVar[str] = "recent"
 
     complaint_ids: tuple[str, ...] = ()
     opened_at: tuple[datetime, ...] = ()
-    #: Whose they are; shorter by those that were stored before this was, which are the first.
+    #: Their customers; the first complaints lack theirs if stored before this field existed.
     customers: tuple[str, ...] = ()
-    #: The incident about it that is open.
+    #: The open incident about it, if there is one.
     incident_id: str | None = None
 
     def entries(self) -> list[tuple[str, str, datetime]]:
-        """Complaint, customer and moment of each; a customer who is not known is the complaint's own."""
+        """Complaint, customer and moment of each; the complaint's id stands for an unknown customer."""
         before = self.complaint_ids[: len(self.complaint_ids) - len(self.customers)]
         customers = (*before, *self.customers)
         return list(zip(self.complaint_ids, customers, self.opened_at, strict=True))
 
 
 class Incident(Document):
-    """One incident and how far the giving came."""
+    """One incident, and how far giving has come."""
 
     KIND: ClassVar[str] = "incident"
 
@@ -89,7 +89,7 @@ class Affected(Document):
     KIND: ClassVar[str] = "affected"
 
     complaint_ids: tuple[str, ...] = ()
-    #: Of the incident's first part: the customers it was opened with.
+    #: In the incident's first part: the customers it was opened with.
     customers: tuple[str, ...] = ()
 
 
@@ -124,9 +124,10 @@ def group_check_id(incident_id: str, customer: str) -> str:
 def complaints_of_incident(
     policy: Policy, opened: CaseOpened, recent: Recent | None
 ) -> Mapping[str, str]:
-    """The customers who make an incident with this complaint, each by one; empty if they are too few.
+    """The customers who make an incident with this complaint, each with one; empty if they are too few.
 
-    Partitions arrive in any order, so the time they fit in may begin before this one or with it.
+    Partitions arrive in any order, so the time span that counts is the one around this complaint that
+    holds the most customers.
     """
     if policy.incidents is None:
         return {}
@@ -155,12 +156,12 @@ def complaints_since(recent: Recent, since: datetime) -> Mapping[str, str]:
 def _each_once(
     entries: Sequence[tuple[str, str, datetime]], begin: datetime, end: datetime
 ) -> dict[str, str]:
-    """The latest complaint of each customer in a time."""
+    """The latest complaint of each customer in a time span."""
     return {customer: complaint for complaint, customer, at in entries if begin <= at < end}
 
 
 def customer_of(fact: CaseOpened) -> str:
-    """Who is one customer for an incident."""
+    """The customer that a complaint counts for in an incident."""
     return fact.counts_for or fact.customer_ref
 
 
@@ -173,9 +174,9 @@ def open_incident(
     now: datetime,
     employee_id: str | None = None,
 ) -> IncidentOpened:
-    """It is an incident now, with the budget and the check that the policy has for one.
+    """Open an incident, with the budget and the check that the policy has for one.
 
-    `affected` is a complaint of each customer.
+    `affected` has one complaint by customer.
     """
     incidents = policy.incidents
     assert incidents is not None, "a policy without incidents opens none"
@@ -195,7 +196,7 @@ def open_incident(
 
 
 def remembered(recent: Recent | None, fact: CaseOpened) -> Recent:
-    """One more complaint about this; one customer's many push nobody else's out."""
+    """One more complaint about this; many of one customer do not displace those of others."""
     known = recent or Recent()
     entries = known.entries()
     entries.append((fact.complaint_id, customer_of(fact), fact.opened_at))
@@ -221,18 +222,18 @@ def opened(_: Incident | None, fact: IncidentOpened) -> Incident:
 
 
 def joined(incident: Incident, fact: IncidentJoined) -> Incident:
-    """One more is affected."""
+    """The incident, with one more customer affected."""
     return incident.model_copy(update={"affected": fact.number + 1})
 
 
 def part_joined(part: Affected | None, fact: IncidentJoined) -> Affected:
-    """One more is affected."""
+    """The part, with one more complaint."""
     known = part or Affected()
     return known.model_copy(update={"complaint_ids": (*known.complaint_ids, fact.complaint_id)})
 
 
 def join_id(fact: IncidentJoined) -> str:
-    """The customer in the incident; a fact without one is of before customers were counted."""
+    """The id of Joined; a fact written before customers were counted has the complaint alone."""
     return joined_id(fact.incident_id, fact.customer or fact.complaint_id)
 
 
@@ -247,12 +248,12 @@ def open_in(site: str) -> str:
 
 
 def stands(incident: Incident) -> Mapping[str, int]:
-    """Among the open incidents of its site, in the order in which they were opened."""
+    """Lists an open incident in its site, in the order of opening."""
     return {} if incident.closed else {open_in(incident.site): score_at(incident.opened_at)}
 
 
 def incident_of(fact: IncidentOpened) -> str:
-    """Every fact here names its incident."""
+    """The id of the fact's incident."""
     return fact.incident_id
 
 
@@ -296,8 +297,7 @@ SLICE = Slice(
                 incident_of,
                 lambda incident, _: incident.model_copy(update={"closed": True}),
             ),
-            # Later complaints are their own. Who was in it is not counted again, or the next complaint
-            # would open it anew.
+            # Emptied: if the incident's complaints were counted again, the next one would open it anew.
             Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), lambda _, __: Recent()),
         ),
         CaseOpened: (Fold(Recent, lambda fact: recent_id(fact.site, fact.reason), remembered),),

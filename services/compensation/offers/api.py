@@ -1,4 +1,4 @@
-"""Offers: made, chosen on the employee's screen or on the customer's page."""
+"""The routes of offers: make, choose on the employee's screen or on the customer's page."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def routes(
     to = Routes(face)
 
     async def answer(fact: Fact, ask: Ask) -> BaseModel:
-        """An offer with its link; the chosen check, or what does fit, as if it was given at once."""
+        """An offer with its link; a check or a refusal as when a check is given at once."""
         if not isinstance(fact, OfferMade):
             return await checks(fact, ask)
         policy = await checks.titles.policy(fact.site, fact.policy_version, ask)
@@ -104,7 +104,7 @@ def routes(
         ),
     )
     async def make_offer(ask: Ask, command: MakeOffer) -> Decision:
-        """Let the customer choose between two or three: 201, or 409 with what does fit."""
+        """Let the customer choose between two or three checks: 201, or 409 with checks that fit."""
         return await handlers.make(command, ask.principal, ask.name, ask.view)
 
     @to.write(
@@ -121,17 +121,17 @@ def routes(
         ),
     )
     async def choose_offered(ask: Ask, offer_id: Identifier, command: Choose) -> Decision:
-        """The customer's choice on the employee's screen: the check with its code."""
+        """Choose for the customer on the employee's screen; the answer is the check with its code."""
         return await handlers.choose_for(offer_id, command.item, ask.principal, ask.view)
 
     @to.picture("/v1/offers/{offer_id}/page.svg", EMPLOYEE, refuses=(Reason.UNKNOWN_OFFER,))
     async def draw_offer_link(ask: Ask, offer_id: Identifier) -> str:
-        """The link to an offer's page as a picture, for who made the offer."""
+        """The link to an offer's page as a QR code, for the employee who made the offer."""
         made = await handlers.page_of(offer_id, ask.principal, ask.view)
         return link(offer_id, made.expires_at)
 
     async def read(token: str, request: Request) -> str:
-        """The offer of a link; a page that must be refused is in the customer's language."""
+        """The offer of a link; also notes the customer's language, for the page of a refusal."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
             made = await face.view().get(Offer, offer_id)
@@ -161,9 +161,9 @@ def routes(
         response_class=HTMLResponse,
     )
     async def choose_by_link(token: Token, request: Request) -> Response:
-        """The customer's choice; the same choice again is the same choice.
+        """Choose by the link; the same choice again changes nothing.
 
-        A browser goes on to the page, which shows what was chosen first.
+        A browser is redirected to the page, which shows the first choice.
         """
         offer_id = await read(token, request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)

@@ -64,11 +64,11 @@ class MakeOffer(BaseModel):
     complaint_id: Id
     items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
     reason: Category
-    #: Which service failed, where the employee knows better than the words did.
+    #: Which service failed, if the employee knows better than triage.
     service: Service | None = None
     safety: Safety | None = None
-    #: Meant, although a colleague gave something for this complaint a moment ago, or lets the
-    #: customer choose.
+    #: Make it even though a colleague gave something for this complaint a moment ago, or has an open
+    #: offer.
     again: bool = False
 
     @model_validator(mode="after")
@@ -79,7 +79,7 @@ class MakeOffer(BaseModel):
 
 
 class Choose(BaseModel):
-    """The customer's choice, by their own hand or on the employee's screen."""
+    """The customer's choice, by the link or on the employee's screen."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
@@ -89,7 +89,7 @@ class Choose(BaseModel):
 
 
 class Offers:
-    """What customers may choose between."""
+    """Decides about offers: reads what a rule needs, and applies it."""
 
     def __init__(self, context: ContextLoader, codes: Codes) -> None:
         self._context = context
@@ -98,7 +98,7 @@ class Offers:
     async def make(
         self, command: MakeOffer, principal: Principal, name: str, view: View
     ) -> Decision:
-        """Offer them and hold authority for the dearest; raises Rejected, Unavailable."""
+        """Offer the items and hold authority for the dearest; raises Rejected, Unavailable."""
         staff = await self._context.staff(principal, view)
         case = await case_of_site(command.complaint_id, staff, view)
         offer_id = f"of-{name}"
@@ -145,7 +145,7 @@ class Offers:
         )
 
     async def offered(self, offer_id: str, site: str | None, view: View) -> Offer:
-        """An offer of the site (of any, for its customer); raises Rejected(unknown_offer)."""
+        """An offer of the site (of any, if None); raises Rejected(unknown_offer)."""
         return await view.require(Offer, offer_id, Reason.UNKNOWN_OFFER, site=site)
 
     async def choose_for(
@@ -156,9 +156,9 @@ class Offers:
         return await self.choose(offer_id, item, principal.site, view)
 
     async def choose(self, offer_id: str, item: str, site: str | None, view: View) -> Decision:
-        """Give what was chosen from what was held; raises Rejected(offer_closed), Unavailable.
+        """Give the chosen check from the authority held; raises Rejected, Unavailable.
 
-        It fits whatever happened since: its authority was held. `site` is None for the customer.
+        The check always fits, because its authority was held. `site` is None if the customer chooses.
         """
         made = await self.offered(offer_id, site, view)
         if not made.open_at(view.now):
@@ -198,7 +198,7 @@ class Offers:
             charged=charged(made, option),
         )
         choice = chosen(made, offer_id, check_id, item, view.now, by_customer=site is None)
-        # Those who must know heard of it with the offer.
+        # Without SafetyNoted, which was recorded with the offer.
         return Decision.of(choice, given)
 
     async def shown(self, offer_id: str, view: View) -> Shown:
@@ -221,7 +221,7 @@ class Offers:
     async def _chosen(
         self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], view: View
     ) -> Chosen | None:
-        """What was chosen, with its code while a till takes it; None where nothing was."""
+        """The chosen check, with its code while a till takes it; None if nothing was chosen."""
         check = await view.get(Check, check_id) if check_id is not None else None
         if check_id is None or check is None:
             return None
@@ -242,7 +242,7 @@ class Offers:
         )
 
     async def page_of(self, offer_id: str, principal: Principal, view: View) -> Offer:
-        """An offer whose page an employee shows: the one who made it, and nobody else."""
+        """An offer that this employee made; raises Rejected(unknown_offer) for all others."""
         staff = await self._context.staff(principal, view)
         made = await self.offered(offer_id, staff.site, view)
         if made.employee_id != staff.employee_id:
@@ -250,13 +250,13 @@ class Offers:
         return made
 
     async def lapses(self, offer_id: str, view: View) -> Decision:
-        """Nobody chose in time."""
+        """Let an offer lapse from which nobody chose in time."""
         made = await view.get(Offer, offer_id)
         return lapse(made, offer_id, view.now) if made else Decision()
 
 
 def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
-    """The options that can still be given: after a rebuild another version may stand in for the offer's."""
+    """The options that can still be given: after a rebuild the policy may lack one."""
     for option in made.options:
         item = then.checks.get(option.item.partition("/")[0])
         if item is not None:
@@ -269,7 +269,7 @@ def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
 
 
 def _standing(check: Check, now: datetime) -> str:
-    """The check's state for its customer: its time ends on the minute, and a use is never undone."""
+    """The check's state for its customer: used stays used, and it expires before its timer fires."""
     if check.spent:
         return "redeemed"
     if check.value_minor and now >= check.valid_until and check.state != "voided":

@@ -30,7 +30,7 @@ _OFFER = """{% if chosen and chosen.standing %}<p class="standing" role="status"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A check as the page names it; `where` is empty for everywhere."""
+    """A check as the page names it; `where` is empty if it is valid everywhere."""
 
     item: str
     title: str
@@ -68,7 +68,7 @@ class Page:
         self._pages = Pages(offer=_OFFER)
 
     def show(self, shown: Shown, token: str, *, unknown_choice: bool = False) -> str:
-        """The page as the offer stands; `unknown_choice` says on top that what was sent is none of it."""
+        """The page of the offer's state; with `unknown_choice`, an error on top: the item is not offered."""
         words = partial(say, shown.language)
         faults = [Fault(words("offer.choose_one"), CHOICES)] if unknown_choice else []
         about = words("offer.about", about=shown.about) if shown.about else words("offer.told")

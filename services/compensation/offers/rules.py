@@ -14,7 +14,7 @@ from shared.contracts.policy import Policy
 from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
 
 LAPSE = "lapse"
-#: Before the name of an account: what open offers hold of it.
+#: Prefix of the account that counts what open offers hold of another account.
 HELD = "held/"
 
 
@@ -35,7 +35,7 @@ class Offer(Document):
     held: tuple[Debit, ...]
     regime: str | None = None
     information: str | None = None
-    #: None where it was stored before this was.
+    #: None if the offer was stored before this field existed.
     offered_at: datetime | None = None
     expires_at: datetime
     check_id: str | None = None
@@ -56,9 +56,9 @@ def offer(
     headroom: Headroom,
     now: datetime,
 ) -> Decision:
-    """Offer them all and hold authority for the dearest, which `request` is for; it must fit.
+    """Offer all options and hold authority for the dearest, which `request` is for; it must fit.
 
-    An offer is not stretched: it may be chosen in another shift.
+    An offer is not stretched, because it may be chosen from in another shift.
     """
     made = OfferMade(
         offer_id=offer_id,
@@ -84,7 +84,7 @@ def offer(
 def chosen(
     made: Offer, offer_id: str, check_id: str, item: str, now: datetime, *, by_customer: bool
 ) -> OfferChosen:
-    """The choice; what was held is free for the check that follows in the same commit."""
+    """The choice; it frees what was held, for the check that follows in the same commit."""
     return OfferChosen(
         offer_id=offer_id,
         complaint_id=made.complaint_id,
@@ -98,7 +98,7 @@ def chosen(
 
 
 def charged(made: Offer, option: Option) -> tuple[Debit, ...]:
-    """What the chosen check is charged: the accounts that held, with its own cost."""
+    """The charges of the chosen check: to the accounts that the offer held, by the check's own cost."""
     if not option.cost_minor:
         return ()
     return tuple(
@@ -110,7 +110,7 @@ def charged(made: Offer, option: Option) -> tuple[Debit, ...]:
 
 
 def lapse(made: Offer, offer_id: str, now: datetime) -> Decision:
-    """Nobody chose in time."""
+    """Let an open offer lapse once its time is over."""
     if made.check_id is not None or made.lapsed or now < made.expires_at:
         return Decision()
     return Decision.of(
@@ -130,21 +130,21 @@ def made(_: Offer | None, fact: OfferMade) -> Offer:
 
 
 def held(fact: OfferMade) -> Sequence[Posting]:
-    """What an offer holds.
+    """Postings of what an offer holds.
 
-    It stands in the accounts like what is given, so that it binds like it, and in accounts of its own,
-    so that it can be shown.
+    It is posted to the same accounts as a given check, to count against the ceilings, and to `held/`
+    accounts, to be shown apart.
     """
     return [*posted(fact.held), *posted(fact.held, prefix=HELD)]
 
 
 def free(fact: OfferChosen | OfferLapsed) -> Sequence[Posting]:
-    """What an offer held, once it is chosen or lapsed."""
+    """Postings that free what an offer held, once it is chosen from or lapsed."""
     return [*posted(fact.credits, -1), *posted(fact.credits, -1, HELD)]
 
 
 def over(fact: OfferChosen | OfferLapsed) -> Sequence[Timer]:
-    """An offer that ended does not lapse."""
+    """Removes the timer of an offer that ended."""
     return (Timer(LAPSE, fact.offer_id, None),)
 
 

@@ -1,4 +1,4 @@
-"""What may I give now?"""
+"""The routes of what an employee may give now, and of the site's catalogue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shared.runtime.words import category_title, title_of
 class GiftShown(Answer):
     """What a customer was given before, by whichever site.
 
-    Of an offer that is still open: its best option, `offer_id`, and until when they may choose.
+    For an open offer: its best option, `offer_id`, and until when the customer may choose.
     """
 
     check_id: Id | None
@@ -132,7 +132,7 @@ class TitledCategory(Answer):
 
 
 class CatalogueEntry(Answer):
-    """Something that the site gives."""
+    """An item of the site's catalogue."""
 
     item: Id
     title: Title
@@ -140,13 +140,11 @@ class CatalogueEntry(Answer):
     fits: Annotated[list[Category], Field(description="What it suits; everything if empty.")]
     valid_s: Annotated[int, Field(description="How long it is valid, in seconds.")]
     options: Annotated[
-        list[Option], Field(description="Its amounts; of one with any amount the largest.")
+        list[Option], Field(description="Its amounts; of a free amount only the largest.")
     ]
     step_minor: Annotated[
         AmountMinor | None,
-        Field(
-            description="Of one with any amount: the steps up to the largest. Null for all others."
-        ),
+        Field(description="The step between free amounts; null if its amounts are fixed."),
     ]
 
     @classmethod
@@ -236,11 +234,10 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
         severity: Severity | None = None,
         language: Language | None = None,
     ) -> OptionsShown:
-        """What may I give now, best first and why.
+        """What I may give now, best first, each with its why.
 
-        For a complaint, or to a customer on the spot, and not for both; without either, to a
-        customer of whom nothing is known. `reason`, `severity` and the customer's `language` stand
-        in for what a complaint says of them.
+        Name a complaint or a customer on the spot, not both; without either, it is for a customer of
+        whom nothing is known. `reason`, `severity` and `language` replace what the complaint says.
         """
         if customer is not None and named(customer) is None:
             raise Rejected(Reason.SCHEMA_INVALID, where=("/customer",))
@@ -272,7 +269,7 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
 
     @to.read("/v1/site", EMPLOYEE, SiteShown)
     async def get_my_site(ask: Ask) -> SiteShown:
-        """What a phone needs once: my site, its catalogue with titles, and what is promised."""
+        """My site, its catalogue with titles, and its promised times; a phone needs them once."""
         policy = await handlers.catalogue(ask.principal, ask.view)
         language = ask.language(policy)
         return SiteShown(

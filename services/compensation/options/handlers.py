@@ -36,7 +36,7 @@ class Possible:
 
 
 class Said(TypedDict):
-    """What an employee says of a complaint; None where it is as we know it."""
+    """What an employee says of a complaint; None where nothing differs from what we know."""
 
     category: Category | None
     severity: Severity | None
@@ -44,7 +44,7 @@ class Said(TypedDict):
 
 
 class Options:
-    """What may be given."""
+    """Reads what an employee may give now."""
 
     def __init__(self, context: ContextLoader, incidents: Incidents, vault: Vault) -> None:
         self._context = context
@@ -52,7 +52,7 @@ class Options:
         self._vault = vault
 
     async def catalogue(self, principal: Principal, view: View) -> Policy:
-        """What the employee's site decides, for who works there; raises Rejected, Unavailable."""
+        """The policy of the employee's site; raises Rejected, Unavailable."""
         return (await self._context.staff(principal, view)).policy
 
     async def possible(
@@ -65,7 +65,7 @@ class Options:
     ) -> Possible:
         """What may be given for a complaint, to a customer, or to one of whom nothing is known.
 
-        What is said of it stands in for what the complaint says. Raises Rejected, Unavailable.
+        `said` replaces what the complaint says. Raises Rejected, Unavailable.
         """
         staff = await self._context.staff(principal, view)
         incident_id: str | None = None
@@ -77,7 +77,7 @@ class Options:
             if incident_id is not None:
                 incident_option = await self._incidents.option_for(incident_id, case.customer, view)
         else:
-            # No customer has an empty name: the accounts of such a one are empty.
+            # No customer has an empty name, so the accounts under that name are empty.
             ref = self._vault.pseudonyms.customer(f"/site/{staff.site}", customer or "")
             case = Case(customer_ref=ref, site=staff.site, language=staff.policy.languages[0])
         case = case.model_copy(update={name: one for name, one in said.items() if one is not None})

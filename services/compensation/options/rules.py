@@ -25,13 +25,14 @@ def options_for(
 ) -> tuple[Option, ...]:
     """What can be given now, best first, each with its why.
 
-    A smaller version of the wish, then the playbook's suggestions, then what suits the reason; what
-    the customer had before and what cannot be named in their language come later, and value decides.
+    Smaller versions of the wish come first, then the playbook's suggestions, then what suits the reason.
+    Among equals, items that the customer had before come last, then items without a title in their
+    language; then the higher value comes first.
     """
     suggested = policy.playbook(reason, severity).suggest
     wished = instead_of.partition("/")[0] if "/" in instead_of else ""
     most = headroom.most()
-    # Of what has any amount the catalogue shows the largest; the playbook may name another.
+    # Of free amounts `options` has the largest alone; the playbook may name another.
     named = (policy.option(item) for item in suggested)
     fitting = {
         option.item: option
@@ -68,7 +69,7 @@ def options_for(
 
 
 class Rights(TypedDict):
-    """A regime by name and what it says, or neither."""
+    """A regime's name and what it says, or None for both."""
 
     regime: str | None
     information: str | None
@@ -81,7 +82,7 @@ def rights(
     language: Language,
     basis: Basis = Basis.GOODWILL,
 ) -> Rights:
-    """What is due by law, and what the customer must be told: in their language or one the site has."""
+    """The regime that applies, and what the customer must be told: in their language if it has it."""
     found = policy.regime_of(reason, service, basis)
     if found is None:
         return {"regime": None, "information": None}

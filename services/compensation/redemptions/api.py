@@ -1,4 +1,4 @@
-"""Tills: a code is reserved, captured, cancelled, rolled back."""
+"""The routes of tills: reserve a code; capture, cancel or roll back the redemption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 
 #: An employee who redeems must be on the roster as well, and may not have given the check.
 AT_TILLS = (Kind.TILL, Kind.EMPLOYEE)
-#: What a till is told of a redemption, as the document shows it.
+#: What a till is told of a redemption; an example for the API document.
 STEP = {
     "check_id": "ck-3ad5acdca1252b14d8e963b80e173f1d",
     "site": "ms-aurora",
@@ -73,8 +73,9 @@ def routes(face: Face, handlers: Redemptions) -> Routes:
     async def reserve_code(ask: Ask, command: Reserve) -> Decision:
         """Hold a part of a check by its code, or redeem it at once.
 
-        Of a percentage `amount_minor` is the discount, not the bill. A 409 says in `left_minor` how
-        much may be taken now, and of a percentage also `percent` and `bill_up_to_minor`.
+        For a percentage, `amount_minor` is the discount, not the bill. A 409 about the amount says in
+        `left_minor` how much may be taken now, and `amount_missing` also says `percent` and
+        `bill_up_to_minor`.
         """
         return await handlers.reserve(command, ask.principal, ask.name, ask.view)
 
@@ -105,7 +106,7 @@ def routes(face: Face, handlers: Redemptions) -> Routes:
         examples={200: {**STEP, "expired": False, "cancelled_at": "2026-06-03T14:05:00Z"}},
     )
     async def cancel_redemption(ask: Ask, redemption_id: Identifier) -> Decision:
-        """Free what is held."""
+        """Free a hold."""
         return await handlers.cancel(redemption_id, ask.principal, ask.view)
 
     @to.write(
@@ -117,7 +118,7 @@ def routes(face: Face, handlers: Redemptions) -> Routes:
         examples={200: {**STEP, "rolled_back_at": "2026-06-03T14:05:00Z"}},
     )
     async def roll_back_redemption(ask: Ask, redemption_id: Identifier) -> Decision:
-        """Put on the check again what was redeemed."""
+        """Put what was redeemed back on the check."""
         return await handlers.roll_back(redemption_id, ask.principal, ask.view)
 
     return to

@@ -1,6 +1,7 @@
-"""Tills: a code is reserved, captured, cancelled, rolled back.
+"""Tills: a code is reserved; the redemption is captured, cancelled or rolled back.
 
-A till of the check's site is told why something is not taken; to all others every no is the same.
+A till of the check's site is told why a check is refused; a till of another site is told that the code
+is wrong.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ class Reserve(BaseModel):
     code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     amount_minor: AmountMinor | None = Field(
         None,
-        description="How much of the check is taken, in minor units; without it, all that is left. Of"
-        " a percentage it is needed, and it is the discount, not the bill: what the till takes off.",
+        description="How much of the check is taken, in minor units; without it, all that is left. A"
+        " percentage needs it: the discount that the till takes off, not the bill.",
     )
-    capture: Annotated[bool, Field(description="Redeem it at once: nothing is held.")] = False
+    capture: Annotated[bool, Field(description="Redeem it at once, without a hold.")] = False
 
 
 class Capture(BaseModel):
@@ -68,13 +69,13 @@ class Capture(BaseModel):
 
     amount_minor: AmountMinor | None = Field(
         None,
-        description="What is redeemed, in minor units: at most what is held, and of a percentage the"
-        " discount, not the bill. Without it, all that is held.",
+        description="How much is redeemed, in minor units: at most what is held; for a percentage, the"
+        " discount and not the bill. Without it, all that is held.",
     )
 
 
 class Redemptions:
-    """Codes at tills."""
+    """Decides about redemptions: reads what a rule needs, and applies it."""
 
     def __init__(self, context: ContextLoader, codes: Codes) -> None:
         self._context = context
@@ -87,7 +88,7 @@ class Redemptions:
         """Hold or redeem a part; raises Rejected(code_not_redeemable) for a wrong code.
 
         Raises Rejected(own_check, not_valid_here, not_in_parts, amount_missing, amount_too_large,
-        on_hold) for a check of this site, and Unavailable(too_many_tries) for a till that showed many wrong codes.
+        on_hold) for a check of this site, and Unavailable(too_many_tries) after many wrong codes.
         """
         self._tries.check(principal, view.now)
         await self._at_work(principal, view)
@@ -97,8 +98,8 @@ class Redemptions:
         # An unknown code reads a check as well, so that it takes as long as a known one.
         check_id = code.check_id if code is not None else "ck-none"
         check = await view.get(Check, check_id)
-        # Once more: others of a burst may have failed while this one read. From here to the answer
-        # nothing is awaited, so no code is compared beyond the bound.
+        # Checked again, because others of a burst may have failed while this one read. From here to
+        # the refusal nothing is awaited, so no code is compared beyond the bound.
         self._tries.check(principal, view.now)
         why: No | None = WRONG_CODE
         if (
@@ -144,12 +145,12 @@ class Redemptions:
         return _done(cancel(check, check_id, redemption_id, view.now), Reason.HOLD_GONE)
 
     async def roll_back(self, redemption_id: str, principal: Principal, view: View) -> Decision:
-        """Put on the check again what was redeemed; raises Rejected(not_captured)."""
+        """Put what was redeemed back on the check; raises Rejected(not_captured)."""
         check_id, check = await self.of(redemption_id, principal, view)
         return _done(roll_back(check, check_id, redemption_id, view.now), Reason.NOT_CAPTURED)
 
     async def of(self, redemption_id: str, principal: Principal, view: View) -> tuple[str, Check]:
-        """The check of a redemption at this till; a foreign one looks like an unknown one."""
+        """The check of a redemption; raises Rejected(unknown_redemption), also for another till's."""
         await self._at_work(principal, view)
         redemption = await view.get(Redemption, redemption_id)
         check = await view.get(Check, redemption.check_id) if redemption else None
@@ -162,19 +163,19 @@ class Redemptions:
         return redemption.check_id, check
 
     async def _title(self, check: Check, now: Policy, view: View) -> str:
-        """What the site calls a check: as when it was given, else as now, else by its id."""
+        """A check's title: of the policy it was given under, else of the one in force, else its id."""
         then = now
         if check.policy_version is not None:
             then = await self._context.policies.of(check.site, check.policy_version, view)
         return title_of(check.item, (then, now), now.languages[0])
 
     async def _at_work(self, principal: Principal, view: View) -> None:
-        """An employee who stands in as a till is one of the roster; raises Rejected."""
+        """Raises Rejected for an employee, standing in as a till, who is not on the roster."""
         if principal.kind is Kind.EMPLOYEE:
             await self._context.staff(principal, view)
 
     async def hold_ends(self, redemption_id: str, view: View) -> Decision:
-        """A hold was not captured in time."""
+        """Free a hold that was not captured in time."""
         redemption = await view.get(Redemption, redemption_id)
         check = await view.get(Check, redemption.check_id) if redemption else None
         if redemption is None or check is None:
@@ -183,7 +184,7 @@ class Redemptions:
 
 
 def _not_own(check: Check, principal: Principal) -> None:
-    """Raises Rejected(own_check) for an employee who gave the check: it takes two to turn it into money."""
+    """Raises Rejected(own_check) for the employee who gave the check: a second person must redeem it."""
     if principal.kind is Kind.EMPLOYEE and principal.subject == check.employee_id:
         raise Rejected(Reason.OWN_CHECK)
 

@@ -1,7 +1,7 @@
 """Redeeming a check at a till: reserve, capture, cancel, roll back; each step idempotent.
 
-A hold that is not captured in time is free again. Which of two steps came first is decided by the
-commit: both change the check's one document.
+A hold that is not captured in time is freed. The commit decides which of two steps at once came first,
+because both change the check's document.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HOLD = "hold"
 
 
 class Redemption(Document):
-    """Which check a redemption is of; its fate is in the check."""
+    """The check and the till of a redemption; what became of it is in the check."""
 
     KIND: ClassVar[str] = "redemption"
 
@@ -48,23 +48,23 @@ class Told(TypedDict):
 
 
 def takes(check: Check, amount_minor: int) -> bool:
-    """Whether this much of a check can be taken by itself; of a percentage what its bill comes to."""
+    """Whether this amount can be taken: any, if it has parts or is a percentage; else the whole."""
     return check.kind in (*IN_PARTS, CheckKind.PERCENTAGE) or amount_minor == check.value_minor
 
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """Why a till cannot redeem so much, and in minor units what it could: `left_minor` at most."""
+    """Why a till cannot redeem an amount, and what it is told beside: `left_minor` is the most it can."""
 
     reason: Reason
     told: Mapping[str, int] = field(default_factory=dict)
 
 
 def why_not(check: Check, amount_minor: int | None, till: str, now: datetime) -> No | None:
-    """Why a till of the check's site cannot redeem so much of it now; None if it can.
+    """Why a till of the check's site cannot redeem this amount of it now; None if it can.
 
-    No amount is all that is left, but of a percentage it is no answer: only the till knows the bill.
-    What is used, suspended or over is told like a wrong code.
+    Without an amount, all that is left is meant. A percentage needs one, because only the till knows
+    the bill. A check that is used, suspended or ended is refused like a wrong code.
     """
     over = check.ended is not None or check.suspended or now >= check.valid_until
     if over or check.spent or not check.value_minor:
@@ -72,7 +72,7 @@ def why_not(check: Check, amount_minor: int | None, till: str, now: datetime) ->
     if check.valid_at and till not in check.valid_at:
         return No(Reason.NOT_VALID_HERE)
     live = [hold for hold in check.holds.values() if now < hold.expires_at]
-    # What is not taken in parts is taken by one till at a time.
+    # A check without parts can be held by one till at a time.
     most = REDEMPTIONS_MAX if check.kind in IN_PARTS else 1
     free = check.value_minor - check.redeemed_minor
     left = free - sum(hold.amount_minor for hold in live) if len(live) < most else 0
@@ -103,8 +103,7 @@ def reserve(
 ) -> Decision:
     """Hold a part of a check for a till, or redeem it at once; nothing if it does not fit.
 
-    What is not taken in parts is taken once. A hold whose time is over is freed by whoever wants what
-    it held.
+    Also frees the holds of the check whose time is over.
     """
     if why_not(check, amount_minor, till, now) is not None:
         return Decision()
@@ -144,7 +143,7 @@ def capture(
     title: str,
     now: datetime,
 ) -> Decision | No:
-    """Redeem what is held, or less of it; else why not: the hold is gone, smaller, or not in parts."""
+    """Redeem what is held, or less of it; No if the hold is gone or too small, or has no parts."""
     hold = check.holds.get(redemption_id)
     if hold is None or now >= hold.expires_at or check.suspended or check.ended is not None:
         return No(Reason.HOLD_GONE)
@@ -160,7 +159,7 @@ def capture(
 
 
 def _told(check: Check, left_minor: int, title: str) -> Told:
-    """What a till is told of a check; of what is taken once, nothing is left after it."""
+    """What a till is told of a check; a check that is redeemed once has nothing left."""
     return {
         "item": check.item,
         "kind": check.kind,
@@ -189,7 +188,7 @@ def _captured(
 def cancel(
     check: Check, check_id: str, redemption_id: str, now: datetime, *, expired: bool = False
 ) -> Decision:
-    """Free a hold; an expired one only once its time is over. Nothing if there is none."""
+    """Free a hold, nothing if there is none; with `expired`, only once its time is over."""
     hold = check.holds.get(redemption_id)
     if hold is None or (expired and now < hold.expires_at):
         return Decision()
@@ -211,10 +210,10 @@ def _cancelled(
 
 
 def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) -> Decision:
-    """Put what was redeemed on the check again; nothing if it was not, or if the check's time is over.
+    """Put what was redeemed back on the check; nothing if it was not redeemed, or the check ended.
 
-    Later it could not be redeemed any more, and its end, which gives authority back, came already. Of
-    many parts a check knows the latest one by one, so the ones before them stay redeemed.
+    After its end the amount could not be redeemed again, and authority was given back without it. A
+    check lists its latest parts alone, so earlier ones stay redeemed.
     """
     amount = check.captured.get(redemption_id)
     if amount is None or check.ended is not None or now >= check.valid_until:
@@ -232,18 +231,18 @@ def roll_back(check: Check, check_id: str, redemption_id: str, now: datetime) ->
 
 
 def over(fact: RedemptionCaptured | RedemptionCancelled) -> Sequence[Timer]:
-    """A hold that ended needs no timer."""
+    """Removes the timer of a hold that ended."""
     return (Timer(HOLD, fact.redemption_id, None),)
 
 
 def reserved(check: Check, fact: RedemptionReserved) -> Check:
-    """A till holds a part."""
+    """The check, with a part held by a till."""
     hold = Hold(amount_minor=fact.amount_minor, till=fact.till, expires_at=fact.expires_at)
     return check.model_copy(update={"holds": {**check.holds, fact.redemption_id: hold}})
 
 
 def captured(check: Check, fact: RedemptionCaptured) -> Check:
-    """The held part, or less of it, is redeemed; of many parts the oldest is only counted from now on."""
+    """The check, with the held part or less redeemed; of too many parts the oldest is summed."""
     parts = {**check.captured, fact.redemption_id: fact.amount_minor}
     before = check.captured_before
     if len(parts) > REDEMPTIONS_MAX:
@@ -258,12 +257,12 @@ def captured(check: Check, fact: RedemptionCaptured) -> Check:
 
 
 def cancelled(check: Check, fact: RedemptionCancelled) -> Check:
-    """The hold is free."""
+    """The check, without the hold."""
     return check.model_copy(update={"holds": _without(check.holds, fact.redemption_id)})
 
 
 def rolled_back(check: Check, fact: RedemptionRolledBack) -> Check:
-    """What was redeemed is there again."""
+    """The check, without the redeemed part."""
     rest = {name: amount for name, amount in check.captured.items() if name != fact.redemption_id}
     return check.model_copy(update={"captured": rest})
 

@@ -1,4 +1,4 @@
-"""Wrong codes that tills showed: bounded per till, so that nobody guesses one."""
+"""Bounds the wrong codes that a till may show, so that nobody can guess one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 from shared.runtime.http.auth import Principal
 
-#: Codes in vain that a till may show within a minute: all tills of a site may be one caller and mistype
-#: a few, and who guesses one of 50 bits needs millions.
+#: Wrong codes that a till may show within a minute. All tills of a site may be one caller, and people
+#: mistype; but guessing a code of 50 bits takes millions.
 TRIES_MAX = 60
 
 
 TRIES_WITHIN = timedelta(minutes=1)
 
 
-#: Tills remembered in one process; one more, and who failed first is forgotten.
+#: Tills remembered in one process; beyond this, the till that failed first is forgotten.
 TILLS_MAX = 10_000
 
 
 class Tries:
-    """Wrong codes per till, each process for itself: a bound on guessing need not be exact."""
+    """Counts wrong codes per till, in each process apart: a bound on guessing need not be exact."""
 
     def __init__(self) -> None:
         #: By the whole principal: two sites may both call a till `till-1`.

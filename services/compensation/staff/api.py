@@ -1,4 +1,4 @@
-"""Employees: what I may give, my shift; a personnel system lists who works here."""
+"""The routes of employees: who I am, what I may give, my shift; personnel systems list them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 
 
 class ScopeStanding(Answer):
-    """One scope of an employee's authority; in minor units, of the stretch in times."""
+    """One scope of an employee's authority, in minor units; the stretch is in times."""
 
     scope: Scope
     ceiling_minor: AmountMinor
@@ -29,7 +29,7 @@ class ScopeStanding(Answer):
     held_minor: Annotated[int, Field(description="What is held for open offers.")]
     left_minor: AmountMinor
     until: Annotated[
-        datetime | None, Field(description="When it starts from zero; null where it never does.")
+        datetime | None, Field(description="When it starts again from zero; null if it never does.")
     ]
 
 
@@ -86,7 +86,7 @@ class MeShown(Answer):
     languages: Annotated[list[Language], Field(description="Those they speak, as the roster says.")]
     on_shift: Annotated[bool, Field(description="Whether the roster or a check-in says so now.")]
     checked_in_until: Annotated[
-        datetime | None, Field(description="Until when they said that they work; null if never.")
+        datetime | None, Field(description="Until when their check-in lasts; null without one.")
     ]
 
 
@@ -165,7 +165,7 @@ def routes(face: Face, handlers: Staff) -> Routes:
         },
     )
     async def start_my_shift(ask: Ask, command: CheckIn) -> Decision:
-        """I work now, whatever the roster says."""
+        """Check in: I work now, whatever the roster says."""
         return await handlers.check_in(command, ask.principal, ask.view)
 
     @to.write(
@@ -182,7 +182,7 @@ def routes(face: Face, handlers: Staff) -> Routes:
         },
     )
     async def end_my_shift(ask: Ask) -> Decision:
-        """I do not work any more."""
+        """Check out: I do not work now, unless the roster says so."""
         return await handlers.check_out(ask.principal, ask.view)
 
     return to

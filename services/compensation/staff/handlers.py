@@ -34,14 +34,14 @@ from shared.runtime.roster import employed, employee_key
 
 #: No law we know of lets anybody work longer without a rest.
 SHIFT_HOURS_MAX = 16
-#: The least by which one listing is later than another.
+#: The smallest difference between the times of two listings.
 MOMENT = timedelta(microseconds=1)
 #: Parts of a crew read in one trip, and colleagues on shift whose accounts are looked at in it.
 PARTS_AT_ONCE, COLLEAGUES_AT_ONCE = 4, 32
 
 
 class CheckIn(BaseModel):
-    """I work now, whatever the roster says."""
+    """Check in: I work now, whatever the roster says."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"hours": 8}]}
@@ -60,7 +60,7 @@ class Standing:
 
 
 class Staff:
-    """Employees."""
+    """Decides about employees, and reads what they may give."""
 
     def __init__(self, context: ContextLoader) -> None:
         self._context = context
@@ -70,7 +70,7 @@ class Staff:
     ) -> Decision:
         """A personnel system lists an employee of its site; raises Rejected(unknown_site).
 
-        A site without a policy has nobody to give anything, so it lists nobody.
+        A site without a policy is unknown: nobody could give anything there.
         """
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
@@ -81,7 +81,7 @@ class Staff:
                 employee_id=employee_id,
                 site=command.site,
                 listing=command.listing,
-                # After what is known, or a roster from a clock ahead of ours would win later.
+                # Later than the known listing, or one from a clock ahead of ours would win over this.
                 listed_at=max(view.now, known.listed_at + MOMENT)
                 if known is not None
                 else view.now,
@@ -159,7 +159,7 @@ async def fallback_for(
     staff: StaffContext,
     view: View,
 ) -> Fallback:
-    """What an answer at the limit rests on: earlier gifts, and a colleague who could give it."""
+    """What a refusal says beside the limits: earlier gifts, and a colleague who could give it."""
     earlier, colleague_id = await history(request.customer_ref, view), None
     if bound_by in PERSONAL:
         colleague_id = await colleague(staff, headroom, request.option.cost_minor, view)
@@ -169,9 +169,9 @@ async def fallback_for(
 async def colleague(
     staff: StaffContext, headroom: Headroom, cost_minor: int, view: View
 ) -> str | None:
-    """Somebody else on shift at the site whose authority holds this, or nobody.
+    """A colleague on shift at the site whose authority holds this cost; None if there is none.
 
-    Only for a request that the employee's own ceilings bind: all others are the colleague's too.
+    Only for a request that the employee's own ceilings bind: shared ceilings bind colleagues too.
     """
     shared = [limit for limit in headroom.limits if not limit.own]
     if not all(limit.holds(cost_minor, headroom.balances) for limit in shared):

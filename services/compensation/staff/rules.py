@@ -1,4 +1,4 @@
-"""Who is there: employees as listed, and who is on shift by roster or by check-in."""
+"""Employees as listed, and whether they are on shift by roster or by check-in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.contracts.compensation import ShiftEnded, ShiftStarted
 from shared.contracts.roster import LISTED, Employee, EmployeeListed, Weekday, employee_name
 from shared.kernel import Document, Fold, Slice
 
-#: A crew is kept in so many parts, so that adding one of thousands rewrites a few and not all.
+#: A crew is kept in this many parts, so that adding one of thousands rewrites one part and not all.
 CREW_PARTS = 16
 
 
@@ -21,7 +21,7 @@ WEEKDAYS = tuple(Weekday)
 
 
 class Crew(Document):
-    """A part of a site's employees; who left is still in it, and is looked at before it counts."""
+    """A part of a site's employee ids. Former employees stay in it, so read each one's listing."""
 
     KIND: ClassVar[str] = "crew"
     LASTS: ClassVar[bool] = True
@@ -35,7 +35,7 @@ def crew_of(site: str, employee_id: str) -> str:
 
 
 def crew_parts(site: str, beginning_with: str) -> Sequence[str]:
-    """All parts of a crew, a different one first for different employees."""
+    """All parts of a crew; different employees begin with different parts."""
     first = crc32(beginning_with.encode()) % CREW_PARTS
     return [f"{site}/{(first + step) % CREW_PARTS}" for step in range(CREW_PARTS)]
 
@@ -54,7 +54,7 @@ def on_shift(employee: Employee, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def joined(crew: Crew | None, fact: EmployeeListed) -> Crew:
-    """One more in the crew; sorted, as the order in which they were heard of says nothing."""
+    """The part, with one more employee; sorted, so that the order of facts does not matter."""
     before = crew.members if crew is not None else ()
     return Crew(members=tuple(sorted({*before, fact.employee_id})))
 
@@ -65,12 +65,12 @@ def name_of(fact: ShiftStarted | ShiftEnded) -> str:
 
 
 def checked_in(employee: Employee, fact: ShiftStarted) -> Employee:
-    """On shift by their own word."""
+    """The employee, with a check-in."""
     return employee.model_copy(update={"checked_in_until": fact.until})
 
 
 def checked_out(employee: Employee, _: ShiftEnded) -> Employee:
-    """Not on shift by their own word any more."""
+    """The employee, without a check-in."""
     return employee.model_copy(update={"checked_in_until": None})
 
 

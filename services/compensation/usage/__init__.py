@@ -1,1 +1,1 @@
-"""What nobody used: windows of authority, counted when they end."""
+"""Under-use: windows of authority, counted when they end."""

@@ -28,13 +28,13 @@ from shared.runtime.engine.view import View
 
 
 class Usage:
-    """The site's windows."""
+    """Opens and counts the windows of sites."""
 
     def __init__(self, context: ContextLoader) -> None:
         self._context = context
 
     async def on_policy(self, event: Event[PolicyPublished], view: View) -> Decision:
-        """A site's first policy opens its first windows; a later one those it is the first to have."""
+        """Open the windows that the site has by this policy and that are not open yet."""
         return Decision(await self._opened(event.data.policy, view.now, view))
 
     async def window_ends(self, scope: Scope, site: str, view: View) -> Decision:
@@ -46,14 +46,14 @@ class Usage:
         facts: list[Fact] = []
         if has_ended(policy, scope, window.day, window.until):
             facts.append(await self._counted(policy, scope, window.day, view))
-        # The next and not that of now: after an outage every one between is counted as well.
+        # The next window and not the current one: after an outage those between are counted too.
         facts += opened(policy, scope, window.until, window)
         if scope is Scope.EMPLOYEE_DAY:
             facts += await self._opened(policy, window.until, view)
         return Decision(facts)
 
     async def _opened(self, policy: Policy, at: datetime, view: View) -> list[Fact]:
-        """The windows of a moment that the site has and that are not open."""
+        """Open the site's windows at a moment, but for those that are open."""
         facts: list[Fact] = []
         for scope in TIMERS:
             before = await view.get(OpenWindow, open_window_id(policy.site, scope))
@@ -64,7 +64,7 @@ class Usage:
     async def _counted(
         self, policy: Policy, scope: Scope, window: str, view: View
     ) -> WindowClosed | AuthorityCounted:
-        """A window of the site in figures; of the day also what was counted in it."""
+        """A window of the site in figures; for a day, also its tallies."""
         employees = await self._used(policy, scope, window, view)
         if scope is not Scope.EMPLOYEE_DAY:
             return authority_counted(policy, scope, window, employees, view.now)

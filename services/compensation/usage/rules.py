@@ -1,6 +1,6 @@
-"""Under-use, measured as seriously as over-use: what nobody gave, and how long customers waited.
+"""Measures under-use: authority that nobody used, and how long customers waited.
 
-Counted in accounts like money, so that counting never makes two decisions conflict.
+Counts are kept in accounts, like money, so that counting never makes two decisions conflict.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ TALLIES = (COMPLAINTS, WITH_CHECK, CHECKS, WAITED)
 
 
 class OpenWindow(Document):
-    """The day, shift or week of authority that a site is in; only those before it were counted."""
+    """The day, shift or week of authority that is counted next; those before it were counted."""
 
     KIND: ClassVar[str] = "window"
 
-    #: The name of the window: stores hold it as the day, which was the first to be counted.
+    #: The window's name, also of a shift or week; stores know it as `day`, which was counted first.
     day: str
     #: None while no role has a ceiling for it.
     until: datetime | None = None
@@ -58,7 +58,7 @@ class Use(TypedDict):
 
 
 def open_window_id(site: str, scope: Scope) -> str:
-    """The id of the document; a site's name has no bar in it."""
+    """The id of the document; no site's name contains a bar."""
     return site if scope is Scope.EMPLOYEE_DAY else f"{site}|{scope}"
 
 
@@ -68,12 +68,12 @@ def tally(site: str, day: str, what: str) -> str:
 
 
 def complaint_counted(fact: CaseOpened) -> Sequence[Posting]:
-    """One more complaint of its day."""
+    """Postings that count a complaint in its day."""
     return [Posting(tally(fact.site, fact.day, COMPLAINTS), 1)]
 
 
 def check_counted(fact: CheckIssued) -> Sequence[Posting]:
-    """One more check of its day, and of its complaint's first how long it was waited for, in s."""
+    """Postings that count a check in its day; for a complaint's first, also the seconds of waiting."""
     if fact.day is None:
         return ()
     counted = [Posting(tally(fact.site, fact.day, CHECKS), 1)]
@@ -86,7 +86,7 @@ def check_counted(fact: CheckIssued) -> Sequence[Posting]:
 
 
 def is_counted(policy: Policy, scope: Scope) -> bool:
-    """Whether a role of the site has a ceiling to count against; for the day every role has."""
+    """Whether a role of the site has a ceiling for the scope; every role has one for the day."""
     return any(
         authority is not None and ceiling_of(authority, scope) is not None
         for authority in policy.authority.roles.values()
@@ -94,9 +94,9 @@ def is_counted(policy: Policy, scope: Scope) -> bool:
 
 
 def has_ended(policy: Policy, scope: Scope, name: str, at: datetime) -> bool:
-    """Whether a window is over at the end it was opened with, and to be counted.
+    """Whether a window is over at the end it was opened with, and must be counted.
 
-    Where the policy leads back since (the ship went west, other shifts), it is longer than it was.
+    A policy published since may move that end later (the ship went west, other shifts).
     """
     return is_counted(policy, scope) and windows_of(policy, at).of(scope).id > name
 
@@ -106,7 +106,7 @@ def opened(
 ) -> Sequence[WindowOpened | AuthorityOpened]:
     """The window of a moment, to be counted next; nothing while no role has a ceiling for it.
 
-    Names only go up, whatever a policy changes: so none is counted twice.
+    Names never go down, whatever a policy changes, so no window is counted twice.
     """
     if not is_counted(policy, scope):
         if before is None or before.until is None:
