@@ -303,6 +303,6 @@ def docs_command(
         return
     found_stale = stale()
     for path in found_stale:
-        typer.echo(f"{REFERENCE / path} is stale: python -m shared.ops docs", err=True)
+        typer.echo(f"{REFERENCE / path} is stale: run python -m shared.ops docs", err=True)
     if found_stale:
         raise typer.Exit(1)

@@ -48,7 +48,7 @@ class BrokenPolicy(BrokenFile):
 
 
 def load(path: Path) -> Policy | list[Problem]:
-    """The policy in the file, or a list of everything that is wrong with it. Reads the file."""
+    """The policy in the file, or the list of its problems. Reads the file."""
     return _located(path)[0]
 
 
@@ -69,18 +69,19 @@ def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[
     """The role mailboxes that the policy names and the operator's file does not have."""
     for index, mailbox in enumerate(policy.notify.safety):
         if mailbox not in known:
-            has = ", ".join(sorted(known))
-            yield ("notify", "safety", index), f'"{mailbox}" has no address, only {has} have one'
+            has = ", ".join(sorted(known)) or "none"
+            why = f'"{mailbox}" is not in the file of addresses; the file has {has}'
+            yield ("notify", "safety", index), why
 
 
 def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
-    """What is valid in a policy and probably a mistake: where, and a sentence."""
+    """Parts of a policy that are valid but probably a mistake: the place and a sentence."""
     for category in Category:
         by_severity = policy.playbooks.get(category)
         # Without a playbook: the default promise, and every item that fits.
         if not by_severity and category is not Category.OTHER:
             promise = _iso(policy.promise_default)
-            yield ("playbooks",), f"{category} has none, so each is promised within {promise}"
+            yield ("playbooks",), f"no playbook for {category}, so the promise is {promise}"
         for milder, worse in pairwise(Severity):
             sooner, later = policy.promise(category, milder), policy.promise(category, worse)
             if sooner < later:
@@ -99,7 +100,7 @@ def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
         loc = ("incidents", "give")
         yield loc, f"costs {given.cost_minor}, the budget is {incidents.budget}"
     if not policy.notify.safety:
-        yield ("notify", "safety"), "names nobody, so a word about safety reaches nobody"
+        yield ("notify", "safety"), "names no mailbox, so a safety concern is sent to nobody"
 
 
 def _iso(duration: timedelta) -> str:
@@ -159,9 +160,7 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> int:
     return version
 
 
-app = typer.Typer(
-    name="policy", help="Check and publish what a site decides.", no_args_is_help=True
-)
+app = typer.Typer(name="policy", help="Check and publish a site's policy.", no_args_is_help=True)
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A policy, as policy/demo.yaml.")
 ]
@@ -177,11 +176,11 @@ MailboxesOption = Annotated[
 
 @app.command("check")
 def check_command(file: FileArgument, mailboxes: MailboxesOption = None) -> None:
-    """Say what is wrong with a policy file; exit status 1 if anything is.
+    """Print all problems of a policy file; exit status 1 if there is one.
 
-    Compares the role mailboxes it names with the file of their addresses. Warns of probable mistakes:
+    Compares the policy's role mailboxes with the file of their addresses. Warns of probable mistakes:
     a worse complaint with a later promise than a milder one, a category without a playbook, a check
-    above everybody's authority, an alarm about safety that reaches nobody.
+    above everybody's authority, no mailbox for safety concerns.
     """
     try:
         known = None if mailboxes is None else load_mailboxes(mailboxes)
@@ -211,7 +210,7 @@ def _found(
     """The problems and the warnings of a policy that can be read, in the order of its lines."""
     warned = list(doubts(policy))
     if known is None and policy.notify.safety:
-        where = "--mailboxes or SERVICE_CHECK_MAILBOXES"
+        where = "set --mailboxes or SERVICE_CHECK_MAILBOXES"
         warned.append((("notify", "safety"), f"not compared with a file of addresses: {where}"))
     wrong = () if known is None else unknown_mailboxes(policy, known)
     return sorted(at(*one) for one in wrong), sorted(at(*one) for one in warned)
@@ -224,7 +223,7 @@ def _count(found: Sequence[Problem], what: str) -> str:
 
 @app.command("publish")
 def publish_command(file: FileArgument, bootstrap: BootstrapOption = None) -> None:
-    """Make a policy file the next version for all services."""
+    """Publish a policy file as the next version of its site's policy."""
     try:
         version = publish(file, bootstrap_servers(bootstrap))
     except (BrokenPolicy, LookupError) as error:

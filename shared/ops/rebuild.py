@@ -137,7 +137,8 @@ class KafkaLog:
                     yield [Record(r.offset, r.value, r.headers) for r in batch if r.offset < stop]
                     deadline = time.monotonic() + PATIENCE_S
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{place.topic}/{place.partition} gives nothing")
+                    where = f"{place.topic}/{place.partition}"
+                    raise TimeoutError(f"no data from {where} for {PATIENCE_S:.0f} s")
         finally:
             consumer.pause(one)
 
@@ -178,7 +179,7 @@ class Bars:
 
 @contextmanager
 def told() -> Iterator[Told]:
-    """The way to show progress: a bar per stage on a terminal, lines elsewhere."""
+    """A callback that shows progress: a bar per stage on a terminal, lines elsewhere."""
     if not sys.stdout.isatty():
         yield Lines()
         return
@@ -212,7 +213,7 @@ async def rebuild(
 
 
 def redis_address(given: str | None) -> str:
-    """The address of Redis: as given, else the local stack's. Raises NoBroker."""
+    """Redis's address: `given`, else the local stack's. Raises NoBroker."""
     if given:
         return given
     if STACK_ENV.exists():
@@ -231,7 +232,7 @@ def domain_of(service: str) -> Domain:
 
 app = typer.Typer(
     name="rebuild",
-    help="Make the state of a service again from the topics, after its Redis lost data.",
+    help="Rebuild the state of a service from the topics, after its Redis lost data.",
     no_args_is_help=True,
 )
 
@@ -242,7 +243,9 @@ def _command(service: str) -> None:
         bootstrap: BootstrapOption = None,
         redis_url: Annotated[
             str | None,
-            typer.Option("--redis", envvar="REDIS_URL", help="Redis's address; else the stack's."),
+            typer.Option(
+                "--redis", envvar="REDIS_URL", help="Redis's address; default: the stack's."
+            ),
         ] = None,
         shard: Annotated[
             str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
@@ -250,7 +253,7 @@ def _command(service: str) -> None:
         force: Annotated[
             bool,
             typer.Option(
-                "--force", help="Also if the store is well; drops lines not on Kafka yet."
+                "--force", help="Even if the store is complete; drops lines not on Kafka yet."
             ),
         ] = False,
     ) -> None:
@@ -276,14 +279,14 @@ def _command(service: str) -> None:
         except (Unavailable, KafkaError) as error:
             # The error's text may contain an address with its password.
             what = error.reason.value if isinstance(error, Unavailable) else type(error).__name__
-            typer.echo(f"not done: {what}; the same command begins anew", err=True)
+            typer.echo(f"rebuild failed: {what}; run the same command again", err=True)
             raise typer.Exit(1) from error
         typer.echo(
-            f"{service}: {made.own} facts of its own and {made.foreign} of others folded;"
+            f"{service}: rebuilt from {made.own} facts of its own and {made.foreign} of other services;"
             f" goes on from sequence {made.sequence}"
         )
 
-    command.__doc__ = f"Make the state of {service} again; its requests get 503 until it is done."
+    command.__doc__ = f"Rebuild the state of {service}; its requests get 503 until that is done."
 
 
 for _service in SERVICES:

@@ -27,7 +27,7 @@ class BrokenRoster(BrokenFile):
 
 
 def load(path: Path) -> Roster | list[Problem]:
-    """The roster in the file, or a list of everything that is wrong with it. Reads the file."""
+    """The roster in the file, or the list of its problems. Reads the file."""
     return strict_yaml.load(path, Roster, bytes_max=FILE_BYTES_MAX)
 
 
@@ -75,7 +75,7 @@ def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> tuple
     if not isinstance(roster, Roster):
         raise BrokenRoster(path, roster)
     if not policy.last_version(roster.site, bootstrap):
-        msg = f"{roster.site} has no policy, so nobody there may give anything: publish that first"
+        msg = f"{roster.site} has no policy: publish one first; without it nobody there may give anything"
         raise LookupError(msg)
     at = now or datetime.now(UTC)
     known = (
@@ -105,7 +105,7 @@ FileArgument = Annotated[
 
 @app.command("check")
 def check_command(file: FileArgument) -> None:
-    """Say what is wrong with a roster file; exit status 1 if anything is."""
+    """Print all problems of a roster file; exit status 1 if there is one."""
     roster = load(file)
     if not isinstance(roster, Roster):
         typer.echo(str(BrokenRoster(file, roster)), err=True)

@@ -37,7 +37,7 @@ class NoBroker(LookupError):
 
 
 def bootstrap_servers(given: str | None = None) -> str:
-    """The address of Kafka: as given, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
+    """Kafka's address: `given`, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
 
     Raises NoBroker.
     """
@@ -150,7 +150,7 @@ def records(topic: str, bootstrap: str) -> Iterator[tuple[str, bytes]]:
         deadline = time.monotonic() + PATIENCE_S
         while any(consumer.position(part) < ends[part] for part in parts):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{topic} was not read in {PATIENCE_S:.0f} s")
+                raise TimeoutError(f"could not read {topic} to its end in {PATIENCE_S:.0f} s")
             for found in consumer.poll(timeout_ms=200).values():
                 yield from (
                     ((record.key or b"").decode(errors="replace"), record.value)
@@ -208,7 +208,8 @@ def publish(
 
 app = typer.Typer(name="topics", help="The topics of the catalogue.", no_args_is_help=True)
 BootstrapOption = Annotated[
-    str | None, typer.Option("--bootstrap", help="Kafka's address; else KAFKA_BOOTSTRAP_SERVERS.")
+    str | None,
+    typer.Option("--bootstrap", help="Kafka's address; default: KAFKA_BOOTSTRAP_SERVERS."),
 ]
 ReplicationOption = Annotated[
     int,
@@ -224,7 +225,10 @@ def create_command(
     partitions: Annotated[
         int | None,
         typer.Option(
-            envvar="KAFKA_PARTITIONS", min=1, max=PARTITIONS_MAX, help="Instead of the catalogue's."
+            envvar="KAFKA_PARTITIONS",
+            min=1,
+            max=PARTITIONS_MAX,
+            help="Partitions of each topic; default: the catalogue's.",
         ),
     ] = None,
     replication: ReplicationOption = 1,
@@ -232,7 +236,7 @@ def create_command(
     """Create the topics that are missing; safe to repeat."""
     where = _where(bootstrap)
     made = create(where, partitions=partitions, replication=replication)
-    _print([f"{name}: created" for name in made] or ["all topics are there"])
+    _print([f"{name}: created" for name in made] or ["all topics exist already"])
 
 
 @app.command("show")

@@ -59,7 +59,7 @@ def test_a_site_without_a_policy_lists_nobody(bootstrap: str, tmp_path: Path) ->
     answer = CliRunner().invoke(app, ["roster", "publish", str(path), "--bootstrap", bootstrap])
     assert (answer.exit_code, answer.stderr.splitlines()) == (
         1,
-        ["ms-lawless has no policy, so nobody there may give anything: publish that first"],
+        ["ms-lawless has no policy: publish one first; without it nobody there may give anything"],
     )
     assert not [
         key for key, _ in topics.records(EmployeeListed.TOPIC, bootstrap) if "e-boss" in key

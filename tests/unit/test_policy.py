@@ -608,7 +608,7 @@ def test_the_demo_policy_raises_no_doubt(demo: Policy) -> None:
         (
             "  staff:\n    severe:   {promise: PT30M, suggest: [dinner-for-two, sincere-words]}\n",
             "",
-            "playbooks: staff has none, so each is promised within P1D",
+            "playbooks: no playbook for staff, so the promise is P1D",
         ),
         (
             "total: 4000_00",
@@ -685,7 +685,7 @@ def test_a_mailbox_that_has_no_address_is_a_problem_and_is_found_before_the_firs
     for answer in (by_option, by_setting):
         assert answer.exit_code == 1
         assert answer.stderr == (
-            f'{path}:{line}: notify.safety.1: "duty-oficer" has no address, only duty-officer have one\n'
+            f'{path}:{line}: notify.safety.1: "duty-oficer" is not in the file of addresses; the file has duty-officer\n'
         )
         assert answer.stdout.endswith("12 things to give, 1 problem, no warnings\n")
 
@@ -698,7 +698,7 @@ def test_without_the_file_of_mailboxes_a_warning_says_that_no_id_was_compared(
     assert answer.exit_code == 0
     assert answer.stderr == (
         f"{DEMO}:{line}: warning: notify.safety: not compared with a file of addresses:"
-        " --mailboxes or SERVICE_CHECK_MAILBOXES\n"
+        " set --mailboxes or SERVICE_CHECK_MAILBOXES\n"
     )
     assert answer.stdout.endswith("12 things to give, no problems, 1 warning\n")
     broken = tmp_path / "mailboxes.yaml"
@@ -710,7 +710,7 @@ def test_a_policy_whose_words_about_safety_reach_nobody_is_doubted(tmp_path: Pat
     path = tmp_path / "policy.yaml"
     path.write_text(edited("safety: [duty-officer]", "safety: []"), encoding="utf-8")
     answer = checked(path, *MAILBOXES)
-    assert "warning: notify.safety: names nobody" in answer.stderr
+    assert "warning: notify.safety: names no mailbox" in answer.stderr
     assert answer.stdout.endswith("no problems, 1 warning\n")
 
 
