@@ -1,4 +1,4 @@
-"""The adapters of complaints: the triage rules, and a check how far this service has read other services' facts."""
+"""The adapters of complaints: the triage rules, and how far this service has read others' facts."""
 
 from __future__ import annotations
 

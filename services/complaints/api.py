@@ -30,7 +30,7 @@ from shared.runtime.roster import employed
 
 
 class RaiseComplaint(Told):
-    """A complaint raised over HTTP; who raises it is in the token, and is not said again."""
+    """A complaint raised over HTTP; the token says who raises it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -46,12 +46,12 @@ class RaiseComplaint(Told):
         },
     )
 
-    #: How it came to whoever raises it: an employee's desk, a customer's app, a partner's system,
-    #: unless this says otherwise.
+    #: How the complaint reached the caller; by default `desk` for an employee, `app` for a customer,
+    #: `partner` for a system.
     channel: Channel | None = None
 
 
-#: How a complaint comes to each kind of caller, where the command says nothing.
+#: The channel by kind of caller, if the command names none.
 CHANNELS = {
     Kind.EMPLOYEE: Channel.DESK,
     Kind.CUSTOMER: Channel.APP,
@@ -60,9 +60,9 @@ CHANNELS = {
 
 
 def raised(command: RaiseComplaint, principal: Principal) -> ComplaintRaised:
-    """The complaint as its caller raises it; raises Rejected for a desk that nobody stands at.
+    """The complaint as its caller raises it; raises Rejected for a `desk` without an employee.
 
-    Only an employee is at a desk, and only an employee is named: customers are sealed.
+    Only an employee is named in it: the names of customers are sealed.
     """
     at_desk = principal.kind is Kind.EMPLOYEE
     if command.channel is Channel.DESK and not at_desk:
@@ -76,7 +76,7 @@ def raised(command: RaiseComplaint, principal: Principal) -> ComplaintRaised:
 
 
 class FindComplaint(BaseModel):
-    """An event by which a complaint was raised, as its publisher calls it."""
+    """The event that raised a complaint, by its publisher's own source and id."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -97,9 +97,9 @@ COMPLAINT: JsonDict = {
 }
 PromisedBy = Annotated[
     datetime | None,
-    Field(description="By when the customer hears from us; null while nobody has read it."),
+    Field(description="By when the customer hears from us; null until the complaint is triaged."),
 ]
-Round = Annotated[int, Field(description="How often it was opened again.")]
+Round = Annotated[int, Field(description="How often it was reopened.")]
 
 
 class PromisedAnswer(Answer):
@@ -122,7 +122,7 @@ class PromisedAnswer(Answer):
 
 
 class KnownComplaint(Answer):
-    """The complaint was here before."""
+    """The complaint was raised before."""
 
     OF: ClassVar[type[Fact]] = ComplaintRepeated
     model_config = ConfigDict(
@@ -133,7 +133,7 @@ class KnownComplaint(Answer):
 
 
 class FoundComplaint(Answer):
-    """What a publisher may know of what became of its event: nothing that somebody wrote, and nobody."""
+    """What a publisher may know of the complaint from its event: no text and no persons."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -189,7 +189,7 @@ class ShownComplaint(Answer):
     severity: Severity
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     promised_by: PromisedBy
-    employee_id: Annotated[Id | None, Field(description="Who has it; null while nobody does.")]
+    employee_id: Annotated[Id | None, Field(description="Its owner; null while it has none.")]
     round: Round
     reachable: Annotated[
         bool | None,
@@ -202,11 +202,11 @@ class ShownComplaint(Answer):
 
 
 def source_of(principal: Principal) -> str:
-    """In whose count of customers `customer` names one: the same name there is the same person.
+    """The source of the name in `customer`: the same name from the same source is the same person.
 
-    Employees write down the guests of their site, so all of them share the site's count. Customers
-    and systems have one of their own, as every source on the intake topic has; an intake source
-    named `/site/<site>` counts as the site does.
+    Employees write down the guests of their site, so all of them share the site as a source. Each
+    customer and system is a source of its own, as every source on the intake topic is; an intake
+    source named `/site/<site>` is the same as the site's.
     """
     if principal.kind is Kind.EMPLOYEE:
         return f"/site/{principal.site}"
@@ -231,8 +231,8 @@ def routes(face: Face, handlers: Handlers) -> Routes:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         complaint = raised(command, principal)
         source, counts_for = source_of(principal), None
-        # A customer's token says who they are, whatever name they give; a system that names nobody
-        # speaks for one, and an employee writes down one guest after another.
+        # A customer is known by their token, whatever name they give, and a system that names nobody
+        # counts as one customer. An employee does not: they write down one guest after another.
         nobody = principal.kind is Kind.SYSTEM and command.customer is None
         if principal.kind is Kind.CUSTOMER or nobody:
             counts_for = handlers.as_one(source)
@@ -250,7 +250,7 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         except Rejected as rejected:
             if rejected.reason is not Reason.CONFLICTING_REPEAT:
                 raise
-            # The answer was forgotten, the complaint was not: as before it was forgotten.
+            # The complaint exists but its stored answer has expired: refuse as before it expired.
             raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED) from None
 
     @to.read(
@@ -261,10 +261,10 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         refuses=(Reason.UNKNOWN_COMPLAINT,),
     )
     async def find_complaint(ask: Ask, command: FindComplaint) -> FoundComplaint:
-        """What became of an event that was published, by its own source and id.
+        """What became of a published event, by its own source and id.
 
-        Changes nothing and takes no key. A POST, because an id may be somebody's address, and
-        addresses of requests are written into logs everywhere.
+        Changes nothing and takes no key. It is a POST because an id may be somebody's mail address,
+        and URLs are written into logs everywhere.
         """
         complaint_id = handlers.names_of(command.source, command.id)
         complaint = await known(complaint_id, ask.view)

@@ -91,7 +91,7 @@ class SmtpMailer:
 
 
 def written(letter: Letter, sender: str, recipient: str, now: datetime) -> EmailMessage:
-    """A letter as it goes to the mail server, between addresses as a server takes them."""
+    """A letter as the mail message to send, with both addresses in ASCII."""
     message = EmailMessage()
     message["To"] = recipient
     message["From"] = sender

@@ -35,7 +35,7 @@ class GiveFeedback(BaseModel):
 
 
 class HeardFeedback(Answer):
-    """What we heard from the customer."""
+    """The customer's answer, as it was recorded."""
 
     OF: ClassVar[type[Fact]] = FeedbackReceived
     model_config = ConfigDict(
@@ -51,7 +51,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
     to = Routes(face)
 
     async def read(token: str, request: Request) -> tuple[str, str]:
-        """Complaint and check of a link; a page that must be refused is in the customer's language."""
+        """Complaint and check of a link; also notes the customer's language, for a refusal's page."""
         complaint_id = handlers.complaint_of(token)
         if complaint_id is not None:
             request.state.language = await handlers.language_of(complaint_id)
@@ -67,7 +67,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
 
     @to.link("GET", "/f/{token}/{helped}", hidden=True)
     async def back_to_page(token: Token, _: Annotated[Helped, Path(alias="helped")]) -> Response:
-        """Where a browser comes that goes back to the address of an answer: to the page."""
+        """Redirects to the page a browser that goes back to the URL of an answer."""
         return to_page(f"/f/{token}")
 
     @to.link(
@@ -77,9 +77,9 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
         refuses=(*gone, Reason.ALREADY_ANSWERED),
     )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
-        """The customer's answer; the same answer again is the same answer.
+        """The customer's answer; the same answer again changes nothing.
 
-        A browser goes on to the page, which shows what was answered first.
+        A browser is redirected to the page, which shows the first answer.
         """
         complaint_id, check_id = await read(token, request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
@@ -98,7 +98,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
             )
             response = written.response(200, body_of(HeardFeedback.model_validate(written.fact)))
         except Rejected:
-            # The stored answer to the request is forgotten after two days; the customer's own is not.
+            # The stored response to a request expires after two days; the customer's answer does not.
             known = await handlers.answered(check_id)
             if known is None or not (by_browser or known is helped):
                 raise

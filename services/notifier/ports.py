@@ -24,10 +24,11 @@ class Mailer(Protocol):
     """Hands letters to a mail server."""
 
     async def send(self, letter: Letter) -> Outcome:
-        """Hand one over, once; takes as long as the server does, up to a time limit of its own.
+        """Hand one letter over, once; waits for the server, up to a timeout of its own.
 
-        Unknown where the letter was on its way and the server fell silent. Never(address_refused) for
-        an address that never will be one, and Later for all else that was surely not accepted.
+        Returns Unknown if the server fell silent while the letter was being sent;
+        Never(address_refused) if the address can never receive one; Later if the letter was surely not
+        accepted for any other reason.
         """
         ...
 

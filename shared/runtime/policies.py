@@ -16,7 +16,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Handler, Inbox
 
-#: Sites with one or two versions each; a process that sees more forgets and reads again.
+#: Parsed policies cached, by site and version; a cache that is full is cleared.
 REMEMBERED_MAX = 1000
 
 
@@ -65,10 +65,10 @@ class Policies:
         return await self.of(site, head.version, view), head.version
 
     async def of(self, site: str, version: int, view: View) -> Policy:
-        """A version that was in force once; raises Rejected(unknown_site), Unavailable.
+        """A version that is or was in force; raises Rejected(unknown_site), Unavailable.
 
-        The topic keeps the latest alone, so after a rebuild an old one is gone, and the one in force
-        stands in for it.
+        The topic keeps the latest version alone, so after a rebuild older ones are gone, and the one
+        in force is returned instead.
         """
         parsed = self._parsed.get((site, version))
         if parsed is None:

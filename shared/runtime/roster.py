@@ -11,7 +11,7 @@ from shared.runtime.kafka.inbox import Handler, Inbox
 
 
 def employee_key(site: str, employee_id: str) -> str:
-    """The document to read ahead for anything that an employee asks."""
+    """The key of the document to read ahead for any request of an employee."""
     return Employee.key(employee_name(site, employee_id))
 
 

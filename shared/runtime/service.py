@@ -45,13 +45,13 @@ from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings
 
-#: How long one look at Kafka may take at start before we go on without.
+#: How long one look at Kafka may take before the start goes on without it.
 KAFKA_LOOK_S = 10.0
-#: How long requests may go on once we are told to stop, and the streams, in seconds. Both at once,
-#: and far below the 30 s after which whoever told us kills us, for timers in hand take time too.
+#: How long requests and streams may go on at a stop, in seconds, both at once. Far below the 30 s
+#: after which the supervisor kills the process, because running timers take time too.
 HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
 RETRY_S = 1.0
-#: Objects allocated beyond those freed before the young are walked: about one large batch.
+#: Net allocations of objects before a collection of the youngest: about one large batch.
 GC_ALLOCATIONS = 100_000
 
 S = TypeVar("S", bound=RuntimeSettings)
@@ -106,7 +106,7 @@ class Runtime:
         )
 
     async def _ready(self) -> Mapping[str, bool]:
-        """Looks, and changes nothing: only `App` decides whether the store is usable."""
+        """The health of each part; changes nothing: only `App` decides whether the store is usable."""
         try:
             await self.store.read(())
             answers = True
@@ -207,7 +207,7 @@ class App:
         return servers, serving
 
     async def _start_stream(self, stream: Stream) -> None:
-        """Look whether topics are what they were, read what decisions presuppose, join the group."""
+        """Check that no topic was cut, read the `ahead` topics to their ends, join the group."""
         for inbox in self.inboxes:
             while True:
                 try:
@@ -225,7 +225,7 @@ class App:
         log.info("streaming", service=self.parts.domain.owner)
 
     async def _catch_up(self, inbox: Inbox) -> None:
-        """Settle a topic to its end without a group; the fence makes the group's turn a repeat."""
+        """Settle a topic to its end, in no group; the fence drops these records when the group reads them."""
         topics, bootstrap = [inbox.topic], self.parts.settings.kafka_bootstrap
         async with groupless_consumer(bootstrap, topics) as consumer:
             places = partitions(consumer, topics)
@@ -238,7 +238,7 @@ class App:
                         await self.parts.settler.settle_records(inbox, place.partition, records)
 
     async def _open_generation(self, *, may_begin: bool = True) -> None:
-        """Wait until the store holds our state; begin it where nothing was ever published."""
+        """Wait until the store holds our state; begin a new state if nothing was ever published."""
         owner, store = self.parts.domain.owner, self.parts.store
         told = False
         while True:
@@ -260,9 +260,9 @@ class App:
             await asyncio.sleep(RETRY_S)
 
     async def _keep_generation(self) -> None:
-        """Open the store again whenever it may not be what we opened; runs until cancelled.
+        """Open the store again whenever it may not hold the state we opened; runs until cancelled.
 
-        Never begins it: a service that published nothing may have heard much from others.
+        Never begins a new state: a service that published nothing may have applied much from others.
         """
         while True:
             await asyncio.sleep(RETRY_S)
@@ -272,7 +272,7 @@ class App:
     async def _last_published(self) -> int | None:
         """The highest sequence on our own topic, 0 if it always was empty, None if Kafka is away.
 
-        At least 1 where retention took everything, as the first line had.
+        At least 1, the sequence of the first line, if retention removed everything.
         """
         topic = f"recovery.{self.parts.domain.owner}.v1"
         bootstrap = self.parts.settings.kafka_bootstrap
@@ -284,7 +284,7 @@ class App:
                 places = partitions(consumer, [topic])
                 firsts = await consumer.beginning_offsets(places)
                 ends = await consumer.end_offsets(places)
-                # What retention took was published all the same: such a topic is not a new one.
+                # What retention removed was published all the same: such a topic is not a new one.
                 last = int(any(ends.values()))
                 # An emptied partition begins where it ends.
                 offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
@@ -297,9 +297,9 @@ class App:
 
 
 def watched(part: asyncio.Task[None]) -> asyncio.Task[None]:
-    """A part that must not end by itself: one that fails ends the process, loudly.
+    """Watch a background task: if it fails, log that and end the process.
 
-    A service whose relay stands still looks alive and publishes nothing; its supervisor can help.
+    A service whose relay failed would look alive and publish nothing; its supervisor restarts it.
     """
 
     def look(ended: asyncio.Task[None]) -> None:
@@ -331,9 +331,9 @@ async def _first(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
 
 
 async def _stop(stream: Stream) -> None:
-    """Stop a stream; ends the process if it does not, as Faust does not while Kafka is away.
+    """Stop a stream; ends the process if it does not stop, as Faust does not while Kafka is away.
 
-    Not by a time-out that cancels: Faust goes on all the same.
+    Not by a timeout that cancels: Faust goes on all the same.
     """
     stopped = asyncio.create_task(stream.stop())
     if (await asyncio.wait({stopped}, timeout=STREAM_STOP_S))[1]:
@@ -342,7 +342,7 @@ async def _stop(stream: Stream) -> None:
 
 
 def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
-    """Run a service from its environment; exits 2 with all errors if that is not complete."""
+    """Run a service from its environment; exits with 2 and all errors if the settings are invalid."""
     try:
         settings = settings_of()
     except ValidationError as error:

@@ -39,14 +39,14 @@ Text = str | Mapping[str, str]
 
 #: English readers aboard are mostly not American: day before month, a 24-hour clock.
 LOCALES: dict[str, str] = {"nb": "nb", "sv": "sv", "da": "da", "en": "en_GB"}
-#: A day as CLDR writes patterns; Babel's own have no weekday, or commas.
+#: Patterns of a day, as CLDR writes them; Babel's own have no weekday, or have commas.
 _DAY = {
     "nb": "EEEE d. MMMM y",
     "sv": "EEEE d MMMM y",
     "da": "EEEE 'den' d. MMMM y",
     "en": "EEEE d MMMM y",
 }
-#: Languages that a browser may ask for under another name: what Norwegians call theirs.
+#: Other tags under which browsers ask for Norwegian.
 _ALSO = {"no": Language.NB, "nn": Language.NB}
 #: Languages looked at in one Accept-Language header; browsers send a handful.
 _ACCEPTED_MAX = 20
@@ -100,7 +100,7 @@ def accepted_language(header: str, otherwise: Language = Language.EN) -> Languag
 
 
 def weighed(header: str) -> list[tuple[str, float]]:
-    """The values of a header like Accept, each with its weight (RFC 9110, 12.4.2); none that is unreadable."""
+    """The values of a header like Accept, each with its weight (RFC 9110, 12.4.2), without unreadable ones."""
     found = []
     for part in header.split(","):
         value, *parameters = (one.strip().lower() for one in part.split(";"))
@@ -200,5 +200,5 @@ def title_of(item: str, policies: Iterable[Policy], language: str) -> str:
 
 
 def reference_of(complaint_id: str) -> str:
-    """What a customer tells us of their complaint, and staff find it by."""
+    """The reference that a customer tells us, and by which staff find the complaint."""
     return complaint_id[-_REFERENCE_CHARS:].upper()

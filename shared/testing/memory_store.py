@@ -1,6 +1,6 @@
 """The store in memory: the same promise as RedisStore, for unit and property tests.
 
-Durability is what it does not have; everything else is in the suite both must pass.
+It has no durability; everything else is in the suite that both must pass.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Kept:
     timers: dict[str, int] = field(default_factory=dict)
     #: Scores of documents by the name of the set and the document's key.
     indexes: dict[str, dict[str, int]] = field(default_factory=dict)
-    #: How long documents are to be kept, in s; nothing runs out here.
+    #: How long documents are to be kept, in s; nothing expires here.
     ttls: dict[str, int] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
     leases: dict[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class MemoryStore:
         kept.sequence, kept.marker, kept.rebuilder = 0, "", ""
 
     def lost_connection(self) -> None:
-        """Forget that the state was compared, as a client does whose server was started anew."""
+        """Forget that the state was compared, as a client does when its server restarts."""
         self._generation = ""
 
     async def read(self, keys: Sequence[str]) -> list[Versioned]:

@@ -131,7 +131,7 @@ def routes(
         return link(offer_id, made.expires_at)
 
     async def read(token: str, request: Request) -> str:
-        """The offer of a link; also notes the customer's language, for the page of a refusal."""
+        """The offer of a link; also notes the customer's language, for a refusal's page."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
             made = await face.view().get(Offer, offer_id)

@@ -31,9 +31,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Answer(BaseModel):
-    """The body of an answer. What may be shown of a fact or document is what its answer names.
+    """The body of an answer: of a fact or document it shows only the fields that it declares.
 
-    With `OF`, a route makes the answer of that fact by itself.
+    A route makes an answer with `OF` from facts of that type by itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
@@ -42,7 +42,7 @@ class Answer(BaseModel):
 
     @classmethod
     def about(cls, shown: object, **more: Any) -> Self:
-        """The answer about a fact or document: `more`, and its own values for all other fields.
+        """The answer about a fact or document: `more`, and for all other fields the values of `shown`.
 
         Raises AttributeError for a field that is in neither.
         """
@@ -74,14 +74,14 @@ class Problem(BaseModel):
         Field(
             pattern=r"^[a-z_]+$",
             max_length=64,
-            description="The reason code. The answer of a route names those that it may have.",
+            description="The reason code; each route lists those that it may answer with.",
         ),
     ]
     title: Annotated[str, Field(description="The reason code in words.")]
     status: Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
     errors: Annotated[
         list[ProblemPart] | None,
-        Field(exclude_if=absent, description="What is wrong, where the request itself is."),
+        Field(exclude_if=absent, description="The wrong parts, if the request itself is wrong."),
     ] = None
     left_minor: Annotated[
         AmountMinor | None,
@@ -92,13 +92,13 @@ class Problem(BaseModel):
     ] = None
     percent: Annotated[
         int | None,
-        Field(exclude_if=absent, description="Of a percentage: how much of a bill it takes off."),
+        Field(exclude_if=absent, description="For a percentage: how much of a bill it takes off."),
     ] = None
     bill_up_to_minor: Annotated[
         AmountMinor | None,
         Field(
             exclude_if=absent,
-            description="Of a percentage: the largest bill it holds for, in minor units.",
+            description="For a percentage: the largest bill it holds for, in minor units.",
         ),
     ] = None
 
@@ -155,7 +155,7 @@ def shown(etag: str | None, answer: BaseModel) -> Response:
 
 
 def to_page(path: str) -> Response:
-    """On to a page of ours; for a browser that sent a form, or came back to where one was sent."""
+    """A redirect to a page of ours, for a browser that sent a form or came back to the form's URL."""
     return RedirectResponse(path, 303, NO_STORE)
 
 
@@ -166,7 +166,7 @@ class Svg(Response):
 
 
 def picture(text: str) -> Response:
-    """A text as a QR code; it has a secret in it, so nothing keeps it."""
+    """A text as a QR code; it is not cached, because the text holds a secret."""
     drawn = io.BytesIO()
     segno.make(text, error="m", micro=False).save(drawn, kind="svg", scale=6, border=4)
     return Svg(drawn.getvalue(), headers=NO_STORE)

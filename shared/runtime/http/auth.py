@@ -30,7 +30,7 @@ TOKEN_BYTES_MAX = 4096
 #: stolen key must be refused soon.
 LOOK_S = 10
 #: How far the issuer's clock and ours may differ, in seconds: machines without NTP drift by less in
-#: a day, and a token that ended half a minute ago opens nothing that it did not open before.
+#: a day, and a token that expired half a minute ago opens nothing that it did not open before.
 LEEWAY_S = 30
 #: The longest lifetime of a token, in seconds: the longest shift with its handover. A token cannot be
 #: revoked, so a lost phone or a former employee has access for a day at most.

@@ -1,4 +1,4 @@
-"""Commands as the document describes them, where one is either this or that."""
+"""How the API document describes a command that has one of several shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Shape(NamedTuple):
-    """One form of a command: what it needs beyond what all forms do, and what it cannot have."""
+    """One shape of a command: fields that it needs beside the common ones, and those it cannot have."""
 
     title: str
     needs: tuple[str, ...]
@@ -16,7 +16,7 @@ class Shape(NamedTuple):
 
 
 def either(*shapes: Shape, examples: list[dict[str, Any]]) -> Callable[[dict[str, Any]], None]:
-    """What a command's model says of its schema: it has exactly one of these shapes."""
+    """The `json_schema_extra` of a command that has exactly one of these shapes."""
 
     def describe(schema: dict[str, Any]) -> None:
         whole = deepcopy(schema)
@@ -45,7 +45,7 @@ def _shaped(whole: dict[str, Any], shape: Shape) -> dict[str, Any]:
 
 
 def _needed(part: dict[str, Any]) -> dict[str, Any]:
-    """A field that may be left out elsewhere, as it is where it may not."""
+    """The schema of an optional field in a shape that needs it."""
     kept = {name: one for name, one in part.items() if name not in ("anyOf", "default")}
     (form,) = (one for one in part["anyOf"] if one != {"type": "null"})
     return {**kept, **form}

@@ -22,7 +22,7 @@ BEARER = {
     "description": "A JWT of the configured issuer, signed with one of its published keys by "
     f"{', '.join(ALGORITHMS)}. It must claim `iss` (the configured issuer), `aud` (the configured "
     "audience), `exp`, `sub` (the caller's pseudonymous id), `site` (the site they are at) and `kind` "
-    "(what they are); `iat` bounds how long it may be good. "
+    "(what they are); `iat` bounds its lifetime. "
     "`sub` and `site` have at most 128 characters of letters, digits and `._:/@+-`, and begin with a "
     "letter or digit. What a caller may give is in no token: the roster and the policy say it. Each "
     "operation names the kinds it is for.",
@@ -40,30 +40,30 @@ def _header(description: str, *, always: bool = True, **schema: Any) -> dict[str
 
 #: Every header of ours that an answer may carry; the document says of each answer which it does.
 HEADERS: dict[str, dict[str, Any]] = {
-    "Cache-Control": _header("Whether and how it may be kept."),
-    "ETag": _header("Names what is shown: with it in `If-None-Match` the same again is a 304."),
+    "Cache-Control": _header("Whether and how it may be cached."),
+    "ETag": _header("What is shown, as a tag: in `If-None-Match` it gets a 304 if it still holds."),
     "Published": _header(
-        "Whether the facts are on Kafka already; not there where nothing was settled.",
+        "Whether the facts are on Kafka already; absent if nothing was settled.",
         always=False,
         enum=["true", "false"],
     ),
     "Idempotency-Replayed": _header(
-        "There where the answer is that of an earlier request with this key.",
+        "Present if the answer is that of an earlier request with this key.",
         always=False,
         enum=["true"],
     ),
-    "Location": _header("Where to go on, as a path."),
-    "Retry-After": _header("In how many seconds to ask again.", type="integer", minimum=1),
-    "WWW-Authenticate": _header("How to say who asks.", enum=["Bearer"]),
+    "Location": _header("The path to go on to."),
+    "Retry-After": _header("Seconds to wait before asking again.", type="integer", minimum=1),
+    "WWW-Authenticate": _header("How to authenticate.", enum=["Bearer"]),
     **{
-        name: _header("As a page is served.", always=False)
+        name: _header("Sent with every page.", always=False)
         for name in PAGE_HEADERS
         if name not in NO_STORE
     },
 }
-#: What an answer carries that comes of a fact; a route without a key in a header names it itself.
+#: Headers of an answer made from a fact; a route without a key in a header makes the key itself.
 SETTLED = ("Published", "Idempotency-Replayed")
-#: A body, an address and headers that are longer than is taken are one reason, told apart by status.
+#: A body, a URL and headers that are too long have one reason, and a status each.
 TOO_LARGE_STATUSES = (413, 414, 431)
 #: What some problems say beside their reason.
 TOLD: dict[Reason, dict[str, Any]] = {
@@ -75,13 +75,13 @@ TOLD: dict[Reason, dict[str, Any]] = {
 }
 #: How a form is answered in a browser, so that a reload shows the page and sends nothing again.
 ON_TO_PAGE: dict[str, Any] = {
-    "description": "For a browser: on to the page, which shows what is known now.",
+    "description": "For a browser: a redirect to the page, which shows the state now.",
     "headers": {"Location": {"$ref": "#/components/headers/Location"}},
 }
 
 
 def servers_of(owner: str) -> list[dict[str, Any]]:
-    """Where a service is: behind whatever ends TLS, under a name of the operator's."""
+    """Where a service is: behind the operator's proxy, under a name of theirs."""
     return [
         {
             "url": "https://{host}",
@@ -92,7 +92,7 @@ def servers_of(owner: str) -> list[dict[str, Any]]:
 
 
 class Described(FastAPI):
-    """An app whose document says what its routes say of themselves."""
+    """An app whose API document has all that its routes declare."""
 
     def openapi(self) -> dict[str, Any]:
         """The document."""
@@ -116,7 +116,7 @@ class Described(FastAPI):
                 told |= route.refuses
                 shown.update(model for models in route.answers.values() for model in models)
         for model in shown:
-            # FastAPI leaves nulls out, also where an answer has one.
+            # Set again, because FastAPI drops the nulls of examples.
             extra = model.model_config.get("json_schema_extra")
             if isinstance(extra, dict):
                 schemas[model.__name__].update(extra)
@@ -140,14 +140,14 @@ def _example(reason: Reason) -> dict[str, Any]:
 
 
 def _describe(route: Route, operation: dict[str, Any]) -> None:
-    """Say who may call it and everything it may answer."""
+    """Complete an operation: who may call it, and everything it may answer."""
     kinds = sorted(route.kinds)
     operation["security"] = [{"Bearer": [kind.value]} for kind in kinds]
     whom = (
         f"For callers of kind {' or '.join(f'`{kind.value}`' for kind in kinds)}." if kinds else ""
     )
     told = "\n\n".join(filter(None, (operation.get("description", ""), whom)))
-    operation["description"] = told or "Behind a customer's link: the address says who asks."
+    operation["description"] = told or "Behind a customer's link: its token says who asks."
     answers: dict[str, Any] = operation["responses"]
     answers.pop("422", None)
     for status, models in route.answers.items():
@@ -159,7 +159,7 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
         answers["303"] = copy.deepcopy(ON_TO_PAGE)
     taken = {one["name"] for one in operation.get("parameters", ())}
     if "If-None-Match" in taken:
-        answers["304"] = {"description": "What the client has is what there is."}
+        answers["304"] = {"description": "Nothing has changed since the client's copy."}
     for status, reasons in _by_status(route.refuses):
         _refuse(status, reasons, answers.setdefault(str(status), {}), by_browser=by_browser)
     for code, answer in answers.items():
@@ -172,7 +172,7 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
 def _succeed(
     route: Route, status: int, models: Iterable[type[Any]], answer: dict[str, Any]
 ) -> None:
-    """The form of an answer that is made of a model, also of a refusal that says more."""
+    """Describe an answer that is made of a model; also a refusal that says more than a problem."""
     texts = [(model.__doc__ or "").partition("\n\n")[0] for model in models]
     answer["description"] = " Or: ".join(" ".join(text.split()) for text in texts if text)
     if JSON in answer.get("content", {}):
@@ -185,7 +185,7 @@ def _succeed(
 def _refuse(
     status: int, reasons: list[Reason], answer: dict[str, Any], *, by_browser: bool
 ) -> None:
-    """The problems of a status: which reasons, and what each means."""
+    """Describe the problems of a status: which reasons, and what each means."""
     meanings = "\n".join(f"- `{reason.value}`: {reason.meaning}" for reason in reasons)
     answer["description"] = "\n\n".join(filter(None, (answer.get("description"), meanings)))
     content = answer.setdefault("content", {})

@@ -38,11 +38,11 @@ from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
 
 #: A command is small; the longest complaint text in four-byte characters fits with room to spare.
 BODY_BYTES_MAX = 256 * 1024
-#: The trace that the request in hand belongs to; each request has a context of its own.
+#: The trace of the current request; each request has a context of its own.
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 #: Reads the token; what it must claim is in the document.
 BEARER = HTTPBearer(auto_error=False)
-#: What machines ask all the time says nothing about those who wait for an answer.
+#: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
 
 
@@ -55,7 +55,7 @@ class Written:
     replayed: bool
 
     def response(self, status: int, content: bytes) -> Response:
-        """The answer; the headers say what is known of its facts."""
+        """The response; its headers say whether the facts are published, and whether it is a repeat."""
         headers = {**NO_STORE, "Published": "true" if self.published else "false"}
         if self.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -101,16 +101,16 @@ class Headed:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on. The server keeps a scope of its own, in which it is still a HEAD."""
+        """Pass the request on as GET; in the server's own scope it is still a HEAD."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         await self.app(scope, receive, send)
 
 
 class Counted:
-    """Counts and times every answer, by the route as it is written; never by what was asked for.
+    """Counts and times every answer by the path pattern of its route, never by the path requested.
 
-    Notes the request's trace, which the facts of what it causes carry on.
+    Also notes the request's trace, which the facts that it causes carry on.
     """
 
     def __init__(self, app: ASGIApp, owner: str) -> None:
@@ -118,7 +118,7 @@ class Counted:
         self._owner = owner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; raises what the app raises, counted as the 500 that becomes of it."""
+        """Pass the request on; raises what the app raises, counted as a 500."""
         if scope["type"] != "http" or scope["path"] in NOT_COUNTED:
             await self.app(scope, receive, send)
             return
@@ -192,7 +192,7 @@ class Face:
         key = key.strip('"')
         # Under a secret, because facts carry it: a code or a name could be guessed from a bare hash.
         digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
-        # The same name at two sites is two principals; a space is in none of the three.
+        # The same subject at two sites is two principals; none of the three contains a space.
         who = f"{principal.kind} {principal.site} {principal.subject}"
         request = Request(who, route, key, digest, TRACE.get())
         settled = await self._settler.settle_request(request, decide, reads)
@@ -202,7 +202,7 @@ class Face:
         return Written(settled.fact, published, settled.replayed)
 
     def view(self) -> View:
-        """What a read sees; it commits nothing."""
+        """The view of a read; it commits nothing."""
         return self._settler.view()
 
     def api(self, title: str, description: str, *slices: Routes) -> FastAPI:
@@ -227,7 +227,7 @@ class Face:
 
         @app.get("/live", include_in_schema=False)
         async def live() -> PlainTextResponse:
-            """The loop turns; depends on nothing else, or a broker's outage would restart us."""
+            """Whether the event loop runs, and no more: a broker's outage must not restart us."""
             return PlainTextResponse("live")
 
         @app.get("/ready", include_in_schema=False)
@@ -237,7 +237,7 @@ class Face:
             return Response(to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, JSON)
 
         for routes in slices:
-            # As they are: to include them would wrap each once more, at every request.
+            # Not by include_router, which would wrap each route once more at every request.
             app.router.routes.extend(routes.routes)
         return app
 
@@ -260,7 +260,7 @@ class Face:
     async def _invalid(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
-        if any(item["loc"][0] == "header" for item in found):  # no other can be wrong
+        if any(item["loc"][0] == "header" for item in found):  # the only header that is checked
             return problem(Reason.IDEMPOTENCY_KEY_MISSING)
         errors = [
             {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
@@ -285,7 +285,7 @@ class Face:
 
 
 def _allowed(request: HttpRequest) -> str:
-    """Every method that the address takes, by whichever route (RFC 9110, 10.2.1)."""
+    """Every method that the path takes, by whichever route (RFC 9110, 10.2.1)."""
     methods: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:

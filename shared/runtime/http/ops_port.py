@@ -1,7 +1,7 @@
 """What operators and developers look at, on a port of its own: metrics, and the API as a document.
 
 The page is Swagger UI out of a package, so it needs no network. It shows routes and sends nothing to
-them: the API is another origin, and a token does not belong into a page.
+them: the API is another origin, and a token does not belong in a page.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from shared.runtime.http.answers import NO_STORE
 
-#: A scraper and some browsers; more have nothing to do here.
+#: Enough for a scraper and some browsers.
 CONNECTIONS_MAX = 50
-#: Everything comes from here, and nothing is inside the page but Swagger UI's pictures.
+#: Scripts and styles come from this port and are not inline; Swagger UI's pictures are.
 PAGE_HEADERS = {
     **NO_STORE,
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -70,7 +70,7 @@ def ops_app(api: FastAPI) -> Starlette:
         return HTMLResponse(PAGE % api.title, headers=PAGE_HEADERS)
 
     async def start(_: Request) -> Response:
-        """What begins the page; a file, because the page may have no scripts inside."""
+        """The script that starts the page; a file, because inline scripts are forbidden."""
         return Response(START, media_type="text/javascript")
 
     async def file(request: Request) -> Response:
@@ -87,6 +87,6 @@ def ops_app(api: FastAPI) -> Starlette:
         *(Route(f"/docs/{name}", file) for name in FILES),
     ]
     app = Starlette(routes=routes)
-    # A redirect would repeat the Host that was sent.
+    # A redirect would repeat the Host header of the request.
     app.router.redirect_slashes = False
     return app

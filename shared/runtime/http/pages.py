@@ -1,7 +1,7 @@
 """The layout of every page that customers see: no scripts, words in their language, errors on top.
 
-A service adds the bodies of its own pages. A link that leads nowhere is a page from here, because a
-customer who opened it in a browser cannot read a problem document.
+A service adds the bodies of its own pages. A refused link is answered with a page from here, because
+a customer who opened it in a browser cannot read a problem document.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ class Pages:
         faults: Sequence[Fault] = (),
         **values: object,
     ) -> str:
-        """One page; what the customer must put right stands on top of it.
+        """One page; the customer's errors are on top.
 
-        A body says words by `say`. Raises jinja2.UndefinedError for a value that is missing, KeyError for
-        words that are.
+        A body has its words from `say`. Raises jinja2.UndefinedError for a missing value, KeyError for
+        missing words.
         """
         known = known_language(language)
         return self._texts.get_template(name).render(

@@ -1,7 +1,7 @@
 """Routes: each says who may call it, what it takes, decides and answers, and why it may refuse.
 
-A write is a function that makes a decision, a read one that makes an answer. Who asks, the
-idempotency key, the settling and the form of the answer are the same for all, and are here alone.
+A write is a function that makes a decision, a read is one that makes an answer. Authentication, the
+idempotency key, settling and the form of the answer are the same for all routes, and are here alone.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from shared.runtime.words import accepted_language
 if TYPE_CHECKING:
     from shared.runtime.http.face import Face
 
-#: What a client may choose as a key, in quotes or bare: what HTTP can carry, of the length that
-#: Stripe allows, which clients know.
+#: The keys that a client may choose, in quotes or bare: characters that a header can carry, at most
+#: 255 as with Stripe, whose limit clients know.
 KEY_PATTERN = r'^"?[!#-~]([ !#-~]{0,253}[!#-~])?"?$'
 IDEMPOTENCY_KEY = Annotated[
     str,
@@ -73,7 +73,7 @@ class Nothing(BaseModel):
 #: The body of such a command: none, or an empty object.
 NOTHING = Nothing()
 
-#: What any route may answer instead: the request did not arrive whole, or we are not able to.
+#: Reasons of any route: the request did not arrive whole, or we cannot serve it now.
 EVERYWHERE = (
     Reason.MALFORMED_BYTES,
     Reason.SCHEMA_INVALID,
@@ -84,13 +84,13 @@ EVERYWHERE = (
     Reason.STORE_UNAVAILABLE,
     Reason.STORE_STALE,
 )
-#: A route that asks for a token.
+#: Reasons of a route that asks for a token.
 TO_PRINCIPALS = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN)
-#: A route for employees: the roster decides who is one, and the site's policy what they may.
+#: Reasons of a route for employees, whom the roster lists and the site's policy gives authority.
 TO_EMPLOYEES = (Reason.UNKNOWN_EMPLOYEE, Reason.UNKNOWN_SITE)
-#: A route that takes a key.
+#: Reasons of a route that takes a key.
 WITH_A_KEY = (Reason.IDEMPOTENCY_KEY_MISSING,)
-#: A route that settles something.
+#: Reasons of a route that settles something.
 ON_WRITES = (
     Reason.IDEMPOTENCY_KEY_REUSED,
     Reason.CONTENDED,
@@ -101,13 +101,13 @@ ON_WRITES = (
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks, and what can be read for the answer; of a write, what its decision sees."""
+    """Who asks, and the view to read from; in a write, the view of its decision."""
 
     principal: Principal
     view: View
-    #: Which languages they read, as the header `Accept-Language` has it.
+    #: The header `Accept-Language`.
     accepts: str = ""
-    #: What new entities of a write are named after.
+    #: In a write, the name that the ids of its new entities are made from.
     name: str = ""
 
     def language(self, policy: Policy) -> Language:
@@ -115,11 +115,11 @@ class Ask:
         return accepted_language(self.accepts, policy.languages[0])
 
 
-#: No answers, or no examples, beside what a form says of itself.
+#: No answers, or no examples beside those of the models.
 NONE: Mapping[int, Any] = MappingProxyType({})
-#: Answers by status; several where a route answers a status in more than one form.
+#: Answers by status; several if a route answers a status in more than one form.
 Answers = Mapping[int, type[BaseModel] | tuple[type[BaseModel], ...]]
-#: How a fact looks as an answer, if a route does not leave it to the answers' own `OF`.
+#: Makes the answer from a fact, if a route does not leave that to the answers' own `OF`.
 Shows = Callable[[Fact, Ask], Awaitable[BaseModel]]
 D = TypeVar("D", bound=Callable[..., Any])
 
@@ -272,8 +272,8 @@ class Routes(APIRouter):
     ) -> Callable[[D], D]:
         """A read, answered by what the decorated function returns, with an ETag.
 
-        The function takes an `Ask`, then what is in the path and behind it. A POST is for what may
-        not stand in an address; nothing keeps its answer.
+        The function takes an `Ask`, then the parameters of path and query, or a body. A POST is for
+        values that must not stand in a URL; its answer is not cached.
         """
 
         def add(reads: D) -> D:
@@ -338,7 +338,7 @@ class Routes(APIRouter):
     ) -> Callable[[D], D]:
         """A route behind a customer's link: its token says who asks, and the function answers.
 
-        A POST of a browser is answered with the way to the page.
+        A browser's POST is answered with a redirect to the page.
         """
 
         def add(answers_with: D) -> D:
@@ -370,7 +370,7 @@ class Routes(APIRouter):
         path: str,
         **described: Any,
     ) -> None:
-        """A route that takes what its function takes after the `Ask`, and what is ours."""
+        """Add a route with the parameters of its function after the `Ask`, and those in `ours`."""
         defaults = {"command": NOTHING, "etag": None}
         parameters = {
             "request": Parameter("request", Parameter.KEYWORD_ONLY, annotation=HttpRequest),
@@ -400,9 +400,9 @@ class Routes(APIRouter):
 async def as_recorded(
     made_of: Mapping[type[Fact], type[BaseModel]], fact: Fact, _: Ask
 ) -> BaseModel:
-    """A fact as the answer that is made of it, or as it was recorded where it is the answer itself.
+    """The answer that is made of a fact, or the fact itself if the route answers with it.
 
-    Raises AssertionError for any other: nobody said what of it may be shown.
+    Raises AssertionError for any other fact: no answer says what of it may be shown.
     """
     model = made_of.get(type(fact))
     if model is None:

@@ -27,14 +27,14 @@ HEAD_BYTES_MAX = 16 * 1024
 URL_BYTES_MAX = 4 * 1024
 #: Browsers send about 20, and a proxy adds some.
 HEADERS_MAX = 64
-#: Bytes on the wire for one body. What `Bounded` refused is read on and dropped for so long, because a
-#: connection that is closed over unread bytes is reset, and its client loses the answer that says why.
+#: Bytes on the wire for one body. A body that `Bounded` refused is read and dropped up to this size,
+#: because closing a connection with unread bytes resets it, and the client loses the answer.
 BODY_WIRE_BYTES_MAX = 32 * BODY_BYTES_MAX
 #: How long a client may take for its request's head, and from there to the end of its body. Phones on
 #: bad networks send a complaint in seconds.
 HEAD_S, BODY_S = 10.0, 30.0
-#: Requests that wait behind the one that is answered, on one connection. Browsers do not send any,
-#: and each that waits takes more memory than it came in.
+#: Requests that wait for the one being answered, on one connection. Browsers send none ahead, and
+#: each that waits takes more memory than its bytes.
 PIPELINED_MAX = 8
 #: Longer than proxies keep a connection to us, so that none sends a request into one that we close.
 KEEP_ALIVE_S = 75
@@ -73,7 +73,7 @@ class Connection(HttpToolsProtocol):
         self._status = 400
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection; where there are too many, the one that was waited for longest goes."""
+        """Take the connection; if there are too many, close the one we have waited for longest."""
         super().connection_made(transport)
         if len(self.connections) > self._connections_max:
             others = cast("set[Connection]", self.connections) - {self}
@@ -81,7 +81,7 @@ class Connection(HttpToolsProtocol):
             min(waiting, default=(0.0, 0, self))[-1].refuse(503)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; refuse what is malformed, or larger than is taken."""
+        """Parse received bytes; refuse what is malformed or too large."""
         self._unset_keepalive_if_required()
         requests = self._requests
         try:
@@ -91,7 +91,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(self._status)
             return
-        # A chunk in which a request began may hold the end of another; such a one is not counted.
+        # A chunk in which a request began may hold the end of another, so it is not counted.
         if self._arriving and requests == self._requests:
             self._fed_bytes += len(data)
             if self._fed_bytes > (BODY_WIRE_BYTES_MAX if self._in_body else HEAD_BYTES_MAX):
@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, also one that comes behind a body; raises TooMuch."""
+        """Count a header, also one that comes after a body; raises TooMuch."""
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
             self._status = 431
@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
         self._patience_s = HEAD_S + BODY_S
 
     def on_message_complete(self) -> None:
-        """The request is here: it waits for us, unless it was answered before its end."""
+        """The whole request has arrived and waits for us, unless it was answered before its end."""
         super().on_message_complete()
         self._arriving, self.since = False, None
         self._idle_if_answered()
@@ -151,7 +151,7 @@ class Connection(HttpToolsProtocol):
         self._stalled = time.monotonic()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client reads again."""
         super().resume_writing()
         self._stalled = None
 
@@ -166,9 +166,9 @@ class Connection(HttpToolsProtocol):
             self.refuse(408)
 
     def refuse(self, status: int) -> None:
-        """Answer a request that is not here yet, or is not to be read on, and close the connection.
+        """Answer a request that has not arrived whole, and close the connection.
 
-        Without an answer where no request was begun, or where another's answer is still on its way.
+        Nothing is answered if no request was begun, or while another's answer is still being sent.
         """
         if self._arriving:
             reason, cycle = REASONS[status], self.cycle
@@ -196,7 +196,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals stay with the caller."""
+        """Leave signals to the caller."""
         yield
 
     async def on_tick(self, counter: int) -> bool:

@@ -1,11 +1,11 @@
 """The Kafka face: a Faust app whose agents receive whole partition batches and settle them.
 
-Faust keeps what it is good at: group membership, rebalancing, flow control, acknowledgement. What
-enters a stream is one event per partition batch instead of one per record (docs/gotchas.md), which
-is what makes it fast. The discipline: an agent never raises, because Faust acknowledges a message
-whose agent failed; it settles, waits and tries again, or ends the process.
+Faust does group membership, rebalancing, flow control and acknowledgement. A stream gets one event
+per partition batch instead of one per record (docs/gotchas.md), which makes it fast. An agent must
+never raise, because Faust acknowledges a message whose agent failed: it settles, waits and tries
+again, or ends the process.
 
-This module rests on private names of faust-streaming 0.15.3; hence the exact pin, and the tests
+This module uses private names of faust-streaming 0.15.3; hence the exact pin, and the tests
 with rebalances (tests/unit/test_places.py, tests/e2e/test_rebalance.py).
 """
 
@@ -37,28 +37,29 @@ from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
 POLL_RECORDS_MAX = 2000
-#: Milliseconds, where stock Faust sleeps a second once backpressure has paused every partition.
+#: Pause once backpressure has paused every partition; stock Faust sleeps a second then.
 PAUSED_POLL_S = 0.005
-#: Waiting for a world that is away, in seconds: first, longest, and how long in all before the
-#: process ends and its supervisor starts it anew. Below the 300 s in which Kafka expects a poll.
+#: Pauses while Redis or Kafka is away, in seconds: the first, the longest, and how long in all before
+#: the process ends and its supervisor restarts it. Below the 300 s in which Kafka expects a poll.
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_TOTAL_S = 0.1, 5.0, 240.0
-#: How often to ask whether Faust is still at work; it tells nobody.
+#: How often to look whether Faust has crashed; it does not tell.
 CRASH_LOOK_S = 0.5
-#: How long an assignment waits for a store that is away. Below the 30 s after which Faust gives the
-#: assignment up without a word, and reads nothing any more.
+#: How long an assignment waits for a store that is away. Below the 30 s after which Faust silently
+#: gives up the assignment and reads nothing any more.
 SEEK_S = 20.0
 EXIT_BROKEN = 70
 
 
 class PackConsumer(driver.Consumer):
-    """Hands each partition's fetched records on as one message; the last offset stands for all.
+    """Hands on each partition's fetched records as one message, under the offset of the last.
 
-    Where each partition is read on is kept here. aiokafka's own position moves with every fetch, also
-    where what was fetched is let go of because partitions move, and Faust may have sought before that.
+    The next offset of each partition is kept here. aiokafka's own position moves with every fetch,
+    even if the records are dropped because partitions move, and such a fetch may end after Faust has
+    sought.
     """
 
-    #: The next offset to hand on of each partition; made anew whenever partitions move, so that what
-    #: was asked for before is known by it.
+    #: The next offset to hand on of each partition. It is a new dictionary whenever partitions move,
+    #: so that a fetch begun before is recognised.
     _places: dict[TopicPartition, int]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -83,22 +84,22 @@ class PackConsumer(driver.Consumer):
             await asyncio.sleep(PAUSED_POLL_S)
         for place, (batch, behind) in polled.items():
             if self.should_stop or not self.flow_active or self._places is not places:
-                return  # the places stay where they are, so what is let go of is fetched again
+                return  # the places have not moved, so the dropped records are fetched again
             message = self._to_message(place, batch[-1])
             message.value = cast("bytes", batch)  # the raw codec hands it through as it is
-            # Faust passes over what lies before this, and takes what lies behind it for a gap.
+            # Unset, because Faust skips offsets below it and takes higher ones for a gap.
             self._read_offset[place] = None
             yield place, message
-            if self.flow_active:  # else Faust may have let go of it
+            if self.flow_active:  # else Faust may have dropped it
                 places[place] = behind
 
     async def _poll(
         self, places: dict[TopicPartition, int], wanted: Sequence[TopicPartition], waits_s: float
     ) -> dict[TopicPartition, tuple[list[ConsumerRecord[bytes, bytes]], int]]:
-        """Records of each partition from its place on, and where to read on behind them.
+        """Records of each partition from its place on, and the offset to read on from.
 
         Runs in the consumer's thread, as every seek does. One at a time: Faust may have given up
-        waiting for another, whose records nobody would get.
+        waiting for an earlier one, whose records nobody would get.
         """
         if self._polling or not self.flow_active:
             return {}
@@ -113,13 +114,13 @@ class PackConsumer(driver.Consumer):
                 consumer, set(there), timeout=waits_s, max_records=POLL_RECORDS_MAX
             )
             behind = _positions(consumer, wanted)
-        except KafkaTimeoutError:  # who should say what retention left does not answer
+        except KafkaTimeoutError:  # the broker did not answer `beginning_offsets`
             return {}
         finally:
             self._polling = False
         for place, position in behind.items():
             if place not in fetched and position is not None:
-                # The end of a transaction, or what compaction left: nothing that is handed on.
+                # Offsets without a record: a transaction's end, or what compaction removed.
                 places[place] = max(places[place], position)
         return {
             place: (batch, position)
@@ -133,7 +134,7 @@ class PackConsumer(driver.Consumer):
         places: dict[TopicPartition, int],
         wanted: Sequence[TopicPartition],
     ) -> None:
-        """Seek where aiokafka would read on elsewhere: behind what was let go of, or not yet anywhere."""
+        """Seek where aiokafka's position is not ours: past dropped records, or not set yet."""
         there = _positions(consumer, wanted)
         astray = [place for place, position in there.items() if position != places[place]]
         if not astray:
@@ -142,7 +143,7 @@ class PackConsumer(driver.Consumer):
         if self._places is not places:
             return
         for place in astray:
-            # Who seeks to what retention took is sent away from it again and again.
+            # A seek to an offset that retention removed would be reset again and again.
             places[place] = max(places[place], firsts[place])
             position = there[place] or 0
             if position > places[place]:
@@ -152,15 +153,16 @@ class PackConsumer(driver.Consumer):
             consumer.seek(place, places[place])
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget where partitions are read on: nothing is handed on before the next assignment."""
+        """Forget the places: nothing is handed on before the next assignment."""
         self._places = {}
         await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek to what the group has acknowledged, or to what is applied where that is less.
+        """Seek to the offsets that the group has acknowledged, or to the applied ones if lower.
 
-        A store that came back older lacks what was acknowledged since. Faust calls this after every
-        assignment, and commits from what it answers on, also to less than was committed.
+        A store restored to an older state lacks what was acknowledged since. Faust calls this after
+        every assignment, and commits from the returned offsets on, even if they are lower than the
+        committed ones.
         """
         places = self._places = {}
         committed = await super().seek_to_committed()
@@ -186,10 +188,10 @@ class PackConsumer(driver.Consumer):
         await self.seek_wait(behind)
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset to commit: behind the last batch acknowledged.
+        """The offset to commit: the one after the last batch acknowledged.
 
-        One agent per topic with concurrency one settles and acknowledges in order, so the highest
-        acknowledged offset closes an in-order prefix.
+        One agent per topic with concurrency one settles and acknowledges in order, so all up to the
+        highest acknowledged offset is settled.
         """
         acked = self._acked[tp]
         if not acked:
@@ -203,7 +205,7 @@ class PackConsumer(driver.Consumer):
 def _positions(
     consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int | None]:
-    """Where aiokafka reads on in each partition that it has, None where it does not know yet."""
+    """The position of aiokafka in each partition that it has; None while that is not known."""
     assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - nothing public tells
     states = {place: assignment.state_value(place) for place in places} if assignment else {}
     return {
@@ -214,7 +216,7 @@ def _positions(
 
 
 class IdempotentProducer(driver.Producer):
-    """Faust's own producer; used for nothing of ours, but never with weaker settings."""
+    """Faust's own producer: our facts do not use it, but its settings are as strict as ours."""
 
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
@@ -309,7 +311,7 @@ class Stream:
         return settle_batches
 
     async def _settle(self, inbox: Inbox, partition: int, records: list[Record]) -> None:
-        """Settle until it is done; ends the process when the world stays away or we are broken."""
+        """Settle, retrying; ends the process if Redis or Kafka stays away, or if our code fails."""
         waited, pause = 0.0, RETRY_FIRST_S
         while True:
             try:
@@ -352,12 +354,12 @@ class Stream:
         )
 
     def _crashed(self) -> bool:
-        """Whether Faust gave up: then it reads nothing any more, and says so to nobody."""
+        """Whether Faust crashed: it then reads nothing any more, and does not tell."""
         fetcher = self.app._fetcher  # noqa: SLF001 - nothing public tells
         return bool(self.app.crashed or fetcher.crashed or fetcher._shutdown.is_set())  # noqa: SLF001
 
     def end_if_crashed(self) -> None:
-        """End the process if Faust gave up without being told to."""
+        """End the process if Faust crashed, unless we are stopping."""
         if self._crashed() and not self._stopping:
             reason = self.app.crash_reason or self.app._fetcher.crash_reason  # noqa: SLF001
             log.critical("stream_crashed", service=self._owner, error=type(reason).__name__)
@@ -366,8 +368,8 @@ class Stream:
     async def end_if_cut(self, topics: Sequence[str]) -> None:
         """End the process if a topic ends before what we applied: new records would count as old.
 
-        Also if the store came back older. Raises KafkaError (also where there is no such topic),
-        OSError, Unavailable.
+        Also if the store was restored to an older state. Raises KafkaError (also where there is no
+        such topic), OSError, Unavailable.
         """
         found = await cut(self._bootstrap, topics, self._applied)
         for place, end in found.items():
@@ -378,7 +380,7 @@ class Stream:
     async def _applied(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The last offset applied of each partition, -1 where there is none; raises Unavailable.
 
-        Ends the process if the store came back older: what is read next lies behind what is missing.
+        Ends the process if the store was restored to an older state: continuing would skip records.
         """
         try:
             return dict(zip(places, await self._settler.applied(places), strict=True))
@@ -386,7 +388,7 @@ class Stream:
             end_process("store_older")
 
     async def _applied_soon(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The same for an assignment: waits for a store that is away, and at last ends the process."""
+        """The same for an assignment: waits for a store that is away, and ends the process after SEEK_S."""
         deadline = monotonic() + SEEK_S
         while True:
             try:
@@ -401,7 +403,7 @@ class Stream:
         return self.app.consumer.assignment() if self.assigned() else None
 
     async def watch(self) -> None:
-        """End the process if Faust, our share, a topic or the store is not well; until cancelled."""
+        """End the process if Faust crashes, a topic is cut or our share stalls; until cancelled."""
         await asyncio.gather(
             self._watch_faust(),
             self._watch_topics(),

@@ -1,4 +1,4 @@
-"""The border where bytes become events: what is malformed stops here, with a reason."""
+"""The border where bytes become events: a malformed record is refused here, with a reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """How one event is taken: the decision, and what it reads beside the documents that the event changes.
+    """How one event is handled: its decision, and what is read beside the documents it changes.
 
     Whatever is computed for both is computed once, when the event is prepared.
     """
@@ -53,13 +53,13 @@ def only_folds(_event: Event[Any]) -> Prepared:
 def deciding(
     decide: Callable[[Event[F], View], Awaitable[Decision]], *read: Callable[[Event[F]], str]
 ) -> Callable[[Event[F]], Prepared]:
-    """For a decision that shares nothing with what it reads: `read` are the keys of documents."""
+    """Prepares a decision by an event and a view; `read` give the keys of documents to read ahead."""
     return lambda event: Prepared(partial(decide, event), [key(event) for key in read])
 
 
 @dataclass(frozen=True)
 class Handler(Generic[F]):
-    """How one type of fact is taken."""
+    """How one type of fact is handled."""
 
     fact: type[F]
     prepare: Callable[[Event[F]], Prepared] = only_folds
@@ -81,11 +81,11 @@ class Input:
 class Inbox:
     """The handlers of one topic, and the border where bytes become events.
 
-    `strict`: other systems write there (the intake), so a type nobody handles is a dead letter, and
-    their `sequence` counts nothing of ours. Else our services alone write there: another type is
-    somebody else's, and a record without a value is a tombstone, which compaction needs and we do not.
+    `strict`: other systems write to the topic (the intake), so an unknown type is a dead letter, and
+    their `sequence` is ignored. Otherwise our services alone write to it: an unknown type is for
+    another service, and a record without a value is a tombstone, which only compaction needs.
 
-    `ahead`: what decisions presuppose, so it is read to its end before the group is joined.
+    `ahead`: decisions depend on the topic, so it is read to its end before the group is joined.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Inbox:
         if not isinstance(body, dict):
             raise Rejected(Reason.SCHEMA_INVALID)
         for name, text in record.headers:
-            if name == "traceparent" and text:  # of the transport, and so of the latest step
+            if name == "traceparent" and text:  # the transport's, so it is of the latest step
                 body["traceparent"] = text.decode(errors="replace")
         return body
 

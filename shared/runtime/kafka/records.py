@@ -1,9 +1,9 @@
-"""Records whose header names are no UTF-8: read all the same, or one would block its partition for ever.
+"""Reads records whose header names are not UTF-8: otherwise one would block its partition for ever.
 
-Kafka calls a header's name a string and checks nothing, so any publisher can write such a one.
-aiokafka 0.14.0 raises at it, loses what it read before it in the same turn, and raises again for
-ever. Here the batch is read once more by aiokafka's own reader in Python, which stands for what is
-no text as everybody does (U+FFFD); `Inbox` then takes the record by its contents, as any other.
+Kafka calls a header's name a string and does not check it, so any publisher can write such a name.
+aiokafka 0.14.0 raises at it, loses the records it read before it in the same call, and raises again
+for ever. Here the batch is read again by aiokafka's own reader in Python, with U+FFFD in place of
+bytes that are no text; `Inbox` then handles the record like any other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAGIC_WITH_HEADERS = 2
 
 
 class _Text(bytearray):
-    """Bytes whose parts decode whatever they are."""
+    """Bytes whose slices decode even if they are not UTF-8."""
 
     @overload
     def __getitem__(self, at: SupportsIndex) -> int: ...
@@ -35,7 +35,7 @@ class _Text(bytearray):
 
 
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, but only by name
-    """A batch that reads any name."""
+    """A batch that reads any header name."""
 
     _buffer: bytearray
 
@@ -45,7 +45,7 @@ class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, but only by
 
 
 class _Batches(_MemoryRecordsPy):  # type: ignore[misc]  # the same
-    """The batches of one answer from that of an offset on, each of which reads any name."""
+    """The batches of one response, from the one with an offset on; each reads any header name."""
 
     def __init__(self, answer: bytes, offset: int) -> None:
         super().__init__(answer)
@@ -61,7 +61,7 @@ class _Batches(_MemoryRecordsPy):  # type: ignore[misc]  # the same
 
 
 class _Kept(MemoryRecords):  # type: ignore[misc]  # a variable, for want of the fast one
-    """The quick reader of an answer, which remembers the bytes it was given."""
+    """The fast reader of a response, which keeps the bytes it was given."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__(answer)
@@ -69,7 +69,7 @@ class _Kept(MemoryRecords):  # type: ignore[misc]  # a variable, for want of the
 
 
 class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's has no types
-    """The records of one partition in one answer, read slowly from the first bad name on."""
+    """The records of one partition in one response, read slowly from the first bad name on."""
 
     _records: Any
 
@@ -77,7 +77,7 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokaf
         try:
             return super().__next__()
         except UnicodeDecodeError:
-            # What was read already lies below that offset and is passed over.
+            # Records read already are below that offset and are skipped.
             self._records = _Batches(self._records.answer, self.next_fetch_offset)
             self._records_iterator = self._unpack_records()
             return super().__next__()

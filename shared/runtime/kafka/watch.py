@@ -1,8 +1,8 @@
-"""A second look at our streams: a consumer that stopped without a word ends its process.
+"""A second look at our streams: the process of a consumer that stopped silently is ended.
 
 A Faust consumer may lose its broker or its group and go on as if nothing were to be read
-(faust-streaming issues 175, 523, 532, 594, 640), while everything else of the process looks well.
-So somebody who shares nothing with it asks the broker whether a record waits for our group.
+(faust-streaming issues 175, 523, 532, 594, 640), while everything else of the process looks healthy.
+So a client that shares nothing with it asks the broker whether a record waits for our group.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from aiokafka.structs import ConsumerRecord
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.observe import log
 
-#: How often to look: ten looks before anybody is accused.
+#: How often to look: ten looks before a stream counts as stalled.
 LOOK_S = 30.0
-#: A record that waits longer is not waited for by anybody. Above the 240 s for which a stream tries
-#: one batch while the store is away, and ends the process itself.
+#: If a record waits longer, its stream counts as stalled. Above the 240 s for which a stream retries
+#: one batch while the store is away, before it ends the process itself.
 STANDS_MAX_S = 300.0
-#: How long one look may take; the broker was asked a handful of questions.
+#: How long one look may take: a handful of requests to the broker.
 ANSWER_S = 10.0
 FETCH_MS = 500
-#: Records read again at once, which a batch of the stream may hold too.
+#: Records read again at once: as many as a batch of the stream may hold.
 AGAIN_MAX = 2000
-#: A leader that was just elected may not know for a moment how far it is; so look twice.
+#: Pause before the second look: a leader just elected may not know its end for a moment.
 CUT_AGAIN_S = 5.0
 
 #: Partitions where a record waits, with the offset that the group has come to.
@@ -50,14 +50,14 @@ async def watch(
 ) -> None:
     """Call `end` once a partition of ours stood still for too long; runs until cancelled.
 
-    `ours` is what the stream thinks it reads, None while it is in no group: then all of it is.
+    `ours` is what the stream reads by its own account; None, while it is in no group, means all.
     """
     since: dict[TopicPartition, tuple[int, float]] = {}
     while True:
         await asyncio.sleep(look_s)
         try:
             found = await waiting()
-        except (KafkaError, OSError):  # it is the broker that stands still
+        except (KafkaError, OSError):  # the broker is away, not the stream
             found = {}
         now, mine = monotonic(), ours()
         since = {
@@ -76,8 +76,8 @@ async def watch(
 async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Waiting:
     """Where a record waits for the group; raises KafkaError, OSError (a time-out is one).
 
-    Asks the broker, by connections of its own. Offsets alone would not do: behind the last record
-    there may be what is none, such as the end of a transaction or what compaction took.
+    Asks the broker, by connections of its own. Comparing offsets is not enough: after the last record
+    there may be offsets without one, as of a transaction's end or of what compaction removed.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
@@ -128,7 +128,7 @@ async def settled_to_the_end(
 ) -> bool:
     """Whether all that lies on the topics now is applied; raises KafkaError, OSError, Unavailable.
 
-    Also what other workers apply counts, for the fences are asked.
+    What other workers applied counts too, because the fences in the store are asked.
     """
     async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
@@ -177,14 +177,14 @@ async def first_records(
     while waiting:
         got = await consumer.getmany(*waiting, timeout_ms=FETCH_MS, max_records=1)
         found |= {place: records[0] for place, records in got.items()}
-        # Behind the last record there may be what is none: it is passed over.
+        # After the last record there may be offsets without one: they are skipped.
         read = [p for p in waiting if p in found or await consumer.position(p) >= ends[p]]
         waiting.difference_update(read)
     return found
 
 
 class Again:
-    """Reads a stretch of a partition once more, for a fence that misses it; in no group."""
+    """Reads a range of a partition again, for a fence that lacks it; in no group."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -192,7 +192,7 @@ class Again:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def read(self, topic: str, partition: int, first: int, stop: int) -> list[Record]:
-        """The next records with first ≤ offset < stop; none where the log has a hole.
+        """The next records with first ≤ offset < stop; none if the log has a gap there.
 
         Waits for the broker, which has a record at `stop`; raises KafkaError, OSError.
         """
@@ -227,7 +227,7 @@ class Again:
         return self._consumer
 
     async def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         if self._consumer is not None:
             with suppress(KafkaError, OSError):
                 await self._consumer.stop()
