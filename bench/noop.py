@@ -9,14 +9,14 @@ import sys
 from typing import Annotated
 
 import uvloop
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
 from services.compensation.app import DOMAIN
 from services.compensation.checks.handlers import IssueCheck
 from services.compensation.settings import Settings
-from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.auth import EMPLOYEE, Principal
 from shared.runtime.http.routes import IDEMPOTENCY_KEY
 from shared.runtime.http.server import http_server
 from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
@@ -25,12 +25,14 @@ from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
 def build(parts: Runtime) -> FastAPI:
     """One route that checks token and body and answers."""
     app = FastAPI()
-    employee = parts.face.principal(Kind.EMPLOYEE)
+
+    def employee(request: Request) -> Principal:
+        return parts.face.caller(request, EMPLOYEE)
 
     @app.post("/v1/checks", status_code=201)
     async def issue_nothing(
         command: IssueCheck,
-        principal: Annotated[Principal, employee],
+        principal: Annotated[Principal, Depends(employee)],
         key: IDEMPOTENCY_KEY,
     ) -> Response:
         body = {"complaint_id": command.complaint_id, "by": principal.subject, "key": key}

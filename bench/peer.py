@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Annotated, Any
+from inspect import Parameter
+from typing import Any
 
 import asyncpg
 import uvloop
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from bench.postgres import SCHEMA
@@ -46,9 +47,9 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, body_of
-from shared.runtime.http.auth import Authenticator, Kind, Principal
+from shared.runtime.http.auth import EMPLOYEE, Authenticator, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.routes import IDEMPOTENCY_KEY, Ask
+from shared.runtime.http.routes import KEY, NO_BODY, Ask, Routes
 from shared.runtime.http.server import http_server
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing
@@ -345,17 +346,20 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         publish_wait_ms=0,
         ready=ready,
     )
-    app = face.api("peer", "The same on PostgreSQL.")
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
-    employee = Annotated[Principal, face.principal(Kind.EMPLOYEE)]
     peer = Peer(pool, parts.vault, face.view)
+    to = Routes(face)
 
-    @app.post("/v1/checks", status_code=201)
     async def issue_check(
-        command: IssueCheck, principal: employee, key: IDEMPOTENCY_KEY
+        _: Request, principal: Principal, key: str, command: IssueCheck
     ) -> Response:
+        """Give a check."""
         return await peer.issue_check(command, principal, key.strip('"'))
 
+    body = NO_BODY.replace(annotation=IssueCheck, default=Parameter.empty)
+    taken = {"key": KEY, "command": body}
+    to.respond(issue_check, taken, EMPLOYEE, path="/v1/checks", method="POST", like=issue_check)
+    app = face.api("peer", "The same on PostgreSQL.", to)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     return app
 
 

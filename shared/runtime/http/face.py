@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -40,8 +38,6 @@ from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
 BODY_BYTES_MAX = 256 * 1024
 #: The trace of the current request; each request has a context of its own.
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
-#: Reads the token; what it must claim is in the document.
-BEARER = HTTPBearer(auto_error=False)
 #: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
 
@@ -160,20 +156,15 @@ class Face:
         self._publish_wait_ms = publish_wait_ms
         self._ready = ready
 
-    def principal(self, *kinds: Kind) -> Any:  # FastAPI's Depends is untyped
-        """A dependency: the caller, who must be of one of the kinds; raises Rejected."""
-
-        async def check(
-            bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
-        ) -> Principal:
-            if bearer is None:
-                raise Rejected(Reason.UNAUTHENTICATED)
-            principal = self._authenticator.authenticate(bearer.credentials)
-            if principal.kind not in kinds:
-                raise Rejected(Reason.FORBIDDEN)
-            return principal
-
-        return Depends(check)
+    def caller(self, request: HttpRequest, kinds: Collection[Kind]) -> Principal:
+        """The caller, who must be of one of the kinds; raises Rejected."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Rejected(Reason.UNAUTHENTICATED)
+        principal = self._authenticator.authenticate(token)
+        if principal.kind not in kinds:
+            raise Rejected(Reason.FORBIDDEN)
+        return principal
 
     async def write(
         self,

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request as HttpRequest
+from starlette.types import Receive, Scope, Send
 
 from shared.contracts.complaints import Language
 from shared.contracts.event import ID_PATTERN
@@ -37,6 +38,7 @@ from shared.runtime.http.answers import (
     shown,
 )
 from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.inputs import Inputs
 from shared.runtime.words import accepted_language
 
 if TYPE_CHECKING:
@@ -84,6 +86,10 @@ EVERYWHERE = (
     Reason.STORE_UNAVAILABLE,
     Reason.STORE_STALE,
 )
+#: What every write takes beside its own, and what every GET does.
+KEY = Parameter("key", Parameter.KEYWORD_ONLY, annotation=IDEMPOTENCY_KEY)
+NO_BODY = Parameter("command", Parameter.KEYWORD_ONLY, annotation=Nothing, default=NOTHING)
+ETAG = Parameter("etag", Parameter.KEYWORD_ONLY, annotation=IF_NONE_MATCH, default=None)
 #: Reasons of a route that asks for a token.
 TO_PRINCIPALS = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN)
 #: Reasons of a route for employees, whom the roster lists and the site's policy gives authority.
@@ -142,8 +148,12 @@ class Route(APIRoute):
         answers_pages: bool = False,
         response_class: type[Response] | None = None,
         hidden: bool = False,
+        by_itself: bool = False,
     ) -> None:
-        """`like` is the function whose name is the operation's id and whose docstring describes it."""
+        """`like` is the function whose name is the operation's id and whose docstring describes it.
+
+        With `by_itself` the endpoint is an ASGI app, and FastAPI reads its signature for the document alone.
+        """
         summary, _, description = (inspect.getdoc(like) or "").partition("\n\n")
         forms = _forms(answers)
         self.kinds = frozenset(kinds)
@@ -176,6 +186,8 @@ class Route(APIRoute):
             include_in_schema=not hidden,
             **named,  # type: ignore[arg-type]  # one name, if any
         )
+        if by_itself:
+            self.app = endpoint
 
 
 def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
@@ -211,21 +223,16 @@ class Routes(APIRouter):
         """
 
         def add(decides: D) -> D:
-            taken = inspect.signature(decides, eval_str=True).parameters
+            taken = _taken(decides)
             answer = shows or partial(as_recorded, _made_of(answers))
             statuses = {
                 model: status for status, forms in _forms(answers).items() for model in forms
             }
 
-            async def endpoint(
-                request: HttpRequest,
-                principal: Principal,
-                key: str,
-                command: BaseModel = NOTHING,
-                **named: str,
+            async def respond(
+                request: HttpRequest, principal: Principal, key: str, **named: Any
             ) -> Response:
-                if "command" in taken:
-                    named = {**named, "command": command}  # type: ignore[dict-item]  # the body
+                command = named["command"] if "command" in taken else named.pop("command")
 
                 async def decide(view: View, name: str) -> Decision:
                     found = await decides(_ask(request, principal, view, name), **named)
@@ -244,11 +251,10 @@ class Routes(APIRouter):
                 status = body.status if isinstance(body, Problem) else statuses[type(body)]
                 return written.response(status, body_of(body))
 
-            self._add(
-                endpoint,
-                taken,
+            self.respond(
+                respond,
+                {"key": KEY, "command": NO_BODY, **taken},
                 kinds,
-                {"key": IDEMPOTENCY_KEY, "command": Nothing},
                 path=path,
                 method=method,
                 like=decides,
@@ -277,7 +283,7 @@ class Routes(APIRouter):
         """
 
         def add(reads: D) -> D:
-            async def endpoint(
+            async def respond(
                 request: HttpRequest, principal: Principal, etag: str | None = None, **named: Any
             ) -> Response:
                 found = await reads(_ask(request, principal, self._face.view()), **named)
@@ -285,11 +291,10 @@ class Routes(APIRouter):
                     return shown(etag, found)
                 return Response(body_of(found), headers=NO_STORE, media_type=JSON)
 
-            self._add(
-                endpoint,
-                inspect.signature(reads, eval_str=True).parameters,
+            self.respond(
+                respond,
+                {**_taken(reads), **({"etag": ETAG} if method == "GET" else {})},
                 kinds,
-                {"etag": IF_NONE_MATCH} if method == "GET" else {},
                 path=path,
                 method=method,
                 like=reads,
@@ -306,16 +311,13 @@ class Routes(APIRouter):
         """A read whose text is answered as a QR code."""
 
         def add(reads: D) -> D:
-            async def endpoint(
-                request: HttpRequest, principal: Principal, **named: Any
-            ) -> Response:
+            async def respond(request: HttpRequest, principal: Principal, **named: Any) -> Response:
                 return picture(await reads(_ask(request, principal, self._face.view()), **named))
 
-            self._add(
-                endpoint,
-                inspect.signature(reads, eval_str=True).parameters,
+            self.respond(
+                respond,
+                _taken(reads),
                 kinds,
-                {},
                 path=path,
                 method="GET",
                 like=reads,
@@ -360,41 +362,32 @@ class Routes(APIRouter):
 
         return add
 
-    def _add(
+    def respond(
         self,
-        endpoint: Callable[..., Awaitable[Response]],
+        respond: Callable[..., Awaitable[Response]],
         taken: Mapping[str, Parameter],
         kinds: Collection[Kind],
-        ours: Mapping[str, Any],
         *,
         path: str,
         **described: Any,
     ) -> None:
-        """Add a route with the parameters of its function after the `Ask`, and those in `ours`."""
-        defaults = {"command": NOTHING, "etag": None}
-        parameters = {
-            "request": Parameter("request", Parameter.KEYWORD_ONLY, annotation=HttpRequest),
-            "principal": Parameter(
-                "principal",
-                Parameter.KEYWORD_ONLY,
-                annotation=Annotated[Principal, self._face.principal(*kinds)],
-            ),
-            **{
-                name: Parameter(
-                    name,
-                    Parameter.KEYWORD_ONLY,
-                    annotation=annotation,
-                    default=defaults.get(name, Parameter.empty),
-                )
-                for name, annotation in ours.items()
-            },
-            **{
-                name: one.replace(kind=Parameter.KEYWORD_ONLY)
-                for name, one in list(taken.items())[1:]
-            },
-        }
-        endpoint.__signature__ = Signature(list(parameters.values()))  # type: ignore[attr-defined]
-        self.routes.append(Route(path, endpoint, kinds=kinds, **described))
+        """A route for callers of these kinds: `respond` gets the request, who asks, and what it takes."""
+        inputs = Inputs(taken.values())
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            request = HttpRequest(scope, receive)
+            principal = self._face.caller(request, kinds)
+            response = await respond(request, principal, **await inputs.of(request))
+            await response(scope, receive, send)
+
+        app.__signature__ = Signature(list(taken.values()))  # type: ignore[attr-defined]
+        self.routes.append(Route(path, app, kinds=kinds, by_itself=True, **described))
+
+
+def _taken(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """What a route's function takes after the `Ask`, each by its name."""
+    _, *rest = inspect.signature(function, eval_str=True).parameters.items()
+    return {name: one.replace(kind=Parameter.KEYWORD_ONLY) for name, one in rest}
 
 
 async def as_recorded(
