@@ -206,6 +206,8 @@ class Face:
             # The document has a port of its own (`ops_port`), and a redirect would repeat the Host.
             openapi_url=None,
             redirect_slashes=False,
+            # Metrics are ours, and it would ask for a provider at every request.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         app.add_middleware(Headed)
         app.add_middleware(Bounded)

@@ -19,6 +19,7 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request as HttpRequest
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from shared.contracts.complaints import Language
@@ -188,6 +189,13 @@ class Route(APIRoute):
         )
         if by_itself:
             self.app = endpoint
+        self._begins = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for this route; most are not, and their paths begin otherwise."""
+        if not scope["path"].startswith(self._begins):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
