@@ -27,7 +27,8 @@ def build(parts: Runtime) -> FastAPI:
     app = FastAPI()
 
     def employee(request: Request) -> Principal:
-        return parts.face.caller(request, EMPLOYEE)
+        authorization = request.headers.get("authorization", "")
+        return parts.face.authenticator.caller(authorization, EMPLOYEE)
 
     @app.post("/v1/checks", status_code=201)
     async def issue_nothing(

@@ -167,7 +167,7 @@ class IssueCheck(BaseModel):
 
 
 class Explain(BaseModel):
-    """Why a check was stretched, in one line; for coaching: nobody approves it."""
+    """Why a check was stretched, in one line; for coaching: nobody confirms it."""
 
     model_config = ConfigDict(
         frozen=True,

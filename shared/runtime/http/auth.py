@@ -6,7 +6,7 @@ A token identifies a principal and grants no authority, which is looked up per r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -103,6 +103,16 @@ class Authenticator:
         self._lifetime_max_s = lifetime_max_s
         self._look_at = int(now().timestamp()) + LOOK_S
         self._remembered: dict[str, tuple[Principal, int]] = {}
+
+    def caller(self, authorization: str, kinds: Collection[Kind]) -> Principal:
+        """The principal of an `Authorization` header (RFC 6750), of one of the kinds; raises Rejected."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Rejected(Reason.UNAUTHENTICATED)
+        principal = self.authenticate(token)
+        if principal.kind not in kinds:
+            raise Rejected(Reason.FORBIDDEN)
+        return principal
 
     def authenticate(self, token: str) -> Principal:
         """The principal of a valid token; raises Rejected(unauthenticated)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -29,7 +29,7 @@ from shared.runtime.engine.settle import Request, Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, problem, refused
-from shared.runtime.http.auth import Authenticator, Kind, Principal
+from shared.runtime.http.auth import Authenticator, Principal
 from shared.runtime.http.document import Described, servers_of
 from shared.runtime.http.routes import Routes
 from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
@@ -150,21 +150,11 @@ class Face:
         ready: Callable[[], Awaitable[Mapping[str, bool]]],
     ) -> None:
         self._settler = settler
-        self._authenticator = authenticator
+        self.authenticator = authenticator
         self._owner = owner
         self._secret = secret
         self._publish_wait_ms = publish_wait_ms
         self._ready = ready
-
-    def caller(self, request: HttpRequest, kinds: Collection[Kind]) -> Principal:
-        """The caller, who must be of one of the kinds; raises Rejected."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise Rejected(Reason.UNAUTHENTICATED)
-        principal = self._authenticator.authenticate(token)
-        if principal.kind not in kinds:
-            raise Rejected(Reason.FORBIDDEN)
-        return principal
 
     async def write(
         self,

@@ -384,7 +384,8 @@ class Routes(APIRouter):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             request = HttpRequest(scope, receive)
-            principal = self._face.caller(request, kinds)
+            authorization = request.headers.get("authorization", "")
+            principal = self._face.authenticator.caller(authorization, kinds)
             response = await respond(request, principal, **await inputs.of(request))
             await response(scope, receive, send)
 
