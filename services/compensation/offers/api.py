@@ -79,7 +79,14 @@ def routes(
 ) -> Routes:
     """The routes."""
     to = Routes(face)
+    _for_employees(to, handlers, checks, link)
+    _for_customers(to, face, handlers, links, page)
+    return to
 
+
+def _for_employees(
+    to: Routes, handlers: Offers, checks: Answers, link: Callable[[str, datetime], str]
+) -> None:
     async def answer(fact: Fact, ask: Ask) -> BaseModel:
         """An offer with its link; a check or a refusal as when a check is given at once."""
         if not isinstance(fact, OfferMade):
@@ -130,6 +137,8 @@ def routes(
         made = await handlers.page_of(offer_id, ask.principal, ask.view)
         return link(offer_id, made.expires_at)
 
+
+def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page: Page) -> None:
     async def read(token: str, request: Request) -> str:
         """The offer of a link; also notes the customer's language, for a refusal's page."""
         offer_id = links.told(token).get("offer")
@@ -198,5 +207,3 @@ def routes(
                 raise
             return await after(409)
         return await after(200)
-
-    return to

@@ -150,6 +150,11 @@ def routes(face: Face, handlers: Staff) -> Routes:
         """List an employee of the personnel system's site."""
         return await handlers.list_employee(employee_id, command, ask.principal, ask.view)
 
+    _shifts(to, handlers)
+    return to
+
+
+def _shifts(to: Routes, handlers: Staff) -> None:
     @to.write(
         "POST",
         "/v1/me/shift",
@@ -184,5 +189,3 @@ def routes(face: Face, handlers: Staff) -> Routes:
     async def end_my_shift(ask: Ask) -> Decision:
         """Check out: I do not work now, unless the roster says so."""
         return await handlers.check_out(ask.principal, ask.view)
-
-    return to
