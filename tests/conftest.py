@@ -6,9 +6,12 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from socket import socket
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.selector import NetworkSelector
 
 from devstack.stack import (
@@ -53,10 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def closed_sockets() -> Iterator[None]:
     """Close what kafka-python leaves open, so that a socket of our own left open still fails a test.
 
-    Version 3.0.12 leaves a connection with unsent bytes to the collector when its client is closed: the
-    loop ends before the writer that would close it (`KafkaTCPTransport.close`).
+    Version 3.0.12 leaves two kinds of sockets to the collector: that of a connection with unsent bytes when
+    its client is closed, as the loop ends before the writer that would close it
+    (`KafkaTCPTransport.close`), and that of every try to connect that fails (`KafkaNetSocket.sock_connect`).
     """
-    end = NetworkSelector.close
+    end, connect = NetworkSelector.close, KafkaNetSocket.sock_connect
 
     def close(net: NetworkSelector) -> None:
         net.stop()
@@ -65,8 +69,18 @@ def closed_sockets() -> Iterator[None]:
         for left in sockets:
             left.close()
 
+    async def connecting(
+        self: KafkaNetSocket, net: NetworkSelector, sock: socket, *to: Any, **by: Any
+    ):
+        try:
+            return await connect(self, net, sock, *to, **by)
+        except BaseException:  # also where the client is closed meanwhile
+            sock.close()
+            raise
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NetworkSelector, "close", close)
+        patch.setattr(KafkaNetSocket, "sock_connect", connecting)
         yield
 
 

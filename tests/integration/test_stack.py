@@ -14,15 +14,19 @@ from pathlib import Path
 import pytest
 import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+from kafka.net.inet import KafkaNetSocket
 from redis import Redis
 from typer.testing import CliRunner
 
 from devstack import pids, stack
-from devstack.stack import app
+from devstack.stack import app, free_port
 
 DEADLINE_S = 30.0
 # More than the buffers of a connection take at once, and less than a broker refuses unread.
 UNSENT_BYTES = 60 * 2**20
+# Long enough for one try to connect at least.
+NOBODY_ANSWERS_MS = 1000
 
 
 @pytest.fixture
@@ -81,6 +85,24 @@ def test_a_client_of_kafka_that_is_closed_with_unsent_bytes_leaves_no_socket_ope
             transport._net.call_soon_threadsafe(lambda to=transport: to.write(unsent))
         assert pids.wait_until(lambda: any(each._writing for each in transports), DEADLINE_S)
     assert {each.fileno() for each in sockets} == {-1}
+
+
+def test_a_client_of_kafka_that_reaches_nobody_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made: list[socket.socket] = []
+    make = KafkaNetSocket.socket
+
+    def noted(self: KafkaNetSocket, *kind: int) -> socket.socket:
+        made.append(make(self, *kind))
+        return made[-1]
+
+    monkeypatch.setattr(KafkaNetSocket, "socket", noted)
+    nobody = f"127.0.0.1:{free_port()}"
+    with pytest.raises(KafkaTimeoutError):
+        KafkaConsumer(bootstrap_servers=nobody, bootstrap_timeout_ms=NOBODY_ANSWERS_MS)
+    assert made
+    assert {each.fileno() for each in made} == {-1}
 
 
 def test_redis_keeps_what_it_answered_when_it_is_killed_and_started_again(stack: stack.Stack):
