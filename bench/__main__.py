@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -14,7 +13,18 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench import decision, filled, growth, pipeline, postgres, rebuild, report, stages, world
+from bench import (
+    decision,
+    filled,
+    growth,
+    pipeline,
+    postgres,
+    quix_venv,
+    rebuild,
+    report,
+    stages,
+    world,
+)
 from devstack.processes import NotReady, Services, environment
 from devstack.stack import Stack, StackError, running
 from shared.ops import token
@@ -23,6 +33,8 @@ from shared.runtime.service import settle_memory
 
 PARTS = ("decision", "postgres", "growth", "pipeline", "rebuild")
 SITES = 50
+#: API processes in the row with more than one.
+WORKERS = 2
 
 
 def main(
@@ -31,23 +43,18 @@ def main(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Turns of each side.")] = 5,
     only: Annotated[str | None, typer.Option(help=" or ".join(PARTS) + ".")] = None,
-    requests: Annotated[int, typer.Option(min=100, help="Requests per turn.")] = 5000,
-    events: Annotated[int, typer.Option(min=100, help="Events per turn.")] = 12_000,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Length of a turn.")] = 3.0,
     employees: Annotated[
         int, typer.Option(min=10_000, help="Employees in the fuller store of growth.")
     ] = 1_000_000,
     facts: Annotated[int, typer.Option(min=100, help="Checks to rebuild from.")] = 100_000,
-    faces: Annotated[
-        str, typer.Option(help="together: API and streams in one process; or apart.")
-    ] = "together",
 ) -> None:
     """Measure the cost of what makes a check and a complaint safe."""
-    if only not in (None, *PARTS) or faces not in ("together", "apart"):
-        raise typer.BadParameter(f"--only {'|'.join(PARTS)}, --faces together|apart")
+    if only not in (None, *PARTS):
+        raise typer.BadParameter(f"--only {'|'.join(PARTS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False)
-    found: dict[str, Any] = {"cpus": os.cpu_count()}
-    scene = world.scene("hot", 1, requests)
+    found: dict[str, Any] = {"machine": report.machine(), "rounds": rounds, "turn_s": seconds}
     settle_memory()  # as in the services: the stages are timed in this process
     try:
         for name in PARTS if only is None else (only,):
@@ -58,16 +65,17 @@ def main(
                 token.demo_key(world.RUN)
                 match name:
                     case "decision":
-                        one = _decision(stack, scene, rounds, requests, faces)
+                        one = _decision(stack, rounds, seconds)
                     case "postgres":
-                        one = _postgres(stack, scene, rounds, requests, console)
+                        one = _postgres(stack, rounds, seconds, console)
                     case "growth":
-                        turn = requests // 4
-                        one = growth.measure(stack, scene, employees, rounds=rounds, requests=turn)
+                        scenes = world.scenes("growth", 1, seconds, rounds)
+                        one = growth.measure(stack, scenes, employees, seconds=seconds)
                     case "pipeline":
-                        one = _pipeline(stack, scene, rounds, events)
+                        one = _pipeline(stack, rounds, seconds, console)
                     case _:
-                        one = rebuild.measure(stack, scene, rounds=rounds, facts=facts)
+                        scenes = world.scenes("rebuild", 1, seconds, 0)
+                        one = rebuild.measure(stack, scenes, rounds=rounds, facts=facts)
             of_decision = name in ("postgres", "growth")
             found.setdefault("decision" if of_decision else name, {}).update(one)
     except FAILURES as error:
@@ -95,62 +103,72 @@ def _services(stack: Stack, **more: str) -> Services:
     return Services(world.RUN / "bench", {**given, **more})
 
 
-def _decision(
-    stack: Stack, scene: world.Scene, rounds: int, requests: int, faces: str
-) -> dict[str, Any]:
-    """The decision beside the no-op."""
-    services = _services(stack)
-    try:
-        one = decision.beside_nothing(
-            stack, services, scene, rounds=rounds, requests=requests, faces=faces
-        )
-    finally:
-        services.stop()
-    product_us, peer_us = (1e6 / rate for rate in one.rates)
+def _decision(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:
+    """The decision beside the no-op, by one process and by two API processes."""
+    found = {}
+    for name, workers in (("hot", 1), ("two", WORKERS)):
+        services = _services(stack)
+        try:
+            found[name] = decision.beside_nothing(
+                stack,
+                services,
+                world.scenes(name, 1, seconds, rounds),
+                seconds=seconds,
+                workers=workers,
+            )
+        finally:
+            services.stop()
+    one = found["hot"]
     # After the services have ended, so that the stages are measured alone.
-    one.stages_us = uvloop.run(
-        stages.decision(stack, scene, _rounded(requests), peer_us, product_us)
-    )
-    return one.as_json()
+    stage = world.scenes("stages", 1, seconds, 0)[0]
+    one.stages_us = uvloop.run(stages.decision(stack, stage, one))
+    return {**one.as_json(), "two": found["two"].as_json()}
 
 
-def _postgres(
-    stack: Stack, scene: world.Scene, rounds: int, requests: int, console: Console
-) -> dict[str, Any]:
+def _postgres(stack: Stack, rounds: int, seconds: float, console: Console) -> dict[str, Any]:
     """The decision beside PostgreSQL, where there is one."""
-    scenes = {"hot": scene, "sites": world.scene("sites", SITES, requests)}
+    scenes = {
+        "hot": world.scenes("hot", 1, seconds, rounds),
+        "sites": world.scenes("sites", SITES, seconds, rounds),
+    }
     found = {}
     with ExitStack() as ending:
         try:
-            address = ending.enter_context(postgres.running())
+            server = ending.enter_context(postgres.running())
         except postgres.Absent as absent:
             console.print(f"skipped: no PostgreSQL, {absent}")
         else:
-            postgres.fill(address, list(scenes.values()))
-            services = _services(stack, BENCH_DATABASE_URL=address)
+            postgres.fill(server.address, list(scenes.values()))
+            services = _services(stack, BENCH_DATABASE_URL=server.address)
             ending.callback(services.stop)
-            found = decision.beside_postgres(
-                stack, services, scenes, rounds=rounds, requests=requests
-            )
-    return report.beside_postgres(found)
+            found = decision.beside_postgres(stack, services, server, scenes, seconds=seconds)
+    return report.beside("postgres_hot", found) | report.beside("postgres_sites", found)
 
 
-def _pipeline(stack: Stack, scene: world.Scene, rounds: int, events: int) -> dict[str, Any]:
-    """The pipeline beside the bare loop."""
-    world.Publisher(stack.bootstrap).publish([*scene.policies()])
+def _pipeline(stack: Stack, rounds: int, seconds: float, console: Console) -> dict[str, Any]:
+    """The pipeline beside the bare loop, and beside quixstreams where it can be installed."""
+    stage = world.scenes("stages", 1, seconds, 0)[0]
+    world.Publisher(stack.bootstrap).publish([*stage.policies()])
     services = _services(stack)
+    others = _services(stack, BENCH_STATE=str(stack.directory / "state"), **quix_venv.environment())
     try:
-        one = pipeline.measure(stack, services, rounds=rounds, events=events)
+        try:
+            quix = others.start("quix", module="bench.quix", python=quix_venv.python())
+        except quix_venv.Absent as absent:
+            console.print(f"skipped: no quixstreams, {absent}")
+            quix = None
+        found = pipeline.measure(stack, services, quix, rounds=rounds, seconds=seconds)
     finally:
         services.stop()
-    product_us, peer_us = (1e6 / rate for rate in one.rates)
-    one.stages_us = uvloop.run(stages.pipeline(stack, scene, _rounded(events), peer_us, product_us))
-    return one.as_json()
-
-
-def _rounded(turn: int) -> int:
-    """How many units the stages are timed with: fewer than in a turn, and whole batches."""
-    return turn // 4 // 1000 * 1000 or 1000
+        others.stop()
+    one = found["bare"]
+    count = max(stages.BATCH, int(one.rates[0] * seconds) // stages.BATCH * stages.BATCH)
+    one.stages_us = uvloop.run(stages.pipeline(stack, stage, count, one))
+    return {
+        **one.as_json(),
+        "two": found["two"].as_json(),
+        **report.beside("quixstreams", found),
+    }
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from shared.runtime.service import settle_memory
 
 GROUP = "bench-bare"
 RECORDS_MAX = 2000
+#: Longer than this process is stopped while its events are published.
+SESSION_MS = 60_000
 
 
 class Loop:
@@ -80,6 +82,7 @@ class Loop:
             group_id=GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
         )
         producer = AIOKafkaProducer(
             bootstrap_servers=settings.kafka_bootstrap,

@@ -6,7 +6,6 @@ outbox is not carried to Kafka during a measurement.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ from shared.runtime.engine.store import Commit, Committed, Write
 COMMIT_DOCUMENTS = 2000
 #: Above every sequence of the topic, so that the store does not count as stale.
 SEQUENCE = 10**9
-REWRITE_DEADLINE_S = 120.0
 LEASE_MS = 60_000
 
 
@@ -65,9 +63,8 @@ def filled(
     Blocks; raises NotEmpty, NotReady.
     """
     url, shard = database_url(stack, database), f"bench{database}"
-    with emptied(url) as server:
+    with emptied(url):
         uvloop.run(_fill(url, shard, facts, iter(writes)))
-        _wait_rewritten(server)
         services = Services(world.RUN / "bench", environment(world.RUN, stack.bootstrap, url))
         try:
             service = services.start("compensation", face="api", shard=shard, publish_wait_ms="0")
@@ -83,13 +80,13 @@ def database_url(stack: Stack, database: int) -> str:
 
 
 @contextmanager
-def emptied(url: str) -> Iterator[redis.Redis]:
+def emptied(url: str) -> Iterator[None]:
     """A database for a `with` block, empty before and after; raises NotEmpty."""
     with closing(redis.Redis.from_url(url)) as server:
         if server.dbsize():
             raise NotEmpty(f"database {urlsplit(url).path} of the Redis is not empty")
         try:
-            yield server
+            yield
         finally:
             server.flushdb()
 
@@ -104,14 +101,3 @@ async def _fill(url: str, shard: str, facts: Sequence[Fact], writes: Iterator[Wr
             assert isinstance(outcome, Committed), outcome
     finally:
         await store.close()
-
-
-def _wait_rewritten(server: redis.Redis) -> None:
-    """Wait until the server has rewritten its append-only file, which would slow the measurement."""
-    deadline = time.monotonic() + REWRITE_DEADLINE_S
-    while time.monotonic() < deadline:
-        found = server.info("persistence")
-        if not found["aof_rewrite_in_progress"] and not found.get("aof_rewrite_scheduled"):
-            return
-        time.sleep(0.1)
-    raise TimeoutError("the Redis writes its log anew without end")

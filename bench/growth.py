@@ -6,7 +6,7 @@ Two stores, each with its own process, answer the same requests; only the number
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from statistics import median
@@ -15,8 +15,9 @@ from typing import Any
 import uvloop
 
 from bench import world
-from bench.decision import Side, Wishes
+from bench.decision import Wishes, api_side, play
 from bench.filled import filled
+from bench.report import Comparison
 from devstack.stack import Stack
 from services.compensation.staff.rules import Crew, crew_of
 from shared.contracts.roster import EMPLOYEES_MAX, Employee, Listing
@@ -28,42 +29,29 @@ CONNECTIONS = 4
 
 
 def measure(
-    stack: Stack, scene: world.Scene, employees: int, *, rounds: int, requests: int
+    stack: Stack, scenes: Sequence[world.Scene], employees: int, *, seconds: float
 ) -> dict[str, Any]:
-    """p50 with the scene's employees and with so many more, in turn, and their ratio.
+    """p50 with the scenes' employees and with so many more, in turn, and their ratio.
 
     Blocks; raises Refused, NotEmpty, NotReady.
     """
-    wishes, facts = Wishes(scene), scene.facts()
+    facts = world.facts_of(scenes)
+    own = sum(scene.employees for scene in scenes)
+    found = Comparison(f"{employees} employees", f"{own} employees", "requests/s", peer_lacks="")
     with ExitStack() as ending:
         few = ending.enter_context(filled(stack, 1, facts))
-        others = _others(employees - scene.employees)
-        many = ending.enter_context(filled(stack, 2, facts, others))
-        sides = (Side(few.service, wishes), Side(many.service, wishes))
-        p50_ms = uvloop.run(_play(sides, rounds, requests))
+        many = ending.enter_context(filled(stack, 2, facts, _others(employees - own)))
+        sides = [api_side(stack, one, Wishes(scenes), CONNECTIONS) for one in (many, few)]
+        sides[1].name = "peer"
+        uvloop.run(play([(found, sides[0], sides[1])], len(scenes) - 1, seconds))
+    p50_ms = [(turn.p50_ms or 0.0, peer.p50_ms or 0.0) for turn, peer in found.rounds]
     return {
-        "growth": round(median(many_ms / few_ms for few_ms, many_ms in p50_ms), 4),
+        "growth": round(median(many_ms / few_ms for many_ms, few_ms in p50_ms), 4),
         "growth_p50_ms": {
-            str(scene.employees): round(median(few_ms for few_ms, _ in p50_ms), 3),
-            str(employees): round(median(many_ms for _, many_ms in p50_ms), 3),
+            str(own): round(median(few_ms for _, few_ms in p50_ms), 3),
+            str(employees): round(median(many_ms for many_ms, _ in p50_ms), 3),
         },
     }
-
-
-async def _play(sides: tuple[Side, Side], rounds: int, requests: int) -> list[tuple[float, float]]:
-    """p50 in milliseconds of both sides, round by round."""
-    for side in sides:
-        await side.warm_up()
-    found = []
-    for number in range(rounds):
-        few, many = sides
-        turns = {}
-        for side in (few, many) if number % 2 else (many, few):
-            turn = await side.turn(requests, CONNECTIONS)
-            assert turn.p50_ms is not None
-            turns[side.service.url] = turn.p50_ms
-        found.append((turns[few.service.url], turns[many.service.url]))
-    return found
 
 
 def _others(count: int) -> Iterator[Write]:

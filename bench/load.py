@@ -10,8 +10,9 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -90,14 +91,17 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def run(url: str, requests: Iterator[bytes], connections: int) -> Load:
-    """Send all requests; raises ConnectionError when the server hangs up, TimeoutError."""
-    where = urlsplit(url)
+async def run(urls: Sequence[str], requests: Iterator[bytes], connections: int) -> Load:
+    """Send all requests over connections that take turns at the addresses.
+
+    Raises ConnectionError when a server hangs up, TimeoutError.
+    """
+    places = [urlsplit(url) for url in urls]
     loop = asyncio.get_running_loop()
     load = Load()
     waiting = [loop.create_future() for _ in range(connections)]
     began = time.perf_counter()
-    for done in waiting:
+    for done, where in zip(waiting, cycle(places), strict=False):
         await loop.create_connection(
             lambda done=done: _Connection(requests, load, done),  # type: ignore[misc]
             where.hostname or "127.0.0.1",
@@ -109,10 +113,10 @@ async def run(url: str, requests: Iterator[bytes], connections: int) -> Load:
     return load
 
 
-def post(url: str, path: str, token: str, key: str, body: bytes) -> bytes:
+def post(path: str, token: str, key: str, body: bytes) -> bytes:
     """One POST as bytes, ready to be sent."""
     return (
-        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import asyncpg
 import uvloop
 
 from bench import world
+from bench.meter import Processes, with_children
 from devstack import pids
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.vault import CustomerKeyCreated
@@ -78,19 +80,31 @@ class Absent(Exception):
     """No PostgreSQL was found; the text says where it was looked for."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server's address, and its first process if we started it."""
+
+    address: str
+    pid: int | None = None
+
+    def processes(self) -> Processes:
+        """The server's processes for a meter, one per connection among them; nothing if they are not ours."""
+        return {} if self.pid is None else {"postgres": with_children(self.pid)}
+
+
 @contextmanager
-def running() -> Iterator[str]:
-    """The address of a server with empty tables, for a `with` block. Blocks.
+def running() -> Iterator[Server]:
+    """A server with empty tables, for a `with` block. Blocks.
 
     Raises Absent.
     """
     given = os.environ.get("DATABASE_URL")
     if given:
         with _tables(given):
-            yield given
+            yield Server(given)
         return
-    with _started() as address, _tables(address):
-        yield address
+    with _started() as server, _tables(server.address):
+        yield server
 
 
 @contextmanager
@@ -112,7 +126,7 @@ async def _execute(address: str, sql: str) -> None:
 
 
 @contextmanager
-def _started() -> Iterator[str]:
+def _started() -> Iterator[Server]:
     """The distribution's server in a folder of its own, which is removed at the end."""
     binaries = _binaries()
     run = world.RUN / "bench"
@@ -142,7 +156,7 @@ def _started() -> Iterator[str]:
         address = f"postgresql://bench@/postgres?host={folder}"
         if not pids.wait_until(lambda: _answers(address), START_DEADLINE_S):
             raise Absent(f"it did not start: {log.read_text(errors='replace')[-300:]}")
-        yield address
+        yield Server(address, process.pid)
     finally:
         if process is not None:
             process.signal(signal.SIGINT)  # closes connections that are still open
@@ -189,39 +203,44 @@ def _answers(address: str) -> bool:
     return True
 
 
-def fill(address: str, scenes: Sequence[world.Scene]) -> None:
-    """Store what compensation reads about the scenes from its topics. Blocks."""
+def fill(address: str, scenes: Sequence[Sequence[world.Scene]]) -> None:
+    """Store what compensation reads about the scenes from its topics; each group has the same sites. Blocks."""
     uvloop.run(_fill(address, scenes))
 
 
-async def _fill(address: str, scenes: Sequence[world.Scene]) -> None:
+async def _fill(address: str, scenes: Sequence[Sequence[world.Scene]]) -> None:
     connection = await asyncpg.connect(address, server_settings={"search_path": SCHEMA})
     try:
-        for scene in scenes:
+        for group in scenes:
             await connection.copy_records_to_table(
                 "policies",
                 records=[
                     (fact.site, fact.version, fact.policy.model_dump_json())
-                    for fact in scene.policies()
+                    for fact in group[0].policies()
                 ],
             )
-            await connection.copy_records_to_table(
-                "employees",
-                records=[
-                    (fact.employee_id, fact.site, fact.listing.role, fact.listing.active)
-                    for fact in scene.staff()
-                ],
-            )
-            cases = scene.cases()
-            await connection.copy_records_to_table(
-                "customers", records=[_customer(key) for key, _ in cases]
-            )
-            await connection.copy_records_to_table(
-                "cases", records=[_case(case) for _, case in cases], columns=CASE_COLUMNS
-            )
+            for scene in group:
+                await _fill_scene(connection, scene)
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
+
+
+async def _fill_scene(connection: asyncpg.Connection, scene: world.Scene) -> None:
+    await connection.copy_records_to_table(
+        "employees",
+        records=[
+            (fact.employee_id, fact.site, fact.listing.role, fact.listing.active)
+            for fact in scene.staff()
+        ],
+    )
+    cases = scene.cases()
+    await connection.copy_records_to_table(
+        "customers", records=[_customer(key) for key, _ in cases]
+    )
+    await connection.copy_records_to_table(
+        "cases", records=[_case(case) for _, case in cases], columns=CASE_COLUMNS
+    )
 
 
 CASE_COLUMNS = (

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ import uvloop
 from bench import world
 from bench.decision import Side, Wishes
 from bench.filled import SEQUENCE, database_url, emptied
+from bench.meter import Meter, spent
 from bench.stages import AT_ONCE, OUTBOX_MAX, giver, known, timed
 from devstack.processes import Services, environment
 from devstack.stack import Stack
@@ -36,29 +38,40 @@ PUBLISH_DEADLINE_S = 60.0
 DONE_WITH = ("answer:", "check:", "code:")
 
 
-def measure(stack: Stack, scene: world.Scene, *, rounds: int, facts: int) -> dict[str, Any]:
+def measure(
+    stack: Stack, scenes: Sequence[world.Scene], *, rounds: int, facts: int
+) -> dict[str, Any]:
     """Rebuild as often as there are rounds. Blocks; raises what a rebuild raises."""
     services = Services(
         world.RUN / "bench", environment(world.RUN, stack.bootstrap, stack.redis_url)
     )
-    publisher = world.Publisher(stack.bootstrap)
-    publisher.publish(scene.facts())
+    world.Publisher(stack.bootstrap).publish(world.facts_of(scenes))
     try:
         service = services.start("compensation")
         service.wait_ready()
-        uvloop.run(Side(service, Wishes(scene)).warm_up())
+        uvloop.run(Side("product", [service.url], Wishes(scenes), Meter({})).warm_up())
     finally:
         services.stop()
-    uvloop.run(_give(stack, scene, facts))
-    found = [_timed(stack) for _ in range(rounds)]
-    made = found[0][0]
+    uvloop.run(_give(stack, scenes, facts))
+    # How many facts there are is known after a rebuild, and that one fills the caches of the system.
+    made = _timed(stack)[0]
     count = made.own + made.foreign
+    servers, found, costs = Meter(world.servers(stack)), [], []
+    for _ in range(rounds):
+        before = servers.read()
+        found.append(_timed(stack))
+        costs.append(spent(before, servers.read(), count).cpu_us)
     return {
         "facts_per_second": round(median(count / cpu_s for _, cpu_s, _ in found), 1),
+        "facts_per_second_min": round(min(count / cpu_s for _, cpu_s, _ in found), 1),
         "facts_per_second_wall": round(median(count / wall_s for *_, wall_s in found), 1),
         "facts": count,
         "cpu_s": round(median(cpu_s for _, cpu_s, _ in found), 2),
         "wall_s": round(median(wall_s for *_, wall_s in found), 2),
+        "cpu_us": {
+            "rebuild": round(median(cpu_s / count * 1e6 for _, cpu_s, _ in found), 1),
+            **{name: round(median(one[name] for one in costs), 1) for name in costs[0]},
+        },
         "rounds": rounds,
     }
 
@@ -77,16 +90,16 @@ def _timed(stack: Stack) -> tuple[Rebuilt, float, float]:
             gc.enable()
 
 
-async def _give(stack: Stack, scene: world.Scene, count: int) -> None:
+async def _give(stack: Stack, scenes: Sequence[world.Scene], count: int) -> None:
     """Put so many more checks on the topic, with sequences above the existing ones."""
     store = MemoryStore(OUTBOX_MAX)
     await store.begin_generation("bench", SEQUENCE)
-    settler = await known(store, DOMAIN, scene.facts())
+    settler = await known(store, DOMAIN, world.facts_of(scenes))
     relay = Relay(
         store, owner=DOMAIN.owner, holder="bench", bootstrap=stack.bootstrap, crash=nowhere
     )
     carrying = asyncio.create_task(relay.run())
-    give = giver(settler, scene, itertools.count(), "rebuild")
+    give = giver(settler, scenes[-1], itertools.count(), "rebuild")
     try:
         for first in range(0, count, BATCH):
             await timed(give, min(BATCH, count - first), AT_ONCE)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from bench.meter import Processes
 from devstack.processes import master_key
+from devstack.stack import Stack
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
 from shared.contracts.event import Event, encode, fingerprint, format_time
@@ -41,23 +44,29 @@ SITE = "ms-aurora"
 ROLE = "reception"
 ITEM = "cinema"
 REASON = Category.FOOD
-#: Of one scene.
-EMPLOYEES_MAX, COMPLAINTS_EACH_MAX = 1000, 4
-#: Topics of the bare loop, so that neither side reads the other's events.
-BARE_INTAKE = "bench.intake.v1"
-BARE_TRIAGED = "bench.triaged.v1"
+#: Of one scene. So many that an employee does not ask again while their request is in flight, and so few
+#: that a process remembers the tokens of ten scenes.
+EMPLOYEES = 500
+#: Per second of a turn: about the rate of the product, so that most requests are for a complaint's first check.
+COMPLAINTS_PER_SECOND = 1500
+COMPLAINTS_MIN = 300
+#: Topics of the pipeline's peers, so that no side reads another's events.
+BARE_INTAKE, BARE_TRIAGED = "bench.intake.v1", "bench.triaged.v1"
+QUIX_GROUP = "bench-quix"
+QUIX_INTAKE, QUIX_TRIAGED = "bench.quix-intake.v1", "bench.quix-triaged.v1"
 #: Above everything a bench can give, so that every check is granted.
 CEILING_MINOR = 10**11
 CHECKS_PER_DAY = 1000
 DELIVERY_TIMEOUT_S = 60
+#: Records of a partition whose length is looked at.
+LATEST = 200
 
 
 @dataclass(frozen=True)
 class Scene:
     """Which employees give for which complaints at which sites, request after request.
 
-    Each employee has complaints of their own, so that successive requests share only their site, and wait
-    for each other only where the product makes them.
+    Successive requests share only their site, and wait for each other only where the product makes them.
     """
 
     name: str
@@ -128,22 +137,25 @@ class Scene:
             for number in range(self.complaints)
         ]
 
-    def facts(self) -> list[Fact]:
-        """Everything compensation must know, policies first."""
-        cases = [fact for pair in self.cases() for fact in pair]
-        return [*self.policies(), *self.staff(), *cases]
 
+def scenes(name: str, sites: int, seconds: float, rounds: int) -> list[Scene]:
+    """A scene for each round and one to warm up with, the last, for turns of so many seconds.
 
-def scene(name: str, sites: int, requests: int) -> Scene:
-    """A scene at one site or many, large enough that no employee gives often in turns of `requests`.
-
-    Employees and complaints are a few thousand at most, so that the tokens and keys of two scenes
-    stay within what a process remembers.
+    Each turn has a scene of its own, so that no case, history or day grows from round to round.
     """
     names = (SITE,) if sites == 1 else tuple(f"ms-{number:02}" for number in range(sites))
-    employees = min(EMPLOYEES_MAX, requests)
-    each = min(COMPLAINTS_EACH_MAX, requests // employees)
-    return Scene(name, names, employees, employees * each)
+    complaints = max(COMPLAINTS_MIN, int(seconds * COMPLAINTS_PER_SECOND))
+    employees = min(EMPLOYEES, complaints // 2)
+    return [Scene(f"{name}-{number}", names, employees, complaints) for number in range(rounds + 1)]
+
+
+def facts_of(chosen: Sequence[Scene]) -> list[Fact]:
+    """Everything compensation must know of scenes at the same sites, policies first."""
+    found: list[Fact] = [*chosen[0].policies()]
+    for one in chosen:
+        found += one.staff()
+        found += [fact for pair in one.cases() for fact in pair]
+    return found
 
 
 def roomy_policy() -> Policy:
@@ -227,18 +239,43 @@ class Publisher:
 
 
 def create_topics(bootstrap: str) -> None:
-    """Create the catalogue's topics and the peer's; the broker stamps facts as they arrive. Blocks."""
+    """Create the catalogue's topics and the peers'; the broker stamps facts as they arrive. Blocks."""
     topics.create(bootstrap)
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        for name in (BARE_INTAKE, BARE_TRIAGED):
+        own = [BARE_INTAKE, BARE_TRIAGED, QUIX_INTAKE, QUIX_TRIAGED]
+        for name in own:
             admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
-        admin.wait_for_topics([BARE_INTAKE, BARE_TRIAGED], timeout_ms=30_000)
+        admin.wait_for_topics(own, timeout_ms=30_000)
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        for name in (ComplaintTriaged.TOPIC, BARE_TRIAGED):
+        for name in (ComplaintTriaged.TOPIC, BARE_TRIAGED, QUIX_TRIAGED):
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, stamped)])
     finally:
         admin.close()
+
+
+def servers(stack: Stack) -> Processes:
+    """The servers of our own stack, for a meter; nothing of a stack whose processes are not ours."""
+    return {name: partial(tuple, (pid,)) for name, pid in stack.pids.items()}
+
+
+def fact_bytes(bootstrap: str, fact: type[Fact]) -> float:
+    """How long the latest facts of this type are on their topic, in bytes, on average. Blocks."""
+    mark = b'"type":"' + fact.TYPE.encode() + b'"'
+    eyes = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        places = [TopicPartition(fact.TOPIC, number) for number in range(PARTITIONS)]
+        eyes.assign(places)
+        ends = eyes.end_offsets(places)
+        for place in places:
+            eyes.seek(place, max(0, ends[place] - LATEST))
+        sizes: list[int] = []
+        while any(eyes.position(place) < ends[place] for place in places):
+            for records in eyes.poll(timeout_ms=500).values():
+                sizes += [len(got.value) for got in records if mark in got.value[:400]]
+        return sum(sizes) / max(1, len(sizes))
+    finally:
+        eyes.close()
 
 
 def raised_events(count: int, run: str) -> list[bytes]:

@@ -101,11 +101,13 @@ class Services:
     environment: Mapping[str, str]
     running: list[Service] = field(default_factory=list)
 
-    def start(self, name: str, *, module: str = "", **settings: str) -> Service:
+    def start(
+        self, name: str, *, module: str = "", python: str = sys.executable, **settings: str
+    ) -> Service:
         """Start one; settings are environment variables without their prefix. Does not wait.
 
         `module` is another program with the same behaviour: its first line is a name and its URLs, it
-        answers /ready and stops on SIGTERM.
+        answers /ready and stops on SIGTERM. `python` is the interpreter of another virtual environment.
         """
         private_folder(self.directory)
         log = self.directory / f"{name}-{len(self.running)}.log"
@@ -113,7 +115,7 @@ class Services:
         own = {f"SERVICE_CHECK_{key.upper()}": value for key, value in chosen.items()}
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", module or f"services.{name}"],
+                [python, "-m", module or f"services.{name}"],
                 env={**os.environ, **self.environment, **own},
                 stdout=subprocess.PIPE,
                 stderr=file,

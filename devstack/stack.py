@@ -97,6 +97,13 @@ REDIS_SETTINGS: Mapping[str, str] = {
     "maxmemory": "1gb",
     "maxmemory-policy": "noeviction",
 }
+#: For measuring: Redis does not rewrite its append-only file, which would slow some turns and not others,
+#: and has room for what is appended meanwhile.
+_REDIS_SETTINGS_FAST: Mapping[str, str] = {
+    **REDIS_SETTINGS,
+    "auto-aof-rewrite-percentage": "0",
+    "maxmemory": "4gb",
+}
 _JVM_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")
 #: Compiling for speed costs a broker a third of the CPU of its first minute, and tests end before it pays.
 _JVM_FLAGS_SHORT = (*_JVM_FLAGS, "-XX:TieredStopAtLevel=1")
@@ -115,7 +122,7 @@ class Stack:
     bootstrap: str
     redis_url: str
     ephemeral: bool = False
-    #: Whether the broker is compiled for speed, as a benchmark needs it.
+    #: Whether it is for a benchmark: the broker is compiled for speed, and Redis rewrites no file.
     fast: bool = False
     #: Container ids, if a container engine runs the servers and owns their processes.
     kafka_container: str | None = None
@@ -200,8 +207,8 @@ def running(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> 
 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
     With it, the stack is new and empty, in a folder of its own under `directory`, which is removed at the
-    end; its servers die with this process in any case, and with `fast` its broker starts later and is
-    faster then. A stack that the environment names is returned as it is.
+    end; its servers die with this process in any case. With `fast` it is set for a benchmark: its broker
+    starts later and is faster then, and its Redis never rewrites its file. A stack that the environment names is returned as it is.
     Raises StackError.
     """
     if not ephemeral:
@@ -412,7 +419,8 @@ def _start_redis(stack: Stack) -> None:
     data = stack.directory / "redis"
     data.mkdir(exist_ok=True)
     url = urlsplit(stack.redis_url)
-    settings = {**REDIS_SETTINGS, "bind": "127.0.0.1", "port": str(url.port), "dir": str(data)}
+    chosen = _REDIS_SETTINGS_FAST if stack.fast else REDIS_SETTINGS
+    settings = {**chosen, "bind": "127.0.0.1", "port": str(url.port), "dir": str(data)}
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     _spawn(stack, "redis", [_redis_binary(), *words])
 

@@ -1,0 +1,108 @@
+"""What the bench writes down: its structure alone, for figures depend on the machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import meter
+from bench.meter import Meter, Reading, Spent, spent
+from bench.page import CHIEF, figures, page
+from bench.report import Comparison, Turn, beside, comparisons, machine
+
+ROOT = Path(__file__).parents[2]
+
+
+def measured(what: str = "ours") -> Comparison:
+    """Two rounds of made-up turns."""
+    one = Comparison(what, "theirs", "requests/s", peer_lacks=f"The peer of {what} keeps nothing.")
+    for us in (100.0, 300.0):
+        cost = Spent({"service": us, "redis": us / 2}, 5000.0, 9000.0)
+        one.add(Turn(1000.0, 3.0, cost, 5.0, 9.0, 1.0), Turn(2000.0, 3.1, Spent({"service": 50.0})))
+    one.stages_us = {"rules": 80.0, "in all": 150.0}
+    one.fact_bytes = 4500.0
+    return one
+
+
+def report() -> dict[str, object]:
+    """A report with every part, PostgreSQL left out."""
+    return {
+        "machine": machine(),
+        "rounds": 2,
+        "turn_s": 3.0,
+        "decision": {
+            **measured().as_json(),
+            "two": measured("two of ours").as_json(),
+            **beside("postgres_hot", {}),
+            **beside("postgres_sites", {}),
+            "growth": 1.02,
+            "growth_p50_ms": {"3000": 2.0, "1000000": 2.04},
+        },
+        "pipeline": {
+            **measured("the pipeline").as_json(),
+            **beside("quixstreams", {"quixstreams": measured("the pipeline")}),
+        },
+        "rebuild": {"facts": 10, "facts_per_second": 9.5},
+    }
+
+
+def test_the_page_names_every_figure_of_its_report():
+    found = report()
+    written = page({"r": found})
+    missing = [name for name, _ in figures(found) if f"| {name} |" not in written]
+    assert missing == []
+    assert machine()["date"] in written
+    assert "not measured" in written
+
+
+def test_the_page_says_what_each_peer_does_not_do():
+    written = page({"r": report()})
+    for _, one in comparisons(report()):
+        assert one["peer"]["lacks"] in written
+
+
+def test_several_reports_show_what_each_step_was_worth():
+    written = page({"before": report(), "after": report()})
+    assert "| figure | before | after |" in written
+    known = {name for name, _ in figures(report())}
+    # The chief figures are names of the report, so that none goes silently missing.
+    assert [name for name in CHIEF if name not in known] == []
+
+
+def test_the_page_is_written_by_one_command(tmp_path):
+    given, written = tmp_path / "r.json", tmp_path / "performance.md"
+    given.write_text(json.dumps(report()))
+    command = [sys.executable, "-m", "bench.page", str(given), "--to", str(written)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert written.read_text().startswith("# Performance\n")
+
+
+def test_a_comparison_says_median_and_minimum():
+    found = measured().as_json()["product"]
+    assert found["cpu_us"] == {"service": 200.0, "redis": 100.0, "in all": 300.0}
+    assert found["cpu_us_min"] == {"service": 100.0, "redis": 50.0, "in all": 150.0}
+    assert found["rate"] == found["rate_min"] == 1000.0
+
+
+def test_a_process_that_the_kernel_says_nothing_of_is_left_out():
+    assert measured().as_json()["peer"]["cpu_us"] == {"service": 50.0, "in all": 50.0}
+    assert Meter({"kafka": lambda: (2**22 + 1,)}).read() == Reading({})
+
+
+def test_a_cost_is_the_growth_of_the_counters_per_operation():
+    before = Reading({"service": {1: 1_000_000}}, 100, 1000)
+    after = Reading({"service": {1: 3_000_000, 2: 2_000_000}}, 300, 1400)
+    assert spent(before, after, 4) == Spent({"service": 1000.0}, 50.0, 100.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the kernel tells nothing")
+def test_work_of_this_process_is_seen():
+    ours = Meter({"client": meter.this_process, "tree": meter.with_children(os.getpid())})
+    before = ours.read()
+    sum(number * number for number in range(300_000))
+    cost = spent(before, ours.read(), 1)
+    assert cost.cpu_us["client"] > 0
+    assert cost.cpu_us["tree"] > 0
