@@ -77,7 +77,7 @@ demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [
 	  $(if $(LANGUAGE_COLUMN),--language "$(LANGUAGE_COLUMN)") \
 	  $(if $(ID_COLUMN),--id "$(ID_COLUMN)") $(if $(REPORT),--report "$(REPORT)")
 
-bench: $(READY) ## Rates and ratios; REPORT=path.json
+bench: $(READY) ## Rates, ratios and CPU time; REPORT=path.json
 	@$(BIN)/python -m bench $(if $(REPORT),--report "$(REPORT)")
 
 up: $(READY) ## Start a local Kafka and Redis that stay

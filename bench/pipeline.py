@@ -242,9 +242,8 @@ def measure(
             found["bare"].paced_ms[which] = playing.pace(one)
         facts = (ComplaintReceived, ComplaintTriaged, CustomerKeyCreated)
         found["bare"].fact_bytes = sum(world.fact_bytes(stack.bootstrap, fact) for fact in facts)
-        ours.append(
-            services.start("complaints", session_s=SESSION_S)
-        )  # and so to those of `product`
+        # Appended to the processes of `product` as well, which are this list.
+        ours.append(services.start("complaints", session_s=SESSION_S))
         ours[1].wait_ready()
         both = {**product.meter.processes, "service": pid(*ours)}
         product.meter = replace(product.meter, processes=both)

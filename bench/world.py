@@ -49,7 +49,8 @@ REASON = Category.FOOD
 EMPLOYEES = 500
 #: Per second of a turn: about the rate of the product, so that most requests are for a complaint's first check.
 COMPLAINTS_PER_SECOND = 1500
-COMPLAINTS_MIN = 300
+#: For short turns: more employees than connections, and complaints that are not all asked for in advance.
+EMPLOYEES_MIN, COMPLAINTS_EACH_MIN = 150, 2
 #: Topics of the pipeline's peers, so that no side reads another's events.
 BARE_INTAKE, BARE_TRIAGED = "bench.intake.v1", "bench.triaged.v1"
 QUIX_GROUP = "bench-quix"
@@ -66,7 +67,8 @@ LATEST = 200
 class Scene:
     """Which employees give for which complaints at which sites, request after request.
 
-    Successive requests share only their site, and wait for each other only where the product makes them.
+    Each employee has complaints of their own, as many as every other, so that successive requests share only
+    their site, and wait for each other only where the product makes them.
     """
 
     name: str
@@ -144,9 +146,13 @@ def scenes(name: str, sites: int, seconds: float, rounds: int) -> list[Scene]:
     Each turn has a scene of its own, so that no case, history or day grows from round to round.
     """
     names = (SITE,) if sites == 1 else tuple(f"ms-{number:02}" for number in range(sites))
-    complaints = max(COMPLAINTS_MIN, int(seconds * COMPLAINTS_PER_SECOND))
-    employees = min(EMPLOYEES, complaints // 2)
-    return [Scene(f"{name}-{number}", names, employees, complaints) for number in range(rounds + 1)]
+    wanted = int(seconds * COMPLAINTS_PER_SECOND)
+    employees = min(EMPLOYEES, max(EMPLOYEES_MIN, wanted // COMPLAINTS_EACH_MIN))
+    each = max(COMPLAINTS_EACH_MIN, wanted // employees)
+    return [
+        Scene(f"{name}-{number}", names, employees, employees * each)
+        for number in range(rounds + 1)
+    ]
 
 
 def facts_of(chosen: Sequence[Scene]) -> list[Fact]:

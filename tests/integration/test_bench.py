@@ -43,7 +43,7 @@ def test_a_short_bench_reports_its_ratio_and_where_the_time_goes(bench):
     assert found["ratio"] > 0
     assert found["product"]["rate"] > 0
     assert found["product"]["published"] > 0
-    assert found["stages_us"]["store client"] > 0
+    assert found["stages_us"]["rules, sealing, facts and documents"] > 0
     assert found["two"]["product"]["rate"] > 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import meter
+from bench import meter, world
 from bench.meter import Meter, Reading, Spent, spent
 from bench.page import CHIEF, figures, page
 from bench.report import Comparison, Turn, beside, comparisons, machine
@@ -85,6 +85,20 @@ def test_a_comparison_says_median_and_minimum():
     assert found["cpu_us"] == {"service": 200.0, "redis": 100.0, "in all": 300.0}
     assert found["cpu_us_min"] == {"service": 100.0, "redis": 50.0, "in all": 150.0}
     assert found["rate"] == found["rate_min"] == 1000.0
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 1.0, 3.0, 3.3, 10.0])
+@pytest.mark.parametrize("sites", [1, 50])
+def test_every_request_of_a_turn_is_for_a_complaint_of_its_employee_and_site(seconds, sites):
+    """Otherwise a colleague's check, or another site's complaint, would refuse it."""
+    first, warm_up = world.scenes("s", sites, seconds, 1)
+    assert first.employee(0) != warm_up.employee(0)
+    assert first.complaint(0) != warm_up.complaint(0)
+    givers = {}
+    for number in range(3 * first.complaints):
+        assert first.site(number) == first.site(number % first.complaints)
+        given_by = givers.setdefault(first.complaint(number), first.employee(number))
+        assert given_by == first.employee(number)
 
 
 def test_a_process_that_the_kernel_says_nothing_of_is_left_out():
