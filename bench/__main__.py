@@ -157,7 +157,9 @@ def _pipeline(stack: Stack, rounds: int, seconds: float, console: Console) -> di
         except quix_venv.Absent as absent:
             console.print(f"skipped: no quixstreams, {absent}")
             quix = None
-        found = pipeline.measure(stack, services, quix, rounds=rounds, seconds=seconds)
+        found = pipeline.measure(
+            stack, services, quix, console.print, rounds=rounds, seconds=seconds
+        )
     finally:
         services.stop()
         others.stop()
