@@ -52,7 +52,7 @@ class Handlers:
         self._news = news
 
     def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
-        """Receive a complaint from another system; reads the complaint if it came before, key and policy."""
+        """The input of another system: what to read ahead (complaint, key, policy), and `_raised` to decide."""
         complaint_id = complaint_id_of(event)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
         reads = (
@@ -65,7 +65,10 @@ class Handlers:
     async def _raised(
         self, event: Event[ComplaintRaised], complaint_id: str, customer_ref: str, view: View
     ) -> Decision:
-        """Raises Rejected for an implausible time, and what `_receive` raises."""
+        """Receive a complaint of another system.
+
+        Raises Rejected(time_out_of_range) for an implausible time of the event, and what `_receive` raises.
+        """
         if not plausible(event.time, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
         raised = event.data
@@ -88,11 +91,7 @@ class Handlers:
         *,
         by_customer: bool = False,
     ) -> Decision:
-        """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
-
-        Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
-        another complaint was raised under this id before.
-        """
+        """Receive a complaint raised over HTTP; raises what `_receive` raises."""
         customer_ref = self._customer_ref(source, raised, complaint_id)
         return await self._receive(
             raised, source, complaint_id, customer_ref, view, counts_for, by_customer=by_customer
@@ -109,7 +108,11 @@ class Handlers:
         *,
         by_customer: bool = False,
     ) -> Decision:
-        """See `raise_complaint`."""
+        """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
+
+        Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
+        another complaint was raised under this id before.
+        """
         if not plausible(raised.occurred_at, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
         policy, version = await self._policies.at(raised.site, view)
@@ -188,7 +191,7 @@ class Handlers:
         )
 
     async def promise_passed(self, promise_id: str, due_ms: int) -> None:
-        """A promised time is over: a fact if the customer had not heard from us.
+        """A promised time is over: a fact if the customer was neither given nor offered anything.
 
         A check that was given in time may arrive here much later after an outage. So this raises
         Unavailable until all facts up to the promised time have been read.

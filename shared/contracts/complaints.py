@@ -182,7 +182,9 @@ class ComplaintReopened(ComplaintFact):
 
 
 class ComplaintOverdue(ComplaintFact):
-    """A promised time passed and the customer had not heard from us; once per promise."""
+    """A promised time passed, and by then the customer was neither given nor offered anything and had not
+    said that it helped; once per promise.
+    """
 
     TYPE: ClassVar[str] = "recovery.complaint.overdue.v1"
 

@@ -47,6 +47,7 @@ EXACT = [
 #: Names of other people's things that the exact pages speak of, and spellings of plain values.
 FOREIGN = {
     "OOM", "READONLY", "MessageSizeTooLargeError", "max.message.bytes", "os._exit", "_total", "exactly_once",
+    "Accept", "Host",
 }  # fmt: skip
 FOLDERS = "bench|demo|deploy|devstack|docs|policy|services|shared|tests|web"
 each = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
@@ -73,6 +74,38 @@ def code() -> str:
         if path.suffix in {".py", ".lua"}
     ]
     return "\n".join(text(path) for path in [*sources, ROOT / "Makefile", ROOT / "pyproject.toml"])
+
+
+#: Where the product's own names come from.
+PRODUCT = ("services", "shared", "devstack", "demo")
+
+
+def names_in(source: str) -> set[str]:
+    """The names that Python code defines or uses, and its texts of one word; no comment, no docstring."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        # Constant, Name, Attribute, arg and keyword, alias and definitions: a pattern match is slower.
+        for part in ("value", "id", "attr", "arg", "name", "asname"):
+            name = getattr(node, part, None)
+            if isinstance(name, str):
+                found.add(name)
+        if isinstance(node, ast.alias):
+            found |= set(node.name.split("."))
+    return found
+
+
+@cache
+def names_of_the_code() -> set[str]:
+    """The names of all Python code of the product, and the words of the files that configure it."""
+    found: set[str] = set()
+    for folder in PRODUCT:
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            found |= names_in(text(path))
+        for path in ROOT.glob(f"{folder}/**/*.lua"):
+            found |= set(re.findall(r"\w+", re.sub(r"--.*", "", text(path))))
+    for name in ("Makefile", "pyproject.toml"):
+        found |= set(re.findall(r"\w+", re.sub(r"#.*", "", text(ROOT / name))))
+    return found
 
 
 @cache
@@ -104,7 +137,23 @@ def is_in_the_code(name: str) -> bool:
     owner, _, member = name.rpartition(".")
     if owner:
         return member in members().get(owner, set())
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", code()) is not None
+    return name in names_of_the_code()
+
+
+#: Names and the file that they are said to be in: "`x` in `path`", "`x` and `y` in `path`", "`x` (`path`".
+PLACED = re.compile(r"((?:`[\w.]+`(?:,| and| or)? )+)(?:in |\()`((?:services|shared)/[\w/]+\.py)`")
+
+
+def misplaced(page: str) -> list[str]:
+    """Each name that a page says is in a file which neither defines nor uses it."""
+    prose = " ".join(re.sub(r"^```.*?^```", "", page, flags=re.M | re.S).split())
+    return [
+        f"{name} in {place}"
+        for found in PLACED.finditer(prose)
+        for place in [found[2]]
+        for name in re.findall(r"`([\w.]+)`", found[1])
+        if not set(name.split(".")) <= names_in(text(ROOT / place))
+    ]
 
 
 @each
@@ -155,6 +204,22 @@ def test_every_name_in_code_that_it_uses_is_in_the_code(page):
     assert sorted(settings - settings_made()) == []
     unknown = names - FOREIGN - settings
     assert sorted(name for name in unknown if not is_in_the_code(name)) == []
+
+
+@exact
+def test_every_name_is_in_the_file_it_is_said_to_be_in(page):
+    assert misplaced(text(page)) == []
+
+
+def test_a_name_that_only_a_comment_has_or_another_file_is_found():
+    assert names_in('"""A door."""\n# a window\nhouse = roof("tile")\n') == {
+        "A door.", "house", "roof", "tile",
+    }  # fmt: skip
+    place = "`services/compensation/checks/rules.py`"
+    assert misplaced(f"`grant` and\n`refuse` in {place}, `Checks` ({place})") == [
+        f"Checks in {place.strip('`')}"
+    ]
+    assert not is_in_the_code("issue")
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
