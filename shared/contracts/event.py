@@ -44,10 +44,10 @@ CustomerRef = Annotated[Id, Field(description="The customer, by a pseudonym.")]
 Version = Annotated[
     int, Field(ge=1, description="Number of the version of the site's policy that decided.")
 ]
-#: JSON with or without parameters: some publishers add `; charset=utf-8`.
-JsonType = Annotated[
-    str, StringConstraints(pattern=r"^(?i:application/json)( *;.*)?$", max_length=128)
-]
+#: JSON in any case, with or without parameters: some publishers add `; charset=utf-8`. JavaScript
+#: reads this pattern too, and older engines have no flags inside a pattern.
+JSON_TYPE = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]( *;.*)?$"
+JsonType = Annotated[str, StringConstraints(pattern=JSON_TYPE, max_length=128)]
 #: The id or source of an event, as another system writes it. CloudEvents forbids control characters.
 Outside = Annotated[
     str,

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, SERVICES, TABLE, topics
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event
+from shared.contracts.event import JSON_TYPE, OUTSIDE_ATTRIBUTES, Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.ops.docs import (
@@ -126,6 +127,45 @@ def undescribed(model: type[BaseModel]) -> list[str]:
 def test_every_field_of_every_fact_says_what_it_means_and_every_number_its_unit(kind: str) -> None:
     """Whoever builds on a topic has this and nothing else to go by."""
     assert undescribed(FACTS[kind]) == []
+
+
+def patterns(part: object) -> Iterator[str]:
+    """Every regular expression in a document."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == "pattern" and isinstance(value, str):
+                yield value
+            elif name == "patternProperties":
+                yield from value
+            yield from patterns(value)
+    elif isinstance(part, list):
+        for item in part:
+            yield from patterns(item)
+
+
+def test_every_pattern_of_the_documents_is_one_that_javascript_reads() -> None:
+    """ECMA-262 knows of a group that begins with `(?` only these three in every engine."""
+    pages = {
+        str(path): text for path, text in render().items() if path.suffix in {".json", ".yaml"}
+    }
+    found = {(page, one) for page, text in pages.items() for one in patterns(yaml.safe_load(text))}
+    assert {page for page, _ in found} > {"asyncapi.yaml", "openapi/complaints.json"}
+    assert [one for one in sorted(found) if re.search(r"\(\?(?![:=!])|\\[AZz]|\(\*", one[1])] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("application/json", True),
+        ("Application/JSON ; charset=utf-8", True),
+        ("application/jsonl", False),
+        ("text/json", False),
+    ],
+)
+def test_the_type_of_the_data_is_json_in_any_case_and_with_parameters(
+    said: str, *, taken: bool
+) -> None:
+    assert bool(re.search(JSON_TYPE, said)) is taken
 
 
 def test_every_attribute_of_an_event_says_what_it_means() -> None:
