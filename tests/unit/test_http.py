@@ -9,6 +9,7 @@ import pytest
 
 from services.complaints.api import KnownComplaint
 from shared.contracts.complaints import ComplaintRepeated
+from shared.contracts.intake import TEXT_MAX
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Versioned
 from shared.runtime.http.auth import Kind, Principal
@@ -39,6 +40,17 @@ async def test_a_write_needs_an_idempotency_key_of_bounded_length(phone, key):
     is_problem(
         await phone.post(PATH, json=BODY, headers=headers), 400, Reason.IDEMPOTENCY_KEY_MISSING
     )
+
+
+async def test_the_meaning_of_a_reason_covers_everything_that_is_refused_for_it(phone):
+    """A key of another form than is taken; a text that is too long for its field."""
+    answer = await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "x" * 256})
+    is_problem(answer, 400, Reason.IDEMPOTENCY_KEY_MISSING)
+    assert "not of the form" in Reason.IDEMPOTENCY_KEY_MISSING.meaning
+    long = {**BODY, "text": "x" * (TEXT_MAX + 1)}
+    answer = await phone.post(PATH, json=long, headers={"Idempotency-Key": "k"})
+    is_problem(answer, 422, Reason.SCHEMA_INVALID)
+    assert f"`{answer.json()['type']}`" in Reason.TOO_LARGE.meaning
 
 
 async def test_a_key_in_quotes_and_the_same_key_bare_are_one(phone):
