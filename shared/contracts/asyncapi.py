@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from shared.contracts.catalogue import OPERATOR, OTHER_SYSTEMS, SERVICES, TABLE, Topic, topics
+from shared.contracts.catalogue import (
+    OPERATOR,
+    OTHER_SYSTEMS,
+    SERVICES,
+    TABLE,
+    Topic,
+    dead_letters,
+    topics,
+)
 from shared.contracts.event import CONTENT_TYPE, OUTSIDE_ATTRIBUTES, Event
 from shared.kernel import Fact
 
@@ -22,6 +30,8 @@ REQUIRED = ("specversion", "id", "source", "type")
 BINDING_VERSION = "0.5.0"
 #: Topics that other systems write to: they choose how an event travels.
 FROM_OUTSIDE = {row.fact.TOPIC for row in TABLE if row.producer == OTHER_SYSTEMS}
+#: The name of the one message of every topic of dead letters.
+DEAD_LETTER = "dead-letter"
 #: Every installation has its own brokers, so their address is a variable.
 SERVER = {
     "host": "{brokers}",
@@ -73,7 +83,8 @@ def document() -> Json:
         "operations": _operations(),
         "components": {
             "messages": {
-                name: message for fact in facts for name, message in _messages(fact).items()
+                **{name: message for fact in facts for name, message in _messages(fact).items()},
+                DEAD_LETTER: _dead_letter(),
             },
             "schemas": dict(sorted(schemas.items())),
         },
@@ -186,6 +197,53 @@ def _binary(fact: type[Fact]) -> Json:
     )
 
 
+def _dead_letter() -> Json:
+    """A record that a service could not accept; only its headers and its key can be read."""
+    headers = {
+        "reason": {
+            "type": "string",
+            "pattern": "^[a-z0-9_]+$",
+            "description": "The reason code: why the record was not accepted.",
+        },
+        "where": {
+            "type": "string",
+            "maxLength": 200,
+            "pattern": "^[A-Za-z0-9_/,.-]*$",
+            "description": "The wrong fields as JSON pointers, comma-separated; may be empty.",
+            "examples": ["/data/site,/data/text"],
+        },
+        "origin-topic": {"type": "string", "description": "The topic that the record is on."},
+        "origin-partition": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The record's partition, in decimal digits.",
+        },
+        "origin-offset": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The record's offset, in decimal digits.",
+        },
+    }
+    key = {
+        "type": "string",
+        "description": "The record's position: `topic/partition/offset`, as in the headers.",
+        "examples": ["recovery.intake.v1/2/4711"],
+    }
+    return {
+        "name": DEAD_LETTER,
+        "title": "DeadLetter",
+        "summary": "A record that could not be accepted: why, and where it is.",
+        "contentType": "text/plain",
+        "headers": {"type": "object", "required": list(headers), "properties": headers},
+        "payload": {
+            "type": "string",
+            "pattern": "^v1[.][A-Za-z0-9_-]+$",
+            "description": "The record's value, sealed: only an operator can open it.",
+        },
+        "bindings": {"kafka": {"key": key, "bindingVersion": BINDING_VERSION}},
+    }
+
+
 def _header(attribute: Json) -> Json:
     """An attribute as a header: one that has no value is left out, and is never null."""
     (text,) = [one for one in attribute.get("anyOf", [attribute]) if one.get("type") != "null"]
@@ -199,15 +257,13 @@ def _channel(topic: Topic) -> Json:
     if topic.message_bytes_max is not None:
         configuration["max.message.bytes"] = topic.message_bytes_max
     kafka = {"partitions": topic.partitions, "topicConfiguration": configuration}
+    names = [name for row in TABLE if row.fact.TOPIC == topic.name for name in _messages(row.fact)]
+    if topic.name in map(dead_letters, SERVICES):
+        names.append(DEAD_LETTER)
     return {
         "address": topic.name,
         "description": f"{topic.description} Key: {topic.key}.",
-        "messages": {
-            name: {"$ref": f"#/components/messages/{name}"}
-            for row in TABLE
-            if row.fact.TOPIC == topic.name
-            for name in _messages(row.fact)
-        },
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {"kafka": {**kafka, "bindingVersion": BINDING_VERSION}},
     }
 
@@ -231,4 +287,11 @@ def _operations() -> Json:
             operation["messages"] += [
                 {"$ref": f"#/channels/{channel}/messages/{name}"} for name in _messages(row.fact)
             ]
+    for service in SERVICES:
+        channel = _name(dead_letters(service))
+        found[f"{service}-send-{channel}"] = {
+            "action": "send",
+            "channel": {"$ref": f"#/channels/{channel}"},
+            "messages": [{"$ref": f"#/channels/{channel}/messages/{DEAD_LETTER}"}],
+        }
     return found

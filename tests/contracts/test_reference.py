@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from shared.contracts.asyncapi import document, schema
+from shared.contracts.asyncapi import DEAD_LETTER, document, schema
 from shared.contracts.catalogue import FACTS, OTHER_SYSTEMS, SERVICES, TABLE, topics
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.event import JSON_TYPE, OUTSIDE_ATTRIBUTES, Event
@@ -30,6 +30,8 @@ from shared.ops.docs import (
     write,
 )
 from shared.ops.openapi import rendered
+from shared.runtime.kafka.inbox import Record
+from tests.suites.services import Aboard
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +79,9 @@ def test_every_schema_is_valid_stands_alone_and_accepts_its_example(kind: str) -
 def test_the_asyncapi_document_describes_every_topic_and_every_fact() -> None:
     whole = document()
     assert {it["address"] for it in whole["channels"].values()} == {it.name for it in topics()}
-    assert {it["name"] for it in whole["components"]["messages"].values()} == set(FACTS)
+    names = {it["name"] for it in whole["components"]["messages"].values()}
+    assert names == {*FACTS, DEAD_LETTER}
+    assert all(it["messages"] for it in whole["channels"].values())
 
 
 #: What a whole number counts, as its description names it.
@@ -231,6 +235,20 @@ def test_what_others_publish_is_described_in_both_modes_and_read_as_described() 
         assert not Draft202012Validator({**whole, **other["headers"]}).is_valid(sent)
     described = {name.removeprefix("ce_") for name in binary["headers"]["properties"]}
     assert set(OUTSIDE_ATTRIBUTES) <= described
+
+
+async def test_a_dead_letter_is_described_as_it_is_written(aboard: Aboard) -> None:
+    whole = document()
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [Record(7, b"no event", [])])
+    (line,) = await aboard.dead("complaints")
+    channel = whole["channels"][line.topic.replace(".", "-")]
+    message: Any = resolve(whole, channel["messages"][DEAD_LETTER]["$ref"])
+    headers = dict(line.headers)
+    Draft202012Validator(message["headers"]).validate(headers)
+    assert headers.keys() == message["headers"]["properties"].keys()
+    Draft202012Validator(message["payload"]).validate(line.value.decode())
+    position = [headers[f"origin-{part}"] for part in ("topic", "partition", "offset")]
+    assert line.key == "/".join(position)
 
 
 def test_every_message_of_an_operation_belongs_to_its_channel() -> None:
