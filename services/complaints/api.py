@@ -17,7 +17,7 @@ from shared.contracts.complaints import (
     Language,
     Severity,
 )
-from shared.contracts.event import Id, Outside
+from shared.contracts.event import ComplaintId, Id, Outside, SiteId
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -46,9 +46,12 @@ class RaiseComplaint(Told):
         },
     )
 
-    #: How the complaint reached the caller; by default `desk` for an employee, `app` for a customer,
-    #: `partner` for a system.
-    channel: Channel | None = None
+    channel: Annotated[
+        Channel | None,
+        Field(
+            description="How the complaint reached the caller; by default `desk` for an employee, `app` for a customer, `partner` for a system."
+        ),
+    ] = None
 
 
 #: The channel by kind of caller, if the command names none.
@@ -84,8 +87,10 @@ class FindComplaint(BaseModel):
         json_schema_extra={"examples": [{"source": "/booking", "id": "complaint-778120"}]},
     )
 
-    source: Outside
-    id: Outside
+    source: Annotated[
+        Outside, Field(description="The event's `source`, as its publisher wrote it.")
+    ]
+    id: Annotated[Outside, Field(description="The event's `id`, as its publisher wrote it.")]
 
 
 #: The same complaint in every example.
@@ -108,10 +113,10 @@ class PromisedAnswer(Answer):
     OF: ClassVar[type[Fact]] = ComplaintTriaged
     model_config = ConfigDict(json_schema_extra={"examples": [{**COMPLAINT, "reachable": True}]})
 
-    complaint_id: Id
-    category: Category
-    severity: Severity
-    promised_by: datetime
+    complaint_id: ComplaintId
+    category: Annotated[Category, Field(description="Category of the complaint.")]
+    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
+    promised_by: Annotated[datetime, Field(description="By when the customer hears from us.")]
     reachable: Annotated[
         bool,
         Field(
@@ -129,7 +134,7 @@ class KnownComplaint(Answer):
         json_schema_extra={"examples": [{"complaint_id": COMPLAINT["complaint_id"]}]}
     )
 
-    complaint_id: Id
+    complaint_id: ComplaintId
 
 
 class FoundComplaint(Answer):
@@ -149,12 +154,12 @@ class FoundComplaint(Answer):
         }
     )
 
-    source: Outside
-    id: Outside
-    complaint_id: Id
-    state: State
-    category: Category
-    severity: Severity
+    source: Annotated[Outside, Field(description="The event's `source`.")]
+    id: Annotated[Outside, Field(description="The event's `id`.")]
+    complaint_id: ComplaintId
+    state: Annotated[State, Field(description="Where the complaint stands.")]
+    category: Annotated[Category, Field(description="Category of the complaint.")]
+    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     promised_by: PromisedBy
     round: Round
 
@@ -181,12 +186,12 @@ class ShownComplaint(Answer):
         }
     )
 
-    complaint_id: Id
-    state: State
-    site: Id
-    language: Language
-    category: Category
-    severity: Severity
+    complaint_id: ComplaintId
+    state: Annotated[State, Field(description="Where the complaint stands.")]
+    site: SiteId
+    language: Annotated[Language, Field(description="Language in which the customer is answered.")]
+    category: Annotated[Category, Field(description="Category of the complaint.")]
+    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     promised_by: PromisedBy
     employee_id: Annotated[Id | None, Field(description="Its owner; null while it has none.")]

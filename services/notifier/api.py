@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar
 
 from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.notifier.handlers import Handlers
 from services.notifier.page import Page
-from shared.contracts.event import Id
+from shared.contracts.event import ComplaintId
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -31,7 +31,7 @@ REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 class GiveFeedback(BaseModel):
     """The answer as a command."""
 
-    helped: Helped
+    helped: Annotated[Helped, Field(description="Whether it helped.")]
 
 
 class HeardFeedback(Answer):
@@ -42,8 +42,8 @@ class HeardFeedback(Answer):
         json_schema_extra={"examples": [{"helped": "yes", "complaint_id": "co-9f86d081884c7d65"}]}
     )
 
-    helped: Helped
-    complaint_id: Id
+    helped: Annotated[Helped, Field(description="The answer.")]
+    complaint_id: ComplaintId
 
 
 def routes(face: Face, handlers: Handlers, page: Page) -> Routes:

@@ -144,7 +144,10 @@ class WishedListing(Listing):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shift: WishedShift | None = None
+    shift: Annotated[
+        WishedShift | None,
+        Field(description="When the employee works each week; null if only their check-ins say."),
+    ] = None
 
 
 class EmployeeListing(BaseModel):
@@ -156,5 +159,9 @@ class EmployeeListing(BaseModel):
         json_schema_extra={"examples": [{"site": "ms-aurora", "listing": {"role": "deck"}}]},
     )
 
-    site: Id
-    listing: WishedListing
+    site: Annotated[
+        Id, Field(description="The site whose roster it is: that of the caller's token.")
+    ]
+    listing: Annotated[
+        WishedListing, Field(description="What the roster says of the employee from now on.")
+    ]

@@ -361,6 +361,25 @@ def test_every_answer_has_a_schema_and_an_example_that_it_takes() -> None:
                     Draft202012Validator({**whole, **schema}).validate(example)
 
 
+def without_meaning(part: Any, at: str = "") -> Iterator[str]:
+    """Every property without a description, by its place in a document."""
+    if isinstance(part, list):
+        part = dict(enumerate(part))
+    if isinstance(part, dict):
+        properties = part.get("properties", {})
+        yield from (
+            f"{at}/{name}" for name, one in properties.items() if not one.get("description")
+        )
+        for name, inner in part.items():
+            yield from without_meaning(inner, f"{at}/{name}")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_property_of_every_body_says_what_it_means(service: str) -> None:
+    """Commands, answers and their parts: the comments in the code are not in the document."""
+    assert list(without_meaning(json.loads(rendered()[service])["components"]["schemas"])) == []
+
+
 def test_every_pattern_is_one_that_javascript_takes() -> None:
     """Its engines refuse an escape that means nothing (`/u`), and some forms that Python has."""
 

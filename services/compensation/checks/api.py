@@ -33,7 +33,15 @@ from shared.contracts.compensation import (
     SafetyNoted,
     Scope,
 )
-from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id
+from shared.contracts.event import (
+    ID_PATTERN,
+    AmountMinor,
+    CheckId,
+    ComplaintId,
+    Currency,
+    Id,
+    SiteId,
+)
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer, Problem
@@ -89,23 +97,41 @@ class GivenCheck(Answer):
         }
     )
 
-    check_id: Id
-    complaint_id: Id
-    item: Id
+    check_id: CheckId
+    complaint_id: ComplaintId
+    item: Annotated[
+        Id,
+        Field(
+            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
+        ),
+    ]
     title: Title
-    kind: CheckKind
-    value_minor: AmountMinor
+    kind: Annotated[CheckKind, Field(description="What form it has.")]
+    value_minor: Annotated[
+        AmountMinor,
+        Field(description="What it is worth to the customer, in minor units of `currency`."),
+    ]
     currency: Currency
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
-    valid_until: datetime
+    valid_until: Annotated[datetime, Field(description="When its time is over.")]
     explain_by: Annotated[
         datetime | None,
         Field(description="By when a stretch must be explained; null if the check was no stretch."),
     ]
-    regime: Id | None
-    information: Information | None
-    left: list[Remainder]
+    regime: Annotated[
+        Id | None,
+        Field(
+            description="Id, in the policy, of the law that gives the customer a right; null if none does."
+        ),
+    ]
+    information: Annotated[
+        Information | None,
+        Field(description="Text that this law requires us to tell the customer; null if none."),
+    ]
+    left: Annotated[
+        list[Remainder], Field(description="What is left of each limit that it was charged to.")
+    ]
     reachable: Reachable
     code: Annotated[str, Field(description="The code for tills.")]
     link: Annotated[str, Field(description="The URL of the check's page for the customer.")]
@@ -144,9 +170,9 @@ class DoesNotFit(Answer):
         }
     )
 
-    type: Literal[Reason.AUTHORITY_EXHAUSTED]
+    type: Annotated[Literal[Reason.AUTHORITY_EXHAUSTED], Field(description="The reason code.")]
     title: Annotated[str, Field(description="What happened, in words.")]
-    status: Literal[409]
+    status: Annotated[Literal[409], Field(description="The HTTP status.")]
     complaint_id: Annotated[
         Id,
         Field(
@@ -155,13 +181,21 @@ class DoesNotFit(Answer):
         ),
     ]
     bound_by: Annotated[Scope, Field(description="The first scope that cannot hold the check.")]
-    left: list[Remainder]
+    left: Annotated[list[Remainder], Field(description="What is left of each limit.")]
     alternatives: Annotated[list[TitledOption], Field(description="Checks that fit, best first.")]
     colleague_id: Annotated[
         Id | None, Field(description="A colleague on shift who could give it; null if none could.")
     ]
-    regime: Id | None
-    information: Information | None
+    regime: Annotated[
+        Id | None,
+        Field(
+            description="Id, in the policy, of the law that gives the customer a right; null if none does."
+        ),
+    ]
+    information: Annotated[
+        Information | None,
+        Field(description="Text that this law requires us to tell the customer; null if none."),
+    ]
     reachable: Reachable
 
 
@@ -183,13 +217,13 @@ class VoidedCheck(Answer):
         }
     )
 
-    check_id: Id
-    site: Id
+    check_id: CheckId
+    site: SiteId
     unredeemed_minor: Annotated[
         AmountMinor, Field(description="What was not redeemed, in minor units: authority again.")
     ]
-    employee_id: Id
-    voided_at: datetime
+    employee_id: Annotated[Id, Field(description="Who took it back.")]
+    voided_at: Annotated[datetime, Field(description="When it was taken back.")]
 
 
 class ExplainedCheck(Answer):
@@ -209,36 +243,66 @@ class ExplainedCheck(Answer):
         }
     )
 
-    check_id: Id
-    site: Id
-    employee_id: Id
-    explained_at: datetime
+    check_id: CheckId
+    site: SiteId
+    employee_id: Annotated[Id, Field(description="Who explained it.")]
+    explained_at: Annotated[datetime, Field(description="When it was explained.")]
 
 
 class CheckSummary(Answer):
     """A check as employees of its site see it: without code, accounts and customer."""
 
-    check_id: Id
-    complaint_id: Id
-    employee_id: Id
-    site: Id
-    item: Id
+    check_id: CheckId
+    complaint_id: ComplaintId
+    employee_id: Annotated[Id, Field(description="Who gave it.")]
+    site: SiteId
+    item: Annotated[
+        Id,
+        Field(
+            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
+        ),
+    ]
     title: Title
-    kind: CheckKind
-    value_minor: AmountMinor
-    cost_minor: AmountMinor
+    kind: Annotated[CheckKind, Field(description="What form it has.")]
+    value_minor: Annotated[
+        AmountMinor,
+        Field(description="What it is worth to the customer, in minor units of `currency`."),
+    ]
+    cost_minor: Annotated[
+        AmountMinor,
+        Field(
+            description="What it costs the site and counts against every limit, in minor units of `currency`."
+        ),
+    ]
     currency: Currency
-    percent: int | None
-    bill_up_to_minor: int | None
-    valid_until: datetime
+    percent: Annotated[
+        int | None, Field(description="Of a percentage: per cent taken off a bill; null otherwise.")
+    ]
+    bill_up_to_minor: Annotated[
+        int | None,
+        Field(
+            description="Of a percentage: the largest bill it holds for, in minor units of `currency`; null otherwise."
+        ),
+    ]
+    valid_until: Annotated[datetime, Field(description="When its time is over.")]
     valid_at: Annotated[list[Id], Field(description="Where tills take it; everywhere if empty.")]
-    issued_at: datetime
-    explain_by: datetime | None
+    issued_at: Annotated[datetime, Field(description="When it was given.")]
+    explain_by: Annotated[
+        datetime | None,
+        Field(description="By when a stretch must be explained; null if the check was no stretch."),
+    ]
     unexplained: Annotated[
         bool, Field(description="Whether it was a stretch that nobody explained in time.")
     ]
-    state: Literal["issued", "held", "redeemed", "suspended", "voided", "expired"]
-    redeemed_minor: AmountMinor
+    state: Annotated[
+        Literal["issued", "held", "redeemed", "suspended", "voided", "expired"],
+        Field(
+            description="What became of it; `held` while a till holds a part, `redeemed` once no till takes it any more."
+        ),
+    ]
+    redeemed_minor: Annotated[
+        AmountMinor, Field(description="What was redeemed, in minor units of `currency`.")
+    ]
     left_minor: Annotated[
         AmountMinor, Field(description="What can still be held or redeemed, in minor units.")
     ]
@@ -249,7 +313,7 @@ class CheckList(Answer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"checks": [], "next": None}]})
 
-    checks: list[CheckSummary]
+    checks: Annotated[list[CheckSummary], Field(description="The checks of this page.")]
     next: Annotated[
         str | None, Field(description="The cursor of the next page; null at the last one.")
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.compensation.authority.rules import Exceeded, Headroom
 from services.compensation.cases.handlers import case_of_site, given_lately
@@ -91,13 +91,31 @@ class OnTheSpot(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: None if nobody has the time to write; the wish's reason says what it is about.
-    text: Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)] | None = None
-    #: Booking or card number, as in the site's other systems; a cabin soon has another guest.
-    customer: CustomerName = None
-    severity: Severity = Severity.MILD
-    language: Language | None = None
-    contact: Reachable | None = None
+    text: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)] | None,
+        Field(
+            description="What the customer said, as the employee writes it down; null if there is no time to write, because the wish's `reason` says what it is about."
+        ),
+    ] = None
+    customer: Annotated[
+        CustomerName,
+        Field(
+            description="Booking or card number, as in the site's other systems; a cabin soon has another guest."
+        ),
+    ] = None
+    severity: Annotated[Severity, Field(description="How bad it is, as the employee sees it.")] = (
+        Severity.MILD
+    )
+    language: Annotated[
+        Language | None,
+        Field(
+            description="Language in which the customer is written to; null for the site's first."
+        ),
+    ] = None
+    contact: Annotated[
+        Reachable | None,
+        Field(description="Where the customer can be reached; without it nobody is written to."),
+    ] = None
 
 
 class IssueCheck(BaseModel):
@@ -128,22 +146,63 @@ class IssueCheck(BaseModel):
         ),
     )
 
-    complaint_id: Id | None = None
-    on_the_spot: OnTheSpot | None = None
-    item: Id
-    reason: Category
-    currency: Currency | None = None
-    basis: Basis = Basis.GOODWILL
-    #: The customer agreed to something else than the cash that is due; recorded with the check.
-    consent: bool = False
-    #: Which service failed, if the employee knows better than triage.
-    service: Service | None = None
-    safety: Safety | None = None
-    #: Give it even though a colleague gave something for this complaint a moment ago, or has an open
-    #: offer.
-    again: bool = False
-    #: Charge this incident's budget and nobody's authority.
-    incident_id: Id | None = None
+    complaint_id: Annotated[
+        Id | None,
+        Field(description="The complaint that the check is for; not together with `on_the_spot`."),
+    ] = None
+    on_the_spot: Annotated[
+        OnTheSpot | None,
+        Field(
+            description="What the customer says now, instead of a complaint's id; it is recorded as a complaint."
+        ),
+    ] = None
+    item: Annotated[
+        Id,
+        Field(
+            description="The check, by its name in the catalogue, with its amount if it has one: `<item>/<amount>`."
+        ),
+    ]
+    reason: Annotated[
+        Category,
+        Field(description="What went wrong: the category that the check is recorded under."),
+    ]
+    currency: Annotated[
+        Currency | None,
+        Field(
+            description="The currency that the caller expects; refused if the site has another. Null for the site's."
+        ),
+    ] = None
+    basis: Annotated[
+        Basis,
+        Field(
+            description="Whether it is given out of goodwill, or because a law gives a right to it."
+        ),
+    ] = Basis.GOODWILL
+    consent: Annotated[
+        bool,
+        Field(
+            description="Whether the customer agreed to something else than the cash that is due; recorded with the check."
+        ),
+    ] = False
+    service: Annotated[
+        Service | None,
+        Field(description="Which service failed, if the employee knows better than triage."),
+    ] = None
+    safety: Annotated[
+        Safety | None,
+        Field(
+            description="What somebody's safety is about, if it is concerned; recorded whether or not the check fits."
+        ),
+    ] = None
+    again: Annotated[
+        bool,
+        Field(
+            description="Give it even though a colleague gave something for this complaint a moment ago, or has an open offer."
+        ),
+    ] = False
+    incident_id: Annotated[
+        Id | None, Field(description="Charge this incident's budget and nobody's authority.")
+    ] = None
 
     def particulars(self) -> Particulars:
         """What this request has beyond item and reason."""
@@ -183,6 +242,7 @@ class Explain(BaseModel):
             max_length=EXPLANATION_CHARS_MAX,
             pattern=r"^[^\r\n]+$",
         ),
+        Field(description="Why it was stretched, in one line."),
     ]
 
 

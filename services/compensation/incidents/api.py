@@ -11,7 +11,7 @@ from services.compensation.incidents.handlers import Incidents, OpenIncident
 from services.compensation.incidents.rules import Incident
 from shared.contracts.compensation import IncidentClosed, IncidentGiving, IncidentOpened
 from shared.contracts.complaints import Category
-from shared.contracts.event import AmountMinor, Currency, Id
+from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer
@@ -46,13 +46,16 @@ class IncidentShown(Answer):
         }
     )
 
-    incident_id: Id
-    site: Id
-    reason: Category
+    incident_id: Annotated[Id, Field(description="The incident's id.")]
+    site: SiteId
+    reason: Annotated[Category, Field(description="The category of its complaints.")]
     item: Annotated[Id, Field(description="The group check, as in the catalogue.")]
-    budget_minor: AmountMinor
+    budget_minor: Annotated[
+        AmountMinor,
+        Field(description="What its group checks may cost together, in minor units of `currency`."),
+    ]
     currency: Currency
-    opened_at: datetime
+    opened_at: Annotated[datetime, Field(description="When it was opened.")]
     affected: Annotated[int, Field(description="Customers who are part of it.")]
     giving_by: Annotated[Id | None, Field(description="Who gives to all; null while nobody does.")]
     done: Annotated[int, Field(description="Of those affected, how many were looked at.")]
@@ -61,7 +64,9 @@ class IncidentShown(Answer):
         int,
         Field(description="Of those looked at, how many got nothing: budget spent, or erased."),
     ]
-    closed: bool
+    closed: Annotated[
+        bool, Field(description="Whether it is closed: later complaints do not join it.")
+    ]
     remaining: Annotated[
         int, Field(description="Of those affected, how many are still to be looked at.")
     ]
@@ -78,7 +83,9 @@ class OpenIncidents(Answer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"incidents": []}]})
 
-    incidents: list[IncidentShown]
+    incidents: Annotated[
+        list[IncidentShown], Field(description="The incidents, at most one of each category.")
+    ]
 
 
 class OpenedIncident(Answer):
@@ -102,14 +109,17 @@ class OpenedIncident(Answer):
         }
     )
 
-    incident_id: Id
-    site: Id
-    reason: Category
-    employee_id: Id | None
-    item: Id
-    budget_minor: AmountMinor
+    incident_id: Annotated[Id, Field(description="The incident's id.")]
+    site: SiteId
+    reason: Annotated[Category, Field(description="The category of its complaints.")]
+    employee_id: Annotated[Id | None, Field(description="Who opened it; null if complaints did.")]
+    item: Annotated[Id, Field(description="The group check, as in the catalogue.")]
+    budget_minor: Annotated[
+        AmountMinor,
+        Field(description="What its group checks may cost together, in minor units of `currency`."),
+    ]
     currency: Currency
-    opened_at: datetime
+    opened_at: Annotated[datetime, Field(description="When it was opened.")]
 
 
 def routes(face: Face, handlers: Incidents) -> Routes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.authority.rules import Exceeded, Granted, Headroom, remainders
 from services.compensation.authority.windows import windows_of
@@ -76,7 +77,9 @@ class OpenIncident(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"reason": "delay"}]}
     )
 
-    reason: Category
+    reason: Annotated[
+        Category, Field(description="The category of the complaints that the incident is about.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

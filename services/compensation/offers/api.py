@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.checks.api import LAW, Answers, DoesNotFit, GivenCheck, Reachable
 from services.compensation.offers.handlers import Choose, MakeOffer, Offers
@@ -16,7 +17,7 @@ from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
 from services.compensation.titles import TitledOption, titled
 from shared.contracts.compensation import Information, OfferMade
-from shared.contracts.event import Id
+from shared.contracts.event import ComplaintId, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
@@ -59,14 +60,22 @@ class OfferedChecks(Answer):
         }
     )
 
-    offer_id: Id
-    complaint_id: Id
-    options: list[TitledOption]
-    regime: Id | None
-    information: Information | None
-    expires_at: datetime
+    offer_id: Annotated[Id, Field(description="The offer's id.")]
+    complaint_id: ComplaintId
+    options: Annotated[list[TitledOption], Field(description="The checks to choose between.")]
+    regime: Annotated[
+        Id | None,
+        Field(
+            description="Id, in the policy, of the law that gives the customer a right; null if none does."
+        ),
+    ]
+    information: Annotated[
+        Information | None,
+        Field(description="Text that this law requires us to tell the customer; null if none."),
+    ]
+    expires_at: Annotated[datetime, Field(description="Until when the customer may choose.")]
     reachable: Reachable
-    link: str
+    link: Annotated[str, Field(description="The URL of the page on which the customer chooses.")]
 
 
 def routes(

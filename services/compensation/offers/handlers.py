@@ -61,15 +61,35 @@ class MakeOffer(BaseModel):
         },
     )
 
-    complaint_id: Id
-    items: Annotated[tuple[Id, ...], Field(min_length=2, max_length=OFFERED_MAX)]
-    reason: Category
-    #: Which service failed, if the employee knows better than triage.
-    service: Service | None = None
-    safety: Safety | None = None
-    #: Make it even though a colleague gave something for this complaint a moment ago, or has an open
-    #: offer.
-    again: bool = False
+    complaint_id: Annotated[Id, Field(description="The complaint that the offer is for.")]
+    items: Annotated[
+        tuple[Id, ...],
+        Field(
+            min_length=2,
+            max_length=OFFERED_MAX,
+            description="The checks to choose between, as named in the catalogue, each once.",
+        ),
+    ]
+    reason: Annotated[
+        Category,
+        Field(description="What went wrong: the category that the offer is recorded under."),
+    ]
+    service: Annotated[
+        Service | None,
+        Field(description="Which service failed, if the employee knows better than triage."),
+    ] = None
+    safety: Annotated[
+        Safety | None,
+        Field(
+            description="What somebody's safety is about, if it is concerned; recorded with the offer."
+        ),
+    ] = None
+    again: Annotated[
+        bool,
+        Field(
+            description="Make it even though a colleague gave something for this complaint a moment ago, or has an open offer."
+        ),
+    ] = False
 
     @model_validator(mode="after")
     def _all_different(self) -> Self:
@@ -85,7 +105,9 @@ class Choose(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"item": "cinema"}]}
     )
 
-    item: Id
+    item: Annotated[
+        Id, Field(description="The chosen check: one of the offer's options, by its `item`.")
+    ]
 
 
 class Offers:

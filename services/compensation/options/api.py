@@ -12,7 +12,7 @@ from services.compensation.options.handlers import Options
 from services.compensation.titles import Title, TitledOption, Titles, titled
 from shared.contracts.compensation import CheckKind, Information, Option, Remainder
 from shared.contracts.complaints import Category, Language, Severity
-from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id
+from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id, SiteId
 from shared.contracts.names import named
 from shared.contracts.policy import CatalogueItem, Policy
 from shared.contracts.reasons import Reason
@@ -30,24 +30,43 @@ class GiftShown(Answer):
     For an open offer: its best option, `offer_id`, and until when the customer may choose.
     """
 
-    check_id: Id | None
-    item: Id
+    check_id: Annotated[
+        Id | None, Field(description="The service check's id; null for an open offer.")
+    ]
+    item: Annotated[
+        Id,
+        Field(
+            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
+        ),
+    ]
     title: Title
-    value_minor: AmountMinor
+    value_minor: Annotated[
+        AmountMinor,
+        Field(description="What it is worth to the customer, in minor units of `currency`."),
+    ]
     currency: Currency
-    site: Id
-    issued_at: datetime
-    percent: int | None
-    bill_up_to_minor: int | None
-    offer_id: Id | None
-    choose_by: datetime | None
+    site: Annotated[Id, Field(description="The site that gave it.")]
+    issued_at: Annotated[datetime, Field(description="When it was given or offered.")]
+    percent: Annotated[
+        int | None, Field(description="Of a percentage: per cent taken off a bill; null otherwise.")
+    ]
+    bill_up_to_minor: Annotated[
+        int | None,
+        Field(
+            description="Of a percentage: the largest bill it holds for, in minor units of `currency`; null otherwise."
+        ),
+    ]
+    offer_id: Annotated[Id | None, Field(description="The open offer's id; null for a check.")]
+    choose_by: Annotated[
+        datetime | None, Field(description="Until when the customer may choose; null for a check.")
+    ]
 
 
 class IncidentOption(Answer):
     """The group check of an incident that the complaint is part of."""
 
-    incident_id: Id
-    option: TitledOption
+    incident_id: Annotated[Id, Field(description="The incident's id.")]
+    option: Annotated[TitledOption, Field(description="The incident's group check.")]
 
 
 class OptionsShown(Answer):
@@ -114,29 +133,44 @@ class OptionsShown(Answer):
         }
     )
 
-    reason: Category
-    severity: Severity
-    options: list[TitledOption]
-    left: list[Remainder]
-    history: list[GiftShown]
-    incident: IncidentOption | None
-    regime: Id | None
-    information: Information | None
+    reason: Annotated[Category, Field(description="The category that the options are for.")]
+    severity: Annotated[Severity, Field(description="The severity that the options are for.")]
+    options: Annotated[
+        list[TitledOption], Field(description="The checks that may be given, best first.")
+    ]
+    left: Annotated[list[Remainder], Field(description="What is left of each limit.")]
+    history: Annotated[list[GiftShown], Field(description="What the customer was given before.")]
+    incident: Annotated[
+        IncidentOption | None,
+        Field(
+            description="The incident that the complaint is part of, if its check can still be given; null otherwise."
+        ),
+    ]
+    regime: Annotated[
+        Id | None,
+        Field(
+            description="Id, in the policy, of the law that gives the customer a right; null if none does."
+        ),
+    ]
+    information: Annotated[
+        Information | None,
+        Field(description="Text that this law requires us to tell the customer; null if none."),
+    ]
 
 
 class TitledCategory(Answer):
     """What a complaint may be about."""
 
-    category: Category
+    category: Annotated[Category, Field(description="The category's id.")]
     title: Annotated[str, Field(description="Its name in the caller's language.")]
 
 
 class CatalogueEntry(Answer):
     """An item of the site's catalogue."""
 
-    item: Id
+    item: Annotated[Id, Field(description="The item's id, without an amount.")]
     title: Title
-    kind: CheckKind
+    kind: Annotated[CheckKind, Field(description="What form it has.")]
     fits: Annotated[list[Category], Field(description="What it suits; everything if empty.")]
     valid_s: Annotated[int, Field(description="How long it is valid, in seconds.")]
     options: Annotated[
@@ -166,8 +200,8 @@ class CatalogueEntry(Answer):
 class PromisedTime(Answer):
     """By when a customer hears from us."""
 
-    category: Category
-    severity: Severity
+    category: Annotated[Category, Field(description="Category of a complaint.")]
+    severity: Annotated[Severity, Field(description="Severity of a complaint.")]
     within_s: Annotated[int, Field(description="How long after the complaint, in seconds.")]
 
 
@@ -211,14 +245,16 @@ class SiteShown(Answer):
         }
     )
 
-    site: Id
-    name: str
+    site: SiteId
+    name: Annotated[str, Field(description="The site's name.")]
     currency: Currency
     timezone: Annotated[str, Field(description="Its IANA time zone.")]
     languages: Annotated[list[Language], Field(description="Those it speaks, its own first.")]
-    categories: list[TitledCategory]
-    catalogue: list[CatalogueEntry]
-    promises: list[PromisedTime]
+    categories: Annotated[list[TitledCategory], Field(description="What complaints may be about.")]
+    catalogue: Annotated[list[CatalogueEntry], Field(description="What can be given.")]
+    promises: Annotated[
+        list[PromisedTime], Field(description="The promised times, by category and severity.")
+    ]
 
 
 def routes(face: Face, handlers: Options, titles: Titles) -> Routes:

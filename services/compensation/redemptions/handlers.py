@@ -51,7 +51,10 @@ class Reserve(BaseModel):
         },
     )
 
-    code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    code: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=32)],
+        Field(description="The code that the customer shows, with or without dashes."),
+    ]
     amount_minor: AmountMinor | None = Field(
         None,
         description="How much of the check is taken, in minor units; without it, all that is left. A"

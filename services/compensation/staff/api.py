@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from services.compensation.staff.handlers import CheckIn, Staff
 from shared.contracts.compensation import Scope, ShiftEnded, ShiftStarted
 from shared.contracts.complaints import Language
-from shared.contracts.event import AmountMinor, Id
+from shared.contracts.event import AmountMinor, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, EmployeeListing
 from shared.kernel import Decision
@@ -23,11 +23,11 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 class ScopeStanding(Answer):
     """One scope of an employee's authority, in minor units; the stretch is in times."""
 
-    scope: Scope
-    ceiling_minor: AmountMinor
+    scope: Annotated[Scope, Field(description="Whose limit it is.")]
+    ceiling_minor: Annotated[AmountMinor, Field(description="What may be given in this window.")]
     used_minor: Annotated[int, Field(description="What was given in this window.")]
     held_minor: Annotated[int, Field(description="What is held for open offers.")]
-    left_minor: AmountMinor
+    left_minor: Annotated[AmountMinor, Field(description="What is left in this window.")]
     until: Annotated[
         datetime | None, Field(description="When it starts again from zero; null if it never does.")
     ]
@@ -59,7 +59,7 @@ class MyAuthority(Answer):
     per_check_minor: Annotated[
         AmountMinor, Field(description="What one check may cost, in minor units.")
     ]
-    scopes: list[ScopeStanding]
+    scopes: Annotated[list[ScopeStanding], Field(description="Each limit of mine.")]
 
 
 class MeShown(Answer):
@@ -80,9 +80,9 @@ class MeShown(Answer):
         }
     )
 
-    employee_id: Id
-    site: Id
-    role: Id
+    employee_id: Annotated[Id, Field(description="My pseudonymous id.")]
+    site: SiteId
+    role: Annotated[Id, Field(description="My role; authority is looked up by it in the policy.")]
     languages: Annotated[list[Language], Field(description="Those they speak, as the roster says.")]
     on_shift: Annotated[bool, Field(description="Whether the roster or a check-in says so now.")]
     checked_in_until: Annotated[

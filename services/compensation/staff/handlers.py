@@ -47,7 +47,15 @@ class CheckIn(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"hours": 8}]}
     )
 
-    hours: Annotated[int, Field(strict=True, ge=1, le=SHIFT_HOURS_MAX)] = 8
+    hours: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=1,
+            le=SHIFT_HOURS_MAX,
+            description="Length of the shift, in hours from now.",
+        ),
+    ] = 8
 
 
 @dataclass(frozen=True, slots=True)
