@@ -48,7 +48,7 @@ class Loop:
         event = parsed.event
         raised = event.data
         now = datetime.now(UTC)
-        complaint_id = complaint_id_of(event)
+        complaint_id = complaint_id_of(event.id)
         language = self._reader.language(raised.text, raised.language)
         category, severity, safety, _ = self._reader.understand(raised.text, language)
         fact = ComplaintTriaged(

@@ -1,9 +1,9 @@
 """The terms in which rules are written: facts, documents, folds, postings, timers, indexes, decisions.
 
 A capability is described by one `Slice`: which documents a fact changes, which accounts it posts to,
-which timers it sets, and in which sorted sets a document stands. A service is described to the runtime by one `Domain`, made of its slices. The
-runtime applies exactly these when it commits and again when it rebuilds, so there is no second code
-path.
+which timers it sets, and in which sorted sets a document stands. A service is described to the runtime
+by one `Domain`, made of its slices. The runtime applies exactly these when it commits and again when it
+rebuilds, so there is no second code path.
 """
 
 from __future__ import annotations

@@ -8,32 +8,32 @@ from functools import partial
 
 from starlette.middleware.gzip import GZipMiddleware
 
-from services.compensation.cases import rules as cases
+from services.compensation.cases import rules as cases_rules
 from services.compensation.checks import api as checks_api
-from services.compensation.checks import rules as checks
+from services.compensation.checks import rules as checks_rules
 from services.compensation.checks.api import Answers
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks
 from services.compensation.incidents import api as incidents_api
-from services.compensation.incidents import rules as incidents
+from services.compensation.incidents import rules as incidents_rules
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.offers import api as offers_api
-from services.compensation.offers import rules as offers
+from services.compensation.offers import rules as offers_rules
 from services.compensation.offers.handlers import Offers
 from services.compensation.offers.page import Page
 from services.compensation.options import api as options_api
 from services.compensation.options.handlers import Options
 from services.compensation.redemptions import api as redemptions_api
-from services.compensation.redemptions import rules as redemptions
+from services.compensation.redemptions import rules as redemptions_rules
 from services.compensation.redemptions.handlers import Redemptions
 from services.compensation.settings import Settings
 from services.compensation.staff import api as staff_api
-from services.compensation.staff import rules as staff
+from services.compensation.staff import rules as staff_rules
 from services.compensation.staff.handlers import Staff
 from services.compensation.staff_context import ContextLoader
 from services.compensation.stream import inboxes
 from services.compensation.titles import Titles
-from services.compensation.usage import rules as usage
+from services.compensation.usage import rules as usage_rules
 from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
@@ -46,13 +46,13 @@ from shared.runtime.service import App, Runtime, utc_now
 GZIP_FROM_BYTES = 512
 DOMAIN = Domain.of(
     "compensation",
-    cases.SLICE,
-    checks.SLICE,
-    incidents.SLICE,
-    offers.SLICE,
-    redemptions.SLICE,
-    staff.SLICE,
-    usage.SLICE,
+    cases_rules.SLICE,
+    checks_rules.SLICE,
+    incidents_rules.SLICE,
+    offers_rules.SLICE,
+    redemptions_rules.SLICE,
+    staff_rules.SLICE,
+    usage_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(POLICY_FOLDS),
 )
@@ -73,42 +73,42 @@ def build(
         titles,
     )
     links = Tokens(vault.derive(OFFER), OFFER, now)
-    giving = Checks(context, codes, vault)
-    letting_choose = Offers(context, codes)
-    at_tills = Redemptions(context, codes)
-    together = Incidents(context, codes, settler)
-    counting = Usage(context)
+    checks = Checks(context, codes, vault)
+    offers = Offers(context, codes)
+    redemptions = Redemptions(context, codes)
+    incidents = Incidents(context, codes, settler)
+    usage = Usage(context)
     api = face.api(
         "compensation",
         "Every employee has authority. A wish that does not fit is answered with checks that do.",
         staff_api.routes(face, Staff(context)),
-        options_api.routes(face, Options(context, together, vault), titles),
-        checks_api.routes(face, giving, together, answers),
+        options_api.routes(face, Options(context, incidents, vault), titles),
+        checks_api.routes(face, checks, incidents, answers),
         offers_api.routes(
             face,
-            letting_choose,
+            offers,
             answers,
             links,
             partial(offer_link, links, settings.public_url),
             Page(),
         ),
-        redemptions_api.routes(face, at_tills),
-        incidents_api.routes(face, together),
+        redemptions_api.routes(face, redemptions),
+        incidents_api.routes(face, incidents),
     )
     api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
     return App(
         parts,
-        inboxes=inboxes(together, counting),
+        inboxes=inboxes(incidents, usage),
         api=api,
         on_timer={
-            incidents.GIVE: together.gives,
-            checks.EXPIRE: settler.on_timer(checks.EXPIRE, giving.expires),
-            checks.EXPLAIN: settler.on_timer(checks.EXPLAIN, giving.unexplained),
-            redemptions.HOLD: settler.on_timer(redemptions.HOLD, at_tills.hold_ends),
-            offers.LAPSE: settler.on_timer(offers.LAPSE, letting_choose.lapses),
+            incidents_rules.GIVE: incidents.gives,
+            checks_rules.EXPIRE: settler.on_timer(checks_rules.EXPIRE, checks.expires),
+            checks_rules.EXPLAIN: settler.on_timer(checks_rules.EXPLAIN, checks.unexplained),
+            redemptions_rules.HOLD: settler.on_timer(redemptions_rules.HOLD, redemptions.hold_ends),
+            offers_rules.LAPSE: settler.on_timer(offers_rules.LAPSE, offers.lapses),
             **{
-                timer: settler.on_timer(timer, partial(counting.window_ends, scope))
-                for scope, timer in usage.TIMERS.items()
+                timer: settler.on_timer(timer, partial(usage.window_ends, scope))
+                for scope, timer in usage_rules.TIMERS.items()
             },
         },
     )

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.complaints.handlers import Handlers, known
+from services.complaints.handlers import Handlers, complaint_id_of, known
 from services.complaints.rules import State
 from shared.contracts.complaints import (
     Category,
@@ -247,7 +247,7 @@ def routes(face: Face, handlers: Handlers) -> Routes:
             return await handlers.raise_complaint(
                 complaint,
                 source,
-                f"co-{ask.name}",
+                complaint_id_of(ask.name),
                 ask.view,
                 counts_for,
                 by_customer=principal.kind is Kind.CUSTOMER,
@@ -271,7 +271,7 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         Changes nothing and takes no key. It is a POST because an id may be somebody's mail address,
         and URLs are written into logs everywhere.
         """
-        complaint_id = handlers.names_of(command.source, command.id)
+        complaint_id = complaint_id_of(handlers.event_name(command.source, command.id))
         complaint = await known(complaint_id, ask.view)
         if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",))

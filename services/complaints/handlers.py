@@ -53,7 +53,7 @@ class Handlers:
 
     def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
         """The input of another system: what to read ahead (complaint, key, policy), and `_raised` to decide."""
-        complaint_id = complaint_id_of(event)
+        complaint_id = complaint_id_of(event.id)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
         reads = (
             Complaint.key(complaint_id),
@@ -153,9 +153,9 @@ class Handlers:
             )
         )
 
-    def names_of(self, source: str, event_id: str) -> str:
-        """The id of the complaint that an event of another system makes, whether or not it has come."""
-        return f"co-{self._names.event(source, event_id)}"
+    def event_name(self, source: str, event_id: str) -> str:
+        """The pseudonym that stands for an event of another system from the moment it is read."""
+        return self._names.event(source, event_id)
 
     async def on_issued(self, event: Event[CheckIssued], view: View) -> Decision:
         """An employee gave the customer something: they own the complaint now.
@@ -229,9 +229,9 @@ class Handlers:
         return self._names.customer_of(complaint_id, source, raised.site, raised.customer, address)
 
 
-def complaint_id_of(event: Event[ComplaintRaised]) -> str:
-    """The complaint's id, from the event's pseudonym of source and id: a repeat gives the same id."""
-    return f"co-{event.id}"
+def complaint_id_of(name: str) -> str:
+    """The complaint's id, from the pseudonym of its event or the name of its request: the same for a repeat."""
+    return f"co-{name}"
 
 
 async def known(complaint_id: str, view: View) -> Complaint:

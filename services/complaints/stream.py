@@ -30,23 +30,27 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
         Inbox(
             CheckIssued.TOPIC,
             [
-                Handler(CheckIssued, deciding(handlers.on_issued, complaint)),
+                Handler(CheckIssued, deciding(handlers.on_issued, complaint_key)),
                 Handler(OfferMade),
                 Handler(
                     ComplaintLogged,
                     deciding(
-                        handlers.on_logged, complaint, lambda event: PolicyHead.key(event.data.site)
+                        handlers.on_logged,
+                        complaint_key,
+                        lambda event: PolicyHead.key(event.data.site),
                     ),
                 ),
             ],
         ),
         Inbox(
             FeedbackReceived.TOPIC,
-            [Handler(FeedbackReceived, deciding(handlers.on_feedback, complaint))],
+            [Handler(FeedbackReceived, deciding(handlers.on_feedback, complaint_key))],
         ),
     )
 
 
-def complaint(event: Event[CheckIssued] | Event[ComplaintLogged] | Event[FeedbackReceived]) -> str:
-    """The document of the complaint that a fact is about."""
+def complaint_key(
+    event: Event[CheckIssued] | Event[ComplaintLogged] | Event[FeedbackReceived],
+) -> str:
+    """Where the complaint is stored that a fact is about."""
     return Complaint.key(event.data.complaint_id)

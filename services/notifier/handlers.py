@@ -1,4 +1,4 @@
-"""The handlers of the notifier: queue messages, send due messages, record answers."""
+"""The handlers of the notifier: queue messages, record answers, show a check's page."""
 
 from __future__ import annotations
 

@@ -183,17 +183,32 @@ class Letters:
         view: View,
     ) -> dict[str, Says]:
         """The values that the letter of this occasion needs besides greeting and site."""
+        match message.occasion:
+            case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
+                return self._promise(message, story, policy)
+            case Occasion.CHECK_GIVEN:
+                return await self._given(message, policy, key, view)
+            case Occasion.CHECK_OFFERED:
+                return await self._choice(message, policy, view)
+            case _:
+                # A letter to a role mailbox is written by Alarms.
+                raise AssertionError(f"no letter to a customer is about {message.occasion}")
+
+    def _promise(self, message: Message, story: ComplaintView, policy: Policy) -> dict[str, Says]:
+        """The values of a letter that says by when the customer hears from us."""
         language = message.language
-        if message.occasion is Occasion.CHECK_OFFERED:
-            return await self._choice(message, policy, view)
-        if message.occasion is not Occasion.CHECK_GIVEN:
-            if story.promised_by is None:
-                raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-            return {
-                "promised_by": format_time(story.promised_by, policy.timezone, language),
-                "about": about(story.category, language),
-                "reference": reference_of(message.complaint_id),
-            }
+        if story.promised_by is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        return {
+            "promised_by": format_time(story.promised_by, policy.timezone, language),
+            "about": about(story.category, language),
+            "reference": reference_of(message.complaint_id),
+        }
+
+    async def _given(
+        self, message: Message, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """The values of a letter about a check; raises Rejected(check_ended) if it was taken back."""
         check = await view.get(CheckView, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -201,7 +216,7 @@ class Letters:
         if life.standing(check, view.now) is Standing.VOIDED:
             raise Rejected(Reason.CHECK_ENDED)
         link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
-        gift = await self.gift(check, policy, language, key, view)
+        gift = await self.gift(check, policy, message.language, key, view)
         return {**gift, "feedback_url": link}
 
     async def gift(

@@ -567,7 +567,7 @@ def message_queued(_: Message | None, fact: MessageQueued) -> Message:
 
 
 def message_attempted(message: Message, fact: MessageAttempted) -> Message:
-    """Handed to the provider; its fate is unknown."""
+    """A process took it in hand and hands it to the provider; its fate is unknown."""
     return message.model_copy(
         update={
             "state": State.ATTEMPTED,

@@ -22,7 +22,7 @@ _HEADER = "Subject: "
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A message ready to send: a subject of one line and a body of plain text."""
+    """The words of a letter: a subject of one line and a body of plain text."""
 
     subject: str
     body: str

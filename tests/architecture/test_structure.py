@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.contracts.catalogue import produced, subscriptions
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.redis_store import script
 from tests.suites.services import Aboard
@@ -74,6 +75,27 @@ def test_every_service_has_the_same_files_and_a_card(service):
         assert (capability / "rules.py").exists() or (capability / "handlers.py").exists()
     card = ast.get_docstring(tree(service / "__init__.py")) or ""
     assert all(f"\n{word}" in card for word in ("owns", "consumes", "emits", "never"))
+
+
+def of_card(part: str) -> set[tuple[str, str]]:
+    """Topic and type of each fact in a part of a card: `topic (thing: happened, happened; thing: …)`."""
+    return {
+        (topic, f"recovery.{thing}.{happened}.v1")
+        for topic, facts in re.findall(r"(recovery\.[a-z]+\.v1) \(([^)]*)\)", part)
+        for thing, listed in re.findall(r"([a-z-]+):([^;]*)", facts)
+        for happened in re.findall(r"[a-z]+", listed)
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
+def test_a_card_names_every_fact_that_its_service_reads_or_makes(service):
+    card = ast.get_docstring(tree(service / "__init__.py")) or ""
+    parts = re.split(r"^(owns|consumes|emits|never) ", card, flags=re.M)
+    by_word = dict(zip(parts[1::2], parts[2::2], strict=True))
+    read = {(fact.TOPIC, fact.TYPE) for of in subscriptions(service.name).values() for fact in of}
+    assert of_card(by_word["consumes"]) == read
+    made = {(fact.TOPIC, fact.TYPE) for fact in produced(service.name)}
+    assert of_card(by_word["emits"]) == made
 
 
 #: Every module of every service's rules, with the service it belongs to.

@@ -11,7 +11,7 @@ import pytest
 from pydantic_core import to_json
 
 from services.compensation.app import build
-from services.compensation.checks.rules import Check, checks_of_day, stands
+from services.compensation.checks.rules import Check, checks_of_day_set, stands
 from services.compensation.incidents.rules import GIVE, Recent, complaints_of_incident, remembered
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, CaseOpened, CheckIssued, Scope
 from shared.contracts.complaints import ComplaintTriaged
@@ -544,7 +544,7 @@ def test_an_incidents_check_of_which_nothing_is_said_is_in_nobodys_list():
     said = CheckIssued.model_validate(
         {**example, "incident_id": "in-1", "at_desk": True, "day": "2026-06-03"}
     )
-    mine = checks_of_day(said.site, said.employee_id, "2026-06-03")
+    mine = checks_of_day_set(said.site, said.employee_id, "2026-06-03")
     assert list(stands(Check.model_validate_json(said.model_dump_json()))) == [mine]
 
 

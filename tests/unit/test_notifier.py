@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic_core import from_json, to_json
 
 from services.notifier.adapters import SignedLinks
+from services.notifier.letters import Letters
 from services.notifier.ports import Letter
 from services.notifier.rules import (
     ATTEMPT_LASTS,
@@ -59,6 +61,18 @@ AWAY = Unavailable(Reason.MAIL_UNAVAILABLE)
 
 def message(state: State = State.QUEUED, tries: int = 0) -> Message:
     return message_queued(None, QUEUED).model_copy(update={"state": state, "attempt": tries})
+
+
+# ---- letters -------------------------------------------------------------------------------------
+
+
+async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect():
+    """And not, without a word, the letter of another occasion."""
+    nobody: Any = None
+    letters = Letters(nobody, nobody, nobody, nobody, nobody, nobody)
+    alarm = message().model_copy(update={"occasion": Occasion.SAFETY})
+    with pytest.raises(AssertionError, match="safety"):
+        await letters._particulars(alarm, nobody, nobody, nobody, nobody)
 
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from services.compensation.checks.rules import (
     Check,
     CheckRequest,
     Code,
-    checks_of_day,
+    checks_of_day_set,
     expire,
     explain,
     grant,
@@ -452,7 +452,7 @@ class Checks:
         self, day: str, after: Cursor | None, most: int, staff: StaffContext, view: View
     ) -> Page:
         """The checks that the employee gave in a day."""
-        name = checks_of_day(staff.site, staff.employee_id, day)
+        name = checks_of_day_set(staff.site, staff.employee_id, day)
         page = await view.range(Check, name, after, most)
         following = None
         if page.next is not None:

@@ -452,7 +452,7 @@ def running(fact: CheckIssued) -> Sequence[Timer]:
 
 
 def over(timer: str) -> Callable[[CheckIssued], Sequence[Timer]]:
-    """Removes a timer of the check."""
+    """A rule that removes the check's timer of this name."""
     return lambda fact: (Timer(timer, check_of(fact), None),)
 
 
@@ -470,7 +470,7 @@ def explained(check: Check, fact: CheckExplained) -> Check:
     return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
 
 
-def checks_of_day(site: str, employee_id: str, day: str) -> str:
+def checks_of_day_set(site: str, employee_id: str, day: str) -> str:
     """The set of the checks that one employee gave in one day."""
     return f"given/{employee_name(site, employee_id)}/{day}"
 
@@ -479,7 +479,7 @@ def stands(check: Check) -> Mapping[str, int]:
     """Lists a check in its employee's day, newest first, unless an incident gave it to everybody."""
     if check.day is None or (check.incident_id is not None and not check.at_desk):
         return {}
-    return {checks_of_day(check.site, check.employee_id, check.day): -score_at(check.issued_at)}
+    return {checks_of_day_set(check.site, check.employee_id, check.day): -score_at(check.issued_at)}
 
 
 def given_back(fact: CheckVoided | CheckExpired) -> Sequence[Posting]:

@@ -110,8 +110,8 @@ class Fence(BaseModel):
     sequences: dict[str, int] = {}
     failures: int = 0
 
-    def is_new(self, source: str, number: int) -> bool:
-        """Record the sequence of a source's line; False if it was applied before."""
+    def advance(self, source: str, number: int) -> bool:
+        """Move on to the sequence of a source's line; False, and no change, if it was applied before."""
         last = self.sequences.get(source, -1)
         if number <= last:
             return False
@@ -190,34 +190,34 @@ class Settler:
         older, and what `read_again` raises. Safe to retry: records already applied are skipped.
         """
         try:
-            await self._settle_batch(inbox, partition, records, whole=read_again is None)
+            await self._settle_batch(inbox, partition, records, gap_checked=read_again is None)
         except Gap as gap:
             assert read_again is not None
             await self._fill(inbox, partition, range(gap.first, records[0].offset), read_again)
-            await self._settle_batch(inbox, partition, records, whole=True)
+            await self._settle_batch(inbox, partition, records, gap_checked=True)
 
     async def _settle_batch(
-        self, inbox: Inbox, partition: int, records: Sequence[Record], *, whole: bool
+        self, inbox: Inbox, partition: int, records: Sequence[Record], *, gap_checked: bool
     ) -> None:
-        """Raises Gap where the fence has not come to the first record, unless all before is whole."""
+        """Raises Gap if the fence has not come to the first record, unless `gap_checked`: nothing is missing."""
         parsed = [self._parse(inbox, record) for record in records]
         if len(records) == 1 or not await self._try_together(
-            inbox, partition, records, parsed, whole
+            inbox, partition, records, parsed, gap_checked
         ):
             for record, result in zip(records, parsed, strict=True):
-                await self._settle_one(inbox, partition, record, result, whole)
-                whole = True  # a gap inside a batch has no records, because its records were fetched together
+                await self._settle_one(inbox, partition, record, result, gap_checked)
+                gap_checked = True  # a gap inside a batch has no records, because its records were fetched together
         self._saw(fence_key(inbox.topic, partition), records[-1].offset)
 
     async def _fill(self, inbox: Inbox, partition: int, gap: range, read_again: ReadAgain) -> None:
-        """Settle records in a gap, with a warning; pass over a gap without records."""
+        """Settle the records in a gap and log them as an error; pass over a gap without records."""
         labels = (self._domain.owner, inbox.topic)
         first = gap.start
         while first < gap.stop:
             found = await read_again(inbox.topic, partition, first, gap.stop)
             if not found:
                 break
-            await self._settle_batch(inbox, partition, found, whole=True)
+            await self._settle_batch(inbox, partition, found, gap_checked=True)
             RECORDS_MISSED.labels(*labels).inc(len(found))
             where = {"topic": inbox.topic, "partition": partition}
             log.error("records_missed", **where, first=found[0].offset, last=found[-1].offset)
@@ -271,12 +271,14 @@ class Settler:
         partition: int,
         records: Sequence[Record],
         parsed: Sequence[Input | Rejected | None],
-        whole: bool,
+        gap_checked: bool,
     ) -> bool:
         """Settle all in one commit; False if they must be settled one by one."""
         for _ in range(TOGETHER_MAX):
             try:
-                transaction = await self._decide_records(inbox, partition, records, parsed, whole)
+                transaction = await self._decide_records(
+                    inbox, partition, records, parsed, gap_checked
+                )
             except STOPS:
                 raise
             except Exception:  # noqa: BLE001 - found again, alone, by _settle_one, which is loud about it
@@ -299,12 +301,12 @@ class Settler:
         partition: int,
         record: Record,
         result: Input | Rejected | None,
-        whole: bool,
+        gap_checked: bool,
     ) -> None:
         for _ in range(ATTEMPTS_MAX):
             try:
                 transaction = await self._decide_records(
-                    inbox, partition, [record], [result], whole
+                    inbox, partition, [record], [result], gap_checked
                 )
             except STOPS:
                 raise
@@ -346,7 +348,7 @@ class Settler:
         partition: int,
         records: Sequence[Record],
         parsed: Sequence[Input | Rejected | None],
-        whole: bool,
+        gap_checked: bool,
     ) -> Transaction | None:
         """A transaction holding everything the records cause, or None if all were applied before.
 
@@ -365,7 +367,7 @@ class Settler:
         transaction.know(zip(keys, found, strict=True))
         fence = _fence(fence_read, known)
         applied = fence.offset
-        if not whole and records[0].offset > applied + 1:
+        if not gap_checked and records[0].offset > applied + 1:
             raise Gap(applied + 1)
         for record, result in zip(records, parsed, strict=True):
             if record.offset <= fence.offset:
@@ -383,7 +385,7 @@ class Settler:
             event = result.event
             number = -1 if event.sequence is None else int(event.sequence)
             # Other systems may number their events as they like; only our relays number lines.
-            if number >= 0 and not inbox.strict and not fence.is_new(event.source, number):
+            if number >= 0 and not inbox.strict and not fence.advance(event.source, number):
                 continue
             origin = Origin(
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
@@ -403,7 +405,7 @@ class Settler:
             transaction.apply(decision, origin)
         if fence.offset == applied:
             return None
-        transaction.expect(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
+        transaction.write(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
         return transaction
 
     def _bury(
@@ -437,7 +439,9 @@ class Settler:
         """Settle one write under its idempotency key; returns when it is on disk.
 
         `decide` gets a view and the id new entities are named after, the same at every retry
-        of the request. Its last fact is the answer. Waits for the store; raises Rejected,
+        of the request. It returns at least one fact, the last of which is the answer, or raises
+        Rejected. If a ceiling was reached meanwhile, as after any conflict, it is called again with
+        what is stored now. Waits for the store; raises Rejected,
         Unavailable, and Rejected(idempotency_key_reused) for the same key with another body, or
         where what is named after the request is there and its answer was forgotten.
         """
@@ -458,7 +462,7 @@ class Settler:
                 # The entity exists but its stored answer has expired: refuse the old key.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
-            transaction.expect(Write(key, 0, body.encode(), ANSWER_TTL_S))
+            transaction.write(Write(key, 0, body.encode(), ANSWER_TTL_S))
             outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):

@@ -63,7 +63,7 @@ class Transaction(View):
         """Take what was read together with something else."""
         self._read.update(found)
 
-    def expect(self, write: Write) -> None:
+    def write(self, write: Write) -> None:
         """Add a document of the runtime's own (fence, answer) to the commit."""
         self._extra.append(write)
 

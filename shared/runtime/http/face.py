@@ -199,6 +199,7 @@ class Face:
             # Metrics are ours, and it would ask for a provider at every request.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
+        # The one that is added last runs first.
         app.add_middleware(Headed)
         app.add_middleware(Bounded)
         app.add_middleware(Counted, owner=self._owner)

@@ -281,4 +281,4 @@ class ReplayOrder:
 
 def is_new(fence: Fence, event: RawEvent) -> bool:
     """Whether a settler would have taken this for new."""
-    return event.number < 0 or fence.is_new(event.source.decode(), event.number)
+    return event.number < 0 or fence.advance(event.source.decode(), event.number)
