@@ -140,18 +140,27 @@ def is_in_the_code(name: str) -> bool:
     return name in names_of_the_code()
 
 
-#: Names and the file that they are said to be in: "`x` in `path`", "`x` and `y` in `path`", "`x` (`path`".
-PLACED = re.compile(r"((?:`[\w.]+`(?:,| and| or)? )+)(?:in |\()`((?:services|shared)/[\w/]+\.py)`")
+#: Names and the file that they are said to be in: "`x` in `path`", "`x` and `y` of `path`", "`x` (`path`".
+PLACED = re.compile(
+    r"((?:`[\w.]+`(?:,| and| or)? )+)(?:in |of |\()`((?:services|shared|tests)/[\w/]+\.py)`"
+)
+
+
+def placed(page: str) -> list[tuple[str, str]]:
+    """Each name that a page says is in a file, and the file."""
+    prose = " ".join(re.sub(r"^```.*?^```", "", page, flags=re.M | re.S).split())
+    return [
+        (name, found[2])
+        for found in PLACED.finditer(prose)
+        for name in re.findall(r"`([\w.]+)`", found[1])
+    ]
 
 
 def misplaced(page: str) -> list[str]:
     """Each name that a page says is in a file which neither defines nor uses it."""
-    prose = " ".join(re.sub(r"^```.*?^```", "", page, flags=re.M | re.S).split())
     return [
         f"{name} in {place}"
-        for found in PLACED.finditer(prose)
-        for place in [found[2]]
-        for name in re.findall(r"`([\w.]+)`", found[1])
+        for name, place in placed(page)
         if not set(name.split(".")) <= names_in(text(ROOT / place))
     ]
 
@@ -202,7 +211,8 @@ def test_every_name_in_code_that_it_uses_is_in_the_code(page):
     names = {name for name in names if not name.endswith((".py", ".md", ".in", ".toml"))}
     settings = {name for name in names if name.startswith("SERVICE_CHECK_")}
     assert sorted(settings - settings_made()) == []
-    unknown = names - FOREIGN - settings
+    of_tests = {name for name, place in placed(text(page)) if place.startswith("tests/")}
+    unknown = names - FOREIGN - settings - of_tests
     assert sorted(name for name in unknown if not is_in_the_code(name)) == []
 
 
