@@ -15,7 +15,7 @@ from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
 
-#: The topics with the facts that say that a customer heard from us.
+#: The topics with the facts that keep a promise.
 TOPICS = (CheckIssued.TOPIC, FeedbackReceived.TOPIC)
 #: Pause before the topics of a broken promise are looked at again.
 LOOK_AGAIN_S = 5

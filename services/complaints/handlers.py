@@ -9,13 +9,13 @@ from services.complaints.ports import News, Reader
 from services.complaints.rules import (
     OVERDUE,
     Complaint,
-    Heard,
+    KeptAt,
     break_promise,
     claim,
-    hear,
     log,
     plausible,
     receive,
+    take_feedback,
 )
 from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
@@ -181,7 +181,7 @@ class Handlers:
         fact = event.data
         complaint = await known(fact.complaint_id, view)
         policy, _ = await self._policies.at(complaint.site, view)
-        return hear(
+        return take_feedback(
             complaint,
             fact.complaint_id,
             fact.helped,
@@ -199,12 +199,12 @@ class Handlers:
         complaint_id, _, number = promise_id.rpartition("/")
 
         async def decide(view: View) -> Decision:
-            await view.prefetch([Complaint.key(complaint_id), Heard.key(complaint_id)])
+            await view.prefetch([Complaint.key(complaint_id), KeptAt.key(complaint_id)])
             complaint = await view.get(Complaint, complaint_id)
-            heard = await view.get(Heard, complaint_id)
+            kept_at = await view.get(KeptAt, complaint_id)
             if complaint is None:
                 return Decision()
-            return break_promise(complaint, complaint_id, int(number), heard, view.now)
+            return break_promise(complaint, complaint_id, int(number), kept_at, view.now)
 
         if (await decide(self._settler.view())).facts:
             await self._news.read_until(datetime.fromtimestamp(due_ms / 1000, UTC))

@@ -32,8 +32,8 @@ OCCURRED_AHEAD_MAX = timedelta(days=1)
 OVERDUE = "overdue"
 #: Promises kept per complaint: a timer that fires late needs the promise of its own round.
 PROMISES_MAX = 8
-#: Moments kept per complaint; more are not needed to see that the customer heard from us.
-HEARD_MAX = 16
+#: Moments stored per complaint; more are not needed to see that a promise was kept.
+KEPT_MAX = 16
 
 
 class State(StrEnum):
@@ -47,17 +47,19 @@ class State(StrEnum):
 
 
 class Promise(NamedTuple):
-    """By when a customer hears from us, in one round; `broken` once it passed unkept."""
+    """By when a customer is given or offered something, in one round; `broken` once it passed unkept."""
 
     round: int
     by: datetime
-    #: Only what the customer heard after this moment counts; None in the first round.
+    #: Only what was given or said after this moment counts; None in the first round.
     since: datetime | None = None
     broken: bool = False
 
 
-class Heard(Document):
-    """When the customer of a complaint heard from us, or said that it helped.
+class KeptAt(Document):
+    """When the customer of a complaint was given or offered something, or said that it helped.
+
+    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none.
 
     Folded from other services' facts alone, which come in any order: the latest moments, sorted, each once.
     """
@@ -206,7 +208,7 @@ def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: dateti
     )
 
 
-def hear(
+def take_feedback(
     complaint: Complaint,
     complaint_id: str,
     helped: Helped,
@@ -239,7 +241,7 @@ def hear(
 
 
 def break_promise(
-    complaint: Complaint, complaint_id: str, number: int, heard: Heard | None, now: datetime
+    complaint: Complaint, complaint_id: str, number: int, kept_at: KeptAt | None, now: datetime
 ) -> Decision:
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
@@ -249,9 +251,9 @@ def break_promise(
     promise = next((one for one in complaint.promises if one.round == number), None)
     if promise is None or promise.broken or now < promise.by:
         return Decision()
-    if heard is not None and any(
+    if kept_at is not None and any(
         moment <= promise.by and (promise.since is None or moment > promise.since)
-        for moment in heard.at
+        for moment in kept_at.at
     ):
         return Decision()
     return Decision.of(
@@ -340,9 +342,9 @@ def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
     return complaint.model_copy(update={"promises": promises})
 
 
-def heard(before: Heard | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> Heard:
+def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> KeptAt:
     """The customer was given or offered something, or said that it helped."""
-    known = before or Heard()
+    known = before or KeptAt()
     match fact:
         case CheckIssued():
             moment = fact.issued_at
@@ -352,7 +354,7 @@ def heard(before: Heard | None, fact: CheckIssued | OfferMade | FeedbackReceived
             moment = fact.answered_at
         case _:
             return known
-    return Heard(at=tuple(sorted({*known.at, moment}))[-HEARD_MAX:])
+    return KeptAt(at=tuple(sorted({*known.at, moment}))[-KEPT_MAX:])
 
 
 def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackReceived) -> str:
@@ -369,9 +371,9 @@ SLICE = Slice(
         ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
         ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
         ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
-        CheckIssued: (Fold(Heard, complaint_of, heard),),
-        OfferMade: (Fold(Heard, complaint_of, heard),),
-        FeedbackReceived: (Fold(Heard, complaint_of, heard),),
+        CheckIssued: (Fold(KeptAt, complaint_of, kept),),
+        OfferMade: (Fold(KeptAt, complaint_of, kept),),
+        FeedbackReceived: (Fold(KeptAt, complaint_of, kept),),
     },
     timers={ComplaintTriaged: promised, ComplaintReopened: promised_again},
 )

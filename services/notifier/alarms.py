@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from services.notifier.ports import Letter
-from services.notifier.rules import ALARM, Alarm, ComplaintView, Message, Routed, route
+from services.notifier.rules import ALARM, Alarm, Message, Routed, Story, route
 from services.notifier.wording import Wording
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
@@ -57,11 +57,11 @@ class Alarms:
                 MESSAGES.labels("safety", "unaddressed").inc()
 
     async def _routed(self, complaint_id: str, view: View) -> Decision:
-        await view.prefetch([one.key(complaint_id) for one in (Routed, Alarm, ComplaintView)])
+        await view.prefetch([one.key(complaint_id) for one in (Routed, Alarm, Story)])
         if await view.get(Routed, complaint_id) is not None:
             return Decision()
         alarm = await view.get(Alarm, complaint_id)
-        about = alarm or await view.get(ComplaintView, complaint_id)
+        about = alarm or await view.get(Story, complaint_id)
         if about is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN, retry_after_s=LOOK_AGAIN_S)
         try:

@@ -11,13 +11,13 @@ from services.notifier.rules import (
     TAKEN,
     Answer,
     CheckLife,
-    CheckView,
-    ComplaintView,
+    GivenCheck,
     Message,
     Standing,
-    hear,
+    Story,
     message_id_of,
     queue,
+    take_answer,
 )
 from services.notifier.wording import Wording
 from shared.contracts.compensation import CheckIssued, OfferMade
@@ -115,7 +115,7 @@ class Handlers:
         """The customer's answer; raises Rejected(already_answered) if there was one."""
         if await view.get(Answer, check_id) is not None:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        return hear(complaint_id, check_id, helped, view.now)
+        return take_answer(complaint_id, check_id, helped, view.now)
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""
@@ -132,7 +132,7 @@ class Handlers:
 
     async def language_of(self, complaint_id: str) -> Language | None:
         """The customer's language; None for an unknown complaint. Raises Unavailable."""
-        story = await self._settler.view().get(ComplaintView, complaint_id)
+        story = await self._settler.view().get(Story, complaint_id)
         return story.language if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:
@@ -141,8 +141,8 @@ class Handlers:
         Raises Unavailable while a part has not come, Rejected(link_invalid) if the customer was erased.
         """
         view = self._settler.view()
-        story = await view.get(ComplaintView, complaint_id)
-        check = await view.get(CheckView, check_id)
+        story = await view.get(Story, complaint_id)
+        check = await view.get(GivenCheck, check_id)
         if story is None or check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         key = await self._keys.of(story.customer_ref, view)
@@ -173,7 +173,7 @@ class Handlers:
 
 
 def told_of(
-    now: Standing, life: CheckLife, check: CheckView, policy: Policy, language: Language
+    now: Standing, life: CheckLife, check: GivenCheck, policy: Policy, language: Language
 ) -> str:
     """One sentence on what became of a check; empty while it is unchanged."""
     match now:

@@ -11,11 +11,11 @@ from services.notifier.rules import (
     PARTS_COME_WITHIN,
     Bound,
     CheckLife,
-    CheckView,
-    ComplaintView,
+    GivenCheck,
     Message,
     Offered,
     Standing,
+    Story,
     attempt,
     bounds_of,
     due,
@@ -139,7 +139,7 @@ class Letters:
         if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, view)
-        story = await view.get(ComplaintView, message.complaint_id)
+        story = await view.get(Story, message.complaint_id)
         day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
             message.occasion,
@@ -153,7 +153,7 @@ class Letters:
         """The letter from the parts that have come; raises Unavailable if one is missing."""
         if message.mailbox is not None:
             return await self._alarms.letter(message_id, message, message.mailbox, view)
-        story = await view.get(ComplaintView, message.complaint_id)
+        story = await view.get(Story, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         if story.contact is None:
@@ -177,7 +177,7 @@ class Letters:
     async def _particulars(
         self,
         message: Message,
-        story: ComplaintView,
+        story: Story,
         policy: Policy,
         key: KeyRing,
         view: View,
@@ -194,7 +194,7 @@ class Letters:
                 # A letter to a role mailbox is written by Alarms.
                 raise AssertionError(f"no letter to a customer is about {message.occasion}")
 
-    def _promise(self, message: Message, story: ComplaintView, policy: Policy) -> dict[str, Says]:
+    def _promise(self, message: Message, story: Story, policy: Policy) -> dict[str, Says]:
         """The values of a letter that says by when the customer hears from us."""
         language = message.language
         if story.promised_by is None:
@@ -209,7 +209,7 @@ class Letters:
         self, message: Message, policy: Policy, key: KeyRing, view: View
     ) -> dict[str, Says]:
         """The values of a letter about a check; raises Rejected(check_ended) if it was taken back."""
-        check = await view.get(CheckView, message.about)
+        check = await view.get(GivenCheck, message.about)
         if check is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         life = await view.get(CheckLife, message.about) or CheckLife()
@@ -221,7 +221,7 @@ class Letters:
 
     async def gift(
         self,
-        check: CheckView,
+        check: GivenCheck,
         policy: Policy,
         language: Language,
         key: KeyRing,
@@ -279,7 +279,7 @@ class Letters:
             "information": offer.information or "",
         }
 
-    def contact(self, story: ComplaintView, key: KeyRing) -> Contact:
+    def contact(self, story: Story, key: KeyRing) -> Contact:
         """Where the customer can be reached, opened; empty where nothing is known."""
         if story.contact is None:
             return Contact()

@@ -97,7 +97,7 @@ class Standing(StrEnum):
 TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
 
 
-class ComplaintView(Document):
+class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
@@ -141,7 +141,7 @@ class Routed(Document):
     mailboxes: tuple[str, ...]
 
 
-class CheckView(Document):
+class GivenCheck(Document):
     """The parts of a check that a message needs; titles come from the policy that it was given under."""
 
     KIND: ClassVar[str] = "given"
@@ -173,13 +173,13 @@ class CheckLife(Document):
     voided: bool = False
     expired: bool = False
 
-    def left_minor(self, check: CheckView) -> int:
+    def left_minor(self, check: GivenCheck) -> int:
         """What can still be redeemed, in minor units; a percentage is spent after one use."""
         if check.percent is not None and self.redeemed_minor:
             return 0
         return check.value_minor - self.redeemed_minor
 
-    def standing(self, check: CheckView, now: datetime) -> Standing:
+    def standing(self, check: GivenCheck, now: datetime) -> Standing:
         """Where the check stands now; a used check stays used whatever comes after."""
         if self.redeemed_minor and not self.left_minor(check):
             return Standing.USED
@@ -252,7 +252,7 @@ class Answer(Document):
     helped: Helped
     answered_at: datetime | None = None
 
-    def promise(self, story: ComplaintView) -> datetime | None:
+    def promise(self, story: Story) -> datetime | None:
         """By when the customer hears from us after a no; None until complaints has promised it."""
         later = story.promised_by is not None and (
             self.answered_at is None or story.promised_by > self.answered_at
@@ -445,7 +445,7 @@ def not_sent(
     )
 
 
-def hear(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
+def take_answer(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
     """A FeedbackReceived fact with the customer's answer."""
     return Decision.of(
         FeedbackReceived(
@@ -479,7 +479,7 @@ def told_at_once(fact: SafetyNoted | ComplaintTriaged) -> Sequence[Timer]:
     return (Timer(ALARM, fact.complaint_id, AT_ONCE),)
 
 
-def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> ComplaintView:
+def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
     """The complaint with its customer, language and contact."""
     told: dict[str, Any] = {
         "customer_ref": fact.customer_ref,
@@ -487,14 +487,12 @@ def story_received(story: ComplaintView | None, fact: ComplaintReceived) -> Comp
         "language": fact.language,
         "contact": fact.contact,
     }
-    return story.model_copy(update=told) if story else ComplaintView(**told)
+    return story.model_copy(update=told) if story else Story(**told)
 
 
-def story_promised(
-    story: ComplaintView | None, fact: ComplaintTriaged | ComplaintReopened
-) -> ComplaintView:
+def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
     """The complaint with its promise; the received fact comes first on the same partition."""
-    known = story or ComplaintView(
+    known = story or Story(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
     update: dict[str, object] = {"promised_by": fact.promised_by}
@@ -516,9 +514,9 @@ def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
     return Alarm(customer_ref=fact.customer_ref, site=fact.site, kinds=kinds)
 
 
-def given(_: CheckView | None, fact: CheckIssued) -> CheckView:
+def given(_: GivenCheck | None, fact: CheckIssued) -> GivenCheck:
     """The check as it was given."""
-    return CheckView.model_validate(fact.model_dump(include=set(CheckView.model_fields)))
+    return GivenCheck.model_validate(fact.model_dump(include=set(GivenCheck.model_fields)))
 
 
 def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
@@ -600,10 +598,10 @@ def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
 
 SLICE = Slice(
     {
-        ComplaintReceived: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_received),),
-        ComplaintTriaged: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
-        ComplaintReopened: (Fold(ComplaintView, lambda fact: fact.complaint_id, story_promised),),
-        CheckIssued: (Fold(CheckView, lambda fact: fact.check_id, given),),
+        ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
+        ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),
         CheckSuspended: _life(suspended=True),

@@ -21,7 +21,7 @@ from services.compensation.usage.rules import OpenWindow
 from services.complaints.rules import Complaint
 from services.complaints.rules import State as ComplaintState
 from services.complaints.settings import Settings as ComplaintsSettings
-from services.notifier.rules import ComplaintView, Message
+from services.notifier.rules import Message, Story
 from services.notifier.rules import State as MessageState
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.catalogue import FACTS, topics
@@ -343,7 +343,7 @@ def test_every_value_of_a_closed_list_is_in_the_glossary(closed):
 
 #: Documents that people speak of.
 ENTITIES = (
-    Case, Check, Complaint, Crew, Employee, History, Incident, Message, Offer, OpenWindow, Redemption, ComplaintView,
+    Case, Check, Complaint, Crew, Employee, History, Incident, Message, Offer, OpenWindow, Redemption, Story,
 )  # fmt: skip
 
 

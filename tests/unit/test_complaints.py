@@ -15,9 +15,9 @@ from services.complaints.rules import (
     claim,
     claimed,
     confirmed,
-    hear,
     plausible,
     reopened,
+    take_feedback,
 )
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Language, Severity
@@ -68,13 +68,13 @@ def test_whoever_gives_something_owns_the_complaint_and_giving_again_claims_noth
 
 def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new_promise():
     owned = claimed(OPEN, claim(OPEN, "co-1", "e-1", START).facts[0])
-    (yes,) = hear(owned, "co-1", Helped.YES, demo_policy(), START).facts
+    (yes,) = take_feedback(owned, "co-1", Helped.YES, demo_policy(), START).facts
     assert confirmed(owned, yes).state is State.CONFIRMED
-    (no,) = hear(owned, "co-1", Helped.NO, demo_policy(), START).facts
+    (no,) = take_feedback(owned, "co-1", Helped.NO, demo_policy(), START).facts
     again = reopened(owned, no)
     assert (again.state, again.employee_id, again.round) == (State.REOPENED, "e-1", 1)
     assert again.promised_by == START + timedelta(minutes=15)
-    assert hear(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
+    assert take_feedback(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
     assert claim(again, "co-1", "e-1", START).facts, "an opened complaint is claimed again"
 
 

@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaError
 
 from services.complaints.adapters import LOOK_AGAIN_S, BrokerNews
 from services.complaints.rules import (
-    HEARD_MAX,
-    Heard,
+    KEPT_MAX,
+    KeptAt,
     Promise,
     break_promise,
-    heard,
+    kept,
     overdue,
 )
 from shared.contracts.notifier import FeedbackReceived, Helped
@@ -63,7 +63,7 @@ async def says_no(aboard: Aboard, complaint_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moments", "kept"),
+    ("moments", "in_time"),
     [
         ((), False),
         ((START,), True),
@@ -72,8 +72,10 @@ async def says_no(aboard: Aboard, complaint_id: str) -> None:
         ((START, BY + SECOND), True),
     ],
 )
-def test_a_promise_is_kept_by_what_the_customer_heard_in_time_and_by_nothing_later(moments, kept):
-    assert bool(break_promise(WAITING, "co-1", 0, Heard(at=moments), LATE).facts) is not kept
+def test_a_promise_is_kept_by_what_the_customer_heard_in_time_and_by_nothing_later(
+    moments, in_time
+):
+    assert bool(break_promise(WAITING, "co-1", 0, KeptAt(at=moments), LATE).facts) is not in_time
 
 
 def test_a_promise_is_broken_once_and_not_before_its_time():
@@ -89,8 +91,8 @@ def test_what_was_given_before_a_complaint_was_opened_again_does_not_keep_the_ne
     again = WAITING.model_copy(
         update={"round": 1, "promises": (Promise(round=1, by=BY, since=START),)}
     )
-    assert break_promise(again, "co-1", 1, Heard(at=(START - SECOND, START)), LATE).facts
-    assert not break_promise(again, "co-1", 1, Heard(at=(START + SECOND,)), LATE).facts
+    assert break_promise(again, "co-1", 1, KeptAt(at=(START - SECOND, START)), LATE).facts
+    assert not break_promise(again, "co-1", 1, KeptAt(at=(START + SECOND,)), LATE).facts
 
 
 def test_what_a_customer_heard_is_the_same_in_whatever_order_and_however_often_it_comes():
@@ -105,11 +107,11 @@ def test_what_a_customer_heard_is_the_same_in_whatever_order_and_however_often_i
     for order in permutations([*said, said[0]]):
         state = None
         for fact in order:
-            state = heard(state, fact)
+            state = kept(state, fact)
         ends.add(state.at)
     assert ends == {(START, START + 2 * SECOND)}
-    many = Heard(at=tuple(START - n * SECOND for n in range(HEARD_MAX, 0, -1)))
-    assert len(heard(many, said[0]).at) == HEARD_MAX
+    many = KeptAt(at=tuple(START - n * SECOND for n in range(KEPT_MAX, 0, -1)))
+    assert len(kept(many, said[0]).at) == KEPT_MAX
 
 
 class Broker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.complaints.rules import Complaint, hear
+from services.complaints.rules import Complaint, take_feedback
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import Helped
 from shared.runtime.privacy.keys import CustomerKey, KeyRing
@@ -82,5 +82,5 @@ def test_a_complaint_that_is_opened_again_promises_mail_only_where_it_reaches(
 ):
     """An older document does not say it: every contact was an address then."""
     complaint = OPEN.model_copy(update={"reachable": reachable, "contact": contact})
-    (fact,) = hear(complaint, "co-1", Helped.NO, demo_policy(), START).facts
+    (fact,) = take_feedback(complaint, "co-1", Helped.NO, demo_policy(), START).facts
     assert fact.has_contact is told
