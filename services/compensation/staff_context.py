@@ -53,7 +53,7 @@ class ContextLoader:
         self.keys = keys
         self.policies = Policies()
         #: By site and policy version, with the moment from which they hold. Many decisions share them.
-        self._windows: dict[tuple[str, int], tuple[datetime, Windows]] = {}
+        self._windows: dict[tuple[str, int], tuple[Policy, datetime, Windows]] = {}
 
     async def staff(self, principal: Principal, view: View) -> StaffContext:
         """The employee who asks; raises Rejected(unknown_site, unknown_employee), Unavailable.
@@ -72,12 +72,13 @@ class ContextLoader:
         )
 
     def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
-        since, windows = self._windows.get((policy.site, version), (now, None))
-        if windows is None or not since <= now < windows.ends_first:
+        known, since, windows = self._windows.get((policy.site, version), (None, now, None))
+        # Two policies that were published at once may have one version.
+        if windows is None or known is not policy or not since <= now < windows.ends_first:
             if len(self._windows) >= REMEMBERED_MAX:
                 self._windows.clear()
             windows = windows_of(policy, now)
-            self._windows[policy.site, version] = now, windows
+            self._windows[policy.site, version] = policy, now, windows
         return windows
 
     async def key(self, customer_ref: str, view: View) -> KeyRing:

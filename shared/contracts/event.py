@@ -67,6 +67,8 @@ def trace_of(found: object) -> str | None:
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217.")
 ]
+#: A yes or no in a request is `true` or `false`, and not a word that may mean it.
+Flag = Annotated[bool, Field(strict=True)]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]
 #: Sealed text: AES-GCM nonce and ciphertext, base64url; 4/3 of the longest text allowed plus slack.
 Sealed = Annotated[str, StringConstraints(pattern=r"^v1\.[A-Za-z0-9_-]+$", max_length=160_000)]

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
-from shared.contracts.event import Id, SiteId, fingerprint
+from shared.contracts.event import Flag, Id, SiteId, fingerprint
 from shared.contracts.policy import Contradiction, LocalTime, Part
 from shared.kernel import Document, Fact, Fold
 
@@ -60,13 +60,13 @@ class Listing(Part):
     """What a roster says of one employee."""
 
     role: Id = Field(description="The employee's role; authority is looked up by it in the policy.")
-    languages: Annotated[tuple[Language, ...], Field(max_length=16)] = Field(
+    languages: Annotated[tuple[Language, ...], Field(max_length=16, fail_fast=True)] = Field(
         (), description="Languages the employee speaks."
     )
     shift: Shift | None = Field(
         None, description="When the employee works each week; null if the roster does not say."
     )
-    active: bool = Field(
+    active: Flag = Field(
         default=True,
         description="Whether the employee works at the site; one who is not active may give nothing.",
     )

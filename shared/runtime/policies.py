@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from shared.contracts.event import fingerprint
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.kernel import Document, Fact, Fold
@@ -27,6 +28,8 @@ class PolicyHead(Document):
     LASTS: ClassVar[bool] = True
 
     version: int
+    #: Which policy it is: two that were published at once may have one version, and the later one counts.
+    digest: str = ""
 
 
 class PolicyVersion(Document):
@@ -38,9 +41,15 @@ class PolicyVersion(Document):
     policy: Policy
 
 
+def head_of(_: PolicyHead | None, fact: PolicyPublished) -> PolicyHead:
+    """The policy in force from now on."""
+    digest = fingerprint("policy", fact.policy.model_dump_json())
+    return PolicyHead(version=fact.version, digest=digest)
+
+
 POLICY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
     PolicyPublished: (
-        Fold(PolicyHead, lambda fact: fact.site, lambda _, fact: PolicyHead(version=fact.version)),
+        Fold(PolicyHead, lambda fact: fact.site, head_of),
         Fold(
             PolicyVersion,
             lambda fact: f"{fact.site}/{fact.version}",
@@ -55,13 +64,11 @@ class Policies:
     """Parsed policies by site and version."""
 
     def __init__(self) -> None:
-        self._parsed: dict[tuple[str, int], Policy] = {}
+        self._parsed: dict[tuple[str, int, str], Policy] = {}
 
     async def at(self, site: str, view: View) -> tuple[Policy, int]:
         """The policy in force and its version; raises Rejected(unknown_site), Unavailable."""
-        head = await view.get(PolicyHead, site)
-        if head is None:
-            raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
+        head = await self._head(site, view)
         return await self.of(site, head.version, view), head.version
 
     async def of(self, site: str, version: int, view: View) -> Policy:
@@ -70,18 +77,24 @@ class Policies:
         The topic keeps the latest version alone, so after a rebuild older ones are gone, and the one
         in force is returned instead.
         """
-        parsed = self._parsed.get((site, version))
+        head = await self._head(site, view)
+        key = site, version, head.digest if version == head.version else ""
+        parsed = self._parsed.get(key)
         if parsed is None:
             stored = await view.get(PolicyVersion, f"{site}/{version}")
             if stored is None:
-                head = await view.get(PolicyHead, site)
-                if head is None:
-                    raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
                 if head.version == version:
                     msg = f"policy {site}/{version} is in force and not stored"
                     raise AssertionError(msg)
                 return await self.of(site, head.version, view)
             if len(self._parsed) >= REMEMBERED_MAX:
                 self._parsed.clear()
-            parsed = self._parsed[site, version] = stored.policy
+            parsed = self._parsed[key] = stored.policy
         return parsed
+
+    @staticmethod
+    async def _head(site: str, view: View) -> PolicyHead:
+        head = await view.get(PolicyHead, site)
+        if head is None:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/data/site",))
+        return head

@@ -253,8 +253,8 @@ def is_problem(answer: httpx.Response, status: int, reason: str) -> bool:
 
 TELL, GIVE = ("complaints", "/v1/complaints"), ("compensation", "/v1/checks")
 REQUESTS = {
-    "malformed_bytes": (TELL, body()[:-1], 422, "schema_invalid"),
-    "invalid_utf8": (TELL, body().replace(b"soup", b"so\xff\xfep"), 400, "malformed_bytes"),
+    "malformed_bytes": (TELL, body()[:-1], 400, "malformed_bytes"),
+    "invalid_utf8": (TELL, body().replace(b"soup", b"so\xff\xfep"), 422, "invalid_utf8"),
     "text_of_5_megabytes": (TELL, body(text=WORDS * 5 * 30_000), 413, "too_large"),
     "text_over_its_bound": (TELL, body(text="x" * 20_001), 422, "schema_invalid"),
     "year_9999": (TELL, body(occurred_at="9999-12-31T23:59:59-12:00"), 422, "time_out_of_range"),

@@ -40,7 +40,7 @@ from shared.contracts.compensation import (
     Safety,
 )
 from shared.contracts.complaints import Category, Language, Service, Severity
-from shared.contracts.event import Currency, Id
+from shared.contracts.event import Currency, Flag, Id
 from shared.contracts.intake import Contact
 from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
@@ -179,7 +179,7 @@ class IssueCheck(BaseModel):
         ),
     ] = Basis.GOODWILL
     consent: Annotated[
-        bool,
+        Flag,
         Field(
             description="Whether the customer agreed to something else than the cash that is due; recorded with the check."
         ),
@@ -195,7 +195,7 @@ class IssueCheck(BaseModel):
         ),
     ] = None
     again: Annotated[
-        bool,
+        Flag,
         Field(
             description="Give it even though a colleague gave something for this complaint a moment ago, or has an open offer."
         ),

@@ -26,7 +26,7 @@ from services.compensation.staff.handlers import fallback_for
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
 from shared.contracts.complaints import Category, Language, Service
-from shared.contracts.event import Id
+from shared.contracts.event import Flag, Id
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -67,6 +67,7 @@ class MakeOffer(BaseModel):
         Field(
             min_length=2,
             max_length=OFFERED_MAX,
+            fail_fast=True,
             description="The checks to choose between, as named in the catalogue, each once.",
         ),
     ]
@@ -85,7 +86,7 @@ class MakeOffer(BaseModel):
         ),
     ] = None
     again: Annotated[
-        bool,
+        Flag,
         Field(
             description="Make it even though a colleague gave something for this complaint a moment ago, or has an open offer."
         ),

@@ -24,6 +24,7 @@ from services.compensation.redemptions.rules import (
 )
 from services.compensation.redemptions.tries import Tries
 from services.compensation.staff_context import ContextLoader
+from shared.contracts.event import Flag
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -60,7 +61,7 @@ class Reserve(BaseModel):
         description="How much of the check is taken, in minor units; without it, all that is left. A"
         " percentage needs it: the discount that the till takes off, not the bill.",
     )
-    capture: Annotated[bool, Field(description="Redeem it at once, without a hold.")] = False
+    capture: Annotated[Flag, Field(description="Redeem it at once, without a hold.")] = False
 
 
 class Capture(BaseModel):

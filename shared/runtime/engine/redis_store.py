@@ -527,10 +527,17 @@ class RedisStore:
             raise NotCompared
 
     async def _ask(self, answer: Awaitable[Any]) -> Any:  # redis-py answers are untyped
+        task = asyncio.current_task()
+        assert task is not None, "asked in a task"
+        asked_to_stop = task.cancelling()
         try:
             return await answer
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
+        finally:
+            # The client swallows a cancellation while it drops a connection: it answers, or fails otherwise.
+            if task.cancelling() > asked_to_stop:
+                raise asyncio.CancelledError
 
     async def _listen(self) -> None:
         """Follow the announcements of all processes of this owner, through every reconnect."""

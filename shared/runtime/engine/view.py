@@ -14,9 +14,10 @@ from shared.runtime.engine.store import Cursor, Reads, Versioned
 from shared.runtime.faults import Rejected
 
 D = TypeVar("D", bound=Document)
-#: Documents kept parsed: the policies' heads, employees and keys of a busy hour. A document of a check
-#: or complaint is read few times; with 4 kB each this is 8 MB.
+#: Documents kept parsed: the policies' heads, employees and keys of a busy hour, and the bytes of one at
+#: most: a complaint's text may be large, and is read few times.
 PARSED_MAX = 2000
+PARSED_BYTES_MAX = 4096
 
 
 class Page(NamedTuple, Generic[D]):
@@ -60,7 +61,7 @@ class View:
         """The entity as it stands for this decision; it was read or changed before."""
         if key not in self._state:
             body = self._read[key].body
-            self._state[key] = _parsed(document, body) if body else None
+            self._state[key] = parsed(document, body) if body else None
         return whole(document, self._state[key])
 
     async def require(
@@ -103,6 +104,13 @@ class View:
             if state is not None and stands(state).get(name) == score:
                 documents.append((key[kind:], state))
         return Page(documents, following)
+
+
+def parsed(document: type[D], body: bytes) -> D:
+    """A document of these bytes; a large one is parsed each time."""
+    if len(body) > PARSED_BYTES_MAX:
+        return document.model_validate_json(body)
+    return cast("D", _parsed(document, body))
 
 
 @lru_cache(PARSED_MAX)

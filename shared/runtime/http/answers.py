@@ -72,7 +72,7 @@ class Problem(BaseModel):
     type: Annotated[
         str,
         Field(
-            pattern=r"^[a-z_]+$",
+            pattern=r"^[a-z0-9_]+$",
             max_length=64,
             description="The reason code; each route lists those that it may answer with.",
         ),
@@ -149,7 +149,8 @@ def shown(etag: str | None, answer: BaseModel) -> Response:
     content = body_of(answer)
     tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in (etag or ""):
+    known = {one.strip().removeprefix("W/") for one in (etag or "").split(",")}
+    if known & {"*", tag.removeprefix("W/")}:  # weak comparison (RFC 9110, 13.1.2)
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=JSON)
 

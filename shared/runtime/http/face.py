@@ -228,7 +228,8 @@ class Face:
     async def _rejected(self, request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, Rejected)
         headers = {"WWW-Authenticate": "Bearer"} if error.reason is Reason.UNAUTHENTICATED else {}
-        where = [{"pointer": pointer} for pointer in error.where]
+        # A body over HTTP is what is `data` in an event.
+        where = [{"pointer": pointer.removeprefix("/data")} for pointer in error.where]
         return refused(
             request,
             error.reason,

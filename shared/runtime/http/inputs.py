@@ -6,7 +6,7 @@ because solving them as FastAPI's dependencies costs several times as much at ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from inspect import Parameter
 from typing import Any, get_args
 
@@ -15,6 +15,12 @@ from fastapi.params import Param, Query
 from pydantic import BaseModel, ValidationError, create_model
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+
+#: Headers that are lists, which several lines may hold (RFC 9110, 5.3).
+MAY_REPEAT = ("If-None-Match",)
 
 
 class Inputs:
@@ -38,18 +44,28 @@ class Inputs:
         self._model = create_model("Inputs", **fields)
 
     async def of(self, request: Request) -> dict[str, Any]:
-        """The arguments by name; raises RequestValidationError, and HTTPException for broken bytes."""
+        """The arguments by name; raises RequestValidationError, Rejected, HTTPException."""
         arguments = self._named(request)
         if self._body is not None:
             arguments[self._body.name] = await _body(request, self._body)
         return arguments
 
     def _named(self, request: Request) -> dict[str, Any]:
+        query = request.query_params
+        wrong = [
+            {"type": "extra_forbidden", "loc": ("query", name)}
+            for name in query
+            if self._places.get(name) != "query"
+        ]
         given = {}
         for alias, place in self._places.items():
-            found = _source(request, place).get(alias)
-            if found is not None:
-                given[alias] = found
+            found = _found(request, place, alias)
+            if len(found) > 1 and not (place == "header" and alias in MAY_REPEAT):
+                wrong.append({"type": "repeated", "loc": (place, alias)})
+            elif found:
+                given[alias] = ", ".join(found)
+        if wrong:
+            raise RequestValidationError(wrong)
         try:
             return dict(self._model.model_validate(given))
         except ValidationError as error:
@@ -61,10 +77,10 @@ class Inputs:
             ) from None
 
 
-def _source(request: Request, place: str) -> Mapping[str, str]:
+def _found(request: Request, place: str, alias: str) -> list[str]:
     if place == "path":
-        return request.path_params
-    return request.headers if place == "header" else request.query_params
+        return [request.path_params[alias]]
+    return (request.headers if place == "header" else request.query_params).getlist(alias)
 
 
 async def _body(request: Request, parameter: Parameter) -> BaseModel:
@@ -83,11 +99,13 @@ async def _body(request: Request, parameter: Parameter) -> BaseModel:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors()
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        raise HTTPException(400) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            raise Rejected(Reason.INVALID_UTF8) from None
+        raise Rejected(Reason.MALFORMED_BYTES)
     raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found])
 
 

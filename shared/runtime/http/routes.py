@@ -79,6 +79,7 @@ NOTHING = Nothing()
 #: Reasons of any route: the request did not arrive whole, or we cannot serve it now.
 EVERYWHERE = (
     Reason.MALFORMED_BYTES,
+    Reason.INVALID_UTF8,
     Reason.SCHEMA_INVALID,
     Reason.TOO_SLOW,
     Reason.TOO_LARGE,
@@ -193,7 +194,8 @@ class Route(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a request is for this route; most are not, and their paths begin otherwise."""
-        if not scope["path"].startswith(self._begins):
+        # Patterns of paths end in `$`, which matches before a newline too.
+        if not scope["path"].startswith(self._begins) or scope["path"].endswith("\n"):
             return Match.NONE, {}
         return super().matches(scope)
 
@@ -384,7 +386,9 @@ class Routes(APIRouter):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             request = HttpRequest(scope, receive)
-            authorization = request.headers.get("authorization", "")
+            said = request.headers.getlist("authorization")
+            # Of two headers a proxy may have checked the other one.
+            authorization = said[0] if len(said) == 1 else ""
             principal = self._face.authenticator.caller(authorization, kinds)
             response = await respond(request, principal, **await inputs.of(request))
             await response(scope, receive, send)

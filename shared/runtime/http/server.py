@@ -15,7 +15,11 @@ from typing import Any, cast
 import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import PROBLEM, Problem, body_of
@@ -44,6 +48,8 @@ WRITE_S = 30.0
 CONNECTIONS_MAX = 800
 #: Ticks of uvicorn (0.1 s) between looks at what connections wait for.
 LOOK_TICKS = 5
+#: Headers that announce a body.
+BODIES = (b"content-length", b"transfer-encoding")
 REASONS = {
     400: Reason.MALFORMED_BYTES,
     408: Reason.TOO_SLOW,
@@ -71,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._arriving = self._in_body = False
         self._head_bytes = self._fed_bytes = 0
         self._status = 400
+        #: The requests that are not answered yet, those that wait for an earlier one too.
+        self._cycles: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection; if there are too many, close the one we have waited for longest."""
@@ -122,13 +130,33 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
             self._status = 431
             raise TooMuch
-        super().on_header(name, value)
+        if not self._in_body:  # a trailer is no header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the request; its body may take longer than its head."""
+        """Start the request; its body may take longer than its head.
+
+        Raises TooMuch for a body behind `Upgrade`: the parser would read the body as the next request.
+        """
+        if self.parser.should_upgrade() and any(
+            one in BODIES and value != b"0" for one, value in self.headers
+        ):
+            self._status = 400
+            raise TooMuch
         super().on_headers_complete()
+        self._cycles = [one for one in self._cycles if not one.response_complete] + [self.cycle]
         self._in_body, self._fed_bytes = True, 0
         self._patience_s = HEAD_S + BODY_S
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request of the connection that nobody reads its answer; uvicorn tells the latest."""
+        self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The whole request has arrived and waits for us, unless it was answered before its end."""
@@ -189,6 +217,7 @@ class Connection(HttpToolsProtocol):
                 self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
         self.since = None
         self.transport.close()
+        self._leave()
 
 
 class Server(uvicorn.Server):
