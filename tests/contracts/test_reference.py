@@ -315,6 +315,14 @@ def test_every_body_that_a_route_takes_has_an_example_that_it_takes(service: str
                     Draft202012Validator({**whole, **form}).validate(example)
 
 
+def test_a_choice_by_link_is_described_as_json_and_as_a_form() -> None:
+    whole = json.loads(rendered()["compensation"])
+    choose = whole["paths"]["/o/{token}"]["post"]
+    forms = {"application/json", "application/x-www-form-urlencoded"}
+    assert choose["requestBody"]["content"].keys() == forms
+    assert choose["responses"]["200"]["content"].keys() == {"application/json", "text/html"}
+
+
 def operations() -> Iterator[tuple[dict[str, Any], str, dict[str, Any]]]:
     """Each operation of each service with its document and its path."""
     for service in SERVICES:

@@ -535,6 +535,52 @@ async def test_a_choice_by_link_changes_nothing_until_the_button_and_is_made_onc
     assert (await aboard.types("compensation")).count("check.issued") == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "accept"),
+    [
+        ({"json": {"item": "cinema"}}, "*/*"),
+        ({"json": {"item": "cinema"}}, "application/json"),
+        ({"data": {"item": "cinema"}}, "application/json"),
+    ],
+)
+async def test_a_choice_by_link_is_taken_as_json_or_as_a_form_and_answered_in_json(
+    aboard: Aboard, body: dict, accept: str
+):
+    offer = await offered(aboard)
+    path = urlsplit(offer["link"]).path
+    async with aboard.http("compensation", "") as customer:
+        customer.headers["Accept"] = accept
+        first = await customer.post(path, **body)
+        again = await customer.post(path, **body)
+        other = await customer.post(path, json={"item": "dinner-for-two"})
+        page = await customer.get(path)
+    assert (first.status_code, again.status_code) == (200, 200)
+    chosen = first.json()
+    assert chosen == again.json()
+    assert (chosen["offer_id"], chosen["item"]) == (offer["offer_id"], "cinema")
+    assert chosen["code"] in page.text
+    assert first.headers["published"] in ("true", "false")
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (other.status_code, other.json()["type"]) == (409, Reason.OFFER_CLOSED)
+    assert (await aboard.types("compensation")).count("check.issued") == 1
+
+
+async def test_a_choice_in_json_leads_a_browser_and_is_refused_if_it_names_nothing(aboard: Aboard):
+    path = urlsplit((await offered(aboard))["link"]).path
+    async with aboard.http("compensation", "") as customer:
+        wrong = [
+            await customer.post(path, json={}),
+            await customer.post(path, json={"item": "cinema", "more": 1}),
+            await customer.post(path, content=b"{", headers={"Content-Type": "application/json"}),
+            await customer.post(path, content=b"x", headers={"Content-Type": "text/plain"}),
+        ]
+        assert [(a.status_code, a.json()["type"]) for a in wrong] == [(422, "schema_invalid")] * 4
+        assert wrong[0].json()["errors"] == [{"pointer": "/item", "rule": "missing"}]
+        for accept in ("text/html", "text/html, application/json"):
+            led = await customer.post(path, json={"item": "cinema"}, headers={"Accept": accept})
+            assert (led.status_code, led.headers["location"]) == (303, path)
+
+
 async def test_an_offer_that_nobody_chooses_from_lapses_and_gives_back_what_it_held(
     aboard: Aboard,
 ):

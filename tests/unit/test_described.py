@@ -106,6 +106,7 @@ async def let_choose(aboard: Aboard, ask: Caller, about: str) -> None:
         await customer.get(link)
         await customer.get("/o/forged", headers={"Accept": "text/html"})
         for item in ("sincere-words", "sincere-words", "cinema", "yacht"):
+            await customer.post(link, json={"item": item})
             await customer.post(link, data={"item": item})
         await customer.get(link)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from inspect import Parameter
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -16,18 +17,23 @@ from services.compensation.offers.handlers import Choose, MakeOffer, Offers
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
 from services.compensation.titles import TitledOption, titled
-from shared.contracts.compensation import Information, OfferMade
-from shared.contracts.event import ComplaintId, Id
+from shared.contracts.compensation import BillUpTo, CheckKind, Information, OfferMade, Percent
+from shared.contracts.event import AmountMinor, CheckId, ComplaintId, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.answers import Answer, to_page
+from shared.runtime.http.answers import JSON, NO_STORE, Answer, body_of, to_page
 from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
-from shared.runtime.http.face import Face
-from shared.runtime.http.pages import PAGE_HEADERS, wants_page
-from shared.runtime.http.routes import Ask, Identifier, Routes, Token
+from shared.runtime.http.face import Face, Written
+from shared.runtime.http.inputs import Inputs
+from shared.runtime.http.pages import PAGE_HEADERS, wants_json, wants_page
+from shared.runtime.http.routes import FORM, Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
+
+#: Reads a choice that is sent as JSON.
+IN_JSON = Inputs([Parameter("command", Parameter.KEYWORD_ONLY, annotation=Choose)])
+REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 
 
 class OfferedChecks(Answer):
@@ -76,6 +82,52 @@ class OfferedChecks(Answer):
     expires_at: Annotated[datetime, Field(description="Until when the customer may choose.")]
     reachable: Reachable
     link: Annotated[str, Field(description="The URL of the page on which the customer chooses.")]
+
+
+class ChosenCheck(Answer):
+    """The check that the customer chose, as their page shows it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "offer_id": "of-24199a388ee0750daf49447ce0889da5",
+                    "check_id": "ck-24199a388ee0750daf49447ce0889da5",
+                    "item": "cinema",
+                    "title": "Cinema",
+                    "kind": "experience",
+                    "value_minor": 25000,
+                    "left_minor": 25000,
+                    "currency": "NOK",
+                    "valid_until": "2026-06-10T14:00:00Z",
+                    "valid_at": [],
+                    "code": "MNP7G-6AX4C-0",
+                }
+            ]
+        }
+    )
+
+    offer_id: Annotated[Id, Field(description="The offer's id.")]
+    check_id: CheckId
+    item: Annotated[Id, Field(description="Name of the check, as the offer has it.")]
+    title: Annotated[str, Field(description="Its title, in the customer's language.")]
+    kind: Annotated[CheckKind, Field(description="What form it has.")]
+    value_minor: Annotated[
+        AmountMinor,
+        Field(description="What it is worth to the customer, in minor units of `currency`."),
+    ]
+    left_minor: Annotated[
+        AmountMinor,
+        Field(description="What can still be held or redeemed, in minor units of `currency`."),
+    ]
+    currency: Currency
+    percent: Percent = None
+    bill_up_to_minor: BillUpTo = None
+    valid_until: Annotated[datetime, Field(description="When its time is over.")]
+    valid_at: Annotated[list[Id], Field(description="Where tills take it; everywhere if empty.")]
+    code: Annotated[
+        str | None, Field(description="The code for tills; null while no till takes the check.")
+    ]
 
 
 def routes(
@@ -167,33 +219,54 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
         """The page where a customer chooses, and sees afterwards what they chose."""
         return await offer_shown(await read(token, request), token)
 
+    async def chosen_shown(offer_id: str) -> bytes:
+        check_id, check, named = await handlers.given(offer_id, face.view())
+        told = ChosenCheck.about(
+            check,
+            offer_id=offer_id,
+            check_id=check_id,
+            title=named.title,
+            code=named.code or None,
+        )
+        return body_of(told)
+
     @to.link(
         "POST",
         "/o/{token}",
+        answers={200: ChosenCheck},
+        takes=Choose,
+        or_page=True,
         refuses=(
             *gone,
             Reason.AMOUNT_NOT_OFFERED,
             Reason.OFFER_CLOSED,
             Reason.KEY_NOT_YET_KNOWN,
         ),
-        response_class=HTMLResponse,
     )
     async def choose_by_link(token: Token, request: Request) -> Response:
         """Choose by the link; the same choice again changes nothing.
 
-        A browser is redirected to the page, which shows the first choice.
+        A browser is redirected to the page, which shows the first choice. The answer is JSON if the
+        request accepts JSON and not HTML, or if its body is JSON and it does not accept HTML; otherwise
+        it is the page.
         """
         offer_id = await read(token, request)
-        by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
+        accept = request.headers.get("accept", "")
+        by_browser = wants_page(accept, request.url.path)
+        in_json = wants_json(accept, otherwise=not _is_form(request))
 
-        async def after(status: int) -> Response:
+        async def after(status: int, written: Written | None = None) -> Response:
             if by_browser:
                 return to_page(f"/o/{token}")
-            return await offer_shown(offer_id, token, status)
+            if not in_json:
+                return await offer_shown(offer_id, token, status)
+            content = await chosen_shown(offer_id)
+            if written is not None:
+                return written.response(status, content)
+            return Response(content, status, REPEATED, JSON)
 
+        item = await _item_of(request)
         made = await handlers.offered(offer_id, None, face.view())
-        form = parse_qs((await request.body()).decode(errors="replace"))
-        item = (form.get("item") or [""])[0]
         if item not in {one.item for one in made.options}:
             if not by_browser:
                 raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))
@@ -208,11 +281,30 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
             return await handlers.choose(offer_id, item, None, view)
 
         try:
-            await face.write(
+            written = await face.write(
                 customer, "offers/choice", f"{offer_id}/{item}", Choose(item=item), decide
             )
         except Rejected as rejected:
-            if rejected.reason is not Reason.OFFER_CLOSED:
+            if rejected.reason is not Reason.OFFER_CLOSED or in_json:
                 raise
             return await after(409)
-        return await after(200)
+        return await after(200, written)
+
+
+def _is_form(request: Request) -> bool:
+    """Whether a body is a form; one that says nothing of itself is."""
+    kind = request.headers.get("content-type", FORM).partition(";")[0]
+    return kind.strip().lower() in ("", FORM)
+
+
+async def _item_of(request: Request) -> str:
+    """The item that a form or a JSON body names; empty if a form names none.
+
+    Raises RequestValidationError for a body that is neither, or is JSON and not a choice.
+    """
+    if not _is_form(request):
+        command = (await IN_JSON.of(request))["command"]
+        assert isinstance(command, Choose)
+        return command.item
+    form = parse_qs((await request.body()).decode(errors="replace"))
+    return (form.get("item") or [""])[0]

@@ -241,6 +241,18 @@ class Offers:
             chosen=await self._chosen(made, made.check_id, (then, now), view),
         )
 
+    async def given(self, offer_id: str, view: View) -> tuple[str, Check, Chosen]:
+        """The id of the check that the customer chose, the check, and how their page names it.
+
+        Raises Rejected(unknown_offer) if nothing was chosen or the check is gone, Unavailable.
+        """
+        made = await self.offered(offer_id, None, view)
+        check = await view.get(Check, made.check_id) if made.check_id is not None else None
+        named = (await self.shown(offer_id, view)).chosen
+        if made.check_id is None or check is None or named is None:
+            raise Rejected(Reason.UNKNOWN_OFFER)
+        return made.check_id, check, named
+
     async def _chosen(
         self, made: Offer, check_id: str | None, policies: tuple[Policy, Policy], view: View
     ) -> Chosen | None:

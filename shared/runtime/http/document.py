@@ -152,6 +152,8 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
     answers.pop("422", None)
     for status, models in route.answers.items():
         _succeed(route, status, models, answers.setdefault(str(status), {}))
+    if route.or_page:
+        answers["200"]["content"][HTML] = {"schema": {"type": "string"}}
     by_browser = route.answers_pages or any(
         HTML in answer.get("content", {}) for answer in answers.values()
     )
@@ -222,7 +224,7 @@ def _headers_of(
         yield "Retry-After"
     if "If-None-Match" in taken and status in ("200", "304"):
         yield "ETag"
-    if writes and HTML not in content and (status < "3" or status == "409"):
+    if writes and (HTML not in content or JSON in content) and (status < "3" or status == "409"):
         yield from SETTLED
     if HTML in content:
         yield from PAGE_HEADERS

@@ -151,6 +151,14 @@ def wants_page(accept: str, path: str) -> bool:
     return 0 < page >= api and not path.startswith("/v1/")
 
 
+def wants_json(accept: str, *, otherwise: bool) -> bool:
+    """Whether a request accepts JSON and not HTML; `otherwise` if it names neither."""
+    weights = dict(weighed(accept))
+    if weights.get(HTML, 0.0) > 0:
+        return False
+    return weights.get("application/json", 0.0) > 0 or otherwise
+
+
 def page_language(known: object, accept_language: str) -> Language:
     """The language of the link's customer, else the one that the browser prefers."""
     return known if isinstance(known, Language) else accepted_language(accept_language)

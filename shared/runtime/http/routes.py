@@ -61,6 +61,8 @@ IDEMPOTENCY_KEY = Annotated[
 IF_NONE_MATCH = Annotated[
     str | None, Header(alias="If-None-Match", description="The ETag of what the client has.")
 ]
+#: What a browser sends of a page's form.
+FORM = "application/x-www-form-urlencoded"
 #: An id in a path.
 Identifier = Annotated[str, Path(pattern=ID_PATTERN, max_length=128)]
 #: The token of a customer's link.
@@ -151,6 +153,8 @@ class Route(APIRoute):
         response_class: type[Response] | None = None,
         hidden: bool = False,
         by_itself: bool = False,
+        takes: type[BaseModel] | None = None,
+        or_page: bool = False,
     ) -> None:
         """`like` is the function whose name is the operation's id and whose docstring describes it.
 
@@ -163,6 +167,7 @@ class Route(APIRoute):
         self.examples = examples
         self.writes = writes
         self.answers_pages = answers_pages
+        self.or_page = or_page
         self.refuses = frozenset(
             (
                 *EVERYWHERE,
@@ -186,6 +191,7 @@ class Route(APIRoute):
                 status: {"model": _either(models)} for status, models in forms.items() if models
             },
             include_in_schema=not hidden,
+            openapi_extra={"requestBody": _in_either_form(takes)} if takes is not None else None,
             **named,  # type: ignore[arg-type]  # one name, if any
         )
         if by_itself:
@@ -198,6 +204,12 @@ class Route(APIRoute):
         if not scope["path"].startswith(self._begins) or scope["path"].endswith("\n"):
             return Match.NONE, {}
         return super().matches(scope)
+
+
+def _in_either_form(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that is taken as JSON and as a form; another route describes the model."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"required": True, "content": {form: {"schema": schema} for form in (JSON, FORM)}}
 
 
 def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
@@ -347,10 +359,13 @@ class Routes(APIRouter):
         refuses: Sequence[Reason] = (),
         response_class: type[Response] | None = None,
         hidden: bool = False,
+        takes: type[BaseModel] | None = None,
+        or_page: bool = False,
     ) -> Callable[[D], D]:
         """A route behind a customer's link: its token says who asks, and the function answers.
 
-        A browser's POST is answered with a redirect to the page.
+        A browser's POST is answered with a redirect to the page. `takes` is the body that the function
+        reads itself, as JSON and as a form. With `or_page` it answers 200 with a page as well.
         """
 
         def add(answers_with: D) -> D:
@@ -366,6 +381,8 @@ class Routes(APIRouter):
                     answers_pages=method == "POST",
                     response_class=response_class,
                     hidden=hidden,
+                    takes=takes,
+                    or_page=or_page,
                 )
             )
             return answers_with
