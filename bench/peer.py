@@ -164,7 +164,7 @@ class Peer:
                 postings, timers = list(DOMAIN.postings(fact)), list(DOMAIN.timers(fact))
                 await connection.execute(
                     GIVE, name, digest, content, fact.check_id, fact.complaint_id, fact.code_hash,
-                    fact.customer_ref, fact.employee_id, fact.day, fact.model_dump_json(),
+                    fact.customer_ref, fact.employee_id, fact.day, fact.written(),
                     topics, keys, lines, now,
                     [f"{timer.name}|{timer.id}" for timer in timers],
                     [timer.due_ms for timer in timers],

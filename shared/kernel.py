@@ -32,6 +32,10 @@ class Fact(BaseModel):
         """The id whose order matters: the Kafka key."""
         raise NotImplementedError
 
+    def written(self, fields: set[str] | None = None) -> str:
+        """Its JSON, of these fields or of all; a field without a value is left out."""
+        return self.model_dump_json(include=fields, exclude_none=True)
+
 
 class Document(BaseModel):
     """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone.
@@ -121,6 +125,9 @@ Timers = Mapping[type[Fact], Callable[[Any], Iterable[Timer]]]
 #: documents of one kind, lowest score first: what is listed newest first stands at a negative time.
 Indexes = Mapping[type[Document], Callable[[Any], Mapping[str, int]]]
 
+#: Per type of fact, the fields that its answer is made from.
+Shown = Mapping[type[Fact], set[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -142,6 +149,9 @@ class Domain:
     postings_of: Mapping[type[Fact], Sequence[Callable[[Any], Iterable[Posting]]]]
     timers_of: Mapping[type[Fact], Sequence[Callable[[Any], Iterable[Timer]]]]
     indexes: Indexes
+    #: The fields that a type's answer is made from: only these are kept to answer a repeated request. A
+    #: type that is not here is kept whole.
+    shown: Shown
 
     def postings(self, fact: Fact) -> Iterable[Posting]:
         """What a fact posts."""
@@ -156,8 +166,8 @@ class Domain:
         return [fold.key(fact) for fold in self.folds.get(type(fact), ())]
 
     @classmethod
-    def of(cls, owner: str, *slices: Slice) -> Self:
-        """The rules of all slices together.
+    def of(cls, owner: str, *slices: Slice, shown: Shown | None = None) -> Self:
+        """The rules of all slices together, and which fields answers are made from.
 
         Raises ValueError where two fold the same fact into the same kind of document, store two kinds
         of document under one name, or say where documents of the same kind stand.
@@ -173,6 +183,7 @@ class Domain:
             _by_fact(one.postings for one in slices),
             _by_fact(one.timers for one in slices),
             _indexes(slices),
+            shown or {},
         )
 
 

@@ -37,6 +37,7 @@ from services.compensation.usage import rules as usage_rules
 from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
+from shared.runtime.http.answers import shown_by
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
@@ -55,6 +56,14 @@ DOMAIN = Domain.of(
     usage_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(POLICY_FOLDS),
+    shown=shown_by(
+        checks_api.GivenCheck,
+        checks_api.DoesNotFit,
+        checks_api.VoidedCheck,
+        checks_api.ExplainedCheck,
+        offers_api.OfferedChecks,
+        incidents_api.OpenedIncident,
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
-from services.complaints.api import routes
+from services.complaints.api import KnownComplaint, PromisedAnswer, routes
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
 from services.complaints.rules import OVERDUE, SLICE
@@ -16,6 +16,7 @@ from services.complaints.stream import inboxes
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
+from shared.runtime.http.answers import shown_by
 from shared.runtime.kafka.watch import settled_to_the_end
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS
@@ -27,6 +28,7 @@ DOMAIN = Domain.of(
     Slice(KEY_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
+    shown=shown_by(PromisedAnswer, KnownComplaint),
 )
 
 

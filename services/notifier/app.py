@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.notifier.adapters import SignedLinks, SmtpMailer
 from services.notifier.alarms import Alarms
-from services.notifier.api import routes
+from services.notifier.api import HeardFeedback, routes
 from services.notifier.handlers import Handlers
 from services.notifier.letters import Letters
 from services.notifier.page import Page
@@ -20,6 +20,7 @@ from services.notifier.wording import Wording
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
+from shared.runtime.http.answers import shown_by
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
@@ -29,7 +30,9 @@ from shared.runtime.service import App, Runtime, utc_now
 TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.
 TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
-DOMAIN = Domain.of("notifier", SLICE, Slice(KEY_FOLDS), Slice(POLICY_FOLDS))
+DOMAIN = Domain.of(
+    "notifier", SLICE, Slice(KEY_FOLDS), Slice(POLICY_FOLDS), shown=shown_by(HeardFeedback)
+)
 
 
 def build(

@@ -22,9 +22,12 @@ from shared.contracts.event import (
     absent,
 )
 from shared.kernel import Fact
+from shared.money import AMOUNT_MINOR_MAX
 
-#: An account's name: its scope, whose it is and its window.
-Account = Annotated[str, StringConstraints(max_length=256)]
+#: An account's name: whose it is, and its currency and window; the scope follows from these.
+Account = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]+/[A-Za-z0-9 ._:/@+-]+$", max_length=256)
+]
 #: Words of a law, as a policy states them.
 Information = Annotated[str, StringConstraints(max_length=2000)]
 #: The same bound as for a title in a policy.
@@ -41,6 +44,19 @@ BillUpTo = Annotated[
     Field(
         exclude_if=absent,
         description="Of a percentage: the largest bill it holds for, in minor units of `currency`.",
+    ),
+]
+ServiceNamed = Annotated[
+    Service | None,
+    Field(
+        description="Which service failed, as the employee or the complaint says; the customer's rights follow from it. Absent if unknown."
+    ),
+]
+Again = Annotated[
+    bool,
+    Field(
+        exclude_if=not_,
+        description="Whether the employee meant it although a colleague had given or offered something; absent if not.",
     ),
 ]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
@@ -104,34 +120,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Remainder(_Part):
-    """What is left in one scope, in minor units (in checks for customer_checks and stretch)."""
-
-    scope: Scope = Field(description="Whose limit it is.")
-    ceiling_minor: AmountMinor = Field(
-        description="What the account may reach: minor units of the check's `currency`; a number of checks for `customer_checks`, of times for `stretch`."
-    )
-    left_minor: AmountMinor = Field(
-        description="What is left under the ceiling, in the unit of `ceiling_minor`."
-    )
-    until: AwareDatetime | None = Field(
-        None, description="When the account starts from zero again; null if never."
-    )
-
-
-class Debit(_Part):
-    """One account that was charged."""
-
-    scope: Scope = Field(description="Whose limit the account holds.")
-    account: Account = Field(description="Name of the account, with its window.")
-    amount_minor: AmountMinor = Field(
-        description="Charged to the account, or given back to it: minor units of the check's `currency`; a number of checks for `customer_checks`, of times for `stretch`."
-    )
-
-
-#: Accounts one check is charged to: every scope there is, with room.
-Debits = Annotated[tuple[Debit, ...], Field(max_length=16)]
-Remainders = Annotated[tuple[Remainder, ...], Field(max_length=16)]
+#: What each account is charged or given back: minor units of the check's currency, or a number. There
+#: is an account per scope at most, so the bound has room.
+Charges = Annotated[
+    dict[Account, Annotated[int, Field(strict=True, gt=0, le=AMOUNT_MINOR_MAX)]],
+    Field(max_length=16),
+]
+#: What is left per scope; its ceiling and window follow from the policy.
+Left = Annotated[dict[Scope, AmountMinor], Field(max_length=16)]
+#: The unit of both.
+UNIT = "minor units of the check's `currency`; a number of checks for the scope `customer_checks`, of times for `stretch`"
 
 
 class Option(_Part):
@@ -190,7 +188,7 @@ class CaseOpened(CompensationFact):
     opened_at: AwareDatetime = Field(
         description="When the complaint came to us; the customer's wait counts from it."
     )
-    counts_for: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+    counts_for: Id | None = Field(
         None,
         description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`; absent otherwise.",
     )
@@ -217,20 +215,26 @@ class Wished(CheckFact):
     basis: Basis = Field(
         Basis.GOODWILL, description="Why it is given: goodwill, or because the law says so."
     )
+    consent: Annotated[bool, Field(exclude_if=not_)] = Field(
+        default=False,
+        description="Whether the customer agreed to something else than cash; absent if not.",
+    )
+    service: ServiceNamed = None
+    again: Again = False
     incident_id: Id | None = Field(
         None,
-        description="The incident whose budget pays for it; null for a check of an employee's own.",
+        description="The incident whose budget pays for it; absent for a check of an employee's own.",
     )
     offer_id: Id | None = Field(
         None,
-        description="The offer that the customer chose it from; null if it was given directly.",
+        description="The offer that the customer chose it from; absent if it was given directly.",
     )
     currency: Currency
     cost_minor: AmountMinor = Field(
         description="What it costs the site and counts against every limit, in minor units of `currency`."
     )
     reachable: bool | None = Field(
-        None, description="Whether a message reaches the customer; null where it is not known."
+        None, description="Whether a message reaches the customer; absent where it is not known."
     )
 
 
@@ -260,37 +264,37 @@ class CheckIssued(Wished):
     issued_at: AwareDatetime = Field(description="When it was given.")
     complained_at: AwareDatetime | None = Field(
         None,
-        description="When the complaint came to us; the time until `issued_at` is how long the customer waited. Null if unknown.",
+        description="When the complaint came to us; the time until `issued_at` is how long the customer waited. Absent if unknown.",
     )
     first: bool = Field(
         default=False, description="Whether it is the first check of its complaint."
     )
     explain_by: AwareDatetime | None = Field(
         None,
-        description="By when the employee explains a stretch in one line; null if it was within the ceilings.",
+        description="By when the employee explains a stretch in one line; absent if it was within the ceilings.",
     )
     regime: Id | None = Field(
         None,
-        description="Name of the regime in the policy that a statutory check follows; null otherwise.",
-    )
-    consent: bool = Field(
-        default=False,
-        description="Whether the customer's consent to something else than cash is recorded.",
+        description="Name of the regime in the policy that a statutory check follows; absent otherwise.",
     )
     information: Information | None = Field(
         None,
-        description="What the customer must be told of their rights, in their language, as they were told; null if nothing.",
+        description="What the customer must be told of their rights, in their language, as they were told; absent if nothing.",
     )
     day: WindowId | None = Field(
         None,
-        description="Business day of the site in which it was given and is counted; null if it is not counted.",
+        description="Business day of the site in which it was given and is counted; absent if it is not counted.",
+    )
+    version_in_force: Version | None = Field(
+        None,
+        description="Number of the version of the policy that named the day and the customer's rights; absent where it is `policy_version`.",
     )
     at_desk: Annotated[bool, Field(exclude_if=not_)] = Field(
         default=False,
         description="Whether an employee gave an incident's check by hand to this customer; absent if not.",
     )
-    debits: Debits = Field(description="Every account it is charged to.")
-    left: Remainders = Field(description="What is left in each account afterwards.")
+    debits: Charges = Field(description=f"What it is charged, by account: {UNIT}.")
+    left: Left = Field(description=f"What is left afterwards, by scope: {UNIT}.")
 
 
 class CheckRefused(Wished):
@@ -298,22 +302,26 @@ class CheckRefused(Wished):
 
     TYPE: ClassVar[str] = "recovery.check.refused.v1"
 
+    offered: Annotated[tuple[Id, ...], Field(max_length=OFFERED_MAX, exclude_if=not_)] = Field(
+        (),
+        description="Of an offer that did not fit, what the customer was to choose between, by name in the catalogue; absent otherwise.",
+    )
     bound_by: Scope = Field(description="The first scope that could not hold the check.")
-    left: Remainders = Field(description="What is left in each account.")
+    left: Left = Field(description=f"What is left, by scope: {UNIT}.")
     alternatives: Annotated[tuple[Option, ...], Field(max_length=32)] = Field(
         description="What fits instead, best first; each costs at most what is left everywhere."
     )
     colleague_id: Id | None = Field(
         None,
-        description="A colleague on shift whose authority would hold it, a peer to stand in; null if there is none.",
+        description="A colleague on shift whose authority would hold it, a peer to stand in; absent if there is none.",
     )
     regime: Id | None = Field(
         None,
-        description="Name of the regime in the policy by which something is due whatever fits; null if none.",
+        description="Name of the regime in the policy by which something is due whatever fits; absent if none.",
     )
     information: Information | None = Field(
         None,
-        description="What the customer must be told of their rights, in their language; null if nothing.",
+        description="What the customer must be told of their rights, in their language; absent if nothing.",
     )
     refused_at: AwareDatetime = Field(description="When it was decided.")
 
@@ -340,7 +348,7 @@ class CheckUnexplained(CheckFact):
 class CheckEnded(CheckFact):
     """A check ended; what was not redeemed goes back to the accounts that were charged."""
 
-    credits: Debits = Field(description="What goes back to each account that was charged.")
+    credits: Charges = Field(description=f"What goes back, by account that was charged: {UNIT}.")
     unredeemed_minor: AmountMinor = Field(
         description="What was not redeemed of its value, in minor units of the check's currency."
     )
@@ -392,7 +400,7 @@ class RedemptionFact(CheckFact):
 
 
 class RedemptionTold(RedemptionFact):
-    """What a till is told of the check that it redeems; a field without a value is not written."""
+    """What a till is told of the check that it redeems; an answer has no field without a value."""
 
     item: Annotated[Id | None, Field(exclude_if=absent)] = Field(
         None,
@@ -480,24 +488,26 @@ class OfferMade(OfferFact):
     reason: Category = Field(description="Category of the complaint that it is offered for.")
     severity: Severity = Field(description="Severity of the complaint.")
     policy_version: Version
+    service: ServiceNamed = None
+    again: Again = False
     options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX)] = Field(
         description="The checks to choose between."
     )
-    held: Debits = Field(
-        description="Authority that is held for the dearest option until the customer chooses, by account."
+    held: Charges = Field(
+        description=f"What is held for the dearest option until the customer chooses, by account: {UNIT}."
     )
     regime: Id | None = Field(
         None,
-        description="Name of the regime in the policy by which something is due whatever is chosen; null if none.",
+        description="Name of the regime in the policy by which something is due whatever is chosen; absent if none.",
     )
     information: Information | None = Field(
         None,
-        description="What the customer must be told of their rights, in their language; null if nothing.",
+        description="What the customer must be told of their rights, in their language; absent if nothing.",
     )
     expires_at: AwareDatetime = Field(description="Until when the customer may choose.")
     offered_at: AwareDatetime = Field(description="When it was offered.")
     reachable: bool | None = Field(
-        None, description="Whether a message reaches the customer; null where it is not known."
+        None, description="Whether a message reaches the customer; absent where it is not known."
     )
 
 
@@ -511,7 +521,7 @@ class OfferChosen(OfferFact):
     by_customer: bool = Field(
         description="Whether the customer chose by their link; false if an employee did on their screen."
     )
-    credits: Debits = Field(description="What was held and is free again, by account.")
+    credits: Charges = Field(description=f"What was held and is free again, by account: {UNIT}.")
     chosen_at: AwareDatetime = Field(description="When it was chosen.")
 
 
@@ -520,7 +530,7 @@ class OfferLapsed(OfferFact):
 
     TYPE: ClassVar[str] = "recovery.offer.lapsed.v1"
 
-    credits: Debits = Field(description="What was held and is free again, by account.")
+    credits: Charges = Field(description=f"What was held and is free again, by account: {UNIT}.")
     lapsed_at: AwareDatetime = Field(description="When the time to choose was over.")
 
 
@@ -541,16 +551,16 @@ class ComplaintLogged(CompensationFact):
     )
     contact: Sealed | None = Field(
         None,
-        description="Name, mail address and telephone as JSON, sealed under the customer's key; null if none was given.",
+        description="Name, mail address and telephone as JSON, sealed under the customer's key; absent if none was given.",
     )
     has_contact: bool | None = Field(
         None,
-        description="Whether a message reaches the customer; where it is null, a contact has a mail address.",
+        description="Whether a message reaches the customer; where it is absent, a contact has a mail address.",
     )
     safety: Safety | None = Field(
-        None, description="Whose safety is concerned, as the employee said; null if nobody's."
+        None, description="Whose safety is concerned, as the employee said; absent if nobody's."
     )
-    service: Annotated[Service | None, Field(exclude_if=absent)] = Field(
+    service: Service | None = Field(
         None, description="Which service failed, as the employee said; absent if not said."
     )
     answered: bool = Field(
@@ -594,7 +604,7 @@ class IncidentOpened(IncidentFact):
 
     reason: Category = Field(description="What the complaints are about.")
     employee_id: Id | None = Field(
-        None, description="Employee who opened it; null where the number of complaints did."
+        None, description="Employee who opened it; absent where the number of complaints did."
     )
     complaint_ids: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = Field(
         description="One complaint of each affected customer."
@@ -620,7 +630,7 @@ class IncidentJoined(IncidentFact):
     TYPE: ClassVar[str] = "recovery.incident.joined.v1"
 
     complaint_id: ComplaintId
-    customer: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+    customer: Id | None = Field(
         None,
         description="Who counts as the customer, by pseudonym; absent in facts older than this field.",
     )
@@ -736,7 +746,7 @@ class AuthorityOpened(CompensationFact):
     window: WindowId = Field(description="Name of the shift or week that begins.")
     until: AwareDatetime | None = Field(
         None,
-        description="When it ends and is counted; null if no role has a ceiling for it any more, and it is not counted.",
+        description="When it ends and is counted; absent if no role has a ceiling for it any more, and it is not counted.",
     )
 
     def key(self) -> str:

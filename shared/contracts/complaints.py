@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from operator import not_
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.event import ComplaintId, CustomerRef, Id, Sealed, SiteId, Version, absent
+from shared.contracts.event import ComplaintId, CustomerRef, Id, Sealed, SiteId, Version
 from shared.contracts.intake import Channel
 from shared.kernel import Fact
 
@@ -79,14 +78,14 @@ class ComplaintReceived(ComplaintFact):
     text: Sealed = Field(description="The customer's words, sealed under the customer's key.")
     contact: Sealed | None = Field(
         None,
-        description="Name, mail address and telephone as JSON, sealed under the customer's key; null if none was given.",
+        description="Name, mail address and telephone as JSON, sealed under the customer's key; absent if none was given.",
     )
     raised_by: Id | None = Field(
         None,
-        description="Pseudonymous id of the employee who raised it for the customer; null if nobody did.",
+        description="Pseudonymous id of the employee who raised it for the customer; absent if nobody did.",
     )
     occurred_at: AwareDatetime | None = Field(
-        None, description="When it happened, as it was told; null if unknown."
+        None, description="When it happened, as it was told; absent if unknown."
     )
     received_at: AwareDatetime = Field(
         description="When it was recorded here; promises count from it."
@@ -121,7 +120,7 @@ class ComplaintTriaged(ComplaintFact):
     has_contact: bool = Field(
         description="Whether a message reaches the customer: true if their contact has a mail address."
     )
-    service: Annotated[Service | None, Field(exclude_if=absent)] = Field(
+    service: Service | None = Field(
         None,
         description="Which service failed, where the words or the employee say so; absent if unknown.",
     )
@@ -133,7 +132,7 @@ class ComplaintTriaged(ComplaintFact):
         default=False,
         description="Whether something was given on the spot already, so that nothing is left to acknowledge.",
     )
-    counts_for: Annotated[Id | None, Field(exclude_if=not_)] = Field(
+    counts_for: Id | None = Field(
         None,
         description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`: the customer's link, or the publisher that names no customer. Absent otherwise.",
     )
@@ -167,7 +166,7 @@ class ComplaintReopened(ComplaintFact):
     site: SiteId
     language: Language = Field(description="Language in which the customer is answered.")
     employee_id: Id | None = Field(
-        description="Employee who has the complaint; null if nobody ever took it on."
+        None, description="Employee who has the complaint; absent if nobody ever took it on."
     )
     round: Annotated[int, Field(ge=1, le=1000)] = Field(
         description="How many times the customer has said that it did not help, from 1."
@@ -193,7 +192,7 @@ class ComplaintOverdue(ComplaintFact):
     category: Category = Field(description="Category of the complaint.")
     severity: Severity = Field(description="Severity of the complaint.")
     employee_id: Id | None = Field(
-        description="Employee who has the complaint; null if nobody ever took it on."
+        None, description="Employee who has the complaint; absent if nobody ever took it on."
     )
     round: Annotated[int, Field(ge=0, le=1000)] = Field(
         description="Which promise passed: 0 for the first, then the number of the round."

@@ -170,5 +170,5 @@ def encode(
         f'{{"specversion":"1.0","id":"{event_id}","source":"{source}","type":"{fact.TYPE}",'
         f'"time":"{time}","subject":"{fact.key()}","datacontenttype":"application/json",'
         f'"correlationid":"{correlation}","causationid":"{causation}","cause":"{cause}",'
-        f'{traced}"data":{data or fact.model_dump_json()}}}'
+        f'{traced}"data":{data or fact.written()}}}'
     ).encode()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.compensation import Account, Safety
+from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
 from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
+
+#: The name of an account that counts letters.
+LetterAccount = Annotated[str, StringConstraints(max_length=256)]
 
 
 class Occasion(StrEnum):
@@ -62,7 +65,7 @@ class MessageQueued(MessageFact):
         description="Id of the complaint, check or offer that it is about; after a reopening `<complaint_id>/<round>`."
     )
     mailbox: Id | None = Field(
-        None, description="The role mailbox it goes to, by its id; null for the customer."
+        None, description="The role mailbox it goes to, by its id; absent for the customer."
     )
     queued_at: AwareDatetime = Field(description="When it became due.")
 
@@ -79,7 +82,7 @@ class MessageAttempted(MessageFact):
     repeats_unknown: bool = Field(
         description="Whether nobody knows the fate of the attempt before, so that the customer may get it twice."
     )
-    counted: Annotated[tuple[Account, ...], Field(max_length=4)] = Field(
+    counted: Annotated[tuple[LetterAccount, ...], Field(max_length=4)] = Field(
         (),
         description="Accounts in which the letter counts once: today's letters of its occasion to this address, and because of this sender.",
     )

@@ -91,6 +91,7 @@ def _compare(
         o, n = before[kind], after[kind]
         yield from _values(o, n, at)
         yield from _fields(o, n, old_root, new_root, at)
+        yield from _named(o, n, old_root, new_root, at)
         for inner in ("items", "additionalProperties", "propertyNames"):
             if inner in o or inner in n:
                 yield from _compare(
@@ -112,6 +113,18 @@ def _fields(
         yield Change(f"{at}/{name}", "was made required", breaking=True)
     for name in sorted((needed_before - needed_after) & set(after)):
         yield Change(f"{at}/{name}", "may be left out now", breaking=False)
+
+
+def _named(
+    old: Schema, new: Schema, old_root: Schema, new_root: Schema, at: str
+) -> Iterator[Change]:
+    """A mapping's values, by the pattern of their names."""
+    before, after = old.get("patternProperties", {}), new.get("patternProperties", {})
+    if before.keys() != after.keys():
+        what = f"pattern of names was {sorted(before)}, is {sorted(after)}"
+        yield Change(at or "/", what, breaking=bool(after))
+    for pattern in before.keys() & after.keys():
+        yield from _compare(before[pattern], after[pattern], old_root, new_root, f"{at}/{pattern}")
 
 
 def _values(old: Schema, new: Schema, at: str) -> Iterator[Change]:

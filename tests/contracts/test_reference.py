@@ -105,12 +105,14 @@ def fields_of(
             found.append((f"{at}/{name}", field))
         inner = [*part.get("anyOf", ()), *part.get("allOf", ())]
         inner += [part[name] for name in ("items", "additionalProperties") if name in part]
+        inner += part.get("patternProperties", {}).values()
         found += [(at, one) for one in inner if isinstance(one, dict)]
 
 
 def numbers(part: dict[str, Any]) -> bool:
     """Whether a field holds whole numbers, by itself, in a list or by name."""
     inner = [part.get("items"), part.get("additionalProperties"), *part.get("anyOf", ())]
+    inner += part.get("patternProperties", {}).values()
     return part.get("type") == "integer" or any(
         numbers(one) for one in inner if isinstance(one, dict)
     )
@@ -436,6 +438,16 @@ def test_no_committed_schema_is_broken() -> None:
 
 
 Edit = Callable[[dict[str, Any]], object]
+#: How accounts are called.
+(NAMES,) = schema(CheckIssued)["properties"]["debits"]["patternProperties"]
+
+
+def charge(of: dict[str, Any]) -> dict[str, Any]:
+    """What the schema of a check says of one charge."""
+    found: dict[str, Any] = of["properties"]["debits"]["patternProperties"][NAMES]
+    return found
+
+
 BREAKING: dict[str, tuple[Edit, str]] = {
     "a field removed": (lambda s: s["properties"].pop("code_hash"), "/code_hash: was removed"),
     "a new field required": (
@@ -443,16 +455,16 @@ BREAKING: dict[str, tuple[Edit, str]] = {
         "/n: was made required",
     ),
     "an optional field made required": (
-        lambda s: s["$defs"]["Remainder"]["required"].append("until"),
-        "/left/items/until: was made required",
+        lambda s: s["required"].append("explain_by"),
+        "/explain_by: was made required",
     ),
     "a type changed": (
         lambda s: s["properties"].update(value_minor={"type": "string"}),
         "/value_minor: does not take integer any more",
     ),
     "null refused": (
-        lambda s: s["$defs"]["Remainder"]["properties"]["until"]["anyOf"].pop(),
-        "/left/items/until: does not take null any more",
+        lambda s: s["properties"]["explain_by"]["anyOf"].pop(),
+        "/explain_by: does not take null any more",
     ),
     "a maximum lowered": (
         lambda s: s["properties"]["cost_minor"].update(maximum=5),
@@ -465,6 +477,14 @@ BREAKING: dict[str, tuple[Edit, str]] = {
     "a pattern changed": (
         lambda s: s["properties"]["currency"].update(pattern="^NOK$"),
         "/currency: pattern was ^[A-Z]{3}$, is ^NOK$",
+    ),
+    "what a mapping holds narrowed": (
+        lambda s: charge(s).update(maximum=5),
+        f"/debits/{NAMES}: maximum was 1000000000000, is 5",
+    ),
+    "names of a mapping narrowed": (
+        lambda s: s["properties"]["debits"].update(patternProperties={"^a$": charge(s)}),
+        f"/debits: pattern of names was ['{NAMES}'], is ['^a$']",
     ),
     "a value taken away": (
         lambda s: s["$defs"]["CheckKind"]["enum"].remove("apology"),

@@ -132,8 +132,8 @@ def issued(name: str, before: str, after: str) -> bytes:
         "code_hash": "0" * 64,
         "valid_until": "2026-12-01T00:00:00Z",
         "issued_at": "2026-11-24T00:00:00Z",
-        "debits": [],
-        "left": [],
+        "debits": {},
+        "left": {},
     }
     event = {
         "specversion": "1.0",

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 from pydantic_core import from_json
 
 from services.compensation.app import build
+from services.compensation.authority.rules import scope_of
 from services.compensation.settings import Settings
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.policy import Policy, PolicyPublished
@@ -472,7 +473,7 @@ class Ledger:
                 self.once("offer", fact["offer_id"])
                 self.post(fact["credits"], -1)
                 if how == "offer.chosen":
-                    self.freed = {one["account"]: one["amount_minor"] for one in fact["credits"]}
+                    self.freed = fact["credits"]
             case "check.voided" | "check.expired":
                 self.once("check", fact["check_id"])
                 assert fact["unredeemed_minor"] == self.left_of(fact["check_id"])
@@ -493,24 +494,25 @@ class Ledger:
                 self.is_alive(fact)
                 del self.redeemed[fact["check_id"]][fact["redemption_id"]]
 
-    def post(self, entries: list[dict[str, Any]], sign: int = 1) -> None:
-        for one in entries:
-            self.balance[one["account"]] += sign * one["amount_minor"]
-            assert self.balance[one["account"]] >= 0, one
+    def post(self, entries: dict[str, int], sign: int = 1) -> None:
+        for account, amount in entries.items():
+            self.balance[account] += sign * amount
+            assert self.balance[account] >= 0, account
 
-    def is_allowed(self, fact: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    def is_allowed(self, fact: dict[str, Any], entries: dict[str, int]) -> None:
         """INV-01: under the ceilings of its policy, with the band if it is a stretch.
 
         A chosen check is under what was held for it instead.
         """
         rules = {**self.rules[fact["policy_version"]], "stretch": 1}
         chosen = fact.get("offer_id") and "code" in fact
-        for one in entries:
-            band = BAND if one["scope"] in OWN and fact.get("explain_by") else 100
+        for account, amount in entries.items():
+            scope = scope_of(account)
+            band = BAND if scope in OWN and fact.get("explain_by") else 100
             if chosen:
-                assert one["amount_minor"] <= self.freed[one["account"]], one
-            elif one["scope"] in rules:
-                assert self.balance[one["account"]] <= rules[one["scope"]] * band // 100, one
+                assert amount <= self.freed[account], account
+            elif scope in rules:
+                assert self.balance[account] <= rules[scope] * band // 100, account
 
     def once(self, what: str, name: str) -> None:
         """The give-back comes once."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from devstack.mailbox import Received
+from services.compensation.authority.rules import scope_of
 from shared.contracts.compensation import (
     CheckIssued,
     IncidentOpened,
@@ -117,12 +118,12 @@ def not_settled_once(reads: Sequence[Read]) -> list[str]:
     return wrong
 
 
-def movements(event: Fact) -> list[tuple[str, str, int]]:
+def movements(event: Fact) -> list[tuple[Scope, str, int]]:
     """The postings of a fact to accounts of authority: (scope, account, amount in minor units)."""
     data, kind = event["data"], event["type"]
-    given = [(one["scope"], one["account"], one["amount_minor"]) for one in data.get("debits", ())]
-    held = [(one["scope"], one["account"], one["amount_minor"]) for one in data.get("held", ())]
-    back = [(one["scope"], one["account"], -one["amount_minor"]) for one in data.get("credits", ())]
+    given = [(scope_of(one), one, amount) for one, amount in data.get("debits", {}).items()]
+    held = [(scope_of(one), one, amount) for one, amount in data.get("held", {}).items()]
+    back = [(scope_of(one), one, -amount) for one, amount in data.get("credits", {}).items()]
     offers = (OfferMade.TYPE, OfferChosen.TYPE, OfferLapsed.TYPE)
     shown = [(scope, f"held/{account}", n) for scope, account, n in held + back]
     return given + held + back + (shown if kind in offers else [])

@@ -125,7 +125,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
             else:
                 state.timers[name] = timer.due_ms
     state.documents = {
-        key: from_json(document.model_dump_json(exclude_none=isinstance(document, Document)))
+        key: from_json(document.model_dump_json(exclude_none=True))
         for key, document in documents.items()
     }
     for key, kind in kinds.items():

@@ -22,6 +22,7 @@ POLICY, ROSTER = ROOT / "policy" / "demo.yaml", ROOT / "policy" / "roster.yaml"
 LEDGER = dict(zip(ledger.INVARIANTS, ledger.of(POLICY, ROSTER), strict=True))
 MORNING, NOON, EVENING = (f"2026-06-03T{hour}:00:00Z" for hour in ("09", "12", "18"))
 DAY = "employee/e-ingrid/NOK/2026-06-03"
+TOMORROW = "employee/e-ingrid/NOK/2026-06-04"
 
 
 class Made:
@@ -86,21 +87,17 @@ class Made:
             data = {"complaint_id": name, "round": 0, "overdue_at": NOON}
             self.fact("complaints", "complaint.overdue", name, data, "timer/overdue")
 
-    def debits(self, cost: int) -> list[dict[str, Any]]:
-        accounts = {
-            "employee_day": DAY, "customer_stay": "customer/c/NOK", "complaint": "complaint/co-h/NOK",
-            "customer_checks": "customer/c/checks/d", "site_day": "site/ms-aurora/NOK/d",
+    def debits(self, cost: int) -> dict[str, int]:
+        return {
+            DAY: cost, "customer/c/NOK": cost, "complaint/co-h/NOK": cost,
+            "customer/c/checks/2026-06-03": 1, "site/ms-aurora/NOK/2026-06-03": cost,
         }  # fmt: skip
-        return [
-            {"scope": scope, "account": name, "amount_minor": 1 if "checks" in scope else cost}
-            for scope, name in accounts.items()
-        ]
 
-    def post(self, debits: list[dict[str, Any]], prefix: str = "") -> None:
-        for one in debits:
-            key = f"compensation:{{c0}}:account:{prefix}{one['account']}"
+    def post(self, debits: dict[str, int], prefix: str = "") -> None:
+        for account, amount in debits.items():
+            key = f"compensation:{{c0}}:account:{prefix}{account}"
             before = int(self.evidence.values.get(key, b"0"))
-            self.evidence.values[key] = str(before + one["amount_minor"]).encode()
+            self.evidence.values[key] = str(before + amount).encode()
 
     def check(self, name: str, cost: int, offer: str | None = None) -> None:
         debits = self.debits(cost)
@@ -242,8 +239,8 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
     (ledger.within_ceilings, lambda m: m.check("ck-9", 8001_00)),
     (ledger.within_ceilings, lambda m: m.change("offer.chosen", credits=m.debits(99_000_00))),
     (ledger.one_debit_each, lambda m: m.again("check.issued")),
-    (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(1) * 2)),
-    (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(1)[1:])),
+    (ledger.one_debit_each, lambda m: fact_at(m, debits={**m.debits(1), TOMORROW: 1})),
+    (ledger.one_debit_each, lambda m: fact_at(m, debits={DAY: 1})),
     (ledger.one_debit_each, lambda m: fact_at(m, debits=m.debits(2))),
     (ledger.one_debit_each, lambda m: fact_at(m, site="elsewhere")),
     (ledger.balances_equal, lambda m: m.post(m.debits(1))),
@@ -256,12 +253,12 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
     (
         ledger.within_value,
         lambda m: (
-            m.fact("compensation", "check.voided", "ck-1", {"check_id": "ck-1", "credits": []}),
+            m.fact("compensation", "check.voided", "ck-1", {"check_id": "ck-1", "credits": {}}),
             m.redemption("reserved", "re-2", 1),
         ),
     ),
     (ledger.chosen_once, lambda m: m.again("offer.chosen")),
-    (ledger.chosen_once, lambda m: m.change("offer.chosen", credits=[])),
+    (ledger.chosen_once, lambda m: m.change("offer.chosen", credits={})),
     (letters.queued_once, lambda m: m.drop("message.queued")),
     (letters.queued_once, lambda m: m.again("message.queued")),
     (letters.queued_once, lambda m: m.message("me-9", "check_given", "ck-none")),

@@ -14,14 +14,16 @@ from services.compensation.app import DOMAIN
 from services.compensation.authority.rules import (
     Exceeded,
     Headroom,
+    left_of,
     limits_of,
-    remainders,
+    scope_of,
     stretch_of,
 )
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.rules import Case, case_reopened
 from services.compensation.checks.codes import ALPHABET, Codes
 from services.compensation.checks.rules import CheckRequest, grant, refuse
+from services.compensation.incidents.rules import incident_limit
 from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
 from shared.contracts.compensation import CheckIssued, CheckKind, CheckRefused, Option, Scope
 from shared.contracts.complaints import Category, ComplaintReopened, Language, Severity
@@ -100,6 +102,25 @@ def decide(wished: Option, room: Headroom = ROOM):
     return grant(wish, CASE, POLICY, 1, room, decided, START, code="v1.x", code_hash="0" * 64)
 
 
+@pytest.mark.parametrize("who", ["e-1", "a/b", "x/stay", "x/checks", "W/checks/2026-06-03/NOK"])
+@pytest.mark.parametrize("stays", [None, 14])
+def test_the_scope_of_an_account_follows_from_its_name_whatever_ids_are_in_it(who, stays):
+    windows = windows_of(POLICY, START)
+    limits = limits_of(
+        POLICY,
+        AUTHORITY,
+        windows,
+        site=who,
+        employee_id=who,
+        customer_ref=who,
+        complaint_id=who,
+        stay=windows.day if stays else None,
+    )
+    stretch, budget = stretch_of(POLICY, windows, who), incident_limit(who, 1, "NOK")
+    for limit in (*limits, stretch, budget):
+        assert scope_of(limit.account) is limit.scope, limit.account
+
+
 @pytest.mark.parametrize(("amount", "bound"), [(2500_00, None), (2500_01, Scope.CHECK)])
 def test_one_check_may_cost_exactly_its_ceiling_and_not_one_minor_unit_more(amount, bound):
     assert ROOM.binding(amount) is bound
@@ -116,7 +137,7 @@ def test_each_scope_holds_exactly_its_ceiling_and_names_itself_when_it_binds(lim
         assert fact.bound_by is limit.scope
     else:
         assert isinstance(fact, CheckIssued)
-        assert {left.scope: left.left_minor for left in fact.left}[limit.scope] == 0
+        assert fact.left[limit.scope] == 0
 
 
 @pytest.mark.parametrize(
@@ -136,17 +157,15 @@ def test_every_alternative_fits_and_something_always_does(spent):
 def test_what_is_free_is_given_also_where_everything_is_spent_and_charged_nowhere():
     (fact,) = decide(option(0), replace(ROOM, balances={account: 10**9 for account in EMPTY})).facts
     assert isinstance(fact, CheckIssued)
-    assert fact.debits == ()
+    assert fact.debits == {}
     assert {posting.account.partition("/")[0] for posting in DOMAIN.postings(fact)} == {"tally"}
-    assert {left.left_minor for left in fact.left} == {0}
+    assert set(fact.left.values()) == {0}
 
 
 def test_a_check_is_charged_to_every_scope_under_its_ceiling():
     decision = decide(option(480_00))
     (fact,) = decision.facts
-    assert [(debit.scope, debit.amount_minor) for debit in fact.debits] == [
-        (limit.scope, 1 if limit.counts else 480_00) for limit in LIMITS
-    ]
+    assert fact.debits == {limit.account: 1 if limit.counts else 480_00 for limit in LIMITS}
     assert decision.ceilings == {limit.account: limit.ceiling_minor for limit in LIMITS}
 
 
@@ -165,7 +184,7 @@ def test_the_stretch_is_granted_at_once_marked_and_to_be_explained():
     (fact,) = decision.facts
     assert isinstance(fact, CheckIssued)
     assert fact.explain_by == START + timedelta(hours=24)
-    assert fact.debits[-1].scope is Scope.STRETCH
+    assert fact.debits[STRETCH.account] == 1
     assert decision.ceilings[LIMITS[0].account] == 10000_00  # 25 % above the day's 8,000
     shared = next(limit for limit in LIMITS if limit.scope is Scope.COMPLAINT)
     assert decision.ceilings[shared.account] == shared.ceiling_minor
@@ -225,7 +244,7 @@ def test_of_what_has_any_amount_the_largest_that_fits_is_offered():
 
 def test_a_ceiling_that_fell_below_what_was_spent_leaves_nothing_and_not_less():
     over = {account: 10**9 for account in EMPTY}
-    assert {left.left_minor for left in remainders(LIMITS, over)} == {0}
+    assert set(left_of(LIMITS, over).values()) == {0}
 
 
 def test_a_new_day_is_a_new_account_and_the_customers_stay_is_not():

@@ -126,7 +126,7 @@ ISSUED = {
     "check_id": "ck-1", "complaint_id": "co-none", "customer_ref": "c", "employee_id": "e",
     "site": "s", "item": "i", "policy_version": 1, "kind": "apology", "language": "en",
     "value_minor": 0, "cost_minor": 0, "currency": "NOK", "code": "v1.x", "code_hash": "0" * 64,
-    "valid_until": START, "issued_at": START, "debits": (), "left": (),
+    "valid_until": START, "issued_at": START, "debits": {}, "left": {},
 }  # fmt: skip
 
 

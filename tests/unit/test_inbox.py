@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from shared.contracts.compensation import Debit, Option, Scope
+from shared.contracts.compensation import Charges, Option
 from shared.contracts.intake import TEXT_MAX, ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -151,10 +151,10 @@ def test_a_header_without_a_value_is_a_missing_one(changes, reason):
         STRICT.parse(binary(**changes))
 
 
-@pytest.mark.parametrize("amount", [-1, 1.0, "1", True, 10**12 + 1, None])
-def test_an_amount_is_a_whole_number_of_minor_units_within_bounds(amount):
+@pytest.mark.parametrize("amount", [-1, 0, 1.0, "1", True, 10**12 + 1, None])
+def test_a_charge_is_a_whole_number_of_minor_units_within_bounds(amount):
     with pytest.raises(ValidationError):
-        Debit(scope=Scope.CHECK, account="a", amount_minor=amount)
+        TypeAdapter(Charges).validate_python({"site/s/NOK/2026-06-03": amount})
 
 
 @pytest.mark.parametrize("currency", ["nok", "NO", "NOKK", "kr", "", None])

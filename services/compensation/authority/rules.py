@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.compensation.authority.windows import Window, Windows
-from shared.contracts.compensation import Debit, Remainder, Scope
+from shared.contracts.compensation import Scope
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.roster import employee_name
 from shared.kernel import Posting
@@ -28,6 +28,15 @@ STAY = "/stay/"
 #: Scopes charged 1 per check and not its cost. Of these, CUSTOMER_CHECKS is given back if nothing was
 #: redeemed, and STRETCH never.
 COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
+
+
+#: By what an account's name begins with: those of employees and customers have several scopes.
+ONE_SCOPE = {
+    "complaint": Scope.COMPLAINT,
+    "site": Scope.SITE_DAY,
+    "stretch": Scope.STRETCH,
+    "incident": Scope.INCIDENT,
+}
 
 
 class Limit(NamedTuple):
@@ -151,34 +160,44 @@ def stretch_of(policy: Policy, windows: Windows, employee_id: str) -> Limit | No
     )
 
 
-def remainders(
+def scope_of(account: str) -> Scope:
+    """The scope of an account that `limits_of`, `stretch_of` or an incident's budget names.
+
+    Raises KeyError for a name that is none of theirs.
+    """
+    kind, _, rest = account.partition("/")
+    before, _, window = rest.rpartition("/")
+    if kind == "employee":
+        if "W" in window:
+            return Scope.EMPLOYEE_WEEK
+        return Scope.EMPLOYEE_DAY if "-" in window else Scope.EMPLOYEE_SHIFT
+    if kind == "customer":
+        if "-" not in window or f"{before}/".endswith(STAY):  # a currency: the stay never ends
+            return Scope.CUSTOMER_STAY
+        return Scope.CUSTOMER_CHECKS if before.endswith("/checks") else Scope.CUSTOMER_DAY
+    return ONE_SCOPE[kind]
+
+
+def left_of(
     limits: Sequence[Limit], balances: Mapping[str, int], cost_minor: int = 0
-) -> tuple[Remainder, ...]:
+) -> dict[Scope, int]:
     """What is left per scope after a check of this cost; never below zero, even under a lowered ceiling."""
-    return tuple(
-        Remainder(
-            scope=limit.scope,
-            ceiling_minor=limit.ceiling_minor,
-            left_minor=max(
-                0,
-                limit.ceiling_minor
-                - balances[limit.account]
-                - (limit.amount(cost_minor) if cost_minor else 0),
-            ),
-            until=limit.until,
+    return {
+        limit.scope: max(
+            0,
+            limit.ceiling_minor
+            - balances[limit.account]
+            - (limit.amount(cost_minor) if cost_minor else 0),
         )
         for limit in limits
-    )
+    }
 
 
-def debits(limits: Sequence[Limit], cost_minor: int) -> tuple[Debit, ...]:
-    """The charges of a check of this cost; a free check has none."""
+def charges_of(limits: Sequence[Limit], cost_minor: int) -> dict[str, int]:
+    """What a check of this cost is charged, by account; a free check is charged nowhere."""
     if not cost_minor:
-        return ()
-    return tuple(
-        Debit(scope=limit.scope, account=limit.account, amount_minor=limit.amount(cost_minor))
-        for limit in limits
-    )
+        return {}
+    return {limit.account: limit.amount(cost_minor) for limit in limits}
 
 
 def ceilings_of(limits: Sequence[Limit]) -> Mapping[str, int]:
@@ -256,13 +275,9 @@ class Headroom:
         return max(0, min(self.per_check, *left))
 
 
-def posted(charges: Sequence[Debit], sign: int = 1, prefix: str = "") -> Sequence[Posting]:
+def posted(charges: Mapping[str, int], sign: int = 1, prefix: str = "") -> Sequence[Posting]:
     """Postings of these charges: a `sign` of -1 gives them back, a `prefix` names other accounts."""
-    return [
-        Posting(prefix + charge.account, sign * charge.amount_minor)
-        for charge in charges
-        if charge.amount_minor
-    ]
+    return [Posting(prefix + account, sign * amount) for account, amount in charges.items()]
 
 
 @dataclass(frozen=True, slots=True)

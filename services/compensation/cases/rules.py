@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import ClassVar
 
-from services.compensation.authority.rules import STAY
+from services.compensation.authority.rules import STAY, scope_of
 from shared.contracts.compensation import (
     CaseOpened,
     CheckIssued,
     ComplaintLogged,
-    Debit,
     OfferChosen,
     OfferLapsed,
     OfferMade,
@@ -170,12 +169,12 @@ def history_offered(history: History | None, fact: OfferMade) -> History:
     )
 
 
-def _stay_from(history: History, debits: Sequence[Debit]) -> date | None:
+def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
     """The first day of the latest stay charged; a late choice may be charged to an earlier stay."""
     began = [
-        date.fromisoformat(debit.account.rpartition(STAY)[2])
-        for debit in debits
-        if debit.scope is Scope.CUSTOMER_STAY and STAY in debit.account
+        date.fromisoformat(account.rpartition(STAY)[2])
+        for account in accounts
+        if scope_of(account) is Scope.CUSTOMER_STAY and STAY in account
     ]
     return max(filter(None, (history.stay_from, *began)), default=None)
 

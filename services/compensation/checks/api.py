@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +29,6 @@ from shared.contracts.compensation import (
     CheckVoided,
     Information,
     Percent,
-    Remainder,
     SafetyNoted,
     Scope,
 )
@@ -54,12 +53,7 @@ PAGE_MAX = 50
 CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
 #: The same check in every example.
 CHECK_ID, COMPLAINT_ID = "ck-3ad5acdca1252b14d8e963b80e173f1d", "co-9f86d081884c7d65"
-LEFT: JsonDict = {
-    "scope": "employee_day",
-    "ceiling_minor": 800000,
-    "left_minor": 752000,
-    "until": "2026-06-04T06:00:00+02:00",
-}
+LEFT: JsonDict = {"scope": "employee_day", "left_minor": 752000}
 LAW: JsonDict = {
     "regime": "ship-delay",
     "information": "You have the right to be told why, and to be reimbursed.",
@@ -71,9 +65,32 @@ Reachable = Annotated[
 ]
 
 
+#: The fields of a fact that its titles are made from: the policy that it was decided under has them.
+TITLED = ("site", "policy_version")
+
+
+class ScopeLeft(Answer):
+    """What is left in one scope afterwards: in minor units, of `customer_checks` in checks."""
+
+    scope: Scope
+    left_minor: AmountMinor
+
+    @classmethod
+    def of(cls, left: Mapping[Scope, int]) -> list[Self]:
+        """A fact's remainders as a list."""
+        return [cls(scope=scope, left_minor=amount) for scope, amount in left.items()]
+
+
 class GivenCheck(Answer):
     """A check that was given, with its code and its page."""
 
+    OF: ClassVar[type[Fact]] = CheckIssued
+    ANEW: ClassVar[Mapping[str, Sequence[str]]] = {
+        "title": ("item", *TITLED),
+        "left": ("left",),
+        "code": ("check_id",),
+        "link": ("complaint_id", "check_id", "valid_until"),
+    }
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -130,7 +147,7 @@ class GivenCheck(Answer):
         Field(description="Text that this law requires us to tell the customer; null if none."),
     ]
     left: Annotated[
-        list[Remainder], Field(description="What is left of each limit that it was charged to.")
+        list[ScopeLeft], Field(description="What is left of each limit that it was charged to.")
     ]
     reachable: Reachable
     code: Annotated[str, Field(description="The code for tills.")]
@@ -140,6 +157,14 @@ class GivenCheck(Answer):
 class DoesNotFit(Answer):
     """The wish does not fit: what binds, checks that fit, and a colleague who could give it."""
 
+    OF: ClassVar[type[Fact]] = CheckRefused
+    ANEW: ClassVar[Mapping[str, Sequence[str]]] = {
+        "type": (),
+        "title": (),
+        "status": (),
+        "left": ("left",),
+        "alternatives": ("alternatives", *TITLED),
+    }
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -149,7 +174,7 @@ class DoesNotFit(Answer):
                     "status": 409,
                     "complaint_id": COMPLAINT_ID,
                     "bound_by": "employee_day",
-                    "left": [{**LEFT, "ceiling_minor": 200000, "left_minor": 8000}],
+                    "left": [{**LEFT, "left_minor": 8000}],
                     "alternatives": [
                         {
                             "item": "onboard-credit/5000",
@@ -181,7 +206,7 @@ class DoesNotFit(Answer):
         ),
     ]
     bound_by: Annotated[Scope, Field(description="The first scope that cannot hold the check.")]
-    left: Annotated[list[Remainder], Field(description="What is left of each limit.")]
+    left: Annotated[list[ScopeLeft], Field(description="What is left of each limit.")]
     alternatives: Annotated[list[TitledOption], Field(description="Checks that fit, best first.")]
     colleague_id: Annotated[
         Id | None, Field(description="A colleague on shift who could give it; null if none could.")
@@ -376,6 +401,7 @@ class Answers:
             return GivenCheck.about(
                 fact,
                 title=title,
+                left=ScopeLeft.of(fact.left),
                 code=self.codes.code(fact.check_id),
                 link=self.link(fact.complaint_id, fact.check_id, fact.valid_until),
             )
@@ -386,6 +412,7 @@ class Answers:
                 type=Reason.AUTHORITY_EXHAUSTED,
                 title="this does not fit; these do",
                 status=409,
+                left=ScopeLeft.of(fact.left),
                 alternatives=titled(fact.alternatives, (policy,), ask),
             )
         # Recorded alone if a colleague gave something a moment ago: see already_compensated.

@@ -70,7 +70,8 @@ class Particulars(TypedDict, total=False):
     incident_id: str
     at_desk: bool
     offer_id: str
-    service: Service
+    service: Service | None
+    again: bool
 
 
 class Coded(TypedDict):
@@ -206,7 +207,11 @@ class IssueCheck(BaseModel):
 
     def particulars(self) -> Particulars:
         """What this request has beyond item and reason."""
-        found: Particulars = {"basis": self.basis, "consent": self.consent}
+        found: Particulars = {
+            "basis": self.basis,
+            "consent": self.consent,
+            "again": self.again,
+        }
         if self.service is not None:
             found["service"] = self.service
         if self.safety is not None:
@@ -292,14 +297,14 @@ class Checks:
             staff, case.customer_ref, command.complaint_id, view, self._changed_by(request)
         )
         key = await self._context.key(case.customer_ref, view)
-        return await self._issue(request, case, headroom, key, staff, view)
+        return await self.issue(request, case, headroom, key, staff, view)
 
     def _changed_by(self, request: CheckRequest) -> Sequence[str]:
         """The documents of a check and its code."""
         code = self._codes.hash(self._codes.code(request.check_id))
         return Check.key(request.check_id), Code.key(code)
 
-    async def _issue(
+    async def issue(
         self,
         request: CheckRequest,
         case: Case,
@@ -371,7 +376,7 @@ class Checks:
         request = check_request(
             staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self._issue(request, case, headroom, key, staff, view)
+        decision = await self.issue(request, case, headroom, key, staff, view)
         facts.append(
             ComplaintLogged(
                 complaint_id=complaint_id,
@@ -551,8 +556,8 @@ def check_request(
     """
     if case.safety:
         more = {"safety": Safety.OTHER, **more}
-    service = more.get("service", case.service)
-    basis = more.get("basis", Basis.GOODWILL)
+    service, basis = more.get("service", case.service), more.get("basis", Basis.GOODWILL)
+    more = {**more, "service": service}
     return CheckRequest(
         check_id=check_id,
         complaint_id=complaint_id,
@@ -565,6 +570,7 @@ def check_request(
         reachable=case.reachable,
         language=case.language,
         day=staff.windows.day.id,
+        ruled_by=staff.policy_version,
         **rights(staff.policy, reason, service, case.language, basis),
         **more,
     )

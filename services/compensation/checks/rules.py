@@ -19,9 +19,10 @@ from services.compensation.authority.rules import (
     Granted,
     Headroom,
     ceilings_of,
-    debits,
+    charges_of,
+    left_of,
     posted,
-    remainders,
+    scope_of,
 )
 from services.compensation.cases.rules import Case
 from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
@@ -36,9 +37,7 @@ from shared.contracts.compensation import (
     CheckSuspended,
     CheckUnexplained,
     CheckVoided,
-    Debit,
     Option,
-    Remainder,
     Safety,
     SafetyNoted,
     Scope,
@@ -100,7 +99,7 @@ class Check(Document):
     day: str | None = None
     incident_id: str | None = None
     at_desk: bool = False
-    debits: tuple[Debit, ...] = ()
+    debits: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
     explain_by: datetime | None = None
     #: Sealed. The employee who gave the check reads it here; coaches read it from the topic.
     explanation: str | None = None
@@ -187,6 +186,9 @@ class CheckRequest:
     at_desk: bool = False
     offer_id: str | None = None
     service: Service | None = None
+    again: bool = False
+    #: The policy's version that the employee was under; None if nobody's was asked for.
+    ruled_by: int | None = None
 
 
 def grant(
@@ -212,8 +214,8 @@ def grant(
         now,
         code=code,
         code_hash=code_hash,
-        charged=debits(limits, cost),
-        left=remainders(headroom.limits, headroom.balances, cost),
+        charged=charges_of(limits, cost),
+        left=left_of(headroom.limits, headroom.balances, cost),
         explain_by=now + stretch.explain_within if granted.stretched and stretch else None,
     )
     return Decision((*safety_noted(request, now), yes), ceilings_of(limits))
@@ -227,13 +229,15 @@ def refuse(
     exceeded: Exceeded,
     now: datetime,
     *,
-    shared: Sequence[Remainder] = (),
+    shared: Mapping[Scope, int] | None = None,
+    offered: Sequence[str] = (),
     earlier_items: Sequence[str] = (),
     colleague_id: str | None = None,
 ) -> Decision:
     """Refuse the check: say what binds, which checks fit, and which colleague could give it.
 
-    `shared` is what is left of limits that are nobody's authority; it is listed first.
+    `shared` is what is left of limits that are nobody's authority; it is listed first. `offered` are the
+    items of an offer, of which the request is for the dearest.
     """
     no = CheckRefused(
         check_id=request.check_id,
@@ -253,8 +257,12 @@ def refuse(
         offer_id=request.offer_id,
         currency=request.option.currency,
         cost_minor=request.option.cost_minor,
+        consent=request.consent,
+        service=request.service,
+        again=request.again,
+        offered=tuple(offered),
         bound_by=exceeded.bound_by,
-        left=(*shared, *remainders(headroom.limits, headroom.balances)),
+        left={**(shared or {}), **left_of(headroom.limits, headroom.balances)},
         alternatives=options_for(
             policy,
             headroom,
@@ -296,8 +304,8 @@ def issued(
     *,
     code: str,
     code_hash: str,
-    charged: tuple[Debit, ...],
-    left: tuple[Remainder, ...] = (),
+    charged: dict[str, int],
+    left: dict[Scope, int],
     explain_by: datetime | None = None,
 ) -> CheckIssued:
     """The check as a fact."""
@@ -318,8 +326,11 @@ def issued(
         regime=request.regime,
         information=request.information,
         consent=request.consent,
+        service=request.service,
+        again=request.again,
         incident_id=request.incident_id,
         offer_id=request.offer_id,
+        version_in_force=None if request.ruled_by == policy_version else request.ruled_by,
         kind=option.kind,
         language=request.language,
         value_minor=option.value_minor,
@@ -342,21 +353,22 @@ def issued(
     )
 
 
-def credits_of(check: Check) -> tuple[Debit, ...]:
+def credits_of(check: Check) -> dict[str, int]:
     """What goes back when a check ends: the cost of what was not redeemed, rounded down."""
     unredeemed = check.value_minor - check.redeemed_minor
     whole = unredeemed == check.value_minor
-    found = []
-    for debit in check.debits:
-        if debit.scope in COUNTED:
-            amount = debit.amount_minor if whole and debit.scope is not Scope.STRETCH else 0
+    found = {}
+    for account, charged in check.debits.items():
+        scope = scope_of(account)
+        if scope in COUNTED:
+            amount = charged if whole and scope is not Scope.STRETCH else 0
         elif whole:
-            amount = debit.amount_minor
+            amount = charged
         else:
-            amount = debit.amount_minor * unredeemed // check.value_minor
+            amount = charged * unredeemed // check.value_minor
         if amount:
-            found.append(debit.model_copy(update={"amount_minor": amount}))
-    return tuple(found)
+            found[account] = amount
+    return found
 
 
 def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.compensation.authority.rules import Exceeded, Granted, Headroom, remainders
+from services.compensation.authority.rules import Exceeded, Granted, Headroom, left_of
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site
 from services.compensation.cases.rules import Case
@@ -285,7 +285,7 @@ class Incidents:
             headroom,
             Exceeded(Scope.INCIDENT),
             view.now,
-            shared=remainders(group.headroom.limits, group.headroom.balances),
+            shared=left_of(group.headroom.limits, group.headroom.balances),
             **await fallback_for(request, headroom, Scope.INCIDENT, staff, view),
         )
 
@@ -342,12 +342,13 @@ class Incidents:
             incident = await self._known(incident_id, view)
             if incident.done != done:  # somebody else took this step, and set the timer of the next
                 raise Unavailable(Reason.CONTENDED)
-            return await self._step(incident_id, incident, view)
+            return await self.step(incident_id, incident, view)
 
         # Two steps may be due in the same millisecond; their facts must not have the same ids.
         await self._settler.settle_timer(GIVE, incident_id, due_ms, decide, step=str(done))
 
-    async def _step(self, incident_id: str, incident: Incident, view: View) -> Decision:
+    async def step(self, incident_id: str, incident: Incident, view: View) -> Decision:
+        """Give to the next part of those affected; raises Unavailable while a key may still come."""
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
         part = await view.get(Affected, affected_id(incident_id, incident.done)) or Affected()

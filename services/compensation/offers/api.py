@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from inspect import Parameter
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import parse_qs
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.compensation.checks.api import LAW, Answers, DoesNotFit, GivenCheck, Reachable
+from services.compensation.checks.api import (
+    LAW,
+    TITLED,
+    Answers,
+    DoesNotFit,
+    GivenCheck,
+    Reachable,
+)
 from services.compensation.offers.handlers import Choose, MakeOffer, Offers
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
@@ -39,6 +46,11 @@ REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 class OfferedChecks(Answer):
     """What a customer may choose between, and where."""
 
+    OF: ClassVar[type[Fact]] = OfferMade
+    ANEW: ClassVar[Mapping[str, Sequence[str]]] = {
+        "options": ("options", *TITLED),
+        "link": ("offer_id", "expires_at"),
+    }
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [

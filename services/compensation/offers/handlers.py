@@ -127,7 +127,7 @@ class Offers:
         offer_id = f"of-{name}"
         options = [staff.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)
-        particulars: Particulars = {"offer_id": offer_id}
+        particulars: Particulars = {"offer_id": offer_id, "again": command.again}
         if command.service is not None:
             particulars["service"] = command.service
         if command.safety is not None:
@@ -155,6 +155,7 @@ class Offers:
                 headroom,
                 Exceeded(bound_by),
                 view.now,
+                offered=command.items,
                 **await fallback_for(request, headroom, bound_by, staff, view),
             )
         return offer(
@@ -219,6 +220,7 @@ class Offers:
             view.now,
             **coded(self._codes, request.check_id, key),
             charged=charged(made, option),
+            left={},  # what an offer held is charged, and nobody's accounts were looked at
         )
         choice = chosen(made, offer_id, check_id, item, view.now, by_customer=site is None)
         # Without SafetyNoted, which was recorded with the offer.

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from services.compensation.authority.rules import COUNTED, Headroom, ceilings_of, debits, posted
+from services.compensation.authority.rules import (
+    COUNTED,
+    Headroom,
+    ceilings_of,
+    charges_of,
+    posted,
+    scope_of,
+)
 from services.compensation.checks.rules import CheckRequest, safety_noted
-from shared.contracts.compensation import Debit, OfferChosen, OfferLapsed, OfferMade, Option
+from shared.contracts.compensation import OfferChosen, OfferLapsed, OfferMade, Option
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.policy import Policy
 from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
@@ -32,7 +39,7 @@ class Offer(Document):
     severity: Severity
     policy_version: int
     options: tuple[Option, ...]
-    held: tuple[Debit, ...]
+    held: dict[str, int]
     regime: str | None = None
     information: str | None = None
     #: None if the offer was stored before this field existed.
@@ -71,8 +78,10 @@ def offer(
         severity=request.severity,
         reachable=request.reachable,
         policy_version=policy_version,
+        service=request.service,
+        again=request.again,
         options=tuple(options),
-        held=debits(headroom.limits, request.option.cost_minor),
+        held=charges_of(headroom.limits, request.option.cost_minor),
         regime=request.regime,
         information=request.information,
         expires_at=now + policy.choose_within,
@@ -97,16 +106,14 @@ def chosen(
     )
 
 
-def charged(made: Offer, option: Option) -> tuple[Debit, ...]:
+def charged(made: Offer, option: Option) -> dict[str, int]:
     """The charges of the chosen check: to the accounts that the offer held, by the check's own cost."""
     if not option.cost_minor:
-        return ()
-    return tuple(
-        debit
-        if debit.scope in COUNTED
-        else debit.model_copy(update={"amount_minor": option.cost_minor})
-        for debit in made.held
-    )
+        return {}
+    return {
+        account: amount if scope_of(account) in COUNTED else option.cost_minor
+        for account, amount in made.held.items()
+    }
 
 
 def lapse(made: Offer, offer_id: str, now: datetime) -> Decision:

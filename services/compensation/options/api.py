@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from services.compensation.options.handlers import Options
 from services.compensation.titles import Title, TitledOption, Titles, titled
-from shared.contracts.compensation import CheckKind, Information, Option, Remainder
+from shared.contracts.compensation import CheckKind, Information, Option, Scope
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id, SiteId
 from shared.contracts.names import named
@@ -22,6 +22,17 @@ from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.words import category_title, title_of
+
+
+class Remainder(Answer):
+    """What is left in one scope now: in minor units, of `customer_checks` in checks."""
+
+    scope: Scope
+    ceiling_minor: AmountMinor
+    left_minor: AmountMinor
+    until: Annotated[
+        datetime | None, Field(description="When it starts from zero; null where it never does.")
+    ]
 
 
 class GiftShown(Answer):
@@ -296,6 +307,15 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
         return OptionsShown.about(
             found,
             options=titled(found.options, (policy,), ask),
+            left=[
+                Remainder(
+                    scope=limit.scope,
+                    ceiling_minor=limit.ceiling_minor,
+                    left_minor=found.left[limit.scope],
+                    until=limit.until,
+                )
+                for limit in found.limits
+            ],
             history=[
                 GiftShown.about(one, title=await titles.of(one.item, one.site, None, ask))
                 for one in found.history

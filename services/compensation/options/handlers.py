@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
-from services.compensation.authority.rules import remainders
+from services.compensation.authority.rules import Limit, left_of
 from services.compensation.cases.handlers import Gift, case_of_site, earlier_items, history
 from services.compensation.cases.rules import Case
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.incidents.rules import Recent, recent_id
 from services.compensation.options.rules import options_for, rights
 from services.compensation.staff_context import ContextLoader
-from shared.contracts.compensation import Option, Remainder
+from shared.contracts.compensation import Option, Scope
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.policy import Policy
 from shared.runtime.engine.view import View
@@ -27,7 +28,9 @@ class Possible:
     reason: Category
     severity: Severity
     options: tuple[Option, ...]
-    left: tuple[Remainder, ...]
+    limits: tuple[Limit, ...]
+    #: What is left of each limit, by scope.
+    left: Mapping[Scope, int]
     history: tuple[Gift, ...]
     incident_id: str | None
     incident_option: Option | None
@@ -94,7 +97,8 @@ class Options:
                 case.language,
                 earlier_items=earlier_items(earlier),
             ),
-            left=remainders(headroom.limits, headroom.balances),
+            limits=headroom.limits,
+            left=left_of(headroom.limits, headroom.balances),
             history=earlier,
             incident_id=incident_id if incident_option is not None else None,
             incident_option=incident_option,

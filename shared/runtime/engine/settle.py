@@ -14,10 +14,10 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from shared.contracts.event import Event, fingerprint
 from shared.contracts.reasons import Reason
@@ -139,11 +139,41 @@ def _fence(found: Versioned, known: int) -> Fence:
 
 
 class StoredAnswer(BaseModel):
-    """The answer to a request, for a repeat with the same key."""
+    """What is kept to answer a repeated request: the hash of its body, and what its answer is made from."""
 
     request: str
     type: str
     data: dict[str, Any]
+
+
+def kept_answer(domain: Domain, request: str, fact: Fact, written: str) -> bytes:
+    """The stored answer that a fact is; `written` is the whole fact as it is on the topic.
+
+    A commit and a rebuild store the same bytes: the fields that the domain lists, or the whole fact.
+    """
+    fields = domain.shown.get(type(fact))
+    data = written if fields is None else fact.written(fields)
+    return f'{{"request":"{request}","type":"{fact.TYPE}","data":{data}}}'.encode()
+
+
+def fact_of(domain: Domain, kind: type[Fact], data: dict[str, Any]) -> Fact:
+    """The fact of a stored answer; reading a field that was not kept raises AttributeError."""
+    fields = domain.shown.get(kind)
+    if fields is None:
+        return kind.model_validate(data)
+    kept = dict(_part(kind, frozenset(fields)).model_validate(data))
+    fact = kind.model_construct(**kept)
+    for name in fact.__dict__.keys() - kept.keys():
+        del fact.__dict__[name]  # a default, which the whole fact need not have
+    return fact
+
+
+@cache
+def _part(kind: type[Fact], fields: frozenset[str]) -> type[BaseModel]:
+    """A model of some of a fact's fields."""
+    known = kind.model_fields
+    named: dict[str, Any] = {name: (known[name].annotation, known[name]) for name in fields}
+    return create_model(kind.__name__, **named)
 
 
 class Settler:
@@ -461,8 +491,8 @@ class Settler:
             if transaction.names_again(name) and not (await self.store.read([key]))[0].body:
                 # The entity exists but its stored answer has expired: refuse the old key.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
-            body = f'{{"request":"{request.body_hash}","type":"{fact.TYPE}","data":{data}}}'
-            transaction.write(Write(key, 0, body.encode(), ANSWER_TTL_S))
+            body = kept_answer(self._domain, request.body_hash, fact, data)
+            transaction.write(Write(key, 0, body, ANSWER_TTL_S))
             outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
@@ -472,7 +502,7 @@ class Settler:
     async def _replay(self, request: Request, answer: StoredAnswer) -> Settled:
         if answer.request != request.body_hash:
             raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
-        fact = self._facts[answer.type].model_validate(answer.data)
+        fact = fact_of(self._domain, self._facts[answer.type], answer.data)
         return Settled(fact, await self.store.last_sequence(), replayed=True)
 
     # ---- timers and effects --------------------------------------------------------------------

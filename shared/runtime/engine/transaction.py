@@ -97,7 +97,7 @@ class Transaction(View):
             before = self._known(fold.document, key)
             self._stood[key] = stands(before) if before is not None else {}
         if fold.evolve is None:
-            self._state[key] = (data or fact.model_dump_json()).encode()
+            self._state[key] = (data or fact.written()).encode()
         else:
             self._state[key] = fold.evolve(self._known(fold.document, key), fact)
         self._changed[key] = fold.document
@@ -105,12 +105,11 @@ class Transaction(View):
     def apply(self, decision: Decision, origin: Origin) -> str:
         """Take a decision's facts into the commit: lines, documents, accounts, timers.
 
-        The documents they change were read before. Returns the JSON of the last fact, which is the
-        answer to a request.
+        The documents they change were read before. Returns the JSON of the last fact.
         """
         data = ""
         for ordinal, fact in enumerate(decision.facts):
-            data = fact.model_dump_json()
+            data = fact.written()
             line = encode(
                 fact,
                 source=self._source,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Self
 
 import segno
@@ -33,12 +34,26 @@ NO_STORE = {"Cache-Control": "no-store"}
 class Answer(BaseModel):
     """The body of an answer: of a fact or document it shows only the fields that it declares.
 
-    A route makes an answer with `OF` from facts of that type by itself.
+    `OF` is the fact that the answer to a write shows. A route makes the answer from facts of that type by
+    itself, unless fields of it are made `ANEW`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
     OF: ClassVar[type[Fact] | None] = None
+    #: Fields that a route makes anew each time it answers, like titles and links, and the fields of the
+    #: fact that each is made from. All others are the fact's own, of the same name or alias.
+    ANEW: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    @classmethod
+    def made_from(cls) -> set[str]:
+        """The fields of `OF` that the answer is made from."""
+        own = [
+            str(field.validation_alias or name)
+            for name, field in cls.model_fields.items()
+            if name not in cls.ANEW
+        ]
+        return {*own, *chain.from_iterable(cls.ANEW.values())}
 
     @classmethod
     def about(cls, shown: object, **more: Any) -> Self:
@@ -48,6 +63,22 @@ class Answer(BaseModel):
         """
         same = {name: getattr(shown, name) for name in cls.model_fields if name not in more}
         return cls(**same, **more)
+
+
+def shown_by(*answers: type[Answer]) -> dict[type[Fact], set[str]]:
+    """The fields of facts that answers are made from, which is what is kept of them for repeats.
+
+    Raises ValueError where an answer needs a field that its fact does not have.
+    """
+    found: dict[type[Fact], set[str]] = {}
+    for answer in answers:
+        assert answer.OF is not None, f"{answer.__name__} names no fact"
+        fields = answer.made_from()
+        if missing := fields - answer.OF.model_fields.keys():
+            msg = f"{answer.__name__} needs {sorted(missing)}, which {answer.OF.TYPE} does not have"
+            raise ValueError(msg)
+        found.setdefault(answer.OF, set()).update(fields)
+    return found
 
 
 class ProblemPart(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from shared.contracts.event import format_time
 from shared.kernel import Document, Fact, Fold
-from shared.runtime.engine.settle import ANSWER_TTL_S, timer_of
+from shared.runtime.engine.settle import ANSWER_TTL_S, kept_answer, timer_of
 from shared.runtime.engine.store import Entry, Portion, RebuildStore
 from shared.runtime.engine.transaction import body_of, entries_of, kept_s
 from shared.runtime.engine.view import whole
@@ -141,7 +141,7 @@ class ReplayState:
         for posting in self._sources.domain.postings(fact):
             amounts[posting.account] = amounts.get(posting.account, 0) + posting.amount_minor
         if event.cause.startswith(b"http/"):
-            self._answer(event)
+            self._answer(fact, event)
         elif event.cause != self._cause and event.cause.startswith(b"timer/"):
             self._fired(event.cause.decode())
         self._cause = event.cause
@@ -173,14 +173,15 @@ class ReplayState:
             what = f"{fact.TYPE} with sequence {event.number} presupposes {key}"
             raise Unfolded(key, what) from error
 
-    def _answer(self, event: RawEvent) -> None:
+    def _answer(self, fact: Fact, event: RawEvent) -> None:
         """The last fact of a request is its answer, byte for byte as the request stored it."""
         if event.time < self._answered_text:  # written in one form, so that this is enough mostly
             return
         left = datetime.fromisoformat(event.time.decode()).timestamp() - self._answered_from
         if left > 0:
             _, name, request = event.cause.split(b"/")
-            body = b'{"request":"%b","type":"%b","data":%b}' % (request, event.type, event.data)
+            domain, written = self._sources.domain, event.data.decode()
+            body = kept_answer(domain, request.decode(), fact, written)
             ttl_s = min(max(round(left), 1), ANSWER_TTL_S)
             self._kept[f"answer:{name.decode()}"] = body, ttl_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,25 @@ OWN = ("check", "employee_shift", "employee_day", "employee_week")
 #: Scopes that every check with a cost is charged to, unless an incident pays.
 ALWAYS = {"employee_day", "customer_stay", "customer_checks", "complaint", "site_day"}
 OFFERS = ("offer.made", "offer.chosen", "offer.lapsed")
+#: How the accounts of each scope are called.
+ACCOUNTS = {
+    "employee_shift": r"employee/.+/[A-Z]{3}/[0-9-]{10}/[0-9]{4}",
+    "employee_day": r"employee/.+/[A-Z]{3}/[0-9-]{10}",
+    "employee_week": r"employee/.+/[A-Z]{3}/[0-9]{4}-W[0-9]{2}",
+    "customer_stay": r"customer/.+/[A-Z]{3}(/stay/[0-9-]{10})?",
+    "customer_day": r"customer/.+/[A-Z]{3}/[0-9-]{10}",
+    "customer_checks": r"customer/.+/checks/[0-9-]{10}",
+    "complaint": r"complaint/.+/[A-Z]{3}",
+    "site_day": r"site/.+/[A-Z]{3}/[0-9-]{10}",
+    "stretch": r"stretch/.+/[0-9-]{10}/[0-9]{4}",
+    "incident": r"incident/.+/[A-Z]{3}",
+}
+
+
+def scope_of(account: str) -> str:
+    """The scope of an account, by how the accounts of each are called."""
+    (scope,) = [scope for scope, name in ACCOUNTS.items() if re.fullmatch(name, account)]
+    return scope
 
 
 @dataclass(frozen=True)
@@ -62,10 +82,10 @@ def moves(fact: Fact) -> Iterator[tuple[str, str, int]]:
     """The postings of a fact: scope, account, amount."""
     name, data = fact.type.removeprefix("recovery.").removesuffix(".v1"), fact.data
     for field, sign in (("debits", 1), ("held", 1), ("credits", -1)):
-        for one in data.get(field) or ():
-            yield one["scope"], one["account"], sign * one["amount_minor"]
+        for account, amount in data.get(field, {}).items():
+            yield scope_of(account), account, sign * amount
             if name in OFFERS:
-                yield one["scope"], f"held/{one['account']}", sign * one["amount_minor"]
+                yield scope_of(account), f"held/{account}", sign * amount
 
 
 def within_ceilings(evidence: Evidence, rules: Rules) -> Verdict:
@@ -104,17 +124,15 @@ def one_debit_each(evidence: Evidence, rules: Rules) -> Verdict:
         for name, times in more_than_once(fact.data["check_id"] for fact in issued).items()
     ]
     for fact in issued:
-        data, scopes = fact.data, [one["scope"] for one in fact.data["debits"]]
+        data, scopes = fact.data, [scope_of(account) for account in fact.data["debits"]]
         if len(set(scopes)) != len(scopes):
             wrong.append(f"{data['check_id']} is charged twice to one scope")
         wanted = {"incident"} if data.get("incident_id") else ALWAYS
         if data["cost_minor"] and not wanted <= set(scopes):
             wrong.append(f"{data['check_id']} is not charged to {wanted - set(scopes)}")
-        for one in data["debits"]:
-            if one["amount_minor"] != (1 if one["scope"] in COUNTED else data["cost_minor"]):
-                wrong.append(
-                    f"{data['check_id']} is charged {one['amount_minor']} at {one['scope']}"
-                )
+        for scope, amount in zip(scopes, data["debits"].values(), strict=True):
+            if amount != (1 if scope in COUNTED else data["cost_minor"]):
+                wrong.append(f"{data['check_id']} is charged {amount} at {scope}")
         if rules.policy["site"] != data["site"]:
             wrong.append(f"{data['check_id']} is of another site")
     return Verdict("each check is one fact and one debit", f"{len(issued)} checks", wrong)
