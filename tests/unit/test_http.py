@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
+from typing import ClassVar
 
 import prometheus_client
 import pytest
@@ -12,9 +14,10 @@ from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Versioned
+from shared.runtime.http.answers import Answer, shown_by
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import BODY_BYTES_MAX
-from shared.runtime.http.routes import Ask, as_recorded
+from shared.runtime.http.routes import Ask, Route, as_recorded
 from tests.suites.services import Aboard
 
 BODY = {"site": "ms-aurora", "text": "cold soup"}
@@ -221,6 +224,31 @@ async def test_a_store_that_is_away_is_counted_by_the_route_that_needed_it(aboar
     await phone.post(PATH, json=BODY, headers={"Idempotency-Key": "k"})
     await phone.get("/ready")
     assert counted.since() == {("503", PATH): 1, ("timed", PATH): 1}
+
+
+def test_of_each_answer_to_a_write_what_it_is_made_from_is_kept(aboard: Aboard):
+    listed = [
+        (app.parts.domain.shown, model)
+        for app in aboard.apps.values()
+        for route in app.api.routes
+        if isinstance(route, Route) and route.writes
+        for model in chain.from_iterable(route.answers.values())
+        if issubclass(model, Answer) and model.OF is not None
+    ]
+    assert len(listed) > 6
+    for shown, model in listed:
+        assert shown[model.OF] >= model.made_from(), model
+
+
+def test_an_answer_that_needs_what_its_fact_does_not_have_is_refused_at_start():
+    class Wrong(Answer):
+        OF: ClassVar = ComplaintRepeated
+        ANEW: ClassVar = {"title": ("item",)}
+        complaint_id: str
+        title: str
+
+    with pytest.raises(ValueError, match="Wrong needs"):
+        shown_by(KnownComplaint, Wrong)
 
 
 async def test_a_fact_that_nobody_named_an_answer_is_shown_to_nobody(aboard: Aboard):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from pydantic_core import from_json
@@ -20,6 +21,8 @@ from shared.runtime.engine.settle import (
     Fence,
     Older,
     Request,
+    fact_of,
+    kept_answer,
 )
 from shared.runtime.engine.store import Charge, Commit, Committed, Conflict, Versioned, Write
 from shared.runtime.engine.view import View
@@ -30,7 +33,17 @@ from shared.testing.builders import outbox, record
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import YieldingStore, state
-from tests.suites.tally import CEILING, INBOX, STRICT, Counted, Heard, Tally, count, settler
+from tests.suites.tally import (
+    CEILING,
+    DOMAIN,
+    INBOX,
+    STRICT,
+    Counted,
+    Heard,
+    Tally,
+    count,
+    settler,
+)
 
 DUE = int(START.timestamp() * 1000)
 
@@ -453,6 +466,18 @@ async def test_the_same_request_again_gets_the_first_answer(store):
     assert (first.replayed, again.replayed) == (False, True)
     assert first.fact == again.fact
     assert len(await outbox(store)) == 1
+
+
+def test_of_an_answer_only_what_it_shows_is_kept_and_nothing_else_can_be_read():
+    domain = replace(DOMAIN, shown={Counted: {"name", "total"}})
+    counted = Counted(name="a", total=3, paid=1)
+    kept = from_json(kept_answer(domain, "h", counted, counted.written()))
+    assert kept == {"request": "h", "type": Counted.TYPE, "data": {"name": "a", "total": 3}}
+    again = fact_of(domain, Counted, kept["data"])
+    assert isinstance(again, Counted)
+    assert (again.name, again.total) == ("a", 3)
+    with pytest.raises(AttributeError):
+        again.paid  # noqa: B018 - it has a default, and the whole fact another value
 
 
 async def test_the_same_key_with_another_body_is_refused(store):
