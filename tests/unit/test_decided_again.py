@@ -247,7 +247,7 @@ class Again:
         )
         headroom = await self.context.headroom(staff, case.customer_ref, logged.complaint_id, view)
         key = await self.context.key(case.customer_ref, view)
-        return await self.checks.issue(request, case, headroom, key, staff, view)
+        return await self.checks._issue(request, case, headroom, key, staff, view)
 
     async def _offer(
         self, last: OfferMade | CheckRefused, noted: SafetyNoted | None
@@ -276,7 +276,7 @@ class Again:
         view = self._view(last.given_at)
         incident = await view.get(Incident, last.incident_id)
         assert incident is not None
-        return (await self.incidents.step(last.incident_id, incident, view)).facts
+        return (await self.incidents._step(last.incident_id, incident, view)).facts
 
     def _view(self, now) -> View:
         return View(self.store, DOMAIN, now)

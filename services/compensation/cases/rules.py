@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import ClassVar
 
-from services.compensation.authority.rules import STAY, scope_of
+from services.compensation.authority.rules import STAY
 from shared.contracts.compensation import (
     CaseOpened,
     CheckIssued,
@@ -14,7 +14,6 @@ from shared.contracts.compensation import (
     OfferChosen,
     OfferLapsed,
     OfferMade,
-    Scope,
 )
 from shared.contracts.complaints import (
     Category,
@@ -174,7 +173,7 @@ def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
     began = [
         date.fromisoformat(account.rpartition(STAY)[2])
         for account in accounts
-        if scope_of(account) is Scope.CUSTOMER_STAY and STAY in account
+        if account.startswith("customer/") and STAY in account
     ]
     return max(filter(None, (history.stay_from, *began)), default=None)
 

@@ -297,14 +297,14 @@ class Checks:
             staff, case.customer_ref, command.complaint_id, view, self._changed_by(request)
         )
         key = await self._context.key(case.customer_ref, view)
-        return await self.issue(request, case, headroom, key, staff, view)
+        return await self._issue(request, case, headroom, key, staff, view)
 
     def _changed_by(self, request: CheckRequest) -> Sequence[str]:
         """The documents of a check and its code."""
         code = self._codes.hash(self._codes.code(request.check_id))
         return Check.key(request.check_id), Code.key(code)
 
-    async def issue(
+    async def _issue(
         self,
         request: CheckRequest,
         case: Case,
@@ -376,7 +376,7 @@ class Checks:
         request = check_request(
             staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self.issue(request, case, headroom, key, staff, view)
+        decision = await self._issue(request, case, headroom, key, staff, view)
         facts.append(
             ComplaintLogged(
                 complaint_id=complaint_id,

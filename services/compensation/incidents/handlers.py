@@ -342,12 +342,12 @@ class Incidents:
             incident = await self._known(incident_id, view)
             if incident.done != done:  # somebody else took this step, and set the timer of the next
                 raise Unavailable(Reason.CONTENDED)
-            return await self.step(incident_id, incident, view)
+            return await self._step(incident_id, incident, view)
 
         # Two steps may be due in the same millisecond; their facts must not have the same ids.
         await self._settler.settle_timer(GIVE, incident_id, due_ms, decide, step=str(done))
 
-    async def step(self, incident_id: str, incident: Incident, view: View) -> Decision:
+    async def _step(self, incident_id: str, incident: Incident, view: View) -> Decision:
         """Give to the next part of those affected; raises Unavailable while a key may still come."""
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
