@@ -725,7 +725,10 @@ async def test_something_else_than_the_cash_that_is_due_needs_recorded_consent(
     assert answer.status_code == status, answer.text
     if status == 201:
         issued = (await aboard.facts("compensation"))[-1]
-        assert (issued["basis"], issued["consent"]) == ("statutory", more.get("consent", False))
+        assert (issued["basis"], issued.get("consent", False)) == (
+            "statutory",
+            more.get("consent", False),
+        )
 
 
 @pytest.mark.parametrize("item", ["cinema", "taxfree-card/100000"])
