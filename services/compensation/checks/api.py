@@ -72,8 +72,13 @@ TITLED = ("site", "policy_version")
 class ScopeLeft(Answer):
     """What is left in one scope afterwards: in minor units, of `customer_checks` in checks."""
 
-    scope: Scope
-    left_minor: AmountMinor
+    scope: Annotated[Scope, Field(description="Whose limit it is.")]
+    left_minor: Annotated[
+        AmountMinor,
+        Field(
+            description="What is left: minor units of the check's `currency`; a number of checks for `customer_checks`."
+        ),
+    ]
 
     @classmethod
     def of(cls, left: Mapping[Scope, int]) -> list[Self]:

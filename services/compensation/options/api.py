@@ -27,9 +27,18 @@ from shared.runtime.words import category_title, title_of
 class Remainder(Answer):
     """What is left in one scope now: in minor units, of `customer_checks` in checks."""
 
-    scope: Scope
-    ceiling_minor: AmountMinor
-    left_minor: AmountMinor
+    scope: Annotated[Scope, Field(description="Whose limit it is.")]
+    ceiling_minor: Annotated[
+        AmountMinor,
+        Field(
+            description="What the account may reach: minor units of the site's currency; a number of checks for"
+            " `customer_checks`."
+        ),
+    ]
+    left_minor: Annotated[
+        AmountMinor,
+        Field(description="What is left under the ceiling, in the unit of `ceiling_minor`."),
+    ]
     until: Annotated[
         datetime | None, Field(description="When it starts from zero; null where it never does.")
     ]
