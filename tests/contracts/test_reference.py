@@ -317,6 +317,32 @@ def test_every_body_that_a_route_takes_has_an_example_that_it_takes(service: str
                     Draft202012Validator({**whole, **form}).validate(example)
 
 
+def reached(part: object, whole: dict[str, Any], seen: set[str]) -> Iterator[dict[str, Any]]:
+    """Every schema that a part of a document leads to, each model once."""
+    if isinstance(part, dict):
+        yield part
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference not in seen:
+            seen.add(reference)
+            yield from reached(resolve(whole, reference), whole, seen)
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for one in inner:
+        yield from reached(one, whole, seen)
+
+
+def test_every_operation_whose_answer_has_titles_takes_the_callers_languages() -> None:
+    found = set()
+    for whole, path, operation in operations():
+        answers = [one.get("content", {}) for one in operation["responses"].values()]
+        schemas = reached(answers, whole, set())
+        titled = any("`Accept-Language`" in str(one.get("description")) for one in schemas)
+        taken = {(one["in"], one["name"]) for one in operation.get("parameters", ())}
+        assert (("header", "Accept-Language") in taken) is titled, path
+        if titled:
+            found.add(operation["operationId"])
+    assert found >= {"get_my_site", "list_options", "issue_check", "get_check", "make_offer"}
+
+
 def test_a_choice_by_link_is_described_as_json_and_as_a_form() -> None:
     whole = json.loads(rendered()["compensation"])
     choose = whole["paths"]["/o/{token}"]["post"]

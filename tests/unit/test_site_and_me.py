@@ -48,6 +48,23 @@ async def test_titles_are_in_the_callers_language_else_in_the_sites_first(
     assert [one["title"] for one in shown["history"]] == [title[told]]
 
 
+async def test_an_answer_with_titles_says_that_it_varies_with_the_language(aboard: Aboard):
+    """A cache must not show one caller the titles of another; a 304 says so too."""
+    complaint = await aboard.raise_complaint()
+    issued = await aboard.give(complaint, "cinema", "k")
+    wish = {"complaint_id": complaint, "items": ["cinema", "dinner-for-two"], "reason": "food"}
+    made = await aboard.post("offers", "o", {**wish, "again": True})
+    path = f"offers/{made.json()['offer_id']}/choice"
+    answers = [issued, made, await aboard.post(path, "c", {"item": "cinema"})]
+    for path in ("site", "options", "checks", f"checks/{issued.json()['check_id']}"):
+        answers.append(await aboard.get(path))
+        answers.append(await aboard.get(path, **{"If-None-Match": answers[-1].headers["etag"]}))
+    assert [a.status_code for a in answers] == [201] * 3 + [200, 304] * 4
+    # A longer answer is compressed as well, and then varies with the encoding too.
+    assert [a for a in answers if "Accept-Language" not in a.headers.get("vary", "")] == []
+    assert "Accept-Language" not in (await aboard.get("me")).headers.get("vary", "")
+
+
 async def test_an_employee_is_told_who_they_are_and_whether_they_are_on_shift(aboard: Aboard):
     me = (await aboard.get("me")).json()
     assert (me["employee_id"], me["site"], me["checked_in_until"]) == ("e-ingrid", SITE, None)

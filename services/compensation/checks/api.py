@@ -441,6 +441,7 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
         {201: GivenCheck, 409: DoesNotFit},
         shows=answers,
         reads=reads,
+        in_languages=True,
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
             Reason.UNKNOWN_INCIDENT,
@@ -480,6 +481,7 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
         EMPLOYEE,
         CheckList,
         refuses=(Reason.UNKNOWN_COMPLAINT, Reason.CURSOR_INVALID),
+        in_languages=True,
     )
     async def list_checks(
         ask: Ask,
@@ -492,7 +494,7 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
         found = [await summary(check_id, check, ask) for check_id, check in page.checks]
         return CheckList(checks=found, next=page.next_cursor)
 
-    @to.read("/v1/checks/{check_id}", EMPLOYEE, ShownCheck, refuses=(unknown,))
+    @to.read("/v1/checks/{check_id}", EMPLOYEE, ShownCheck, refuses=(unknown,), in_languages=True)
     async def get_check(ask: Ask, check_id: Identifier) -> ShownCheck:
         """One check, without its code."""
         check = await handlers.look(check_id, ask.principal, ask.view)

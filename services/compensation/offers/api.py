@@ -177,6 +177,7 @@ def _for_employees(
         EMPLOYEE,
         {201: OfferedChecks, 409: DoesNotFit},
         shows=answer,
+        in_languages=True,
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
             Reason.AMOUNT_NOT_OFFERED,
@@ -193,6 +194,7 @@ def _for_employees(
         EMPLOYEE,
         {201: GivenCheck},
         shows=answer,
+        in_languages=True,
         refuses=(
             Reason.UNKNOWN_OFFER,
             Reason.OFFER_CLOSED,

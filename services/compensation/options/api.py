@@ -281,7 +281,13 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    @to.read("/v1/options", EMPLOYEE, OptionsShown, refuses=(Reason.UNKNOWN_COMPLAINT,))
+    @to.read(
+        "/v1/options",
+        EMPLOYEE,
+        OptionsShown,
+        refuses=(Reason.UNKNOWN_COMPLAINT,),
+        in_languages=True,
+    )
     async def list_options(
         ask: Ask,
         complaint: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=128)] = None,
@@ -332,7 +338,7 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
             incident=incident,
         )
 
-    @to.read("/v1/site", EMPLOYEE, SiteShown)
+    @to.read("/v1/site", EMPLOYEE, SiteShown, in_languages=True)
     async def get_my_site(ask: Ask) -> SiteShown:
         """My site, its catalogue with titles, and its promised times; a phone needs them once."""
         policy = await handlers.catalogue(ask.principal, ask.view)

@@ -61,6 +61,15 @@ IDEMPOTENCY_KEY = Annotated[
 IF_NONE_MATCH = Annotated[
     str | None, Header(alias="If-None-Match", description="The ETag of what the client has.")
 ]
+ACCEPT_LANGUAGE = Annotated[
+    str | None,
+    Header(
+        alias="Accept-Language",
+        description="The languages that titles may be in, as in RFC 9110; the site's first language"
+        " if none of ours is among them.",
+        examples=["nb, en;q=0.5"],
+    ),
+]
 #: What a browser sends of a page's form.
 FORM = "application/x-www-form-urlencoded"
 #: An id in a path.
@@ -94,6 +103,8 @@ EVERYWHERE = (
 KEY = Parameter("key", Parameter.KEYWORD_ONLY, annotation=IDEMPOTENCY_KEY)
 NO_BODY = Parameter("command", Parameter.KEYWORD_ONLY, annotation=Nothing, default=NOTHING)
 ETAG = Parameter("etag", Parameter.KEYWORD_ONLY, annotation=IF_NONE_MATCH, default=None)
+#: What a route takes whose answer has titles. `Ask` has it already, so it is only described.
+LANGUAGES = Parameter("languages", Parameter.KEYWORD_ONLY, annotation=ACCEPT_LANGUAGE, default=None)
 #: Reasons of a route that asks for a token.
 TO_PRINCIPALS = (Reason.UNAUTHENTICATED, Reason.FORBIDDEN)
 #: Reasons of a route for employees, whom the roster lists and the site's policy gives authority.
@@ -237,11 +248,13 @@ class Routes(APIRouter):
         shows: Shows | None = None,
         reads: Callable[[Principal, Any], Sequence[str]] | None = None,
         examples: Mapping[int, Mapping[str, Any]] = NONE,
+        in_languages: bool = False,
     ) -> Callable[[D], D]:
         """A write, decided by the decorated function; its last fact is the answer.
 
         The function takes an `Ask`, then what is in the path, and the body as `command` if there is
-        one. `reads` names documents to read in the first trip.
+        one. `reads` names documents to read in the first trip. With `in_languages` the answer depends
+        on `Accept-Language`.
         """
 
         def add(decides: D) -> D:
@@ -284,6 +297,7 @@ class Routes(APIRouter):
                 refuses=refuses,
                 writes=True,
                 examples=examples,
+                in_languages=in_languages,
             )
             return decides
 
@@ -297,11 +311,13 @@ class Routes(APIRouter):
         *,
         refuses: Sequence[Reason] = (),
         method: str = "GET",
+        in_languages: bool = False,
     ) -> Callable[[D], D]:
         """A read, answered by what the decorated function returns, with an ETag.
 
         The function takes an `Ask`, then the parameters of path and query, or a body. A POST is for
-        values that must not stand in a URL; its answer is not cached.
+        values that must not stand in a URL; its answer is not cached. With `in_languages` the answer
+        depends on `Accept-Language`.
         """
 
         def add(reads: D) -> D:
@@ -322,6 +338,7 @@ class Routes(APIRouter):
                 like=reads,
                 answers={200: answer},
                 refuses=refuses,
+                in_languages=in_languages,
             )
             return reads
 
@@ -396,6 +413,7 @@ class Routes(APIRouter):
         kinds: Collection[Kind],
         *,
         path: str,
+        in_languages: bool = False,
         **described: Any,
     ) -> None:
         """A route for callers of these kinds: `respond` gets the request, who asks, and what it takes."""
@@ -408,9 +426,12 @@ class Routes(APIRouter):
             authorization = said[0] if len(said) == 1 else ""
             principal = self._face.authenticator.caller(authorization, kinds)
             response = await respond(request, principal, **await inputs.of(request))
+            if in_languages:
+                response.headers["Vary"] = "Accept-Language"
             await response(scope, receive, send)
 
-        app.__signature__ = Signature(list(taken.values()))  # type: ignore[attr-defined]
+        described_too = [LANGUAGES] if in_languages else []
+        app.__signature__ = Signature([*taken.values(), *described_too])  # type: ignore[attr-defined]
         self.routes.append(Route(path, app, kinds=kinds, by_itself=True, **described))
 
 
