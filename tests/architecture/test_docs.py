@@ -34,6 +34,7 @@ from shared.contracts.roster import Employee
 from shared.ops.__main__ import app as operator
 from shared.runtime import observe
 from shared.runtime.http.auth import Kind
+from tests.clients import __main__ as clients
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/adr/*.md")])
@@ -202,6 +203,25 @@ def test_every_command_it_names_can_be_given(page):
         # A command by itself has no commands; what follows it is what it works on.
         commands = getattr(groups[group], "commands", {})
         assert not command or not commands or command in commands
+
+
+def test_the_readme_tells_clients_what_make_clients_runs():
+    part = text(ROOT / "README.md").partition("\n## Clients\n")[2].partition("\n## ")[0]
+    (command,) = re.findall(r"^npx openapi-typescript (\S+) (.*) -o \S+$", part, re.M)
+    assert (ROOT / command[0]) in clients.DOCUMENTS
+    assert tuple(command[1].split()) == clients.TYPESCRIPT
+    run = text(ROOT / "tests/clients/__main__.py")
+    tools = (
+        "Redocly",
+        "openapi-typescript",
+        "tsc",
+        "openapi-python-client",
+        "mypy",
+        "schemathesis",
+    )
+    for tool in tools:
+        assert tool in part
+        assert tool.lower() in run.lower()
 
 
 @exact
