@@ -95,7 +95,7 @@ INTAKE = {
         "schema_invalid",
         "/data/occurred_at",
     ),
-    "unknown_site": (raised("site", site="ms-nowhere"), "unknown_site", "/site"),
+    "unknown_site": (raised("site", site="ms-nowhere"), "unknown_site", "/data/site"),
     "not_a_number": (
         raised("nan").replace(b'"text"', b'"amount": NaN, "text"'),
         "malformed_bytes",
