@@ -208,7 +208,8 @@ def running(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
     With it, the stack is new and empty, in a folder of its own under `directory`, which is removed at the
     end; its servers die with this process in any case. With `fast` it is set for a benchmark: its broker
-    starts later and is faster then, and its Redis never rewrites its file. A stack that the environment names is returned as it is.
+    starts later and is faster then, and its Redis never rewrites its file. A stack that the environment
+    names is returned as it is.
     Raises StackError.
     """
     if not ephemeral:

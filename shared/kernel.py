@@ -173,8 +173,8 @@ class Domain:
         of document under one name, or say where documents of the same kind stand.
         """
         folds = {
-            fact: tuple(chain.from_iterable(one.folds.get(fact, ()) for one in slices))
-            for fact in chain.from_iterable(one.folds for one in slices)
+            fact: tuple(chain.from_iterable(rows))
+            for fact, rows in _by_fact(one.folds for one in slices).items()
         }
         _no_clash(folds)
         return cls(

@@ -19,13 +19,11 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.answers import JSON, NO_STORE, Answer, body_of, to_page
+from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
-
-REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 
 
 class GiveFeedback(BaseModel):
@@ -103,7 +101,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
             if known is None or not (by_browser or known is helped):
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)
-            response = Response(body_of(heard), headers=REPEATED, media_type=JSON)
+            response = repeated(body_of(heard))
         return to_page(f"/f/{token}") if by_browser else response
 
     return to

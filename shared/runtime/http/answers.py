@@ -186,6 +186,11 @@ def shown(etag: str | None, answer: BaseModel) -> Response:
     return Response(content, headers=headers, media_type=JSON)
 
 
+def repeated(content: bytes, status: int = 200) -> Response:
+    """The answer to a request that was settled before, made again from what became of it."""
+    return Response(content, status, {**NO_STORE, "Idempotency-Replayed": "true"}, JSON)
+
+
 def to_page(path: str) -> Response:
     """A redirect to a page of ours, for a browser that sent a form or came back to the form's URL."""
     return RedirectResponse(path, 303, NO_STORE)
