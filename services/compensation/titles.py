@@ -1,4 +1,4 @@
-"""The titles of checks, in the caller's language."""
+"""What answers about checks have in common: titles in the caller's language, and fields described once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
-from shared.contracts.compensation import Option
+from shared.contracts.compensation import Information, Option
+from shared.contracts.event import Id
 from shared.contracts.policy import Policy
 from shared.runtime.http.routes import Ask
 from shared.runtime.policies import Policies
@@ -18,6 +20,31 @@ Title = Annotated[
     Field(
         description="Its title in the site's catalogue, in the caller's language (`Accept-Language`),"
         " else in the site's first language; its id if no catalogue has it any more."
+    ),
+]
+#: What the law says of a customer's rights, as each answer about something to give has it.
+Regime = Annotated[
+    Id | None,
+    Field(
+        description="Id, in the policy, of the law that gives the customer a right; null if none does."
+    ),
+]
+LawText = Annotated[
+    Information | None,
+    Field(description="Text that this law requires us to tell the customer; null if none."),
+]
+LAW: JsonDict = {
+    "regime": "ship-delay",
+    "information": "You have the right to be told why, and to be reimbursed.",
+}
+#: How a percentage is shown of what was given before.
+PercentGiven = Annotated[
+    int | None, Field(description="Of a percentage: per cent taken off a bill; null otherwise.")
+]
+BillUpToGiven = Annotated[
+    int | None,
+    Field(
+        description="Of a percentage: the largest bill it holds for, in minor units of `currency`; null otherwise."
     ),
 ]
 

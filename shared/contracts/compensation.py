@@ -33,6 +33,22 @@ Information = Annotated[str, StringConstraints(max_length=2000)]
 #: The same bound as for a title in a policy.
 TitleOnFact = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 CodeHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ItemName = Annotated[
+    Id,
+    Field(
+        description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
+    ),
+]
+ValueMinor = Annotated[
+    AmountMinor,
+    Field(description="What it is worth to the customer, in minor units of `currency`."),
+]
+CostMinor = Annotated[
+    AmountMinor,
+    Field(
+        description="What it costs the site and counts against every limit, in minor units of `currency`."
+    ),
+]
 Percent = Annotated[
     int | None,
     Field(
@@ -135,16 +151,10 @@ UNIT = "minor units of the check's `currency`; a number of checks for the scope 
 class Option(_Part):
     """A check that can be given: a catalogue item with its cost to the site and its value to the customer."""
 
-    item: Id = Field(
-        description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
-    )
+    item: ItemName
     kind: CheckKind = Field(description="What form the check has.")
-    value_minor: AmountMinor = Field(
-        description="What it is worth to the customer, in minor units of `currency`."
-    )
-    cost_minor: AmountMinor = Field(
-        description="What it costs the site and counts against every limit, in minor units of `currency`."
-    )
+    value_minor: ValueMinor
+    cost_minor: CostMinor
     currency: Currency
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
@@ -230,9 +240,7 @@ class Wished(CheckFact):
         description="The offer that the customer chose it from; absent if it was given directly.",
     )
     currency: Currency
-    cost_minor: AmountMinor = Field(
-        description="What it costs the site and counts against every limit, in minor units of `currency`."
-    )
+    cost_minor: CostMinor
     reachable: bool | None = Field(
         None, description="Whether a message reaches the customer; absent where it is not known."
     )
@@ -245,9 +253,7 @@ class CheckIssued(Wished):
 
     kind: CheckKind = Field(description="What form the check has.")
     language: Language = Field(description="Language in which the customer is told of it.")
-    value_minor: AmountMinor = Field(
-        description="What it is worth to the customer, in minor units of `currency`."
-    )
+    value_minor: ValueMinor
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
     code: Sealed = Field(

@@ -17,7 +17,17 @@ from services.compensation.checks.handlers import Checks, Explain, IssueCheck
 from services.compensation.checks.rules import Check
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.staff_context import staff_keys
-from services.compensation.titles import Title, TitledOption, Titles, titled
+from services.compensation.titles import (
+    LAW,
+    BillUpToGiven,
+    LawText,
+    PercentGiven,
+    Regime,
+    Title,
+    TitledOption,
+    Titles,
+    titled,
+)
 from shared.contracts.compensation import (
     BillUpTo,
     CheckExplained,
@@ -27,10 +37,12 @@ from shared.contracts.compensation import (
     CheckResumed,
     CheckSuspended,
     CheckVoided,
-    Information,
+    CostMinor,
+    ItemName,
     Percent,
     SafetyNoted,
     Scope,
+    ValueMinor,
 )
 from shared.contracts.event import (
     ID_PATTERN,
@@ -54,10 +66,6 @@ CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
 #: The same check in every example.
 CHECK_ID, COMPLAINT_ID = "ck-3ad5acdca1252b14d8e963b80e173f1d", "co-9f86d081884c7d65"
 LEFT: JsonDict = {"scope": "employee_day", "left_minor": 752000}
-LAW: JsonDict = {
-    "regime": "ship-delay",
-    "information": "You have the right to be told why, and to be reimbursed.",
-}
 
 Reachable = Annotated[
     bool | None,
@@ -121,18 +129,10 @@ class GivenCheck(Answer):
 
     check_id: CheckId
     complaint_id: ComplaintId
-    item: Annotated[
-        Id,
-        Field(
-            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
-        ),
-    ]
+    item: ItemName
     title: Title
     kind: Annotated[CheckKind, Field(description="What form it has.")]
-    value_minor: Annotated[
-        AmountMinor,
-        Field(description="What it is worth to the customer, in minor units of `currency`."),
-    ]
+    value_minor: ValueMinor
     currency: Currency
     percent: Percent = None
     bill_up_to_minor: BillUpTo = None
@@ -141,16 +141,8 @@ class GivenCheck(Answer):
         datetime | None,
         Field(description="By when a stretch must be explained; null if the check was no stretch."),
     ]
-    regime: Annotated[
-        Id | None,
-        Field(
-            description="Id, in the policy, of the law that gives the customer a right; null if none does."
-        ),
-    ]
-    information: Annotated[
-        Information | None,
-        Field(description="Text that this law requires us to tell the customer; null if none."),
-    ]
+    regime: Regime
+    information: LawText
     left: Annotated[
         list[ScopeLeft], Field(description="What is left of each limit that it was charged to.")
     ]
@@ -216,16 +208,8 @@ class DoesNotFit(Answer):
     colleague_id: Annotated[
         Id | None, Field(description="A colleague on shift who could give it; null if none could.")
     ]
-    regime: Annotated[
-        Id | None,
-        Field(
-            description="Id, in the policy, of the law that gives the customer a right; null if none does."
-        ),
-    ]
-    information: Annotated[
-        Information | None,
-        Field(description="Text that this law requires us to tell the customer; null if none."),
-    ]
+    regime: Regime
+    information: LawText
     reachable: Reachable
 
 
@@ -286,34 +270,14 @@ class CheckSummary(Answer):
     complaint_id: ComplaintId
     employee_id: Annotated[Id, Field(description="Who gave it.")]
     site: SiteId
-    item: Annotated[
-        Id,
-        Field(
-            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
-        ),
-    ]
+    item: ItemName
     title: Title
     kind: Annotated[CheckKind, Field(description="What form it has.")]
-    value_minor: Annotated[
-        AmountMinor,
-        Field(description="What it is worth to the customer, in minor units of `currency`."),
-    ]
-    cost_minor: Annotated[
-        AmountMinor,
-        Field(
-            description="What it costs the site and counts against every limit, in minor units of `currency`."
-        ),
-    ]
+    value_minor: ValueMinor
+    cost_minor: CostMinor
     currency: Currency
-    percent: Annotated[
-        int | None, Field(description="Of a percentage: per cent taken off a bill; null otherwise.")
-    ]
-    bill_up_to_minor: Annotated[
-        int | None,
-        Field(
-            description="Of a percentage: the largest bill it holds for, in minor units of `currency`; null otherwise."
-        ),
-    ]
+    percent: PercentGiven
+    bill_up_to_minor: BillUpToGiven
     valid_until: Annotated[datetime, Field(description="When its time is over.")]
     valid_at: Annotated[list[Id], Field(description="Where tills take it; everywhere if empty.")]
     issued_at: Annotated[datetime, Field(description="When it was given.")]

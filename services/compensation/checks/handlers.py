@@ -61,6 +61,12 @@ EXPLANATION_CHARS_MAX = 280
 CASH = (CheckKind.MONEY, CheckKind.REFUND)
 
 
+FailedService = Annotated[
+    Service | None,
+    Field(description="Which service failed, if the employee knows better than triage."),
+]
+
+
 class Particulars(TypedDict, total=False):
     """The optional parts of a request."""
 
@@ -185,10 +191,7 @@ class IssueCheck(BaseModel):
             description="Whether the customer agreed to something else than the cash that is due; recorded with the check."
         ),
     ] = False
-    service: Annotated[
-        Service | None,
-        Field(description="Which service failed, if the employee knows better than triage."),
-    ] = None
+    service: FailedService = None
     safety: Annotated[
         Safety | None,
         Field(

@@ -13,7 +13,6 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.checks.api import (
-    LAW,
     TITLED,
     Answers,
     DoesNotFit,
@@ -23,14 +22,20 @@ from services.compensation.checks.api import (
 from services.compensation.offers.handlers import Choose, MakeOffer, Offers
 from services.compensation.offers.page import Page
 from services.compensation.offers.rules import Offer
-from services.compensation.titles import TitledOption, titled
-from shared.contracts.compensation import BillUpTo, CheckKind, Information, OfferMade, Percent
+from services.compensation.titles import LAW, LawText, Regime, TitledOption, titled
+from shared.contracts.compensation import (
+    BillUpTo,
+    CheckKind,
+    OfferMade,
+    Percent,
+    ValueMinor,
+)
 from shared.contracts.event import AmountMinor, CheckId, ComplaintId, Currency, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.answers import JSON, NO_STORE, Answer, body_of, to_page
+from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face, Written
 from shared.runtime.http.inputs import Inputs
@@ -40,7 +45,6 @@ from shared.runtime.privacy.links import Tokens
 
 #: Reads a choice that is sent as JSON.
 IN_JSON = Inputs([Parameter("command", Parameter.KEYWORD_ONLY, annotation=Choose)])
-REPEATED = {**NO_STORE, "Idempotency-Replayed": "true"}
 
 
 class OfferedChecks(Answer):
@@ -81,16 +85,8 @@ class OfferedChecks(Answer):
     offer_id: Annotated[Id, Field(description="The offer's id.")]
     complaint_id: ComplaintId
     options: Annotated[list[TitledOption], Field(description="The checks to choose between.")]
-    regime: Annotated[
-        Id | None,
-        Field(
-            description="Id, in the policy, of the law that gives the customer a right; null if none does."
-        ),
-    ]
-    information: Annotated[
-        Information | None,
-        Field(description="Text that this law requires us to tell the customer; null if none."),
-    ]
+    regime: Regime
+    information: LawText
     expires_at: Annotated[datetime, Field(description="Until when the customer may choose.")]
     reachable: Reachable
     link: Annotated[str, Field(description="The URL of the page on which the customer chooses.")]
@@ -124,10 +120,7 @@ class ChosenCheck(Answer):
     item: Annotated[Id, Field(description="Name of the check, as the offer has it.")]
     title: Annotated[str, Field(description="Its title, in the customer's language.")]
     kind: Annotated[CheckKind, Field(description="What form it has.")]
-    value_minor: Annotated[
-        AmountMinor,
-        Field(description="What it is worth to the customer, in minor units of `currency`."),
-    ]
+    value_minor: ValueMinor
     left_minor: Annotated[
         AmountMinor,
         Field(description="What can still be held or redeemed, in minor units of `currency`."),
@@ -277,7 +270,7 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
             content = await chosen_shown(offer_id)
             if written is not None:
                 return written.response(status, content)
-            return Response(content, status, REPEATED, JSON)
+            return repeated(content, status)
 
         item = await _item_of(request)
         made = await handlers.offered(offer_id, None, face.view())

@@ -14,6 +14,7 @@ from services.compensation.cases.handlers import case_of_site, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.handlers import (
+    FailedService,
     Particulars,
     already_compensated,
     check_request,
@@ -25,7 +26,7 @@ from services.compensation.offers.rules import Offer, charged, chosen, lapse, of
 from services.compensation.staff.handlers import fallback_for
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
-from shared.contracts.complaints import Category, Language, Service
+from shared.contracts.complaints import Category, Language
 from shared.contracts.event import Flag, Id
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -75,10 +76,7 @@ class MakeOffer(BaseModel):
         Category,
         Field(description="What went wrong: the category that the offer is recorded under."),
     ]
-    service: Annotated[
-        Service | None,
-        Field(description="Which service failed, if the employee knows better than triage."),
-    ] = None
+    service: FailedService = None
     safety: Annotated[
         Safety | None,
         Field(

@@ -9,8 +9,24 @@ from fastapi import Query
 from pydantic import ConfigDict, Field
 
 from services.compensation.options.handlers import Options
-from services.compensation.titles import Title, TitledOption, Titles, titled
-from shared.contracts.compensation import CheckKind, Information, Option, Scope
+from services.compensation.titles import (
+    LAW,
+    BillUpToGiven,
+    LawText,
+    PercentGiven,
+    Regime,
+    Title,
+    TitledOption,
+    Titles,
+    titled,
+)
+from shared.contracts.compensation import (
+    CheckKind,
+    ItemName,
+    Option,
+    Scope,
+    ValueMinor,
+)
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ID_PATTERN, AmountMinor, Currency, Id, SiteId
 from shared.contracts.names import named
@@ -53,29 +69,14 @@ class GiftShown(Answer):
     check_id: Annotated[
         Id | None, Field(description="The service check's id; null for an open offer.")
     ]
-    item: Annotated[
-        Id,
-        Field(
-            description="Name of the check in the catalogue, with its amount if it has one: `<item>/<amount>`."
-        ),
-    ]
+    item: ItemName
     title: Title
-    value_minor: Annotated[
-        AmountMinor,
-        Field(description="What it is worth to the customer, in minor units of `currency`."),
-    ]
+    value_minor: ValueMinor
     currency: Currency
     site: Annotated[Id, Field(description="The site that gave it.")]
     issued_at: Annotated[datetime, Field(description="When it was given or offered.")]
-    percent: Annotated[
-        int | None, Field(description="Of a percentage: per cent taken off a bill; null otherwise.")
-    ]
-    bill_up_to_minor: Annotated[
-        int | None,
-        Field(
-            description="Of a percentage: the largest bill it holds for, in minor units of `currency`; null otherwise."
-        ),
-    ]
+    percent: PercentGiven
+    bill_up_to_minor: BillUpToGiven
     offer_id: Annotated[Id | None, Field(description="The open offer's id; null for a check.")]
     choose_by: Annotated[
         datetime | None, Field(description="Until when the customer may choose; null for a check.")
@@ -146,8 +147,7 @@ class OptionsShown(Answer):
                             "title": "Tax-free gift card",
                         },
                     },
-                    "regime": "ship-delay",
-                    "information": "You have the right to be told why, and to be reimbursed.",
+                    **LAW,
                 }
             ]
         }
@@ -166,16 +166,8 @@ class OptionsShown(Answer):
             description="The incident that the complaint is part of, if its check can still be given; null otherwise."
         ),
     ]
-    regime: Annotated[
-        Id | None,
-        Field(
-            description="Id, in the policy, of the law that gives the customer a right; null if none does."
-        ),
-    ]
-    information: Annotated[
-        Information | None,
-        Field(description="Text that this law requires us to tell the customer; null if none."),
-    ]
+    regime: Regime
+    information: LawText
 
 
 class TitledCategory(Answer):
