@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -134,12 +133,6 @@ class Services:
             service.stop()
             if service.process.stdout is not None:
                 service.process.stdout.close()
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def master_key(directory: Path) -> str:

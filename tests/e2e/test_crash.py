@@ -17,7 +17,8 @@ from functools import cached_property
 import httpx
 import pytest
 
-from devstack.processes import Service, free_port
+from devstack.ports import free_port
+from devstack.processes import Service
 from devstack.stack import ROOT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
