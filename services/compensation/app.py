@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from starlette.middleware.gzip import GZipMiddleware
-
 from services.compensation.cases import rules as cases_rules
 from services.compensation.checks import api as checks_api
 from services.compensation.checks import rules as checks_rules
@@ -38,6 +36,7 @@ from services.compensation.usage.handlers import Usage
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
+from shared.runtime.http.face import Compressed
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
@@ -104,7 +103,7 @@ def build(
         redemptions_api.routes(face, redemptions),
         incidents_api.routes(face, incidents),
     )
-    api.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
+    api.add_middleware(Compressed, minimum_size=GZIP_FROM_BYTES)
     return App(
         parts,
         inboxes=inboxes(incidents, usage),

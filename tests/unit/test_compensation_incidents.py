@@ -882,7 +882,8 @@ async def test_a_screen_that_did_not_change_costs_a_phone_next_to_nothing(aboard
     assert first.headers["content-encoding"] == "gzip"
     same = await aboard.get(path, **{"If-None-Match": first.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
-    await aboard.give(complaint, "cinema", "k")
+    given = await aboard.give(complaint, "cinema", "k")
+    assert "content-encoding" not in given.headers, "an answer to a write is small"
     assert (await aboard.get(path, **{"If-None-Match": first.headers["etag"]})).status_code == 200
 
 
