@@ -1,6 +1,6 @@
-"""python -m bench.page: writes docs/performance.md from one report of the bench, or from several.
+"""python -m bench.page: writes docs/performance.md and docs/capacity.md from one report of the bench, or several.
 
-The last report is the page's. With more than one, a table shows the chief figures of each in the given
+The last report is the pages'. With more than one, a table shows the chief figures of each in the given
 order, so that it can be read what each step of a change was worth.
 """
 
@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.capacity import capacity
 from bench.report import comparisons
+from bench.table import NONE, table
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "performance.md"
-NONE = "not measured"
+DOCS = ROOT / "docs"
 HOW = """\
 How it is measured:
 
@@ -59,12 +60,13 @@ CHIEF = (
 
 
 def main(
-    reports: Annotated[list[Path], typer.Argument(help="Reports, the page's own last.")],
-    to: Annotated[Path, typer.Option(help="The page.")] = PAGE,
+    reports: Annotated[list[Path], typer.Argument(help="Reports, the pages' own last.")],
+    to: Annotated[Path, typer.Option(help="The folder of the pages.")] = DOCS,
 ) -> None:
-    """Write the page of measured figures."""
+    """Write the pages of measured figures, and of what follows from them."""
     read = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in reports}
-    to.write_text(page(read), encoding="utf-8")
+    (to / "performance.md").write_text(page(read), encoding="utf-8")
+    (to / "capacity.md").write_text(capacity(list(read.values())[-1]), encoding="utf-8")
 
 
 def page(reports: Mapping[str, Mapping[str, Any]]) -> str:
@@ -88,7 +90,7 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> str:
     if len(reports) > 1:
         parts += ["## Step by step", _steps(reports)]
     rows = [(name, _shown(value)) for name, value in figures(found)]
-    parts += ["## Every figure", _table(("figure", "value"), rows)]
+    parts += ["## Every figure", table(("figure", "value"), rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -120,7 +122,7 @@ def _sides(found: Mapping[str, Any]) -> str:
                 )
             )
     columns = ("", "rate (lowest)", "p50 ms", "p99 ms", "CPU µs each (lowest)")
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _lacks(found: Mapping[str, Any]) -> list[str]:
@@ -136,7 +138,7 @@ def _stages(found: Mapping[str, Any]) -> list[str]:
     for name, one in comparisons(found):
         if one["stages_us"]:
             rows = [(stage, f"{us:,.0f}") for stage, us in one["stages_us"].items()]
-            parts += [f"## Where the CPU time of {name} goes", _table(("stage", "µs each"), rows)]
+            parts += [f"## Where the CPU time of {name} goes", table(("stage", "µs each"), rows)]
     return parts
 
 
@@ -150,13 +152,13 @@ def _redis(found: Mapping[str, Any]) -> str:
         into = side.get("redis_input_bytes")
         rows.append((what, _shown(into), _shown(kept), _shown(facts), share))
     columns = ("each", "bytes in", "bytes kept", "bytes of its facts", "kept / facts")
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _steps(reports: Mapping[str, Mapping[str, Any]]) -> str:
     every = [dict(figures(found)) for found in reports.values()]
     rows = [(name, *(_shown(one.get(name)) for one in every)) for name in CHIEF]
-    return _table(("figure", *reports), rows)
+    return table(("figure", *reports), rows)
 
 
 def _shown(value: object) -> str:
@@ -167,11 +169,6 @@ def _shown(value: object) -> str:
     if isinstance(value, Sequence):
         return ", ".join(_shown(one) for one in value)
     return f"{value:,}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(one)} |" for one in lines)
 
 
 if __name__ == "__main__":

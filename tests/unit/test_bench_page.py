@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import meter, world
+from bench.capacity import capacity
 from bench.meter import Meter, Reading, Spent, spent
 from bench.page import CHIEF, figures, page
 from bench.report import Comparison, Turn, beside, comparisons, machine
@@ -72,12 +73,32 @@ def test_several_reports_show_what_each_step_was_worth():
     assert [name for name in CHIEF if name not in known] == []
 
 
-def test_the_page_is_written_by_one_command(tmp_path):
-    given, written = tmp_path / "r.json", tmp_path / "performance.md"
+def test_the_pages_are_written_by_one_command(tmp_path):
+    given = tmp_path / "r.json"
     given.write_text(json.dumps(report()))
-    command = [sys.executable, "-m", "bench.page", str(given), "--to", str(written)]
+    command = [sys.executable, "-m", "bench.page", str(given), "--to", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True)
-    assert written.read_text().startswith("# Performance\n")
+    assert (tmp_path / "performance.md").read_text().startswith("# Performance\n")
+    assert (tmp_path / "capacity.md").read_text() == capacity(report())
+
+
+def test_capacity_is_computed_from_what_an_operation_costs_until_redis_has_no_time_left():
+    written = capacity(report())
+    # 200 µs of a process and 100 µs of Redis, with 70 % of a core.
+    assert "| check given | API process | 200 | 3,500 |" in written
+    assert (
+        "| check given | 3,500 | 7,000 | 7,000 | 7,000 | 7,000 | 7,000 | 7,000 from 2 API processes on |"
+        in written
+    )
+    assert "| check given | 1,000 | 1,000 | 1.00 |" in written
+    assert "| check given | 9,000 | 9.0 |" in written
+
+
+def test_what_was_not_measured_is_not_computed():
+    written = capacity({**report(), "pipeline": {}})
+    assert (
+        "| complaint received and triaged | not measured | not measured | not measured |" in written
+    )
 
 
 def test_a_comparison_says_median_and_minimum():
