@@ -20,9 +20,8 @@ from demo.receipt import receipt
 from demo.show import Show
 from demo.story import SITE, NothingToPlay, Stage, play
 from devstack.mailbox import Mailbox
-from devstack.ports import free_port
 from devstack.processes import NotReady, Service, Services, environment
-from devstack.stack import StackError, running
+from devstack.stack import StackError, free_port, running
 from shared.contracts.event import format_time
 from shared.ops import policy, roster, token, topics
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 
-from devstack.ports import free_port
+from devstack.stack import free_port
 
 #: Letters kept; none of our runs sends more.
 LETTERS_MAX = 100_000

@@ -34,7 +34,6 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from devstack import pids
-from devstack.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +54,11 @@ READY_DEADLINE_S = 90.0
 ANSWER_TIMEOUT_S = 5.0
 DOWNLOAD_DEADLINE_S = 600
 JAVA_VERSION_MIN = 17
+#: Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 on
+#: macOS). In that range a port that was free may be a client's own by the time a server wants it, and a
+#: client that retries a killed server's port may connect to itself.
+PORTS = range(20_000, 32_000)
+PORT_ATTEMPTS_MAX = 200
 
 #: One KRaft node; what depends on the machine (ports, folders) is added by `_kafka_properties`.
 KAFKA_SETTINGS: Mapping[str, str] = {
@@ -705,6 +709,17 @@ def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
         msg = f"{Path(command[0]).name} failed with status {done.returncode}: {said}"
         raise StackError(msg)
     return done.stdout
+
+
+def free_port() -> int:
+    """Return a port nobody listens on now; raises StackError if none is found."""
+    for _ in range(PORT_ATTEMPTS_MAX):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    msg = f"no free port found between {PORTS.start} and {PORTS.stop}"
+    raise StackError(msg)
 
 
 def _port(bootstrap: str) -> int:

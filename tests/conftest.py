@@ -14,13 +14,13 @@ from hypothesis import settings
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.selector import NetworkSelector
 
-from devstack.ports import free_port
 from devstack.stack import (
     KAFKA_SETTINGS,
     REDIS_SETTINGS,
     RUN_DIRECTORY,
     Stack,
     engine_answers,
+    free_port,
     running,
     wait_ready,
 )

@@ -17,9 +17,8 @@ from functools import cached_property
 import httpx
 import pytest
 
-from devstack.ports import free_port
 from devstack.processes import Service
-from devstack.stack import ROOT
+from devstack.stack import ROOT, free_port
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER

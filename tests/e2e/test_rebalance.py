@@ -24,9 +24,8 @@ import pytest
 from kafka import KafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
-from devstack.ports import free_port
 from devstack.processes import Service
-from devstack.stack import ROOT
+from devstack.stack import ROOT, free_port
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from shared.contracts.compensation import CheckIssued

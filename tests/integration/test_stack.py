@@ -20,8 +20,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from devstack import pids, stack
-from devstack.ports import free_port
-from devstack.stack import app
+from devstack.stack import app, free_port
 
 DEADLINE_S = 30.0
 # More than the buffers of a connection take at once, and less than a broker refuses unread.

@@ -22,9 +22,8 @@ from pydantic_core import from_json
 from redis import Redis
 
 from devstack.mailbox import Mailbox
-from devstack.ports import free_port
 from devstack.processes import Service, Services, environment
-from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
+from devstack.stack import ROOT, RUN_DIRECTORY, Stack, free_port, running
 from shared.contracts.catalogue import TOPICS, subscriptions
 from shared.contracts.event import format_time
 from shared.contracts.intake import ComplaintRaised

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.ports import free_port
+from devstack.stack import free_port
 
 #: First and last port that the system gives to outgoing connections.
 OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
