@@ -113,9 +113,9 @@ def _more(found: Mapping[str, Any]) -> str:
         if not {"service", REDIS} <= cpu_us.keys():
             rows.append((what, *[NONE] * len(PROCESSES), NONE))
             continue
-        most = _per_second(cpu_us[REDIS])
-        carried = [min(number * _per_second(cpu_us["service"]), most) for number in PROCESSES]
-        enough = -(-most // _per_second(cpu_us["service"]))
+        each, most = _per_second(cpu_us["service"]), _per_second(cpu_us[REDIS])
+        carried = [min(number * each, most) for number in PROCESSES]
+        enough = -(-most // each)
         rows.append(
             (what, *(f"{one:,}" for one in carried), f"{most:,} from {enough} {process}es on")
         )
