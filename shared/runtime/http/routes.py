@@ -202,7 +202,7 @@ class Route(APIRoute):
                 status: {"model": _either(models)} for status, models in forms.items() if models
             },
             include_in_schema=not hidden,
-            openapi_extra={"requestBody": _in_either_form(takes)} if takes is not None else None,
+            openapi_extra={"requestBody": _as_json(takes)} if takes is not None else None,
             **named,  # type: ignore[arg-type]  # one name, if any
         )
         if by_itself:
@@ -217,10 +217,14 @@ class Route(APIRoute):
         return super().matches(scope)
 
 
-def _in_either_form(model: type[BaseModel]) -> dict[str, Any]:
-    """A body that is taken as JSON and as a form; another route describes the model."""
+def _as_json(model: type[BaseModel]) -> dict[str, Any]:
+    """A body in JSON; another route describes the model.
+
+    The form of our own page is not described: for a body in two forms generators make clients that do
+    not work.
+    """
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"required": True, "content": {form: {"schema": schema} for form in (JSON, FORM)}}
+    return {"required": True, "content": {JSON: {"schema": schema}}}
 
 
 def _either(models: tuple[type[BaseModel], ...]) -> Any:  # a union made at run time has no type
