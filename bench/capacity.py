@@ -13,10 +13,10 @@ SECOND_US = 1_000_000
 #: Share of a core that is planned with: above it, waiting grows faster than what is done.
 PLANNED = 0.7
 PROCESSES = (1, 2, 4, 8, 16, 32)
-#: The operations of a report, and the process that carries out each.
+#: The operations of a report, the process that carries out each, and how many of these can work.
 OPERATIONS = (
-    ("check given", "decision", "API process"),
-    ("complaint received and triaged", "pipeline", "stream process"),
+    ("check given", "decision", "API process", PROCESSES[-1]),
+    ("complaint received and triaged", "pipeline", "stream process", PARTITIONS),
 )
 #: The server that every operation of a cell goes through; it has one thread.
 REDIS = "redis"
@@ -60,8 +60,8 @@ def capacity(found: Mapping[str, Any]) -> str:
         "## More processes, computed",
         "What N processes carry in a second, until Redis has no time left:",
         _more(found),
-        f"A topic has {PARTITIONS} partitions, and of the stream processes at most one works on each, so more"
-        " of them than partitions stand by.",
+        f"A topic has {PARTITIONS} partitions, and of the stream processes at most one works on each: more of"
+        " them stand by until there are more partitions.",
         "## Memory of Redis",
         _memory(found),
         "## Beyond one Redis: cells",
@@ -82,7 +82,7 @@ def _per_second(cpu_us: float) -> int:
 
 def _each(found: Mapping[str, Any]) -> str:
     rows = []
-    for what, part, process in OPERATIONS:
+    for what, part, process, _ in OPERATIONS:
         for name, us in _cpu_us(found, part).items():
             shown = process if name == "service" else name.capitalize()
             rows.append((what, shown, f"{us:,.0f}", f"{_per_second(us):,}"))
@@ -91,7 +91,7 @@ def _each(found: Mapping[str, Any]) -> str:
 
 def _two(found: Mapping[str, Any]) -> str:
     rows = []
-    for what, part, _ in OPERATIONS:
+    for what, part, *_ in OPERATIONS:
         one = found.get(part, {})
         rates = [
             one.get("product", {}).get("rate"),
@@ -108,24 +108,25 @@ def _two(found: Mapping[str, Any]) -> str:
 
 def _more(found: Mapping[str, Any]) -> str:
     rows = []
-    for what, part, process in OPERATIONS:
+    for what, part, process, can_work in OPERATIONS:
         cpu_us = _cpu_us(found, part)
         if not {"service", REDIS} <= cpu_us.keys():
             rows.append((what, *[NONE] * len(PROCESSES), NONE))
             continue
         each, most = _per_second(cpu_us["service"]), _per_second(cpu_us[REDIS])
-        carried = [min(number * each, most) for number in PROCESSES]
+        carried = [
+            f"{min(number * each, most):,}" if number <= can_work else "–" for number in PROCESSES
+        ]
         enough = -(-most // each)
-        rows.append(
-            (what, *(f"{one:,}" for one in carried), f"{most:,} from {enough} {process}es on")
-        )
+        limit = f"{most:,} from {enough} {process}es on" if enough <= can_work else f"{most:,}"
+        rows.append((what, *carried, limit))
     return table(("operation", *map(str, PROCESSES), "Redis's limit"), rows)
 
 
 def _memory(found: Mapping[str, Any]) -> str:
     years = round(REBUILD_RETENTION.days / 365)
     rows = []
-    for what, part, _ in OPERATIONS:
+    for what, part, *_ in OPERATIONS:
         kept = found.get(part, {}).get("product", {}).get("redis_memory_bytes")
         rows.append(
             (what, NONE, NONE) if kept is None else (what, f"{kept:,.0f}", f"{kept / 1000:.1f}")
