@@ -20,16 +20,31 @@ OPERATIONS = (
 )
 #: The server that every operation of a cell goes through; it has one thread.
 REDIS = "redis"
-BEYOND = """\
-One cell has one Redis, and with it one order of commits. Its first limit is that server's one thread, and a
-larger machine does not move it. What must be decided together is only what shares a budget: a site. So a group
-that needs more is divided by site:
+#: Memory of the server in the example.
+EXAMPLE_GB = 64
+LEFT_OUT = """\
+What these tables leave out:
 
-- Each site belongs to one cell. A cell has its own Redis, its own topics (the same names on another Kafka
-  cluster, or with the cell's name before them) and its own processes. `SERVICE_CHECK_SHARD` is the part of the
-  keys that names the cell's state.
+- Rows share one Redis when the services share one: add up what is asked of it. Each service has a `REDIS_URL`
+  and keys of its own, so a Redis for each service is the first step when one is too small.
+- A complaint is counted in the service that receives it. Compensation opens a case for it and the notifier
+  writes letters: their processor time and memory come on top and are not measured.
+- Of each service one process carries the outbox to Kafka and one lets timers fire, whatever the number of
+  processes. The notifier's sends at most 32 letters at a time: 33 letters in a second need a mail server that takes
+  each within a second.
+- Kafka's time is that of one broker without replicas, and does not include the records that others publish.
+- Redemptions, offers and reads are not measured."""
+BEYOND = """\
+One cell has one Redis for each service, and with it one order of commits. Its first limit is memory, at a low rate
+that lasts for years: the table above says which. Its second is that server's one thread, and a larger machine does
+not move that. What must be decided together is only what shares a budget: a site. So a group that needs more is
+divided by site:
+
+- Each site belongs to one cell. A cell has its own Redis, its own Kafka cluster with topics of the same names,
+  and its own processes. `SERVICE_CHECK_SHARD` is the part of the keys that names the cell's state.
 - A table from site to cell is all that is shared. The gateway reads the site of the employee's token and passes
-  the request to the cell; who publishes complaints does the same by the event's `site`.
+  the request to the cell; who publishes complaints does the same by the event's `site`. A customer's link does not
+  say its site, so each cell has a host name of its own, which its links begin with.
 - Policies and rosters are published per site already, so each goes to the topics of its site's cell.
 - A customer who complains at two sites of two cells is two customers, as they are today where the sites' other
   systems know them by different names. Limits per customer hold within a cell.
@@ -54,16 +69,21 @@ def capacity(found: Mapping[str, Any]) -> str:
         "## What one process of each kind carries",
         _each(found),
         "## From one process to two, measured",
-        "Here both share the machine's processors with Kafka, Redis and, for checks, the client, so the second"
-        " process adds less than it would on a machine of its own.",
+        "Here they share the machine's processors with Kafka, Redis and, for checks, the client, so the second"
+        " process adds less than it would on a machine of its own. One process of checks has all faces; with two"
+        " for requests a third carries the streams and the outbox.",
         _two(found),
         "## More processes, computed",
-        "What N processes carry in a second, until Redis has no time left:",
+        "What N processes carry in a second, until Redis has no time left. From two on, an operation takes the"
+        " CPU time that was measured with two:",
         _more(found),
         f"A topic has {PARTITIONS} partitions, and of the stream processes at most one works on each: more of"
-        " them stand by until there are more partitions.",
+        " them stand by. How many there are is chosen before the first start (`KAFKA_PARTITIONS`), because a key"
+        " keeps its partition.",
+        LEFT_OUT,
         "## Memory of Redis",
         _memory(found),
+        *_rebuild(found),
         "## Beyond one Redis: cells",
         BEYOND,
     ]
@@ -109,13 +129,17 @@ def _two(found: Mapping[str, Any]) -> str:
 def _more(found: Mapping[str, Any]) -> str:
     rows = []
     for what, part, process, can_work in OPERATIONS:
-        cpu_us = _cpu_us(found, part)
-        if not {"service", REDIS} <= cpu_us.keys():
+        one, more = _cpu_us(found, part), _cpu_us(found.get(part, {}), "two")
+        if not {"service", REDIS} <= one.keys():
             rows.append((what, *[NONE] * len(PROCESSES), NONE))
             continue
-        each, most = _per_second(cpu_us["service"]), _per_second(cpu_us[REDIS])
+        cost = {**one, **more}
+        each, most = _per_second(cost["service"]), _per_second(cost[REDIS])
         carried = [
-            f"{min(number * each, most):,}" if number <= can_work else "–" for number in PROCESSES
+            f"{min(number * each if number > 1 else _per_second(one['service']), most):,}"
+            if number <= can_work
+            else "–"
+            for number in PROCESSES
         ]
         enough = -(-most // each)
         limit = f"{most:,} from {enough} {process}es on" if enough <= can_work else f"{most:,}"
@@ -128,11 +152,30 @@ def _memory(found: Mapping[str, Any]) -> str:
     rows = []
     for what, part, *_ in OPERATIONS:
         kept = found.get(part, {}).get("product", {}).get("redis_memory_bytes")
-        rows.append(
-            (what, NONE, NONE) if kept is None else (what, f"{kept:,.0f}", f"{kept / 1000:.1f}")
-        )
-    columns = ("operation", "bytes kept", "GB for each million")
-    return (
-        f"State is kept for {years} years after its last change, stored answers for two days; a million of"
-        f" each in {years} years need:\n\n{table(columns, rows)}"
+        if kept is None:
+            rows.append((what, NONE, NONE, NONE))
+            continue
+        held = EXAMPLE_GB * 1e9 / kept
+        a_day = held / REBUILD_RETENTION.days
+        rows.append((what, f"{kept:,.0f}", f"{1e9 / kept:,.0f}", f"{a_day:,.0f}"))
+    columns = (
+        "operation",
+        "bytes kept",
+        "in each GB",
+        f"a day, in {EXAMPLE_GB} GB for {years} years",
     )
+    return (
+        f"State is kept for {years} years after its last change, a stored answer for two days (it is among the"
+        f" bytes kept), the keys of a customer for ever:\n\n{table(columns, rows)}"
+    )
+
+
+def _rebuild(found: Mapping[str, Any]) -> list[str]:
+    """How long a service is away when its Redis is lost."""
+    rate = found.get("rebuild", {}).get("facts_per_second_wall")
+    if rate is None:
+        return []
+    return [
+        f"If a Redis is lost, its service answers 503 until the state is made again: {rate:,.0f} facts in a"
+        f" second here, so {1e6 / rate / 60:.0f} minutes for each million."
+    ]

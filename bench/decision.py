@@ -31,7 +31,7 @@ WARM_UP_DEADLINE_S = 120.0
 MARGIN = 1.1
 NOOP_LACKS = (
     "The no-op route checks the token and validates the body, as the product does, and answers. It has"
-    " no GZip, metrics or security headers, looks for no earlier answer, reads and writes no store,"
+    " no metrics or security headers, looks for no earlier answer, reads and writes no store,"
     " decides nothing, waits for no disk, carries nothing to Kafka, and its answer is a tenth as long."
 )
 POSTGRES_LACKS = (

@@ -24,10 +24,9 @@ from typing import Any
 import asyncpg
 import uvloop
 from fastapi import FastAPI, Request, Response
-from starlette.middleware.gzip import GZipMiddleware
 
 from bench.postgres import SCHEMA
-from services.compensation.app import DOMAIN, GZIP_FROM_BYTES
+from services.compensation.app import DOMAIN
 from services.compensation.authority.rules import Exceeded, Headroom, limits_of, stretch_of
 from services.compensation.authority.windows import windows_of
 from services.compensation.cases.rules import Case
@@ -358,9 +357,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
     body = NO_BODY.replace(annotation=IssueCheck, default=Parameter.empty)
     taken = {"key": KEY, "command": body}
     to.respond(issue_check, taken, EMPLOYEE, path="/v1/checks", method="POST", like=issue_check)
-    app = face.api("peer", "The same on PostgreSQL.", to)
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
-    return app
+    return face.api("peer", "The same on PostgreSQL.", to)
 
 
 async def keep(_connection: asyncpg.Connection) -> None:

@@ -91,7 +91,23 @@ def test_capacity_is_computed_from_what_an_operation_costs_until_redis_has_no_ti
         in written
     )
     assert "| check given | 1,000 | 1,000 | 1.00 |" in written
-    assert "| check given | 9,000 | 9.0 |" in written
+    # 9,000 bytes, 64 GB, 1,096 days.
+    assert "| check given | 9,000 | 111,111 | 6,488 |" in written
+
+
+def test_with_more_processes_capacity_goes_by_what_was_measured_with_two():
+    found = report()
+    found["decision"]["two"]["product"]["cpu_us"] = {"service": 400.0, "redis": 100.0}
+    assert "| check given | 3,500 | 3,500 | 7,000 |" in capacity(found)
+
+
+def test_no_more_processes_of_streams_carry_something_than_there_are_partitions():
+    found = {**report(), "pipeline": measured("the pipeline").as_json()}
+    found["pipeline"]["product"]["cpu_us"] = {"service": 1000.0, "redis": 10.0}
+    assert (
+        "| complaint received and triaged | 700 | 1,400 | 2,800 | – | – | – | 70,000 |"
+        in capacity(found)
+    )
 
 
 def test_what_was_not_measured_is_not_computed():

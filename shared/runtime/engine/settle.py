@@ -229,7 +229,11 @@ class Settler:
     async def _settle_batch(
         self, inbox: Inbox, partition: int, records: Sequence[Record], *, gap_checked: bool
     ) -> None:
-        """Raises Gap if the fence has not come to the first record, unless `gap_checked`: nothing is missing."""
+        """Settle them in one commit if that goes, each in its own if not.
+
+        `gap_checked` says that what is missing before the first of them has no records; without it, Gap is
+        raised if the fence has not come to that record.
+        """
         parsed = [self._parse(inbox, record) for record in records]
         if len(records) == 1 or not await self._try_together(
             inbox, partition, records, parsed, gap_checked
@@ -489,7 +493,9 @@ class Settler:
             await transaction.read_for(*decision.facts)
             data = transaction.apply(decision, origin)
             if transaction.names_again(name) and not (await self.store.read([key]))[0].body:
-                # The entity exists but its stored answer has expired: refuse the old key.
+                # The entity exists but its stored answer has expired: refuse the old key. If an answer is
+                # there now, the same request was committed meanwhile: this commit conflicts, and the next turn
+                # answers with it.
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = kept_answer(self._domain, request.body_hash, fact, data)
             transaction.write(Write(key, 0, body, ANSWER_TTL_S))

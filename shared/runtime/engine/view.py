@@ -14,8 +14,8 @@ from shared.runtime.engine.store import Cursor, Reads, Versioned
 from shared.runtime.faults import Rejected
 
 D = TypeVar("D", bound=Document)
-#: Documents kept parsed: the policies' heads, employees and keys of a busy hour, and the bytes of one at
-#: most: a complaint's text may be large, and is read few times.
+#: Documents kept parsed: the policies' heads, employees and keys of a busy hour. None of them has more
+#: bytes than this; larger ones, such as a complaint with its text, are read few times and parsed each time.
 PARSED_MAX = 2000
 PARSED_BYTES_MAX = 4096
 
