@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts manifests clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -91,6 +91,11 @@ clients: $(READY) ## Judge the API documents by what makes clients of them; need
 
 contracts: $(READY) ## Write docs/reference again
 	@$(BIN)/python -m shared.ops docs
+
+manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl
+	@command -v kubectl >/dev/null || { echo "kubectl is not here: https://kubernetes.io/docs/tasks/tools"; exit 1; }
+	@for overlay in dev prod; do kubectl kustomize deploy/k8s/overlays/$$overlay \
+	  > deploy/k8s/rendered/$$overlay.yaml || exit 1; done
 
 clean: ## Remove what was made here
 	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from shared.ops import docs, fingerprint, policy, rebuild, roster, token, topics
+from shared.ops import docs, fingerprint, manifests, policy, rebuild, roster, token, topics
 
 app = typer.Typer(
     help="Commands for whoever runs Service Check.",
@@ -12,7 +12,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # Locals may hold what a customer wrote.
 )
-for group in (topics, policy, roster, rebuild, fingerprint, token, docs):
+for group in (topics, policy, roster, rebuild, fingerprint, token, docs, manifests):
     app.add_typer(group.app)
 
 if __name__ == "__main__":

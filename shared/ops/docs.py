@@ -1,4 +1,4 @@
-"""Write docs/reference from the contracts, and refuse changes that break producers or consumers.
+"""Write docs/reference and manifests from the contracts; refuse changes that break producers or consumers.
 
 The committed schemas are those in use; the models are their next version. So the two are compared
 whenever the pages are written.
@@ -18,7 +18,7 @@ import yaml
 from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, SERVICES, TABLE, Topic, dead_letters, topics
 from shared.contracts.reasons import Reason
-from shared.ops import openapi
+from shared.ops import manifests, openapi
 
 REFERENCE = Path("docs/reference")
 ROLLOUT = (
@@ -184,7 +184,10 @@ def render() -> dict[Path, str]:
 
 
 def stale(root: Path = Path()) -> list[Path]:
-    """Pages that are missing, differ from what would be written, or belong to nothing."""
+    """Pages and manifests that are missing, differ from what would be written, or belong to nothing.
+
+    Pages by their path under docs/reference, manifests by their path from the root.
+    """
     reference = root / REFERENCE
     pages = render()
     found = [
@@ -194,11 +197,18 @@ def stale(root: Path = Path()) -> list[Path]:
         or (reference / path).read_text(encoding="utf-8") != text
     ]
     orphans = (path.relative_to(reference) for path in reference.glob("*/*.json"))
-    return [*found, *(path for path in orphans if path not in pages)]
+    found += [path for path in orphans if path not in pages]
+    deployed = manifests.rendered()
+    found += [
+        path
+        for path, text in deployed.items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+    ]
+    return [*found, *manifests.orphans(root)]
 
 
 def write(root: Path = Path()) -> None:
-    """Write every page and remove the schemas of facts that are gone."""
+    """Write every page and manifest; remove the schemas of facts and folders of services that are gone."""
     reference = root / REFERENCE
     pages = render()
     for path, text in pages.items():
@@ -207,6 +217,11 @@ def write(root: Path = Path()) -> None:
     for path in reference.glob("*/*.json"):
         if path.relative_to(reference) not in pages:
             path.unlink()
+    for path, text in manifests.rendered().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    for path in manifests.orphans(root):
+        (root / path).unlink()
 
 
 def _topics_page() -> str:
@@ -300,7 +315,7 @@ def docs_command(
         bool, typer.Option("--allow-breaking", help="Before the first release only.")
     ] = False,
 ) -> None:
-    """Write docs/reference from contracts and routes; refuses a breaking change of a committed schema."""
+    """Write docs/reference and the generated manifests; refuses a breaking change of a committed schema."""
     differ = committed_changes()
     breaking = False
     for kind, found in differ.items():
@@ -316,6 +331,6 @@ def docs_command(
         return
     found_stale = stale()
     for path in found_stale:
-        typer.echo(f"{REFERENCE / path} is stale: run python -m shared.ops docs", err=True)
+        typer.echo(f"{path} is stale: run python -m shared.ops docs", err=True)
     if found_stale:
         raise typer.Exit(1)

@@ -1,0 +1,469 @@
+"""Write the parts of `deploy/` that follow from the catalogue, the settings and the routes.
+
+A new service, topic or route is a new row in the catalogue or in the code; `python -m shared.ops docs`
+then writes its manifests. Everything else in `deploy/` is written by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from pydantic.fields import FieldInfo
+
+from shared.contracts.catalogue import (
+    OPERATOR,
+    OTHER_SYSTEMS,
+    SERVICES,
+    TOPICS,
+    Topic,
+    dead_letters,
+    produced,
+    subscriptions,
+)
+from shared.ops import dashboard, openapi
+from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
+from shared.ops.topics import REPLICATION_SAFE, configs
+from shared.runtime.settings import RuntimeSettings
+
+ROOT = Path(__file__).parents[2]
+K8S = Path("deploy/k8s")
+MONITORING = Path("deploy/monitoring")
+NOTICE = "# Generated: `python -m shared.ops docs`. Do not edit.\n"
+NAMESPACE = "service-check"
+#: Partitions of each topic in a cluster. A key keeps its partition only while this number stays, so it
+#: leaves room: as many workers as one service can ever have without moving keys.
+PARTITIONS = 12
+#: Two of each, so that one may go at any time.
+REPLICAS_MIN = 2
+#: Records in a partition that wait before another worker is worth its start.
+LAG_PER_WORKER = 1000
+#: How long a load must be gone before a worker is taken away: each change moves partitions.
+SCALE_DOWN_AFTER_S = 1800
+LABEL = "app.kubernetes.io/name"
+CLUSTER_LABEL = {"strimzi.io/cluster": "service-check"}
+BROKERS = "service-check-kafka-bootstrap"
+#: What a service may do in the store: its own keys and channel, and INFO, which tells a restart.
+#: SCAN, which a rebuild needs, shows the names of all keys; no name holds personal data.
+STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +eval +evalsha +script|load -@dangerous -@admin +info"
+
+#: The values that an operator chooses, by the name of the setting: keys of the ConfigMap `service-check`.
+CHOSEN = {
+    "kafka_bootstrap": "kafka-bootstrap-servers",
+    "jwt_audience": "jwt-audience",
+    "jwt_issuer": "jwt-issuer",
+    "hsts_s": "hsts-s",
+    "smtp_host": "smtp-host",
+    "smtp_port": "smtp-port",
+}
+#: Settings that base/service has already, the same for each service.
+IN_BASE = {"face", "host", "port", "ops_port"}
+#: Files by the name of the setting, and the folder that each is mounted in.
+FOLDERS = {"jwks": "/etc/service-check/issuer", "mailboxes": "/etc/service-check/mailboxes"}
+FILES = {"jwks": "jwks.json", "mailboxes": "mailboxes.yaml"}
+
+Document = dict[str, Any]
+
+
+def rendered() -> dict[Path, str]:
+    """Every generated file of `deploy/`, by its path from the root of the repository.
+
+    Raises LookupError for a required setting of a service whose value comes from nowhere.
+    """
+    components = K8S / "components"
+    files: dict[Path, str] = {
+        K8S / "base/services/kustomization.yaml": _written(
+            [_kustomization(resources=list(SERVICES))]
+        ),
+        components / "kafka-strimzi/topics.yaml": _written(map(_topic, TOPICS)),
+        components / "kafka-strimzi/users.yaml": _written(_users()),
+        components / "keda/scaledobjects.yaml": _written(map(_scaled_object, SERVICES)),
+        components / "gateway/routes.yaml": _written(_routes()),
+        components / "external-secrets/externalsecrets.yaml": _written(_external_secrets()),
+        components / "monitoring/rules.yaml": _written([_rules()]),
+        components / "monitoring/dashboard.yaml": _written([_dashboard()]),
+        MONITORING / "dashboards/service-check.json": dashboard.text(),
+    }
+    for service in SERVICES:
+        files |= _service(service)
+    return files
+
+
+def orphans(root: Path) -> list[Path]:
+    """Folders of services that are no longer in the catalogue: their files, from the root."""
+    folder = root / K8S / "base/services"
+    return [
+        path.relative_to(root)
+        for path in sorted(folder.glob("*/*.yaml"))
+        if path.parent.name not in SERVICES
+    ]
+
+
+def _written(documents: Iterable[Document]) -> str:
+    return NOTICE + "---\n".join(
+        yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=110) for one in documents
+    )
+
+
+def _document(version: str, kind: str, name: str, spec: object, **metadata: object) -> Document:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, **metadata},
+        "spec": spec,
+    }
+
+
+def _kustomization(**parts: object) -> Document:
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        **parts,
+    }
+
+
+# Services ----------------------------------------------------------------------------------------
+
+
+def settings_model(service: str) -> type[RuntimeSettings]:
+    """The class of a service's settings, imported by name, because shared code imports no service."""
+    found: type[RuntimeSettings] = import_module(f"services.{service}.settings").Settings
+    return found
+
+
+def settings_of(service: str) -> Mapping[str, FieldInfo]:
+    """The settings of a service by their field's name."""
+    return settings_model(service).model_fields
+
+
+def variable(name: str, field: FieldInfo) -> str:
+    """The environment variable of a setting."""
+    return str(field.validation_alias or f"SERVICE_CHECK_{name.upper()}")
+
+
+def environment(service: str) -> list[Document]:
+    """Where each setting of a service comes from, in the order of its settings.
+
+    Settings that are not listed keep their default. Raises LookupError for a required one that has no
+    source here.
+    """
+    found = []
+    for name, field in settings_of(service).items():
+        value: Document | None = None
+        chosen = "public-url" if name.endswith("_url") else CHOSEN.get(name)
+        if name == "redis_url":
+            value = {"secretKeyRef": {"name": f"{service}-store", "key": "url"}}
+        elif name == "master_key":
+            value = {"secretKeyRef": {"name": "master-key", "key": "key"}}
+        elif chosen is not None:
+            value = {"configMapKeyRef": {"name": "service-check", "key": chosen}}
+        if value is not None:
+            found.append({"name": variable(name, field), "valueFrom": value})
+        elif name in FOLDERS:
+            found.append({"name": variable(name, field), "value": f"{FOLDERS[name]}/{FILES[name]}"})
+        elif field.is_required() and name not in IN_BASE:
+            msg = f"say in {__name__} where {variable(name, field)} of {service} comes from"
+            raise LookupError(msg)
+    return found
+
+
+def _service(service: str) -> dict[Path, str]:
+    """The folder of a service: what it adds to base/service."""
+    folder = K8S / "base/services" / service
+    variables = environment(service)
+    container: Document = {"name": "service", "args": [f"services.{service}"], "env": variables}
+    pod: Document = {"containers": [container]}
+    if "mailboxes" in settings_of(service):
+        where = {"name": "mailboxes", "mountPath": FOLDERS["mailboxes"], "readOnly": True}
+        container["volumeMounts"] = [where]
+        pod["volumes"] = [{"name": "mailboxes", "secret": {"secretName": f"{service}-mailboxes"}}]
+    # A rebuild asks for nothing but the topics and the store.
+    needed = {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
+    operation = {
+        "name": "operation",
+        "args": ["shared.ops", "rebuild", service],
+        "env": [one for one in variables if one["name"] in needed],
+    }
+    job = {"spec": {"template": {"spec": {"containers": [operation]}}}}
+    kustomization = _kustomization(
+        namePrefix=f"{service}-",
+        resources=["../../service"],
+        labels=[{"pairs": {LABEL: service}, "includeSelectors": True, "includeTemplates": True}],
+        patches=[
+            {"target": {"kind": "Deployment"}, "path": "settings.yaml"},
+            {"target": {"kind": "CronJob"}, "path": "rebuild.yaml"},
+        ],
+    )
+    return {
+        folder / "kustomization.yaml": _written([kustomization]),
+        folder / "settings.yaml": _written(
+            [_document("apps/v1", "Deployment", "any", {"template": {"spec": pod}})]
+        ),
+        folder / "rebuild.yaml": _written(
+            [_document("batch/v1", "CronJob", "any", {"jobTemplate": job})]
+        ),
+    }
+
+
+# Kafka -------------------------------------------------------------------------------------------
+
+
+def _topic(topic: Topic) -> Document:
+    spec = {
+        "partitions": PARTITIONS,
+        "replicas": REPLICATION_SAFE,
+        "config": configs(topic, REPLICATION_SAFE),
+    }
+    return _document("kafka.strimzi.io/v1", "KafkaTopic", topic.name, spec, labels=CLUSTER_LABEL)
+
+
+def rights(who: str) -> dict[str, set[str]]:
+    """What a program may do on each topic: exactly what the catalogue says.
+
+    A service also reads its own topic, with which it compares its store, and writes its dead letters. The
+    operator reads what it publishes, to find the next version, and compares all topics with the catalogue.
+    """
+    found: dict[str, set[str]] = {}
+    for fact in produced(who):
+        found.setdefault(fact.TOPIC, set()).update(("Write", "Describe"))
+    if who in SERVICES:
+        for topic in (*subscriptions(who), f"recovery.{who}.v1"):
+            found.setdefault(topic, set()).update(("Read", "Describe"))
+        found[dead_letters(who)] = {"Write", "Describe"}
+    if who == OPERATOR:
+        for operations in found.values():
+            operations.add("Read")
+        for one in TOPICS:
+            found.setdefault(one.name, set()).update(("Describe", "DescribeConfigs"))
+    return found
+
+
+def _users() -> list[Document]:
+    return [
+        _document(
+            "kafka.strimzi.io/v1",
+            "KafkaUser",
+            {OTHER_SYSTEMS: "publisher"}.get(who, who),
+            {
+                "authentication": {"type": "scram-sha-512"},
+                "authorization": {"type": "simple", "acls": _acls(who)},
+            },
+            labels=CLUSTER_LABEL,
+        )
+        for who in (*SERVICES, OPERATOR, OTHER_SYSTEMS)
+    ]
+
+
+def _acls(who: str) -> list[Document]:
+    order = [topic.name for topic in TOPICS]
+    found = [
+        _right("topic", topic, sorted(operations))
+        for topic, operations in sorted(rights(who).items(), key=lambda item: order.index(item[0]))
+    ]
+    return [*found, _right("group", f"recovery-{who}", ["Read"])] if who in SERVICES else found
+
+
+def _right(kind: str, name: str, operations: list[str]) -> Document:
+    resource = {"type": kind, "name": name, "patternType": "literal"}
+    return {"resource": resource, "operations": operations}
+
+
+def _scaled_object(service: str) -> Document:
+    """Workers by how far the group is behind on the topics that are not compacted."""
+    lasting = {topic.name for topic in TOPICS if topic.cleanup == "delete"}
+    triggers = [
+        {
+            "type": "kafka",
+            "metadata": {
+                "bootstrapServers": f"{BROKERS}.{NAMESPACE}.svc:9092",
+                "consumerGroup": f"recovery-{service}",
+                "topic": topic,
+                "lagThreshold": str(LAG_PER_WORKER),
+                "offsetResetPolicy": "earliest",
+            },
+        }
+        for topic in subscriptions(service)
+        if topic in lasting
+    ]
+    down = {
+        "stabilizationWindowSeconds": SCALE_DOWN_AFTER_S,
+        "policies": [{"type": "Pods", "value": 1, "periodSeconds": 300}],
+    }
+    spec = {
+        "scaleTargetRef": {"name": f"{service}-stream"},
+        "minReplicaCount": REPLICAS_MIN,
+        "maxReplicaCount": PARTITIONS,
+        "fallback": {"failureThreshold": 3, "replicas": 2 * REPLICAS_MIN},
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": down}}},
+        "triggers": triggers,
+    }
+    return _document("keda.sh/v1alpha1", "ScaledObject", f"{service}-stream", spec)
+
+
+# HTTP --------------------------------------------------------------------------------------------
+
+
+def prefixes(service: str) -> list[str]:
+    """The shortest paths that all routes of a service begin with, each whole up to its first parameter."""
+    paths = json.loads(openapi.rendered()[service])["paths"]
+    found = sorted({path.partition("{")[0].rstrip("/") for path in paths})
+    return [one for one in found if not any(one.startswith(f"{other}/") for other in found)]
+
+
+def _routes() -> list[Document]:
+    found = []
+    for service in SERVICES:
+        if not prefixes(service):  # a service may have no route of its own
+            continue
+        rule = {
+            "matches": [
+                {"path": {"type": "PathPrefix", "value": prefix}} for prefix in prefixes(service)
+            ],
+            "backendRefs": [{"name": f"{service}-api", "port": 8080}],
+        }
+        spec = {
+            "parentRefs": [{"name": "service-check", "sectionName": "https"}],
+            "hostnames": ["service-check.example"],
+            "rules": [rule],
+        }
+        found.append(_document("gateway.networking.k8s.io/v1", "HTTPRoute", f"{service}-api", spec))
+    return found
+
+
+# Secrets -----------------------------------------------------------------------------------------
+
+
+def store_url(service: str, password: str) -> str:
+    """The address of the store for a service, as its own user, over TLS."""
+    ca = "/etc/service-check/store/ca.crt"
+    return f"rediss://{service}:{password}@valkey:6379/0?ssl_ca_certs={ca}"
+
+
+def store_users(hashes: Mapping[str, str]) -> str:
+    """The users of the store, by the SHA-256 of their passwords; nobody gets in without one."""
+    lines = [
+        f"user {service} on #{hashes[service]} ~{service}:* &{service}:* {STORE_RIGHTS}"
+        for service in SERVICES
+    ]
+    return "\n".join(["user default off", *lines]) + "\n"
+
+
+def with_mailboxes() -> tuple[str, ...]:
+    """The services that need the file of role mailboxes."""
+    return tuple(service for service in SERVICES if "mailboxes" in settings_of(service))
+
+
+def _external_secrets() -> list[Document]:
+    """Each secret of a workload, from the operator's store."""
+    users = {service: f"{{{{ .{service} | sha256sum }}}}" for service in SERVICES}
+    whole = {
+        "master-key": ({"key": ("master-key", "key")}, None),
+        "issuer-keys": ({FILES["jwks"]: ("issuer-keys", "jwks")}, None),
+        **{
+            f"{service}-mailboxes": ({FILES["mailboxes"]: ("mailboxes", "file")}, None)
+            for service in with_mailboxes()
+        },
+        **{
+            f"{service}-store": (
+                {"password": (f"store/{service}", "password")},
+                {"url": store_url(service, "{{ .password | urlquery }}")},
+            )
+            for service in SERVICES
+        },
+        "valkey-users": (
+            {service: (f"store/{service}", "password") for service in SERVICES},
+            {"users.acl": store_users(users)},
+        ),
+    }
+    return [_external_secret(name, *parts) for name, parts in whole.items()]
+
+
+def _external_secret(
+    name: str, data: Mapping[str, tuple[str, str]], template: Mapping[str, str] | None
+) -> Document:
+    target: Document = {"name": name, "creationPolicy": "Owner"}
+    if template is not None:
+        target["template"] = {"engineVersion": "v2", "data": dict(template)}
+    spec = {
+        "refreshInterval": "5m",
+        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "service-check"},
+        "target": target,
+        "data": [
+            {"secretKey": key, "remoteRef": {"key": f"service-check/{place}", "property": part}}
+            for key, (place, part) in data.items()
+        ],
+    }
+    return _document("external-secrets.io/v1", "ExternalSecret", name, spec)
+
+
+# Monitoring --------------------------------------------------------------------------------------
+
+
+def _rules() -> Document:
+    """The alerts of `deploy/monitoring/rules.yaml` as the Prometheus operator reads them."""
+    source = yaml.safe_load((ROOT / MONITORING / "rules.yaml").read_text(encoding="utf-8"))
+    return _document("monitoring.coreos.com/v1", "PrometheusRule", "service-check", source)
+
+
+def _dashboard() -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "service-check-dashboard", "labels": {"grafana_dashboard": "1"}},
+        "data": {"service-check.json": dashboard.text()},
+    }
+
+
+# The command -------------------------------------------------------------------------------------
+
+app = typer.Typer(name="manifests", help="Manifests of a cluster.", no_args_is_help=True)
+
+
+@app.callback()
+def manifests() -> None:
+    """Manifests of a cluster."""
+
+
+@app.command("secrets")
+def secrets_command(
+    mailboxes: Annotated[
+        Path, typer.Option(help="The file of role mailboxes.", exists=True, dir_okay=False)
+    ] = Path("policy/mailboxes.yaml"),
+    run_dir: Annotated[
+        Path, typer.Option(help="Where the demo's signing key is, or is made.")
+    ] = RUN_DIR,
+) -> None:
+    """Print all secrets of a trial cluster with new random values, for `kubectl apply -f -`.
+
+    Tokens of `token` are valid there. Not for production: a second call prints another master key, and
+    what the first one sealed cannot be read any more.
+    """
+    demo_key(run_dir)
+    passwords = {service: secrets.token_hex(24) for service in SERVICES}
+    hashes = {name: hashlib.sha256(one.encode()).hexdigest() for name, one in passwords.items()}
+    addresses = mailboxes.read_text(encoding="utf-8")
+    made = {
+        "master-key": {"key": b64encode(secrets.token_bytes(32)).decode()},
+        "issuer-keys": {FILES["jwks"]: (run_dir / JWKS_FILE).read_text(encoding="utf-8")},
+        **{f"{service}-mailboxes": {FILES["mailboxes"]: addresses} for service in with_mailboxes()},
+        **{f"{name}-store": {"url": store_url(name, one)} for name, one in passwords.items()},
+        "valkey-users": {"users.acl": store_users(hashes)},
+    }
+    documents = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "stringData": data,
+        }
+        for name, data in made.items()
+    ]
+    typer.echo(yaml.safe_dump_all(documents, sort_keys=False, width=1000), nl=False)

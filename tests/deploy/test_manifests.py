@@ -1,0 +1,861 @@
+"""What the manifests promise, read from the rendered documents: no cluster, no engine, no network."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
+
+from devstack.stack import REDIS_SETTINGS
+from shared.contracts.catalogue import (
+    FACTS,
+    OPERATOR,
+    OTHER_SYSTEMS,
+    SERVICES,
+    TABLE,
+    TOPICS,
+    dead_letters,
+    subscriptions,
+)
+from shared.ops import dashboard, manifests, openapi
+from shared.ops.__main__ import app
+from shared.runtime import observe
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "deploy/k8s"
+OVERLAYS = ("dev", "prod")
+FACES = ("api", "stream")
+Document = dict[str, Any]
+in_each = pytest.mark.parametrize("overlay", OVERLAYS)
+
+
+@cache
+def read(overlay: str) -> list[Document]:
+    text = (K8S / f"rendered/{overlay}.yaml").read_text(encoding="utf-8")
+    return list(yaml.load_all(text, yaml.CSafeLoader))
+
+
+def rendered(overlay: str, kind: str | None = None) -> list[Document]:
+    """The documents of an overlay, copies of them, or those of one kind."""
+    return copy.deepcopy([one for one in read(overlay) if kind in (None, one["kind"])])
+
+
+def name(document: Document) -> str:
+    return document["metadata"]["name"]
+
+
+def named(overlay: str, kind: str, wanted: str) -> Document:
+    (found,) = [one for one in rendered(overlay, kind) if name(one) == wanted]
+    return found
+
+
+def in_words(document: Document) -> str:
+    return f"{document['kind']} {name(document)}"
+
+
+# Validity ----------------------------------------------------------------------------------------
+
+
+def schema_of(document: Document) -> Path:
+    group, _, version = document["apiVersion"].rpartition("/")
+    file = f"{document['kind'].lower()}_{version}.json"
+    return ROOT / "tests/deploy/schemas" / (group or "core") / file
+
+
+@cache
+def validator(path: Path) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
+def problems(document: Document) -> list[str]:
+    errors = validator(schema_of(document)).iter_errors(document)
+    return [f"{in_words(document)}: {error.json_path} {error.message[:200]}" for error in errors]
+
+
+@in_each
+def test_every_document_is_what_a_cluster_takes(overlay: str) -> None:
+    found = [problem for one in rendered(overlay) for problem in problems(one)]
+    assert found == []
+
+
+def test_a_field_that_no_kind_has_is_found_in_every_kind() -> None:
+    kinds = {one["kind"]: one for one in rendered("prod")}
+    for document in kinds.values():
+        document["metadata" if document["kind"] == "Namespace" else "spec"] = {"sepc": 1}
+        assert document["kind"] == "Namespace" or problems(document), document["kind"]
+
+
+def test_a_misspelt_field_deep_inside_is_found() -> None:
+    document = named("prod", "Deployment", "complaints-api")
+    document["spec"]["template"]["spec"]["containers"][0]["readinessProb"] = {}
+    assert problems(document)
+
+
+@in_each
+def test_names_are_unique_and_everything_is_in_one_namespace(overlay: str) -> None:
+    found = [in_words(one) for one in rendered(overlay)]
+    assert len(found) == len(set(found))
+    for one in rendered(overlay):
+        assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "service-check"
+
+
+@in_each
+def test_the_rendered_documents_are_what_the_sources_give(overlay: str) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here, so rendering cannot be compared")
+    given = subprocess.run(
+        ["kubectl", "kustomize", K8S / "overlays" / overlay],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    committed = (K8S / f"rendered/{overlay}.yaml").read_text(encoding="utf-8")
+    assert given.stdout == committed, "run: make manifests"
+
+
+def test_generated_files_are_in_step_with_the_code() -> None:
+    for path, text in manifests.rendered().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, "run: python -m shared.ops docs"
+    assert manifests.orphans(ROOT) == []
+
+
+def test_a_folder_of_a_service_that_is_gone_is_found(tmp_path: Path) -> None:
+    gone = manifests.K8S / "base/services/gone/settings.yaml"
+    (tmp_path / gone).parent.mkdir(parents=True)
+    (tmp_path / gone).touch()
+    assert manifests.orphans(tmp_path) == [gone]
+
+
+# Pods --------------------------------------------------------------------------------------------
+
+
+def pod_of(document: Document) -> Document | None:
+    """The pod template of a workload."""
+    spec = document.get("spec", {})
+    if document["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return spec["template"] if document["kind"] in WORKLOADS else None
+
+
+WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob"}
+
+
+def pods(overlay: str) -> dict[str, Document]:
+    every = rendered(overlay)
+    return {in_words(one): pod for one in every if (pod := pod_of(one)) is not None}
+
+
+def containers(pod: Document) -> list[Document]:
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+def breaches(pod: Document) -> set[str]:
+    """What of Pod Security `restricted`, and of our own rules, a pod breaks."""
+    spec = pod["spec"]
+    context = spec.get("securityContext", {})
+    found = {
+        "token": spec.get("automountServiceAccountToken") is not False,
+        "variables of Services": spec.get("enableServiceLinks") is not False,
+        "account": spec.get("serviceAccountName", "default") == "default",
+        "root": context.get("runAsNonRoot") is not True or context.get("runAsUser", 0) == 0,
+        "seccomp": context.get("seccompProfile") != {"type": "RuntimeDefault"},
+        "host": any(spec.get(part) for part in ("hostNetwork", "hostPID", "hostIPC")),
+        "volumes": any(
+            not set(volume) - {"name"} <= {"configMap", "secret", "emptyDir"}
+            or volume.get("emptyDir", {"sizeLimit": ""}).get("sizeLimit") is None
+            for volume in spec.get("volumes", [])
+        ),
+    }
+    for container in containers(pod):
+        own, resources = container.get("securityContext", {}), container.get("resources", {})
+        found |= {
+            key: True
+            for key, broken in {
+                "privileges": own.get("allowPrivilegeEscalation") is not False
+                or own.get("privileged"),
+                "writable root": own.get("readOnlyRootFilesystem") is not True,
+                "capabilities": own.get("capabilities") != {"drop": ["ALL"]},
+                "requests": set(resources.get("requests", {})) != {"cpu", "memory"},
+                "memory limit": "memory" not in resources.get("limits", {}),
+                "shell": "sh" in container.get("command", []),
+                "image": not re.fullmatch(
+                    r"[\w./-]+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})", container["image"]
+                ),
+            }.items()
+            if broken
+        }
+    return {key for key, broken in found.items() if broken}
+
+
+@in_each
+def test_every_pod_meets_pod_security_restricted(overlay: str) -> None:
+    assert {where: found for where, pod in pods(overlay).items() if (found := breaches(pod))} == {}
+    labels = named(overlay, "Namespace", "service-check")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    for pool in rendered(overlay, "KafkaNodePool"):
+        template = pool["spec"]["template"]
+        assert template["pod"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert template["kafkaContainer"]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "found"),
+    [
+        ("spec.automountServiceAccountToken", True, "token"),
+        ("spec.enableServiceLinks", True, "variables of Services"),
+        ("spec.serviceAccountName", "default", "account"),
+        ("spec.securityContext.runAsUser", 0, "root"),
+        ("spec.securityContext.seccompProfile", {"type": "Unconfined"}, "seccomp"),
+        ("spec.hostNetwork", True, "host"),
+        ("spec.volumes", [{"name": "x", "hostPath": {"path": "/"}}], "volumes"),
+        ("spec.volumes", [{"name": "x", "emptyDir": {}}], "volumes"),
+        ("spec.containers.0.securityContext.allowPrivilegeEscalation", True, "privileges"),
+        ("spec.containers.0.securityContext.readOnlyRootFilesystem", False, "writable root"),
+        ("spec.containers.0.securityContext.capabilities", {"add": ["NET_RAW"]}, "capabilities"),
+        ("spec.containers.0.resources", {"limits": {"cpu": 1}}, "memory limit"),
+        ("spec.containers.0.image", "service-check:latest", "image"),
+        ("spec.containers.0.image", "service-check", "image"),
+        ("spec.containers.0.command", ["sh", "-c", "x"], "shell"),
+    ],
+)
+def test_a_pod_that_breaks_a_rule_is_found(where: str, value: object, found: str) -> None:
+    pod = pods("prod")["Deployment complaints-api"]
+    part: Any = pod
+    *steps, last = where.split(".")
+    for step in steps:
+        part = part[int(step)] if step.isdigit() else part[step]
+    part[last] = value
+    assert found in breaches(pod)
+
+
+@in_each
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_face_of_every_service_runs_stops_and_is_spread(
+    overlay: str, service: str, face: str
+) -> None:
+    one = f"{service}-{face}"
+    deployment = named(overlay, "Deployment", one)
+    spec = deployment["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["args"] == [f"services.{service}"]
+    assert {"name": "SERVICE_CHECK_FACE", "value": face} in container["env"]
+    assert name(named(overlay, "ServiceAccount", one)) == spec["serviceAccountName"]
+    # Longer than preStop and the longest stop together.
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert spec["terminationGracePeriodSeconds"] == 45
+    probes = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in PROBES}
+    assert probes == PROBES
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    keys = [part["topologyKey"] for part in spec["topologySpreadConstraints"]]
+    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    # What selects the pods of this face selects no others.
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        deployment["spec"]["selector"]["matchLabels"],
+        named(overlay, "Service", one)["spec"]["selector"],
+        named(overlay, "PodDisruptionBudget", one)["spec"]["selector"]["matchLabels"],
+        *(part["labelSelector"]["matchLabels"] for part in spec["topologySpreadConstraints"]),
+    ]
+    for selector in selectors:
+        assert selector["app.kubernetes.io/name"] == service
+        assert selector["app.kubernetes.io/component"] == face
+        assert selector.items() <= labels.items()
+    assert named(overlay, "PodDisruptionBudget", one)["spec"]["maxUnavailable"] == 1
+
+
+PROBES = {"startup": "/live", "liveness": "/live", "readiness": "/ready"}
+
+
+# Settings and secrets ----------------------------------------------------------------------------
+
+
+def chosen(overlay: str) -> tuple[str, dict[str, str]]:
+    """The name of the ConfigMap with an operator's values, which ends with their hash, and the values."""
+    (found,) = [
+        one
+        for one in rendered(overlay, "ConfigMap")
+        if re.fullmatch(r"service-check-[a-z0-9]{10}", name(one))
+    ]
+    return name(found), found["data"]
+
+
+@in_each
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_gets_what_it_reads_and_nothing_else(
+    overlay: str, service: str, face: str
+) -> None:
+    settings = manifests.settings_of(service)
+    known = {manifests.variable(field, info): field for field, info in settings.items()}
+    config, values = chosen(overlay)
+    (container,) = named(overlay, "Deployment", f"{service}-{face}")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
+    given: dict[str, Any] = {}
+    for one in container["env"]:
+        source = one.get("valueFrom", {})
+        if reference := source.get("configMapKeyRef"):
+            assert reference["name"] == config
+            given[one["name"]] = values[reference["key"]]
+        elif "secretKeyRef" in source:
+            given[one["name"]] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+        else:
+            given[one["name"]] = one["value"]
+        if str(given[one["name"]]).startswith("/"):
+            assert str(Path(given[one["name"]]).parent) in mounted
+    assert len(given) == len(container["env"]), "each once"
+    assert given.keys() <= known.keys()
+    required = {variable for variable, one in known.items() if settings[one].is_required()}
+    assert required <= given.keys()
+    # And the service takes the values: as it reads them, all but the file, which is not here.
+    given.pop("SERVICE_CHECK_MAILBOXES", None)
+    by_field = {
+        variable if settings[known[variable]].validation_alias else known[variable]: value
+        for variable, value in given.items()
+    }
+    model = manifests.settings_model(service)
+    made = model(_env_prefix="UNSET_", **by_field)
+    assert (made.port, made.ops_port, made.host) == (8080, 9000, "0.0.0.0")
+
+
+def test_a_required_setting_without_a_source_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "FOLDERS", {})
+    with pytest.raises(LookupError, match="SERVICE_CHECK_JWKS of complaints"):
+        manifests.environment("complaints")
+
+
+def wanted_secrets(overlay: str) -> dict[str, set[str]]:
+    """Each secret that a pod uses, with the keys it names."""
+    found: dict[str, set[str]] = {}
+    for pod in pods(overlay).values():
+        for container in containers(pod):
+            for one in container.get("env", []):
+                if reference := one.get("valueFrom", {}).get("secretKeyRef"):
+                    found.setdefault(reference["name"], set()).add(reference["key"])
+        for volume in pod["spec"].get("volumes", []):
+            if secret := volume.get("secret"):
+                found.setdefault(secret["secretName"], set()).update(
+                    item["key"] for item in secret.get("items", [])
+                )
+    return found
+
+
+def test_every_secret_comes_from_the_operators_store_or_is_a_certificate() -> None:
+    wanted = wanted_secrets("prod")
+    certificates = {one["spec"]["secretName"] for one in rendered("prod", "Certificate")}
+    made = {}
+    for one in rendered("prod", "ExternalSecret"):
+        target = one["spec"]["target"]
+        keys = target.get("template", {}).get("data") or [
+            d["secretKey"] for d in one["spec"]["data"]
+        ]
+        made[target["name"]] = set(keys)
+    assert wanted.keys() - certificates == made.keys()
+    for secret, keys in wanted.items():
+        assert keys <= made.get(secret, {"ca.crt"})
+    assert {
+        one["spec"]["secretStoreRef"]["kind"] for one in rendered("prod", "ExternalSecret")
+    } == {"ClusterSecretStore"}
+
+
+@in_each
+def test_no_secret_is_in_git(overlay: str) -> None:
+    assert rendered(overlay, "Secret") == []
+    for one in rendered(overlay, "ConfigMap"):
+        assert "master" not in json.dumps(one).lower()
+
+
+def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> None:
+    words = ["manifests", "secrets", "--run-dir", str(tmp_path / "run")]
+    words += ["--mailboxes", str(ROOT / "policy/mailboxes.yaml")]
+    answer, again = (CliRunner().invoke(app, words) for _ in range(2))
+    assert answer.exit_code == 0, answer.output
+    assert answer.output != again.output, "new values each time"
+    printed = {name(one): one for one in yaml.safe_load_all(answer.output)}
+    certificates = {one["spec"]["secretName"] for one in rendered("dev", "Certificate")}
+    wanted = wanted_secrets("dev")
+    assert printed.keys() == wanted.keys() - certificates
+    for secret, one in printed.items():
+        assert problems(one) == []
+        assert wanted[secret] <= one["stringData"].keys()
+    users = printed["valkey-users"]["stringData"]["users.acl"].splitlines()
+    assert users[0] == "user default off"
+    for service, line in zip(SERVICES, users[1:], strict=True):
+        assert f" ~{service}:* &{service}:* -@all " in line
+        assert "password" not in line
+    assert "#{{ .complaints | sha256sum }} " in json.dumps(rendered("prod", "ExternalSecret"))
+
+
+# Kafka -------------------------------------------------------------------------------------------
+
+
+def test_kafka_keeps_what_it_confirmed_when_one_node_is_lost() -> None:
+    (pool,), (kafka,) = rendered("prod", "KafkaNodePool"), rendered("prod", "Kafka")
+    assert pool["spec"]["replicas"] == 3
+    assert pool["spec"]["roles"] == ["controller", "broker"]
+    config = kafka["spec"]["kafka"]["config"]
+    assert config["default.replication.factor"] == 3
+    assert config["offsets.topic.replication.factor"] == 3
+    assert config["min.insync.replicas"] == 2
+    assert config["auto.create.topics.enable"] is False
+    assert config["unclean.leader.election.enable"] is False
+    largest = max(topic.message_bytes_max or 0 for topic in TOPICS)
+    assert config["message.max.bytes"] >= largest
+    assert config["replica.fetch.max.bytes"] >= largest
+
+
+@in_each
+def test_whoever_is_no_service_comes_to_kafka_over_tls_with_a_login(overlay: str) -> None:
+    """The services have no setting for either yet: their listener is one of a component that goes then."""
+    (kafka,) = rendered(overlay, "Kafka")
+    assert kafka["spec"]["kafka"]["authorization"]["type"] == "simple"
+    listeners = {one["name"]: one for one in kafka["spec"]["kafka"]["listeners"]}
+    assert listeners["tls"]["tls"] is True
+    assert listeners["tls"]["authentication"] == {"type": "scram-sha-512"}
+    assert listeners.keys() == {"tls", "plain"}
+    assert all(one["type"] == "internal" for one in listeners.values())
+    source = (K8S / "components/kafka-strimzi/kafka.yaml").read_text(encoding="utf-8")
+    assert "plain" not in source
+    assert "superUsers" not in source
+
+
+@in_each
+def test_the_topics_are_those_of_the_catalogue(overlay: str) -> None:
+    found = {name(one): one["spec"] for one in rendered(overlay, "KafkaTopic")}
+    assert found.keys() == {topic.name for topic in TOPICS}
+    replicas = 3 if overlay == "prod" else 1
+    for topic in TOPICS:
+        spec = found[topic.name]
+        assert (spec["partitions"], spec["replicas"]) == (manifests.PARTITIONS, replicas)
+        assert spec["config"]["cleanup.policy"] == topic.cleanup
+        assert int(spec["config"]["min.insync.replicas"]) == max(1, replicas - 1)
+        kept = topic.retention and str(int(topic.retention.total_seconds() * 1000))
+        assert spec["config"].get("retention.ms") == kept
+
+
+def test_the_job_for_another_kafka_makes_the_topics_alike() -> None:
+    job = (K8S / "components/topics-job/job.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(job)
+    assert problems(document) == []
+    document["spec"]["template"]["spec"]["containers"][0]["image"] += ":0.1.0"  # an overlay's
+    assert breaches(document["spec"]["template"]) == set()
+    words = document["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert words[1:] == [
+        "topics", "create", "--partitions", str(manifests.PARTITIONS), "--replication", "3",
+    ]  # fmt: skip
+
+
+def allowed(overlay: str) -> dict[str, dict[tuple[str, str], set[str]]]:
+    """What each user of Kafka may do, by resource."""
+    return {
+        name(user): {
+            (acl["resource"]["type"], acl["resource"]["name"]): set(acl["operations"])
+            for acl in user["spec"]["authorization"]["acls"]
+        }
+        for user in rendered(overlay, "KafkaUser")
+    }
+
+
+@in_each
+def test_the_users_of_kafka_may_do_what_the_table_says_and_no_more(overlay: str) -> None:
+    users = allowed(overlay)
+    assert users.keys() == {*SERVICES, "operator", "publisher"}
+    for service in SERVICES:
+        writes = {r.fact.TOPIC for r in TABLE if service in (r.producer, *r.also_from)}
+        reads = {r.fact.TOPIC for r in TABLE if service in r.consumers} | {f"recovery.{service}.v1"}
+        expected = {("topic", dead_letters(service)): {"Write", "Describe"}}
+        for topic in writes | reads:
+            expected["topic", topic] = {"Describe"} | {
+                right for right, topics in (("Write", writes), ("Read", reads)) if topic in topics
+            }
+        expected["group", f"recovery-{service}"] = {"Read"}
+        assert users[service] == expected, service
+    for user in rendered(overlay, "KafkaUser"):
+        assert user["spec"]["authentication"] == {"type": "scram-sha-512"}
+        for acl in user["spec"]["authorization"]["acls"]:
+            assert acl["resource"]["patternType"] == "literal"
+
+
+def test_only_publishers_write_the_intake_and_only_complaints_reads_it() -> None:
+    may = {
+        right: {
+            user
+            for user, rights in allowed("prod").items()
+            if right in rights.get(("topic", "recovery.intake.v1"), ())
+        }
+        for right in ("Write", "Read")
+    }
+    assert may == {"Write": {"publisher"}, "Read": {"complaints"}}
+    assert allowed("prod")["publisher"].keys() == {("topic", "recovery.intake.v1")}
+
+
+def test_only_services_that_seal_write_the_vault_and_no_operator_reads_it() -> None:
+    (row,) = [row for row in TABLE if row.fact.TOPIC == "recovery.vault.v1"]
+    rights = {
+        user: topics.get(("topic", "recovery.vault.v1"), set())
+        for user, topics in allowed("prod").items()
+    }
+    assert {user for user, may in rights.items() if "Write" in may} == {
+        row.producer,
+        *row.also_from,
+    }
+    assert {user for user, may in rights.items() if "Read" in may} == set(row.consumers)
+
+
+def test_a_fact_that_somebody_else_reads_too_gives_them_the_right_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "recovery.intake.v1" not in manifests.rights("notifier")
+    more = {"recovery.intake.v1": (FACTS["recovery.complaint.raised.v1"],)}
+    monkeypatch.setattr(manifests, "subscriptions", lambda who: {**subscriptions(who), **more})
+    assert manifests.rights("notifier")["recovery.intake.v1"] == {"Read", "Describe"}
+    assert "Write" in manifests.rights(OPERATOR)["recovery.policy.v1"]
+    assert manifests.rights(OTHER_SYSTEMS) == {"recovery.intake.v1": {"Write", "Describe"}}
+
+
+def test_workers_follow_the_lag_of_topics_that_the_service_reads() -> None:
+    found = {name(one): one["spec"] for one in rendered("prod", "ScaledObject")}
+    assert found.keys() == {f"{service}-stream" for service in SERVICES}
+    partitions = {name(one): one["spec"]["partitions"] for one in rendered("prod", "KafkaTopic")}
+    for service in SERVICES:
+        spec = found[f"{service}-stream"]
+        deployment = named("prod", "Deployment", spec["scaleTargetRef"]["name"])
+        assert "replicas" not in deployment["spec"], "two would decide"
+        topics = [trigger["metadata"]["topic"] for trigger in spec["triggers"]]
+        assert topics
+        assert set(topics) <= set(subscriptions(service))
+        for trigger in spec["triggers"]:
+            assert trigger["metadata"]["consumerGroup"] == f"recovery-{service}"
+        assert spec["minReplicaCount"] == 2
+        assert spec["maxReplicaCount"] <= min(partitions[topic] for topic in topics)
+        assert spec["fallback"]["replicas"] >= spec["minReplicaCount"]
+        behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 600
+
+
+def test_the_group_is_called_as_the_service_calls_it() -> None:
+    source = (ROOT / "shared/runtime/kafka/consumer.py").read_text(encoding="utf-8")
+    assert 'group = f"recovery-{owner}"' in source
+
+
+# Store -------------------------------------------------------------------------------------------
+
+
+@in_each
+def test_the_store_keeps_every_write_and_evicts_nothing(overlay: str) -> None:
+    (configuration,) = [
+        one for one in rendered(overlay, "ConfigMap") if name(one).startswith("valkey-")
+    ]
+    lines = dict(
+        line.split(maxsplit=1)
+        for line in configuration["data"]["valkey.conf"].splitlines()
+        if line and not line.startswith("#")
+    )
+    for setting in ("appendonly", "appendfsync", "save", "maxmemory-policy"):
+        assert lines[setting] == (REDIS_SETTINGS[setting] or '""')
+    assert lines["port"] == "0"
+    assert lines["tls-port"] == "6379"
+    assert lines["aclfile"] == "/etc/valkey/users/users.acl"
+    store = named(overlay, "StatefulSet", "valkey")
+    assert store["spec"]["replicas"] == 1
+    (claim,) = store["spec"]["volumeClaimTemplates"]
+    (container,) = store["spec"]["template"]["spec"]["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == lines["dir"]
+    volumes = {one["name"] for one in store["spec"]["template"]["spec"]["volumes"]}
+    for name_, path in (("users", "aclfile"), ("tls", "tls-cert-file")):
+        assert name_ in volumes
+        assert lines[path].startswith(mounts[name_] + "/")
+    limit_gb = int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
+    assert int(lines["maxmemory"].removesuffix("gb")) * 2 <= limit_gb
+
+
+@in_each
+def test_every_process_trusts_the_store_by_the_file_that_its_address_names(overlay: str) -> None:
+    (ca,) = set(re.findall(r"ssl_ca_certs=(\S+)", manifests.store_url("complaints", "x")))
+    (certificate,) = [one for one in rendered(overlay, "Certificate") if name(one) == "valkey"]
+    assert (
+        re.search(r"@([\w.-]+):6379/", manifests.store_url("x", "y"))[1]
+        in certificate["spec"]["dnsNames"]
+    )  # type: ignore[index] # it matches
+    for where, pod in pods(overlay).items():
+        for container in containers(pod):
+            if any(one["name"] == "REDIS_URL" for one in container.get("env", [])):
+                mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+                assert str(Path(ca).parent) in mounts, where
+
+
+# Network -----------------------------------------------------------------------------------------
+
+
+def selects(selector: Document, labels: dict[str, str]) -> bool:
+    if not selector.get("matchLabels", {}).items() <= labels.items():
+        return False
+    return all(
+        one["operator"] == "In" and labels.get(one["key"]) in one["values"]
+        for one in selector.get("matchExpressions", [])
+    )
+
+
+#: Who else connects to us or is connected to: the labels of their namespaces, and of their pods.
+OUTSIDE = {
+    "dns": ({"kubernetes.io/metadata.name": "kube-system"}, {"k8s-app": "kube-dns"}),
+    "gateway": ({"kubernetes.io/metadata.name": "gateway-system"}, {}),
+    "prometheus": ({"kubernetes.io/metadata.name": "monitoring"}, {}),
+    "keda": ({"kubernetes.io/metadata.name": "keda"}, {}),
+    "publisher": ({"service-check/publisher": "true"}, {}),
+    "stranger": ({"kubernetes.io/metadata.name": "default"}, {}),
+}
+PORTS = (25, 53, 80, 443, 587, 5432, 6379, 6443, 8080, 9000, 9090, 9091, 9092, 9093, 9094)
+STRIMZI = {
+    part: {"strimzi.io/cluster": "service-check", "strimzi.io/name": f"service-check-{part}"}
+    for part in ("kafka", "entity-operator")
+}
+
+
+def who(overlay: str) -> dict[str, dict[str, str]]:
+    """Labels of all pods of ours, also of those that Strimzi makes."""
+    found = {where.split()[1]: pod["metadata"]["labels"] for where, pod in pods(overlay).items()}
+    return {**found, **STRIMZI}
+
+
+def peers(rule: Document, side: str, mine: dict[str, dict[str, str]]) -> set[str]:
+    found: set[str] = set()
+    for peer in rule["from" if side == "ingress" else "to"]:
+        if "ipBlock" in peer:
+            found.add("anywhere")
+        elif "namespaceSelector" in peer:
+            found |= {
+                one
+                for one, (space, labels) in OUTSIDE.items()
+                if selects(peer["namespaceSelector"], space)
+                and selects(peer.get("podSelector", {}), labels)
+            }
+        else:
+            found |= {one for one, labels in mine.items() if selects(peer["podSelector"], labels)}
+    return found
+
+
+def open_sides(overlay: str, policies: list[Document]) -> dict[str, set[tuple[str, str, int]]]:
+    """(from, to, port) by side: what egress rules and what ingress rules allow."""
+    mine = who(overlay)
+    found: dict[str, set[tuple[str, str, int]]] = {"egress": set(), "ingress": set()}
+    for policy in policies:
+        spec = policy["spec"]
+        selected = {one for one, labels in mine.items() if selects(spec["podSelector"], labels)}
+        for side in found:
+            assert side.capitalize() in spec["policyTypes"] or side not in spec
+            for rule in spec.get(side, []):
+                ports = [port["port"] for port in rule["ports"]]
+                for one in selected:
+                    for other in peers(rule, side, mine):
+                        pair = (one, other) if side == "egress" else (other, one)
+                        found[side] |= {(*pair, port) for port in ports}
+    return found
+
+
+def declared(overlay: str) -> set[tuple[str, str, int]]:
+    """Every connection that there is."""
+    mine = who(overlay)
+    faces = {f"{service}-{face}" for service in SERVICES for face in FACES}
+    operations = {f"{service}-rebuild" for service in SERVICES} | {"publish"}
+    found = {(one, "dns", 53) for one in mine}
+    found |= {(one, "kafka", 9092) for one in faces | operations}
+    found |= {(one, "valkey", 6379) for one in faces | operations}
+    found |= {(one, other, port) for one in STRIMZI for other in STRIMZI for port in (9090, 9091)}
+    found |= {("entity-operator", "anywhere", 443), ("entity-operator", "anywhere", 6443)}
+    found |= {("publisher", "kafka", 9093)}
+    mail = [s for s in SERVICES if "smtp_host" in manifests.settings_of(s)]
+    found |= {(f"{s}-stream", "anywhere", int(chosen(overlay)[1]["smtp-port"])) for s in mail}
+    if overlay == "prod":
+        found |= {("gateway", f"{service}-api", 8080) for service in SERVICES}
+        found |= {("prometheus", one, 9000) for one in faces}
+        found |= {("keda", "kafka", 9092)}
+    return found
+
+
+def half_open(sides: dict[str, set[tuple[str, str, int]]], mine: set[str]) -> set[object]:
+    """Connections between pods of ours that one side allows and the other does not."""
+    return {
+        edge for edge in sides["egress"] ^ sides["ingress"] if edge[0] in mine and edge[1] in mine
+    }
+
+
+@in_each
+def test_each_connection_that_there_is_is_allowed_on_both_sides_and_no_other(overlay: str) -> None:
+    policies = rendered(overlay, "NetworkPolicy")
+    sides = open_sides(overlay, policies)
+    assert half_open(sides, set(who(overlay))) == set()
+    assert sides["egress"] | sides["ingress"] == declared(overlay)
+    (nobody,) = [one for one in policies if name(one) == "nobody"]
+    assert nobody["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_a_policy_that_opens_more_or_one_side_only_is_found() -> None:
+    policies = rendered("prod", "NetworkPolicy")
+    (valkey,) = [one for one in policies if name(one) == "valkey-from-services"]
+    rest = [one for one in policies if one is not valkey]
+    assert half_open(open_sides("prod", rest), set(who("prod")))
+    valkey["spec"]["ingress"][0]["from"] = [{"podSelector": {}}]
+    assert ("kafka", "valkey", 6379) in half_open(open_sides("prod", policies), set(who("prod")))
+    valkey["spec"]["ingress"][0]["from"] = [{"namespaceSelector": {}}]
+    assert ("stranger", "valkey", 6379) in open_sides("prod", policies)["ingress"]
+
+
+# Outside -----------------------------------------------------------------------------------------
+
+
+def routed(path: str) -> set[str]:
+    """The backends that a path leads to."""
+    found = set()
+    for route in rendered("prod", "HTTPRoute"):
+        if route["spec"]["parentRefs"][0]["sectionName"] != "https":
+            continue
+        for rule in route["spec"]["rules"]:
+            for match in rule["matches"]:
+                prefix = match["path"]["value"]
+                if path == prefix or path.startswith(prefix + "/"):
+                    found |= {(backend["name"], backend["port"]) for backend in rule["backendRefs"]}
+    return {one for one, port in found if port == 8080}
+
+
+def test_every_path_of_the_api_leads_to_its_service() -> None:
+    for service in SERVICES:
+        for path in json.loads(openapi.rendered()[service])["paths"]:
+            assert routed(path) == {f"{service}-api"}, path
+        named("prod", "Service", f"{service}-api")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/docs", "/openapi.json", "/live", "/ready", "/"])
+def test_what_operators_look_at_has_no_route_from_outside(path: str) -> None:
+    assert routed(path) == set()
+
+
+def test_whoever_comes_without_tls_is_sent_to_https() -> None:
+    (gateway,) = rendered("prod", "Gateway")
+    protocols = {one["name"]: one["protocol"] for one in gateway["spec"]["listeners"]}
+    assert protocols == {"https": "HTTPS", "http": "HTTP"}
+    for route in rendered("prod", "HTTPRoute"):
+        plain = route["spec"]["parentRefs"][0]["sectionName"] == "http"
+        assert plain is (name(route) == "to-https")
+    redirect = named("prod", "HTTPRoute", "to-https")["spec"]["rules"][0]
+    assert "backendRefs" not in redirect
+
+
+# Monitoring --------------------------------------------------------------------------------------
+
+
+def metrics() -> dict[str, set[str]]:
+    """Every series of the product with its labels; `service` and others come from the code."""
+    found: dict[str, set[str]] = {}
+    for one in vars(observe).values():
+        if not hasattr(one, "_labelnames"):
+            continue
+        endings = {
+            "counter": ("_total",),
+            "histogram": ("_bucket", "_sum", "_count"),
+            "gauge": ("",),
+        }
+        for ending in endings[one._type]:
+            more = {"le"} if ending == "_bucket" else set()
+            found[one._name + ending] = set(one._labelnames) | more
+    return found
+
+
+WORDS = {
+    "sum", "by", "increase", "rate", "min", "max", "min_over_time", "and", "on", "or",
+    "histogram_quantile",
+}  # fmt: skip
+
+
+def unknown(query: str) -> set[str]:
+    """What a query names that is neither a metric, nor one of the labels of its metrics, nor PromQL."""
+    bare = re.sub(r'"[^"]*"|\[[^\]]*\]', "", query)
+    names = set(re.findall(r"[a-zA-Z_]\w*", bare)) - WORDS
+    series = names & metrics().keys()
+    labels = set().union(*(metrics()[one] for one in series)) if series else set()
+    return names - series - labels if series else names | {"no metric"}
+
+
+def alerts() -> Iterator[Document]:
+    (rules,) = rendered("prod", "PrometheusRule")
+    source = yaml.safe_load((ROOT / "deploy/monitoring/rules.yaml").read_text(encoding="utf-8"))
+    assert rules["spec"] == source
+    for group in source["groups"]:
+        yield from group["rules"]
+
+
+def test_every_alert_asks_for_metrics_that_exist_and_leads_to_a_section_of_the_runbook() -> None:
+    text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-")
+        for one in re.findall(r"^## (.+)$", text, re.M)
+    }
+    names = []
+    for alert in alerts():
+        names.append(alert["alert"])
+        assert unknown(alert["expr"]) == set(), alert["alert"]
+        page, _, heading = alert["annotations"]["runbook"].partition("#")
+        assert (page, heading in headings) == ("docs/runbook.md", True), alert["alert"]
+        assert alert["labels"]["severity"] in ("page", "ticket")
+    assert len(names) == len(set(names)) > 10
+
+
+def test_a_query_that_names_no_metric_of_ours_or_a_wrong_label_is_found() -> None:
+    assert unknown("sum by (service) (rate(requests_total[5m]))") == set()
+    assert unknown("sum by (servce) (rate(requests_total[5m]))") == {"servce"}
+    assert unknown("rate(requests[5m])") == {"requests", "no metric"}
+    assert unknown('promises_broken_total{service="x"}') == {"service"}
+
+
+def test_every_metric_of_the_runbook_has_an_alert_that_leads_where_the_runbook_sends() -> None:
+    """What an operator acts on is told once, in the runbook; the alert is how they hear of it."""
+    table = (ROOT / "docs/runbook.md").read_text(encoding="utf-8").partition("\n## Metrics\n")[2]
+    rows = re.findall(r"^\| `([a-z_]+)` \| .*? \| (.*) \|$", table.partition("\n## ")[0], re.M)
+    assert rows
+    for metric, action in rows:
+        sections = {
+            one.lower().replace(" ", "-") for one in re.findall(r"\*([A-Z][^*]+)\*", action)
+        }
+        led = {
+            alert["annotations"]["runbook"].partition("#")[2]
+            for alert in alerts()
+            if re.search(rf"\b{metric}(_total|_bucket|_count)?\b", alert["expr"])
+        }
+        assert led & sections if sections else led, metric
+
+
+def test_every_panel_of_the_dashboard_asks_for_metrics_that_exist() -> None:
+    whole = json.loads(dashboard.text())
+    queries = [target["expr"] for panel in whole["panels"] for target in panel.get("targets", ())]
+    assert [(query, found) for query in queries if (found := unknown(query))] == []
+    shown = set(re.findall(r"[a-z_]+", " ".join(queries)))
+    for metric in {re.sub("_(total|bucket|sum|count)$", "", one) for one in metrics()}:
+        assert any(one.startswith(metric) for one in shown), metric
+    ids = [panel["id"] for panel in whole["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_monitor_scrapes_the_operators_port_of_every_face() -> None:
+    (monitor,) = rendered("prod", "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("ops", "/metrics")
+    scraped = {
+        name(one)
+        for one in rendered("prod", "Service")
+        if selects(monitor["spec"]["selector"], one["metadata"]["labels"])
+        and any(port["name"] == "ops" for port in one["spec"]["ports"])
+    }
+    assert scraped == {f"{service}-{face}" for service in SERVICES for face in FACES}
