@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_args
 from urllib.parse import urlsplit
@@ -114,6 +114,31 @@ class StackError(Exception):
 
 
 @dataclass(frozen=True)
+class Secured:
+    """A second port of the broker, by TLS and with a login; users there may do what ACLs allow.
+
+    Whoever comes by the first port administers the broker: its users, their ACLs.
+    """
+
+    port: int
+    #: PEM file with the broker's private key and certificate.
+    identity: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the broker needs for it, besides the listener itself."""
+        prefix, modules = "listener.name.sasl_ssl", "org.apache.kafka.common.security"
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self.identity),
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            f"{prefix}.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+
+
+@dataclass(frozen=True)
 class Stack:
     """A Kafka and a Redis that answer, their source, and the processes that we started."""
 
@@ -124,6 +149,7 @@ class Stack:
     ephemeral: bool = False
     #: Whether it is for a benchmark: the broker is compiled for speed, and Redis rewrites no file.
     fast: bool = False
+    secured: Secured | None = None
     #: Container ids, if a container engine runs the servers and owns their processes.
     kafka_container: str | None = None
     redis_container: str | None = None
@@ -202,14 +228,20 @@ class Status:
 
 
 @contextmanager
-def running(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> Iterator[Stack]:
+def running(
+    directory: Path,
+    *,
+    ephemeral: bool = False,
+    fast: bool = False,
+    secured: Secured | None = None,
+) -> Iterator[Stack]:
     """Give a stack for the length of a `with` block; blocks a few seconds at both ends.
 
     Without `ephemeral` it is `up(directory)`, and stopped at the end only if it was not up before.
     With it, the stack is new and empty, in a folder of its own under `directory`, which is removed at the
     end; its servers die with this process in any case. With `fast` it is set for a benchmark: its broker
-    starts later and is faster then, and its Redis never rewrites its file. A stack that the environment
-    names is returned as it is.
+    starts later and is faster then, and its Redis never rewrites its file. `secured` opens a second port
+    of a new broker from Maven. A stack that the environment names is returned as it is.
     Raises StackError.
     """
     if not ephemeral:
@@ -228,13 +260,19 @@ def running(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> 
     if owner is not None:
         pids.remember(owner, own / "owner.pid")
     try:
-        yield up(own, ephemeral=True, fast=fast)
+        yield up(own, ephemeral=True, fast=fast, secured=secured)
     finally:
         down(own, at_once=True)
         shutil.rmtree(own)
 
 
-def up(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> Stack:
+def up(
+    directory: Path,
+    *,
+    ephemeral: bool = False,
+    fast: bool = False,
+    secured: Secured | None = None,
+) -> Stack:
     """Start whatever of the stack in `directory` does not run yet; blocks until both answer.
 
     Addresses go to `directory/stack.env`. Data survives a stop. Raises StackError.
@@ -246,7 +284,7 @@ def up(directory: Path, *, ephemeral: bool = False, fast: bool = False) -> Stack
         stack = (
             _from_environment(directory)
             or _recall(directory)
-            or _choose(directory, ephemeral=ephemeral, fast=fast)
+            or replace(_choose(directory, ephemeral=ephemeral, fast=fast), secured=secured)
         )
         try:
             match stack.source:
@@ -447,7 +485,7 @@ def _start_kafka(stack: Stack) -> None:
     jvm = [program, *(_JVM_FLAGS if stack.fast else _JVM_FLAGS_SHORT), "-cp", f"{jars}/*"]
     data = stack.directory / "kafka"
     properties = stack.directory / "kafka.properties"
-    properties.write_text(_lines(_kafka_properties(data, port)))
+    properties.write_text(_lines(_kafka_properties(data, port, stack.secured)))
     if not (data / "meta.properties").exists():
         shutil.copytree(_formatted(jvm, jars), data, dirs_exist_ok=True)
         ids = {"cluster.id": _kafka_id(), "directory.id": _kafka_id()}
@@ -493,17 +531,20 @@ def _spawn(stack: Stack, name: str, command: list[str]) -> None:
     pids.remember(started, _pid_file(stack.directory, name))
 
 
-def _kafka_properties(data: Path, port: int) -> dict[str, str]:
+def _kafka_properties(data: Path, port: int, secured: Secured | None = None) -> dict[str, str]:
     controller = free_port()
-    listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+    clients = f"PLAINTEXT://127.0.0.1:{port}"
+    if secured is not None:
+        clients = f"{clients},SASL_SSL://127.0.0.1:{secured.port}"
     return {
         **KAFKA_SETTINGS,
+        **({} if secured is None else secured.settings),
         # The static voter is only a setting, so the next start may use another port.
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": listeners,
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": clients,
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
         "log.dirs": str(data),
     }
 

@@ -48,7 +48,7 @@ def build(
         parts.settler,
         news
         or BrokerNews(
-            partial(settled_to_the_end, settings.kafka_bootstrap, TOPICS, parts.settler.applied),
+            partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied),
             now,
         ),
     )

@@ -21,6 +21,7 @@ from shared.ops.topics import BootstrapOption, bootstrap_servers
 from shared.runtime import strict_yaml
 from shared.runtime.mailboxes import load as load_mailboxes
 from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem, describe
+from shared.runtime.wires import Broker
 
 #: The whole policy must fit into one message of a topic with Kafka's usual bound of 1 MiB.
 FILE_BYTES_MAX = 512 * 1024
@@ -123,7 +124,7 @@ def _most_affordable(policy: Policy) -> tuple[int, str]:
     )
 
 
-def last_version(site: str, bootstrap: str) -> int:
+def last_version(site: str, bootstrap: Broker | str) -> int:
     """The version of the site's policy on the topic, 0 if it has none. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
@@ -139,7 +140,7 @@ def last_version(site: str, bootstrap: str) -> int:
     )
 
 
-def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> int:
+def publish(path: Path, bootstrap: Broker | str, *, now: datetime | None = None) -> int:
     """Publish the file as the site's next version, and return that version. Blocks.
 
     Two operators who publish for one site at the same moment may get the same version; the later

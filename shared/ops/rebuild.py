@@ -36,6 +36,7 @@ from shared.runtime.rebuild.rebuild import Rebuild, Rebuilt, Told
 from shared.runtime.rebuild.sources import Place, Refused
 from shared.runtime.service import settle_memory, utc_now
 from shared.runtime.settings import default_holder
+from shared.runtime.wires import Broker
 
 #: Bytes fetched from one partition at once; the client holds as much again for each partition.
 FETCH_BYTES = 2 * 1024 * 1024
@@ -52,11 +53,11 @@ LINE_EVERY_S = 2.0
 class KafkaLog:
     """The topics on a broker, read without a group, so that no offset is committed."""
 
-    def __init__(self, bootstrap: str, group: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: Broker | str, group: str) -> None:
+        self._broker = Broker.of(bootstrap)
         self._group = group
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **self._broker.client(),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -78,7 +79,7 @@ class KafkaLog:
             await self._consumer.stop()
 
     async def _partitions(self) -> list[TopicPartition]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(**self._broker.client())
         await admin.start()
         try:
             described = await admin.describe_topics([topic.name for topic in topics()])
@@ -103,7 +104,7 @@ class KafkaLog:
 
     async def committed(self) -> Mapping[Place, int]:
         """See Log; raises KafkaError."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(**self._broker.client())
         await admin.start()
         deadline = time.monotonic() + PATIENCE_S
         try:
@@ -196,7 +197,7 @@ def told() -> Iterator[Told]:
 async def rebuild(
     domain: Domain,
     *,
-    bootstrap: str,
+    bootstrap: Broker | str,
     redis_url: str,
     shard: str = "c0",
     force: bool = False,

@@ -16,6 +16,7 @@ from shared.ops.topics import BootstrapOption, bootstrap_servers
 from shared.runtime import strict_yaml
 from shared.runtime.engine.relay import partition_of
 from shared.runtime.strict_yaml import BrokenFile, Problem
+from shared.runtime.wires import Broker
 
 #: Room for the largest roster, with comments.
 FILE_BYTES_MAX = 2 * 1024 * 1024
@@ -63,7 +64,7 @@ def no_longer_active(
     ]
 
 
-def publish(path: Path, bootstrap: str, *, now: datetime | None = None) -> tuple[int, int]:
+def publish(path: Path, bootstrap: Broker | str, *, now: datetime | None = None) -> tuple[int, int]:
     """Publish the file as the site's whole roster. Blocks.
 
     Returns how many employees were listed and how many are no longer active. After an error some

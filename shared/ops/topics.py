@@ -17,10 +17,13 @@ import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
+from pydantic import ValidationError
 
 from shared.contracts.catalogue import Topic, topics
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
 from shared.kernel import Fact
+from shared.runtime.settings import BrokerSettings, refused
+from shared.runtime.wires import Broker
 
 #: Where the local stack writes its addresses.
 STACK_ENV = Path(".run/stack.env")
@@ -36,20 +39,32 @@ class NoBroker(LookupError):
     """No address of Kafka is known."""
 
 
-def bootstrap_servers(given: str | None = None) -> str:
-    """Kafka's address: `given`, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's.
+def bootstrap_servers(given: str | None = None) -> Broker:
+    """How Kafka is reached: at `given`, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's address.
 
-    Raises NoBroker.
+    TLS and login come from the environment, as for services. Raises NoBroker, and typer.Exit with
+    status 2 after a sentence for each setting that is wrong.
     """
-    found = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if found:
-        return found
+    found = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _of_the_stack()
+    if not found:
+        raise NoBroker(
+            "set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m devstack up"
+        )
+    try:
+        return BrokerSettings(KAFKA_BOOTSTRAP_SERVERS=found).broker
+    except ValidationError as error:
+        for sentence in refused(error):
+            typer.echo(sentence, err=True)
+        raise typer.Exit(2) from None
+
+
+def _of_the_stack() -> str | None:
     if STACK_ENV.exists():
         for line in STACK_ENV.read_text(encoding="utf-8").splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             if name.strip() == "KAFKA_BOOTSTRAP_SERVERS":
                 return value.strip().strip("'\"")
-    raise NoBroker("set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m devstack up")
+    return None
 
 
 def _ms(duration: timedelta) -> str:
@@ -75,14 +90,14 @@ def configs(topic: Topic, replication: int) -> dict[str, str]:
 
 
 def create(
-    bootstrap: str, *, partitions: int | None = None, replication: int = 1
+    bootstrap: Broker | str, *, partitions: int | None = None, replication: int = 1
 ) -> tuple[str, ...]:
     """Create the topics that are missing and wait until they have leaders; return their names.
 
     Topics that exist stay as they are. Blocks; raises Kafka's own errors.
     """
     wanted = topics()
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(**Broker.of(bootstrap).client())
     try:
         there = set(admin.list_topics())
         missing = {
@@ -105,12 +120,12 @@ def create(
     return tuple(missing)
 
 
-def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str, ...]]:
+def differences(bootstrap: Broker | str, *, replication: int = 1) -> dict[str, tuple[str, ...]]:
     """How the broker differs from the catalogue, by topic; empty if it does not.
 
     Partition counts may differ on purpose and are not compared. Blocks.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(**Broker.of(bootstrap).client())
     try:
         there = set(admin.list_topics())
         found: dict[str, tuple[str, ...]] = {}
@@ -131,14 +146,14 @@ def differences(bootstrap: str, *, replication: int = 1) -> dict[str, tuple[str,
     return found
 
 
-def records(topic: str, bootstrap: str) -> Iterator[tuple[str, bytes]]:
+def records(topic: str, bootstrap: Broker | str) -> Iterator[tuple[str, bytes]]:
     """Key and value of every record on a topic, partition by partition, without tombstones. Blocks.
 
     Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
     and Kafka's own errors.
     """
     with closing(
-        KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+        KafkaConsumer(**Broker.of(bootstrap).client(), group_id=None, enable_auto_commit=False)
     ) as consumer:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
@@ -161,7 +176,7 @@ def records(topic: str, bootstrap: str) -> Iterator[tuple[str, bytes]]:
 
 def publish(
     facts: Sequence[Fact],
-    bootstrap: str,
+    bootstrap: Broker | str,
     *,
     source: str,
     cause: str,
@@ -174,7 +189,7 @@ def publish(
     errors, KafkaTimeoutError among them; some of the facts may be published then.
     """
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", max_block_ms=int(PATIENCE_S * 1000)
+        **Broker.of(bootstrap).client(), acks="all", max_block_ms=int(PATIENCE_S * 1000)
     )
     deadline = time.monotonic() + PATIENCE_S
     try:
@@ -248,7 +263,7 @@ def show_command(bootstrap: BootstrapOption = None, replication: ReplicationOpti
         raise typer.Exit(1)
 
 
-def _where(given: str | None) -> str:
+def _where(given: str | None) -> Broker:
     try:
         return bootstrap_servers(given)
     except NoBroker as error:

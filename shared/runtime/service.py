@@ -43,7 +43,7 @@ from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.kafka.watch import first_records, groupless_consumer, partitions
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.settings import RuntimeSettings
+from shared.runtime.settings import RuntimeSettings, refused
 
 #: How long one look at Kafka may take before the start goes on without it.
 KAFKA_LOOK_S = 10.0
@@ -146,7 +146,7 @@ class App:
             parts.store,
             owner=owner,
             holder=settings.holder,
-            bootstrap=settings.kafka_bootstrap,
+            bootstrap=settings.broker,
             crash=parts.crash,
         )
         timers = Timers(parts.store, self.on_timer, holder=settings.holder, now=parts.now)
@@ -162,7 +162,7 @@ class App:
                     parts.settler,
                     self.inboxes,
                     owner=owner,
-                    bootstrap=settings.kafka_bootstrap,
+                    bootstrap=settings.broker,
                     session_s=settings.session_s,
                 )
                 parts.health["stream"] = stream.assigned
@@ -226,7 +226,7 @@ class App:
 
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end, in no group; the fence drops these records when the group reads them."""
-        topics, bootstrap = [inbox.topic], self.parts.settings.kafka_bootstrap
+        topics, bootstrap = [inbox.topic], self.parts.settings.broker
         async with groupless_consumer(bootstrap, topics) as consumer:
             places = partitions(consumer, topics)
             ends = await consumer.end_offsets(places)
@@ -275,7 +275,7 @@ class App:
         At least 1, the sequence of the first line, if retention removed everything.
         """
         topic = f"recovery.{self.parts.domain.owner}.v1"
-        bootstrap = self.parts.settings.kafka_bootstrap
+        bootstrap = self.parts.settings.broker
         try:
             async with (
                 asyncio.timeout(KAFKA_LOOK_S),
@@ -346,8 +346,7 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
     try:
         settings = settings_of()
     except ValidationError as error:
-        for item in error.errors():
-            sys.stderr.write(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}\n")
+        sys.stderr.writelines(f"{sentence}\n" for sentence in refused(error))
         sys.exit(2)
     configure(settings.log_level)
     log.info("settings", **settings.model_dump(mode="json"))

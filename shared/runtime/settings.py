@@ -1,18 +1,26 @@
-"""The settings that every service has; read in `__main__` alone, from the environment, with all errors at once."""
+"""The settings that every service has; read in `__main__` alone, from the environment, with all errors at once.
+
+Operators' commands read those of Kafka by the same names.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import ssl
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_serializer
+from pydantic import Field, SecretStr, ValidationError, field_serializer, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
+from shared.runtime.wires import Broker, Login
 
+#: What the names of our own settings begin with.
+PREFIX = "SERVICE_CHECK_"
 #: The parts of an address that are safe to log; password and options are left out.
 PRINTABLE_URL = re.compile(
     r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
@@ -25,15 +33,106 @@ def default_holder() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-class RuntimeSettings(BaseSettings):
-    """Settings of the runtime; each service adds its own."""
+def tls_of(ca: Path | None) -> ssl.SSLContext:
+    """What a client trusts: the authorities in a PEM file, or the system's; raises ValueError."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # an SSLError is one
+        raise ValueError(f"no certificates can be read from {ca}") from error
 
-    model_config = SettingsConfigDict(env_prefix="SERVICE_CHECK_", frozen=True, extra="ignore")
+
+def refused(error: ValidationError) -> list[str]:
+    """A sentence for each setting that is wrong; never with the value, which may be a secret."""
+    found = []
+    for item in error.errors(include_input=False, include_context=False, include_url=False):
+        sentence = item["msg"].removeprefix("Value error, ")
+        if item["loc"]:  # else it names its settings itself
+            name = str(item["loc"][0])
+            sentence = f"{name if name.isupper() else PREFIX + name.upper()}: {sentence}"
+        found.append(sentence)
+    return found
+
+
+class BrokerSettings(BaseSettings):
+    """How Kafka is reached; the same for services and for operators' commands."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     kafka_bootstrap: str = Field(
         validation_alias="KAFKA_BOOTSTRAP_SERVERS",
         description="Brokers, host:port, comma-separated.",
     )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        validation_alias="KAFKA_SECURITY_PROTOCOL",
+        description="Whether Kafka is spoken to by TLS, and whether it asks for a login.",
+    )
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512",
+        validation_alias="KAFKA_SASL_MECHANISM",
+        description="How the login is checked. PLAIN sends the password, so only by TLS.",
+    )
+    kafka_username: str = Field(
+        "", validation_alias="KAFKA_SASL_USERNAME", description="Whom we log in as."
+    )
+    kafka_password: SecretStr = Field(
+        SecretStr(""), validation_alias="KAFKA_SASL_PASSWORD", description="The user's password."
+    )
+    kafka_ca: Path | None = Field(
+        None,
+        validation_alias="KAFKA_SSL_CAFILE",
+        description="File with the authorities that sign the brokers' certificates; unset: the system's.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        by_tls, asks = self.kafka_security.endswith("SSL"), self.kafka_security.startswith("SASL_")
+        given = self.kafka_username, self.kafka_password.get_secret_value()
+        if asks and not all(given):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL is {self.kafka_security}, which needs"
+                " KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+            )
+        if any(given) and not asks:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL is {self.kafka_security}, which logs in as nobody:"
+                " set SASL_SSL, or no KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+            )
+        if asks and not by_tls and self.kafka_mechanism == "PLAIN":
+            raise ValueError(
+                "KAFKA_SASL_MECHANISM is PLAIN, which sends the password as it is:"
+                " set KAFKA_SECURITY_PROTOCOL to SASL_SSL"
+            )
+        if self.kafka_ca is not None and not by_tls:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL is {self.kafka_security}, which uses no TLS:"
+                " set SSL or SASL_SSL, or no KAFKA_SSL_CAFILE"
+            )
+        if by_tls:
+            try:
+                _ = self.broker
+            except ValueError as error:
+                raise ValueError(f"KAFKA_SSL_CAFILE: {error}") from None
+        return self
+
+    @cached_property
+    def broker(self) -> Broker:
+        """How a client reaches Kafka; its files are read once."""
+        login = Login(
+            self.kafka_mechanism, self.kafka_username, self.kafka_password.get_secret_value()
+        )
+        return Broker(
+            self.kafka_bootstrap,
+            tls_of(self.kafka_ca) if self.kafka_security.endswith("SSL") else None,
+            login if self.kafka_security.startswith("SASL_") else None,
+        )
+
+
+class RuntimeSettings(BrokerSettings):
+    """Settings of the runtime; each service adds its own."""
+
     redis_url: str = Field(
         validation_alias="REDIS_URL",
         repr=False,

@@ -327,3 +327,14 @@ async def test_apps_of_all_services_live_in_one_process_and_twice(tmp_path):
         for one in (first, second):
             async with one.http(name) as phone:
                 assert (await phone.get("/live")).status_code == 200
+
+
+def test_only_one_place_says_how_a_client_reaches_kafka():
+    """A client made elsewhere would speak without TLS and login, whatever the settings say."""
+    made = {
+        str(path.relative_to(ROOT))
+        for folder in ("services", "shared")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+        if re.search(r"""\bbootstrap_servers["']?\s*[=:]""", path.read_text(encoding="utf-8"))
+    }
+    assert made == {"shared/runtime/wires.py"}

@@ -23,7 +23,7 @@ from redis import Redis
 
 from devstack.mailbox import Mailbox
 from devstack.processes import Service, Services, environment
-from devstack.stack import ROOT, RUN_DIRECTORY, Stack, free_port, running
+from devstack.stack import ROOT, RUN_DIRECTORY, Secured, Stack, free_port, running
 from shared.contracts.catalogue import TOPICS, subscriptions
 from shared.contracts.event import format_time
 from shared.contracts.intake import ComplaintRaised
@@ -274,9 +274,9 @@ def progress(
 
 
 @contextmanager
-def world(directory: Path) -> Iterator[World]:
+def world(directory: Path, secured: Secured | None = None) -> Iterator[World]:
     """A new and empty system with topics, the demo policy and roster; no service runs yet. Blocks."""
-    with running(RUN_DIRECTORY, ephemeral=True) as stack, Mailbox() as mailbox:
+    with running(RUN_DIRECTORY, ephemeral=True, secured=secured) as stack, Mailbox() as mailbox:
         topics.create(stack.bootstrap)
         policy.publish(ROOT / "policy" / "demo.yaml", stack.bootstrap)
         roster.publish(ROOT / "policy" / "roster.yaml", stack.bootstrap)

@@ -29,6 +29,7 @@ from shared.runtime.observe import (
     RELAYED,
     log,
 )
+from shared.runtime.wires import Broker
 
 #: One turn's lines: enough to fill a batch per partition, few enough to be trimmed every few ms.
 LINES_MAX = 2000
@@ -101,13 +102,13 @@ class Relay:
         *,
         owner: str,
         holder: str,
-        bootstrap: str,
+        bootstrap: Broker | str,
         crash: Callable[[str], None],
     ) -> None:
         self._store = store
         self._owner = owner
         self._holder = holder
-        self._bootstrap = bootstrap
+        self._broker = Broker.of(bootstrap)
         self._crash = crash
         self._leased_until = 0.0
 
@@ -115,7 +116,7 @@ class Relay:
         """Relay until cancelled; through every outage of the broker and of the store."""
         while True:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._broker.client(),
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=BATCH_BYTES_MAX,

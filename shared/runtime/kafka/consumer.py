@@ -33,6 +33,7 @@ from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.kafka.records import read_any_header
 from shared.runtime.kafka.watch import LOOK_S, Again, Applied, cut, waiting_for, watch
 from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log
+from shared.runtime.wires import Broker
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
 #: for little and a crash repeats little.
@@ -254,7 +255,7 @@ class Stream:
         inboxes: Sequence[Inbox],
         *,
         owner: str,
-        bootstrap: str,
+        bootstrap: Broker | str,
         session_s: float,
     ) -> None:
         self._settler = settler
@@ -262,13 +263,13 @@ class Stream:
         read_any_header()
         self._stopping = False
         group = f"recovery-{owner}"
-        self._bootstrap = bootstrap
+        self._broker = broker = Broker.of(bootstrap)
         self._topics = [inbox.topic for inbox in inboxes]
-        self._again = Again(bootstrap)
-        self._waiting = partial(waiting_for, bootstrap, group, self._topics)
+        self._again = Again(broker)
+        self._waiting = partial(waiting_for, broker, group, self._topics)
         self.app = PackApp(
             group,
-            broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+            **broker.faust(),
             processing_guarantee="at_least_once",
             store="memory://",
             table_standby_replicas=0,
@@ -371,7 +372,7 @@ class Stream:
         Also if the store was restored to an older state. Raises KafkaError (also where there is no
         such topic), OSError, Unavailable.
         """
-        found = await cut(self._bootstrap, topics, self._applied)
+        found = await cut(self._broker, topics, self._applied)
         for place, end in found.items():
             log.critical("topic_cut", topic=place.topic, partition=place.partition, offset=end)
         if found:

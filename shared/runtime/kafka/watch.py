@@ -20,6 +20,7 @@ from aiokafka.structs import ConsumerRecord
 
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.observe import log
+from shared.runtime.wires import Broker
 
 #: How often to look: ten looks before a stream counts as stalled.
 LOOK_S = 30.0
@@ -73,13 +74,13 @@ async def watch(
                 end()
 
 
-async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Waiting:
+async def waiting_for(bootstrap: Broker | str, group: str, topics: Sequence[str]) -> Waiting:
     """Where a record waits for the group; raises KafkaError, OSError (a time-out is one).
 
     Asks the broker, by connections of its own. Comparing offsets is not enough: after the last record
     there may be offsets without one, as of a transaction's end or of what compaction removed.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**Broker.of(bootstrap).client())
     try:
         async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
             await admin.start()
@@ -97,7 +98,7 @@ async def waiting_for(bootstrap: str, group: str, topics: Sequence[str]) -> Wait
 
 
 async def cut(
-    bootstrap: str, topics: Sequence[str], applied: Applied
+    bootstrap: Broker | str, topics: Sequence[str], applied: Applied
 ) -> Mapping[TopicPartition, int]:
     """Partitions that end before what we applied from them, with their ends: two looks say so.
 
@@ -112,7 +113,7 @@ async def cut(
 
 
 async def _cut(
-    bootstrap: str, topics: Sequence[str], applied: Applied
+    bootstrap: Broker | str, topics: Sequence[str], applied: Applied
 ) -> Mapping[TopicPartition, int]:
     async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
@@ -122,7 +123,7 @@ async def _cut(
 
 
 async def settled_to_the_end(
-    bootstrap: str,
+    bootstrap: Broker | str,
     topics: Sequence[str],
     applied: Callable[[Sequence[tuple[str, int]]], Awaitable[Sequence[int]]],
 ) -> bool:
@@ -143,10 +144,12 @@ async def settled_to_the_end(
 
 @asynccontextmanager
 async def groupless_consumer(
-    bootstrap: str, topics: Sequence[str]
+    bootstrap: Broker | str, topics: Sequence[str]
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        *topics, **Broker.of(bootstrap).client(), auto_offset_reset="earliest"
+    )
     try:
         await consumer.start()
         yield consumer
@@ -186,8 +189,8 @@ async def first_records(
 class Again:
     """Reads a range of a partition again, for a fence that lacks it; in no group."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: Broker | str) -> None:
+        self._broker = Broker.of(bootstrap)
         self._turn = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -214,7 +217,7 @@ class Again:
     async def _open(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                **self._broker.client(),
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
             )
