@@ -82,7 +82,8 @@ INTAKE_RETENTION = timedelta(days=7)
 DEAD_LETTER_RETENTION = timedelta(days=14)
 #: A destroyed key must be gone within an hour, also from the segment that is being written.
 COMPACTION_LAG_MAX = timedelta(hours=1)
-#: A listing may be the answer to a request that comes again, and a rebuild finds answers in facts.
+#: A rebuild finds answers to requests that come again in facts: a listing may be one, and a policy has
+#: the titles in others.
 COMPACTION_LAG_MIN = timedelta(hours=48)
 #: Long letters from other systems (5 MB and more) must arrive, to be refused with a reason.
 LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -217,6 +218,7 @@ TOPICS: tuple[Topic, ...] = (
         description="What each site decides; the latest version stays.",
         retention=None,
         cleanup="compact",
+        compaction_lag_min=COMPACTION_LAG_MIN,
     ),
     Topic(
         "recovery.roster.v1",

@@ -40,7 +40,7 @@ from shared.runtime.http.ops_port import ops_app
 from shared.runtime.http.server import Server, http_server
 from shared.runtime.kafka.consumer import Stream, end_process
 from shared.runtime.kafka.inbox import Inbox, Record
-from shared.runtime.kafka.watch import first_records, groupless_consumer, partitions
+from shared.runtime.kafka.watch import READ_BYTES, first_records, groupless_consumer, partitions
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused
@@ -227,7 +227,7 @@ class App:
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end, in no group; the fence drops these records when the group reads them."""
         topics, bootstrap = [inbox.topic], self.parts.settings.broker
-        async with groupless_consumer(bootstrap, topics) as consumer:
+        async with groupless_consumer(bootstrap, topics, fetch_bytes=READ_BYTES) as consumer:
             places = partitions(consumer, topics)
             ends = await consumer.end_offsets(places)
             for place in places:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import tracemalloc
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -77,6 +79,21 @@ async def test_a_record_waits_until_the_group_has_acknowledged_it(stack, topic):
     assert await waiting() == {place: 2}
     await come_to(stack, topic, place, 3)
     assert await waiting() == {}
+
+
+async def test_a_look_at_a_full_topic_does_not_read_what_lies_on_it(stack, topic):
+    """Every process looks twice a minute, and a topic of years has gigabytes."""
+    records, size = 40, 50_000
+    async with producer(stack) as sending:
+        for number in range(records):
+            await sending.send_and_wait(topic, random.randbytes(size), partition=number % 2)
+    tracemalloc.start()
+    try:
+        assert await waiting_for(stack.bootstrap, topic, [topic])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < records * size / 2
 
 
 async def test_the_end_of_a_transaction_is_no_record_and_waits_for_nobody(stack, topic):

@@ -880,6 +880,9 @@ async def test_a_screen_that_did_not_change_costs_a_phone_next_to_nothing(aboard
     path = f"options?complaint={complaint}"
     first = await aboard.get(path)
     assert first.headers["content-encoding"] == "gzip"
+    for refused in ("gzip;q=0", "br, GZIP ; q=0.0", "gzip;q=0, *"):
+        plain = await aboard.get(path, **{"Accept-Encoding": refused})
+        assert "content-encoding" not in plain.headers, refused
     same = await aboard.get(path, **{"If-None-Match": first.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
     given = await aboard.give(complaint, "cinema", "k")

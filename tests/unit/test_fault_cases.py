@@ -566,6 +566,22 @@ async def test_fifty_posts_of_one_wish_at_once_are_one_check_and_one_answer(aboa
         await phone.aclose()
 
 
+@pytest.mark.parametrize("script", [(0, 1), (2, 0, 1), (0, 0, 3), (1, 4, 0)])
+async def test_a_write_sent_twice_at_once_gets_its_first_answer_twice(aboard: Aboard, script):
+    """Case 14: a till that asks again after a time-out is not told that the code is bad."""
+    complaint = await aboard.raise_complaint()
+    check = (await aboard.give(complaint, "sum/400", "a")).json()
+    phones = [another_process(aboard, script=one) for one in (script, (0, 1))]
+
+    for step in ("suspend", "resume", "void"):
+        path, headers = f"/v1/checks/{check['check_id']}/{step}", {"Idempotency-Key": step}
+        answers = await asyncio.gather(*(phone.post(path, headers=headers) for phone in phones))
+        assert [one.status_code for one in answers] == [200, 200], step
+        assert answers[0].content == answers[1].content
+    for phone in phones:
+        await phone.aclose()
+
+
 async def test_a_refusal_is_repeated_byte_for_byte_too_also_when_it_would_fit_by_now(
     aboard: Aboard,
 ):

@@ -298,6 +298,23 @@ async def test_a_trailer_is_no_header():
     assert [b"authorization" in each for each in seen] == [False]
 
 
+async def test_blanks_around_a_header_are_no_part_of_it():
+    seen: list[bytes] = []
+
+    async def heads(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["headers"])[b"idempotency-key"])
+        await app({**scope, "path": "/early"}, receive, send)
+
+    def ask(client: Client) -> bytes:
+        client.send(GET[:-2] + b"Idempotency-Key: \t a b \t \r\n\r\n")
+        return client.until(b"0 bytes")
+
+    async with serving(heads) as (_, connect):
+        with closing(connect()) as client:
+            await asyncio.to_thread(ask, client)
+    assert seen == [b"a b"]
+
+
 # ---- how long ------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ Routes stay thin: they read a command, name a decision, and say how its fact loo
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request as HttpRequest
@@ -104,15 +106,20 @@ class Headed:
         await self.app(scope, receive, send)
 
 
+#: An `Accept-Encoding` that refuses gzip (RFC 9110, 12.4.2); the library looks for the word alone.
+NO_GZIP = re.compile(r"\bgzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.I)
+
+
 class Compressed(GZipMiddleware):
     """Compresses large answers to reads. An answer to a write is small, and looking at it costs time."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Compress the answer to a GET or HEAD if it is large and the client takes gzip."""
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            await super().__call__(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+            accepted = Headers(scope=scope).get("accept-encoding", "")
+            if not NO_GZIP.search(accepted):
+                return await super().__call__(scope, receive, send)
+        return await self.app(scope, receive, send)
 
 
 class Counted:

@@ -125,13 +125,16 @@ class Connection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, also one that comes after a body; raises TooMuch."""
+        """Count a header, also one that comes after a body; raises TooMuch.
+
+        Blanks around a value are no part of it (RFC 9110, 5.5); the parser leaves those behind it.
+        """
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
             self._status = 431
             raise TooMuch
         if not self._in_body:  # a trailer is no header (RFC 9110, 6.5.1)
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Start the request; its body may take longer than its head.

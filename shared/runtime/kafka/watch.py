@@ -30,6 +30,11 @@ STANDS_MAX_S = 300.0
 #: How long one look may take: a handful of requests to the broker.
 ANSWER_S = 10.0
 FETCH_MS = 500
+#: Bytes that a look asks for of each partition: it wants one record at most, and a client begins to read before
+#: it can be told so. A batch that is larger comes whole.
+LOOK_BYTES = 16 * 1024
+#: Bytes of each partition at once for whoever reads all of it: the client's own default.
+READ_BYTES = 1024 * 1024
 #: Records read again at once: as many as a batch of the stream may hold.
 AGAIN_MAX = 2000
 #: Pause before the second look: a leader just elected may not know its end for a moment.
@@ -144,11 +149,14 @@ async def settled_to_the_end(
 
 @asynccontextmanager
 async def groupless_consumer(
-    bootstrap: Broker | str, topics: Sequence[str]
+    bootstrap: Broker | str, topics: Sequence[str], *, fetch_bytes: int = LOOK_BYTES
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer in no group, for all partitions of the topics; raises KafkaError, OSError."""
     consumer = AIOKafkaConsumer(
-        *topics, **Broker.of(bootstrap).client(), auto_offset_reset="earliest"
+        *topics,
+        **Broker.of(bootstrap).client(),
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=fetch_bytes,
     )
     try:
         await consumer.start()
