@@ -16,7 +16,9 @@ from aiosmtplib import SMTPResponse
 from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
+from shared.runtime.observe import log
 from shared.runtime.privacy.links import Tokens, check_link, offer_link
+from shared.runtime.wires import MailServer
 
 #: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
 #: conversation and the goodbye may each take as long, together less than `ATTEMPT_LASTS`, after which
@@ -58,9 +60,8 @@ class Conversation(aiosmtplib.SMTP):
 class SmtpMailer:
     """`Mailer` over SMTP, one connection per letter."""
 
-    def __init__(self, host: str, port: int, now: Callable[[], datetime]) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, server: MailServer, now: Callable[[], datetime]) -> None:
+        self._server = server
         self._now = now
 
     async def send(self, letter: Letter) -> Outcome:
@@ -74,7 +75,7 @@ class SmtpMailer:
         except ValueError:
             return Later(Reason.MAIL_UNAVAILABLE)
         message = written(letter, sender, recipient, self._now())
-        talk = Conversation(hostname=self._host, port=self._port, timeout=SMTP_TIMEOUT_S)
+        talk = Conversation(**self._server.client(), timeout=SMTP_TIMEOUT_S)
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
                 await talk.send_message(message, sender=sender, recipients=[recipient])
@@ -84,7 +85,8 @@ class SmtpMailer:
             return Later(Reason.MAIL_UNAVAILABLE)
         # Any other refusal is about us or the letter: an operator must mend it, and the customer's
         # address is still good.
-        except (aiosmtplib.SMTPException, OSError):
+        except (aiosmtplib.SMTPException, OSError) as error:
+            log.warning("mail_waits", error=type(error).__name__)
             if talk.taken is False:
                 return Later(Reason.MAIL_UNAVAILABLE)
         return Delivered() if talk.taken else Unknown()

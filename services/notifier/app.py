@@ -53,7 +53,7 @@ def build(
     keys, effects = Keys(parts.vault), Effects(parts.settler, parts.crash)
     letters = Letters(
         keys,
-        mailer or SmtpMailer(settings.smtp_host, settings.smtp_port, now),
+        mailer or SmtpMailer(settings.mail_server, now),
         links,
         wording,
         alarms,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.runtime.mailboxes import load
-from shared.runtime.settings import RuntimeSettings
+from shared.runtime.settings import RuntimeSettings, tls_of
 from shared.runtime.strict_yaml import BrokenFile
+from shared.runtime.wires import MailServer
 
 
 class Settings(RuntimeSettings):
@@ -16,6 +18,16 @@ class Settings(RuntimeSettings):
 
     smtp_host: str = Field("127.0.0.1", description="The mail server that takes our letters.")
     smtp_port: int = Field(25, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["offered", "starttls", "tls", "none"] = Field(
+        "offered",
+        description="TLS if the server offers it, always by STARTTLS, always from the first byte, or never.",
+    )
+    smtp_ca: Path | None = Field(
+        None,
+        description="File with the authorities that sign its certificate; unset: the system's.",
+    )
+    smtp_username: str = Field("", description="Whom we log in as; unset: as nobody.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="The user's password.")
     public_url: str = Field(
         "http://127.0.0.1", max_length=200, description="What customers' links begin with."
     )
@@ -38,3 +50,33 @@ class Settings(RuntimeSettings):
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return path
+
+    @model_validator(mode="after")
+    def _logs_in(self) -> Self:
+        named, known = bool(self.smtp_username), bool(self.smtp_password.get_secret_value())
+        if named != known:
+            raise ValueError(
+                "SERVICE_CHECK_SMTP_USERNAME and SERVICE_CHECK_SMTP_PASSWORD: set both or neither"
+            )
+        if named and self.smtp_tls not in {"starttls", "tls"}:
+            raise ValueError(
+                "SERVICE_CHECK_SMTP_PASSWORD would be sent in the clear:"
+                " set SERVICE_CHECK_SMTP_TLS to starttls or tls"
+            )
+        try:
+            tls_of(self.smtp_ca)
+        except ValueError as error:
+            raise ValueError(f"SERVICE_CHECK_SMTP_CA: {error}") from None
+        return self
+
+    @property
+    def mail_server(self) -> MailServer:
+        """How the mail server is reached."""
+        return MailServer(
+            self.smtp_host,
+            self.smtp_port,
+            self.smtp_tls,
+            tls_of(self.smtp_ca),
+            self.smtp_username,
+            self.smtp_password.get_secret_value(),
+        )

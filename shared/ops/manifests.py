@@ -53,7 +53,7 @@ CLUSTER_LABEL = {"strimzi.io/cluster": "service-check"}
 BROKERS = "service-check-kafka-bootstrap"
 #: What a service may do in the store: its own keys and channel, and INFO, which tells a restart.
 #: SCAN, which a rebuild needs, shows the names of all keys; no name holds personal data.
-STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +eval +evalsha +script|load -@dangerous -@admin +info"
+STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +@transaction +eval +evalsha +script|load -@dangerous -@admin +info"
 
 #: The values that an operator chooses, by the name of the setting: keys of the ConfigMap `service-check`.
 CHOSEN = {

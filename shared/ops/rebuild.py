@@ -28,15 +28,15 @@ from rich.progress import (
 
 from shared.contracts.catalogue import SERVICES, topics
 from shared.kernel import Domain
-from shared.ops.topics import STACK_ENV, BootstrapOption, NoBroker, bootstrap_servers
+from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, reached
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.rebuild.rebuild import Rebuild, Rebuilt, Told
 from shared.runtime.rebuild.sources import Place, Refused
 from shared.runtime.service import settle_memory, utc_now
-from shared.runtime.settings import default_holder
-from shared.runtime.wires import Broker
+from shared.runtime.settings import StoreSettings, default_holder
+from shared.runtime.wires import Broker, StoreAddress
 
 #: Bytes fetched from one partition at once; the client holds as much again for each partition.
 FETCH_BYTES = 2 * 1024 * 1024
@@ -198,7 +198,7 @@ async def rebuild(
     domain: Domain,
     *,
     bootstrap: Broker | str,
-    redis_url: str,
+    redis_url: StoreAddress | str,
     shard: str = "c0",
     force: bool = False,
     progress: Told = lambda _stage, _done, _total: None,
@@ -213,16 +213,13 @@ async def rebuild(
         await store.close()
 
 
-def redis_address(given: str | None) -> str:
-    """Redis's address: `given`, else the local stack's. Raises NoBroker."""
-    if given:
-        return given
-    if STACK_ENV.exists():
-        for line in STACK_ENV.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.removeprefix("export ").partition("=")
-            if name.strip() == "REDIS_URL":
-                return value.strip().strip("'\"")
-    raise NoBroker("set REDIS_URL or start the local stack: python -m devstack up")
+def redis_address(given: str | None) -> StoreAddress:
+    """How Redis is reached: at `given`, else REDIS_URL, else the local stack's address.
+
+    User, password and authorities come from outside, as for services. Raises NoBroker, and typer.Exit
+    with status 2 after a sentence for each setting that is wrong.
+    """
+    return reached(StoreSettings, "REDIS_URL", given).store
 
 
 def domain_of(service: str) -> Domain:
@@ -244,9 +241,7 @@ def _command(service: str) -> None:
         bootstrap: BootstrapOption = None,
         redis_url: Annotated[
             str | None,
-            typer.Option(
-                "--redis", envvar="REDIS_URL", help="Redis's address; default: the stack's."
-            ),
+            typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
         ] = None,
         shard: Annotated[
             str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")

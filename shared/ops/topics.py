@@ -5,24 +5,24 @@ Topics exist before the services start: Faust subscribes to nothing if its topic
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from shared.contracts.catalogue import Topic, topics
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
 from shared.kernel import Fact
-from shared.runtime.settings import BrokerSettings, refused
+from shared.runtime.settings import BrokerSettings, FromOutside, refused
 from shared.runtime.wires import Broker
 
 #: Where the local stack writes its addresses.
@@ -35,6 +35,9 @@ PARTITIONS_MAX = 1000
 PATIENCE_S = 30.0
 
 
+S = TypeVar("S", bound=FromOutside)
+
+
 class NoBroker(LookupError):
     """No address of Kafka is known."""
 
@@ -45,24 +48,31 @@ def bootstrap_servers(given: str | None = None) -> Broker:
     TLS and login come from the environment, as for services. Raises NoBroker, and typer.Exit with
     status 2 after a sentence for each setting that is wrong.
     """
-    found = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _of_the_stack()
-    if not found:
-        raise NoBroker(
-            "set KAFKA_BOOTSTRAP_SERVERS or start the local stack: python -m devstack up"
-        )
-    try:
-        return BrokerSettings(KAFKA_BOOTSTRAP_SERVERS=found).broker
-    except ValidationError as error:
-        for sentence in refused(error):
-            typer.echo(sentence, err=True)
-        raise typer.Exit(2) from None
+    return reached(BrokerSettings, "KAFKA_BOOTSTRAP_SERVERS", given).broker
 
 
-def _of_the_stack() -> str | None:
+def reached(settings: type[S], name: str, given: str | None) -> S:
+    """The settings of a server, whose address has this name: `given`, from outside, or the stack's.
+
+    Raises NoBroker, and typer.Exit with status 2 after a sentence for each setting that is wrong.
+    """
+    for address in (given, None if given else _of_the_stack(name)):
+        known: dict[str, Any] = {name: address} if address else {}
+        try:
+            return settings(**known)
+        except (ValidationError, SettingsError) as error:
+            if isinstance(error, SettingsError) or error.errors()[0]["type"] != "missing":
+                for sentence in refused(error):
+                    typer.echo(sentence, err=True)
+                raise typer.Exit(2) from None
+    raise NoBroker(f"set {name} or start the local stack: python -m devstack up")
+
+
+def _of_the_stack(wanted: str) -> str | None:
     if STACK_ENV.exists():
         for line in STACK_ENV.read_text(encoding="utf-8").splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
-            if name.strip() == "KAFKA_BOOTSTRAP_SERVERS":
+            if name.strip() == wanted:
                 return value.strip().strip("'\"")
     return None
 

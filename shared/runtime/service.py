@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_core import from_json
+from pydantic_settings import SettingsError
 
 from shared.contracts.reasons import Reason
 from shared.kernel import Domain
@@ -78,7 +79,7 @@ class Runtime:
         self.now = now
         self.vault = Vault(b64decode(settings.master_key.get_secret_value()))
         self.crash = crash_at(settings.crash_at)
-        self.store = store or RedisStore(settings.redis_url, domain.owner, settings.shard)
+        self.store = store or RedisStore(settings.store, domain.owner, settings.shard)
         self.settler = Settler(
             self.store,
             domain,
@@ -345,7 +346,7 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
     """Run a service from its environment; exits with 2 and all errors if the settings are invalid."""
     try:
         settings = settings_of()
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         sys.stderr.writelines(f"{sentence}\n" for sentence in refused(error))
         sys.exit(2)
     configure(settings.log_level)

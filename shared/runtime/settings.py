@@ -1,26 +1,45 @@
 """The settings that every service has; read in `__main__` alone, from the environment, with all errors at once.
 
-Operators' commands read those of Kafka by the same names.
+A setting may also be a file of its name in `SERVICE_CHECK_SECRETS_DIR`, as secret stores mount them.
+Operators' commands read those of Kafka and Redis by the same names.
 """
 
 from __future__ import annotations
 
+import binascii
 import os
 import re
 import socket
 import ssl
+from base64 import b64decode
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_serializer, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
-from shared.runtime.wires import Broker, Login
+from shared.runtime.privacy.seal import KEY_BYTES
+from shared.runtime.wires import Broker, Login, StoreAddress
 
 #: What the names of our own settings begin with.
 PREFIX = "SERVICE_CHECK_"
+#: Read before all others, because it says where some of them are.
+SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 #: The parts of an address that are safe to log; password and options are left out.
 PRINTABLE_URL = re.compile(
     r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
@@ -41,8 +60,10 @@ def tls_of(ca: Path | None) -> ssl.SSLContext:
         raise ValueError(f"no certificates can be read from {ca}") from error
 
 
-def refused(error: ValidationError) -> list[str]:
+def refused(error: ValidationError | SettingsError) -> list[str]:
     """A sentence for each setting that is wrong; never with the value, which may be a secret."""
+    if isinstance(error, SettingsError):  # its text names the setting, its cause may hold the value
+        return [f"{SECRETS_DIR}: a file in it cannot be read as text: {error}"]
     found = []
     for item in error.errors(include_input=False, include_context=False, include_url=False):
         sentence = item["msg"].removeprefix("Value error, ")
@@ -53,12 +74,46 @@ def refused(error: ValidationError) -> list[str]:
     return found
 
 
-class BrokerSettings(BaseSettings):
-    """How Kafka is reached; the same for services and for operators' commands."""
+class FromOutside(BaseSettings):
+    """Settings from the environment, where an empty one counts as unset, and from files with secrets."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
+
+    secrets_dir: Path | None = Field(
+        None,
+        description="Folder with one file per secret, named as its variable, which goes before the file.",
+    )
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _there(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"there is no folder {folder}")
+        return folder
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's interface
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - knows no folder yet
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then the environment, then the files of the folder that it names."""
+        folder = os.environ.get(SECRETS_DIR, "")
+        files = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return (init_settings, env_settings, *([files] if Path(folder or "-").is_dir() else []))
+
+
+class BrokerSettings(FromOutside):
+    """How Kafka is reached; the same for services and for operators' commands."""
 
     kafka_bootstrap: str = Field(
         validation_alias="KAFKA_BOOTSTRAP_SERVERS",
@@ -130,14 +185,63 @@ class BrokerSettings(BaseSettings):
         )
 
 
-class RuntimeSettings(BrokerSettings):
-    """Settings of the runtime; each service adds its own."""
+class StoreSettings(FromOutside):
+    """How Redis is reached; the same for services and for operators' commands."""
 
     redis_url: str = Field(
         validation_alias="REDIS_URL",
         repr=False,
         description="The store's address; printed without user, password and options.",
     )
+    redis_username: str | None = Field(
+        None, validation_alias="REDIS_USERNAME", description="The ACL user, if not in the address."
+    )
+    redis_password: SecretStr | None = Field(
+        None, validation_alias="REDIS_PASSWORD", description="The user's password, likewise."
+    )
+    redis_ca: Path | None = Field(
+        None,
+        validation_alias="REDIS_SSL_CAFILE",
+        description="File with the authorities that sign the store's certificate; unset: the system's.",
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.redis_username and not self.redis_password:
+            raise ValueError("REDIS_USERNAME is set, which needs REDIS_PASSWORD")
+        try:
+            by_tls = self.store.by_tls
+        except ValueError:  # its text may hold a part of the password
+            raise ValueError("REDIS_URL must be like redis://host:6379/0 or rediss://…") from None
+        if self.redis_ca is not None:
+            if not by_tls:
+                raise ValueError("REDIS_SSL_CAFILE is set, but REDIS_URL is not rediss://…")
+            try:
+                tls_of(self.redis_ca)
+            except ValueError as error:
+                raise ValueError(f"REDIS_SSL_CAFILE: {error}") from None
+        return self
+
+    @property
+    def store(self) -> StoreAddress:
+        """How a client reaches Redis."""
+        password = self.redis_password
+        return StoreAddress(
+            self.redis_url,
+            self.redis_username,
+            None if password is None else password.get_secret_value(),
+            self.redis_ca,
+        )
+
+    @field_serializer("redis_url")
+    def _print_url(self, url: str) -> str:
+        found = PRINTABLE_URL.fullmatch(url)
+        return "hidden" if found is None else found["scheme"] + found["place"]
+
+
+class RuntimeSettings(StoreSettings, BrokerSettings):
+    """Settings of the runtime; each service adds its own."""
+
     master_key: SecretStr = Field(
         description="32 bytes, base64: wraps customers' keys. From a secret store, never from a file in git."
     )
@@ -198,7 +302,13 @@ class RuntimeSettings(BrokerSettings):
         default_factory=default_holder, description="This process's name in leases."
     )
 
-    @field_serializer("redis_url")
-    def _print_url(self, url: str) -> str:
-        found = PRINTABLE_URL.fullmatch(url)
-        return "hidden" if found is None else found["scheme"] + found["place"]
+    @field_validator("master_key")
+    @classmethod
+    def _key(cls, given: SecretStr) -> SecretStr:
+        try:
+            length = len(b64decode(given.get_secret_value(), validate=True))
+        except (binascii.Error, ValueError):
+            length = 0
+        if length != KEY_BYTES:
+            raise ValueError(f"must be {KEY_BYTES} bytes in base64")
+        return given

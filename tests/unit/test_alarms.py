@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.mailboxes import load
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
-from tests.suites.services import Aboard, demo_policy
+from tests.suites.services import MASTER, Aboard, demo_policy
 
 OFFICER = "duty.officer@aurora.example"
 NUTS = "I told them of my peanut allergy and had to use my EpiPen."
@@ -171,7 +172,12 @@ def test_everything_that_is_wrong_with_the_file_of_mailboxes_is_said_at_once(tmp
     with pytest.raises(BrokenFile) as broken:
         load(path)
     assert [problem.line for problem in broken.value.problems] == [2, 3, 4]
-    given = {"KAFKA_BOOTSTRAP_SERVERS": "x", "REDIS_URL": "x", "master_key": "x", "jwks": "x"}
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "x",
+        "REDIS_URL": "redis://x",
+        "master_key": b64encode(MASTER).decode(),
+        "jwks": "x",
+    }
     with pytest.raises(ValidationError) as refused:
         Settings(**given, mailboxes=path, smtp_port=0)
     assert {error["loc"] for error in refused.value.errors()} == {("mailboxes",), ("smtp_port",)}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from devstack.stack import free_port
 from services.notifier import adapters
 from services.notifier.adapters import SmtpMailer
 from services.notifier.ports import Letter
@@ -20,7 +25,10 @@ from services.notifier.rules import ATTEMPT_LASTS
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Unknown
+from shared.runtime.settings import tls_of
+from shared.runtime.wires import MailServer
 from shared.testing.clock import Clock
+from tests.suites.certificates import Authority
 
 HANGS_UP = "hangs up"
 HELLO = "250-mail.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
@@ -79,7 +87,7 @@ def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.ex
 
 async def hand_over(server: Server, one: Letter) -> bool:
     async with serving(server) as port:
-        return await SmtpMailer("127.0.0.1", port, Clock()).send(one)
+        return await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(one)
 
 
 async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apart():
@@ -235,7 +243,7 @@ async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch
 async def test_no_server_at_all_is_asked_again_later():
     async with serving(Server()) as port:
         pass
-    assert await SmtpMailer("127.0.0.1", port, Clock()).send(letter()) == Later(
+    assert await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(letter()) == Later(
         Reason.MAIL_UNAVAILABLE
     )
 
@@ -248,6 +256,89 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(adapters.Conversation, "connect", never)
     async with asyncio.timeout(10):
-        assert await SmtpMailer("127.0.0.1", 25, Clock()).send(letter()) == Later(
+        assert await SmtpMailer(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
             Reason.MAIL_UNAVAILABLE
         )
+
+
+# ---- TLS and login -------------------------------------------------------------------------------
+
+PASSWORD = "canary-of-the-mail-server"
+
+
+class Kept:
+    """A real mail server's letters: whose they were. It takes them from whoever logged in."""
+
+    def __init__(self) -> None:
+        self.users: list[str | None] = []
+
+    async def handle_MAIL(self, _server, session, envelope, sender, _options) -> str:  # noqa: N802 - aiosmtpd's interface
+        if session.auth_data is None:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = sender
+        return "250 ok"
+
+    async def handle_DATA(self, _server, session, _envelope) -> str:  # noqa: N802
+        self.users.append(session.auth_data)
+        return "250 kept"
+
+
+def known(_server, _session, _envelope, _mechanism, given) -> AuthResult:
+    user = given.login.decode()
+    well = (user, given.password.decode()) == ("me", PASSWORD)
+    return AuthResult(success=well, handled=False, auth_data=user if well else None)
+
+
+@pytest.fixture
+def authority(tmp_path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture(params=["starttls", "tls"])
+def secured(request, authority):
+    """A mail server that takes letters by TLS and from whoever logs in: how, its port, what it kept."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority.server("mail"))
+    by_tls = {"ssl_context": context}
+    if request.param == "starttls":
+        by_tls = {"tls_context": context, "require_starttls": True}
+    kept, port = Kept(), free_port()
+    controller = Controller(
+        kept,
+        hostname="127.0.0.1",
+        port=port,
+        authenticator=known,
+        auth_require_tls=request.param
+        == "starttls",  # from the first byte, aiosmtpd does not see it
+        **by_tls,
+    )
+    controller.start()
+    yield request.param, port, kept
+    controller.stop()
+
+
+async def test_a_letter_goes_by_tls_and_with_a_login(secured, authority):
+    how, port, kept = secured
+    server = MailServer("127.0.0.1", port, how, tls_of(authority.ca), "me", PASSWORD)
+    assert await SmtpMailer(server, Clock()).send(letter()) == Delivered()
+    assert kept.users == ["me"]
+
+
+@pytest.mark.parametrize("wrong", ["password", "authority", "no login", "in the clear"])
+async def test_a_letter_waits_where_the_server_is_not_trusted_or_does_not_trust_us(
+    secured, authority, tmp_path, wrong
+):
+    """The address is still good, and the log says what is wrong, without the password."""
+    how, port, kept = secured
+    right = MailServer("127.0.0.1", port, how, tls_of(authority.ca), "me", PASSWORD)
+    server = {
+        "password": replace(right, password="another"),
+        "authority": replace(right, context=tls_of(Authority(tmp_path, "stranger").ca)),
+        "no login": replace(right, username="", password=""),
+        "in the clear": replace(right, tls="none", username="", password=""),
+    }[wrong]
+    with capture_logs() as logs:
+        assert await SmtpMailer(server, Clock()).send(letter()) == Later(Reason.MAIL_UNAVAILABLE)
+    assert kept.users == []
+    assert [line["event"] for line in logs] in (["mail_waits"], [])
+    assert PASSWORD not in f"{logs} {right!r}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
@@ -51,6 +51,7 @@ from shared.runtime.engine.store import (
 )
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import COMMITS_REFUSED
+from shared.runtime.wires import StoreAddress
 
 #: Timeout of a call; it takes milliseconds, so after two seconds the store counts as away.
 TIMEOUT_S = 2.0
@@ -140,8 +141,8 @@ def unavailable(error: Exception) -> Unavailable:
     return Unavailable(Reason.STORE_UNAVAILABLE)
 
 
-class PackedConnection(redis.Connection):
-    """A connection that packs commands in C, as the client's synchronous one does.
+class Packed:
+    """What makes a connection pack commands in C, as the client's synchronous one does.
 
     A commit of a large batch has ten thousand arguments; the client's own loop is in Python.
     """
@@ -151,13 +152,31 @@ class PackedConnection(redis.Connection):
         return [pack_command((*args[0].split(), *args[1:]))]
 
 
+class PackedConnection(Packed, redis.Connection):
+    """A packing connection in the clear."""
+
+
+class PackedTlsConnection(Packed, redis.SSLConnection):
+    """A packing connection by TLS."""
+
+
+#: What a URL makes of a connection in redis-py, and what we take instead.
+CONNECTIONS: Mapping[type[Any], type[Any]] = {
+    redis.Connection: PackedConnection,
+    redis.SSLConnection: PackedTlsConnection,
+}
+
+
 class RedisStore:
     """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
 
-    def __init__(self, url: str, owner: str, shard: str = "c0") -> None:
-        self._url = url
+    def __init__(self, url: StoreAddress | str, owner: str, shard: str = "c0") -> None:
         self._owner = owner
-        self._limits: dict[str, Any] = {
+        given = StoreAddress.of(url).client()
+        said = given.pop("connection_class", redis.Connection)
+        self._connecting: dict[str, Any] = {
+            **given,
+            "connection_class": CONNECTIONS.get(said, said),
             "socket_timeout": TIMEOUT_S,
             "socket_connect_timeout": TIMEOUT_S,
             # No retries here, because a commit that timed out may have happened; the caller retries.
@@ -166,13 +185,11 @@ class RedisStore:
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         }
         self._redis = redis.Redis.from_pool(
-            redis.BlockingConnectionPool.from_url(
-                url,
-                connection_class=PackedConnection,
+            redis.BlockingConnectionPool(
                 max_connections=CONNECTIONS_MAX,
                 timeout=TIMEOUT_S,
                 redis_connect_func=self._connected,
-                **self._limits,
+                **self._connecting,
             )
         )
         self._prefix = prefix = f"{owner}:{{{shard}}}:"
@@ -185,11 +202,8 @@ class RedisStore:
         self._rebuilder = ""
         #: For a rebuild: one connection, patient, and free to lead to a server not compared.
         self._bulk = redis.Redis.from_pool(
-            redis.BlockingConnectionPool.from_url(
-                url,
-                connection_class=PackedConnection,
-                max_connections=1,
-                **{**self._limits, "socket_timeout": BULK_TIMEOUT_S},
+            redis.BlockingConnectionPool(
+                max_connections=1, **{**self._connecting, "socket_timeout": BULK_TIMEOUT_S}
             )
         )
         self._settle = self._redis.register_script(script("settle"))
@@ -418,9 +432,13 @@ class RedisStore:
         """Whether what the server holds was compared and is ours; see Store."""
         return bool(self._generation)
 
+    def _uncompared(self) -> redis.Redis:
+        """A client of its own, whose connection is free to lead to a server not compared."""
+        return redis.Redis.from_pool(redis.ConnectionPool(**self._connecting))
+
     async def open_generation(self, published: int | None) -> bool:
         """Compare marker and sequence as of one moment; see Store; raises Unavailable."""
-        async with redis.Redis.from_url(self._url, **self._limits) as client:
+        async with self._uncompared() as client:
             pipeline = client.pipeline(transaction=True)
             pipeline.mget(self._fixed[0], self._fixed[2])
             pipeline.llen(self._fixed[1])
@@ -439,7 +457,7 @@ class RedisStore:
 
     async def begin_generation(self, marker: str, sequence: int) -> bool:
         """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
-        async with redis.Redis.from_url(self._url, **self._limits) as client:
+        async with self._uncompared() as client:
             keys = (self._fixed[0], self._fixed[2], self._rebuild[0])
             await self._ask(client.eval(script("begin"), len(keys), *keys, marker, sequence))
         return await self.open_generation(sequence)
