@@ -140,6 +140,7 @@ class App:
         owner = parts.domain.owner
         if isinstance(parts.store, RedisStore):
             watched(await parts.store.open())
+        parts.health["running"] = lambda: not stopping.is_set()
         servers, serving = self._listen()
         background: list[asyncio.Task[None]] = []
         stream: Stream | None = None

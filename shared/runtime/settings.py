@@ -14,6 +14,7 @@ import ssl
 from base64 import b64decode
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import Literal, Self
 
 from pydantic import (
@@ -48,8 +49,8 @@ PRINTABLE_URL = re.compile(
 
 
 def default_holder() -> str:
-    """A name for this process: host and pid."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """A name for this process alone: in containers every pid is 1, and hosts may have one name."""
+    return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
 
 
 def tls_of(ca: Path | None) -> ssl.SSLContext:

@@ -113,6 +113,22 @@ async def test_a_service_whose_commits_are_refused_is_not_ready(
     assert ready.json() == {"generation": True, "store": True, "commits": False}
 
 
+async def test_a_service_that_stops_is_not_ready_from_that_moment_on(
+    aboard: Aboard, app, store, monkeypatch
+):
+    """So no new request is sent to it while it answers those that it has."""
+    topic_ends_at(monkeypatch, app, 3)
+    app.parts.settings = app.parts.settings.model_copy(update={"face": "api"})
+    stopping = asyncio.Event()
+    async with background(app.run(stopping)) as running, aboard.http("complaints") as phone:
+        await until(lambda: store.usable)
+        assert (await phone.get("/ready")).status_code == 200
+        stopping.set()
+        ready = await phone.get("/ready")
+        assert (ready.status_code, ready.json()["running"]) == (503, False)
+        await running
+
+
 @pytest.mark.parametrize("published", [0, 7, None])
 async def test_a_store_is_begun_where_nothing_was_ever_published_and_nowhere_else(
     app, store, monkeypatch, published

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from base64 import b64encode
 from pathlib import Path
@@ -284,3 +286,15 @@ def test_a_master_key_of_another_form_ends_the_start_with_a_sentence(folder, cap
         main(lambda: ComplaintsSettings(**given), lambda _: pytest.fail("it is not built"))
     assert ended.value.code == 2
     assert capsys.readouterr().err == "SERVICE_CHECK_MASTER_KEY: must be 32 bytes in base64\n"
+
+
+# ---- leases --------------------------------------------------------------------------------------
+
+
+def test_two_processes_with_one_pid_on_hosts_of_one_name_hold_leases_under_two_names(monkeypatch):
+    """As two containers may be; with one name both would publish one outbox."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(socket, "gethostname", lambda: "service")
+    first, second = (ComplaintsSettings(**NEEDED).holder for _ in range(2))
+    assert first != second
+    assert first.startswith("service-1-")
