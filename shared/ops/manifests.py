@@ -356,12 +356,14 @@ def store_url(service: str, password: str) -> str:
     return f"rediss://{service}:{password}@valkey:6379/0?ssl_ca_certs={ca}"
 
 
+def store_user(service: str, password_hash: str) -> str:
+    """The line of a service's user in the store's file of users, with the SHA-256 of its password."""
+    return f"user {service} on #{password_hash} ~{service}:* &{service}:* {STORE_RIGHTS}"
+
+
 def store_users(hashes: Mapping[str, str]) -> str:
-    """The users of the store, by the SHA-256 of their passwords; nobody gets in without one."""
-    lines = [
-        f"user {service} on #{hashes[service]} ~{service}:* &{service}:* {STORE_RIGHTS}"
-        for service in SERVICES
-    ]
+    """The store's file of users: one per service, and nobody without a password."""
+    lines = [store_user(service, hashes[service]) for service in SERVICES]
     return "\n".join(["user default off", *lines]) + "\n"
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 import shared.runtime.engine.redis_store as module
 from devstack.stack import Stack
 from shared.contracts.reasons import Reason
+from shared.ops.manifests import store_user
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.store import (
     ABSENT,
@@ -78,21 +80,54 @@ class Proxy:
 
 
 OWNER = "suite"
+PASSWORD = "of-this-test-alone"
 PREFIX = f"{OWNER}:{{c0}}:"
 FOUR_PARTS = Commit([Write("a", 0, b"1")], [Charge("n", 5, 10)], [("t|1", 1)], [b"l"])
 
 
 class TestRedisStore(StoreSuite):
     @pytest.fixture
-    def url(self, stack: Stack) -> str:
-        return stack.redis_url
+    def as_operator(self) -> None:
+        """For a test that starts the server again, which forgets the users of this file."""
 
     @pytest.fixture
-    async def server(self, url) -> AsyncIterator[redis.Redis]:
+    def url(self, stack: Stack, server, request) -> str:
+        """As a service has it in a cluster: its own user, with the rights of the manifests."""
+        if "as_operator" in request.fixturenames:
+            return stack.redis_url
+        parts = urlsplit(stack.redis_url)
+        return parts._replace(netloc=f"{OWNER}:{PASSWORD}@{parts.netloc}").geturl()
+
+    @pytest.fixture
+    async def server(self, stack: Stack) -> AsyncIterator[redis.Redis]:
         """The server as an operator has it: raw."""
-        client = redis.Redis.from_url(url)
+        client = redis.Redis.from_url(stack.redis_url)
+        user = store_user(OWNER, sha256(PASSWORD.encode()).hexdigest()).split()
+        await client.execute_command("ACL", "SETUSER", *user[1:])
         yield client
         await client.aclose()
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("GET", "notifier:{c0}:generation"),
+            ("SET", "another", "1"),
+            ("PUBLISH", "notifier:{c0}:announce", "pending"),
+            ("EVAL", "return redis.call('GET', 'notifier:{c0}:generation')", "0"),
+            ("FLUSHALL",),
+            ("CONFIG", "GET", "requirepass"),
+            ("ACL", "LIST"),
+            ("KEYS", "*"),
+            ("SCRIPT", "FLUSH"),
+            ("SHUTDOWN",),
+        ],
+        ids=lambda words: words[0],
+    )
+    async def test_what_is_not_the_services_own_is_refused(self, url, words):
+        async with redis.Redis.from_url(url) as client:
+            assert await client.ping()
+            with pytest.raises(ResponseError, match=r"permission|ACL failure"):
+                await client.execute_command(*words)
 
     @pytest.fixture
     async def store(self, url, server):
@@ -405,6 +440,7 @@ class TestRedisStore(StoreSuite):
             assert await other.wait_published(1, 10_000)
             await other.close()
 
+    @pytest.mark.usefixtures("as_operator")
     async def test_a_server_that_was_killed_serves_again_with_everything_it_confirmed(
         self, store, stack: Stack
     ):
@@ -435,6 +471,7 @@ class TestRedisStore(StoreSuite):
         await store.trim("me", 2)
         assert await other.wait_published(2, 10_000)
 
+    @pytest.mark.usefixtures("as_operator")
     async def test_an_older_state_that_a_restart_brought_back_is_noticed_by_who_asks_nothing(
         self, store, server, stack: Stack
     ):
@@ -453,6 +490,7 @@ class TestRedisStore(StoreSuite):
             await store.commit(Commit([Write("b", 0, b"2")]))
         assert not await store.open_generation(None)
 
+    @pytest.mark.usefixtures("as_operator")
     async def test_a_commit_on_its_way_does_not_reach_a_server_that_was_not_compared(
         self, store, stack: Stack
     ):
@@ -471,6 +509,7 @@ class TestRedisStore(StoreSuite):
         assert await store.open_generation(1)
         assert await store.read([f"w{n}" for n in range(20)]) == [ABSENT] * 20
 
+    @pytest.mark.usefixtures("as_operator")
     async def test_once_a_restarted_server_was_compared_no_pooled_connection_fails(
         self, store, stack: Stack
     ):
