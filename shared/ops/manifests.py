@@ -33,7 +33,7 @@ from shared.ops import dashboard, openapi
 from shared.ops.lock import runtime_lock
 from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
 from shared.ops.topics import REPLICATION_SAFE, configs
-from shared.runtime.settings import RuntimeSettings
+from shared.runtime.settings import BrokerSettings, RuntimeSettings
 
 ROOT = Path(__file__).parents[2]
 K8S = Path("deploy/k8s")
@@ -67,9 +67,17 @@ CHOSEN = {
 }
 #: Settings that base/service has already, the same for each service.
 IN_BASE = {"face", "host", "port", "ops_port"}
+#: What Strimzi calls its Secret with the authority that signs the brokers' certificates.
+KAFKA_CA = "service-check-cluster-ca-cert"
+#: Whoever scales by lag; its rights are to look.
+SCALER = "keda"
 #: Files by the name of the setting, and the folder that each is mounted in.
-FOLDERS = {"jwks": "/etc/service-check/issuer", "mailboxes": "/etc/service-check/mailboxes"}
-FILES = {"jwks": "jwks.json", "mailboxes": "mailboxes.yaml"}
+FOLDERS = {
+    "jwks": "/etc/service-check/issuer",
+    "mailboxes": "/etc/service-check/mailboxes",
+    "kafka_ca": "/etc/service-check/kafka",
+}
+FILES = {"jwks": "jwks.json", "mailboxes": "mailboxes.yaml", "kafka_ca": "ca.crt"}
 
 Document = dict[str, Any]
 
@@ -86,7 +94,9 @@ def rendered() -> dict[Path, str]:
         ),
         components / "kafka-strimzi/topics.yaml": _written(map(_topic, TOPICS)),
         components / "kafka-strimzi/users.yaml": _written(_users()),
-        components / "keda/scaledobjects.yaml": _written(map(_scaled_object, SERVICES)),
+        components / "keda/scaledobjects.yaml": _written(
+            [*map(_scaled_object, SERVICES), *_scalers_login()]
+        ),
         components / "gateway/routes.yaml": _written(_routes()),
         components / "external-secrets/externalsecrets.yaml": _written(_external_secrets()),
         components / "monitoring/rules.yaml": _written([_rules()]),
@@ -167,15 +177,20 @@ def environment(service: str) -> list[Document]:
     found = []
     for name, field in settings_of(service).items():
         value: Document | None = None
+        fixed = {"kafka_security": "SASL_SSL", "kafka_username": service}.get(name)
         chosen = "public-url" if name.endswith("_url") else CHOSEN.get(name)
         if name == "redis_url":
             value = {"secretKeyRef": {"name": f"{service}-store", "key": "url"}}
+        elif name == "kafka_password":  # Strimzi's Secret of the user
+            value = {"secretKeyRef": {"name": service, "key": "password"}}
         elif name == "master_key":
             value = {"secretKeyRef": {"name": "master-key", "key": "key"}}
         elif chosen is not None:
             value = {"configMapKeyRef": {"name": "service-check", "key": chosen}}
         if value is not None:
             found.append({"name": variable(name, field), "valueFrom": value})
+        elif fixed is not None:
+            found.append({"name": variable(name, field), "value": fixed})
         elif name in FOLDERS:
             found.append({"name": variable(name, field), "value": f"{FOLDERS[name]}/{FILES[name]}"})
         elif field.is_required() and name not in IN_BASE:
@@ -195,7 +210,7 @@ def _service(service: str) -> dict[Path, str]:
         container["volumeMounts"] = [where]
         pod["volumes"] = [{"name": "mailboxes", "secret": {"secretName": f"{service}-mailboxes"}}]
     # A rebuild asks for nothing but the topics and the store.
-    needed = {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
+    needed = {variable(*item) for item in BrokerSettings.model_fields.items()} | {"REDIS_URL"}
     operation = {
         "name": "operation",
         "args": ["shared.ops", "rebuild", service],
@@ -237,16 +252,20 @@ def _topic(topic: Topic) -> Document:
 def rights(who: str) -> dict[str, set[str]]:
     """What a program may do on each topic: exactly what the catalogue says.
 
-    A service also reads its own topic, with which it compares its store, and writes its dead letters. The
+    A service also reads its own topic, with which it compares its store, and writes its dead letters. It may
+    have every topic described, because a rebuild looks whether all are there first: names and numbers. The
     operator reads what it publishes, to find the next version, and compares all topics with the catalogue.
     """
     found: dict[str, set[str]] = {}
     for fact in produced(who):
         found.setdefault(fact.TOPIC, set()).update(("Write", "Describe"))
     if who in SERVICES:
-        for topic in (*subscriptions(who), f"recovery.{who}.v1"):
-            found.setdefault(topic, set()).update(("Read", "Describe"))
+        for name in (*subscriptions(who), f"recovery.{who}.v1"):
+            found.setdefault(name, set()).add("Read")
         found[dead_letters(who)] = {"Write", "Describe"}
+    if who in SERVICES or who == SCALER:
+        for topic in TOPICS:
+            found.setdefault(topic.name, set()).add("Describe")
     if who == OPERATOR:
         for operations in found.values():
             operations.add("Read")
@@ -267,7 +286,7 @@ def _users() -> list[Document]:
             },
             labels=CLUSTER_LABEL,
         )
-        for who in (*SERVICES, OPERATOR, OTHER_SYSTEMS)
+        for who in (*SERVICES, OPERATOR, OTHER_SYSTEMS, SCALER)
     ]
 
 
@@ -277,7 +296,10 @@ def _acls(who: str) -> list[Document]:
         _right("topic", topic, sorted(operations))
         for topic, operations in sorted(rights(who).items(), key=lambda item: order.index(item[0]))
     ]
-    return [*found, _right("group", f"recovery-{who}", ["Read"])] if who in SERVICES else found
+    groups = {service: [(service, "Read")] for service in SERVICES}
+    groups[SCALER] = [(service, "Describe") for service in SERVICES]
+    more = [_right("group", f"recovery-{name}", [right]) for name, right in groups.get(who, [])]
+    return [*found, *more]
 
 
 def _right(kind: str, name: str, operations: list[str]) -> Document:
@@ -292,12 +314,15 @@ def _scaled_object(service: str) -> Document:
         {
             "type": "kafka",
             "metadata": {
-                "bootstrapServers": f"{BROKERS}.{NAMESPACE}.svc:9092",
+                "bootstrapServers": f"{BROKERS}.{NAMESPACE}.svc:9093",
                 "consumerGroup": f"recovery-{service}",
                 "topic": topic,
                 "lagThreshold": str(LAG_PER_WORKER),
                 "offsetResetPolicy": "earliest",
+                "sasl": "scram_sha512",
+                "tls": "enable",
             },
+            "authenticationRef": {"name": "kafka-scaler"},
         }
         for topic in subscriptions(service)
         if topic in lasting
@@ -315,6 +340,25 @@ def _scaled_object(service: str) -> Document:
         "triggers": triggers,
     }
     return _document("keda.sh/v1alpha1", "ScaledObject", f"{service}-stream", spec)
+
+
+def _scalers_login() -> list[Document]:
+    """How KEDA logs in at Kafka, and whom it trusts; the name it has is no secret."""
+    name = "kafka-scaler"
+    secret = [("password", SCALER, "password"), ("ca", KAFKA_CA, FILES["kafka_ca"])]
+    spec = {
+        "configMapTargetRef": [{"parameter": "username", "name": name, "key": "username"}],
+        "secretTargetRef": [{"parameter": p, "name": n, "key": k} for p, n, k in secret],
+    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name},
+            "data": {"username": SCALER},
+        },
+        _document("keda.sh/v1alpha1", "TriggerAuthentication", name, spec),
+    ]
 
 
 # HTTP --------------------------------------------------------------------------------------------
@@ -484,7 +528,7 @@ def _contained(service: str) -> dict[str, str]:
         "public_url": _address(service),
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
-        **{name: f"{folder}/{FILES[name]}" for name, folder in FOLDERS.items()},
+        **{name: f"{FOLDERS[name]}/{FILES[name]}" for name in ("jwks", "mailboxes")},
     }
     settings = settings_of(service)
     return {

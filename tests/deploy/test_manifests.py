@@ -320,8 +320,9 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
     assert given.keys() <= known.keys()
     required = {variable for variable, one in known.items() if settings[one].is_required()}
     assert required <= given.keys()
-    # And the service takes the values: as it reads them, all but the file, which is not here.
-    given.pop("SERVICE_CHECK_MAILBOXES", None)
+    # And the service takes the values: as it reads them, all but the files, which are not here.
+    for file in ("SERVICE_CHECK_MAILBOXES", "KAFKA_SSL_CAFILE"):
+        given.pop(file, None)
     by_field = {
         variable if settings[known[variable]].validation_alias else known[variable]: value
         for variable, value in given.items()
@@ -353,9 +354,19 @@ def wanted_secrets(overlay: str) -> dict[str, set[str]]:
     return found
 
 
-def test_every_secret_comes_from_the_operators_store_or_is_a_certificate() -> None:
+def made_in_the_cluster(overlay: str) -> set[str]:
+    """Secrets that cert-manager and Strimzi make: certificates, and the passwords of Kafka's users."""
+    (kafka,) = rendered(overlay, "Kafka")
+    return {
+        *(one["spec"]["secretName"] for one in rendered(overlay, "Certificate")),
+        *(name(one) for one in rendered(overlay, "KafkaUser")),
+        f"{name(kafka)}-cluster-ca-cert",
+    }
+
+
+def test_every_secret_comes_from_the_operators_store_or_is_made_in_the_cluster() -> None:
     wanted = wanted_secrets("prod")
-    certificates = {one["spec"]["secretName"] for one in rendered("prod", "Certificate")}
+    certificates = made_in_the_cluster("prod")
     made = {}
     for one in rendered("prod", "ExternalSecret"):
         target = one["spec"]["target"]
@@ -365,7 +376,7 @@ def test_every_secret_comes_from_the_operators_store_or_is_a_certificate() -> No
         made[target["name"]] = set(keys)
     assert wanted.keys() - certificates == made.keys()
     for secret, keys in wanted.items():
-        assert keys <= made.get(secret, {"ca.crt"})
+        assert keys <= made.get(secret, {"ca.crt", "password"})
     assert {
         one["spec"]["secretStoreRef"]["kind"] for one in rendered("prod", "ExternalSecret")
     } == {"ClusterSecretStore"}
@@ -385,7 +396,7 @@ def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> No
     assert answer.exit_code == 0, answer.output
     assert answer.output != again.output, "new values each time"
     printed = {name(one): one for one in yaml.safe_load_all(answer.output)}
-    certificates = {one["spec"]["secretName"] for one in rendered("dev", "Certificate")}
+    certificates = made_in_the_cluster("dev")
     wanted = wanted_secrets("dev")
     assert printed.keys() == wanted.keys() - certificates
     for secret, one in printed.items():
@@ -418,18 +429,27 @@ def test_kafka_keeps_what_it_confirmed_when_one_node_is_lost() -> None:
 
 
 @in_each
-def test_whoever_is_no_service_comes_to_kafka_over_tls_with_a_login(overlay: str) -> None:
-    """The services have no setting for either yet: their listener is one of a component that goes then."""
+def test_everybody_comes_to_kafka_over_tls_with_a_login_and_has_rights_of_their_own(
+    overlay: str,
+) -> None:
     (kafka,) = rendered(overlay, "Kafka")
-    assert kafka["spec"]["kafka"]["authorization"]["type"] == "simple"
-    listeners = {one["name"]: one for one in kafka["spec"]["kafka"]["listeners"]}
-    assert listeners["tls"]["tls"] is True
-    assert listeners["tls"]["authentication"] == {"type": "scram-sha-512"}
-    assert listeners.keys() == {"tls", "plain"}
-    assert all(one["type"] == "internal" for one in listeners.values())
-    source = (K8S / "components/kafka-strimzi/kafka.yaml").read_text(encoding="utf-8")
-    assert "plain" not in source
-    assert "superUsers" not in source
+    assert kafka["spec"]["kafka"]["authorization"] == {"type": "simple"}
+    (listener,) = kafka["spec"]["kafka"]["listeners"]
+    assert (listener["type"], listener["tls"]) == ("internal", True)
+    assert listener["authentication"] == {"type": "scram-sha-512"}
+    users = {name(user) for user in rendered(overlay, "KafkaUser")}
+    for where, pod in pods(overlay).items():
+        for container in containers(pod):
+            given = {one["name"]: one for one in container.get("env", [])}
+            if "KAFKA_BOOTSTRAP_SERVERS" in given:
+                assert given["KAFKA_SECURITY_PROTOCOL"]["value"] == "SASL_SSL", where
+                user = given["KAFKA_SASL_USERNAME"]["value"]
+                assert user in users
+                secret = given["KAFKA_SASL_PASSWORD"]["valueFrom"]["secretKeyRef"]
+                assert secret == {"name": user, "key": "password"}, where
+                folder = str(Path(given["KAFKA_SSL_CAFILE"]["value"]).parent)
+                assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert chosen(overlay)[1]["kafka-bootstrap-servers"].endswith(f":{listener['port']}")
 
 
 @in_each
@@ -472,17 +492,18 @@ def allowed(overlay: str) -> dict[str, dict[tuple[str, str], set[str]]]:
 @in_each
 def test_the_users_of_kafka_may_do_what_the_table_says_and_no_more(overlay: str) -> None:
     users = allowed(overlay)
-    assert users.keys() == {*SERVICES, "operator", "publisher"}
+    assert users.keys() == {*SERVICES, "operator", "publisher", "keda"}
     for service in SERVICES:
         writes = {r.fact.TOPIC for r in TABLE if service in (r.producer, *r.also_from)}
         reads = {r.fact.TOPIC for r in TABLE if service in r.consumers} | {f"recovery.{service}.v1"}
         expected = {("topic", dead_letters(service)): {"Write", "Describe"}}
-        for topic in writes | reads:
+        for topic in {topic.name for topic in TOPICS} - {dead_letters(service)}:
             expected["topic", topic] = {"Describe"} | {
                 right for right, topics in (("Write", writes), ("Read", reads)) if topic in topics
             }
         expected["group", f"recovery-{service}"] = {"Read"}
         assert users[service] == expected, service
+    assert set().union(*users["keda"].values()) == {"Describe"}
     for user in rendered(overlay, "KafkaUser"):
         assert user["spec"]["authentication"] == {"type": "scram-sha-512"}
         for acl in user["spec"]["authorization"]["acls"]:
@@ -518,7 +539,7 @@ def test_only_services_that_seal_write_the_vault_and_no_operator_reads_it() -> N
 def test_a_fact_that_somebody_else_reads_too_gives_them_the_right_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "recovery.intake.v1" not in manifests.rights("notifier")
+    assert manifests.rights("notifier")["recovery.intake.v1"] == {"Describe"}
     more = {"recovery.intake.v1": (FACTS["recovery.complaint.raised.v1"],)}
     monkeypatch.setattr(manifests, "subscriptions", lambda who: {**subscriptions(who), **more})
     assert manifests.rights("notifier")["recovery.intake.v1"] == {"Read", "Describe"}
@@ -537,8 +558,12 @@ def test_workers_follow_the_lag_of_topics_that_the_service_reads() -> None:
         topics = [trigger["metadata"]["topic"] for trigger in spec["triggers"]]
         assert topics
         assert set(topics) <= set(subscriptions(service))
+        (login,) = rendered("prod", "TriggerAuthentication")
         for trigger in spec["triggers"]:
             assert trigger["metadata"]["consumerGroup"] == f"recovery-{service}"
+            assert trigger["metadata"]["sasl"] == "scram_sha512"
+            assert trigger["metadata"]["tls"] == "enable"
+            assert trigger["authenticationRef"] == {"name": name(login)}
         assert spec["minReplicaCount"] == 2
         assert spec["maxReplicaCount"] <= min(partitions[topic] for topic in topics)
         assert spec["fallback"]["replicas"] >= spec["minReplicaCount"]
@@ -673,7 +698,7 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     faces = {f"{service}-{face}" for service in SERVICES for face in FACES}
     operations = {f"{service}-rebuild" for service in SERVICES} | {"publish"}
     found = {(one, "dns", 53) for one in mine}
-    found |= {(one, "kafka", 9092) for one in faces | operations}
+    found |= {(one, "kafka", 9093) for one in faces | operations}
     found |= {(one, "valkey", 6379) for one in faces | operations}
     found |= {(one, other, port) for one in STRIMZI for other in STRIMZI for port in (9090, 9091)}
     found |= {("entity-operator", "anywhere", 443), ("entity-operator", "anywhere", 6443)}
@@ -683,7 +708,7 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     if overlay == "prod":
         found |= {("gateway", f"{service}-api", 8080) for service in SERVICES}
         found |= {("prometheus", one, 9000) for one in faces}
-        found |= {("keda", "kafka", 9092)}
+        found |= {("keda", "kafka", 9093)}
     return found
 
 
