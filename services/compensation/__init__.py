@@ -3,12 +3,14 @@
 owns      recovery.compensation.v1; accounts of authority and budgets, service checks from issue to end
 consumes  recovery.complaints.v1 (complaint: triaged, reopened),
           recovery.roster.v1 (employee: listed), recovery.vault.v1 (customer-key: created),
-          recovery.policy.v1 (policy: published)
+          recovery.policy.v1 (policy: published),
+          recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.compensation.v1 (check: issued, refused, explained, unexplained, voided, expired,
           suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
           incident: opened, joined, giving, given, closed; window: opened, closed;
-          authority: opened, counted; shift: started, ended); as second writer
+          authority: opened, counted; shift: started, ended;
+          compensation-replay: taken); as second writer
           recovery.roster.v1 (employee: listed) and recovery.vault.v1 (customer-key: created)
 never     asks anybody's permission; sends anything to a customer; knows what a complaint says
 """

@@ -33,6 +33,7 @@ from services.compensation.stream import inboxes
 from services.compensation.titles import Titles
 from services.compensation.usage import rules as usage_rules
 from services.compensation.usage.handlers import Usage
+from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
@@ -54,6 +55,7 @@ DOMAIN = Domain.of(
     staff_rules.SLICE,
     usage_rules.SLICE,
     Slice(KEY_FOLDS),
+    Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     shown=shown_by(
         checks_api.GivenCheck,

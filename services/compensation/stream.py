@@ -8,6 +8,7 @@ from services.compensation.incidents.handlers import Incidents
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
+from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.privacy.keys import VAULT_INBOX
 from shared.runtime.roster import ROSTER_INBOX
@@ -22,6 +23,7 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
             ahead=True,
         ),
         VAULT_INBOX,
+        DEAD_LETTERS_INBOX,
         ROSTER_INBOX,
         Inbox(
             ComplaintTriaged.TOPIC,

@@ -4,8 +4,9 @@ owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
 consumes  recovery.intake.v1 (complaint: raised),
           recovery.compensation.v1 (check: issued; offer: made; complaint: logged),
           recovery.notifier.v1 (feedback: received), recovery.vault.v1 (customer-key: created),
-          recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed)
+          recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
+          recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
-          overdue), recovery.vault.v1 (customer-key: created)
+          overdue; complaints-replay: taken), recovery.vault.v1 (customer-key: created)
 never     decides what a customer gets; waits for another service; keeps words in clear
 """

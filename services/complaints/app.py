@@ -13,6 +13,7 @@ from services.complaints.ports import News, Reader
 from services.complaints.rules import OVERDUE, SLICE
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
+from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
@@ -26,6 +27,7 @@ DOMAIN = Domain.of(
     "complaints",
     SLICE,
     Slice(KEY_FOLDS),
+    Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
     shown=shown_by(PromisedAnswer, KnownComplaint),

@@ -10,6 +10,7 @@ from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMad
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
+from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.policies import POLICY_INBOX, PolicyHead
 from shared.runtime.privacy.keys import VAULT_INBOX
@@ -22,6 +23,7 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
         POLICY_INBOX,
         ROSTER_INBOX,
         VAULT_INBOX,
+        DEAD_LETTERS_INBOX,
         Inbox(
             ComplaintRaised.TOPIC,
             [Handler(ComplaintRaised, handlers.on_raised)],

@@ -17,6 +17,7 @@ from services.notifier.rules import ALARM, SEND, SLICE
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.wording import Wording
+from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
@@ -31,7 +32,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 #: What role mailboxes read.
 TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
 DOMAIN = Domain.of(
-    "notifier", SLICE, Slice(KEY_FOLDS), Slice(POLICY_FOLDS), shown=shown_by(HeardFeedback)
+    "notifier",
+    SLICE,
+    Slice(KEY_FOLDS),
+    Slice(DEAD_LETTER_FOLDS),
+    Slice(POLICY_FOLDS),
+    shown=shown_by(HeardFeedback),
 )
 
 

@@ -19,6 +19,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
 from shared.contracts.policy import PolicyPublished
+from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.privacy.keys import VAULT_INBOX
 
@@ -42,6 +43,7 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
             ahead=True,
         ),
         VAULT_INBOX,
+        DEAD_LETTERS_INBOX,
         Inbox(
             ComplaintTriaged.TOPIC,
             [

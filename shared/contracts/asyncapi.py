@@ -223,7 +223,18 @@ def _dead_letter() -> Json:
             "pattern": "^[0-9]+$",
             "description": "The record's offset, in decimal digits.",
         },
+        "burial": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "How many times this record was refused by now, in decimal digits; more than 1 if an operator sent it again.",
+        },
+        "cut": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "Only if the record was too long to be kept whole: the length of its value in bytes.",
+        },
     }
+    required = [name for name in headers if name not in {"burial", "cut"}]
     key = {
         "type": "string",
         "description": "The record's position: `topic/partition/offset`, as in the headers.",
@@ -234,11 +245,11 @@ def _dead_letter() -> Json:
         "title": "DeadLetter",
         "summary": "A record that could not be accepted: why, and where it is.",
         "contentType": "text/plain",
-        "headers": {"type": "object", "required": list(headers), "properties": headers},
+        "headers": {"type": "object", "required": required, "properties": headers},
         "payload": {
             "type": "string",
             "pattern": "^v1[.][A-Za-z0-9_-]+$",
-            "description": "The record's value, sealed: only an operator can open it.",
+            "description": "The record's value and CloudEvents headers, sealed: only an operator can open them.",
         },
         "bindings": {"kafka": {"key": key, "bindingVersion": BINDING_VERSION}},
     }

@@ -51,6 +51,14 @@ from shared.contracts.complaints import (
     ComplaintRepeated,
     ComplaintTriaged,
 )
+from shared.contracts.deadletters import (
+    CompensationReplayTaken,
+    ComplaintsReplayTaken,
+    DeadLetterDiscarded,
+    DeadLetterOpened,
+    DeadLetterReplayed,
+    NotifierReplayTaken,
+)
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -173,6 +181,12 @@ TABLE: tuple[Row, ...] = (
     Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
     Row(PolicyPublished, OPERATOR, SERVICES),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
+    Row(DeadLetterOpened, OPERATOR),
+    Row(DeadLetterReplayed, OPERATOR, SERVICES),
+    Row(DeadLetterDiscarded, OPERATOR, SERVICES),
+    Row(ComplaintsReplayTaken, COMPLAINTS),
+    Row(CompensationReplayTaken, COMPENSATION),
+    Row(NotifierReplayTaken, NOTIFIER),
 )
 
 
@@ -228,6 +242,11 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="compact",
         compaction_lag_min=COMPACTION_LAG_MIN,
     ),
+    Topic(
+        "recovery.deadletters.v1",
+        key="the dead letter: service, topic, partition and offset of its record",
+        description="What operators did with dead letters: who, why and when; no content.",
+    ),
     *(
         Topic(
             dead_letters(consumer),
@@ -235,7 +254,7 @@ TOPICS: tuple[Topic, ...] = (
             key="origin topic/partition/offset",
             description=(
                 f"What {consumer} could not accept: its value sealed, reason and origin in headers."
-                " The original key and headers are not kept."
+                " The original key is not kept; of its headers those of CloudEvents are sealed with the value."
             ),
             retention=DEAD_LETTER_RETENTION,
             message_bytes_max=DEAD_LETTER_BYTES,

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     TOO_MANY_LETTERS = "too_many_letters", 422, "Today's letters of this kind to this address, or because of this sender, are used up."
     UNAUTHENTICATED = "unauthenticated", 401, "The token is missing, expired, good for too long, for somebody else or badly signed."
     FORBIDDEN = "forbidden", 403, "This kind of principal may not do that."
+    DEAD_LETTER_UNREADABLE = "dead_letter_unreadable", 422, "A dead letter cannot be opened: it was sealed under another master key, or changed."
     HANDLER_FAILED = "handler_failed", 500, "A defect of ours; the message is kept and an alarm was raised."
     # A check that does not fit; the answer says what does.
     AUTHORITY_EXHAUSTED = "authority_exhausted", 409, "The wish does not fit what is left; the answer says what does."

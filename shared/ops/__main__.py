@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import typer
+import sys
 
-from shared.ops import docs, fingerprint, manifests, policy, rebuild, roster, token, topics
+import typer
+from typer.exceptions import TyperException
+
+from shared.ops import dlq, docs, fingerprint, manifests, policy, rebuild, roster, token, topics
 
 app = typer.Typer(
     help="Commands for whoever runs Service Check.",
@@ -12,8 +15,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # Locals may hold what a customer wrote.
 )
-for group in (topics, policy, roster, rebuild, fingerprint, token, docs, manifests):
+for group in (topics, policy, roster, dlq, rebuild, fingerprint, token, docs, manifests):
     app.add_typer(group.app)
 
+
+def main() -> int:
+    """Run one command; a usage error is one sentence on standard error and exit status 2."""
+    try:
+        return app(prog_name="python -m shared.ops", standalone_mode=False) or 0
+    except typer.Exit as ended:
+        return ended.exit_code
+    except TyperException as wrong:
+        typer.echo(
+            wrong.format_message() if isinstance(wrong, typer.BadParameter) else str(wrong),
+            err=True,
+        )
+        return 2
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m shared.ops")
+    sys.exit(main())

@@ -30,15 +30,20 @@ SourceOption = Annotated[
 ]
 
 
-def pseudonyms(run_dir: Path = RUN_DIR) -> Pseudonyms:
-    """The pseudonyms of the master key in the environment, else of the local stack's. Raises typer.Exit."""
+def vault(run_dir: Path = RUN_DIR) -> Vault:
+    """The vault of the master key in the environment, else of the local stack's. Raises typer.Exit."""
     path = run_dir / "master.key"
     given = os.environ.get(KEY_VARIABLE) or (path.read_text("ascii") if path.exists() else "")
     try:
-        return Vault(b64decode(given, validate=True)).pseudonyms
+        return Vault(b64decode(given, validate=True))
     except (ValueError, binascii.Error) as error:
         typer.echo(f"set {KEY_VARIABLE} to the services' master key", err=True)
         raise typer.Exit(1) from error
+
+
+def pseudonyms() -> Pseudonyms:
+    """The pseudonyms of the same master key. Raises typer.Exit."""
+    return vault().pseudonyms
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import TopicAlreadyExistsError
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -22,6 +23,7 @@ from pydantic_settings import SettingsError
 from shared.contracts.catalogue import Topic, topics
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
 from shared.kernel import Fact
+from shared.runtime.engine.relay import partition_of
 from shared.runtime.settings import BrokerSettings, FromOutside, refused
 from shared.runtime.wires import Broker
 
@@ -156,10 +158,13 @@ def differences(bootstrap: Broker | str, *, replication: int = 1) -> dict[str, t
     return found
 
 
-def records(topic: str, bootstrap: Broker | str) -> Iterator[tuple[str, bytes]]:
-    """Key and value of every record on a topic, partition by partition, without tombstones. Blocks.
+def scan(
+    topic: str, bootstrap: Broker | str, *, since: datetime | None = None, key: str | None = None
+) -> Iterator[ConsumerRecord]:
+    """Every record that is on a topic now, partition by partition. Blocks.
 
-    Raises LookupError without the topic, TimeoutError when it cannot be read to its end in time,
+    Only those from `since` on, by their timestamp, and only of the partition of `key`, if these are given.
+    Raises LookupError without the topic, TimeoutError where nothing comes for too long before its end,
     and Kafka's own errors.
     """
     with closing(
@@ -168,20 +173,29 @@ def records(topic: str, bootstrap: Broker | str) -> Iterator[tuple[str, bytes]]:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
             raise LookupError(f"there is no topic {topic}: run `topics create` first")
-        parts = [TopicPartition(topic, number) for number in sorted(numbers)]
+        wanted = numbers if key is None else {partition_of(key, len(numbers))}
+        parts = [TopicPartition(topic, number) for number in sorted(wanted)]
         consumer.assign(parts)
         ends = consumer.end_offsets(parts)
         consumer.seek_to_beginning(*parts)
+        if since is not None:
+            moment = int(since.timestamp() * 1000)
+            for part, at in consumer.offsets_for_times(dict.fromkeys(parts, moment)).items():
+                consumer.seek(part, ends[part] if at is None else at.offset)
         deadline = time.monotonic() + PATIENCE_S
         while any(consumer.position(part) < ends[part] for part in parts):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"could not read {topic} to its end in {PATIENCE_S:.0f} s")
-            for found in consumer.poll(timeout_ms=200).values():
-                yield from (
-                    ((record.key or b"").decode(errors="replace"), record.value)
-                    for record in found
-                    if record.value is not None
-                )
+            for part, found in consumer.poll(timeout_ms=200).items():
+                deadline = time.monotonic() + PATIENCE_S
+                yield from (record for record in found if record.offset < ends[part])
+
+
+def records(topic: str, bootstrap: Broker | str) -> Iterator[tuple[str, bytes]]:
+    """Key and value of every record on a topic, without tombstones; see `scan`. Blocks."""
+    for record in scan(topic, bootstrap):
+        if record.value is not None:
+            yield (record.key or b"").decode(errors="replace"), record.value
 
 
 def publish(
@@ -205,7 +219,7 @@ def publish(
     try:
         sent = []
         for fact in facts:
-            event_id = fingerprint("operator", fact.TYPE, fact.model_dump_json())
+            event_id = fingerprint("operator", fact.TYPE, fact.model_dump_json(), cause)
             value = encode(
                 fact,
                 source=source,

@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError
 from shared.contracts.reasons import Reason
 from shared.kernel import Domain
 from shared.runtime.engine.crash import crash_at
+from shared.runtime.engine.deadletters import DeadLetters
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import Relay
 from shared.runtime.engine.settle import Settler
@@ -41,7 +42,13 @@ from shared.runtime.http.ops_port import ops_app
 from shared.runtime.http.server import Server, http_server
 from shared.runtime.kafka.consumer import Stream, end_process
 from shared.runtime.kafka.inbox import Inbox, Record
-from shared.runtime.kafka.watch import READ_BYTES, first_records, groupless_consumer, partitions
+from shared.runtime.kafka.watch import (
+    READ_BYTES,
+    first_records,
+    groupless_consumer,
+    partitions,
+    record_at,
+)
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused
@@ -133,6 +140,8 @@ class App:
         self.inboxes = inboxes
         self.api = api
         self.on_timer = on_timer
+        read = partial(record_at, parts.settings.broker)
+        parts.settler.dead_letters = DeadLetters(inboxes, read, parts.vault.open_dead)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until told to stop; then stop taking in, settle what is in hand, and close."""

@@ -33,6 +33,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee
 from shared.ops.__main__ import app as operator
 from shared.runtime import observe
+from shared.runtime.engine.settle import NOT_YET
 from shared.runtime.http.auth import Kind
 from tests.clients import __main__ as clients
 
@@ -373,3 +374,24 @@ def test_a_word_has_one_row_in_the_glossary():
     assert len(words) == len(set(words))
     kinds = {document.KIND for document in ENTITIES}
     assert kinds <= {part.strip() for word in words for part in word.split(",")}
+
+
+#: Where records of a stream are refused.
+REFUSES = (
+    "shared/runtime/kafka/inbox.py",
+    "shared/runtime/policies.py",
+    "services/complaints/handlers.py",
+)
+
+
+def test_the_runbook_says_what_to_do_with_a_dead_letter_of_each_reason():
+    found = {Reason.HANDLER_FAILED, Reason.DEAD_LETTER_UNREADABLE, *NOT_YET}
+    for path in REFUSES:
+        names = re.findall(r"Rejected\(Reason\.([A-Z_0-9]+)", text(ROOT / path))
+        found |= {Reason[name] for name in names}
+    assert len(found) > len(NOT_YET) + len(REFUSES)
+    section = (
+        text(ROOT / "docs/runbook.md").partition("\n## Dead letters\n")[2].partition("\n## ")[0]
+    )
+    rows = "".join(line for line in section.splitlines() if line.startswith("| `"))
+    assert [reason for reason in sorted(found) if f"`{reason.value}`" not in rows] == []

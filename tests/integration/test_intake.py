@@ -202,6 +202,7 @@ def test_a_bad_record_is_a_dead_letter_with_its_reason_and_the_next_one_is_recei
         "origin-topic": topic,
         "origin-partition": partition,
         "origin-offset": offset,
+        "burial": "1",
     }
     assert complaint_id(GOOD.format(list(INTAKE).index(name)), SOURCE) in seen.received
 

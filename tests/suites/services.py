@@ -6,7 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import policy as policy_file
 from shared.ops import roster as roster_file
 from shared.ops import token
+from shared.runtime.engine.deadletters import DeadLetters
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.store import Line
 from shared.runtime.faults import Rejected, Unavailable
@@ -186,6 +187,11 @@ class Aboard:
                 mailer=self.postbox,
             ),
         }
+        for name, app in self.apps.items():
+            parts = app.parts
+            parts.settler.dead_letters = DeadLetters(
+                app.inboxes, partial(self._buried, name), parts.vault.open_dead
+            )
         self._fed: dict[tuple[str, str, str], int] = {}
         #: Every answer of a face, with the service it is of.
         self.heard: list[tuple[str, httpx.Response]] = []
@@ -262,6 +268,14 @@ class Aboard:
 
     async def dead(self, name: str) -> list[Line]:
         return [line for line in await outbox(self.stores[name]) if line.headers]
+
+    async def _buried(self, name: str, _topic: str, _partition: int, offset: int) -> Record | None:
+        """A service's dead letter, by its number among them."""
+        letters = await self.dead(name)
+        if offset >= len(letters):
+            return None
+        line = letters[offset]
+        return Record(offset, line.value, [(key, text.encode()) for key, text in line.headers])
 
     def bearer(self, subject: str = "e-ingrid", kind: Any = "employee", **changes: Any) -> str:
         site = changes.pop("site", SITE)

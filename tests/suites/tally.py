@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.event import Event, Id
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice, Timer
@@ -70,6 +71,7 @@ DOMAIN = Domain.of(
             Counted: lambda fact: [Timer("look", fact.name, START if fact.total % 2 else None)]
         },
     ),
+    Slice(DEAD_LETTER_FOLDS),
 )
 READING = deciding(on_heard, lambda event: Tally.key(event.data.name))
 INBOX = Inbox(Heard.TOPIC, [Handler(Heard, READING)])
@@ -82,6 +84,6 @@ def settler(store: Store) -> Settler:
         DOMAIN,
         now=Clock(),
         pseudonyms=Pseudonyms(bytes(32)),
-        seal_dead=lambda value: b"sealed",
+        seal_dead=lambda value, letter: b"sealed",
         crash=lambda _: None,
     )

@@ -17,14 +17,17 @@ from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
 from shared.contracts.catalogue import dead_letters, produced, subscriptions
+from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
+from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterReplayed
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
+from shared.runtime.engine.deadletters import Buried
 from shared.runtime.engine.settle import ANSWER_TTL_S, Older
 from shared.runtime.engine.store import KEPT_S, Commit, Committed, Conflict, Line, Write
 from shared.runtime.faults import Unavailable
-from shared.runtime.kafka.inbox import Record
+from shared.runtime.kafka.inbox import Handler, Record, deciding
 from shared.runtime.rebuild.rebuild import Rebuild
 from shared.runtime.rebuild.sources import Place, Refused
 from shared.testing.builders import record
@@ -637,6 +640,45 @@ async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):
     assert f"case:{complaint}" in kept
     assert "case:co-other" not in kept
     assert from_json(kept[f"fence:{place.topic}:0"].body)["offset"] == 4
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["letter there", "letter gone"])
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_dead_letter_that_was_sent_again_changed_the_state_when_it_was_taken(
+    sailing, taken, there
+):
+    """INV-06: also once the letter itself is gone, because what operators decided stays."""
+    complaint = await sailing.raise_complaint()
+    (inbox,) = [i for i in sailing.apps["notifier"].inboxes if i.topic == CheckIssued.TOPIC]
+    sound = inbox._handlers[CheckIssued.TYPE]
+
+    async def fails(_event, _view):
+        raise ZeroDivisionError
+
+    inbox._handlers[CheckIssued.TYPE] = Handler(CheckIssued, deciding(fails))
+    await sailing.give(complaint, "cinema", "k-1")
+    await sailing.carry()
+    inbox._handlers[CheckIssued.TYPE] = sound
+    await sailing.give(complaint, "dinner-for-two", "k-2", again=True)
+    await sailing.carry()
+    (line,) = await sailing.dead("notifier")
+    (letter,) = [Buried.of("notifier", [(key, text.encode()) for key, text in line.headers])]
+    names = ("consumer", "topic", "partition", "offset", "burial")
+    place = {name: getattr(letter, name) for name in names}
+    more = {"dead_partition": 0, "dead_offset": 0} if taken else {}
+    kind = DeadLetterReplayed if taken else DeadLetterDiscarded
+    fact = kind(**place, **more, by="op-7", why="cause_removed")
+    await sailing.feed("notifier", kind.TOPIC, [record(fact, 0), record(fact, 1)])
+    await sailing.raise_complaint(1)
+    sailing.later(minutes=10)
+    await sailing.ring()
+    log = await MemoryLog.of(sailing, "notifier")
+    if not there:
+        log.records[Place(dead_letters("notifier"), 0)] = []
+    store = await rebuilt(sailing, "notifier", log)
+    was = comparable(sailing.stores["notifier"], sailing)
+    assert differing(was, comparable(store, sailing)) == []
+    assert (f"deadletter:{letter.name}" in was["documents"]) is True
 
 
 async def test_a_fact_of_ours_that_this_version_cannot_read_stops_it(sailing):

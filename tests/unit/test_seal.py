@@ -58,13 +58,15 @@ def test_what_is_no_sealed_text_is_refused(broken):
         KEY.open("text", broken)
 
 
-def test_a_dead_letter_opens_with_the_master_key_and_bytes_that_are_none_do_not():
-    sealed = VAULT.seal_dead(b"\xff\x00 words")
+def test_a_dead_letter_opens_with_the_master_key_under_its_own_name_and_bytes_that_are_none_do_not():
+    sealed = VAULT.seal_dead(b"\xff\x00 words", "notifier/t/0/7")
     assert b"words" not in sealed
-    assert VAULT.open_dead(sealed) == b"\xff\x00 words"
+    assert VAULT.open_dead(sealed, "notifier/t/0/7") == b"\xff\x00 words"
+    with pytest.raises(SealBroken):
+        VAULT.open_dead(sealed, "notifier/t/0/8")
     for broken in (b"\xff", b"", sealed[:-4]):
         with pytest.raises(SealBroken):
-            VAULT.open_dead(broken)
+            VAULT.open_dead(broken, "notifier/t/0/7")
 
 
 def test_a_pseudonym_is_the_same_every_time_and_tells_sources_customers_and_masters_apart():

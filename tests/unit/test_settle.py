@@ -169,6 +169,7 @@ async def test_what_is_rejected_is_one_dead_letter_without_a_value_and_the_parti
         "origin-topic": Heard.TOPIC,
         "origin-partition": "3",
         "origin-offset": "1",
+        "burial": "1",
     }
     assert len(await outbox(store)) == 3
 

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
 from pydantic import BaseModel, create_model
 
+from shared.contracts.deadletters import TAKEN, DeadLetter, DeadLetterReplayed
 from shared.contracts.event import Event, fingerprint
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Domain, Fact
-from shared.runtime.engine.store import Committed, Conflict, Line, SettlerStore, Versioned, Write
+from shared.runtime.engine.deadletters import Buried, DeadLetters, Replay, dead_letter_line
+from shared.runtime.engine.store import Committed, Conflict, SettlerStore, Versioned, Write
 from shared.runtime.engine.transaction import Origin, Transaction
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
@@ -57,6 +59,14 @@ class Gap(Exception):
         self.first = first
 
 
+class ReplayFailed(Exception):
+    """Our code failed on a dead letter that was sent again, and not on the fact that says so."""
+
+    def __init__(self, buried: Buried) -> None:
+        super().__init__(buried.name)
+        self.buried = buried
+
+
 class Older(Exception):
     """The store was restored to an older state: less of a partition is applied than this process saw."""
 
@@ -66,6 +76,25 @@ class Older(Exception):
 ReadAgain = Callable[[str, int, int, int], Awaitable[Sequence[Record]]]
 #: Errors that no single record causes, so that settling one by one would not find it.
 STOPS = (Unavailable, Broken, Older, Gap)
+#: What a record waits for and a dead letter does not: it may never come, and an operator can send the
+#: letter once more.
+NOT_YET = (
+    Reason.KEY_NOT_YET_KNOWN,
+    Reason.STORY_NOT_YET_KNOWN,
+    Reason.POLICY_NOT_YET_KNOWN,
+)
+
+
+def log_failed(topic: str, partition: int, offset: int, error: BaseException) -> None:
+    """Log that our code failed on a record."""
+    place = {"topic": topic, "partition": partition, "offset": offset}
+    log.error("handler_failed", **place, error=type(error).__name__, at=raised_at(error))
+
+
+def _why(refused: Rejected) -> tuple[str, str]:
+    """Reason and places of a refusal as a dead letter's headers have them; never a value."""
+    where = (re.sub(r"[^A-Za-z0-9_/,.-]", "_", part) for part in refused.where)
+    return refused.reason.value, ",".join(where)[:200]
 
 
 def timer_cause(name: str, timer_id: str, due_ms: int, step: str = "") -> str:
@@ -186,7 +215,7 @@ class Settler:
         *,
         now: Callable[[], datetime],
         pseudonyms: Pseudonyms,
-        seal_dead: Callable[[bytes], bytes],
+        seal_dead: Callable[[bytes, str], bytes],
         crash: Callable[[str], None],
     ) -> None:
         self.store = store
@@ -195,6 +224,8 @@ class Settler:
         self._names = pseudonyms
         self._seal_dead = seal_dead
         self._crash = crash
+        #: Finds the dead letters that operators send again; without it none is settled again.
+        self.dead_letters: DeadLetters | None = None
         self._facts = {fact.TYPE: fact for fact in domain.folds}
         #: How far this process saw each partition applied, by the key of its fence.
         self._applied: dict[str, int] = {}
@@ -235,9 +266,9 @@ class Settler:
         raised if the fence has not come to that record.
         """
         parsed = [self._parse(inbox, record) for record in records]
-        if len(records) == 1 or not await self._try_together(
-            inbox, partition, records, parsed, gap_checked
-        ):
+        # A letter may be of megabytes, so those sent again are never in one commit.
+        alone = len(records) == 1 or inbox.topic == DeadLetterReplayed.TOPIC
+        if alone or not await self._try_together(inbox, partition, records, parsed, gap_checked):
             for record, result in zip(records, parsed, strict=True):
                 await self._settle_one(inbox, partition, record, result, gap_checked)
                 gap_checked = True  # a gap inside a batch has no records, because its records were fetched together
@@ -344,15 +375,14 @@ class Settler:
                 )
             except STOPS:
                 raise
+            except ReplayFailed as failed:
+                one = failed.buried
+                log_failed(one.topic, one.partition, one.offset, failed.__cause__ or failed)
+                assert isinstance(result, Input)
+                result = replace(result, replay=Rejected(Reason.HANDLER_FAILED))
+                continue
             except Exception as error:  # noqa: BLE001 - buried with an alarm; the partition moves on
-                log.error(
-                    "handler_failed",
-                    topic=inbox.topic,
-                    partition=partition,
-                    offset=record.offset,
-                    error=type(error).__name__,
-                    at=raised_at(error),
-                )
+                log_failed(inbox.topic, partition, record.offset, error)
                 result = Rejected(Reason.HANDLER_FAILED)
                 continue
             if transaction is None:
@@ -427,6 +457,7 @@ class Settler:
                 correlation=event.correlationid or event.id,
                 trace=event.traceparent,
             )
+            await self._send_again(transaction, result, origin)
             try:
                 decision = await result.prepared.decide(transaction)
             except Rejected as rejected:
@@ -445,22 +476,72 @@ class Settler:
     def _bury(
         self, transaction: Transaction, inbox: Inbox, partition: int, record: Record, why: Rejected
     ) -> None:
-        """Add the dead letter: original bytes sealed, reason and origin in headers, never a value."""
-        headers = (
-            ("reason", why.reason.value),
-            (
-                "where",
-                ",".join(re.sub(r"[^A-Za-z0-9_/,.-]", "_", part) for part in why.where)[:200],
-            ),
-            ("origin-topic", inbox.topic),
-            ("origin-partition", str(partition)),
-            ("origin-offset", str(record.offset)),
-        )
-        value = self._seal_dead(record.value or b"")
-        topic = f"recovery.{self._domain.owner}.dlq.v1"
-        transaction.dead_letter(
-            Line(topic, f"{inbox.topic}/{partition}/{record.offset}", value, headers)
-        )
+        """Add the dead letter of a record that was refused for the first time."""
+        place = (self._domain.owner, inbox.topic, partition, record.offset)
+        buried = Buried(*place, 1, *_why(why))
+        transaction.dead_letter(dead_letter_line(buried, record, self._seal_dead))
+
+    # ---- dead letters that are sent again ------------------------------------------------------
+
+    async def _send_again(self, transaction: Transaction, found: Input, origin: Origin) -> None:
+        """Settle the dead letter of ours that an operator sends again by this input, if it is one.
+
+        Of what operators decide about one burial the first counts. What is refused again is buried
+        again. Its sequence does not count, because the lines behind it are settled already, and its
+        failures pull no brake. Raises Unavailable, and ReplayFailed if our code fails on it.
+        """
+        fact = found.event.data
+        if (
+            not isinstance(fact, DeadLetterReplayed)
+            or fact.consumer != self._domain.owner
+            or self.dead_letters is None
+        ):
+            return
+        known = await transaction.get(DeadLetter, fact.key())
+        if known is not None and known.burial >= fact.burial:
+            return
+        replay = await self.dead_letters.of(fact)
+        if replay is None:
+            return
+        # In place of a sequence, which an operator's fact has not, the cause has the burial.
+        cause = f"{origin.cause.rpartition('/')[0]}/{fact.burial}"
+        try:
+            await self._settle_replay(transaction, replay, found.replay, cause)
+        except Rejected as refused:
+            reason, where = _why(refused)
+            again = replay.buried._replace(burial=fact.burial + 1, reason=reason, where=where)
+            sealed = refused.reason is Reason.DEAD_LETTER_UNREADABLE
+            transaction.dead_letter(
+                dead_letter_line(again, replay.record, self._seal_dead, as_it_is=sealed)
+            )
+
+    async def _settle_replay(
+        self, transaction: Transaction, replay: Replay, refused: Rejected | None, cause: str
+    ) -> None:
+        """Decide and apply as for a record that has just come; raises Rejected before anything is applied."""
+        parsed = refused or replay.refused or self._parse(replay.inbox, replay.record)
+        if isinstance(parsed, Rejected):
+            raise parsed
+        if parsed is None:
+            return
+        event, kind, of = parsed.event, TAKEN.get(self._domain.owner), replay.buried
+        taken = [kind(letter=of.name, burial=of.burial)] if kind is not None else []
+        try:
+            decision = await parsed.prepared.decide(transaction)
+            await transaction.read_for(event.data, *decision.facts)
+            transaction.fold(event.data)
+            transaction.apply(
+                replace(decision, facts=(*decision.facts, *taken)),
+                Origin(cause, event.id, event.correlationid or event.id, event.traceparent),
+            )
+        except Unavailable as unavailable:
+            if unavailable.reason not in NOT_YET:
+                raise
+            raise Rejected(unavailable.reason) from None
+        except Rejected:
+            raise
+        except Exception as error:
+            raise ReplayFailed(of) from error
 
     # ---- requests ------------------------------------------------------------------------------
 

@@ -67,10 +67,14 @@ class Handler(Generic[F]):
 
 @dataclass(frozen=True)
 class Input:
-    """An event and its handler. It is prepared once, however often it is decided about."""
+    """An event and its handler. It is prepared once, however often it is decided about.
+
+    `replay`: why the dead letter that it sends again is refused, once our code has failed on it.
+    """
 
     event: Event[Any]
     handler: Handler[Any]
+    replay: Rejected | None = None
 
     @cached_property
     def prepared(self) -> Prepared:

@@ -18,6 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.observe import log
 from shared.runtime.wires import Broker
@@ -192,6 +194,24 @@ async def first_records(
         read = [p for p in waiting if p in found or await consumer.position(p) >= ends[p]]
         waiting.difference_update(read)
     return found
+
+
+async def record_at(bootstrap: Broker | str, topic: str, partition: int, offset: int) -> Record | None:
+    """The record at this place, or None where none is (any more).
+
+    Waits for the broker; raises Unavailable while it is away.
+    """
+    place = TopicPartition(topic, partition)
+    try:
+        async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, [topic]) as consumer:
+            if place not in partitions(consumer, [topic]):
+                return None
+            found = (await first_records(consumer, {place: offset})).get(place)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(Reason.STREAM_BEHIND) from error
+    if found is None or found.offset != offset:
+        return None
+    return Record(offset, found.value, found.headers)
 
 
 class Again:

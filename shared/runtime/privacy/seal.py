@@ -74,13 +74,16 @@ class Vault:
             customer_ref, unpack(self._aead, wrapped, f"key/{customer_ref}"), self._random
         )
 
-    def seal_dead(self, value: bytes) -> bytes:
-        """Seal a dead letter's original bytes under a key of its own, because its customer is unknown."""
-        return pack(self._dead, self._random, value, "dead-letter").encode()
+    def seal_dead(self, value: bytes, letter: str) -> bytes:
+        """Seal a dead letter under a key of its own, because its customer is unknown.
 
-    def open_dead(self, value: bytes) -> bytes:
-        """The original bytes of a dead letter; raises SealBroken."""
-        return unpack(self._dead, value.decode(errors="replace"), "dead-letter")
+        `letter` is its name, so that what is sealed cannot be moved to another letter.
+        """
+        return pack(self._dead, self._random, value, f"dead-letter/{letter}").encode()
+
+    def open_dead(self, value: bytes, letter: str) -> bytes:
+        """What was sealed in the letter of this name; raises SealBroken."""
+        return unpack(self._dead, value.decode(errors="replace"), f"dead-letter/{letter}")
 
 
 def pack(aead: AESGCM, random: Callable[[int], bytes], plain: bytes, place: str) -> str:

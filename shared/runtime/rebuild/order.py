@@ -9,12 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from pydantic import ValidationError
+
+from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterFact, DeadLetterReplayed
+from shared.runtime.engine.deadletters import Buried
 from shared.runtime.engine.settle import Fence
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.rebuild.sources import Log, Place, RawEvent, Sources, event_of
 from shared.runtime.rebuild.state import ReplayState
 
 _number = attrgetter("number")
+#: What operators decide about a dead letter.
+DECISIONS: Mapping[bytes, type[DeadLetterFact]] = {
+    fact.TYPE.encode(): fact for fact in (DeadLetterReplayed, DeadLetterDiscarded)
+}
 
 
 @dataclass
@@ -27,7 +35,11 @@ class Origins:
     sequence: int = 0
     highest: dict[Place, int] = field(default_factory=dict)
     caused: dict[Place, dict[Place, array[int]]] = field(default_factory=lambda: defaultdict(dict))
+    #: Records of our services that were put away, and thereby changed nothing.
     dead: set[tuple[Place, int]] = field(default_factory=set)
+    #: What was taken at last when an operator sent it again, by the record that says so: as many events
+    #: as operators sent again of what our services said.
+    again: dict[tuple[Place, int], RawEvent] = field(default_factory=dict)
 
     def note(self, ours: Place, place: Place, offset: int) -> None:
         """The record at `offset` caused a fact in a partition of ours."""
@@ -134,18 +146,45 @@ class ReplayOrder:
             async for records in self._read(place):
                 for record in records:
                     self._put_away(record, found)
+        for place in self._places([DeadLetterFact.TOPIC]):
+            async for records in self._read(place):
+                for record in records:
+                    await self._decided(place, record, found)
         return found
 
     def _put_away(self, record: Record, found: Origins) -> None:
         """A dead letter changed nothing, and proves how far we had come."""
-        headers = {name: (text or b"").decode() for name, text in record.headers}
-        if headers.get("origin-topic") not in self._sources.consumed:
+        letter = Buried.of(self._sources.domain.owner, record.headers)
+        if letter is None or letter.topic not in self._sources.consumed:
             return
-        place = Place(headers["origin-topic"], int(headers["origin-partition"]))
-        offset = int(headers["origin-offset"])
-        found.settled(place, offset)
+        place = Place(letter.topic, letter.partition)
+        found.settled(place, letter.offset)
         if place.topic not in self._sources.strict:
-            found.dead.add((place, offset))
+            found.dead.add((place, letter.offset))
+
+    async def _decided(self, at: Place, record: Record, found: Origins) -> None:
+        """What an operator decided on was put away, also where the letter itself has gone.
+
+        If a fact of ours says that it was taken, it changed our documents then and not before.
+        """
+        event, sources = event_of(record), self._sources
+        kind = DECISIONS.get(event.type) if event is not None else None
+        if event is None or kind is None:
+            return
+        try:
+            fact = kind.model_validate_json(event.data)
+        except ValidationError:
+            return
+        place = Place(fact.topic, fact.partition)
+        ours = fact.consumer == sources.domain.owner and place in self._spans
+        if not ours or place.topic in sources.strict or place.topic not in sources.consumed:
+            return
+        found.dead.add((place, fact.offset))
+        if any(record.offset in offsets for offsets in found.caused[at].values()):
+            async for records in self._log.read(place, fact.offset, fact.offset + 1):
+                for original in map(event_of, records):
+                    if original is not None and original.type in sources.consumed[place.topic]:
+                        found.again[at, record.offset] = original
 
     async def compacted(
         self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
@@ -207,6 +246,8 @@ class ReplayOrder:
                         return
                     if is_new(one.fence, event) and (place, record.offset) not in origins.dead:
                         folding.add_foreign(event)
+                        if (again := origins.again.get((place, record.offset))) is not None:
+                            folding.add_foreign(again)
                         if folding.full:
                             await folding.write()
                 one.take()
