@@ -291,7 +291,11 @@ def publish(facts: Sequence[DeadLetterFact], bootstrap: Broker | str, now: datet
 
 
 def decide(
-    kind: type[DeadLetterFact], chosen: Sequence[Found], who: Who, bootstrap: Broker | str, now: datetime
+    kind: type[DeadLetterFact],
+    chosen: Sequence[Found],
+    who: Who,
+    bootstrap: Broker | str,
+    now: datetime,
 ) -> list[Done]:
     """Decide about open dead letters; returns the decision that counts of each, which may be another's. Blocks."""
     # In the order of their records, as they came at first.
@@ -338,11 +342,11 @@ def _named(names: Sequence[Name], bootstrap: Broker | str, now: datetime) -> lis
         wanted = {name.whole: name.key for name in names if name.service == service}
         key = next(iter(wanted.values())) if len(wanted) == 1 else None
         for one in letters(bootstrap, service, now, decided, key):
-            name = one.buried.name
-            if name in wanted and (
-                name not in last or one.buried.burial > last[name].buried.burial
+            whole = one.buried.name
+            if whole in wanted and (
+                whole not in last or one.buried.burial > last[whole].buried.burial
             ):
-                last[name] = one
+                last[whole] = one
     for name in names:
         found = last.get(name.whole)
         if found is None:

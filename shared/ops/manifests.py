@@ -252,9 +252,10 @@ def _topic(topic: Topic) -> Document:
 def rights(who: str) -> dict[str, set[str]]:
     """What a program may do on each topic: exactly what the catalogue says.
 
-    A service also reads its own topic, with which it compares its store, and writes its dead letters. It may
-    have every topic described, because a rebuild looks whether all are there first: names and numbers. The
-    operator reads what it publishes, to find the next version, and compares all topics with the catalogue.
+    A service also reads its own topic, with which it compares its store, and writes its dead letters, of which
+    it reads those that are sent again. It may have every topic described, because a rebuild looks whether all
+    are there first: names and numbers. The operator reads dead letters, the last fact of each service and what
+    it publishes, to find the next version, and compares all topics with the catalogue.
     """
     found: dict[str, set[str]] = {}
     for fact in produced(who):
@@ -262,13 +263,14 @@ def rights(who: str) -> dict[str, set[str]]:
     if who in SERVICES:
         for name in (*subscriptions(who), f"recovery.{who}.v1"):
             found.setdefault(name, set()).add("Read")
-        found[dead_letters(who)] = {"Write", "Describe"}
+        found[dead_letters(who)] = {"Read", "Write", "Describe"}
     if who in SERVICES or who == SCALER:
         for topic in TOPICS:
             found.setdefault(topic.name, set()).add("Describe")
     if who == OPERATOR:
-        for operations in found.values():
-            operations.add("Read")
+        facts = (f"recovery.{service}.v1" for service in SERVICES)
+        for name in (*found, *map(dead_letters, SERVICES), *facts):
+            found.setdefault(name, set()).add("Read")
         for one in TOPICS:
             found.setdefault(one.name, set()).update(("Describe", "DescribeConfigs"))
     return found
@@ -297,7 +299,7 @@ def _acls(who: str) -> list[Document]:
         for topic, operations in sorted(rights(who).items(), key=lambda item: order.index(item[0]))
     ]
     groups = {service: [(service, "Read")] for service in SERVICES}
-    groups[SCALER] = [(service, "Describe") for service in SERVICES]
+    groups[SCALER] = groups[OPERATOR] = [(service, "Describe") for service in SERVICES]
     more = [_right("group", f"recovery-{name}", [right]) for name, right in groups.get(who, [])]
     return [*found, *more]
 

@@ -496,7 +496,7 @@ def test_the_users_of_kafka_may_do_what_the_table_says_and_no_more(overlay: str)
     for service in SERVICES:
         writes = {r.fact.TOPIC for r in TABLE if service in (r.producer, *r.also_from)}
         reads = {r.fact.TOPIC for r in TABLE if service in r.consumers} | {f"recovery.{service}.v1"}
-        expected = {("topic", dead_letters(service)): {"Write", "Describe"}}
+        expected = {("topic", dead_letters(service)): {"Read", "Write", "Describe"}}
         for topic in {topic.name for topic in TOPICS} - {dead_letters(service)}:
             expected["topic", topic] = {"Describe"} | {
                 right for right, topics in (("Write", writes), ("Read", reads)) if topic in topics

@@ -196,7 +196,9 @@ async def first_records(
     return found
 
 
-async def record_at(bootstrap: Broker | str, topic: str, partition: int, offset: int) -> Record | None:
+async def record_at(
+    bootstrap: Broker | str, topic: str, partition: int, offset: int
+) -> Record | None:
     """The record at this place, or None where none is (any more).
 
     Waits for the broker; raises Unavailable while it is away.
