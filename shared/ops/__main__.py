@@ -7,7 +7,18 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from shared.ops import dlq, docs, fingerprint, manifests, policy, rebuild, roster, token, topics
+from shared.ops import (
+    dlq,
+    docs,
+    fingerprint,
+    manifests,
+    policy,
+    rebuild,
+    roster,
+    status,
+    token,
+    topics,
+)
 
 app = typer.Typer(
     help="Commands for whoever runs Service Check.",
@@ -15,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # Locals may hold what a customer wrote.
 )
-for group in (topics, policy, roster, dlq, rebuild, fingerprint, token, docs, manifests):
+for group in (status, topics, policy, roster, dlq, rebuild, fingerprint, token, docs, manifests):
     app.add_typer(group.app)
 
 

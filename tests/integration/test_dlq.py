@@ -19,6 +19,7 @@ from shared.contracts.catalogue import dead_letters
 from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.deadletters import DeadLetterFact, DeadLetterReplayed, Purpose
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.ops import dlq, policy
 from shared.ops.__main__ import app
@@ -106,6 +107,35 @@ def test_they_are_listed_with_reason_place_and_count(ops: Ops) -> None:
     assert ops("list", "--service", "notifier").stdout == "no dead letters\n"
 
 
+def test_the_status_of_all_services_is_one_screen(ops: Ops) -> None:
+    """Of one that runs, and of two that never did; nothing has to run for it."""
+    stack = ops.run.stack
+    ops.run.publish([b"{"], ComplaintRaised.TOPIC, partition=2)
+    ops.run.settle_down("complaints")
+    env = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap, "REDIS_URL": stack.redis_url}
+    answer = CliRunner().invoke(app, ["status", "--json"], env=env)
+    told = json.loads(answer.stdout)
+    assert told["policies"] == {"ms-aurora": 1, SITE: 1}
+    found = {one["service"]: one for one in told["services"]}
+    ours = found["complaints"]
+    assert (ours["store"], ours["outbox_lines"], ours["timers_due"]) == ("ours", 0, 0)
+    assert ours["dead_letters"] == {"malformed_bytes": 3, "unknown_site": 5}
+    assert ours["reads"][ComplaintRaised.TOPIC] == {"behind": 0, "lag": 0, "cut": 0}
+    assert found["notifier"]["store"] == "stale"
+    assert found["notifier"]["reads"][PolicyPublished.TOPIC]["behind"] is None
+    assert found["notifier"]["reads"][PolicyPublished.TOPIC]["lag"] == 2
+    assert answer.exit_code == 1, "two stores are of nobody yet"
+    plain = CliRunner().invoke(app, ["status"], env=env).stdout.splitlines()
+    assert plain[1].split()[:2] == ["complaints", "ours"]
+    assert plain[1].endswith("3 malformed_bytes, 5 unknown_site")
+    assert plain[-1] == f"policies: ms-aurora 1, {SITE} 1"
+    away = CliRunner().invoke(
+        app, ["status", "--json"], env={**env, "REDIS_URL": "redis://127.0.0.1:1"}
+    )
+    assert {one["store"] for one in json.loads(away.stdout)["services"]} == {"away"}
+    ops.told("discard", f"complaints/{ComplaintRaised.TOPIC}/2/0", "--why", "not_needed")
+
+
 def test_one_is_opened_only_with_a_purpose_and_that_is_on_the_record_before(
     ops: Ops, tmp_path: Path
 ) -> None:
@@ -137,7 +167,7 @@ def test_a_discarded_one_stays_so(ops: Ops) -> None:
     assert (done["what"], done["by"], done["name"]) == ("discarded", "op-7", name)
     late = ops("replay", name, "--why", "cause_removed", by="op-8")
     assert (late.exit_code, late.stderr) == (2, f"{name} was discarded by op-7 already\n")
-    assert [one["name"] for one in ops.letters("--state", "discarded")] == [name]
+    assert name in [one["name"] for one in ops.letters("--state", "discarded")]
 
 
 def test_two_operators_who_send_the_same_ones_again_have_each_taken_once(ops: Ops) -> None:

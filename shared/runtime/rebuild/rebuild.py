@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +104,7 @@ class Rebuild:
             raise
 
     async def _run(self, marker: str, *, force: bool) -> Rebuilt:
-        published = await self._last_published()
+        published = await last_published(self._log, self._sources, self._sources.own)
         if not force and await self._store.open_generation(published):
             raise Refused(
                 "nothing to rebuild: the store has its marker and is not behind its topic."
@@ -131,21 +131,6 @@ class Rebuild:
             raise Refused(LOST)
         self._prolonged = time.monotonic()
         return await self._store.lease("relay", self._holder, LEASE_MS)
-
-    async def _last_published(self) -> int:
-        """The last sequence on our topics, as their last records say."""
-        last = 0
-        spans = await self._log.spans(self._sources.own)
-        if {place.topic for place in spans} != self._sources.own:
-            raise Refused(
-                "a topic of this service is missing; without it nothing can be made again"
-            )
-        for place, (first, end) in spans.items():
-            async for records in self._log.read(place, max(first, end - 1), end):
-                for event in map(event_of, records):
-                    if event is not None and event.source == self._sources.name:
-                        last = max(last, event.number)
-        return last
 
     async def _once(self, marker: str) -> Rebuilt:
         """One beginning; raises _BeginAnew."""
@@ -230,3 +215,20 @@ class Rebuild:
                 for event in map(event_of, records):
                     if event is not None and event.source == self._sources.name:
                         raise _BeginAnew("a relay of this service published meanwhile")
+
+
+async def last_published(log: Log, sources: Sources, names: Set[str]) -> int:
+    """The last sequence of a service on these topics of its own, as their last records say.
+
+    Waits for the broker; raises Refused without the topics, and the log's own errors.
+    """
+    last = 0
+    spans = await log.spans(names)
+    if {place.topic for place in spans} != names:
+        raise Refused("a topic of this service is missing; without it nothing can be made again")
+    for place, (first, end) in spans.items():
+        async for records in log.read(place, max(first, end - 1), end):
+            for event in map(event_of, records):
+                if event is not None and event.source == sources.name:
+                    last = max(last, event.number)
+    return last
