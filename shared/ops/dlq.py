@@ -60,7 +60,11 @@ ID = TypeAdapter[str](Id)
 
 
 class Wrong(Exception):
-    """A usage error: one sentence for the operator."""
+    """A wrong call: one sentence for the operator, and exit status 2."""
+
+
+class Impossible(LookupError):
+    """A right call that cannot be done: one sentence for the operator, and exit status 1."""
 
 
 class State(StrEnum):
@@ -161,13 +165,13 @@ def decisions(bootstrap: Broker | str, now: datetime, key: str | None = None) ->
 
 
 def first_decisions(found: Iterable[Done]) -> dict[tuple[str, int], Done]:
-    """By dead letter and burial, the decision that counts: the first on the topic. Raises Wrong above a bound."""
+    """By dead letter and burial, the decision that counts: the first on the topic. Raises Impossible above a bound."""
     counts: dict[tuple[str, int], Done] = {}
     for done in found:
         if type(done.fact) in STATES:
             counts.setdefault((done.fact.key(), done.fact.burial), done)
             if len(counts) > DECISIONS_MAX:
-                raise Wrong(
+                raise Impossible(
                     f"more than {DECISIONS_MAX} decisions within 14 days cannot be compared"
                 )
     return counts
@@ -229,7 +233,7 @@ class Name(NamedTuple):
 
 
 def burials(bootstrap: Broker | str, name: Name, now: datetime) -> tuple[list[Found], list[Done]]:
-    """The burials of one record and what operators did with it, in order. Blocks; raises Wrong if there is none."""
+    """The burials of one record and what operators did with it, in order. Blocks; raises Impossible if there is none."""
     done = list(decisions(bootstrap, now, name.whole))
     decided = first_decisions(done)
     found = [
@@ -238,7 +242,7 @@ def burials(bootstrap: Broker | str, name: Name, now: datetime) -> tuple[list[Fo
         if one.buried.name == name.whole
     ]
     if not found:
-        raise Wrong(f"there is no dead letter {readable(name.whole)} of the last 14 days")
+        raise Impossible(f"there is no dead letter {readable(name.whole)} of the last 14 days")
     return found, done
 
 
@@ -316,7 +320,7 @@ def chosen_by(
 ) -> list[Found]:
     """The open dead letters that an operator names, or the oldest of a service and reason.
 
-    Blocks; raises Wrong if none is named, or one that is named is not there or not open.
+    Blocks; raises Wrong if none is named, Impossible if one that is named is not there or not open.
     """
     if bool(names) == bool(service and reason):
         raise Wrong("name the dead letters, or choose them with --service and --reason")
@@ -335,7 +339,7 @@ def chosen_by(
 
 
 def _named(names: Sequence[Name], bootstrap: Broker | str, now: datetime) -> list[Found]:
-    """The last burial of each; raises Wrong if one is not there or not open."""
+    """The last burial of each; raises Impossible if one is not there or not open."""
     decided = first_decisions(decisions(bootstrap, now))
     last: dict[str, Found] = {}
     for service in sorted({name.service for name in names}):
@@ -350,10 +354,10 @@ def _named(names: Sequence[Name], bootstrap: Broker | str, now: datetime) -> lis
     for name in names:
         found = last.get(name.whole)
         if found is None:
-            raise Wrong(f"there is no dead letter {name.whole} of the last 14 days")
+            raise Impossible(f"there is no dead letter {name.whole} of the last 14 days")
         if found.state is not State.OPEN:
             by = decided[name.whole, found.buried.burial].fact.by
-            raise Wrong(f"{name.whole} was {found.state} by {readable(by)} already")
+            raise Impossible(f"{name.whole} was {found.state} by {readable(by)} already")
     return list(last.values())
 
 
@@ -505,7 +509,7 @@ def show_command(
 
 
 def _opened(one: Found, bootstrap: Broker | str, now: datetime, open_dead: Any) -> Record:
-    """The record in a dead letter; raises Wrong if it cannot be opened or has gone meanwhile."""
+    """The record in a dead letter; raises Impossible if it cannot be opened or has gone meanwhile."""
     buried = one.buried
     key = f"{buried.topic}/{buried.partition}/{buried.offset}"
     for found in topics.scan(
@@ -515,8 +519,8 @@ def _opened(one: Found, bootstrap: Broker | str, now: datetime, open_dead: Any) 
             try:
                 return unpacked(buried.offset, open_dead(found.value or b"", buried.name))
             except (SealBroken, ValueError):
-                raise Wrong(Reason.DEAD_LETTER_UNREADABLE.meaning) from None
-    raise Wrong("the dead letter has gone")
+                raise Impossible(Reason.DEAD_LETTER_UNREADABLE.meaning) from None
+    raise Impossible("the dead letter has gone")
 
 
 def _write(path: Path, value: bytes) -> None:
@@ -588,7 +592,7 @@ def replay_command(
         broker = bootstrap_servers(bootstrap)
         chosen = chosen_by(names or (), service, reason, most, broker, now)
         if any(one.buried.cut is not None for one in chosen):
-            raise Wrong(
+            raise Impossible(
                 "a dead letter that was cut cannot be settled; discard it, and ask its publisher to send it again"
             )
         _decided(DeadLetterReplayed, chosen, who, broker, now, as_json=as_json)

@@ -30,7 +30,7 @@ from shared.runtime.engine.settle import fence_key
 from shared.runtime.faults import Unavailable
 from shared.runtime.rebuild.rebuild import last_published
 from shared.runtime.rebuild.sources import Log, Place, Refused, Sources
-from shared.runtime.wires import Broker
+from shared.runtime.wires import Broker, StoreAddress
 
 #: Timers looked at; more that are due are told as "at least".
 TIMERS_MAX = 1000
@@ -120,7 +120,9 @@ async def _fences(store: RedisStore, places: Sequence[Place]) -> dict[Place, int
     }
 
 
-async def services(bootstrap: Broker | str, redis_url: str, shard: str) -> list[Health]:
+async def services(
+    bootstrap: Broker | str, redis_url: StoreAddress | str, shard: str
+) -> list[Health]:
     """The health of all services. Waits for both servers; raises Refused, KafkaError, TimeoutError."""
     found = []
     for service in SERVICES:
@@ -200,7 +202,7 @@ def status_command(
     bootstrap: BootstrapOption = None,
     redis_url: Annotated[
         str | None,
-        typer.Option("--redis", envvar="REDIS_URL", help="Redis's address; default: the stack's."),
+        typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
     ] = None,
     shard: Annotated[
         str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
@@ -221,7 +223,7 @@ def status_command(
         )
         found = asyncio.run(services(where, redis, shard))
         letters, versions = open_letters(where, now), policies(where)
-    except (NoBroker, Refused, LookupError, TimeoutError, dlq.Wrong) as error:
+    except (NoBroker, Refused, LookupError, TimeoutError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     except (KafkaError, AioKafkaError) as error:
