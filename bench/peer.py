@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from inspect import Parameter
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -331,7 +332,7 @@ def build(settings: Settings, pool: asyncpg.Pool) -> FastAPI:
         return {"database": bool(await pool.fetchval("SELECT 1"))}
 
     authenticator = Authenticator(
-        partial(settings.jwks.read_text, encoding="utf-8"),
+        partial(Path(settings.jwks).read_text, encoding="utf-8"),
         audience=settings.jwt_audience,
         issuer=settings.jwt_issuer,
         now=utc_now,

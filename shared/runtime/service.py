@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import uvloop
@@ -37,6 +38,7 @@ from shared.runtime.engine.timers import OnTimer, Timers
 from shared.runtime.faults import Unavailable
 from shared.runtime.http.auth import Authenticator
 from shared.runtime.http.face import Face
+from shared.runtime.http.issuer import Issuer
 from shared.runtime.http.ops_port import CONNECTIONS_MAX as OPS_CONNECTIONS_MAX
 from shared.runtime.http.ops_port import ops_app
 from shared.runtime.http.server import Server, http_server
@@ -51,7 +53,7 @@ from shared.runtime.kafka.watch import (
 )
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.settings import RuntimeSettings, refused
+from shared.runtime.settings import RuntimeSettings, refused, tls_of
 
 #: How long one look at Kafka may take before the start goes on without it.
 KAFKA_LOOK_S = 10.0
@@ -68,6 +70,10 @@ S = TypeVar("S", bound=RuntimeSettings)
 def utc_now() -> datetime:
     """The clock of production."""
     return datetime.now(UTC)
+
+
+class NoKeys(Exception):
+    """The issuer's public keys cannot be read at the start, so no token could be checked."""
 
 
 class Runtime:
@@ -95,14 +101,19 @@ class Runtime:
             seal_dead=self.vault.seal_dead,
             crash=self.crash,
         )
-        authenticator = Authenticator(
-            partial(settings.jwks.read_text, encoding="utf-8"),
-            audience=settings.jwt_audience,
-            issuer=settings.jwt_issuer,
-            now=now,
-            leeway_s=settings.jwt_leeway_s,
-            lifetime_max_s=settings.jwt_lifetime_max_s,
-        )
+        self.issuer: Issuer | None = None
+        try:
+            authenticator = Authenticator(
+                self._keys(),
+                audience=settings.jwt_audience,
+                issuer=settings.jwt_issuer,
+                now=now,
+                leeway_s=settings.jwt_leeway_s,
+                lifetime_max_s=settings.jwt_lifetime_max_s,
+            )
+        except (OSError, ValueError) as error:
+            msg = f"SERVICE_CHECK_JWKS: no public keys (JWKS) can be read from {settings.jwks}"
+            raise NoKeys(msg) from error
         self.health: dict[str, Callable[[], bool]] = {}
         self.face = Face(
             self.settler,
@@ -112,6 +123,15 @@ class Runtime:
             publish_wait_ms=settings.publish_wait_ms,
             ready=self._ready,
         )
+
+    def _keys(self) -> Callable[[], str]:
+        """What reads the issuer's keys; fetches them if they are at a URL; raises OSError, ValueError."""
+        settings = self.settings
+        if not settings.jwks.startswith("https://"):
+            return partial(Path(settings.jwks).read_text, encoding="utf-8")
+        kept_s = settings.jwt_lifetime_max_s + settings.jwt_leeway_s
+        self.issuer = Issuer(settings.jwks, tls_of(settings.jwks_ca), self.now, kept_s)
+        return self.issuer.read
 
     async def _ready(self) -> Mapping[str, bool]:
         """The health of each part; changes nothing: only `App` decides whether the store is usable."""
@@ -165,6 +185,9 @@ class App:
             opened = asyncio.create_task(self._open_generation())
             await _first(opened, stopping)
             background = [watched(asyncio.create_task(self._keep_generation(), name="generation"))]
+            if parts.issuer is not None:
+                keeping = asyncio.create_task(parts.issuer.keep(), name="issuer")
+                background.append(watched(keeping))
             if settings.face != "api" and not stopping.is_set():
                 background.append(watched(asyncio.create_task(relay.run(), name="relay")))
                 if self.on_timer:
@@ -370,7 +393,11 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
         await build(settings).run(stopping)
 
     settle_memory()
-    uvloop.run(run())
+    try:
+        uvloop.run(run())
+    except NoKeys as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
 
 
 def settle_memory() -> None:

@@ -246,8 +246,12 @@ class RuntimeSettings(StoreSettings, BrokerSettings):
     master_key: SecretStr = Field(
         description="32 bytes, base64: wraps customers' keys. From a secret store, never from a file in git."
     )
-    jwks: Path = Field(
-        description="File with the issuer's public keys (JWKS), kept fresh by a sidecar."
+    jwks: str = Field(
+        description="The issuer's public keys (JWKS): a file that a sidecar keeps fresh, or an https:// URL."
+    )
+    jwks_ca: Path | None = Field(
+        None,
+        description="File with the authorities that sign the URL's certificate; unset: the system's.",
     )
     jwt_audience: str = Field(
         "service-check", description="Tokens for another audience are refused."
@@ -302,6 +306,20 @@ class RuntimeSettings(StoreSettings, BrokerSettings):
     holder: str = Field(
         default_factory=default_holder, description="This process's name in leases."
     )
+
+    @field_validator("jwks", mode="before")
+    @classmethod
+    def _file_or_url(cls, given: object) -> str:
+        found = str(given)
+        if "://" in found and not found.startswith("https://"):
+            raise ValueError("must be a file or an https:// URL: others could change the keys")
+        return found
+
+    @field_validator("jwks_ca")
+    @classmethod
+    def _authorities(cls, path: Path | None) -> Path | None:
+        tls_of(path)
+        return path
 
     @field_validator("master_key")
     @classmethod
