@@ -116,6 +116,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             show.busy("starting the services")
             complaints = services.start("complaints")
             compensation = services.start("compensation")
+            services.start("audit")
             start_notifier(services, mailbox)
             for service in services.running:
                 service.wait_ready()

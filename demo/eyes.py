@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from kafka import KafkaConsumer, TopicPartition
 from pydantic_core import from_json
 
+from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import FACTS, TOPICS
 from shared.kernel import Fact
 
@@ -74,6 +75,11 @@ class Eyes:
     def count(self, fact: type[Fact]) -> int:
         """The number of facts of one type."""
         return len(self.facts[fact.TYPE])
+
+    def unrecorded(self) -> set[str]:
+        """Ids of events that audit has not recorded."""
+        facts = {event["id"] for event in self.events if event["source"] != "/audit"}
+        return facts - {fact.record.event_id for fact in self.of(FactRecorded)}
 
     def unknown(self) -> set[str]:
         """Types on our topics that the catalogue does not know."""

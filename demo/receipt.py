@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo.eyes import Eyes
+from shared.contracts.audit import FactRecorded
 from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
 from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
@@ -38,6 +39,7 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
         if event.get("sequence"):
             sequences.setdefault(event["partition"], []).append(int(event["sequence"]))
     ids = [event["id"] for event in eyes.events]
+    recorded = [fact.record.event_id for fact in eyes.of(FactRecorded)]
     return {
         "every published event is received, a repeat, or a dead letter": received
         + repeats
@@ -66,6 +68,8 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
             numbers == sorted(numbers) for numbers in sequences.values()
         ),
         "no fact is there twice": len(ids) == len(set(ids)),
+        "every fact is on the record, once": not eyes.unrecorded()
+        and len(recorded) == len(set(recorded)),
         "every fact is in the catalogue": not eyes.unknown(),
     }
 

@@ -362,4 +362,5 @@ def settle_down(stage: Stage, told: Told) -> None:
         "telling of the reopening",
         PATIENCE_S,
     )
+    eyes.until(lambda: not eyes.unrecorded(), "the record of every fact", PATIENCE_S)
     told.letters = len(stage.mailbox.letters)

@@ -32,6 +32,10 @@ class Fact(BaseModel):
         """The id whose order matters: the Kafka key."""
         raise NotImplementedError
 
+    def lies_in(self) -> int | None:
+        """The partition it goes to; None if its key decides, as of nearly all facts."""
+        return None
+
     def written(self, fields: set[str] | None = None) -> str:
         """Its JSON, of these fields or of all; a field without a value is left out."""
         return self.model_dump_json(include=fields, exclude_none=True)
@@ -152,6 +156,8 @@ class Domain:
     #: The fields that a type's answer is made from: only these are kept to answer a repeated request. A
     #: type that is not here is kept whole.
     shown: Shown
+    #: Whether every record that it consumes makes a fact of its own: what made none was not settled.
+    leaves_traces: bool = False
 
     def postings(self, fact: Fact) -> Iterable[Posting]:
         """What a fact posts."""
@@ -166,7 +172,13 @@ class Domain:
         return [fold.key(fact) for fold in self.folds.get(type(fact), ())]
 
     @classmethod
-    def of(cls, owner: str, *slices: Slice, shown: Shown | None = None) -> Self:
+    def of(
+        cls,
+        owner: str,
+        *slices: Slice,
+        shown: Shown | None = None,
+        leaves_traces: bool = False,
+    ) -> Self:
         """The rules of all slices together, and which fields answers are made from.
 
         Raises ValueError where two fold the same fact into the same kind of document, store two kinds
@@ -184,6 +196,7 @@ class Domain:
             _by_fact(one.timers for one in slices),
             _indexes(slices),
             shown or {},
+            leaves_traces,
         )
 
 

@@ -7,10 +7,11 @@ from nothing else. A new fact is a new row here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
+from shared.contracts.audit import FactRecorded, GapRecorded, HeadsSigned
 from shared.contracts.compensation import (
     AuthorityCounted,
     AuthorityOpened,
@@ -79,7 +80,10 @@ OPERATOR = "operator"
 COMPLAINTS = "complaints"
 COMPENSATION = "compensation"
 NOTIFIER = "notifier"
-SERVICES = (COMPLAINTS, COMPENSATION, NOTIFIER)
+AUDIT = "audit"
+SERVICES = (COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT)
+#: The services that deal with customers; audit looks at what they did.
+WITH_CUSTOMERS = (COMPLAINTS, COMPENSATION, NOTIFIER)
 
 #: State is rebuilt from these topics, so they outlive everything in them: the longest validity and
 #: the longest promise a policy may state (731 days), and a year to find out that one is missing.
@@ -131,7 +135,7 @@ class Topic:
     message_bytes_max: int | None = None
 
 
-TABLE: tuple[Row, ...] = (
+_ROWS: tuple[Row, ...] = (
     Row(ComplaintRaised, OTHER_SYSTEMS, (COMPLAINTS,)),
     # The notifier finds the sealed address in the received fact and nowhere else.
     Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
@@ -178,16 +182,29 @@ TABLE: tuple[Row, ...] = (
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # The first service to seal makes the key, so both services that seal read the other's keys.
-    Row(CustomerKeyCreated, COMPLAINTS, SERVICES, also_from=(COMPENSATION,)),
-    Row(PolicyPublished, OPERATOR, SERVICES),
+    Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
+    Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
     Row(DeadLetterOpened, OPERATOR),
-    Row(DeadLetterReplayed, OPERATOR, SERVICES),
-    Row(DeadLetterDiscarded, OPERATOR, SERVICES),
+    Row(DeadLetterReplayed, OPERATOR, WITH_CUSTOMERS),
+    Row(DeadLetterDiscarded, OPERATOR, WITH_CUSTOMERS),
     Row(ComplaintsReplayTaken, COMPLAINTS),
     Row(CompensationReplayTaken, COMPENSATION),
     Row(NotifierReplayTaken, NOTIFIER),
+    Row(FactRecorded, AUDIT),
+    Row(GapRecorded, AUDIT),
+    Row(HeadsSigned, AUDIT),
 )
+
+
+def _audited(row: Row) -> Row:
+    """The row, read by audit as well: every fact but its own and what other systems say in clear text."""
+    if row.producer in (AUDIT, OTHER_SYSTEMS):
+        return row
+    return replace(row, consumers=(*row.consumers, AUDIT))
+
+
+TABLE: tuple[Row, ...] = tuple(map(_audited, _ROWS))
 
 
 def dead_letters(consumer: str) -> str:
@@ -217,6 +234,19 @@ TOPICS: tuple[Topic, ...] = (
         "recovery.notifier.v1",
         key="complaint_id",
         description="What customers and role mailboxes were told, and what customers answered.",
+    ),
+    Topic(
+        "recovery.audit.v1",
+        key="that of the recorded fact, or its employee's pseudonym",
+        description=(
+            "A record of every fact, in a chain of hashes per source partition; in the partition of the"
+            " fact's number."
+        ),
+    ),
+    Topic(
+        "recovery.heads.v1",
+        key="`heads`",
+        description="Signed heads of all chains of records.",
     ),
     Topic(
         "recovery.vault.v1",

@@ -6,6 +6,7 @@ another site is somebody else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, time
 from enum import StrEnum
@@ -22,6 +23,11 @@ from shared.kernel import Document, Fact, Fold
 EMPLOYEES_MAX = 5_000
 #: The same bound as for an id, because the name is part of keys and accounts.
 NAME_CHARS_MAX = 128
+#: An account that is named after an employee: its kind, `employee_name` as site and id or as their
+#: fingerprint, and currency and window.
+OWN_ACCOUNT = re.compile(
+    r"(employee|stretch)/(?:([^ ]+) ([^ ]+?)|([0-9a-f]{32}))/((?:[A-Z]{3}/)?[0-9W/-]+)"
+)
 
 
 class Weekday(StrEnum):

@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from shared.ops import (
+    audit,
     dlq,
     docs,
     fingerprint,
@@ -26,7 +27,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # Locals may hold what a customer wrote.
 )
-for group in (status, topics, policy, roster, dlq, rebuild, fingerprint, token, docs, manifests):
+for group in (
+    status,
+    topics,
+    policy,
+    roster,
+    dlq,
+    rebuild,
+    audit,
+    fingerprint,
+    token,
+    docs,
+    manifests,
+):
     app.add_typer(group.app)
 
 

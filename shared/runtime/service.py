@@ -12,7 +12,7 @@ import socket
 import sys
 import uuid
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -155,7 +155,10 @@ class App:
         inboxes: Sequence[Inbox],
         api: FastAPI,
         on_timer: Mapping[str, OnTimer],
+        may_stream: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        """`may_stream` is asked again and again until it says yes, before anything is consumed."""
+        self.may_stream = may_stream
         self.parts = parts
         self.inboxes = inboxes
         self.api = api
@@ -242,6 +245,10 @@ class App:
 
     async def _start_stream(self, stream: Stream) -> None:
         """Check that no topic was cut, read the `ahead` topics to their ends, join the group."""
+        while self.may_stream is not None:
+            if await self.may_stream():
+                break
+            await asyncio.sleep(RETRY_S)
         for inbox in self.inboxes:
             while True:
                 try:

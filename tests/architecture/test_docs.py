@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from services.audit.settings import Settings as AuditSettings
 from services.compensation.cases.rules import Case, History
 from services.compensation.checks.rules import Check, End
 from services.compensation.incidents.rules import Incident
@@ -312,7 +313,7 @@ def test_every_section_the_runbook_sends_to_is_there():
 
 @cache
 def settings_made() -> set[str]:
-    models = (ComplaintsSettings, CompensationSettings, NotifierSettings)
+    models = (ComplaintsSettings, CompensationSettings, NotifierSettings, AuditSettings)
     return {
         str(field.validation_alias or f"SERVICE_CHECK_{name.upper()}")
         for model in models

@@ -36,6 +36,11 @@ VIOLATIONS = [
         "import services.compensation.checks.handlers",
     ),
     (
+        "Inside audit imports point inwards",
+        "services/audit/chain/rules.py",
+        "import services.audit.chain.handlers",
+    ),
+    (
         "Services never know each other",
         "services/complaints/app.py",
         "import services.notifier.rules",

@@ -83,15 +83,15 @@ def is_as_documented(walk: Walk, title: str, most: tuple[int, int]) -> None:
 
 
 async def test_a_complaint_is_followed_from_its_bytes_to_its_letter(aboard: Aboard):
-    """What compensation makes of it meanwhile is another walk."""
+    """What compensation and audit make of it meanwhile are other walks."""
     await aboard.raise_complaint(0)
     await aboard.ring()
-    elsewhere = aboard.apps.pop("compensation")
+    elsewhere = {name: aboard.apps.pop(name) for name in ("compensation", "audit")}
     walk = Walk()
     with walk.going():
         await aboard.raise_complaint(1, text="The food was cold.")
         await aboard.ring()
-    aboard.apps["compensation"] = elsewhere  # what is said of all services is of this one too
+    aboard.apps |= elsewhere  # what is said of all services is of these too
     assert len(aboard.postbox.letters) == 2
     is_as_documented(walk, "The files of this walk", COMPLAINT_MAX)
 

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import shared.contracts
+from services.audit.app import DOMAIN as AUDIT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -178,7 +179,7 @@ def test_topics_that_state_is_rebuilt_from_outlive_what_a_policy_can_promise() -
             assert topic.retention == REBUILD_RETENTION
 
 
-@pytest.mark.parametrize("domain", [COMPLAINTS, COMPENSATION, NOTIFIER], ids=SERVICES)
+@pytest.mark.parametrize("domain", [COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT], ids=SERVICES)
 def test_a_document_lasts_if_one_of_its_facts_does(domain: Domain) -> None:
     compacted = {topic.name for topic in topics() if topic.cleanup == "compact"}
     folds = [(fact, fold.document) for fact, rows in domain.folds.items() for fold in rows]

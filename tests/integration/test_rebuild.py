@@ -17,6 +17,7 @@ import httpx
 from redis import Redis
 
 from devstack.stack import ROOT
+from services.audit.app import DOMAIN as AUDIT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -31,7 +32,9 @@ from tests.system.world import EMPLOYEES, PATIENCE_S, World, until, world
 SEED = 20261127
 #: Between two wishes, and between two bursts: a rebuild takes its time, and all of them are settled at last.
 WISH_PAUSE_S, BURST_PAUSE_S = 0.15, 1.5
-DOMAINS = (COMPLAINTS, COMPENSATION, NOTIFIER)
+DOMAINS = (COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT)
+#: What these read leaves a trace, so that a rebuild knows what of it was lost.
+READ_AGAIN = ("complaints", "audit")
 
 
 @dataclass
@@ -143,11 +146,12 @@ def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffi
             # Who was told that their check is not published yet knew that it could be lost.
             before = {phone.employee: published(phone) for phone in phones}
 
-            # What other systems told and was lost with the outbox is read again, by a process that
-            # starts; one that had settled it would end, and nobody here starts it anew.
-            services["complaints"].stop()
+            # What was told and lost with the outbox is read again, by a process that starts; one that
+            # had settled it would end, and nobody here starts it anew.
+            for owner in READ_AGAIN:
+                services[owner].stop()
             made_again(everything, redis)
-            services["complaints"] = everything.start("complaints")
+            services |= {owner: everything.start(owner) for owner in READ_AGAIN}
             for owner in SERVICES:
                 until(lambda owner=owner: ready(everything, owner) == 200, f"{owner} to serve")
             status, output = done(rebuild(everything, "compensation"))

@@ -76,6 +76,7 @@ async def use_everything(aboard: Aboard) -> None:
     await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 900, "e-1")])
     theirs = {"source": "/test", "id": "e-1"}
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
+    await ask.write("heads", None, "manager", service="audit")
     await hear(aboard)
 
 

@@ -9,8 +9,16 @@ from pydantic_core import to_json
 from shared.contracts.compensation import Charges, Option
 from shared.contracts.intake import TEXT_MAX, ComplaintRaised
 from shared.contracts.reasons import Reason
+from shared.kernel import Decision
 from shared.runtime.faults import Rejected
-from shared.runtime.kafka.inbox import EVENT_BYTES_MAX, Handler, Inbox, Record
+from shared.runtime.kafka.inbox import (
+    EVENT_BYTES_MAX,
+    Handler,
+    Inbox,
+    Record,
+    Unread,
+    deciding,
+)
 from shared.testing.builders import event, outbox, record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import raised
@@ -72,6 +80,42 @@ async def test_bad_bytes_are_one_dead_letter_and_the_next_record_is_settled(valu
 
 def test_a_type_nobody_handles_is_somebody_elses_where_the_topic_is_not_ours_alone():
     assert INBOX.parse(Record(0, changed(type="recovery.other.v1"))) is None
+
+
+async def noted(event, view) -> Decision:
+    raise NotImplementedError
+
+
+OTHERWISE = Inbox(
+    Heard.TOPIC, [Handler(Heard, deciding(noted))], otherwise=Handler(Unread, deciding(noted))
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(type="recovery.other.v1"),
+        changed(data={"name": "no spaces"}),
+        changed(type="recovery.other.v1", data={"x": [1]}),
+    ],
+)
+def test_a_fact_that_cannot_be_read_is_an_event_without_data_where_somebody_asks_for_it(value):
+    found = OTHERWISE.parse(Record(0, value))
+    assert found is not None
+    assert type(found.event.data) is Unread
+    assert found.event.id == "e-1"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [one for one in BAD if one[1] is not Reason.UNKNOWN_TYPE and one[0]]
+)
+def test_what_is_no_event_is_no_fact_that_cannot_be_read(value, reason):
+    data_alone = value in (changed(data={"name": "no spaces"}), changed(data={"name": "a\n"}))
+    if data_alone:
+        assert OTHERWISE.parse(Record(0, value)) is not None
+        return
+    with pytest.raises(Rejected, match=reason.value):
+        OTHERWISE.parse(Record(0, value))
 
 
 async def test_a_tombstone_on_a_topic_of_ours_is_not_for_us_and_no_dead_letter():

@@ -13,6 +13,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 import shared.runtime.rebuild.state as module
+from services.audit.app import DOMAIN as AUDIT
 from services.compensation.app import DOMAIN as COMPENSATION
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.notifier.app import DOMAIN as NOTIFIER
@@ -34,7 +35,7 @@ from shared.testing.builders import record
 from shared.testing.memory_store import MemoryStore
 from tests.suites.services import SITE, Aboard, raised, state
 
-DOMAINS = {domain.owner: domain for domain in (COMPLAINTS, COMPENSATION, NOTIFIER)}
+DOMAINS = {domain.owner: domain for domain in (COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT)}
 #: Partitions a service's own facts lie in here; lower ones hold what others wrote.
 OWN = (10, 11, 12)
 
@@ -68,12 +69,13 @@ class MemoryLog:
             for number, producer in enumerate(aboard.stores, start=1):
                 found = [] if producer == owner else await lines(aboard.stores[producer], topic)
                 log.records[Place(topic, number)] = [
-                    Record(n, value) for n, (_, value) in enumerate(found)
+                    Record(n, value) for n, (_, _, value) in enumerate(found)
                 ]
         for topic in sorted({fact.TOPIC for fact in produced(owner)}):
             parts: dict[int, list[bytes]] = {number: [] for number in OWN}
-            for key, value in await lines(aboard.stores[owner], topic):
-                part = parts[OWN[crc32(key.encode()) % len(OWN)]]
+            for key, named, value in await lines(aboard.stores[owner], topic):
+                number = OWN[crc32(key.encode()) % len(OWN)] if named is None else named
+                part = parts.setdefault(number, [])
                 part.append(value)
                 if crc32(value) % 7 == 0:  # a relay that died sends what it had not trimmed again
                     part += part[-3:]
@@ -109,11 +111,11 @@ class MemoryLog:
             yield found[at : at + 5]
 
 
-async def lines(store: MemoryStore, topic: str) -> list[tuple[str, bytes]]:
-    """Key and value of a topic's facts, as the relay sends them."""
+async def lines(store: MemoryStore, topic: str) -> list[tuple[str, int | None, bytes]]:
+    """Key, partition if it is named, and value of a topic's facts, as the relay sends them."""
     first, encoded = await store.pending(100_000, 10**9)
     return [
-        (line.key, line.value[:-1] + b',"sequence":"%020d"}' % number)
+        (line.key, line.partition, line.value[:-1] + b',"sequence":"%020d"}' % number)
         for number, line in enumerate(map(Line.decode, encoded), start=first)
         if line.topic == topic and not line.headers
     ]

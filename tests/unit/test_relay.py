@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 from pydantic_core import from_json
 
 from shared.contracts.event import format_time
@@ -112,6 +112,29 @@ async def test_a_dead_letter_goes_with_its_headers_and_without_a_number(store):
     producer = Producer(1)
     await relay(store)._turn(producer)
     assert producer.topics == {("d", 0): [(b"k", b"sealed", [("reason", b"x")])]}
+
+
+async def test_a_line_goes_to_the_partition_that_it_names(store):
+    value = b'{"time":"%b"}' % format_time(START).encode()
+    named = [Line("t", "a", value, partition=number).encode() for number in (2, 0, 2)]
+    await store.commit(Commit((), (), (), named))
+    producer = Producer()
+    await relay(store)._turn(producer)
+    assert {place: len(found) for place, found in producer.topics.items()} == {
+        ("t", 0): 1,
+        ("t", 2): 2,
+    }
+
+
+async def test_a_line_for_a_partition_that_is_not_there_waits_and_nothing_goes_elsewhere(store):
+    value = b'{"time":"%b"}' % format_time(START).encode()
+    named = [Line("t", "a", value, partition=number).encode() for number in (0, 3)]
+    await store.commit(Commit((), (), (), named))
+    producer = Producer()
+    with pytest.raises(UnknownTopicOrPartitionError):
+        await relay(store)._turn(producer)
+    assert producer.topics == {}
+    assert len((await store.pending(10))[1]) == 2
 
 
 async def test_nothing_is_trimmed_while_one_partition_is_not_confirmed_and_all_come_again(store):
@@ -281,6 +304,8 @@ def test_the_partition_is_what_other_clients_compute(key, crc, partitions):
         Line("t", "k", b"{}"),
         Line("t", "", b"two\nlines\n"),
         Line("t", "k", b"", (("reason", "x"), ("where", ""))),
+        Line("t", "k", b"{}", partition=0),
+        Line("t", "k", b"{}", (("reason", "x"),), partition=12),
         Line(Heard.TOPIC, "k/1", b"\xff\x00", (("origin-offset", "7"),)),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from pydantic_core import from_json
 from structlog.testing import capture_logs
 
+from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.settle import (
@@ -25,7 +26,7 @@ from shared.runtime.engine.settle import (
     kept_answer,
 )
 from shared.runtime.engine.store import Charge, Commit, Committed, Conflict, Versioned, Write
-from shared.runtime.engine.view import View
+from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Handler, Inbox, Record, deciding
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED
@@ -112,6 +113,35 @@ async def test_a_fact_that_its_relay_repeated_is_dropped_by_its_sequence(store):
     replayed = record(Heard(name="a"), 4, "e-3")
     await settler(store).settle_records(INBOX, 0, [first, again, older, fresh, replayed])
     assert len(await outbox(store)) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 100])
+async def test_a_decision_is_told_what_of_its_partition_is_missing_before_it(store, cut):
+    """Offsets without a record and dead letters are missing; what a relay repeated is not."""
+    told: list[Arrival] = []
+
+    async def on_heard(event: Event[Heard], view: View) -> Decision:
+        assert view.arrival is not None
+        told.append(view.arrival)
+        return await count(event.data.name, view, event.data.do)
+
+    inbox = Inbox(Heard.TOPIC, [Handler(Heard, deciding(on_heard))], gapless=True)
+    records = [
+        record(Heard(name="a"), 2, sequence="5"),
+        record(Heard(name="a"), 3, sequence="5"),
+        record(Heard(name="a"), 4, sequence="6"),
+        record(Heard(name="a", do="reject"), 7, sequence="7"),
+        Record(8, b"{"),
+        record(Heard(name="a"), 9, sequence="8"),
+    ]
+    for start in range(0, len(records), cut):
+        await settler(store).settle_records(inbox, 4, records[start : start + cut])
+    assert [(one.offset, one.missing) for one in told if one.offset != 7] == [
+        (2, 2),
+        (4, 0),
+        (9, 4),
+    ]
+    assert {(one.topic, one.partition) for one in told} == {(Heard.TOPIC, 4)}
 
 
 async def test_two_services_that_write_one_topic_each_have_their_own_numbers(store):

@@ -17,6 +17,7 @@ OTHERS = {
     ("POST", "/v1/redemptions/{redemption_id}/rollback"): {Kind.EMPLOYEE, Kind.TILL},
     ("POST", "/v1/complaints/find"): {Kind.SYSTEM},
     ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
+    ("POST", "/v1/heads"): {Kind.MANAGER},
 }
 EMPLOYEES = {Kind.EMPLOYEE}
 

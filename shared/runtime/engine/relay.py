@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from pydantic_core import from_json
 
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
@@ -176,7 +176,13 @@ class Relay:
             if not headers:
                 headers = FACT_HEADERS
                 value = value[:-1] + b',"sequence":"%020d"}' % number
-            place = (line.topic, partition_of(line.key, counts[line.topic]))
+            partition = line.partition
+            if partition is None:
+                partition = partition_of(line.key, counts[line.topic])
+            elif partition >= counts[line.topic]:
+                # Waits, and everything behind it, until an operator adds the partitions.
+                raise UnknownTopicOrPartitionError(f"{line.topic}/{partition}")
+            place = (line.topic, partition)
             partitions.setdefault(place, []).append((line.key.encode(), value, headers))
         await asyncio.gather(
             *(

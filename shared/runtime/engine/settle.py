@@ -26,7 +26,7 @@ from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.deadletters import Buried, DeadLetters, Replay, dead_letter_line
 from shared.runtime.engine.store import Committed, Conflict, SettlerStore, Versioned, Write
 from shared.runtime.engine.transaction import Origin, Transaction
-from shared.runtime.engine.view import View
+from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
@@ -132,12 +132,14 @@ class Fence(BaseModel):
     """How far a partition is applied: by offset, and by the sequence of each source.
 
     `failures` counts the records in a row that ended as `handler_failed`. It is kept here, because a count
-    in the process would restart with it, and more records would become dead letters.
+    in the process would restart with it, and more records would become dead letters. `missing` counts, for
+    an inbox that is `gapless`, what was not there or became a dead letter since the last decision.
     """
 
     offset: int = -1
     sequences: dict[str, int] = {}
     failures: int = 0
+    missing: int = 0
 
     def advance(self, source: str, number: int) -> bool:
         """Move on to the sequence of a source's line; False, and no change, if it was applied before."""
@@ -436,6 +438,7 @@ class Settler:
         for record, result in zip(records, parsed, strict=True):
             if record.offset <= fence.offset:
                 continue
+            fence.missing += (record.offset - fence.offset - 1) * inbox.gapless
             fence.offset = record.offset
             if result is None:
                 continue
@@ -445,12 +448,14 @@ class Settler:
                     if fence.failures >= BRAKE_AFTER:
                         raise Broken
                 self._bury(transaction, inbox, partition, record, result)
+                fence.missing += inbox.gapless
                 continue
             event = result.event
             number = -1 if event.sequence is None else int(event.sequence)
             # Other systems may number their events as they like; only our relays number lines.
             if number >= 0 and not inbox.strict and not fence.advance(event.source, number):
                 continue
+            transaction.arrival = Arrival(inbox.topic, partition, record.offset, fence.missing)
             origin = Origin(
                 cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
                 causation=event.id,
@@ -463,8 +468,9 @@ class Settler:
             except Rejected as rejected:
                 self._bury(transaction, inbox, partition, record, rejected)
                 fence.failures = 0
+                fence.missing += inbox.gapless
                 continue
-            fence.failures = 0
+            fence.failures = fence.missing = 0
             await transaction.read_for(*decision.facts)
             transaction.fold(event.data)
             transaction.apply(decision, origin)

@@ -317,26 +317,30 @@ class Store(SettlerStore, RelayStore, TimerStore, RebuildStore, Protocol):
 class Line(NamedTuple):
     """One outbox line: where it goes and what. Headers mark a dead letter; a fact gets its own as it is sent.
 
-    Topics, keys and headers are of closed alphabets without newlines, `=` or `;`.
+    The key decides the partition unless one is given. Topics, keys and headers are of closed alphabets
+    without newlines, `=` or `;`; topics have no `/`.
     """
 
     topic: str
     key: str
     value: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    partition: int | None = None
 
     def encode(self) -> bytes:
         """The line as the store holds it."""
         headers = ";".join(f"{name}={value}" for name, value in self.headers)
-        return f"{self.topic}\n{self.key}\n{headers}\n".encode() + self.value
+        where = self.topic if self.partition is None else f"{self.topic}/{self.partition}"
+        return f"{where}\n{self.key}\n{headers}\n".encode() + self.value
 
     @staticmethod
     def decode(line: bytes) -> Line:
         """The inverse of `encode`; raises ValueError on anything else."""
-        topic, key, headers, value = line.split(b"\n", 3)
+        where, key, headers, value = line.split(b"\n", 3)
+        topic, _, number = where.decode().partition("/")
+        partition = int(number) if number else None
         if not headers:  # a fact, as nearly all lines are
-            return Line(topic.decode(), key.decode(), value)
+            return Line(topic, key.decode(), value, (), partition)
         pairs = (pair.partition("=") for pair in headers.decode().split(";") if pair)
-        return Line(
-            topic.decode(), key.decode(), value, tuple((name, text) for name, _, text in pairs)
-        )
+        named = tuple((name, text) for name, _, text in pairs)
+        return Line(topic, key.decode(), value, named, partition)

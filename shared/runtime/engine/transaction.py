@@ -119,7 +119,9 @@ class Transaction(View):
                 trace=origin.trace,
                 data=data,
             )
-            self._lines.append(Line(fact.TOPIC, fact.key(), line).encode())
+            self._lines.append(
+                Line(fact.TOPIC, fact.key(), line, partition=fact.lies_in()).encode()
+            )
             for posting in self._domain.postings(fact):
                 ceiling = decision.ceilings.get(posting.account, AMOUNT_MINOR_MAX)
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))

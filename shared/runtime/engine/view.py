@@ -20,6 +20,18 @@ PARSED_MAX = 2000
 PARSED_BYTES_MAX = 4096
 
 
+class Arrival(NamedTuple):
+    """Where a record came from, and what of its partition is missing between the last decision and it.
+
+    `missing` counts offsets that were not there or became dead letters, for an inbox that is `gapless`.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    missing: int
+
+
 class Page(NamedTuple, Generic[D]):
     """Documents of a sorted set by id, in its order, and where the next page begins; None at the end."""
 
@@ -32,6 +44,8 @@ class View:
 
     def __init__(self, store: Reads, domain: Domain, now: datetime) -> None:
         self.now = now
+        #: Of the record that is decided about; None for a request or a timer.
+        self.arrival: Arrival | None = None
         self._store = store
         self._domain = domain
         self._read: dict[str, Versioned] = {}

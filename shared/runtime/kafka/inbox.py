@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Generic, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shared.contracts.event import OUTSIDE_ATTRIBUTES, Event, F
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 
@@ -82,6 +82,13 @@ class Input:
         return self.handler.prepare(self.event)
 
 
+class Unread(Fact):
+    """A fact of a type or form that this build does not know: nothing of its data is read."""
+
+    TYPE: ClassVar[str] = ""
+    TOPIC: ClassVar[str] = ""
+
+
 class Inbox:
     """The handlers of one topic, and the border where bytes become events.
 
@@ -90,6 +97,11 @@ class Inbox:
     another service, and a record without a value is a tombstone, which only compaction needs.
 
     `ahead`: decisions depend on the topic, so it is read to its end before the group is joined.
+
+    `otherwise`: the handler, of `Unread`, for facts that have no handler here or cannot be read as
+    what they say they are.
+
+    `gapless`: each decision is told what is missing before its record (`Arrival`).
     """
 
     def __init__(
@@ -99,10 +111,14 @@ class Inbox:
         *,
         strict: bool = False,
         ahead: bool = False,
+        otherwise: Handler[Unread] | None = None,
+        gapless: bool = False,
     ) -> None:
         self.topic = topic
         self.strict = strict
         self.ahead = ahead
+        self.gapless = gapless
+        self._otherwise = otherwise
         self._handlers = {handler.fact.TYPE: handler for handler in handlers}
         self._models = {handler.fact.TYPE: Event[handler.fact] for handler in handlers}  # type: ignore[name-defined]  # a generic model of a run-time type
 
@@ -115,12 +131,23 @@ class Inbox:
         if not body.get("id"):
             raise Rejected(Reason.MISSING_ID, where=("id",))
         handler = self._handlers.get(event_type) if isinstance(event_type, str) else None
-        if handler is None:
+        if handler is None and self._otherwise is None:
             if self.strict:
                 raise Rejected(Reason.UNKNOWN_TYPE, where=("type",))
             return None
         try:
-            return Input(self._models[handler.fact.TYPE].model_validate(body), handler)
+            if handler is not None:
+                return Input(self._models[handler.fact.TYPE].model_validate(body), handler)
+        except ValidationError as error:
+            if self._otherwise is None:
+                raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
+        return self._unread(body)
+
+    def _unread(self, body: dict[str, Any]) -> Input:
+        """The event without its data; raises Rejected if it is none."""
+        assert self._otherwise is not None
+        try:
+            return Input(Event[Unread].model_validate(body), self._otherwise)
         except ValidationError as error:
             raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
 

@@ -8,6 +8,7 @@ So a client that shares nothing with it asks the broker whether a record waits f
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -102,6 +103,25 @@ async def waiting_for(bootstrap: Broker | str, group: str, topics: Sequence[str]
     finally:
         with suppress(KafkaError, OSError):
             await admin.close()
+
+
+async def has_partitions_of(bootstrap: Broker | str, topic: str, sources: Sequence[str]) -> bool:
+    """Whether a topic has as many partitions as each source has, so that a record can have its source's.
+
+    False, and logged, also while the broker cannot be asked.
+    """
+    names = [topic, *sources]
+    try:
+        async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, names) as consumer:
+            there = Counter(place.topic for place in partitions(consumer, names))
+    except (KafkaError, OSError) as error:
+        log.warning("waiting_for", topic=topic, error=type(error).__name__)
+        return False
+    for name in sources:
+        if there[name] > there[topic]:
+            log.error("too_few_partitions", topic=topic, has=there[topic], needs=there[name])
+            return False
+    return True
 
 
 async def cut(

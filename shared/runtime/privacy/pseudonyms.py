@@ -51,6 +51,10 @@ class Pseudonyms:
             return self.customer_at(site, address)
         return "c-" + self._of("customer-of", complaint_id)
 
+    def employee(self, site: str, month: str, employee_id: str) -> str:
+        """For an employee of a site in a month, on the record; another month gives another pseudonym."""
+        return "em-" + self._of("employee", site, month, employee_id)
+
     def person(self, source: str, name: str) -> str:
         """For a person who raised a complaint, by another system's name for them."""
         return "p-" + self._of("person", source, name)

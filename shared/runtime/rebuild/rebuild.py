@@ -151,7 +151,8 @@ class Rebuild:
         # with the outbox, and is read again from the fence. Of our own topics much causes nothing.
         for place, (_, end) in spans.items():
             if place in limits:
-                limits[place] = min(end, max(limits[place], committed.get(place, 0)))
+                acknowledged = 0 if sources.domain.leaves_traces else committed.get(place, 0)
+                limits[place] = min(end, max(limits[place], acknowledged))
         folding = ReplayState(store, holder, sources, self._now())
         try:
             fences = await passes.compacted(folding, origins, limits)

@@ -1,0 +1,55 @@
+"""Builds audit: lists its slices, and is the only file that knows all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.audit.chain import api as chain_api
+from services.audit.chain import rules as chain_rules
+from services.audit.chain.handlers import Chains
+from services.audit.chain.signer import Signer
+from services.audit.settings import Settings
+from services.audit.stream import inboxes
+from shared.audit.keys import PURPOSE, read_key
+from shared.contracts.audit import FactRecorded
+from shared.contracts.catalogue import AUDIT, subscriptions
+from shared.kernel import Domain
+from shared.runtime.engine.store import Store
+from shared.runtime.kafka.watch import has_partitions_of
+from shared.runtime.service import App, Runtime, utc_now
+
+DOMAIN = Domain.of("audit", chain_rules.SLICE, leaves_traces=True)
+
+
+def build(
+    settings: Settings, *, now: Callable[[], datetime] = utc_now, store: Store | None = None
+) -> App:
+    """The service, ready to run; nothing is connected yet."""
+    parts = Runtime(settings, DOMAIN, now=now, store=store)
+    signing = settings.signing_key
+    key = (
+        read_key(signing)
+        if signing
+        else Ed25519PrivateKey.from_private_bytes(parts.vault.derive(PURPOSE))
+    )
+    chains = Chains(parts.settler, parts.vault.pseudonyms.employee, Signer(key))
+    return App(
+        parts,
+        inboxes=inboxes(chains),
+        api=parts.face.api(
+            "audit",
+            "Every fact is on one record, in chains that cannot be changed unnoticed.",
+            chain_api.routes(parts.face, chains),
+        ),
+        on_timer={chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due)},
+        may_stream=partial(
+            has_partitions_of,
+            settings.broker,
+            FactRecorded.TOPIC,
+            tuple(subscriptions(AUDIT)),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Chains of records: every fact is recorded once, and the heads of the chains are signed."""

@@ -1,0 +1,172 @@
+"""An export of the record: a file per chain and one of signed heads, verified without a broker.
+
+manifest.json              what is there, for people and programs; nothing in it is trusted
+heads.jsonl                signed heads, one a line, in the order in which they were signed
+chains/<topic>-<n>.jsonl   the records of a chain, one a line: hash and record, byte for byte as on the topic
+records.csv                with `csv`: all records in one table, which cannot be verified
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic_core import from_json
+
+from shared.audit.verify import Anchors, Chain, Finding
+from shared.contracts.audit import RECORD_AT, Recorded
+
+Format = Literal["jsonl", "csv"]
+MANIFEST, HEADS_FILE, CHAINS, CSV = "manifest.json", "heads.jsonl", "chains", "records.csv"
+#: A line of a record or of heads; longer ones are not ours. An event may have 256 KB.
+LINE_BYTES_MAX = 300_000
+#: Columns of a table: a record's fields, and its hash.
+COLUMNS = (*Recorded.model_fields, "hash")
+
+
+class Source(Protocol):
+    """Where an export reads: the topics of a broker."""
+
+    def heads(self) -> Iterable[bytes]:
+        """The `data` of all signed heads, in their order."""
+        ...
+
+    def partitions(self) -> Sequence[int]:
+        """The partitions of the record's topic."""
+        ...
+
+    def records(self, partition: int) -> Iterable[bytes]:
+        """All records of a partition, as `hashed` makes them, in their order, each once."""
+        ...
+
+
+class Report(NamedTuple):
+    """What a verification found."""
+
+    records: int
+    chains: int
+    #: Records that no signed heads cover yet, by chain.
+    unanchored: Mapping[str, int]
+    #: Number of the last heads, and when the newest were signed.
+    heads: int
+    signed_at: str
+    findings: Sequence[Finding]
+
+
+def file_of(chain: str) -> str:
+    """The name of a chain's file."""
+    return chain.replace("/", "-") + ".jsonl"
+
+
+def chain_of(path: Path) -> str:
+    """The chain of a file of this name."""
+    return "/".join(path.stem.rsplit("-", 1))
+
+
+def write(source: Source, directory: Path, kind: Format = "jsonl") -> dict[str, Any]:
+    """Export everything; returns the manifest. Blocks; raises OSError, and what the source raises.
+
+    Heads are read first, so that the records that they cover are there when records are read.
+    """
+    directory.mkdir(parents=True, exist_ok=False)
+    found: dict[str, dict[str, Any]] = {}
+    with (directory / HEADS_FILE).open("wb") as file:
+        heads = sum(1 for data in source.heads() if file.write(data + b"\n"))
+    with ExitStack() as whole:
+        table = None
+        if kind == "csv":
+            text = (directory / CSV).open("w", encoding="utf-8", newline="")
+            table = csv.DictWriter(whole.enter_context(text), COLUMNS)
+            table.writeheader()
+        else:
+            (directory / CHAINS).mkdir()
+        for partition in source.partitions():
+            with ExitStack() as stack:
+                files: dict[str, BinaryIO] = {}
+                for data in source.records(partition):
+                    record = from_json(data[RECORD_AT:-1])
+                    name = str(record["chain"])
+                    one = found.setdefault(name, {"first": record["number"], "records": 0})
+                    one["records"] += 1
+                    one["last"], one["hash"] = record["number"], from_json(data)["hash"]
+                    if table is not None:
+                        table.writerow(_row(data))
+                        continue
+                    if name not in files:
+                        path = directory / CHAINS / file_of(name)
+                        files[name] = stack.enter_context(path.open("ab"))
+                    files[name].write(data + b"\n")
+    manifest = {
+        "format": kind,
+        "heads": heads,
+        "records": sum(one["records"] for one in found.values()),
+        "chains": dict(sorted(found.items())),
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _row(data: bytes) -> dict[str, Any]:
+    """A record as a row; a gap has what it has."""
+    fact = from_json(data)
+    row = {name: value for name, value in fact["record"].items() if name in COLUMNS}
+    for name in ("amounts", "details"):
+        row[name] = json.dumps(row.get(name, {}), ensure_ascii=False)
+    if "what" not in row:
+        row |= {"what": "gap", "details": json.dumps(fact["record"])}
+    # A cell that begins like a formula would be one in a spreadsheet.
+    safe = {name: f"'{cell}" if str(cell)[:1] in "=+-@" else cell for name, cell in row.items()}
+    return {**safe, "hash": fact["hash"]}
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file without their ends; of a line that is too long, only its beginning. Blocks."""
+    with path.open("rb") as file:
+        while line := file.readline(LINE_BYTES_MAX):
+            yield line.removesuffix(b"\n")
+
+
+def verify(
+    directory: Path,
+    keys: Iterable[Ed25519PublicKey],
+    *,
+    published: Iterable[Path] = (),
+    since: Iterable[Path] = (),
+) -> Report:
+    """Verify an export against its own heads and against `published` ones, kept elsewhere.
+
+    `since` are files of heads that a verified record may begin at: what lies before was deleted. Reads one
+    line at a time. Blocks; raises OSError.
+    """
+    keys, since = list(keys), list(since)
+    anchors, checkpoint = Anchors(keys, from_any=bool(since)), Anchors(keys)
+    for number, data in enumerate(lines(directory / HEADS_FILE), start=1):
+        anchors.add(data, number)
+    for path in published:
+        for data in lines(path):
+            anchors.add(data, alone=True)
+    for path in since:
+        for data in lines(path):
+            checkpoint.add(data, alone=True)
+    files = {chain_of(path): path for path in sorted((directory / CHAINS).glob("*.jsonl"))}
+    findings = [*anchors.findings, *checkpoint.findings]
+    records, unanchored = 0, dict[str, int]()
+    for name in sorted({*files, *anchors.chains, *checkpoint.chains}):
+        before = checkpoint.chains.get(name, {})
+        reached = max(before, default=0)
+        signed = {n: h for n, h in anchors.chains.get(name, {}).items() if n >= reached}
+        one = Chain(name, signed, before)
+        if name in files:
+            for number, data in enumerate(lines(files[name]), start=1):
+                one.feed(data, number)
+        one.end()
+        findings += one.findings
+        records += one.records
+        if one.unanchored:
+            unanchored[name] = one.unanchored
+    return Report(records, len(files), unanchored, anchors.last[0], anchors.signed_at, findings)

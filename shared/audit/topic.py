@@ -1,0 +1,99 @@
+"""The record on a broker, read without a group, so that reading it changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from shared.audit.verify import hashed
+from shared.contracts.audit import FactRecorded, HeadsSigned
+
+#: Where the `data` of an event begins and where the attribute behind it does, as our services write events.
+DATA, SEQUENCE = b'"data":{', b',"sequence":"'
+#: Without a record for this long while the topic has some, the broker counts as away.
+PATIENCE_S = 30.0
+POLL_MS = 500
+
+
+def data_of(value: bytes) -> tuple[int, bytes]:
+    """The event's sequence (-1 if it has none) and its `data`, byte for byte."""
+    begin, end = value.find(DATA) + len(DATA) - 1, value.rfind(SEQUENCE)
+    if end < 0:
+        return -1, value[begin:-1]
+    number = value[end + len(SEQUENCE) : -2]
+    return (int(number) if number.isdigit() else -1), value[begin:end]
+
+
+class Topics:
+    """The topics of the record and of signed heads on one broker."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        """`client` are the arguments with which kafka-python reaches the broker."""
+        self._client = client
+
+    def partitions(self) -> Sequence[int]:
+        """The partitions of the record's topic; raises LookupError without the topic. Blocks."""
+        with closing(self._consumer()) as consumer:
+            return self._numbers(consumer, FactRecorded.TOPIC)
+
+    def heads(self) -> Iterable[bytes]:
+        """The `data` of all signed heads, in their order. Blocks."""
+        with closing(self._consumer()) as consumer:
+            for partition in self._numbers(consumer, HeadsSigned.TOPIC):
+                yield from self._read(consumer, HeadsSigned.TOPIC, partition)
+
+    def records(self, partition: int) -> Iterable[bytes]:
+        """All records of a partition, as `hashed` makes them, in their order, each once. Blocks."""
+        with closing(self._consumer()) as consumer:
+            yield from map(hashed, self._read(consumer, FactRecorded.TOPIC, partition))
+
+    def follow(self, since: int) -> Iterator[bytes]:
+        """Records, as `hashed` makes them, from the last `since` of each partition on, for ever. Blocks."""
+        with closing(self._consumer()) as consumer:
+            numbers = self._numbers(consumer, FactRecorded.TOPIC)
+            places = [TopicPartition(FactRecorded.TOPIC, number) for number in numbers]
+            consumer.assign(places)
+            ends, firsts = consumer.end_offsets(places), consumer.beginning_offsets(places)
+            last = dict.fromkeys(places, -1)
+            for place in places:
+                consumer.seek(place, max(firsts[place], ends[place] - since))
+            while True:
+                for place, records in consumer.poll(timeout_ms=POLL_MS).items():
+                    for record in records:
+                        sequence, data = data_of(record.value)
+                        if sequence > last[place]:
+                            last[place] = sequence
+                            yield hashed(data)
+
+    def _read(self, consumer: KafkaConsumer, topic: str, partition: int) -> Iterator[bytes]:
+        """The `data` of a partition to its end as it is now, without what a relay sent again."""
+        place = TopicPartition(topic, partition)
+        consumer.assign([place])
+        end = consumer.end_offsets([place])[place]
+        consumer.seek_to_beginning(place)
+        last, deadline = -1, time.monotonic() + PATIENCE_S
+        while consumer.position(place) < end:
+            for record in consumer.poll(timeout_ms=POLL_MS).get(place, ()):
+                deadline = time.monotonic() + PATIENCE_S
+                if record.value is None:
+                    continue
+                sequence, data = data_of(record.value)
+                if sequence > last:
+                    last = sequence
+                    yield data
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no data from {topic}/{partition} for {PATIENCE_S:.0f} s")
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(**self._client, group_id=None, enable_auto_commit=False)
+
+    @staticmethod
+    def _numbers(consumer: KafkaConsumer, topic: str) -> Sequence[int]:
+        found = consumer.partitions_for_topic(topic)
+        if not found:
+            raise LookupError(f"there is no topic {topic}: run `topics create` first")
+        return sorted(found)

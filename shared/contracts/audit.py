@@ -1,0 +1,262 @@
+"""Facts owned by audit: one record per fact of any owner, in chains of hashes, and signed heads.
+
+A chain is one partition of a source. Each record names the hash of the record before it, so whoever
+trusts one hash of a chain, by a signed head, can find any change before it. `data` of these facts is
+canonical JSON (RFC 8785): a hash is over bytes as they are stored, and nothing is parsed to check it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, ClassVar, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+)
+
+from shared.contracts.event import (
+    AmountMinor,
+    Currency,
+    Flag,
+    Id,
+    Outside,
+    SiteId,
+    Version,
+)
+from shared.kernel import Fact
+
+#: What the first record of a chain names as the hash before it.
+NOTHING_BEFORE = "0" * 64
+#: Heads of one signature at most: an event may have 256 KB, and a head has about 150 bytes.
+HEADS_MAX = 1_500
+#: What the `data` of a record is around its hash and what is hashed.
+HASH_BEGINS, RECORD_BEGINS, RECORD_ENDS = b'{"hash":"', b'","record":', b',"recorded_at":"'
+#: Where the hashed bytes begin in the `data` of a record; they end where `RECORD_ENDS` is for the last time.
+RECORD_AT = len(HASH_BEGINS) + 64 + len(RECORD_BEGINS)
+
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ChainId = Annotated[
+    str,
+    StringConstraints(pattern=r"^recovery\.[a-z]+\.v[0-9]+/[0-9]{1,4}$", max_length=64),
+    Field(description="The chain: topic and partition of the source."),
+]
+Number = Annotated[
+    int, Field(strict=True, ge=1, description="Number of the record in its chain, from 1.")
+]
+Previous = Annotated[
+    Hash, Field(description="Hash of the record before it; 64 zeros for the first of a chain.")
+]
+#: The name of a field of a fact.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+#: The longest value of a fact that a record takes over: an account's name.
+Text = Annotated[str, StringConstraints(max_length=256)]
+Whole = Annotated[int, Field(strict=True)]
+#: What a record takes over of a fact's field.
+Detail = (
+    Flag
+    | Whole
+    | Text
+    | Annotated[tuple[Text, ...], Field(max_length=64)]
+    | Annotated[dict[Text, Flag | Whole | Text], Field(max_length=64)]
+)
+
+
+def hash_of(record: bytes) -> str:
+    """The hash of a record's stored bytes: SHA-256 in hex."""
+    return sha256(record).hexdigest()
+
+
+class _Part(BaseModel):
+    """A part of a fact.
+
+    Its fields are declared in the order of their names, and the maps in it are sorted by whoever makes it:
+    so what pydantic writes is canonical JSON. `tests/unit/test_audit_chain.py` compares both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Recorded(_Part):
+    """One fact of an owner, without what is sealed; employees appear by pseudonyms of the month."""
+
+    amounts: Annotated[dict[Name, AmountMinor], Field(max_length=16)] = Field(
+        {}, description="Its amounts by the fact's field, in minor units of `currency`."
+    )
+    causation: Id | None = Field(None, description="Id of the event or request that caused it.")
+    chain: ChainId
+    correlation: Id = Field(description="Id that all facts of one complaint or request share.")
+    currency: Currency | None = Field(None, description="Currency code of ISO 4217 of `amounts`.")
+    details: Annotated[dict[Name, Detail], Field(max_length=64)] = Field(
+        {},
+        description="The fact's other fields that are recorded, in the unit of each; ids of employees are pseudonyms.",
+    )
+    event_id: Id = Field(description="Id of the fact's event.")
+    key: Id = Field(
+        description="The fact's key, or its employee's pseudonym where the key names an employee."
+    )
+    number: Number
+    offset: Annotated[int, Field(strict=True, ge=0)] = Field(
+        description="The fact's offset in its partition, from 0."
+    )
+    policy_version: Version | None = Field(
+        None, description="Number of the version of the site's policy that decided."
+    )
+    previous: Previous
+    sequence: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        None,
+        description="Number of the fact among all lines of its owner; absent if its writer numbers none.",
+    )
+    site: SiteId | None = Field(None, description="The site's id, as in its policy.")
+    source: Outside = Field(
+        description="Who made the fact: `/<service>`, or a command of the operator."
+    )
+    time: AwareDatetime = Field(description="When the fact's event was made.")
+    what: Annotated[str, StringConstraints(max_length=128)] = Field(description="The fact's type.")
+    who: Id | None = Field(
+        None,
+        description="The employee, by a pseudonym that is theirs at this site in this month (UTC) alone.",
+    )
+    why: Id | None = Field(None, description="The fact's `reason` or `category`.")
+
+
+class Missed(_Part):
+    """Records of a source's partition that audit never read, or could not read."""
+
+    after: Annotated[int, Field(strict=True, ge=-1)] = Field(
+        description="Offset of the last fact recorded before, from 0; -1 if there is none."
+    )
+    before: Annotated[int, Field(strict=True, ge=0)] = Field(
+        description="Offset of the fact recorded next, from 0."
+    )
+    chain: ChainId
+    missing: Annotated[int, Field(strict=True, ge=1)] = Field(
+        description="Number of offsets between the two that were not there, or became dead letters."
+    )
+    number: Number
+    previous: Previous
+
+
+class Head(_Part):
+    """The last record of a chain at some moment."""
+
+    chain: ChainId
+    hash: Hash = Field(description="The record's hash.")
+    number: Number
+    offset: Annotated[int, Field(strict=True, ge=-1)] = Field(
+        description="Offset of the last fact recorded, from 0; -1 if there is none."
+    )
+
+
+class Heads(_Part):
+    """What a signature is of."""
+
+    heads: Annotated[tuple[Head, ...], Field(max_length=HEADS_MAX)] = Field(
+        description="The last record of every chain, by the chain's name."
+    )
+    number: Annotated[int, Field(strict=True, ge=1)] = Field(
+        description="How many times heads were signed, from 1."
+    )
+    previous: Annotated[Hash, Field(description="Hash of the heads signed before; zeros at first.")]
+    signed_at: AwareDatetime = Field(description="When they were signed.")
+
+
+class Chained(Fact):
+    """A record of a chain. The hash is over `record` alone, which follows from the source alone."""
+
+    TOPIC: ClassVar[str] = "recovery.audit.v1"
+
+    hash: Hash = Field(description="SHA-256 of `record` as it is stored, in hex.")
+    record: _Part
+    recorded_at: AwareDatetime = Field(
+        description="When audit recorded it. Not part of what is hashed."
+    )
+    #: What `of` wrote, so that nothing is written twice.
+    _written: str = PrivateAttr("")
+
+    @classmethod
+    def of(cls, record: _Part, now: datetime) -> Self:
+        """The fact of a record, with the record's hash."""
+        body = record.model_dump_json(exclude_none=True)
+        found = cls(hash=hash_of(body.encode()), record=record, recorded_at=now)
+        found._written = body
+        return found
+
+    def written(self, fields: set[str] | None = None) -> str:
+        """Its canonical JSON."""
+        assert fields is None, "a record is never shown in part"
+        body = self._written or self.record.model_dump_json(exclude_none=True)
+        moment = self.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return f'{{"hash":"{self.hash}","record":{body},"recorded_at":"{moment}"}}'
+
+    def lies_in(self) -> int:
+        """The partition that its source has."""
+        return int(self.chain().rpartition("/")[2])
+
+    def chain(self) -> str:
+        """The chain that it belongs to."""
+        raise NotImplementedError
+
+
+class FactRecorded(Chained):
+    """A fact of an owner is on the record."""
+
+    TYPE: ClassVar[str] = "recovery.fact.recorded.v1"
+
+    record: Recorded = Field(description="The record.")
+
+    def key(self) -> str:
+        """The recorded fact's own key, so facts of one key stay in order."""
+        return self.record.key
+
+    def chain(self) -> str:
+        """See Chained."""
+        return self.record.chain
+
+
+class GapRecorded(Chained):
+    """Something is missing in a source's partition before the next record of the chain."""
+
+    TYPE: ClassVar[str] = "recovery.gap.recorded.v1"
+
+    record: Missed = Field(description="What is missing.")
+
+    def key(self) -> str:
+        """The chain."""
+        return self.record.chain
+
+    def chain(self) -> str:
+        """See Chained."""
+        return self.record.chain
+
+
+class HeadsSigned(Fact):
+    """The heads of all chains, signed: what lies before them cannot be changed unnoticed.
+
+    The signature is Ed25519 over `statement` as it is stored: canonical JSON (RFC 8785).
+    """
+
+    TYPE: ClassVar[str] = "recovery.heads.signed.v1"
+    TOPIC: ClassVar[str] = "recovery.heads.v1"
+
+    key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+        description="Which key signed: the first 16 hex digits of the SHA-256 of the public key."
+    )
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$")] = Field(
+        description="The signature, base64url without padding."
+    )
+    statement: Heads = Field(description="What is signed.")
+
+    def key(self) -> str:
+        """One for all, so heads stay in order."""
+        return "heads"
+
+
+def signed_bytes(statement: Heads) -> bytes:
+    """What is signed, and what the next heads' `previous` is the hash of."""
+    return statement.model_dump_json(exclude_none=True).encode()

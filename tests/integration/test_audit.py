@@ -1,0 +1,172 @@
+"""Audit on a real Kafka and Redis: everything is on the record, also after kills, and its export verifies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from kafka.admin import KafkaAdminClient
+from redis import Redis
+
+from devstack.stack import ROOT
+from services.audit.app import DOMAIN
+from shared.audit import export
+from shared.audit.keys import PURPOSE
+from shared.audit.topic import Topics
+from shared.contracts.audit import FactRecorded, HeadsSigned
+from shared.contracts.catalogue import AUDIT, subscriptions
+from shared.ops import token
+from shared.runtime.kafka.watch import has_partitions_of
+from shared.runtime.privacy.seal import Vault
+from tests.system import auditor
+from tests.system.replay import differences, stored
+from tests.system.world import MASTER, SITE, World, complaint, until, world
+from tests.unit.test_audit_reading import cut, flip, insert, swap
+
+COMPLAINTS = 40
+TRIALS = 100
+
+
+def operator(everything: World, *words: str) -> subprocess.CompletedProcess[str]:
+    """An operator's command. Blocks."""
+    return subprocess.run(
+        [sys.executable, "-m", "shared.ops", "audit", *words],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **everything.services.environment,
+            "KAFKA_BOOTSTRAP_SERVERS": everything.stack.bootstrap,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def recorded(everything: World) -> Counter[tuple[str, int, int]]:
+    """How often each record of a source is on the record, by its place; repeats of a relay count once."""
+    source = Topics({"bootstrap_servers": everything.stack.bootstrap})
+    found: Counter[tuple[str, int, int]] = Counter()
+    for partition in source.partitions():
+        for line in source.records(partition):
+            record = json.loads(line)["record"]
+            topic, _, number = record["chain"].partition("/")
+            assert int(number) == partition
+            if "offset" in record:
+                found[topic, partition, record["offset"]] += 1
+    return found
+
+
+def of_owners(everything: World) -> set[tuple[str, int, int]]:
+    """The place of every fact of every owner, repeats of a relay left out."""
+    found: set[tuple[str, int, int]] = set()
+    seen: set[tuple[str, str]] = set()
+    for read in everything.read(*subscriptions(AUDIT)):
+        event = read.event
+        name = (event["source"], event.get("sequence") or event["id"])
+        if name not in seen:
+            found.add((read.topic, read.partition, read.offset))
+        seen.add(name)
+    return found
+
+
+def test_every_fact_is_recorded_once_whatever_is_killed_and_an_export_verifies(tmp_path):
+    """INV-02, INV-06, INV-09: audit is killed with records in hand, and loses its Redis keys."""
+    with (
+        world(tmp_path) as everything,
+        closing(Redis.from_url(everything.stack.redis_url)) as redis,
+    ):
+        everything.start("complaints").wait_ready()
+        audit = everything.start(AUDIT, crash_at="committed:3")
+        everything.publish(complaint(f"e-{n}", at=datetime.now(UTC)) for n in range(COMPLAINTS))
+        until(lambda: audit.process.poll() is not None, "audit to be killed")
+        audit = everything.start(AUDIT)
+        audit.wait_ready()
+        everything.settle_down("complaints", AUDIT)
+        wanted = of_owners(everything)
+        assert len(wanted) > 2 * COMPLAINTS
+        assert recorded(everything) == dict.fromkeys(wanted, 1)
+
+        audit.stop()
+        for key in redis.scan_iter(f"{AUDIT}:*"):
+            redis.delete(key)
+        command = [sys.executable, "-m", "shared.ops", "rebuild", AUDIT]
+        environment = {**os.environ, **everything.services.environment}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout
+        everything.publish(complaint(f"f-{n}", at=datetime.now(UTC)) for n in range(COMPLAINTS))
+        audit = everything.start(AUDIT)
+        audit.wait_ready()
+        manager = token.sign(
+            everything.key, subject="m-1", kind="manager", site=SITE, now=datetime.now(UTC)
+        )
+        everything.settle_down("complaints", AUDIT)
+        signed = httpx.post(
+            f"{everything.url(AUDIT)}/v1/heads",
+            headers={"Authorization": f"Bearer {manager}", "Idempotency-Key": "now"},
+            timeout=30.0,
+        )
+        assert signed.status_code == 201, signed.text
+        everything.settle_down(AUDIT)
+        assert recorded(everything) == dict.fromkeys(of_owners(everything), 1)
+        reads = everything.read()
+        assert auditor.out_of_order(reads) == []
+        found = stored(everything.stack.redis_url, AUDIT)
+        assert differences(auditor.replayed(DOMAIN, reads), found)[:10] == []
+        verified_offline(everything, tmp_path)
+
+
+def verified_offline(everything: World, tmp_path) -> None:
+    """The export of the topic verifies, by the command, and random changes of it are found."""
+    key, there = tmp_path / "key.pem", tmp_path / "export"
+    key.write_text(operator(everything, "key").stdout)
+    made = operator(everything, "export", str(there))
+    assert made.returncode == 0, made.stderr
+    told = operator(everything, "verify", str(there), "--key", str(key))
+    assert (told.returncode, "all as signed" in told.stdout) == (0, True), told.stdout
+    public = public_key()
+    assert export.verify(there, [public]).unanchored == {}
+    chance, files = random.Random(1), sorted((there / export.CHAINS).iterdir())
+    files = [path for path in files if len(path.read_bytes().splitlines()) > 2]
+    for trial in range(TRIALS):
+        path, change = chance.choice(files), chance.choice([flip, cut, swap, insert])
+        whole = path.read_bytes()
+        lines = whole.splitlines()
+        change(chance, lines, len(lines))
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        findings = export.verify(there, [public]).findings
+        assert any(one.chain == export.chain_of(path) for one in findings), (trial, change)
+        path.write_bytes(whole)
+    one = json.loads(next(line for line in export.lines(files[0])))["record"]["key"]
+    story = operator(everything, "explain", one)
+    assert (story.returncode, one in story.stdout) == (0, True), story.stderr
+    assert operator(everything, "explain", "nothing").returncode == 1
+    tail = operator(everything, "tail", "--kind", "complaint.received")
+    assert len(tail.stdout.splitlines()) == 2 * COMPLAINTS
+
+
+def public_key() -> Ed25519PublicKey:
+    derived = Vault(MASTER).derive(PURPOSE)
+    return Ed25519PrivateKey.from_private_bytes(derived).public_key()
+
+
+def test_audit_reads_nothing_before_its_topic_has_as_many_partitions_as_every_source(tmp_path):
+    with world(tmp_path) as everything:
+        where, sources = everything.stack.bootstrap, [HeadsSigned.TOPIC]
+        asked = (where, FactRecorded.TOPIC, sources)
+        assert asyncio.run(has_partitions_of(*asked)) is True
+        admin = KafkaAdminClient(bootstrap_servers=where)
+        admin.create_partitions({HeadsSigned.TOPIC: 5})
+        admin.close()
+        until(lambda: not asyncio.run(has_partitions_of(*asked)), "the fifth partition")
+        assert asyncio.run(has_partitions_of(where, "recovery.nothing.v1", sources)) is False
