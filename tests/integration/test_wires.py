@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -31,8 +32,9 @@ from kafka.admin import (
 from redis import Redis
 
 from devstack.stack import ROOT, Secured, free_port
+from shared.contracts.catalogue import OPERATOR
 from shared.contracts.complaints import ComplaintReceived
-from shared.ops.manifests import STORE_RIGHTS
+from shared.ops.manifests import STORE_RIGHTS, rights
 from shared.runtime.settings import BrokerSettings
 from tests.suites.certificates import Authority
 from tests.system.world import MASTER, SITE, World, complaint, complaint_id, until, world
@@ -40,11 +42,8 @@ from tests.system.world import MASTER, SITE, World, complaint, complaint_id, unt
 USER, PASSWORD, STORE_PASSWORD = "complaints", "canary-of-the-broker", "canary-of-the-store"
 #: What the user of complaints may do on Redis, as in a cluster.
 RIGHTS = (f"~{USER}:*", f"&{USER}:*", *STORE_RIGHTS.split())
-#: What the user of complaints may do here; the broker refuses everything else.
-MAY = (
-    (ResourceType.TOPIC, "recovery.", (ACLOperation.READ, ACLOperation.WRITE)),
-    (ResourceType.GROUP, "recovery-complaints", (ACLOperation.READ,)),
-)
+#: Who logs in at Kafka here; the broker refuses what the manifests do not give them.
+LOGINS = (USER, OPERATOR)
 MASTER_KEY = b64encode(MASTER).decode()
 
 
@@ -107,19 +106,16 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
             )
         with closing(KafkaAdminClient(bootstrap_servers=everything.stack.bootstrap)) as admin:
             admin.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD)]
+                [
+                    UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, PASSWORD)
+                    for user in LOGINS
+                ]
             )
             admin.create_acls(
                 [
-                    ACL(
-                        f"User:{USER}",
-                        "*",
-                        operation,
-                        ACLPermissionType.ALLOW,
-                        ResourcePattern(kind, name, ACLResourcePatternType.PREFIXED),
-                    )
-                    for kind, name, operations in MAY
-                    for operation in operations
+                    ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, resource)
+                    for user in LOGINS
+                    for resource, operation in granted(user)
                 ]
             )
         plain = dict(everything.services.environment)
@@ -144,12 +140,23 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
         yield everything
 
 
-def operator(everything: World, *words: str) -> tuple[int, str]:
-    """Status and output of an operator's command in the services' environment."""
+def granted(user: str) -> Iterator[tuple[ResourcePattern, ACLOperation]]:
+    """What a user may do at Kafka in a cluster."""
+    literal = ACLResourcePatternType.LITERAL
+    for topic, operations in rights(user).items():
+        for operation in operations:
+            name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
+            yield ResourcePattern(ResourceType.TOPIC, topic, literal), ACLOperation[name]
+    if user == USER:
+        yield ResourcePattern(ResourceType.GROUP, f"recovery-{user}", literal), ACLOperation.READ
+
+
+def operator(everything: World, *words: str, user: str = USER) -> tuple[int, str]:
+    """Status and output of an operator's command in the services' environment, as this user of Kafka."""
     done = subprocess.run(
         [sys.executable, "-m", "shared.ops", *words],
         cwd=ROOT,
-        env={**os.environ, **everything.services.environment},
+        env={**os.environ, **everything.services.environment, "KAFKA_SASL_USERNAME": user},
         capture_output=True,
         text=True,
         timeout=60,
@@ -198,8 +205,10 @@ def test_a_service_logs_in_to_kafka_reads_and_publishes_and_says_no_password(sec
 def test_operators_commands_reach_kafka_by_the_settings_of_the_services(secured: World):
     assert ComplaintReceived.TOPIC in reached(secured.services.environment)
     policy = str(ROOT / "policy" / "demo.yaml")
-    assert operator(secured, "policy", "publish", policy) == (
+    assert operator(secured, "policy", "publish", policy, user=OPERATOR) == (
         0, f"{policy}: published as version 2\n",
     )  # fmt: skip
+    status, said = operator(secured, "topics", "show", user=OPERATOR)
+    assert "recovery.vault.v1: as declared" in said
     status, said = operator(secured, "rebuild", "complaints", "--force")
     assert (status, "complaints: rebuilt from" in said) == (0, True), said
