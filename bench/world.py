@@ -34,8 +34,8 @@ from shared.contracts.policy import (
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Fact
-from shared.ops import policy as policy_file
 from shared.ops import topics
+from shared.runtime import policy_file
 from shared.runtime.privacy.seal import Vault
 
 ROOT = Path(__file__).parents[1]

@@ -32,6 +32,8 @@ class StaffContext:
     employee_id: str
     authority: RoleAuthority
     windows: Windows
+    #: None where a policy's authority is asked for and nobody's own.
+    role: str | None = None
 
     @property
     def site(self) -> str:
@@ -69,6 +71,7 @@ class ContextLoader:
             principal.subject,
             policy.authority_of(employee.listing.role),
             self._windows_at(policy, version, view.now),
+            employee.listing.role,
         )
 
     def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
@@ -88,8 +91,8 @@ class ContextLoader:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         return key
 
+    @staticmethod
     async def headroom(
-        self,
         staff: StaffContext,
         customer_ref: str,
         complaint_id: str | None,

@@ -75,6 +75,12 @@ Again = Annotated[
         description="Whether the employee meant it although a colleague had given or offered something; absent if not.",
     ),
 ]
+RoleThen = Annotated[
+    Id | None,
+    Field(
+        description="The employee's role at that moment, by which their authority was looked up; absent where nobody's authority was asked for, and in facts older than this field."
+    ),
+]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
 #: At most so many parts of one check are held at once, and so many redeemed parts are listed.
@@ -214,6 +220,7 @@ class Wished(CheckFact):
     complaint_id: ComplaintId
     customer_ref: CustomerRef
     employee_id: Id = Field(description="Employee who asked for the check.")
+    role: RoleThen = None
     item: Id = Field(
         description="Name of the check in the site's catalogue, with its amount if it has one: `<item>/<amount>`."
     )
@@ -490,6 +497,7 @@ class OfferMade(OfferFact):
 
     customer_ref: CustomerRef
     employee_id: Id = Field(description="Employee who offered.")
+    role: RoleThen = None
     language: Language = Field(description="Language in which the customer is asked.")
     reason: Category = Field(description="Category of the complaint that it is offered for.")
     severity: Severity = Field(description="Severity of the complaint.")

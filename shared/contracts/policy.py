@@ -1,7 +1,7 @@
 """A site's policy: authority, limits, catalogue and promises, as data.
 
 One file, validated as a whole, published as one fact; every decision records its version. Reading a
-published policy is tolerant like reading any fact; `shared.ops.policy` reads the file strictly, so
+published policy is tolerant like reading any fact; `shared.runtime.policy_file` reads the file strictly, so
 that a misspelt limit is an error and not a missing one. Contradictions between fields are reported
 with the place they are at, like any other error.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from babel.numbers import list_currencies
 from pydantic import TypeAdapter
 
 from shared.contracts.complaints import Category, Severity
@@ -18,52 +16,12 @@ from shared.contracts.event import Event
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.ops import topics
 from shared.ops.topics import BootstrapOption, bootstrap_servers
-from shared.runtime import strict_yaml
 from shared.runtime.mailboxes import load as load_mailboxes
+from shared.runtime.policy_file import BrokenPolicy, load, located
 from shared.runtime.strict_yaml import At, BrokenFile, Loc, Problem, describe
 from shared.runtime.wires import Broker
 
-#: The whole policy must fit into one message of a topic with Kafka's usual bound of 1 MiB.
-FILE_BYTES_MAX = 512 * 1024
-#: Whole numbers that are not amounts.
-COUNTS = frozenset(
-    {
-        "attempts_max",
-        "checks_per_day",
-        "cost_percent",
-        "count",
-        "percent",
-        "per_address",
-        "per_person",
-        "per_source",
-        "percents",
-        "stay_days",
-        "times_per_shift",
-    }
-)
 SOURCE = "/ops/policy"
-
-
-class BrokenPolicy(BrokenFile):
-    """The file is not a valid policy."""
-
-
-def load(path: Path) -> Policy | list[Problem]:
-    """The policy in the file, or the list of its problems. Reads the file."""
-    return _located(path)[0]
-
-
-def _located(path: Path) -> tuple[Policy | list[Problem], At]:
-    return strict_yaml.located(
-        path, Policy, bytes_max=FILE_BYTES_MAX, counts=COUNTS, also=_unknown_currency
-    )
-
-
-def _unknown_currency(data: object) -> Iterator[tuple[Loc, str]]:
-    currency = data.get("currency") if isinstance(data, dict) else None
-    is_code = isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency)
-    if is_code and currency not in list_currencies():
-        yield ("currency",), f'is not a currency of ISO 4217, got "{currency}"'
 
 
 def unknown_mailboxes(policy: Policy, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
@@ -188,7 +146,7 @@ def check_command(file: FileArgument, mailboxes: MailboxesOption = None) -> None
     except BrokenFile as broken:
         typer.echo(str(broken), err=True)
         raise typer.Exit(1) from broken
-    policy, at = _located(file)
+    policy, at = located(file)
     problems, warnings = (policy, []) if isinstance(policy, list) else _found(policy, at, known)
     for problem in problems:
         typer.echo(describe(file, problem), err=True)

@@ -25,7 +25,7 @@ from services.notifier.app import DOMAIN as NOTIFIER
 from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
 from shared.contracts.notifier import MessageAttempted, MessageQueued, MessageSent, Occasion
-from shared.ops.policy import load
+from shared.runtime.policy_file import load
 from tests.system import auditor
 from tests.system.replay import differences, stored
 from tests.system.traffic import Phone, Publisher, flowing

@@ -31,7 +31,7 @@ from services.complaints.app import DOMAIN as COMPLAINTS
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged
 from shared.contracts.intake import ComplaintRaised
-from shared.ops.policy import load
+from shared.runtime.policy_file import load
 from tests.system import auditor
 from tests.system.replay import differences, stored
 from tests.system.traffic import Phone, Publisher, flowing

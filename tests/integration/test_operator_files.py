@@ -17,6 +17,7 @@ from shared.contracts.roster import EmployeeListed
 from shared.ops import policy, roster, topics
 from shared.ops.__main__ import app
 from shared.runtime.engine.relay import partition_of
+from shared.runtime.policy_file import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def test_each_policy_that_is_published_is_the_next_version_of_its_site(
         if key == "ms-versions"
     ]
     assert [event.cause for event in events] == ["operator/policy/1", "operator/policy/2"]
-    assert events[-1].data.policy == policy.load(path)
+    assert events[-1].data.policy == load(path)
 
 
 def governed(site: str, bootstrap: str, directory: Path) -> None:

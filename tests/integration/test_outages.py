@@ -26,8 +26,8 @@ from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import MessageDelayed, MessageSent
-from shared.ops.policy import load
 from shared.runtime.kafka.consumer import EXIT_BROKEN
+from shared.runtime.policy_file import load
 from tests.system import auditor
 from tests.system.replay import differences, stored
 from tests.system.traffic import Phone, Publisher, flowing

@@ -22,7 +22,7 @@ from redis import Redis
 from devstack.stack import ROOT
 from shared.contracts.reasons import Reason
 from shared.ops import policy, roster, token
-from shared.ops.policy import load
+from shared.runtime.policy_file import load
 from tests.suites.authority_machine import Ledger
 from tests.system import auditor
 from tests.system.replay import stored

@@ -20,8 +20,9 @@ from shared.contracts.compensation import Basis, CheckKind
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.ops.__main__ import app
-from shared.ops.policy import COUNTS, FILE_BYTES_MAX, BrokenPolicy, doubts, load, publish
+from shared.ops.policy import doubts, publish
 from shared.ops.token import JWKS_FILE, KEY_FILE, demo_key, sign
+from shared.runtime.policy_file import COUNTS, FILE_BYTES_MAX, BrokenPolicy, load
 from shared.runtime.strict_yaml import Problem
 from tests.suites.services import reader
 

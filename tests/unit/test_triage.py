@@ -10,7 +10,7 @@ from services.complaints.triage import Languages, Triage, triage
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.policy import Policy
-from shared.ops.policy import load
+from shared.runtime.policy_file import load
 
 pytestmark = pytest.mark.unit
 

@@ -566,6 +566,7 @@ def check_request(
         complaint_id=complaint_id,
         customer_ref=case.customer_ref,
         employee_id=staff.employee_id,
+        role=staff.role,
         site=staff.site,
         option=option,
         reason=reason,

@@ -187,6 +187,7 @@ class CheckRequest:
     offer_id: str | None = None
     service: Service | None = None
     again: bool = False
+    role: str | None = None
     #: The policy's version that the employee was under; None if nobody's was asked for.
     ruled_by: int | None = None
 
@@ -244,6 +245,7 @@ def refuse(
         complaint_id=request.complaint_id,
         customer_ref=request.customer_ref,
         employee_id=request.employee_id,
+        role=request.role,
         site=request.site,
         item=request.option.item,
         policy_version=policy_version,
@@ -316,6 +318,7 @@ def issued(
         complaint_id=request.complaint_id,
         customer_ref=request.customer_ref,
         employee_id=request.employee_id,
+        role=request.role,
         site=request.site,
         item=option.item,
         policy_version=policy_version,

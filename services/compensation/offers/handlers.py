@@ -199,6 +199,7 @@ class Offers:
             complaint_id=made.complaint_id,
             customer_ref=made.customer_ref,
             employee_id=made.employee_id,
+            role=made.role,
             site=made.site,
             option=option,
             reason=made.reason,

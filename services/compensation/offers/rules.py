@@ -33,6 +33,7 @@ class Offer(Document):
     complaint_id: str
     customer_ref: str
     employee_id: str
+    role: str | None = None
     site: str
     language: Language
     reason: Category
@@ -72,6 +73,7 @@ def offer(
         complaint_id=request.complaint_id,
         customer_ref=request.customer_ref,
         employee_id=request.employee_id,
+        role=request.role,
         site=request.site,
         language=request.language,
         reason=request.reason,
