@@ -34,10 +34,15 @@ from services.compensation.titles import Titles
 from services.compensation.usage import rules as usage_rules
 from services.compensation.usage.handlers import Usage
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
+from services.compensation.whatif import api as whatif_api
+from services.compensation.whatif import rules as whatif_rules
+from services.compensation.whatif.handlers import WhatIf
+from shared.contracts.compensation import PolicyTried
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
 from shared.runtime.http.face import Compressed
+from shared.runtime.kafka.history import ReadHistory, read_history
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, OFFER, Tokens, check_link, offer_link
@@ -54,6 +59,7 @@ DOMAIN = Domain.of(
     redemptions_rules.SLICE,
     staff_rules.SLICE,
     usage_rules.SLICE,
+    whatif_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
@@ -69,7 +75,11 @@ DOMAIN = Domain.of(
 
 
 def build(
-    settings: Settings, *, now: Callable[[], datetime] = utc_now, store: Store | None = None
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    store: Store | None = None,
+    history: ReadHistory | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
@@ -88,6 +98,8 @@ def build(
     redemptions = Redemptions(context, codes)
     incidents = Incidents(context, codes, settler)
     usage = Usage(context)
+    read = partial(read_history, settings.kafka_bootstrap, PolicyTried.TOPIC)
+    whatif = WhatIf(context, history or read)
     api = face.api(
         "compensation",
         "Every employee has authority. A wish that does not fit is answered with checks that do.",
@@ -104,6 +116,7 @@ def build(
         ),
         redemptions_api.routes(face, redemptions),
         incidents_api.routes(face, incidents),
+        whatif_api.routes(face, whatif),
     )
     api.add_middleware(Compressed, minimum_size=GZIP_FROM_BYTES)
     return App(

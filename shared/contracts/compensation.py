@@ -21,6 +21,7 @@ from shared.contracts.event import (
     Version,
     absent,
 )
+from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -87,6 +88,8 @@ WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=3
 REDEMPTIONS_MAX = 32
 #: More options do not fit on a phone's screen.
 OFFERED_MAX = 3
+#: Groups that one run shows: a page to read. Smaller groups are merged into the last one.
+TRIED_GROUPS_MAX = 100
 #: The largest number of complaints that a policy may require to open an incident.
 INCIDENT_COUNT_MAX = 50
 
@@ -823,3 +826,103 @@ class ShiftEnded(CompensationFact):
     def key(self) -> str:
         """The employee."""
         return self.employee_id
+
+
+class Period(StrEnum):
+    """Over which time a draft of a policy is tried: business days that ended, the latest first.
+
+    These three alone: the difference of two times that are nearly alike would show a single day's wishes.
+    """
+
+    WEEK = "P7D"
+    MONTH = "P30D"
+    QUARTER = "P90D"
+
+
+class TriedGroup(_Part):
+    """The wishes for one item, for one reason, by one role: as recorded, and under the draft.
+
+    It has the wishes of at least five employees.
+    """
+
+    item: Id | None = Field(
+        None,
+        description="Name of the item in the catalogue, without an amount; absent in the group that has all smaller groups.",
+    )
+    reason: Category | None = Field(
+        None,
+        description="Category of the complaints; absent in the group that has all smaller groups.",
+    )
+    role: Id | None = Field(
+        None,
+        description="Role of the employees; absent in the group that has all smaller groups.",
+    )
+    wishes: Annotated[int, Field(ge=0)] = Field(description="Number of wishes decided again.")
+    granted_before: Annotated[int, Field(ge=0)] = Field(
+        description="Number of these wishes that were granted."
+    )
+    granted: Annotated[int, Field(ge=0)] = Field(
+        description="Number of these wishes that the draft grants."
+    )
+    newly_granted: Annotated[int, Field(ge=0)] = Field(
+        description="Number of these wishes that were refused and that the draft grants."
+    )
+    newly_refused: Annotated[int, Field(ge=0)] = Field(
+        description="Number of these wishes that were granted and that the draft refuses."
+    )
+    stretched: Annotated[int, Field(ge=0)] = Field(
+        description="Number of these wishes that the draft grants by a stretch."
+    )
+    cost_before_minor: AmountMinor = Field(
+        description="What the wishes that were granted cost, in minor units of `currency`; of an offer, its dearest option."
+    )
+    cost_minor: AmountMinor = Field(
+        description="What the wishes that the draft grants cost at its costs, in minor units of `currency`; of an offer, its dearest option."
+    )
+    bound_by: Annotated[dict[Scope, Annotated[int, Field(ge=1)]], Field(max_length=16)] = Field(
+        description="Number of wishes that the draft refuses, by the first scope that cannot hold them."
+    )
+    refused_for: Annotated[dict[Reason, Annotated[int, Field(ge=1)]], Field(max_length=16)] = Field(
+        description="Number of wishes that the draft refuses for another reason than a limit, by the reason."
+    )
+
+
+class PolicyTried(CompensationFact):
+    """Somebody asked what recorded wishes would have come to under a draft of the policy; nothing changed."""
+
+    TYPE: ClassVar[str] = "recovery.policy.tried.v1"
+
+    run_id: Id = Field(description="The run's id.")
+    site: SiteId
+    by: Id | None = Field(
+        None,
+        description="Who asked, by the subject of their token; absent where an operator's command did.",
+    )
+    draft: CodeHash = Field(
+        description="SHA-256 of the draft as JSON, 64 hex characters: the same draft has the same."
+    )
+    policy_version: Version = Field(
+        description="Number of the version of the site's policy that was in force during the run."
+    )
+    period: Period = Field(description="Over which time the draft was tried.")
+    since: AwareDatetime = Field(description="From when on wishes were decided again.")
+    until: AwareDatetime = Field(
+        description="Until when wishes were decided again: when the business day of the run began."
+    )
+    day: WindowId = Field(description="Business day of the site in which the run is counted.")
+    currency: Currency
+    groups: Annotated[tuple[TriedGroup, ...], Field(max_length=TRIED_GROUPS_MAX)] = Field(
+        description="The wishes by item, reason and role, most wishes first, the group that has all smaller ones last."
+    )
+    withheld: bool = Field(
+        description="Whether there are more wishes, which are not shown because fewer than five employees made them."
+    )
+    undecided: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Number of wishes that were not decided again, because their facts do not say the employee's role or have another currency; absent if fewer than five employees made them.",
+    )
+    tried_at: AwareDatetime = Field(description="When the run was done.")
+
+    def key(self) -> str:
+        """The site."""
+        return self.site

@@ -79,6 +79,8 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden", 403, "This kind of principal may not do that."
     DEAD_LETTER_UNREADABLE = "dead_letter_unreadable", 422, "A dead letter cannot be opened: it was sealed under another master key, or changed."
     HANDLER_FAILED = "handler_failed", 500, "A defect of ours; the message is kept and an alarm was raised."
+    TOO_MANY_RUNS = "too_many_runs", 429, "Drafts of the policy were tried as often as one site may on one day."
+    HISTORY_TOO_LONG = "history_too_long", 422, "More facts lie in this time than one run reads; a shorter time may fit."
     # A check that does not fit; the answer says what does.
     AUTHORITY_EXHAUSTED = "authority_exhausted", 409, "The wish does not fit what is left; the answer says what does."
     # Something is down or not ready; the same request may succeed later.
@@ -89,6 +91,8 @@ class Reason(StrEnum):
     CONTENDED = "contended", 503, "Others changed the same thing at the same moment, again and again."
     KEY_NOT_YET_KNOWN = "key_not_yet_known", 503, "The customer's key has not arrived yet."
     MAIL_UNAVAILABLE = "mail_unavailable", 503, "The mail provider does not take the message now."
+    LOG_UNAVAILABLE = "log_unavailable", 503, "Kafka does not answer, and the request reads recorded facts."
+    RUN_UNDER_WAY = "run_under_way", 503, "This process tries a draft already; it tries one at a time."
     TOO_SLOW = "too_slow", 408, "The request did not arrive in time; it was not read to its end."
     OVERLOADED = "overloaded", 503, "Too many connections wait; this request was not read to its end."
     TOO_MANY_TRIES = "too_many_tries", 429, "This till showed too many codes that cannot be redeemed; it may go on in a minute."

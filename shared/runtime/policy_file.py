@@ -63,7 +63,9 @@ def _strictly(data: object, _: ValidatorFunctionWrapHandler) -> Policy:
     if isinstance(data, Policy):
         return data
     wrong = [
-        InitErrorDetails(type=PydanticCustomError("currency", "{why}", {"why": why}), loc=loc)
+        InitErrorDetails(
+            type=PydanticCustomError("currency", "{why}", {"why": why}), loc=loc, input=None
+        )
         for loc, why in _unknown_currency(data)
     ]
     if wrong:

@@ -54,6 +54,8 @@ from shared.runtime.kafka.watch import (
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused, tls_of
+from shared.runtime.settings import RuntimeSettings, refused
+from shared.runtime.wires import Broker
 
 #: How long one look at Kafka may take before the start goes on without it.
 KAFKA_LOOK_S = 10.0
@@ -284,7 +286,7 @@ class App:
         told = False
         while True:
             try:
-                on_topic = await self._last_published()
+                on_topic = await last_published(owner, self.parts.settings.broker)
                 if await store.open_generation(on_topic) or (
                     may_begin
                     and on_topic == 0
@@ -310,31 +312,31 @@ class App:
             if not self.parts.store.usable:
                 await self._open_generation(may_begin=False)
 
-    async def _last_published(self) -> int | None:
-        """The highest sequence on our own topic, 0 if it always was empty, None if Kafka is away.
 
-        At least 1, the sequence of the first line, if retention removed everything.
-        """
-        topic = f"recovery.{self.parts.domain.owner}.v1"
-        bootstrap = self.parts.settings.broker
-        try:
-            async with (
-                asyncio.timeout(KAFKA_LOOK_S),
-                groupless_consumer(bootstrap, [topic]) as consumer,
-            ):
-                places = partitions(consumer, [topic])
-                firsts = await consumer.beginning_offsets(places)
-                ends = await consumer.end_offsets(places)
-                # What retention removed was published all the same: such a topic is not a new one.
-                last = int(any(ends.values()))
-                # An emptied partition begins where it ends.
-                offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
-                for record in (await first_records(consumer, offsets)).values():
-                    last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
-        except (KafkaError, OSError) as error:
-            log.warning("kafka_away", topic=topic, error=type(error).__name__)
-            return None
-        return last
+async def last_published(owner: str, bootstrap: Broker | str) -> int | None:
+    """The highest sequence on a service's own topic, 0 if it always was empty, None if Kafka is away.
+
+    At least 1, the sequence of the first line, if retention removed everything.
+    """
+    topic = f"recovery.{owner}.v1"
+    try:
+        async with (
+            asyncio.timeout(KAFKA_LOOK_S),
+            groupless_consumer(bootstrap, [topic]) as consumer,
+        ):
+            places = partitions(consumer, [topic])
+            firsts = await consumer.beginning_offsets(places)
+            ends = await consumer.end_offsets(places)
+            # What retention removed was published all the same: such a topic is not a new one.
+            last = int(any(ends.values()))
+            # An emptied partition begins where it ends.
+            offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
+            for record in (await first_records(consumer, offsets)).values():
+                last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+    except (KafkaError, OSError) as error:
+        log.warning("kafka_away", topic=topic, error=type(error).__name__)
+        return None
+    return last
 
 
 def watched(part: asyncio.Task[None]) -> asyncio.Task[None]:
@@ -382,13 +384,18 @@ async def _stop(stream: Stream) -> None:
     stopped.result()
 
 
-def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
-    """Run a service from its environment; exits with 2 and all errors if the settings are invalid."""
+def settings_or_exit(settings_of: Callable[[], S]) -> S:
+    """The settings from the environment; exits with 2 and all errors if they are invalid."""
     try:
-        settings = settings_of()
+        return settings_of()
     except (ValidationError, SettingsError) as error:
         sys.stderr.writelines(f"{sentence}\n" for sentence in refused(error))
         sys.exit(2)
+
+
+def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
+    """Run a service from its environment; exits as `settings_or_exit` if the settings are invalid."""
+    settings = settings_or_exit(settings_of)
     configure(settings.log_level)
     log.info("settings", **settings.model_dump(mode="json"))
 

@@ -7,9 +7,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Awaitable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -18,11 +16,10 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from devstack.processes import STOP_TIMEOUT_S
-from devstack.stack import Stack
 from shared.runtime.kafka import consumer as kafka
 from shared.runtime.kafka import watch
 from shared.runtime.kafka.consumer import EXIT_BROKEN
-from shared.runtime.service import App
+from shared.runtime.service import last_published
 from shared.testing.memory_store import MemoryStore
 from tests.suites.streams import (
     DEADLINE_S,
@@ -63,15 +60,6 @@ def name() -> str:
 # ---- the last sequence ---------------------------------------------------------------------------
 
 
-def last_published(stack: Stack, owner: str) -> Awaitable[int | None]:
-    app = object.__new__(App)
-    app.parts = SimpleNamespace(  # type: ignore[assignment]
-        domain=SimpleNamespace(owner=owner),
-        settings=SimpleNamespace(kafka_bootstrap=stack.bootstrap),
-    )
-    return app._last_published()
-
-
 def line(sequence: int) -> bytes:
     return b'{"sequence":"%d"}' % sequence
 
@@ -79,22 +67,22 @@ def line(sequence: int) -> bytes:
 async def test_the_last_line_is_found_where_retention_has_emptied_a_partition(stack, name):
     topic = f"recovery.{name}.v1"
     await make(stack, topic, 3)
-    assert await last_published(stack, name) == 0
+    assert await last_published(name, stack.bootstrap) == 0
     await put(stack, topic, {0: [line(1), line(3)], 1: [line(2), line(4)]})
-    assert await last_published(stack, name) == 4
+    assert await last_published(name, stack.bootstrap) == 4
     async with administration(stack) as admin:
         await admin.delete_records({TopicPartition(topic, 1): RecordsToDelete(before_offset=2)})
-        assert await last_published(stack, name) == 3
+        assert await last_published(name, stack.bootstrap) == 3
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=2)})
     # Nothing is left, but something was: a store that is empty may not be begun on it.
-    assert await last_published(stack, name) == 1
+    assert await last_published(name, stack.bootstrap) == 1
 
 
 async def test_the_last_line_is_found_in_time_however_many_partitions_there_are(stack, name):
     topic = f"recovery.{name}.v1"
     await make(stack, topic, 110)
     await put(stack, topic, {place: [line(place + 1)] * 2 for place in range(110)})
-    assert await last_published(stack, name) == 110
+    assert await last_published(name, stack.bootstrap) == 110
 
 
 # ---- streams that cannot go on -------------------------------------------------------------------

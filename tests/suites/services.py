@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from services.complaints.settings import Settings as ComplaintsSettings
 from services.notifier.app import build as build_notifier
 from services.notifier.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
+from shared.contracts.compensation import PolicyTried
 from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
@@ -35,7 +36,9 @@ from shared.runtime import policy_file
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.store import Line
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.history import Part, ReadHistory
 from shared.runtime.kafka.inbox import Record
+from shared.runtime.rebuild.sources import RawEvent, event_of
 from shared.runtime.service import App
 from shared.testing.builders import outbox, published, record
 from shared.testing.clock import Clock
@@ -82,6 +85,10 @@ def state(store: MemoryStore, *, fences: bool = True) -> dict[str, Any]:
         "timers": dict(kept.timers),
         "indexes": {name: dict(scores) for name, scores in kept.indexes.items()},
     }
+
+
+def _time(event: RawEvent) -> datetime:
+    return datetime.fromisoformat(event.time.decode())
 
 
 class Silence(Exception):
@@ -166,6 +173,8 @@ class Aboard:
         self.clock = Clock()
         self.postbox = Postbox()
         self.news = AllRead()
+        #: How compensation reads its topic again.
+        self.past: ReadHistory = self.history
         self.policy = policy or demo_policy()
         self.key: OKPKey = token.demo_key(directory)
         self.stores = {
@@ -188,7 +197,10 @@ class Aboard:
                 news=self.news,
             ),
             "compensation": build_compensation(
-                CompensationSettings(**given), now=now, store=stores["compensation"]
+                CompensationSettings(**given),
+                now=now,
+                store=stores["compensation"],
+                history=self._past,
             ),
             "notifier": build_notifier(
                 NotifierSettings(**given, mailboxes=ROOT / "policy" / "mailboxes.yaml"),
@@ -251,6 +263,20 @@ class Aboard:
                             await self.feed(name, inbox.topic, records[done:], number)
                             self._fed[name, inbox.topic, producer] = len(records)
                             moved = True
+
+    def _past(self, since: datetime, records_max: int) -> AsyncIterator[Part]:
+        return self.past(since, records_max)
+
+    async def history(self, since: datetime, records_max: int) -> AsyncIterator[Part]:
+        """What compensation published since then, as its topic would tell it."""
+        records = await published(self.stores["compensation"], PolicyTried.TOPIC)
+        events = [
+            event for record in records if (event := event_of(record)) and _time(event) >= since
+        ]
+        if len(events) > records_max:
+            raise Rejected(Reason.HISTORY_TOO_LONG)
+        for first in range(0, len(events), 50):
+            yield Part(events[first : first + 50], min(first + 50, len(events)), len(events))
 
     async def ring(self, service: str = "notifier") -> None:
         """Ring every timer of a service that is due now, once."""

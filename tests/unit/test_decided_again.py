@@ -6,6 +6,7 @@ its own facts say: who wished what, when, and under which version of the policy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -21,6 +22,8 @@ from services.compensation.incidents.handlers import Incidents
 from services.compensation.incidents.rules import Incident
 from services.compensation.offers.handlers import MakeOffer, Offers
 from services.compensation.staff_context import ContextLoader
+from services.compensation.whatif.rules import Verdict
+from services.compensation.whatif.trial import Trial
 from shared.contracts.catalogue import FACTS
 from shared.contracts.compensation import (
     Basis,
@@ -33,7 +36,7 @@ from shared.contracts.compensation import (
     SafetyNoted,
     Wished,
 )
-from shared.contracts.policy import PolicyPublished
+from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.store import Committed, Line
@@ -335,16 +338,22 @@ KINDS = {
 }  # fmt: skip
 
 
+async def shifts(directory, seed: int, stay_days: int | None) -> Recording:
+    """A random history, in which the policy changes."""
+    policy = small_incidents(budget=700_00)
+    customer = {**policy.limits.customer.model_dump(mode="json"), "stay_days": stay_days}
+    limits = {**policy.limits.model_dump(mode="json"), "customer": customer}
+    directory.mkdir()
+    aboard = await Recording(directory, changed(policy, limits=limits)).begin()
+    await Shifts(aboard, seed, minutes=(1, 60, 600)).sail(120)
+    return aboard
+
+
 @pytest.mark.parametrize("stay_days", [None, 1])
 async def test_every_recorded_wish_is_decided_again_from_the_facts_alone(tmp_path, stay_days):
     seen: set[str] = set()
     for seed in range(4):
-        policy = small_incidents(budget=700_00)
-        customer = {**policy.limits.customer.model_dump(mode="json"), "stay_days": stay_days}
-        limits = {**policy.limits.model_dump(mode="json"), "customer": customer}
-        (tmp_path / str(seed)).mkdir()
-        aboard = await Recording(tmp_path / str(seed), changed(policy, limits=limits)).begin()
-        await Shifts(aboard, seed, minutes=(1, 60, 600)).sail(120)
+        aboard = await shifts(tmp_path / str(seed), seed, stay_days)
         again = Again(aboard)
         await again.store.begin_generation("again", 0)
         for facts, before in aboard.recorded():
@@ -356,3 +365,51 @@ async def test_every_recorded_wish_is_decided_again_from_the_facts_alone(tmp_pat
                 seen |= {kind, *(what for fact in facts for what in _more(fact))}
             await again.hear(facts, ours=True)
     assert seen >= KINDS
+
+
+@pytest.mark.parametrize("stay_days", [None, 1])
+async def test_under_the_policies_that_held_every_wish_comes_out_as_recorded(tmp_path, stay_days):
+    """A trial: its model of the accounts is the accounts, to the last minor unit."""
+    seen: Counter[str] = Counter()
+    for seed in range(4):
+        aboard = await shifts(tmp_path / str(seed), seed, stay_days)
+        policies: dict[int, Policy] = {}
+        trial = Trial(lambda wish, known=policies: known[wish.version])
+        for facts, before in aboard.recorded():
+            policies |= {
+                one.version: one.policy for one in before if isinstance(one, PolicyPublished)
+            }
+            for fact in facts:
+                verdict = await trial.hear(fact)
+                if verdict is not None:
+                    assert outcome(verdict) == recorded_outcome(fact), (seed, fact)
+                    seen[fact.TYPE] += 1
+        assert accounts_of_wishes(aboard) == trial.accounts
+    assert min(seen[kind.TYPE] for kind in (CheckIssued, CheckRefused, OfferMade)) > 10, seen
+
+
+def outcome(verdict: Verdict) -> tuple[Any, ...]:
+    """What a trial makes of a wish: charges and stretch, or what binds."""
+    if verdict.charges is None:
+        return (verdict.bound_by, verdict.refused_for)
+    return dict(verdict.charges), verdict.stretched
+
+
+def recorded_outcome(fact: Fact) -> tuple[Any, ...]:
+    """What really came of a wish, in the same form."""
+    match fact:
+        case CheckIssued():
+            return fact.debits, fact.explain_by is not None
+        case OfferMade():
+            return fact.held, False
+        case CheckRefused():
+            return fact.bound_by, None
+    raise AssertionError(fact)
+
+
+def accounts_of_wishes(aboard: Recording) -> dict[str, int]:
+    """Compensation's own accounts that checks are charged to."""
+    begin = ("employee/", "customer/", "complaint/", "site/", "stretch/", "incident/")
+    kept = aboard.stores["compensation"].kept.accounts
+    mine = {name: amount for name, amount in kept.items() if amount and name.startswith(begin)}
+    return {name: n for name, n in mine.items() if not name.startswith("incident/count")}

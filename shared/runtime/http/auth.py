@@ -64,6 +64,8 @@ class Kind(StrEnum):
 
 #: Who may call a route that is for employees alone.
 EMPLOYEE = (Kind.EMPLOYEE,)
+#: Who may call a route about a whole site: those whom the token names for it, on the roster or not.
+OF_SITE = (Kind.MANAGER,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What recorded wishes would have come to under a draft of the policy."""

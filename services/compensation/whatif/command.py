@@ -1,0 +1,161 @@
+"""python -m services.compensation whatif DRAFT: what recorded wishes would have come to under a draft."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from services.compensation.app import DOMAIN
+from services.compensation.settings import Settings
+from services.compensation.staff_context import ContextLoader
+from services.compensation.whatif.handlers import Told, TryPolicy, WhatIf
+from shared.contracts.compensation import Period, PolicyTried, TriedGroup
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.settle import Request
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.history import read_history
+from shared.runtime.observe import configure
+from shared.runtime.policy_file import load
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.service import Runtime, last_published, settings_or_exit, utc_now, watched
+from shared.runtime.strict_yaml import describe
+from shared.runtime.words import format_money
+
+#: Time between two lines of progress, in seconds.
+LINE_EVERY_S = 2.0
+#: Wide enough for every column where the output is no terminal.
+WIDTH = 160
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def commands() -> None:
+    """Commands of compensation. Without one, `python -m services.compensation` runs the service."""
+
+
+@app.command()
+def whatif(
+    draft: Annotated[
+        Path, typer.Argument(metavar="DRAFT", help="A draft of a policy, as policy/demo.yaml.")
+    ],
+    since: Annotated[
+        Period, typer.Option(help="Over which business days, up to the last one that ended.")
+    ] = Period.MONTH,
+) -> None:
+    """Decide the wishes of the last days again under a draft of their site's policy.
+
+    Shows what would have been granted or refused, which limits bind, and what it costs, by item, reason and
+    role, of five employees or more. Changes nothing; the run is recorded, and a site has few a day. Takes its
+    settings from the environment, as the service does.
+    """
+    policy = load(draft)
+    if not isinstance(policy, Policy):
+        for problem in policy:
+            typer.echo(describe(draft, problem), err=True)
+        raise typer.Exit(1)
+    settings = settings_or_exit(Settings)
+    configure("ERROR")
+    command = TryPolicy(draft=policy, since=since)
+    try:
+        tried = uvloop.run(run(settings, command, Lines()))
+    except Rejected as rejected:
+        typer.echo(f"{rejected.reason}: {rejected.reason.meaning}", err=True)
+        raise typer.Exit(1) from rejected
+    except Unavailable as unavailable:
+        typer.echo(f"{unavailable.reason}: {unavailable.reason.meaning}", err=True)
+        raise typer.Exit(1) from unavailable
+    show(tried, policy)
+
+
+class Lines:
+    """Progress as lines on standard error: records read, of how many."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Print the progress, at most every two seconds and at the end."""
+        now = time.monotonic()
+        if now >= self._next or done == total:
+            self._next = now + LINE_EVERY_S
+            typer.echo(f"read {done} of {total} records", err=True)
+
+
+async def run(settings: Settings, command: TryPolicy, told: Told) -> PolicyTried:
+    """Try a draft and record the run; raises Rejected, Unavailable. Waits for Kafka and Redis.
+
+    The running service publishes the record.
+    """
+    parts = Runtime(settings, DOMAIN, now=utc_now)
+    read = partial(read_history, settings.kafka_bootstrap, PolicyTried.TOPIC)
+    handlers = WhatIf(ContextLoader(Keys(parts.vault)), read)
+    site, store = command.draft.site, parts.store
+    assert isinstance(store, RedisStore), "no other store is given"
+
+    async def decide(view: View, name: str) -> Decision:
+        return await handlers.run(command, site, None, name, view, told)
+
+    watched(await store.open())
+    try:
+        published = await last_published(DOMAIN.owner, settings.kafka_bootstrap)
+        if published is None:
+            raise Unavailable(Reason.LOG_UNAVAILABLE)
+        if not await store.open_generation(published):
+            raise Unavailable(Reason.STORE_STALE)
+        body = sha256(command.model_dump_json().encode()).hexdigest()
+        request = Request(f"operator {site}", "policy/whatif", uuid.uuid4().hex, body)
+        fact = (await parts.settler.settle_request(request, decide)).fact
+        assert isinstance(fact, PolicyTried)
+        return fact
+    finally:
+        await store.close()
+
+
+def show(tried: PolicyTried, policy: Policy) -> None:
+    """Print a run: a table of its groups, and what it leaves out."""
+    language = policy.languages[0]
+    table = Table("item", "reason", "role", "wishes", "granted", "newly granted", "newly refused")
+    table.add_column("cost")
+    table.add_column("refused by")
+    for group in tried.groups:
+        costs = (group.cost_before_minor, group.cost_minor)
+        before, after = (format_money(cost, tried.currency, language) for cost in costs)
+        table.add_row(
+            group.item or "others",
+            group.reason or "",
+            group.role or "",
+            str(group.wishes),
+            f"{group.granted_before} → {group.granted}",
+            str(group.newly_granted),
+            str(group.newly_refused),
+            f"{before} → {after}",
+            _refused_by(group),
+        )
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    typer.echo(f"{tried.site}, wishes from {tried.since:%Y-%m-%d} to {tried.until:%Y-%m-%d}")
+    if tried.withheld:
+        typer.echo("more wishes are not shown: fewer than five employees made them")
+    if tried.undecided:
+        typer.echo(f"{tried.undecided} wishes were not decided again: their role is not recorded")
+    typer.echo(f"nothing was changed; the run is recorded as {tried.run_id}")
+
+
+def _refused_by(group: TriedGroup) -> str:
+    """What refuses wishes of a group, and how many."""
+    found = [*group.bound_by.items(), *group.refused_for.items()]
+    return ", ".join(f"{what} {count}" for what, count in found)

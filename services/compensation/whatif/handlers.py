@@ -1,0 +1,167 @@
+"""Tries a draft of the policy on the wishes of the last days; records that, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from math import ceil
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.compensation.authority.windows import windows_of
+from services.compensation.staff_context import ContextLoader
+from services.compensation.whatif.rules import (
+    EMPLOYEES_MIN,
+    LASTS,
+    RUNS_MAX,
+    Of,
+    Tally,
+    groups_of,
+    runs_account,
+    wish_of,
+)
+from services.compensation.whatif.trial import HEARD, Trial
+from shared.contracts.compensation import Period, PolicyTried
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.history import ReadHistory
+from shared.runtime.policy_file import Draft
+
+#: Facts from so long before the first wish are read as well, because limits of customers and complaints
+#: count what was given before: longer than most stays, and than a complaint goes on.
+BEFORE = timedelta(days=92)
+#: Records that one run reads: about a minute, and the memory of the checks of a large site.
+RECORDS_MAX = 500_000
+#: Events after which others of this process get their turn: about two milliseconds.
+AT_ONCE = 20
+#: When to ask again while another run is under way, in seconds.
+RETRY_AFTER_S = 15
+
+#: Told how many records were read, of how many.
+Told = Callable[[int, int], None]
+
+
+class TryPolicy(BaseModel):
+    """Try a draft of the site's policy on recorded wishes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    draft: Annotated[
+        Draft,
+        Field(
+            description="The draft: a whole policy, as its file has it; unknown fields are refused."
+        ),
+    ]
+    since: Annotated[
+        Period, Field(description="Over which business days, up to the last one that ended.")
+    ] = Period.MONTH
+
+
+def untold(_done: int, _total: int) -> None:
+    """Tell nobody of the progress."""
+
+
+class WhatIf:
+    """Tries drafts, one at a time."""
+
+    def __init__(self, context: ContextLoader, read: ReadHistory) -> None:
+        self._context = context
+        self._read = read
+        self._turn = asyncio.Lock()
+
+    async def run(
+        self,
+        command: TryPolicy,
+        site: str,
+        by: str | None,
+        name: str,
+        view: View,
+        told: Told = untold,
+    ) -> Decision:
+        """Decide recorded wishes again under a draft; raises Rejected, Unavailable.
+
+        Waits for Kafka, and takes seconds to a minute.
+        """
+        policy, version = await self._context.policies.at(site, view)
+        draft = command.draft
+        if draft.site != site:
+            raise Rejected(Reason.UNKNOWN_SITE, where=("/draft/site",))
+        if draft.currency != policy.currency:
+            raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/draft/currency",))
+        today = windows_of(policy, view.now).day
+        day, account = today.id, runs_account(site, today.id)
+        if (await view.balances([account]))[account] >= RUNS_MAX:
+            left_s = ceil((today.until - view.now).total_seconds())
+            raise Unavailable(Reason.TOO_MANY_RUNS, retry_after_s=left_s)
+        if self._turn.locked():
+            raise Unavailable(Reason.RUN_UNDER_WAY, retry_after_s=RETRY_AFTER_S)
+        until = _began(policy, day)
+        since = _began(policy, (date.fromisoformat(day) - LASTS[command.since]).isoformat())
+        async with self._turn:
+            tallies, undecided = await self._decide(draft, since, until, told)
+        groups, withheld = groups_of(tallies)
+        return Decision(
+            (
+                PolicyTried(
+                    run_id=f"wi-{name}",
+                    site=site,
+                    by=by,
+                    draft=sha256(draft.model_dump_json().encode()).hexdigest(),
+                    policy_version=version,
+                    period=command.since,
+                    since=since,
+                    until=until,
+                    day=day,
+                    currency=draft.currency,
+                    groups=tuple(groups),
+                    withheld=withheld,
+                    undecided=undecided,
+                    tried_at=view.now,
+                ),
+            ),
+            {account: RUNS_MAX},
+        )
+
+    async def _decide(
+        self, draft: Policy, since: datetime, until: datetime, told: Told
+    ) -> tuple[dict[Of, Tally], int | None]:
+        """The wishes by group, and how many could not be decided; None if they are of too few employees."""
+        trial, tallies = Trial(lambda _: draft), defaultdict[Of, Tally](Tally)
+        left_out, of_employees, heard = 0, set[str](), 0
+        # Most facts are of other sites, or of a type that changes no decision: they are not parsed.
+        mark = b'"site":"%s"' % draft.site.encode()
+        async for events, done, total in self._read(since - BEFORE, RECORDS_MAX):
+            for event in events:
+                kind = HEARD.get(event.type.decode()) if mark in event.data else None
+                fact = kind.model_validate_json(event.data) if kind is not None else None
+                if fact is None or getattr(fact, "site", "") != draft.site:
+                    continue
+                wish = wish_of(fact)
+                if wish is not None and wish.at >= until:
+                    continue
+                verdict = await trial.hear(fact, since=since)
+                if wish is not None and verdict is not None:
+                    of = Of(wish.item.partition("/")[0], wish.reason, wish.role or "")
+                    tallies[of].count(wish, verdict)
+                elif wish is not None and wish.at >= since:
+                    left_out += 1
+                    of_employees.add(wish.employee_id)
+                heard += 1
+                if heard % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            told(done, total)
+        return tallies, left_out if len(of_employees) >= EMPLOYEES_MIN or not left_out else None
+
+
+def _began(policy: Policy, day: str) -> datetime:
+    """When a business day of the site began."""
+    starts, zone = policy.authority.day_starts, ZoneInfo(policy.timezone)
+    return datetime.combine(date.fromisoformat(day), starts, tzinfo=zone)

@@ -1,0 +1,392 @@
+"""A draft of the policy on trial: what it shows, what it does not, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.compensation.whatif.handlers import RECORDS_MAX
+from services.compensation.whatif.rules import (
+    EMPLOYEES_MIN,
+    RUNS_MAX,
+    Of,
+    Tally,
+    Verdict,
+    Wish,
+    groups_of,
+)
+from services.compensation.whatif.trial import Trial
+from shared.contracts.compensation import (
+    TRIED_GROUPS_MAX,
+    Basis,
+    CheckIssued,
+    CheckRefused,
+    PolicyTried,
+    Scope,
+)
+from shared.contracts.complaints import Category
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, Listing
+from shared.runtime.faults import Rejected, Unavailable
+from shared.testing.builders import record
+from shared.testing.clock import START
+from tests.suites.described import undescribed
+from tests.suites.services import SITE, Aboard, demo_policy, state
+from tests.unit.test_compensation_incidents import changed
+
+MATES = tuple(f"e-mate-{number}" for number in range(6))
+
+
+def draft(**changes: Any) -> dict[str, Any]:
+    """The demo's policy as JSON, with other parts."""
+    return {**json.loads(demo_policy().model_dump_json(exclude_none=True)), **changes}
+
+
+def authority(**roles: dict[str, int]) -> dict[str, Any]:
+    """The demo's authority, with other ceilings for some roles."""
+    found: dict[str, Any] = draft()["authority"]
+    return {**found, "roles": {**found["roles"], **roles}}
+
+
+@pytest.fixture
+async def ship(tmp_path: Path) -> Aboard:
+    """Six employees of one role, whose wishes of yesterday are on record."""
+    aboard = await Aboard(tmp_path).begin()
+    mates = [
+        EmployeeListed(
+            employee_id=name, site=SITE, listing=Listing(role="mate"), listed_at=aboard.clock()
+        )
+        for name in MATES
+    ]
+    listed = [record(one, 100 + number) for number, one in enumerate(mates)]
+    await aboard.feed("compensation", EmployeeListed.TOPIC, listed)
+    return aboard
+
+
+async def wish(aboard: Aboard, who: str, item: str, key: str, **more: Any) -> Any:
+    asked = {"on_the_spot": {}, "item": item, "reason": "food", **more}
+    return await aboard.post("checks", key, asked, aboard.bearer(who))
+
+
+async def a_day(aboard: Aboard, names: tuple[str, ...] = MATES) -> None:
+    """Each of them gives two dinners, and cannot give 1,000 kroner twice."""
+    wishes = {"dinner-for-two": (201, 201), "taxfree-card/100000": (201, 409)}
+    for name in names:
+        for item, statuses in wishes.items():
+            for number, status in enumerate(statuses):
+                answer = await wish(aboard, name, item, f"{name}-{item}-{number}")
+                assert answer.status_code == status
+    aboard.later(days=1)
+
+
+async def tried(aboard: Aboard, policy: Any, key: str = "t-1", **more: Any) -> Any:
+    who = aboard.bearer("m-1", "manager")
+    return await aboard.post("policy/whatif", key, {"draft": policy, "since": "P7D", **more}, who)
+
+
+async def test_a_draft_with_lower_ceilings_shows_what_it_would_have_refused(ship: Aboard):
+    await a_day(ship)
+    answer = await tried(
+        ship, draft(authority=authority(any={"per_check": 400_00, "per_day": 800_00}))
+    )
+    assert answer.status_code == 200, answer.text
+    found = {one["item"]: one for one in answer.json()["groups"]}
+    assert found["dinner-for-two"] == {
+        "item": "dinner-for-two",
+        "reason": "food",
+        "role": "mate",
+        "wishes": 12,
+        "granted_before": 12,
+        # A ceiling of 400 kroner holds a dinner for 480 by a stretch, once a shift.
+        "granted": 6,
+        "newly_granted": 0,
+        "newly_refused": 6,
+        "stretched": 6,
+        "cost_before_minor": 12 * 480_00,
+        "cost_minor": 6 * 480_00,
+        "bound_by": {"check": 6},
+        "refused_for": {},
+    }
+    cards = found["taxfree-card"]
+    assert (cards["wishes"], cards["granted_before"], cards["granted"]) == (12, 6, 0)
+    assert (cards["newly_refused"], cards["cost_minor"]) == (6, 0)
+    assert cards["bound_by"] == {"check": 12}
+
+
+async def test_a_draft_with_higher_ceilings_shows_what_it_would_have_granted_and_what_it_costs(
+    ship: Aboard,
+):
+    await a_day(ship)
+    answer = await tried(
+        ship, draft(authority=authority(mate={"per_check": 1500_00, "per_day": 3000_00}))
+    )
+    cards = {one["item"]: one for one in answer.json()["groups"]}["taxfree-card"]
+    assert (cards["granted_before"], cards["granted"], cards["newly_granted"]) == (6, 12, 6)
+    assert (cards["cost_before_minor"], cards["cost_minor"]) == (6 * 1000_00, 12 * 1000_00)
+    assert cards["bound_by"] == {}
+
+
+async def test_the_policy_in_force_as_the_draft_comes_out_as_recorded(ship: Aboard):
+    await a_day(ship)
+    for one in (await tried(ship, draft())).json()["groups"]:
+        assert one["granted"] == one["granted_before"]
+        assert one["newly_granted"] == one["newly_refused"] == 0
+        assert one["cost_minor"] == one["cost_before_minor"]
+
+
+async def test_an_item_that_the_draft_no_longer_has_is_refused_for_that(ship: Aboard):
+    await a_day(ship)
+    checks = {name: it for name, it in draft()["checks"].items() if name != "taxfree-card"}
+    answer = await tried(ship, draft(checks=checks, incidents=None, playbooks={}))
+    assert answer.status_code == 200, answer.text
+    cards = {one["item"]: one for one in answer.json()["groups"]}["taxfree-card"]
+    assert (cards["granted"], cards["refused_for"]) == (0, {"amount_not_offered": 12})
+
+
+async def test_wishes_of_fewer_than_five_employees_are_not_shown(ship: Aboard):
+    await a_day(ship, MATES[:4])
+    answer = (await tried(ship, draft())).json()
+    assert (answer["groups"], answer["withheld"]) == ([], True)
+    assert not any(name in json.dumps(answer) for name in MATES)
+
+
+async def test_small_groups_are_shown_together_if_together_they_are_five(ship: Aboard):
+    for name in (*MATES[:3], "e-lars", "e-sofia"):
+        await wish(ship, name, "cinema", f"{name}-1")
+    ship.later(days=1)
+    answer = (await tried(ship, draft())).json()
+    (group,) = answer["groups"]
+    assert (group.get("item"), group.get("role"), group["wishes"]) == (None, None, 5)
+    assert not answer["withheld"]
+
+
+async def test_what_was_wished_today_is_not_shown_until_the_day_has_ended(ship: Aboard):
+    for name in MATES:
+        await wish(ship, name, "cinema", f"{name}-1")
+    assert (await tried(ship, draft())).json()["groups"] == []
+    ship.later(days=1)
+    assert len((await tried(ship, draft(), "t-2")).json()["groups"]) == 1
+    ship.later(days=8)
+    assert (await tried(ship, draft(), "t-3")).json()["groups"] == []
+    assert len((await tried(ship, draft(), "t-4", since="P30D")).json()["groups"]) == 1
+
+
+async def test_a_trial_changes_nothing_and_is_on_record_with_who_asked(ship: Aboard):
+    await a_day(ship)
+    before, facts = state(ship.stores["compensation"]), len(await ship.facts("compensation"))
+    answer = (await tried(ship, draft())).json()
+    after = state(ship.stores["compensation"])
+    (account,) = after["accounts"].keys() - before["accounts"].keys()
+    assert account == f"whatif/{SITE}/{answer['day']}"
+    answers = {name for name in after["documents"] if name.startswith("answer:")}
+    assert after["documents"].keys() - answers == before["documents"].keys() - answers
+    for part in ("timers", "indexes"):
+        assert after[part] == before[part]
+    made = (await ship.facts("compensation"))[facts:]
+    assert [(one["type"], one["by"], one["run_id"]) for one in made] == [
+        (PolicyTried.TYPE, "m-1", answer["run_id"])
+    ]
+
+
+async def test_the_same_request_again_gets_the_same_answer_and_is_not_another_run(ship: Aboard):
+    await a_day(ship)
+    first, again = await tried(ship, draft()), await tried(ship, draft())
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await ship.types("compensation")).count("policy.tried") == 1
+    assert undescribed(ship) == []
+
+
+async def test_a_site_may_try_so_many_drafts_a_day_and_more_the_next_day(ship: Aboard):
+    for number in range(RUNS_MAX):
+        assert (await tried(ship, draft(), f"t-{number}")).status_code == 200
+    answer = await tried(ship, draft(), "t-more")
+    assert (answer.status_code, answer.json()["type"]) == (429, Reason.TOO_MANY_RUNS)
+    ship.later(days=1)
+    assert (await tried(ship, draft(), "t-tomorrow")).status_code == 200
+    assert undescribed(ship) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "pointer"),
+    [
+        ({"site": "ms-elsewhere"}, 404, "/draft/site"),
+        ({"currency": "SEK"}, 422, "/draft/currency"),
+        ({"currency": "XQX"}, 422, "/draft/currency"),
+        ({"mispelt": 1}, 422, "/draft/mispelt"),
+        (
+            {"limits": {**draft()["limits"], "site": {"per_day": "600"}}},
+            422,
+            "/draft/limits/site/per_day",
+        ),
+        ({"timezone": "Mars/Olympus"}, 422, "/draft/timezone"),
+    ],
+    ids=[
+        "another-site",
+        "another-currency",
+        "no-currency",
+        "unknown-field",
+        "text",
+        "contradiction",
+    ],
+)
+async def test_a_draft_is_read_as_strictly_as_a_file(ship: Aboard, wrong, status, pointer):
+    answer = await tried(ship, draft(**wrong))
+    assert answer.status_code == status
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert "policy.tried" not in await ship.types("compensation")
+    assert undescribed(ship) == []
+
+
+async def test_one_process_tries_one_draft_at_a_time_and_bounds_what_it_reads(ship: Aboard):
+    asked: list[int] = []
+
+    async def too_many(_since, records_max):
+        asked.append(records_max)
+        (other,) = [await tried(ship, draft(), "t-2")]
+        assert (other.status_code, other.json()["type"]) == (503, Reason.RUN_UNDER_WAY)
+        assert other.headers["Retry-After"]
+        raise Rejected(Reason.HISTORY_TOO_LONG)
+        yield
+
+    ship.past = too_many
+    answer = await tried(ship, draft())
+    assert (answer.status_code, answer.json()["type"]) == (422, Reason.HISTORY_TOO_LONG)
+    assert asked == [RECORDS_MAX]
+
+    async def away(_since, _records_max):
+        raise Unavailable(Reason.LOG_UNAVAILABLE)
+        yield
+
+    ship.past = away
+    answer = await tried(ship, draft())
+    assert (answer.status_code, answer.json()["type"]) == (503, Reason.LOG_UNAVAILABLE)
+    assert "policy.tried" not in await ship.types("compensation")
+    assert undescribed(ship) == []
+
+
+# ---- the ledgers ----------------------------------------------------------------------------------
+
+
+async def heard(aboard: Aboard, policy: Policy) -> list[tuple[str, bool, Verdict]]:
+    """Everything aboard under a policy: each wish with its type, whether it was granted, and the verdict."""
+    trial, found = Trial(lambda _: policy), []
+    async for events, _, _ in aboard.history(START - timedelta(days=1), RECORDS_MAX):
+        for event in events:
+            kinds = {kind.TYPE.encode(): kind for kind in (CheckIssued, CheckRefused)}
+            if event.type in kinds:
+                fact = kinds[event.type].model_validate_json(event.data)
+                verdict = await trial.hear(fact)
+                assert verdict is not None
+                found.append((fact.item, isinstance(fact, CheckIssued), verdict))
+    return found
+
+
+async def test_what_was_granted_never_gives_way_to_what_the_draft_grants_beyond(tmp_path):
+    """500 kroner more a day hold the card that was refused, or the dinner that was given after it."""
+    plain = changed(demo_policy(), authority={**authority(), "stretch": None})
+    ship = await Aboard(tmp_path, plain).begin()
+    card, dinner = "taxfree-card/100000", "dinner-for-two"
+    for key, item, status in (
+        ("a", card, 201), ("b", dinner, 201), ("c", card, 409), ("d", dinner, 201),
+    ):  # fmt: skip
+        assert (await wish(ship, "e-lars", item, key)).status_code == status
+    more = authority(any={"per_check": 1500_00, "per_day": 2500_00})
+    verdicts = await heard(ship, changed(plain, authority={**more, "stretch": None}))
+    assert [verdict.granted for *_, verdict in verdicts] == [True, True, True, True]
+
+
+async def test_what_the_draft_grants_beyond_counts_for_what_else_it_grants_beyond(ship: Aboard):
+    for number in range(4):
+        await wish(ship, "e-mate-1", "taxfree-card/100000", f"k-{number}")
+    policy = changed(
+        demo_policy(), authority=authority(any={"per_check": 1500_00, "per_day": 3000_00})
+    )
+    verdicts = await heard(ship, policy)
+    assert [granted for _, granted, _ in verdicts] == [True, True, False, False]
+    assert [verdict.granted for *_, verdict in verdicts] == [True, True, True, False]
+    assert verdicts[-1][2].bound_by is Scope.EMPLOYEE_DAY
+
+
+# ---- what is shown --------------------------------------------------------------------------------
+
+ITEM_NAMES = ("dinner", "cinema", "card")
+
+
+@st.composite
+def many_wishes(draw: st.DrawFn) -> list[tuple[Of, str]]:
+    of = st.builds(
+        Of,
+        st.sampled_from(ITEM_NAMES),
+        st.sampled_from([Category.FOOD, Category.DELAY]),
+        st.sampled_from(["deck", "reception"]),
+    )
+    who = st.integers(0, 9).map(lambda number: f"e-{number}")
+    return draw(st.lists(st.tuples(of, who), max_size=60))
+
+
+def a_wish(of: Of, employee_id: str, cost_minor: int = 100) -> Wish:
+    return Wish(
+        item=of.item,
+        cost_minor=cost_minor,
+        currency="NOK",
+        reason=of.reason,
+        employee_id=employee_id,
+        role=of.role,
+        customer_ref="c-1",
+        complaint_id="co-1",
+        at=START,
+        version=1,
+        basis=Basis.GOODWILL,
+        consent=False,
+        service=None,
+        again=False,
+        offer=False,
+        granted=True,
+    )
+
+
+def tallies_of(wishes: list[tuple[Of, str]]) -> dict[Of, Tally]:
+    tallies: dict[Of, Tally] = {}
+    for of, who in wishes:
+        tallies.setdefault(of, Tally()).count(a_wish(of, who), Verdict(100, {}))
+    return tallies
+
+
+def members(wishes: list[tuple[Of, str]], shown: list[Of]) -> Iterator[set[str]]:
+    """The employees of each group, and at last of the one that has the others."""
+    for of in shown:
+        yield {who for one, who in wishes if one == of}
+    yield {who for one, who in wishes if one not in shown}
+
+
+@given(many_wishes())
+@settings(max_examples=300)
+def test_every_group_has_five_employees_and_every_wish_is_in_one_or_withheld(wishes):
+    groups, withheld = groups_of(tallies_of(wishes))
+    named = [Of(one.item, one.reason, one.role) for one in groups if one.item is not None]
+    *each, others = members(wishes, named)
+    assert all(len(one) >= EMPLOYEES_MIN for one in each)
+    merged = [one for one in groups if one.item is None]
+    assert bool(merged) == (len(others) >= EMPLOYEES_MIN)
+    assert withheld == (0 < len(others) < EMPLOYEES_MIN)
+    shown = sum(one.wishes for one in groups)
+    assert shown == len(wishes) if not withheld else shown < len(wishes)
+
+
+def test_there_are_never_more_groups_than_a_page_holds():
+    ofs = [Of(f"item-{number}", Category.FOOD, "deck") for number in range(TRIED_GROUPS_MAX + 5)]
+    groups, withheld = groups_of(
+        tallies_of([(of, f"e-{who}") for of in ofs for who in range(EMPLOYEES_MIN)])
+    )
+    assert len(groups) == TRIED_GROUPS_MAX
+    assert (groups[-1].item, groups[-1].wishes) == (None, 6 * EMPLOYEES_MIN)
+    assert not withheld
