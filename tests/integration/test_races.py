@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,8 +23,9 @@ import pytest
 from redis import Redis
 
 from devstack.stack import ROOT
+from shared.contracts.compensation import PolicyTried
 from shared.contracts.reasons import Reason
-from shared.ops import policy, roster, token
+from shared.ops import policy, roster, token, topics
 from shared.runtime.policy_file import load
 from tests.suites.authority_machine import Ledger
 from tests.system import auditor
@@ -336,3 +340,51 @@ def test_what_the_facts_of_all_races_add_up_to_is_what_the_store_holds(races: Ra
             assert names
             kept = store.mget([f"{PREFIX}account:{name}" for name in names])
             assert [int(n or 0) for n in kept] == [ledger.balance[name] for name in names]
+
+
+def test_a_command_beside_the_services_tries_a_draft_and_the_services_publish_that(
+    races: Races, tmp_path: Path
+):
+    """So does the route; both count as runs of the day."""
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(json.dumps(site_policy(RACES, HUNDRED)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "services.compensation", "whatif", str(draft), "--since", "P7D"],
+        cwd=ROOT,
+        env={**os.environ, **races.world.services.environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "records" in done.stderr
+    run_id = done.stdout.rpartition("recorded as ")[2].strip()
+    bearer = races.bearer("m-1", kind="manager")
+    command = {"draft": site_policy(RACES, HUNDRED), "since": "P7D"}
+    answer = races.one("policy/whatif", "w-1", command, bearer)
+    assert answer.status_code == 200, answer.text
+    assert list(races.accounts(f"whatif/{RACES}/").values()) == [2]
+
+    def published() -> bool:
+        found = topics.records(PolicyTried.TOPIC, races.world.stack.bootstrap)
+        runs = [json.loads(value)["data"] for key, value in found if key == RACES]
+        return [one["run_id"] for one in runs if "draft" in one] == [
+            run_id,
+            answer.json()["run_id"],
+        ]
+
+    until(published, "the runs on the topic")
+
+
+def test_a_command_without_a_valid_draft_says_what_is_wrong_and_where(tmp_path: Path):
+    draft = tmp_path / "draft.yaml"
+    draft.write_text("site: ms-x\nmispelt: 1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "services.compensation", "whatif", str(draft)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{draft}:2: mispelt: is not a known field" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write("employees/e-new", LISTING, "personnel", method="PUT")
     await ask.write("me/shift", {})
     await ask.write("me/shift/end")
+    draft = json.loads(aboard.policy.model_dump_json(exclude_none=True))
+    await ask.write("policy/whatif", {"draft": draft}, "manager")
     await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(), 900, "e-1")])
     theirs = {"source": "/test", "id": "e-1"}
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]

@@ -18,6 +18,7 @@ OTHERS = {
     ("POST", "/v1/complaints/find"): {Kind.SYSTEM},
     ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
     ("POST", "/v1/heads"): {Kind.MANAGER},
+    ("POST", "/v1/policy/whatif"): {Kind.MANAGER},
 }
 EMPLOYEES = {Kind.EMPLOYEE}
 

@@ -45,6 +45,28 @@ AT_ONCE = 20
 #: When to ask again while another run is under way, in seconds.
 RETRY_AFTER_S = 15
 
+#: The shortest policy there is, for the API document.
+SMALL = {
+    "site": "ms-aurora",
+    "site_name": "Aurora",
+    "currency": "NOK",
+    "timezone": "Europe/Oslo",
+    "languages": ["en"],
+    "authority": {"roles": {"any": {"per_check": 150000, "per_day": 200000}}},
+    "limits": {
+        "customer": {"per_stay": 500000},
+        "complaint": {"total": 400000},
+        "site": {"per_day": 6000000},
+    },
+    "checks": {
+        "sincere-words": {
+            "kind": "apology",
+            "valid": "P7D",
+            "title": {"en": "Sincere words"},
+        }
+    },
+    "notify": {"mail_from": "care@example.org"},
+}
 #: Told how many records were read, of how many.
 Told = Callable[[int, int], None]
 
@@ -52,7 +74,11 @@ Told = Callable[[int, int], None]
 class TryPolicy(BaseModel):
     """Try a draft of the site's policy on recorded wishes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"draft": SMALL, "since": "P30D"}]},
+    )
 
     draft: Annotated[
         Draft,

@@ -6,8 +6,10 @@ records of each partition are held, and those go on that no other partition has 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ from shared.runtime.rebuild.sources import RawEvent, event_of
 
 #: Records of one partition held at once: with as many partitions as a topic may have, some megabytes.
 HELD_MAX = 500
+#: How long Kafka may take to say where the topic begins and ends.
+ANSWER_S = 10.0
 #: How long one fetch waits, and after how long without a record a partition counts as unreadable.
 FETCH_MS, PATIENCE_S = 500, 30.0
 
@@ -48,10 +52,12 @@ async def read_history(
     answer. A line that a relay sent twice comes once.
     """
     try:
-        async with groupless_consumer(bootstrap, [topic]) as consumer:
-            places = partitions(consumer, [topic])
-            ends = await consumer.end_offsets(places)
-            starts = await _starts(consumer, places, since, ends)
+        async with AsyncExitStack() as opened:
+            async with asyncio.timeout(ANSWER_S):
+                consumer = await opened.enter_async_context(groupless_consumer(bootstrap, [topic]))
+                places = partitions(consumer, [topic])
+                ends = await consumer.end_offsets(places)
+                starts = await _starts(consumer, places, since, ends)
             total = sum(ends[place] - starts[place] for place in places)
             if total > records_max:
                 raise Rejected(Reason.HISTORY_TOO_LONG)
