@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.compensation.whatif.command import show
 from services.compensation.whatif.handlers import RECORDS_MAX
 from services.compensation.whatif.rules import (
     EMPLOYEES_MIN,
@@ -36,6 +38,7 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.history import Part
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.described import undescribed
@@ -271,6 +274,46 @@ async def test_one_process_tries_one_draft_at_a_time_and_bounds_what_it_reads(sh
     assert (answer.status_code, answer.json()["type"]) == (503, Reason.LOG_UNAVAILABLE)
     assert "policy.tried" not in await ship.types("compensation")
     assert undescribed(ship) == []
+
+
+async def older(aboard: Aboard, since, records_max):
+    """What compensation published, by a build that did not record roles."""
+    async for events, done, total in aboard.history(since, records_max):
+        bare = [one._replace(data=one.data.replace(b'"role":"mate",', b"")) for one in events]
+        yield Part(bare, done, total)
+
+
+async def test_wishes_whose_facts_lack_the_role_are_counted_and_not_decided(ship: Aboard):
+    await a_day(ship)
+    ship.past = partial(older, ship)
+    answer = (await tried(ship, draft())).json()
+    assert (answer["groups"], answer["withheld"], answer["undecided"]) == ([], False, 24)
+
+
+async def test_of_too_few_employees_it_is_not_even_said_how_many_wishes_were_not_decided(
+    ship: Aboard,
+):
+    await a_day(ship, MATES[:4])
+    ship.past = partial(older, ship)
+    assert (await tried(ship, draft())).json()["undecided"] is None
+
+
+async def test_the_command_prints_each_group_and_what_it_leaves_out(ship: Aboard, capsys):
+    await a_day(ship)
+    answer = await tried(
+        ship, draft(authority=authority(any={"per_check": 400_00, "per_day": 800_00}))
+    )
+    found = PolicyTried.model_validate(answer.json())
+    show(found.model_copy(update={"withheld": True, "undecided": 3}), demo_policy())
+    told = capsys.readouterr().out
+    (cards,) = [line for line in told.splitlines() if "taxfree-card" in line]
+    cells = [cell.strip() for cell in cards.strip("│ ").split("│")]
+    assert cells[:7] == ["taxfree-card", "food", "mate", "12", "6 → 0", "0", "6"]
+    assert "6\xa0000,00" in cells[7]
+    assert cells[8] == "check 12"
+    assert "more wishes are not shown" in told
+    assert "3 wishes were not decided again" in told
+    assert found.run_id in told
 
 
 # ---- the ledgers ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,7 +46,7 @@ AT_ONCE = 20
 RETRY_AFTER_S = 15
 
 #: The shortest policy there is, for the API document.
-SMALL = {
+SMALL: dict[str, Any] = {
     "site": "ms-aurora",
     "site_name": "Aurora",
     "currency": "NOK",
