@@ -98,7 +98,7 @@ def build(
     redemptions = Redemptions(context, codes)
     incidents = Incidents(context, codes, settler)
     usage = Usage(context)
-    read = partial(read_history, settings.kafka_bootstrap, PolicyTried.TOPIC)
+    read = partial(read_history, settings.broker, PolicyTried.TOPIC)
     whatif = WhatIf(context, history or read)
     api = face.api(
         "compensation",

@@ -101,7 +101,7 @@ async def run(settings: Settings, command: TryPolicy, told: Told) -> PolicyTried
     The running service publishes the record.
     """
     parts = Runtime(settings, DOMAIN, now=utc_now)
-    read = partial(read_history, settings.kafka_bootstrap, PolicyTried.TOPIC)
+    read = partial(read_history, settings.broker, PolicyTried.TOPIC)
     handlers = WhatIf(ContextLoader(Keys(parts.vault)), read)
     site, store = command.draft.site, parts.store
     assert isinstance(store, RedisStore), "no other store is given"
@@ -111,7 +111,7 @@ async def run(settings: Settings, command: TryPolicy, told: Told) -> PolicyTried
 
     watched(await store.open())
     try:
-        published = await last_published(DOMAIN.owner, settings.kafka_bootstrap)
+        published = await last_published(DOMAIN.owner, settings.broker)
         if published is None:
             raise Unavailable(Reason.LOG_UNAVAILABLE)
         if not await store.open_generation(published):

@@ -21,6 +21,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.kafka.watch import groupless_consumer, partitions
 from shared.runtime.rebuild.sources import RawEvent, event_of
+from shared.runtime.wires import Broker
 
 #: Records of one partition held at once: with as many partitions as a topic may have, some megabytes.
 HELD_MAX = 500
@@ -44,7 +45,7 @@ ReadHistory = Callable[[datetime, int], AsyncIterator[Part]]
 
 
 async def read_history(
-    bootstrap: str, topic: str, since: datetime, records_max: int
+    bootstrap: Broker | str, topic: str, since: datetime, records_max: int
 ) -> AsyncIterator[Part]:
     """The events on a topic that were published from `since` on, up to its end as of now.
 
