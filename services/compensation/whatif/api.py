@@ -68,7 +68,7 @@ def routes(face: Face, handlers: WhatIf) -> Routes:
 
         Decides the wishes of the last days again, under the draft in place of the policy: what would have been
         granted or refused, which limits bind, what it costs. Changes nothing but the record that it was asked.
-        The answer comes when the run is done, after seconds to a minute; a client that lost it sends the same
+        The answer comes when the run is done, after seconds to a minute or two; a client that lost it sends the same
         request with the same key. Wishes are shown by item, reason and role, of five employees or more.
         """
         who = ask.principal

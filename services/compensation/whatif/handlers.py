@@ -38,9 +38,10 @@ from shared.runtime.policy_file import Draft
 #: Facts from so long before the first wish are read as well, because limits of customers and complaints
 #: count what was given before: longer than most stays, and than a complaint goes on.
 BEFORE = timedelta(days=92)
-#: Records that one run reads: about a minute, and the memory of the checks of a large site.
+#: Records that one run reads: a minute and a half of one core if all are of the site, and the memory of the
+#: checks of a large site.
 RECORDS_MAX = 500_000
-#: Events after which others of this process get their turn: about two milliseconds.
+#: Events after which others of this process get their turn: a few milliseconds.
 AT_ONCE = 20
 #: When to ask again while another run is under way, in seconds.
 RETRY_AFTER_S = 15
