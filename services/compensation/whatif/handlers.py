@@ -115,7 +115,7 @@ class WhatIf:
     ) -> Decision:
         """Decide recorded wishes again under a draft; raises Rejected, Unavailable.
 
-        Waits for Kafka, and takes seconds to a minute.
+        Waits for Kafka, and takes seconds to minutes.
         """
         policy, version = await self._context.policies.at(site, view)
         draft = command.draft
