@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
-from shared.runtime.kafka.watch import groupless_consumer, partitions
+from shared.runtime.kafka.watch import READ_BYTES, groupless_consumer, partitions
 from shared.runtime.rebuild.sources import RawEvent, event_of
 from shared.runtime.wires import Broker
 
@@ -55,7 +55,9 @@ async def read_history(
     try:
         async with AsyncExitStack() as opened:
             async with asyncio.timeout(ANSWER_S):
-                consumer = await opened.enter_async_context(groupless_consumer(bootstrap, [topic]))
+                consumer = await opened.enter_async_context(
+                    groupless_consumer(bootstrap, [topic], fetch_bytes=READ_BYTES)
+                )
                 places = partitions(consumer, [topic])
                 ends = await consumer.end_offsets(places)
                 starts = await _starts(consumer, places, since, ends)
