@@ -9,9 +9,8 @@ emits     recovery.compensation.v1 (check: issued, refused, explained, unexplain
           suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
           incident: opened, joined, giving, given, closed; window: opened, closed;
-          authority: opened, counted; shift: started, ended;
+          authority: opened, counted; shift: started, ended; policy: tried;
           compensation-replay: taken); as second writer
-          authority: opened, counted; shift: started, ended; policy: tried); as second writer
           recovery.roster.v1 (employee: listed) and recovery.vault.v1 (customer-key: created)
 never     asks anybody's permission; sends anything to a customer; knows what a complaint says
 """

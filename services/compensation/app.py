@@ -33,11 +33,11 @@ from services.compensation.stream import inboxes
 from services.compensation.titles import Titles
 from services.compensation.usage import rules as usage_rules
 from services.compensation.usage.handlers import Usage
-from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from services.compensation.whatif import api as whatif_api
 from services.compensation.whatif import rules as whatif_rules
 from services.compensation.whatif.handlers import WhatIf
 from shared.contracts.compensation import PolicyTried
+from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by

@@ -31,8 +31,8 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Roster
 from shared.ops import roster as roster_file
 from shared.ops import token
-from shared.runtime.engine.deadletters import DeadLetters
 from shared.runtime import policy_file
+from shared.runtime.engine.deadletters import DeadLetters
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.store import Line
 from shared.runtime.faults import Rejected, Unavailable
