@@ -54,7 +54,6 @@ from shared.runtime.kafka.watch import (
 from shared.runtime.observe import configure, log, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused, tls_of
-from shared.runtime.settings import RuntimeSettings, refused
 from shared.runtime.wires import Broker
 
 #: How long one look at Kafka may take before the start goes on without it.

@@ -30,7 +30,14 @@ from shared.runtime.kafka.history import read_history
 from shared.runtime.observe import configure
 from shared.runtime.policy_file import load
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.service import Runtime, last_published, settings_or_exit, utc_now, watched
+from shared.runtime.service import (
+    NoKeys,
+    Runtime,
+    last_published,
+    settings_or_exit,
+    utc_now,
+    watched,
+)
 from shared.runtime.strict_yaml import describe
 from shared.runtime.words import format_money
 
@@ -78,6 +85,9 @@ def whatif(
     except Unavailable as unavailable:
         typer.echo(f"{unavailable.reason}: {unavailable.reason.meaning}", err=True)
         raise typer.Exit(1) from unavailable
+    except NoKeys as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
     show(tried, policy)
 
 
