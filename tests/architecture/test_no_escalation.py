@@ -17,7 +17,6 @@ from pydantic import create_model
 from services.compensation.app import DOMAIN
 from shared.contracts.compensation import Scope
 from shared.contracts.reasons import Reason
-from shared.runtime.http.auth import Kind
 from tests.suites.services import Aboard
 
 ROOT = Path(__file__).parents[2]
@@ -46,17 +45,9 @@ def upwards(text: str) -> list[str]:
     return [text[max(0, one.start() - 20) : one.end() + 20] for one in PATH_UPWARDS.finditer(text)]
 
 
-#: Where a document names the kind of caller that a token has, which is what standards call it. It may
-#: see a whole site, and nobody waits for it: a wish never does, as everything around these two places says.
-KIND = (f"For callers of kind `{Kind.MANAGER}`.", f'{{"Bearer": ["{Kind.MANAGER}"]}}')
-
-
 def words(app: FastAPI) -> str:
-    """Paths, operations, schemas, fields, examples and descriptions, without a caller's kind."""
-    found = json.dumps(app.openapi(), ensure_ascii=False)
-    for place in KIND:
-        found = found.replace(place, "")
-    return found
+    """Paths, operations, schemas, fields, examples and descriptions."""
+    return json.dumps(app.openapi(), ensure_ascii=False)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
