@@ -85,7 +85,8 @@ FIELDS: Mapping[str, Told] = {
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
         " item kind kinds language left mailbox mailboxes message_id number occasion offer_id offered"
         " percent reachable redemption_id regime remaining repeats_unknown round safety scope service"
-        " severity skipped valid_at version version_in_force waited_s window",
+        " severity skipped valid_at version version_in_force waited_s window"
+        " draft period run_id since tried_at undecided withheld",
     ),
     **_each(
         Told.AS_IS,
@@ -101,10 +102,11 @@ FIELDS: Mapping[str, Told] = {
     **_each(Told.ACCOUNTS, "credits debits held"),
     **_each(Told.ITEMS, "alternatives options"),
     **_each(Told.LISTING, "listing"),
-    # What is sealed, what a sealed thing could be found by, long texts, and what counts letters.
+    # What is sealed, what a sealed thing could be found by, long texts, and what counts letters. A role of which
+    # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "code code_hash contact content counted counts_for explanation information policy raised_by"
+        "code code_hash contact content counted counts_for explanation groups information policy raised_by role"
         " sender_ref text title why wrapped",
     ),
 }
