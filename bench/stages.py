@@ -28,6 +28,7 @@ from services.compensation.checks.handlers import Checks, IssueCheck
 from services.compensation.staff_context import ContextLoader, staff_keys
 from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
+from services.complaints.customer.handlers import Customers
 from services.complaints.handlers import Handlers as ComplaintsHandlers
 from services.complaints.stream import inboxes
 from shared.contracts.intake import ComplaintRaised
@@ -71,6 +72,10 @@ async def stored(stack: Stack | None) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+async def _never_gone(_moment: datetime) -> bool:
+    return False
 
 
 async def _never() -> bool:
@@ -203,7 +208,10 @@ async def pipeline(
             news = BrokerNews(_never, utc_now)
             inbox = next(
                 one
-                for one in inboxes(ComplaintsHandlers(vault(), RulesReader(), settler, news))
+                for one in inboxes(
+                    ComplaintsHandlers(vault(), RulesReader(), settler, news),
+                    Customers(settler, _never_gone),
+                )
                 if one.topic == ComplaintRaised.TOPIC
             )
             await settler.settle_records(inbox, 0, records[:BATCH])

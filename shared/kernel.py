@@ -52,6 +52,8 @@ class Document(BaseModel):
 
     KIND: ClassVar[str]
     LASTS: ClassVar[bool] = False
+    #: Whether a process may keep it parsed in memory after a decision.
+    REMEMBERED: ClassVar[bool] = True
 
     @classmethod
     def key(cls, document_id: str) -> str:

@@ -13,7 +13,7 @@ from shared.contracts.compensation import Option
 from shared.contracts.policy import Policy, RoleAuthority
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, KeyRing, Keys
@@ -85,11 +85,8 @@ class ContextLoader:
         return windows
 
     async def key(self, customer_ref: str, view: View) -> KeyRing:
-        """The customer's keys; raises Unavailable until the first has arrived."""
-        key = await self.keys.of(customer_ref, view)
-        if key is None:
-            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
-        return key
+        """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""
+        return await self.keys.needed(customer_ref, view)
 
     @staticmethod
     async def headroom(

@@ -1,10 +1,16 @@
-"""python -m services.complaints: settings, build, run."""
+"""python -m services.complaints: settings, build, run; with arguments, one of its commands."""
 
 from __future__ import annotations
+
+import sys
 
 from services.complaints.app import build
 from services.complaints.settings import Settings
 from shared.runtime.service import main
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        from services.complaints.customer.commands import app
+
+        app(prog_name="python -m services.complaints")
     main(Settings, build)

@@ -8,29 +8,38 @@ from functools import partial
 
 from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
 from services.complaints.api import KnownComplaint, PromisedAnswer, routes
+from services.complaints.customer import api as customer_api
+from services.complaints.customer import rules as customer_rules
+from services.complaints.customer.api import ErasedCustomer
+from services.complaints.customer.handlers import Customers, Gone
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
 from services.complaints.rules import OVERDUE, SLICE
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
+from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
+from shared.contracts.intake import ComplaintRaised
 from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
-from shared.runtime.kafka.watch import settled_to_the_end
+from shared.runtime.kafka.watch import nothing_before, settled_to_the_end
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS
 from shared.runtime.service import App, Runtime, utc_now
 
+#: The topics that hold what customers wrote outside their keys.
+IN_CLEAR = (ComplaintRaised.TOPIC, *map(dead_letters, SERVICES))
 DOMAIN = Domain.of(
     "complaints",
     SLICE,
+    customer_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
-    shown=shown_by(PromisedAnswer, KnownComplaint),
+    shown=shown_by(PromisedAnswer, KnownComplaint, ErasedCustomer),
 )
 
 
@@ -41,6 +50,7 @@ def build(
     store: Store | None = None,
     reader: Reader | None = None,
     news: News | None = None,
+    gone: Gone | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
@@ -54,13 +64,19 @@ def build(
             now,
         ),
     )
+    customers = Customers(parts.settler, gone or partial(nothing_before, settings.broker, IN_CLEAR))
     return App(
         parts,
-        inboxes=inboxes(handlers),
+        inboxes=inboxes(handlers, customers),
         api=parts.face.api(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             routes(parts.face, handlers),
+            customer_api.routes(parts.face),
         ),
-        on_timer={OVERDUE: handlers.promise_passed},
+        on_timer={
+            OVERDUE: handlers.promise_passed,
+            customer_rules.FORGET: parts.settler.on_timer(customer_rules.FORGET, customers.forgets),
+            customer_rules.CERTIFY: customers.certifies,
+        },
     )

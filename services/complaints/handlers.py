@@ -125,6 +125,7 @@ class Handlers:
                 raise Rejected(Reason.CONFLICTING_REPEAT)
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         facts: tuple[Fact, ...] = ()
+        customer_ref = await self._keys.current(customer_ref, view)
         key = await self._keys.of(customer_ref, view)
         if key is None:
             key, created = self._keys.create(customer_ref)
@@ -174,7 +175,9 @@ class Handlers:
         if await view.get(Complaint, fact.complaint_id) is not None:
             return Decision()
         policy, version = await self._policies.at(fact.site, view)
-        return log(fact, policy, version, view.now)
+        key = await view.get(CustomerKey, fact.customer_ref)
+        erased = key is not None and key.erased
+        return log(fact, policy, version, view.now, erased=erased)
 
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
         """Confirm or reopen the complaint as the customer answered "did it help?"."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
@@ -12,6 +12,7 @@ from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
     ComplaintConfirmed,
+    ComplaintForgotten,
     ComplaintOverdue,
     ComplaintReceived,
     ComplaintReopened,
@@ -24,7 +25,7 @@ from shared.contracts.complaints import (
 from shared.contracts.intake import Channel, ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import Policy
-from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
+from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer, score_at
 
 #: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
@@ -70,7 +71,7 @@ class KeptAt(Document):
 
 
 class Complaint(Document):
-    """One complaint; words and contact sealed."""
+    """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
 
@@ -92,6 +93,10 @@ class Complaint(Document):
     reachable: bool | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
+    #: None in older documents.
+    received_at: datetime | None = None
+    #: The customer was erased.
+    forgotten: bool | None = None
 
     @property
     def overdue(self) -> bool:
@@ -159,11 +164,14 @@ def receive(
     )
 
 
-def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime) -> Decision:
+def log(
+    logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime, *, erased: bool
+) -> Decision:
     """Record a complaint that was told on the spot, owned by the employee who wrote it down.
 
     The employee said what it was about, so triage is skipped. If they gave something, there is nothing
-    left to acknowledge.
+    left to acknowledge. With `erased` its words were sealed under a reference that was erased meanwhile,
+    so they are forgotten at once.
     """
     received = ComplaintReceived(
         complaint_id=logged.complaint_id,
@@ -196,7 +204,15 @@ def log(logged: ComplaintLogged, policy: Policy, policy_version: int, now: datet
     claimed = ComplaintClaimed(
         complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now
     )
-    return Decision.of(received, triaged, claimed)
+    if not erased:
+        return Decision.of(received, triaged, claimed)
+    forgotten = ComplaintForgotten(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        more=True,  # the step that forgets the earlier ones may not have come yet
+        forgotten_at=now,
+    )
+    return Decision.of(received, triaged, claimed, forgotten)
 
 
 def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:
@@ -293,6 +309,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         text=fact.text,
         contact=fact.contact,
         content=fact.content,
+        received_at=fact.received_at,
     )
 
 
@@ -342,6 +359,26 @@ def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
     return complaint.model_copy(update={"promises": promises})
 
 
+def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
+    """The customer was erased: no words, no contact, and nothing to compare a repeat with."""
+    return complaint.model_copy(
+        update={"text": "", "contact": None, "content": None, "reachable": False, "forgotten": True}
+    )
+
+
+def stands(complaint: Complaint) -> Mapping[str, int]:
+    """Among the complaints of its customer, oldest first, until it is forgotten."""
+    if complaint.forgotten:
+        return {}
+    received_at = complaint.received_at
+    return {of_customer(complaint.customer_ref): score_at(received_at) if received_at else 0}
+
+
+def of_customer(customer_ref: str) -> str:
+    """The sorted set of a customer's complaints."""
+    return f"customer/{customer_ref}"
+
+
 def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> KeptAt:
     """The customer was given or offered something, or said that it helped."""
     known = before or KeptAt()
@@ -357,7 +394,9 @@ def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived
     return KeptAt(at=tuple(sorted({*known.at, moment}))[-KEPT_MAX:])
 
 
-def complaint_of(fact: ComplaintReceived | CheckIssued | OfferMade | FeedbackReceived) -> str:
+def complaint_of(
+    fact: ComplaintReceived | ComplaintForgotten | CheckIssued | OfferMade | FeedbackReceived,
+) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
 
@@ -371,9 +410,11 @@ SLICE = Slice(
         ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
         ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
         ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+        ComplaintForgotten: (Fold(Complaint, complaint_of, forgotten),),
         CheckIssued: (Fold(KeptAt, complaint_of, kept),),
         OfferMade: (Fold(KeptAt, complaint_of, kept),),
         FeedbackReceived: (Fold(KeptAt, complaint_of, kept),),
     },
     timers={ComplaintTriaged: promised, ComplaintReopened: promised_again},
+    indexes={Complaint: stands},
 )

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.complaints.customer.handlers import Customers
 from services.complaints.handlers import Handlers
 from services.complaints.rules import Complaint
 from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
+from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.policies import POLICY_INBOX, PolicyHead
-from shared.runtime.privacy.keys import VAULT_INBOX
+from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.roster import ROSTER_INBOX
 
 
-def inboxes(handlers: Handlers) -> Sequence[Inbox]:
+def inboxes(handlers: Handlers, customers: Customers) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
         POLICY_INBOX,
         ROSTER_INBOX,
-        VAULT_INBOX,
         DEAD_LETTERS_INBOX,
+        Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated, deciding(customers.on_key))]),
         Inbox(
             ComplaintRaised.TOPIC,
             [Handler(ComplaintRaised, handlers.on_raised)],
@@ -40,6 +42,7 @@ def inboxes(handlers: Handlers) -> Sequence[Inbox]:
                         handlers.on_logged,
                         complaint_key,
                         lambda event: PolicyHead.key(event.data.site),
+                        lambda event: CustomerKey.key(event.data.customer_ref),
                     ),
                 ),
             ],

@@ -157,10 +157,8 @@ class Letters:
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         if story.contact is None:
-            raise Rejected(Reason.NO_CONTACT)
-        key = await self._keys.of(story.customer_ref, view)
-        if key is None:
-            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+            raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
+        key = await self._keys.needed(story.customer_ref, view)
         contact = self.contact(story, key)
         if contact.email is None:
             raise Rejected(Reason.NO_CONTACT)

@@ -30,6 +30,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     Category,
+    ComplaintForgotten,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintTriaged,
@@ -56,7 +57,7 @@ from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
 ATTEMPT_LASTS = timedelta(seconds=60)
 RETRY_LONGEST = timedelta(hours=6)
 #: A customer's key and the complaint come on topics of their own, within seconds. If they are missing
-#: after an hour, the customer was erased, and the message has failed.
+#: after an hour, the message has failed.
 PARTS_COME_WITHIN = timedelta(hours=1)
 #: Letters of one occasion to one address in a day, where the policy does not say. A family with several
 #: bad dinners gets fewer; apologies cost nothing, so that a bound on letters is needed. Each occasion
@@ -114,6 +115,8 @@ class Story(Document):
     safety: bool = False
     #: The pseudonym of who raised it.
     sender_ref: str | None = None
+    #: The customer was erased.
+    forgotten: bool | None = None
 
 
 class Bound(NamedTuple):
@@ -507,6 +510,11 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     return known.model_copy(update=update)
 
 
+def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
+    """The complaint without its contact: the customer was erased."""
+    return story.model_copy(update={"contact": None, "forgotten": True})
+
+
 def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
     """The alarm with one more kind."""
     known = alarm.kinds if alarm else ()
@@ -601,6 +609,7 @@ SLICE = Slice(
         ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
         CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),

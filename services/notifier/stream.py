@@ -17,7 +17,12 @@ from shared.contracts.compensation import (
     RedemptionRolledBack,
     SafetyNoted,
 )
-from shared.contracts.complaints import ComplaintReceived, ComplaintReopened, ComplaintTriaged
+from shared.contracts.complaints import (
+    ComplaintForgotten,
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintTriaged,
+)
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
@@ -50,6 +55,7 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintReceived),
                 Handler(ComplaintTriaged, handlers.on_triaged),
                 Handler(ComplaintReopened, handlers.on_reopened),
+                Handler(ComplaintForgotten),
             ],
         ),
         Inbox(

@@ -47,11 +47,14 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import (
     ComplaintClaimed,
     ComplaintConfirmed,
+    ComplaintForgotten,
     ComplaintOverdue,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintRepeated,
     ComplaintTriaged,
+    CustomerErased,
+    ErasureCertified,
 )
 from shared.contracts.deadletters import (
     CompensationReplayTaken,
@@ -73,7 +76,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
-from shared.contracts.vault import CustomerKeyCreated
+from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.kernel import Fact
 
 OTHER_SYSTEMS = "other systems"
@@ -146,6 +149,9 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintConfirmed, COMPLAINTS),
     Row(ComplaintReopened, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintOverdue, COMPLAINTS),
+    Row(ComplaintForgotten, COMPLAINTS, (NOTIFIER,)),
+    Row(CustomerErased, COMPLAINTS, (COMPENSATION,)),
+    Row(ErasureCertified, COMPLAINTS),
     Row(CheckIssued, COMPENSATION, (COMPLAINTS, NOTIFIER)),
     Row(CheckRefused, COMPENSATION),
     Row(CheckExplained, COMPENSATION),
@@ -185,6 +191,7 @@ _ROWS: tuple[Row, ...] = (
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # The first service to seal makes the key, so both services that seal read the other's keys.
     Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
+    Row(CustomerKeyDestroyed, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
     Row(DeadLetterOpened, OPERATOR),
@@ -224,8 +231,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.complaints.v1",
-        key="complaint_id",
-        description="The life of each complaint; words and addresses sealed.",
+        key="the complaint or customer it is about",
+        description="The life of each complaint, words and addresses sealed; customers who were erased.",
     ),
     Topic(
         "recovery.compensation.v1",
@@ -253,7 +260,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "recovery.vault.v1",
         key="customer_ref and which key",
-        description="Wrapped keys of customers; a tombstone erases. Own access rights.",
+        description=(
+            "Wrapped keys of customers; the word that a key was destroyed takes its place. Own access rights."
+        ),
         retention=None,
         cleanup="compact",
         compaction_lag_max=COMPACTION_LAG_MAX,

@@ -201,3 +201,53 @@ class ComplaintOverdue(ComplaintFact):
     overdue_at: AwareDatetime = Field(
         description="When it was noted that the promise was not kept."
     )
+
+
+class ComplaintForgotten(ComplaintFact):
+    """The customer was erased: what is kept of the complaint has no words and no contact any more."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.forgotten.v1"
+
+    customer_ref: CustomerRef
+    more: bool = Field(
+        default=False,
+        description="Whether complaints of the same customer may still have to be forgotten.",
+    )
+    forgotten_at: AwareDatetime = Field(description="When it was forgotten.")
+
+
+class CustomerFact(Fact):
+    """A fact of one customer; they keep their order."""
+
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    customer_ref: CustomerRef
+    site: SiteId
+
+    def key(self) -> str:
+        """The customer."""
+        return self.customer_ref
+
+
+class CustomerErased(CustomerFact):
+    """A customer is erased: their keys are destroyed, and their reference is never used again."""
+
+    TYPE: ClassVar[str] = "recovery.customer.erased.v1"
+
+    asked_by: Id = Field(
+        description="Which system asked for it, by its id at the site; `operator` for the command."
+    )
+    erased_at: AwareDatetime = Field(
+        description="When the keys were destroyed; nothing sealed before can be read from then on."
+    )
+
+
+class ErasureCertified(CustomerFact):
+    """Nothing of an erased customer is left, also in the topics that held their words outside their keys."""
+
+    TYPE: ClassVar[str] = "recovery.erasure.certified.v1"
+
+    erased_at: AwareDatetime = Field(description="When the keys were destroyed.")
+    certified_at: AwareDatetime = Field(
+        description="When the intake and the dead letters were found without records from before then."
+    )

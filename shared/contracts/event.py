@@ -87,8 +87,8 @@ class Event(BaseModel, Generic[F_co]):
     """A CloudEvent around a fact, as read from a topic.
 
     `cause` is the position of what caused the fact: `topic/partition/offset/sequence` for a stream,
-    `http/<hash of key>/<hash of request>` for a request, `timer/<name>/<id>/<due>` for a timer;
-    rebuilding reads the fences from it. `sequence` counts all lines of one owner.
+    `http/<hash of key>/<hash of request>` for a request, `timer/<name>/<id>/<due>` for a timer,
+    `command/<name>/<id>` for an operator's command; rebuilding reads the fences from it. `sequence` counts all lines of one owner.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -118,7 +118,7 @@ class Event(BaseModel, Generic[F_co]):
     )
     cause: Annotated[str, StringConstraints(max_length=512)] | None = Field(
         None,
-        description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>` or `timer/<name>/<id>/<due>`.",
+        description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>`, `timer/<name>/<id>/<due>` or `command/<name>/<id>`.",
     )
     sequence: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = Field(
         None,

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range", 422, "A time lies too far in the past or in the future."
     UNKNOWN_SITE = "unknown_site", 404, "No policy was published for this site, or it is not yours."
     UNKNOWN_COMPLAINT = "unknown_complaint", 404, "There is no such complaint, or it is not yours to see."
+    UNKNOWN_CUSTOMER = "unknown_customer", 404, "There is no such customer, or they never complained at your site."
+    CUSTOMER_ERASED = "customer_erased", 409, "The customer was erased: nothing can be given, shown or sent under their reference any more."
     UNKNOWN_CHECK = "unknown_check", 404, "There is no such check, or it is not yours to see."
     UNKNOWN_EMPLOYEE = "unknown_employee", 403, "The roster does not list this employee as active at this site."
     UNKNOWN_ROUTE = "unknown_route", 404, "There is nothing at this address."
@@ -98,5 +100,6 @@ class Reason(StrEnum):
     TOO_MANY_TRIES = "too_many_tries", 429, "This till showed too many codes that cannot be redeemed; it may go on in a minute."
     STORY_NOT_YET_KNOWN = "story_not_yet_known", 503, "A fact arrived before the complaint, check or offer it is about."
     POLICY_NOT_YET_KNOWN = "policy_not_yet_known", 503, "A fact arrived before the policy of its site."
+    STILL_KEPT = "still_kept", 503, "Topics still hold records from before the erasure, so it is not certified yet."
     STREAM_BEHIND = "stream_behind", 503, "What others published is not read to its end yet."
     # fmt: on

@@ -19,7 +19,7 @@ from joserfc.jwk import OKPKey
 from devstack.pids import private_folder
 from shared.runtime.http.auth import LIFETIME_MAX_S
 
-Kind = Literal["employee", "customer", "manager", "till", "system", "personnel"]
+Kind = Literal["employee", "customer", "manager", "till", "system", "personnel", "privacy"]
 
 RUN_DIR = Path(".run")
 KEY_FILE = "demo-key.json"
@@ -144,3 +144,9 @@ def system(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
 def personnel(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
     """A token for a personnel system, which lists employees. Local demo only."""
     _print("personnel", subject, site, None, ttl_s)
+
+
+@app.command()
+def privacy(subject: Subject, site: Site, ttl_s: Ttl = TTL_S) -> None:
+    """A token for a system that erases and exports customers. Local demo only."""
+    _print("privacy", subject, site, None, ttl_s)

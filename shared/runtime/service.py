@@ -12,8 +12,8 @@ import socket
 import sys
 import uuid
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -221,6 +221,23 @@ class App:
             if isinstance(parts.store, RedisStore):
                 await parts.store.close()
             log.info("stopped", service=owner)
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Settler]:
+        """The settler for a command that runs beside the service's own processes, which publish what it settles.
+
+        Raises Unavailable where the store does not answer or must be rebuilt.
+        """
+        store = self.parts.store
+        if isinstance(store, RedisStore):
+            await store.open()
+        try:
+            if not await store.open_generation(await self._last_published()):
+                raise Unavailable(Reason.STORE_STALE)
+            yield self.parts.settler
+        finally:
+            if isinstance(store, RedisStore):
+                await store.close()
 
     def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
         """Serve the API and, where it has a port, what operators look at; print the addresses."""

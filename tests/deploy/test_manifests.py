@@ -28,6 +28,7 @@ from shared.contracts.catalogue import (
     dead_letters,
     subscriptions,
 )
+from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import dashboard, manifests, openapi
 from shared.ops.__main__ import app
 from shared.runtime import observe
@@ -524,7 +525,7 @@ def test_only_publishers_write_the_intake_and_only_complaints_reads_it() -> None
 
 
 def test_only_services_that_seal_write_the_vault_and_no_operator_reads_it() -> None:
-    (row,) = [row for row in TABLE if row.fact.TOPIC == "recovery.vault.v1"]
+    (row,) = [row for row in TABLE if row.fact is CustomerKeyCreated]
     rights = {
         user: topics.get(("topic", "recovery.vault.v1"), set())
         for user, topics in allowed("prod").items()

@@ -160,6 +160,16 @@ class YieldingStore(MemoryStore):
         return await super().commit(commit)
 
 
+class Topics:
+    """The topics in clear, from which nothing is gone until it is told to be."""
+
+    def __init__(self) -> None:
+        self.empty = False
+
+    async def gone(self, _moment: datetime) -> bool:
+        return self.empty
+
+
 class Aboard:
     """Complaints, compensation, notifier and audit, each on its own store, with the demo policy in force.
 
@@ -175,6 +185,7 @@ class Aboard:
         self.news = AllRead()
         #: How compensation reads its topic again.
         self.past: ReadHistory = self.history
+        self.topics = Topics()
         self.policy = policy or demo_policy()
         self.key: OKPKey = token.demo_key(directory)
         self.stores = {
@@ -195,6 +206,7 @@ class Aboard:
                 store=stores["complaints"],
                 reader=reader(),
                 news=self.news,
+                gone=self.topics.gone,
             ),
             "compensation": build_compensation(
                 CompensationSettings(**given),

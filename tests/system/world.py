@@ -198,7 +198,7 @@ class World:
     def time_passes(self, owner: str) -> None:
         """Make every timer of a service due now. Blocks."""
         with closing(Redis.from_url(self.stack.redis_url)) as store:
-            name, now = f"{owner}:{{c0}}:timers", time.time() * 1000
+            name, now = f"{owner}:{{c0}}:timers", int(time.time() * 1000)
             later: Any = store.zrangebyscore(name, now, "+inf")
             if later:
                 store.zadd(name, dict.fromkeys(later, now), xx=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
 from shared.runtime.http.document import HEADERS
@@ -44,8 +46,8 @@ class Caller:
         assert (again.status_code, again.content) == (first.status_code, first.content)
         return first.json()
 
-    async def read(self, path: str, service: str = "compensation") -> None:
-        async with self._aboard.http(service, self._aboard.bearer("e-jonas")) as phone:
+    async def read(self, path: str, service: str = "compensation", kind: Any = "employee") -> None:
+        async with self._aboard.http(service, self._aboard.bearer("e-jonas", kind)) as phone:
             answer = await phone.get(f"/v1/{path}")
             await phone.get(
                 f"/v1/{path}", headers={"If-None-Match": answer.headers.get("etag", "")}
@@ -81,6 +83,14 @@ async def use_everything(aboard: Aboard) -> None:
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await ask.write("heads", None, "manager", service="audit")
     await hear(aboard)
+    await erase(aboard, ask, about)
+
+
+async def erase(aboard: Aboard, ask: Caller, about: str) -> None:
+    kept = aboard.stores["complaints"].kept.documents[f"complaint:{about}"]
+    erasure = f"customers/{from_json(kept.body)['customer_ref']}/erasure"
+    await ask.write(erasure, None, "privacy", service="complaints")
+    await ask.read(erasure, "complaints", "privacy")
 
 
 async def give_and_redeem(ask: Caller, about: str) -> None:

@@ -187,7 +187,7 @@ class Voyage:
                 [self.complain] * 3
                 + [self.give] * 5
                 + [self.offer, self.choose, self.redeem, self.redeem, self.finish, self.end]
-                + [self.staff, self.incident, self.time, self.carry, self.feedback]
+                + [self.staff, self.incident, self.time, self.carry, self.feedback, self.erase]
             )()
         await self.aboard.carry()
         return self
@@ -234,6 +234,22 @@ class Voyage:
             wish["complaint_id"] = self.chance.choice(self.complaints)
         found = await self.ask("checks", wish, self.employee())
         self.checks += [found] if "code" in found else []
+
+    async def erase(self) -> None:
+        """Others hear of it at once, or give and log under the erased reference meanwhile."""
+        documents = self.aboard.stores["complaints"].kept.documents
+        keys = sorted(key for key in documents if key.startswith("key:"))
+        if not keys:
+            return
+        self.aboard.topics.empty = True
+        path = f"/v1/customers/{self.chance.choice(keys).removeprefix('key:')}/erasure"
+        bearer = self.aboard.bearer("guest-relations", "privacy")
+        async with self.aboard.http("complaints", bearer) as caller:
+            self.number += 1
+            answer = await caller.post(path, headers={"Idempotency-Key": f"key-{self.number}"})
+        assert answer.status_code in (201, 404, 409), answer.text
+        if self.chance.random() < 0.5:
+            await self.carry()
 
     async def offer(self) -> None:
         if self.complaints:

@@ -19,6 +19,7 @@ from shared.contracts.complaints import (
     Category,
     ComplaintReopened,
     ComplaintTriaged,
+    CustomerErased,
     Language,
     Service,
     Severity,
@@ -72,6 +73,8 @@ class History(Document):
     offer_ids: tuple[str, ...] = ()
     #: The day on which the customer's latest stay began; None if stays never end.
     stay_from: date | None = None
+    #: The customer was erased, and nothing is listed any more.
+    erased: bool | None = None
 
 
 def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
@@ -149,6 +152,8 @@ def case_chosen(case: Case, fact: OfferChosen | OfferLapsed) -> Case:
 def history_of(history: History | None, fact: CheckIssued) -> History:
     """The history, with one more check."""
     known = history or History()
+    if known.erased:
+        return known
     return known.model_copy(
         update={
             "check_ids": (fact.check_id, *known.check_ids)[:HISTORY_MAX],
@@ -160,12 +165,19 @@ def history_of(history: History | None, fact: CheckIssued) -> History:
 def history_offered(history: History | None, fact: OfferMade) -> History:
     """The history, with one more offer; what it holds is charged to a stay, as a check is."""
     known = history or History()
+    if known.erased:
+        return known
     return known.model_copy(
         update={
             "offer_ids": (fact.offer_id, *known.offer_ids)[:HISTORY_MAX],
             "stay_from": _stay_from(known, fact.held),
         }
     )
+
+
+def history_erased(_: History | None, __: CustomerErased) -> History:
+    """Nothing, and nothing is added to it: a check may be given before this was heard of, or after."""
+    return History(erased=True)
 
 
 def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
@@ -183,7 +195,7 @@ def case_id(fact: ComplaintTriaged | ComplaintReopened | CheckIssued) -> str:
     return fact.complaint_id
 
 
-def customer_ref(fact: CheckIssued | OfferMade) -> str:
+def customer_ref(fact: CheckIssued | OfferMade | CustomerErased) -> str:
     """The customer of the fact's history."""
     return fact.customer_ref
 
@@ -201,5 +213,6 @@ SLICE = Slice(
         ),
         OfferChosen: (Fold(Case, case_id, case_chosen),),
         OfferLapsed: (Fold(Case, case_id, case_chosen),),
+        CustomerErased: (Fold(History, customer_ref, history_erased),),
     }
 )

@@ -416,6 +416,7 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
             Reason.CONSENT_REQUIRED,
             Reason.ALREADY_COMPENSATED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.CUSTOMER_ERASED,
             Reason.POLICY_NOT_YET_KNOWN,
         ),
     )
@@ -497,7 +498,12 @@ def _changes(to: Routes, handlers: Checks) -> None:
         "/v1/checks/{check_id}/explain",
         EMPLOYEE,
         {200: ExplainedCheck},
-        refuses=(unknown, Reason.NOTHING_TO_EXPLAIN, Reason.KEY_NOT_YET_KNOWN),
+        refuses=(
+            unknown,
+            Reason.NOTHING_TO_EXPLAIN,
+            Reason.KEY_NOT_YET_KNOWN,
+            Reason.CUSTOMER_ERASED,
+        ),
     )
     async def explain_check(ask: Ask, check_id: Identifier, command: Explain) -> Decision:
         """Explain a stretch in one line."""

@@ -361,6 +361,7 @@ class Checks:
             log.customer,
             log.contact.email if log.contact is not None else None,
         )
+        customer_ref = await self._context.keys.current(customer_ref, view)
         headroom = await self._context.headroom(staff, customer_ref, complaint_id, view)
         key = await self._context.keys.of(customer_ref, view)
         facts: list[Fact] = []

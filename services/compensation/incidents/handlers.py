@@ -372,10 +372,14 @@ class Incidents:
             if case is None or group is None or not group.fits:
                 skipped += 1
                 continue
-            key = await self._context.keys.of(case.customer_ref, view)
-            if key is None:
+            try:
+                key = await self._context.key(case.customer_ref, view)
+            except Unavailable:
                 if case.opened_at and view.now < case.opened_at + KEY_COMES_WITHIN:
-                    raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+                    raise
+                skipped += 1
+                continue
+            except Rejected:  # erased
                 skipped += 1
                 continue
             request = check_request(

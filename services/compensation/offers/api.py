@@ -193,6 +193,7 @@ def _for_employees(
             Reason.OFFER_CLOSED,
             Reason.AMOUNT_NOT_OFFERED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.CUSTOMER_ERASED,
         ),
     )
     async def choose_offered(ask: Ask, offer_id: Identifier, command: Choose) -> Decision:
@@ -248,6 +249,7 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
             Reason.AMOUNT_NOT_OFFERED,
             Reason.OFFER_CLOSED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.CUSTOMER_ERASED,
         ),
     )
     async def choose_by_link(token: Token, request: Request) -> Response:

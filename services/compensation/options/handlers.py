@@ -82,6 +82,7 @@ class Options:
         else:
             # No customer has an empty name, so the accounts under that name are empty.
             ref = self._vault.pseudonyms.customer(f"/site/{staff.site}", customer or "")
+            ref = await self._context.keys.current(ref, view)
             case = Case(customer_ref=ref, site=staff.site, language=staff.policy.languages[0])
         case = case.model_copy(update={name: one for name, one in said.items() if one is not None})
         headroom = await self._context.headroom(staff, case.customer_ref, complaint_id, view)

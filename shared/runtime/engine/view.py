@@ -14,7 +14,7 @@ from shared.runtime.engine.store import Cursor, Reads, Versioned
 from shared.runtime.faults import Rejected
 
 D = TypeVar("D", bound=Document)
-#: Documents kept parsed: the policies' heads, employees and keys of a busy hour. None of them has more
+#: Documents kept parsed: the policies' heads and employees of a busy hour. None of them has more
 #: bytes than this; larger ones, such as a complaint with its text, are read few times and parsed each time.
 PARSED_MAX = 2000
 PARSED_BYTES_MAX = 4096
@@ -121,8 +121,8 @@ class View:
 
 
 def parsed(document: type[D], body: bytes) -> D:
-    """A document of these bytes; a large one is parsed each time."""
-    if len(body) > PARSED_BYTES_MAX:
+    """A document of these bytes; one that is large or must not be remembered is parsed each time."""
+    if len(body) > PARSED_BYTES_MAX or not document.REMEMBERED:
         return document.model_validate_json(body)
     return cast("D", _parsed(document, body))
 

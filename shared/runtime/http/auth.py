@@ -60,6 +60,8 @@ class Kind(StrEnum):
     SYSTEM = "system"
     #: Lists employees of its site, and nothing else.
     PERSONNEL = "personnel"
+    #: Erases customers of its site and exports what is known of them, and nothing else.
+    PRIVACY = "privacy"
 
 
 #: Who may call a route that is for employees alone.

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from time import monotonic
 from typing import NoReturn
 
@@ -166,6 +167,24 @@ async def settled_to_the_end(
         return all(
             max(last + 1, firsts[place]) >= ends[place]
             for place, last in zip(places, come_to, strict=True)
+        )
+
+
+async def nothing_before(bootstrap: Broker | str, topics: Sequence[str], moment: datetime) -> bool:
+    """Whether no record from before a moment is left on the topics; raises KafkaError, OSError.
+
+    A record is as old as its timestamp says, by which retention drops it too.
+    """
+    async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
+        places = partitions(consumer, topics)
+        firsts = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        since = await consumer.offsets_for_times(
+            dict.fromkeys(places, int(moment.timestamp() * 1000))
+        )
+        return all(
+            firsts[place] >= (ends[place] if since[place] is None else since[place].offset)
+            for place in places
         )
 
 

@@ -6,42 +6,60 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from shared.contracts.reasons import Reason
-from shared.contracts.vault import CustomerKeyCreated
+from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.kernel import Document, Fact, Fold
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Unavailable
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Handler, Inbox
 from shared.runtime.privacy.seal import DataKey, SealBroken, Vault
 
-#: Unwrapped keys kept at hand; the wrapped form is read for every use, so a destroyed key is
-#: destroyed here too, at the next use.
-REMEMBERED_MAX = 10_000
 #: Two services seal, and each makes a key only while it has heard of none: a customer has two at most.
 #: Eight bounds the document, and leaves room for more services that seal.
 KEYS_MAX = 8
+#: Times that one person may be erased and come back: each costs one read at every later complaint.
+ERASURES_MAX = 100
 
 
 class CustomerKey(Document):
-    """A customer's data keys, wrapped and sorted: the order in which they were heard of says nothing."""
+    """A customer's data keys, wrapped and sorted: the order in which they were heard of says nothing.
+
+    A customer without keys was erased, and no key is accepted any more. No process remembers a parsed
+    document or an unwrapped key, so that a key is gone everywhere once it is gone from the store.
+    """
 
     KIND: ClassVar[str] = "key"
     LASTS: ClassVar[bool] = True
+    REMEMBERED: ClassVar[bool] = False
 
     wrapped: tuple[str, ...]
 
+    @property
+    def erased(self) -> bool:
+        """Whether the customer was erased."""
+        return not self.wrapped
+
 
 def known(document: CustomerKey | None, fact: CustomerKeyCreated) -> CustomerKey:
-    """One more key, unless it is known: a key of ours comes back to us by its topic."""
-    before = document.wrapped if document is not None else ()
-    if len(before) >= KEYS_MAX:
-        return CustomerKey(wrapped=before)
-    return CustomerKey(wrapped=tuple(sorted({*before, fact.wrapped})))
+    """One more key, unless it is known or the customer was erased: our own keys come back by their topic."""
+    if document is None:
+        return CustomerKey(wrapped=(fact.wrapped,))
+    if document.erased or len(document.wrapped) >= KEYS_MAX:
+        return document
+    return CustomerKey(wrapped=tuple(sorted({*document.wrapped, fact.wrapped})))
+
+
+def destroyed(_: CustomerKey | None, __: CustomerKeyDestroyed) -> CustomerKey:
+    """The customer was erased: no keys, whichever of them the fact names."""
+    return CustomerKey(wrapped=())
 
 
 KEY_FOLDS: Mapping[type[Fact], Sequence[Fold]] = {
-    CustomerKeyCreated: (Fold(CustomerKey, lambda fact: fact.customer_ref, known),)
+    CustomerKeyCreated: (Fold(CustomerKey, lambda fact: fact.customer_ref, known),),
+    CustomerKeyDestroyed: (Fold(CustomerKey, lambda fact: fact.customer_ref, destroyed),),
 }
-VAULT_INBOX = Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated)])
+VAULT_INBOX = Inbox(
+    CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated), Handler(CustomerKeyDestroyed)]
+)
 
 
 class KeyRing:
@@ -65,27 +83,40 @@ class KeyRing:
 
 
 class Keys:
-    """Unwraps customers' keys; remembers by the wrapped form."""
+    """Unwraps customers' keys for one decision, and keeps none."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._remembered: dict[str, DataKey] = {}
 
     async def of(self, customer_ref: str, view: View) -> KeyRing | None:
         """The customer's keys, or None if there is none (yet, or any more); raises Unavailable."""
         document = await view.get(CustomerKey, customer_ref)
-        if document is None:
-            return None
-        return KeyRing([self._unwrapped(customer_ref, wrapped) for wrapped in document.wrapped])
+        wrapped = document.wrapped if document is not None else ()
+        return (
+            KeyRing([self._vault.unwrap(customer_ref, one) for one in wrapped]) if wrapped else None
+        )
 
-    def _unwrapped(self, customer_ref: str, wrapped: str) -> DataKey:
-        key = self._remembered.get(wrapped)
-        if key is None:
-            if len(self._remembered) >= REMEMBERED_MAX:
-                self._remembered.clear()
-            key = self._vault.unwrap(customer_ref, wrapped)
-            self._remembered[wrapped] = key
-        return key
+    async def needed(self, customer_ref: str, view: View) -> KeyRing:
+        """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""
+        document = await view.get(CustomerKey, customer_ref)
+        if document is None:
+            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
+        if not document.wrapped:
+            raise Rejected(Reason.CUSTOMER_ERASED)
+        return KeyRing([self._vault.unwrap(customer_ref, one) for one in document.wrapped])
+
+    async def current(self, customer_ref: str, view: View) -> str:
+        """The reference that stands for a customer now: of theirs, the first that was not erased.
+
+        Every service finds the same one. Raises Rejected(customer_erased) after too many erasures, and
+        Unavailable.
+        """
+        for _ in range(ERASURES_MAX):
+            document = await view.get(CustomerKey, customer_ref)
+            if document is None or document.wrapped:
+                return customer_ref
+            customer_ref = self._vault.pseudonyms.again(customer_ref)
+        raise Rejected(Reason.CUSTOMER_ERASED)
 
     def create(self, customer_ref: str) -> tuple[KeyRing, CustomerKeyCreated]:
         """A new key and the fact that makes it known."""

@@ -55,6 +55,10 @@ class Pseudonyms:
         """For an employee of a site in a month, on the record; another month gives another pseudonym."""
         return "em-" + self._of("employee", site, month, employee_id)
 
+    def again(self, customer_ref: str) -> str:
+        """The customer_ref that stands for the same customer after this one was erased."""
+        return "c-" + self._of("customer-again", customer_ref)
+
     def person(self, source: str, name: str) -> str:
         """For a person who raised a complaint, by another system's name for them."""
         return "p-" + self._of("person", source, name)

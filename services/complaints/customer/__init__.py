@@ -1,0 +1,1 @@
+"""The customer as a person with rights: erased, and the erasure certified."""

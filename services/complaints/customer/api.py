@@ -1,0 +1,85 @@
+"""The HTTP face of customers' rights: erase one, look at the certificate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from services.complaints.customer.handlers import erasing, erasure_of
+from shared.contracts.complaints import CustomerErased
+from shared.contracts.event import CustomerRef
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import Kind
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
+
+#: The same erasure in every example.
+ERASURE: JsonDict = {
+    "customer_ref": "c-0d7f8b0e003473cd34ff8cbd44a16c66",
+    "erased_at": "2026-06-03T18:00:00Z",
+}
+
+
+class ErasedCustomer(Answer):
+    """A customer was erased; the certificate follows when retention has passed."""
+
+    OF: ClassVar[type[Fact]] = CustomerErased
+    model_config = ConfigDict(json_schema_extra={"examples": [ERASURE]})
+
+    customer_ref: CustomerRef
+    erased_at: Annotated[datetime, Field(description="When the customer's keys were destroyed.")]
+
+
+class ShownErasure(Answer):
+    """An erasure, and its certificate once there is one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**ERASURE, "certified_at": "2026-06-17T19:00:00Z"}]}
+    )
+
+    customer_ref: CustomerRef
+    erased_at: Annotated[datetime, Field(description="When the customer's keys were destroyed.")]
+    certified_at: Annotated[
+        datetime | None,
+        Field(
+            description="When it was found that nothing from before is left, also in the intake and the dead letters; null until then."
+        ),
+    ]
+
+
+def routes(face: Face) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    @to.write(
+        "POST",
+        "/v1/customers/{customer_ref}/erasure",
+        (Kind.PRIVACY,),
+        {201: ErasedCustomer},
+        refuses=(Reason.UNKNOWN_CUSTOMER, Reason.CUSTOMER_ERASED),
+    )
+    async def erase_customer(ask: Ask, customer_ref: Identifier) -> Decision:
+        """Erase a customer: destroy their keys, so that words and contact cannot be read any more.
+
+        Cannot be undone. What they were given stays valid and counted, without saying to whom.
+        """
+        principal = ask.principal
+        return await erasing(customer_ref, principal.site, principal.subject, ask.view)
+
+    @to.read(
+        "/v1/customers/{customer_ref}/erasure",
+        (Kind.PRIVACY,),
+        ShownErasure,
+        refuses=(Reason.UNKNOWN_CUSTOMER,),
+    )
+    async def get_erasure(ask: Ask, customer_ref: Identifier) -> ShownErasure:
+        """The erasure of a customer, with its certificate once nothing from before is left."""
+        found = await erasure_of(customer_ref, ask.principal.site, ask.view)
+        return ShownErasure.about(found, customer_ref=customer_ref)
+
+    return to

@@ -1,0 +1,98 @@
+"""Commands for whoever answers customers' requests about their data; run where the service's settings are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+
+from services.complaints.app import build
+from services.complaints.customer.handlers import erasing, erasure_of
+from services.complaints.customer.rules import CERTIFIED_AFTER, OPERATOR, Erasure
+from services.complaints.settings import Settings
+from shared.contracts.event import format_time
+from shared.runtime.engine.settle import Settler
+from shared.runtime.faults import Rejected, Unavailable
+
+T = TypeVar("T")
+#: How long to wait for the word that the erasure is on Kafka; without it, it is in the outbox.
+PUBLISHED_MS = 5000
+
+app = typer.Typer(
+    help="Commands of complaints; without one, the service itself runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # Locals may hold what a customer wrote.
+)
+customer = typer.Typer(
+    help="What a customer may ask for: to be forgotten, and the proof of it.", no_args_is_help=True
+)
+app.add_typer(customer, name="customer")
+Ref = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF", help="The customer_ref; `python -m shared.ops fingerprint` prints it."
+    ),
+]
+
+
+def beside(work: Callable[[Settler], Awaitable[T]]) -> T:
+    """Do something on the service's store, beside its running processes. Blocks; raises typer.Exit."""
+
+    async def run() -> T:
+        async with build(Settings()).beside() as settler:
+            return await work(settler)
+
+    try:
+        return asyncio.run(run())
+    except (Rejected, Unavailable) as error:
+        typer.echo(f"{error.reason.value}: {error.reason.meaning}", err=True)
+        raise typer.Exit(1) from None
+    except (KafkaError, OSError) as error:
+        typer.echo(f"failed: {type(error).__name__}; give the same command again", err=True)
+        raise typer.Exit(1) from None
+
+
+@customer.command("erase")
+def erase_command(
+    ref: Ref,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
+) -> None:
+    """Erase a customer: destroy their keys, so that nobody can read their words and contact any more."""
+    if not yes:
+        typer.confirm(f"Erase {ref}? This cannot be undone", abort=True)
+    published = beside(partial(_erase, ref))
+    typer.echo(
+        f"{ref} is erased: the keys are destroyed. Retention ends in {CERTIFIED_AFTER.days} days;"
+        " `customer erasure` then shows the certificate."
+    )
+    if not published:
+        typer.echo("It is not on Kafka yet: the service publishes it when Kafka is back.", err=True)
+
+
+async def _erase(ref: str, settler: Settler) -> bool:
+    """Whether the erasure is on Kafka as well; raises Rejected, Unavailable."""
+    await settler.settle_internal(
+        f"command/erase/{ref}", ref, partial(erasing, ref, None, OPERATOR)
+    )
+    return await settler.store.wait_published(await settler.store.last_sequence(), PUBLISHED_MS)
+
+
+@customer.command("erasure")
+def erasure_command(ref: Ref) -> None:
+    """Say when a customer was erased, and when it was certified that nothing is left."""
+
+    async def read(settler: Settler) -> Erasure:
+        return await erasure_of(ref, None, settler.view())
+
+    found = beside(read)
+    certificate = (
+        "not certified yet: intake or dead letters may hold records from before"
+        if found.certified_at is None
+        else f"certified at {format_time(found.certified_at)}: nothing from before is left"
+    )
+    typer.echo(f"{ref} was erased at {format_time(found.erased_at)}; {certificate}")

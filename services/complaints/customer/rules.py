@@ -1,0 +1,131 @@
+"""A customer is erased, in three steps: keys, then words and contacts, then a certificate. Pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from shared.contracts.catalogue import (
+    COMPACTION_LAG_MAX,
+    DEAD_LETTER_RETENTION,
+    INTAKE_RETENTION,
+)
+from shared.contracts.complaints import ComplaintForgotten, CustomerErased, ErasureCertified
+from shared.contracts.vault import CustomerKeyDestroyed, name_of
+from shared.kernel import Decision, Document, Fold, Slice, Timer
+
+#: The timers of the second step and of the third.
+FORGET, CERTIFY = "forget", "certify"
+#: Who asked, if it was the operator's command.
+OPERATOR = "operator"
+#: Complaints forgotten in one commit, of which each is read and written.
+STEP = 100
+#: Kafka drops whole segments, a while after the last record in one is too old, so the broker is not
+#: asked before; it decides in the end.
+CERTIFIED_AFTER = max(INTAKE_RETENTION, DEAD_LETTER_RETENTION, COMPACTION_LAG_MAX) + timedelta(
+    hours=1
+)
+
+
+#: Two steps that were due in the same millisecond would make facts with the same ids.
+NEXT_STEP_AFTER = timedelta(milliseconds=1)
+
+
+class Erasure(Document):
+    """The erasure of one customer; `certified_at` is None while something from before may be left."""
+
+    KIND: ClassVar[str] = "erasure"
+
+    site: str
+    erased_at: datetime
+    certified_at: datetime | None = None
+
+
+def erase(
+    customer_ref: str, wrapped: Sequence[str], site: str, asked_by: str, now: datetime
+) -> Decision:
+    """Destroy every key of a customer; from this commit on nothing sealed for them can be read.
+
+    Complaints that were received before are forgotten by the next step, so that none is missed that
+    came in at the same moment.
+    """
+    return Decision.of(
+        *destroy(customer_ref, wrapped, now),
+        CustomerErased(customer_ref=customer_ref, site=site, asked_by=asked_by, erased_at=now),
+    )
+
+
+def destroy(
+    customer_ref: str, wrapped: Sequence[str], now: datetime
+) -> Sequence[CustomerKeyDestroyed]:
+    """One fact for each key."""
+    return [
+        CustomerKeyDestroyed(customer_ref=customer_ref, name=name_of(one), destroyed_at=now)
+        for one in wrapped
+    ]
+
+
+def forget(
+    customer_ref: str, complaint_ids: Sequence[str], now: datetime, *, more: bool
+) -> Decision:
+    """Forget these complaints of an erased customer; with `more` another step follows."""
+    return Decision.of(
+        *(
+            ComplaintForgotten(
+                complaint_id=complaint_id, customer_ref=customer_ref, more=more, forgotten_at=now
+            )
+            for complaint_id in complaint_ids
+        )
+    )
+
+
+def certify(erasure: Erasure, customer_ref: str, now: datetime) -> Decision:
+    """State that nothing is left, once."""
+    if erasure.certified_at is not None:
+        return Decision()
+    return Decision.of(
+        ErasureCertified(
+            customer_ref=customer_ref,
+            site=erasure.site,
+            erased_at=erasure.erased_at,
+            certified_at=now,
+        )
+    )
+
+
+def erased(_: Erasure | None, fact: CustomerErased) -> Erasure:
+    """The erasure has begun."""
+    return Erasure(site=fact.site, erased_at=fact.erased_at)
+
+
+def certified(erasure: Erasure, fact: ErasureCertified) -> Erasure:
+    """The erasure is complete."""
+    return erasure.model_copy(update={"certified_at": fact.certified_at})
+
+
+def customer_ref(fact: CustomerErased | ErasureCertified) -> str:
+    """The customer of an erasure."""
+    return fact.customer_ref
+
+
+SLICE = Slice(
+    {
+        CustomerErased: (Fold(Erasure, customer_ref, erased),),
+        ErasureCertified: (Fold(Erasure, customer_ref, certified),),
+    },
+    timers={
+        CustomerErased: lambda fact: (
+            Timer(FORGET, fact.customer_ref, fact.erased_at),
+            Timer(CERTIFY, fact.customer_ref, fact.erased_at + CERTIFIED_AFTER),
+        ),
+        ComplaintForgotten: lambda fact: (
+            Timer(
+                FORGET,
+                fact.customer_ref,
+                fact.forgotten_at + NEXT_STEP_AFTER if fact.more else None,
+            ),
+        ),
+        ErasureCertified: lambda fact: (Timer(CERTIFY, fact.customer_ref, None),),
+    },
+)
