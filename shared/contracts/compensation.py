@@ -9,12 +9,14 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.data import About, Data
 from shared.contracts.event import (
     AmountMinor,
     CheckId,
     ComplaintId,
     Currency,
     CustomerRef,
+    EmployeeId,
     Id,
     Sealed,
     SiteId,
@@ -201,13 +203,15 @@ class CaseOpened(CompensationFact):
     complaint_id: ComplaintId
     customer_ref: CustomerRef
     site: SiteId
-    reason: Category = Field(description="Category of the complaint.")
-    severity: Severity = Field(description="Severity of the complaint.")
-    day: WindowId = Field(description="Business day of the site in which the complaint is counted.")
-    opened_at: AwareDatetime = Field(
+    reason: Annotated[Category, Data.INTERNAL] = Field(description="Category of the complaint.")
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity of the complaint.")
+    day: Annotated[WindowId, Data.INTERNAL] = Field(
+        description="Business day of the site in which the complaint is counted."
+    )
+    opened_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the complaint came to us; the customer's wait counts from it."
     )
-    counts_for: Id | None = Field(
+    counts_for: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
         description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`; absent otherwise.",
     )
@@ -222,36 +226,38 @@ class Wished(CheckFact):
 
     complaint_id: ComplaintId
     customer_ref: CustomerRef
-    employee_id: Id = Field(description="Employee who asked for the check.")
+    employee_id: EmployeeId = Field(description="Employee who asked for the check.")
     role: RoleThen = None
-    item: Id = Field(
+    item: Annotated[Id, Data.INTERNAL] = Field(
         description="Name of the check in the site's catalogue, with its amount if it has one: `<item>/<amount>`."
     )
     policy_version: Version
-    reason: Category = Field(
+    reason: Annotated[Category, Data.INTERNAL] = Field(
         Category.OTHER, description="Category of the complaint that it is given for."
     )
-    severity: Severity = Field(Severity.MILD, description="Severity of the complaint.")
-    basis: Basis = Field(
+    severity: Annotated[Severity, Data.INTERNAL] = Field(
+        Severity.MILD, description="Severity of the complaint."
+    )
+    basis: Annotated[Basis, Data.INTERNAL] = Field(
         Basis.GOODWILL, description="Why it is given: goodwill, or because the law says so."
     )
-    consent: Annotated[bool, Field(exclude_if=not_)] = Field(
+    consent: Annotated[bool, Field(exclude_if=not_), Data.PERSONAL] = Field(
         default=False,
         description="Whether the customer agreed to something else than cash; absent if not.",
     )
-    service: ServiceNamed = None
-    again: Again = False
-    incident_id: Id | None = Field(
+    service: Annotated[ServiceNamed, Data.INTERNAL] = None
+    again: Annotated[Again, Data.INTERNAL] = False
+    incident_id: Annotated[Id | None, Data.INTERNAL] = Field(
         None,
         description="The incident whose budget pays for it; absent for a check of an employee's own.",
     )
-    offer_id: Id | None = Field(
+    offer_id: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
         description="The offer that the customer chose it from; absent if it was given directly.",
     )
     currency: Currency
-    cost_minor: CostMinor
-    reachable: bool | None = Field(
+    cost_minor: Annotated[CostMinor, Data.INTERNAL]
+    reachable: Annotated[bool | None, Data.INTERNAL] = Field(
         None, description="Whether a message reaches the customer; absent where it is not known."
     )
 
@@ -261,43 +267,47 @@ class CheckIssued(Wished):
 
     TYPE: ClassVar[str] = "recovery.check.issued.v1"
 
-    kind: CheckKind = Field(description="What form the check has.")
-    language: Language = Field(description="Language in which the customer is told of it.")
-    value_minor: ValueMinor
-    percent: Percent = None
-    bill_up_to_minor: BillUpTo = None
-    code: Sealed = Field(
+    kind: Annotated[CheckKind, Data.INTERNAL] = Field(description="What form the check has.")
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is told of it."
+    )
+    value_minor: Annotated[ValueMinor, Data.INTERNAL]
+    percent: Annotated[Percent, Data.INTERNAL] = None
+    bill_up_to_minor: Annotated[BillUpTo, Data.INTERNAL] = None
+    code: Annotated[Sealed, Data.PERSONAL] = Field(
         description="The code that the customer shows, sealed under the customer's key."
     )
-    code_hash: CodeHash = Field(
+    code_hash: Annotated[CodeHash, Data.PERSONAL] = Field(
         description="Keyed hash of the code, 64 hex characters: tills find the check by it."
     )
-    valid_until: AwareDatetime = Field(description="When its time is over.")
-    valid_at: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+    valid_until: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When its time is over."
+    )
+    valid_at: Annotated[tuple[Id, ...], Field(max_length=16), Data.PUBLIC] = Field(
         (),
         description="Outlets that take it, by their ids in the policy; everywhere at the site if empty.",
     )
-    issued_at: AwareDatetime = Field(description="When it was given.")
-    complained_at: AwareDatetime | None = Field(
+    issued_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was given.")
+    complained_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
         description="When the complaint came to us; the time until `issued_at` is how long the customer waited. Absent if unknown.",
     )
-    first: bool = Field(
+    first: Annotated[bool, Data.INTERNAL] = Field(
         default=False, description="Whether it is the first check of its complaint."
     )
-    explain_by: AwareDatetime | None = Field(
+    explain_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
         description="By when the employee explains a stretch in one line; absent if it was within the ceilings.",
     )
-    regime: Id | None = Field(
+    regime: Annotated[Id | None, Data.PUBLIC] = Field(
         None,
         description="Name of the regime in the policy that a statutory check follows; absent otherwise.",
     )
-    information: Information | None = Field(
+    information: Annotated[Information | None, Data.PUBLIC] = Field(
         None,
         description="What the customer must be told of their rights, in their language, as they were told; absent if nothing.",
     )
-    day: WindowId | None = Field(
+    day: Annotated[WindowId | None, Data.INTERNAL] = Field(
         None,
         description="Business day of the site in which it was given and is counted; absent if it is not counted.",
     )
@@ -305,12 +315,16 @@ class CheckIssued(Wished):
         None,
         description="Number of the version of the policy that named the day and the customer's rights; absent where it is `policy_version`.",
     )
-    at_desk: Annotated[bool, Field(exclude_if=not_)] = Field(
+    at_desk: Annotated[bool, Field(exclude_if=not_), Data.INTERNAL] = Field(
         default=False,
         description="Whether an employee gave an incident's check by hand to this customer; absent if not.",
     )
-    debits: Charges = Field(description=f"What it is charged, by account: {UNIT}.")
-    left: Left = Field(description=f"What is left afterwards, by scope: {UNIT}.")
+    debits: Annotated[Charges, Data.PERSONAL] = Field(
+        description=f"What it is charged, by account: {UNIT}."
+    )
+    left: Annotated[Left, Data.INTERNAL] = Field(
+        description=f"What is left afterwards, by scope: {UNIT}."
+    )
 
 
 class CheckRefused(Wished):
@@ -318,28 +332,32 @@ class CheckRefused(Wished):
 
     TYPE: ClassVar[str] = "recovery.check.refused.v1"
 
-    offered: Annotated[tuple[Id, ...], Field(max_length=OFFERED_MAX, exclude_if=not_)] = Field(
+    offered: Annotated[
+        tuple[Id, ...], Field(max_length=OFFERED_MAX, exclude_if=not_), Data.INTERNAL
+    ] = Field(
         (),
         description="Of an offer that did not fit, what the customer was to choose between, by name in the catalogue; absent otherwise.",
     )
-    bound_by: Scope = Field(description="The first scope that could not hold the check.")
-    left: Left = Field(description=f"What is left, by scope: {UNIT}.")
-    alternatives: Annotated[tuple[Option, ...], Field(max_length=32)] = Field(
+    bound_by: Annotated[Scope, Data.INTERNAL] = Field(
+        description="The first scope that could not hold the check."
+    )
+    left: Annotated[Left, Data.INTERNAL] = Field(description=f"What is left, by scope: {UNIT}.")
+    alternatives: Annotated[tuple[Option, ...], Field(max_length=32), Data.INTERNAL] = Field(
         description="What fits instead, best first; each costs at most what is left everywhere."
     )
-    colleague_id: Id | None = Field(
+    colleague_id: EmployeeId | None = Field(
         None,
         description="A colleague on shift whose authority would hold it, a peer to stand in; absent if there is none.",
     )
-    regime: Id | None = Field(
+    regime: Annotated[Id | None, Data.PUBLIC] = Field(
         None,
         description="Name of the regime in the policy by which something is due whatever fits; absent if none.",
     )
-    information: Information | None = Field(
+    information: Annotated[Information | None, Data.PUBLIC] = Field(
         None,
         description="What the customer must be told of their rights, in their language; absent if nothing.",
     )
-    refused_at: AwareDatetime = Field(description="When it was decided.")
+    refused_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was decided.")
 
 
 class CheckExplained(CheckFact):
@@ -347,9 +365,13 @@ class CheckExplained(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.explained.v1"
 
-    employee_id: Id = Field(description="Employee who gave the check and explains it.")
-    explanation: Sealed = Field(description="The one line, sealed under the customer's key.")
-    explained_at: AwareDatetime = Field(description="When it was explained.")
+    employee_id: EmployeeId = Field(description="Employee who gave the check and explains it.")
+    explanation: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="The one line, sealed under the customer's key."
+    )
+    explained_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was explained."
+    )
 
 
 class CheckUnexplained(CheckFact):
@@ -357,15 +379,19 @@ class CheckUnexplained(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.unexplained.v1"
 
-    employee_id: Id = Field(description="Employee who gave the check.")
-    noted_at: AwareDatetime = Field(description="When the time to explain was over.")
+    employee_id: EmployeeId = Field(description="Employee who gave the check.")
+    noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the time to explain was over."
+    )
 
 
 class CheckEnded(CheckFact):
     """A check ended; what was not redeemed goes back to the accounts that were charged."""
 
-    credits: Charges = Field(description=f"What goes back, by account that was charged: {UNIT}.")
-    unredeemed_minor: AmountMinor = Field(
+    credits: Annotated[Charges, Data.PERSONAL] = Field(
+        description=f"What goes back, by account that was charged: {UNIT}."
+    )
+    unredeemed_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What was not redeemed of its value, in minor units of the check's currency."
     )
 
@@ -375,8 +401,10 @@ class CheckVoided(CheckEnded):
 
     TYPE: ClassVar[str] = "recovery.check.voided.v1"
 
-    employee_id: Id = Field(description="Employee who took it back.")
-    voided_at: AwareDatetime = Field(description="When it was taken back.")
+    employee_id: EmployeeId = Field(description="Employee who took it back.")
+    voided_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was taken back."
+    )
 
 
 class CheckExpired(CheckEnded):
@@ -384,7 +412,9 @@ class CheckExpired(CheckEnded):
 
     TYPE: ClassVar[str] = "recovery.check.expired.v1"
 
-    expired_at: AwareDatetime = Field(description="When it was noted that its time is over.")
+    expired_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was noted that its time is over."
+    )
 
 
 class CheckSuspended(CheckFact):
@@ -392,8 +422,10 @@ class CheckSuspended(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.suspended.v1"
 
-    employee_id: Id = Field(description="Employee who stopped it.")
-    suspended_at: AwareDatetime = Field(description="From when it is not taken.")
+    employee_id: EmployeeId = Field(description="Employee who stopped it.")
+    suspended_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="From when it is not taken."
+    )
 
 
 class CheckResumed(CheckFact):
@@ -401,15 +433,19 @@ class CheckResumed(CheckFact):
 
     TYPE: ClassVar[str] = "recovery.check.resumed.v1"
 
-    employee_id: Id = Field(description="Employee who let it be taken again.")
-    resumed_at: AwareDatetime = Field(description="From when it is taken again.")
+    employee_id: EmployeeId = Field(description="Employee who let it be taken again.")
+    resumed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="From when it is taken again."
+    )
 
 
 class RedemptionFact(CheckFact):
     """One step of a redemption; the facts of one check keep their order."""
 
-    redemption_id: Id = Field(description="The redemption's id: one till, one use of a check.")
-    amount_minor: AmountMinor = Field(
+    redemption_id: Annotated[Id, Data.PERSONAL] = Field(
+        description="The redemption's id: one till, one use of a check."
+    )
+    amount_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="The part of the check this step is about, in minor units of `currency`."
     )
     currency: Currency
@@ -418,25 +454,25 @@ class RedemptionFact(CheckFact):
 class RedemptionTold(RedemptionFact):
     """What a till is told of the check that it redeems; an answer has no field without a value."""
 
-    item: Annotated[Id | None, Field(exclude_if=absent)] = Field(
+    item: Annotated[Id | None, Field(exclude_if=absent), Data.INTERNAL] = Field(
         None,
         description="Name of the check in the site's catalogue, with its amount if it has one.",
     )
-    kind: Annotated[CheckKind | None, Field(exclude_if=absent)] = Field(
+    kind: Annotated[CheckKind | None, Field(exclude_if=absent), Data.INTERNAL] = Field(
         None, description="What form the check has."
     )
-    title: Annotated[TitleOnFact | None, Field(exclude_if=absent)] = Field(
+    title: Annotated[TitleOnFact | None, Field(exclude_if=absent), Data.INTERNAL] = Field(
         None, description="What the catalogue calls it, in the site's first language."
     )
-    value_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = Field(
+    value_minor: Annotated[AmountMinor | None, Field(exclude_if=absent), Data.INTERNAL] = Field(
         None, description="What the whole check is worth, in minor units of `currency`."
     )
-    left_minor: Annotated[AmountMinor | None, Field(exclude_if=absent)] = Field(
+    left_minor: Annotated[AmountMinor | None, Field(exclude_if=absent), Data.INTERNAL] = Field(
         None,
         description="What can be held or redeemed of it after this step, in minor units of `currency`; 0 for a check that is redeemed whole.",
     )
-    percent: Percent = None
-    bill_up_to_minor: BillUpTo = None
+    percent: Annotated[Percent, Data.INTERNAL] = None
+    bill_up_to_minor: Annotated[BillUpTo, Data.INTERNAL] = None
 
 
 class RedemptionReserved(RedemptionTold):
@@ -444,13 +480,15 @@ class RedemptionReserved(RedemptionTold):
 
     TYPE: ClassVar[str] = "recovery.redemption.reserved.v1"
 
-    till: Id = Field(
+    till: Annotated[Id, Data.PERSONAL, About.EMPLOYEE] = Field(
         description="Till that holds the part: an outlet's id, or the employee who stands in as one."
     )
-    expires_at: AwareDatetime = Field(
+    expires_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the hold is free again if it is not captured."
     )
-    reserved_at: AwareDatetime = Field(description="When the till reserved it.")
+    reserved_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the till reserved it."
+    )
 
 
 class RedemptionCaptured(RedemptionTold):
@@ -458,7 +496,9 @@ class RedemptionCaptured(RedemptionTold):
 
     TYPE: ClassVar[str] = "recovery.redemption.captured.v1"
 
-    captured_at: AwareDatetime = Field(description="When the till redeemed it.")
+    captured_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the till redeemed it."
+    )
 
 
 class RedemptionCancelled(RedemptionFact):
@@ -466,11 +506,13 @@ class RedemptionCancelled(RedemptionFact):
 
     TYPE: ClassVar[str] = "recovery.redemption.cancelled.v1"
 
-    expired: bool = Field(
+    expired: Annotated[bool, Data.INTERNAL] = Field(
         default=False,
         description="Whether the hold's time was over; false if the till gave it back.",
     )
-    cancelled_at: AwareDatetime = Field(description="When the hold was free again.")
+    cancelled_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the hold was free again."
+    )
 
 
 class RedemptionRolledBack(RedemptionFact):
@@ -478,13 +520,15 @@ class RedemptionRolledBack(RedemptionFact):
 
     TYPE: ClassVar[str] = "recovery.redemption.rolledback.v1"
 
-    rolled_back_at: AwareDatetime = Field(description="When it was put on the check again.")
+    rolled_back_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was put on the check again."
+    )
 
 
 class OfferFact(CompensationFact):
     """Facts of one offer keep their order."""
 
-    offer_id: Id = Field(description="The offer's id.")
+    offer_id: Annotated[Id, Data.PERSONAL] = Field(description="The offer's id.")
     complaint_id: ComplaintId
     site: SiteId
 
@@ -499,31 +543,37 @@ class OfferMade(OfferFact):
     TYPE: ClassVar[str] = "recovery.offer.made.v1"
 
     customer_ref: CustomerRef
-    employee_id: Id = Field(description="Employee who offered.")
+    employee_id: EmployeeId = Field(description="Employee who offered.")
     role: RoleThen = None
-    language: Language = Field(description="Language in which the customer is asked.")
-    reason: Category = Field(description="Category of the complaint that it is offered for.")
-    severity: Severity = Field(description="Severity of the complaint.")
-    policy_version: Version
-    service: ServiceNamed = None
-    again: Again = False
-    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX)] = Field(
-        description="The checks to choose between."
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is asked."
     )
-    held: Charges = Field(
+    reason: Annotated[Category, Data.INTERNAL] = Field(
+        description="Category of the complaint that it is offered for."
+    )
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity of the complaint.")
+    policy_version: Version
+    service: Annotated[ServiceNamed, Data.INTERNAL] = None
+    again: Annotated[Again, Data.INTERNAL] = False
+    options: Annotated[
+        tuple[Option, ...], Field(min_length=2, max_length=OFFERED_MAX), Data.INTERNAL
+    ] = Field(description="The checks to choose between.")
+    held: Annotated[Charges, Data.PERSONAL] = Field(
         description=f"What is held for the dearest option until the customer chooses, by account: {UNIT}."
     )
-    regime: Id | None = Field(
+    regime: Annotated[Id | None, Data.PUBLIC] = Field(
         None,
         description="Name of the regime in the policy by which something is due whatever is chosen; absent if none.",
     )
-    information: Information | None = Field(
+    information: Annotated[Information | None, Data.PUBLIC] = Field(
         None,
         description="What the customer must be told of their rights, in their language; absent if nothing.",
     )
-    expires_at: AwareDatetime = Field(description="Until when the customer may choose.")
-    offered_at: AwareDatetime = Field(description="When it was offered.")
-    reachable: bool | None = Field(
+    expires_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="Until when the customer may choose."
+    )
+    offered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was offered.")
+    reachable: Annotated[bool | None, Data.INTERNAL] = Field(
         None, description="Whether a message reaches the customer; absent where it is not known."
     )
 
@@ -534,12 +584,14 @@ class OfferChosen(OfferFact):
     TYPE: ClassVar[str] = "recovery.offer.chosen.v1"
 
     check_id: CheckId
-    item: Id = Field(description="The option that was chosen.")
-    by_customer: bool = Field(
+    item: Annotated[Id, Data.INTERNAL] = Field(description="The option that was chosen.")
+    by_customer: Annotated[bool, Data.PERSONAL] = Field(
         description="Whether the customer chose by their link; false if an employee did on their screen."
     )
-    credits: Charges = Field(description=f"What was held and is free again, by account: {UNIT}.")
-    chosen_at: AwareDatetime = Field(description="When it was chosen.")
+    credits: Annotated[Charges, Data.PERSONAL] = Field(
+        description=f"What was held and is free again, by account: {UNIT}."
+    )
+    chosen_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was chosen.")
 
 
 class OfferLapsed(OfferFact):
@@ -547,8 +599,12 @@ class OfferLapsed(OfferFact):
 
     TYPE: ClassVar[str] = "recovery.offer.lapsed.v1"
 
-    credits: Charges = Field(description=f"What was held and is free again, by account: {UNIT}.")
-    lapsed_at: AwareDatetime = Field(description="When the time to choose was over.")
+    credits: Annotated[Charges, Data.PERSONAL] = Field(
+        description=f"What was held and is free again, by account: {UNIT}."
+    )
+    lapsed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the time to choose was over."
+    )
 
 
 class ComplaintLogged(CompensationFact):
@@ -559,32 +615,40 @@ class ComplaintLogged(CompensationFact):
     complaint_id: ComplaintId
     customer_ref: CustomerRef
     site: SiteId
-    employee_id: Id = Field(description="Employee who was told and wrote it down.")
-    reason: Category = Field(description="What the complaint is about, as the employee said.")
-    severity: Severity = Field(description="How bad it is for this customer, as the employee said.")
-    language: Language = Field(description="Language in which the customer is answered.")
-    text: Sealed = Field(
+    employee_id: EmployeeId = Field(description="Employee who was told and wrote it down.")
+    reason: Annotated[Category, Data.INTERNAL] = Field(
+        description="What the complaint is about, as the employee said."
+    )
+    severity: Annotated[Severity, Data.INTERNAL] = Field(
+        description="How bad it is for this customer, as the employee said."
+    )
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is answered."
+    )
+    text: Annotated[Sealed, Data.SPECIAL] = Field(
         description="What the employee wrote down, sealed under the customer's key."
     )
-    contact: Sealed | None = Field(
+    contact: Annotated[Sealed | None, Data.PERSONAL] = Field(
         None,
         description="Name, mail address and telephone as JSON, sealed under the customer's key; absent if none was given.",
     )
-    has_contact: bool | None = Field(
+    has_contact: Annotated[bool | None, Data.INTERNAL] = Field(
         None,
         description="Whether a message reaches the customer; where it is absent, a contact has a mail address.",
     )
-    safety: Safety | None = Field(
+    safety: Annotated[Safety | None, Data.SPECIAL] = Field(
         None, description="Whose safety is concerned, as the employee said; absent if nobody's."
     )
-    service: Service | None = Field(
+    service: Annotated[Service | None, Data.INTERNAL] = Field(
         None, description="Which service failed, as the employee said; absent if not said."
     )
-    answered: bool = Field(
+    answered: Annotated[bool, Data.INTERNAL] = Field(
         default=True,
         description="Whether something was given with it; false where nothing fitted, and the customer still waits.",
     )
-    logged_at: AwareDatetime = Field(description="When it was written down.")
+    logged_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was written down."
+    )
 
     def key(self) -> str:
         """The complaint."""
@@ -598,15 +662,17 @@ class SafetyNoted(CheckFact):
 
     complaint_id: ComplaintId
     customer_ref: CustomerRef
-    employee_id: Id = Field(description="Employee who said so.")
-    safety: Safety = Field(description="What somebody's safety is about.")
-    noted_at: AwareDatetime = Field(description="When the employee said so.")
+    employee_id: EmployeeId = Field(description="Employee who said so.")
+    safety: Annotated[Safety, Data.SPECIAL] = Field(description="What somebody's safety is about.")
+    noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the employee said so."
+    )
 
 
 class IncidentFact(CompensationFact):
     """Facts of one incident keep their order."""
 
-    incident_id: Id = Field(description="The incident's id.")
+    incident_id: Annotated[Id, Data.INTERNAL] = Field(description="The incident's id.")
     site: SiteId
 
     def key(self) -> str:
@@ -619,26 +685,28 @@ class IncidentOpened(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.opened.v1"
 
-    reason: Category = Field(description="What the complaints are about.")
-    employee_id: Id | None = Field(
+    reason: Annotated[Category, Data.INTERNAL] = Field(description="What the complaints are about.")
+    employee_id: EmployeeId | None = Field(
         None, description="Employee who opened it; absent where the number of complaints did."
     )
-    complaint_ids: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = Field(
-        description="One complaint of each affected customer."
+    complaint_ids: Annotated[
+        tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX), Data.PERSONAL
+    ] = Field(description="One complaint of each affected customer.")
+    customers: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX), Data.PERSONAL] = (
+        Field(
+            (),
+            description="Who counts as the customer of each of `complaint_ids`, in the same order, by pseudonym.",
+        )
     )
-    customers: Annotated[tuple[Id, ...], Field(max_length=INCIDENT_COUNT_MAX)] = Field(
-        (),
-        description="Who counts as the customer of each of `complaint_ids`, in the same order, by pseudonym.",
-    )
-    item: Id = Field(
+    item: Annotated[Id, Data.INTERNAL] = Field(
         description="The check that everybody affected gets, by its name in the catalogue."
     )
-    budget_minor: AmountMinor = Field(
+    budget_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What all its checks may cost together, in minor units of `currency`."
     )
     currency: Currency
     policy_version: Version
-    opened_at: AwareDatetime = Field(description="When it was opened.")
+    opened_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was opened.")
 
 
 class IncidentJoined(IncidentFact):
@@ -647,14 +715,16 @@ class IncidentJoined(IncidentFact):
     TYPE: ClassVar[str] = "recovery.incident.joined.v1"
 
     complaint_id: ComplaintId
-    customer: Id | None = Field(
+    customer: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
         description="Who counts as the customer, by pseudonym; absent in facts older than this field.",
     )
-    number: Annotated[int, Field(ge=0)] = Field(
+    number: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Position of the customer among those affected, from 0."
     )
-    joined_at: AwareDatetime = Field(description="When the customer joined.")
+    joined_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer joined."
+    )
 
 
 class IncidentGiving(IncidentFact):
@@ -662,11 +732,11 @@ class IncidentGiving(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.giving.v1"
 
-    employee_id: Id = Field(description="Employee who gives the group check to all.")
-    affected: Annotated[int, Field(ge=0)] = Field(
+    employee_id: EmployeeId = Field(description="Employee who gives the group check to all.")
+    affected: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of customers who are affected and get one now."
     )
-    began_at: AwareDatetime = Field(description="When the giving began.")
+    began_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the giving began.")
 
 
 class IncidentGiven(IncidentFact):
@@ -674,20 +744,22 @@ class IncidentGiven(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.given.v1"
 
-    done: Annotated[int, Field(ge=0)] = Field(
+    done: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of affected complaints looked at since the incident was opened."
     )
-    remaining: Annotated[int, Field(ge=0)] = Field(
+    remaining: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of affected complaints not yet looked at; zero ends the giving."
     )
-    given: Annotated[int, Field(ge=0)] = Field(
+    given: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of group checks given since the incident was opened."
     )
-    skipped: Annotated[int, Field(ge=0)] = Field(
+    skipped: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         0,
         description="Number of customers who got none: the budget did not hold it, or the customer was erased.",
     )
-    given_at: AwareDatetime = Field(description="When this step was done.")
+    given_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When this step was done."
+    )
 
 
 class IncidentClosed(IncidentFact):
@@ -695,9 +767,11 @@ class IncidentClosed(IncidentFact):
 
     TYPE: ClassVar[str] = "recovery.incident.closed.v1"
 
-    reason: Category = Field(description="What the complaints were about.")
-    employee_id: Id = Field(description="Employee who closed it.")
-    closed_at: AwareDatetime = Field(description="When it was closed.")
+    reason: Annotated[Category, Data.INTERNAL] = Field(
+        description="What the complaints were about."
+    )
+    employee_id: EmployeeId = Field(description="Employee who closed it.")
+    closed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was closed.")
 
 
 class WindowOpened(CompensationFact):
@@ -706,8 +780,10 @@ class WindowOpened(CompensationFact):
     TYPE: ClassVar[str] = "recovery.window.opened.v1"
 
     site: SiteId
-    day: WindowId = Field(description="The business day that begins.")
-    until: AwareDatetime = Field(description="When it ends and is counted.")
+    day: Annotated[WindowId, Data.INTERNAL] = Field(description="The business day that begins.")
+    until: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it ends and is counted."
+    )
 
     def key(self) -> str:
         """The site."""
@@ -720,33 +796,33 @@ class WindowClosed(CompensationFact):
     TYPE: ClassVar[str] = "recovery.window.closed.v1"
 
     site: SiteId
-    day: WindowId = Field(description="The business day that ended.")
+    day: Annotated[WindowId, Data.INTERNAL] = Field(description="The business day that ended.")
     currency: Currency
-    complaints: Annotated[int, Field(ge=0)] = Field(
+    complaints: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of complaints that came, per site and day."
     )
-    complaints_with_check: Annotated[int, Field(ge=0)] = Field(
+    complaints_with_check: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of complaints whose first check was given that day, per site and day."
     )
-    checks: Annotated[int, Field(ge=0)] = Field(
+    checks: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of checks given, per site and day."
     )
-    employees: Annotated[int, Field(ge=0)] = Field(
+    employees: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of active employees on the roster whose role has a ceiling for the day."
     )
-    employees_idle: Annotated[int, Field(ge=0)] = Field(
+    employees_idle: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of those employees who gave nothing that cost anything."
     )
-    ceiling_minor: AmountMinor = Field(
+    ceiling_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What employees might have given: minor units of `currency`, per site and day, sum of the ceilings of `employees`."
     )
-    used_minor: AmountMinor = Field(
+    used_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What employees gave at cost: minor units of `currency`, per site and day, sum over `employees`."
     )
-    waited_s: Annotated[int, Field(ge=0)] = Field(
+    waited_s: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Seconds from complaint to its first check: per site and day, sum over `complaints_with_check`."
     )
-    closed_at: AwareDatetime = Field(description="When it was counted.")
+    closed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was counted.")
 
     def key(self) -> str:
         """The site."""
@@ -759,9 +835,11 @@ class AuthorityOpened(CompensationFact):
     TYPE: ClassVar[str] = "recovery.authority.opened.v1"
 
     site: SiteId
-    scope: Scope = Field(description="Whether it is a shift or a week.")
-    window: WindowId = Field(description="Name of the shift or week that begins.")
-    until: AwareDatetime | None = Field(
+    scope: Annotated[Scope, Data.INTERNAL] = Field(description="Whether it is a shift or a week.")
+    window: Annotated[WindowId, Data.INTERNAL] = Field(
+        description="Name of the shift or week that begins."
+    )
+    until: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
         description="When it ends and is counted; absent if no role has a ceiling for it any more, and it is not counted.",
     )
@@ -777,22 +855,24 @@ class AuthorityCounted(CompensationFact):
     TYPE: ClassVar[str] = "recovery.authority.counted.v1"
 
     site: SiteId
-    scope: Scope = Field(description="Whether it is a shift or a week.")
-    window: WindowId = Field(description="Name of the shift or week that ended.")
+    scope: Annotated[Scope, Data.INTERNAL] = Field(description="Whether it is a shift or a week.")
+    window: Annotated[WindowId, Data.INTERNAL] = Field(
+        description="Name of the shift or week that ended."
+    )
     currency: Currency
-    employees: Annotated[int, Field(ge=0)] = Field(
+    employees: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of active employees on the roster whose role has a ceiling for the window."
     )
-    employees_idle: Annotated[int, Field(ge=0)] = Field(
+    employees_idle: Annotated[int, Field(ge=0), Data.INTERNAL] = Field(
         description="Number of those employees who gave nothing that cost anything."
     )
-    ceiling_minor: AmountMinor = Field(
+    ceiling_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What employees might have given: minor units of `currency`, per site and window, sum of the ceilings of `employees`."
     )
-    used_minor: AmountMinor = Field(
+    used_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What employees gave at cost: minor units of `currency`, per site and window, sum over `employees`."
     )
-    counted_at: AwareDatetime = Field(description="When it was counted.")
+    counted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was counted.")
 
     def key(self) -> str:
         """The site."""
@@ -804,10 +884,14 @@ class ShiftStarted(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.shift.started.v1"
 
-    employee_id: Id = Field(description="Employee who checked in.")
+    employee_id: EmployeeId = Field(description="Employee who checked in.")
     site: SiteId
-    until: AwareDatetime = Field(description="Until when the employee works, as they said.")
-    started_at: AwareDatetime = Field(description="When they checked in.")
+    until: Annotated[AwareDatetime, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="Until when the employee works, as they said."
+    )
+    started_at: Annotated[AwareDatetime, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="When they checked in."
+    )
 
     def key(self) -> str:
         """The employee."""
@@ -819,9 +903,11 @@ class ShiftEnded(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.shift.ended.v1"
 
-    employee_id: Id = Field(description="Employee who checked out.")
+    employee_id: EmployeeId = Field(description="Employee who checked out.")
     site: SiteId
-    ended_at: AwareDatetime = Field(description="When they checked out.")
+    ended_at: Annotated[AwareDatetime, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="When they checked out."
+    )
 
     def key(self) -> str:
         """The employee."""

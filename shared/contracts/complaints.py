@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.event import ComplaintId, CustomerRef, Id, Sealed, SiteId, Version
+from shared.contracts.data import Data
+from shared.contracts.event import ComplaintId, CustomerRef, EmployeeId, Id, Sealed, SiteId, Version
 from shared.contracts.intake import Channel
 from shared.kernel import Fact
 
@@ -73,24 +74,32 @@ class ComplaintReceived(ComplaintFact):
 
     customer_ref: CustomerRef
     site: SiteId
-    channel: Channel = Field(description="Channel on which the complaint came.")
-    language: Language = Field(description="Language in which the customer is answered.")
-    text: Sealed = Field(description="The customer's words, sealed under the customer's key.")
-    contact: Sealed | None = Field(
+    channel: Annotated[Channel, Data.INTERNAL] = Field(
+        description="Channel on which the complaint came."
+    )
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is answered."
+    )
+    text: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="The customer's words, sealed under the customer's key."
+    )
+    contact: Annotated[Sealed | None, Data.PERSONAL] = Field(
         None,
         description="Name, mail address and telephone as JSON, sealed under the customer's key; absent if none was given.",
     )
-    raised_by: Id | None = Field(
+    raised_by: EmployeeId | None = Field(
         None,
         description="Pseudonymous id of the employee who raised it for the customer; absent if nobody did.",
     )
-    occurred_at: AwareDatetime | None = Field(
+    occurred_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When it happened, as it was told; absent if unknown."
     )
-    received_at: AwareDatetime = Field(
+    received_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was recorded here; promises count from it."
     )
-    content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+    content: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None, Data.PERSONAL
+    ] = Field(
         None,
         description="Keyed hash of what was raised, 32 hex characters: tells a repeat from another complaint under the same source and id.",
     )
@@ -109,30 +118,34 @@ class ComplaintTriaged(ComplaintFact):
 
     customer_ref: CustomerRef
     site: SiteId
-    language: Language = Field(description="Language in which the customer is answered.")
-    category: Category = Field(description="Category of the complaint.")
-    severity: Severity = Field(description="Severity of the complaint.")
-    safety: bool = Field(
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is answered."
+    )
+    category: Annotated[Category, Data.INTERNAL] = Field(description="Category of the complaint.")
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity of the complaint.")
+    safety: Annotated[bool, Data.SPECIAL] = Field(
         description="Whether the words speak of somebody's health or safety, whatever the category."
     )
-    promised_by: AwareDatetime = Field(description="By when the customer hears from us.")
+    promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="By when the customer hears from us."
+    )
     policy_version: Version
-    has_contact: bool = Field(
+    has_contact: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether a message reaches the customer: true if their contact has a mail address."
     )
-    service: Service | None = Field(
+    service: Annotated[Service | None, Data.INTERNAL] = Field(
         None,
         description="Which service failed, where the words or the employee say so; absent if unknown.",
     )
-    sender_ref: Id | None = Field(
+    sender_ref: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
         description="Keyed fingerprint of who raised it: `pe-…` a customer by themselves, `so-…` another system or the desks of a site. Daily bounds on acknowledgements count by it.",
     )
-    answered: bool = Field(
+    answered: Annotated[bool, Data.INTERNAL] = Field(
         default=False,
         description="Whether something was given on the spot already, so that nothing is left to acknowledge.",
     )
-    counts_for: Id | None = Field(
+    counts_for: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
         description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`: the customer's link, or the publisher that names no customer. Absent otherwise.",
     )
@@ -143,10 +156,12 @@ class ComplaintClaimed(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.claimed.v1"
 
-    employee_id: Id = Field(
+    employee_id: EmployeeId = Field(
         description="Employee who has the complaint now: the one who gave the customer something."
     )
-    claimed_at: AwareDatetime = Field(description="When the employee took it on.")
+    claimed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the employee took it on."
+    )
 
 
 class ComplaintConfirmed(ComplaintFact):
@@ -154,7 +169,9 @@ class ComplaintConfirmed(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.confirmed.v1"
 
-    confirmed_at: AwareDatetime = Field(description="When the customer said that it helped.")
+    confirmed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer said that it helped."
+    )
 
 
 class ComplaintReopened(ComplaintFact):
@@ -164,18 +181,22 @@ class ComplaintReopened(ComplaintFact):
 
     customer_ref: CustomerRef
     site: SiteId
-    language: Language = Field(description="Language in which the customer is answered.")
-    employee_id: Id | None = Field(
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is answered."
+    )
+    employee_id: EmployeeId | None = Field(
         None, description="Employee who has the complaint; absent if nobody ever took it on."
     )
-    round: Annotated[int, Field(ge=1, le=1000)] = Field(
+    round: Annotated[int, Field(ge=1, le=1000), Data.INTERNAL] = Field(
         description="How many times the customer has said that it did not help, from 1."
     )
-    promised_by: AwareDatetime = Field(description="By when the customer hears from us again.")
-    has_contact: bool = Field(
+    promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="By when the customer hears from us again."
+    )
+    has_contact: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether a message reaches the customer: true if their contact has a mail address."
     )
-    reopened_at: AwareDatetime | None = Field(
+    reopened_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When the customer said so; checks given before then do not answer it."
     )
 
@@ -189,16 +210,18 @@ class ComplaintOverdue(ComplaintFact):
 
     customer_ref: CustomerRef
     site: SiteId
-    category: Category = Field(description="Category of the complaint.")
-    severity: Severity = Field(description="Severity of the complaint.")
-    employee_id: Id | None = Field(
+    category: Annotated[Category, Data.INTERNAL] = Field(description="Category of the complaint.")
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity of the complaint.")
+    employee_id: EmployeeId | None = Field(
         None, description="Employee who has the complaint; absent if nobody ever took it on."
     )
-    round: Annotated[int, Field(ge=0, le=1000)] = Field(
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
         description="Which promise passed: 0 for the first, then the number of the round."
     )
-    promised_by: AwareDatetime = Field(description="The promised time that passed.")
-    overdue_at: AwareDatetime = Field(
+    promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="The promised time that passed."
+    )
+    overdue_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was noted that the promise was not kept."
     )
 
@@ -209,11 +232,13 @@ class ComplaintForgotten(ComplaintFact):
     TYPE: ClassVar[str] = "recovery.complaint.forgotten.v1"
 
     customer_ref: CustomerRef
-    more: bool = Field(
+    more: Annotated[bool, Data.INTERNAL] = Field(
         default=False,
         description="Whether complaints of the same customer may still have to be forgotten.",
     )
-    forgotten_at: AwareDatetime = Field(description="When it was forgotten.")
+    forgotten_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was forgotten."
+    )
 
 
 class CustomerFact(Fact):
@@ -234,10 +259,10 @@ class CustomerErased(CustomerFact):
 
     TYPE: ClassVar[str] = "recovery.customer.erased.v1"
 
-    asked_by: Id = Field(
+    asked_by: Annotated[Id, Data.INTERNAL] = Field(
         description="Which system asked for it, by its id at the site; `operator` for the command."
     )
-    erased_at: AwareDatetime = Field(
+    erased_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the keys were destroyed; nothing sealed before can be read from then on."
     )
 
@@ -247,7 +272,9 @@ class ErasureCertified(CustomerFact):
 
     TYPE: ClassVar[str] = "recovery.erasure.certified.v1"
 
-    erased_at: AwareDatetime = Field(description="When the keys were destroyed.")
-    certified_at: AwareDatetime = Field(
+    erased_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the keys were destroyed."
+    )
+    certified_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the intake and the dead letters were found without records from before then."
     )

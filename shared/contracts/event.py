@@ -14,6 +14,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from shared.contracts.data import About, Data
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -37,12 +38,16 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 #: Subjects and sites come from tokens and become part of keys, so they have the same alphabet.
 SUBJECT_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
-SiteId = Annotated[Id, Field(description="The site's id, as in its policy.")]
-ComplaintId = Annotated[Id, Field(description="The complaint's id.")]
-CheckId = Annotated[Id, Field(description="The service check's id.")]
-CustomerRef = Annotated[Id, Field(description="The customer, by a pseudonym.")]
+SiteId = Annotated[Id, Data.PUBLIC, Field(description="The site's id, as in its policy.")]
+ComplaintId = Annotated[Id, Data.PERSONAL, Field(description="The complaint's id.")]
+CheckId = Annotated[Id, Data.PERSONAL, Field(description="The service check's id.")]
+CustomerRef = Annotated[Id, Data.PERSONAL, Field(description="The customer, by a pseudonym.")]
+#: An employee, by the pseudonymous id of the roster.
+EmployeeId = Annotated[Id, Data.PERSONAL, About.EMPLOYEE]
 Version = Annotated[
-    int, Field(ge=1, description="Number of the version of the site's policy that decided.")
+    int,
+    Data.PUBLIC,
+    Field(ge=1, description="Number of the version of the site's policy that decided."),
 ]
 #: JSON in any case, with or without parameters: some publishers add `; charset=utf-8`. JavaScript
 #: reads this pattern too, and older engines have no flags inside a pattern.
@@ -65,7 +70,10 @@ def trace_of(found: object) -> str | None:
 
 
 Currency = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217.")
+    str,
+    Data.PUBLIC,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    Field(description="Currency code of ISO 4217."),
 ]
 #: A yes or no in a request is `true` or `false`, and not a word that may mean it.
 Flag = Annotated[bool, Field(strict=True)]

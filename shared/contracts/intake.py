@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.contracts.event import Id, SiteId
+from shared.contracts.data import Data
+from shared.contracts.event import EmployeeId, SiteId
 from shared.contracts.names import CustomerName
 from shared.kernel import Fact
 
@@ -65,22 +66,26 @@ class Told(Fact):
     """The fields of a complaint, from HTTP or from the intake topic."""
 
     site: SiteId
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)] = Field(
-        description="What the customer said, in their own words; at most 20,000 characters of clear text."
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX), Data.SPECIAL] = (
+        Field(
+            description="What the customer said, in their own words; at most 20,000 characters of clear text."
+        )
     )
-    customer: CustomerName = Field(
+    customer: Annotated[CustomerName, Data.PERSONAL] = Field(
         None,
         description="What the source calls the customer, if it names one; a pseudonym stands for it from here on.",
     )
-    language: Annotated[str, StringConstraints(max_length=35)] | None = Field(
-        None,
-        description="Language tag of the text (BCP 47, like `nb` or `en-GB`); found from the text if absent.",
+    language: Annotated[Annotated[str, StringConstraints(max_length=35)] | None, Data.PERSONAL] = (
+        Field(
+            None,
+            description="Language tag of the text (BCP 47, like `nb` or `en-GB`); found from the text if absent.",
+        )
     )
-    contact: Contact | None = Field(
+    contact: Annotated[Contact | None, Data.PERSONAL] = Field(
         None,
         description="Where the customer can be reached, in clear text; without it nobody is written to.",
     )
-    occurred_at: AwareDatetime | None = Field(
+    occurred_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When it happened, as it was told; null if unknown."
     )
 
@@ -91,8 +96,10 @@ class ComplaintRaised(Told):
     TYPE: ClassVar[str] = "recovery.complaint.raised.v1"
     TOPIC: ClassVar[str] = "recovery.intake.v1"
 
-    channel: Channel = Field(Channel.PARTNER, description="Channel on which the complaint came.")
-    raised_by: Id | None = Field(
+    channel: Annotated[Channel, Data.INTERNAL] = Field(
+        Channel.PARTNER, description="Channel on which the complaint came."
+    )
+    raised_by: EmployeeId | None = Field(
         None,
         description="Pseudonymous id of the employee who raised it for the customer; null if nobody did.",
     )

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
+from shared.contracts.data import Data
 from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
@@ -42,7 +43,7 @@ class MessageFact(Fact):
 
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
-    message_id: Id = Field(
+    message_id: Annotated[Id, Data.PERSONAL] = Field(
         description="The message's id; follows from its occasion and what it is about."
     )
     complaint_id: ComplaintId
@@ -58,16 +59,18 @@ class MessageQueued(MessageFact):
     TYPE: ClassVar[str] = "recovery.message.queued.v1"
 
     customer_ref: CustomerRef
-    occasion: Occasion = Field(description="Why it is sent.")
-    language: Language = Field(description="Language in which it is written.")
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it is sent.")
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which it is written."
+    )
     site: SiteId
-    about: Id = Field(
+    about: Annotated[Id, Data.PERSONAL] = Field(
         description="Id of the complaint, check or offer that it is about; after a reopening `<complaint_id>/<round>`."
     )
-    mailbox: Id | None = Field(
+    mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."
     )
-    queued_at: AwareDatetime = Field(description="When it became due.")
+    queued_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it became due.")
 
 
 class MessageAttempted(MessageFact):
@@ -75,18 +78,20 @@ class MessageAttempted(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.attempted.v1"
 
-    occasion: Occasion = Field(description="Why it is sent.")
-    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it is sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000), Data.INTERNAL] = Field(
         description="Number of this attempt, from 1."
     )
-    repeats_unknown: bool = Field(
+    repeats_unknown: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether nobody knows the fate of the attempt before, so that the customer may get it twice."
     )
-    counted: Annotated[tuple[LetterAccount, ...], Field(max_length=4)] = Field(
+    counted: Annotated[tuple[LetterAccount, ...], Field(max_length=4), Data.PERSONAL] = Field(
         (),
         description="Accounts in which the letter counts once: today's letters of its occasion to this address, and because of this sender.",
     )
-    attempted_at: AwareDatetime = Field(description="When it was handed to the provider.")
+    attempted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was handed to the provider."
+    )
 
 
 class MessageDelayed(MessageFact):
@@ -94,12 +99,14 @@ class MessageDelayed(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.delayed.v1"
 
-    occasion: Occasion = Field(description="Why it is sent.")
-    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it is sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000), Data.INTERNAL] = Field(
         description="Number of the attempt that failed, from 1."
     )
-    reason: Reason = Field(description="Why the provider did not take it.")
-    retry_at: AwareDatetime = Field(description="When it is tried again.")
+    reason: Annotated[Reason, Data.INTERNAL] = Field(
+        description="Why the provider did not take it."
+    )
+    retry_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it is tried again.")
 
 
 class MessageSent(MessageFact):
@@ -107,11 +114,13 @@ class MessageSent(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.sent.v1"
 
-    occasion: Occasion = Field(description="Why it was sent.")
-    attempt: Annotated[int, Field(ge=1, le=1000)] = Field(
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it was sent.")
+    attempt: Annotated[int, Field(ge=1, le=1000), Data.INTERNAL] = Field(
         description="Number of the attempt that succeeded, from 1."
     )
-    sent_at: AwareDatetime = Field(description="When the provider accepted it.")
+    sent_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the provider accepted it."
+    )
 
 
 class MessageFailed(MessageFact):
@@ -119,9 +128,9 @@ class MessageFailed(MessageFact):
 
     TYPE: ClassVar[str] = "recovery.message.failed.v1"
 
-    occasion: Occasion = Field(description="Why it was to be sent.")
-    reason: Reason = Field(description="Why it cannot be delivered.")
-    failed_at: AwareDatetime = Field(description="When it was given up.")
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it was to be sent.")
+    reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it cannot be delivered.")
+    failed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was given up.")
 
 
 class SafetyRouted(Fact):
@@ -136,13 +145,15 @@ class SafetyRouted(Fact):
 
     complaint_id: ComplaintId
     site: SiteId
-    kinds: Annotated[tuple[Safety, ...], Field(max_length=16)] = Field(
+    kinds: Annotated[tuple[Safety, ...], Field(max_length=16), Data.SPECIAL] = Field(
         description="What employees said it is about; empty where only the customer's words say so."
     )
-    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
+    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16), Data.INTERNAL] = Field(
         description="Role mailboxes that are told, by their ids; empty where the policy names none, and nobody is told."
     )
-    routed_at: AwareDatetime = Field(description="When it was decided who is told.")
+    routed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was decided who is told."
+    )
 
     def key(self) -> str:
         """The complaint."""
@@ -157,8 +168,10 @@ class FeedbackReceived(Fact):
 
     complaint_id: ComplaintId
     check_id: CheckId
-    helped: Helped = Field(description="The answer.")
-    answered_at: AwareDatetime = Field(description="When the customer answered.")
+    helped: Annotated[Helped, Data.PERSONAL] = Field(description="The answer.")
+    answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer answered."
+    )
 
     def key(self) -> str:
         """The complaint."""

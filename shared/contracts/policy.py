@@ -28,6 +28,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
@@ -658,10 +659,10 @@ class PolicyPublished(Fact):
     TOPIC: ClassVar[str] = "recovery.policy.v1"
 
     site: SiteId
-    version: Annotated[int, Field(ge=1)] = Field(
+    version: Annotated[int, Field(ge=1), Data.PUBLIC] = Field(
         description="Number of the version, counted up per site from 1."
     )
-    policy: Policy = Field(description="The whole policy.")
+    policy: Annotated[Policy, Data.INTERNAL] = Field(description="The whole policy.")
 
     def key(self) -> str:
         """The site; compaction keeps the latest."""

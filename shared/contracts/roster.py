@@ -15,7 +15,8 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.complaints import Language
-from shared.contracts.event import Flag, Id, SiteId, fingerprint
+from shared.contracts.data import About, Data
+from shared.contracts.event import EmployeeId, Flag, Id, SiteId, fingerprint
 from shared.contracts.policy import Contradiction, LocalTime, Part
 from shared.kernel import Document, Fact, Fold
 
@@ -91,12 +92,16 @@ class EmployeeListed(Fact):
     TYPE: ClassVar[str] = "recovery.employee.listed.v1"
     TOPIC: ClassVar[str] = "recovery.roster.v1"
 
-    employee_id: Id = Field(
+    employee_id: EmployeeId = Field(
         description="The employee, by an id that is pseudonymous and theirs at this site alone."
     )
     site: SiteId
-    listing: Listing = Field(description="What the roster says of the employee.")
-    listed_at: AwareDatetime = Field(description="From when it holds; the newest listing counts.")
+    listing: Annotated[Listing, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="What the roster says of the employee."
+    )
+    listed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="From when it holds; the newest listing counts."
+    )
 
     def key(self) -> str:
         """The employee of the site; compaction keeps the latest."""

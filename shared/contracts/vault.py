@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from shared.contracts.data import Data
 from shared.contracts.event import CustomerRef, Sealed, fingerprint
 from shared.kernel import Fact
 
@@ -25,7 +26,9 @@ class CustomerKeyCreated(Fact):
     TOPIC: ClassVar[str] = "recovery.vault.v1"
 
     customer_ref: CustomerRef
-    wrapped: Sealed = Field(description="The data key, wrapped by the master key.")
+    wrapped: Annotated[Sealed, Data.PERSONAL] = Field(
+        description="The data key, wrapped by the master key."
+    )
 
     def key(self) -> str:
         """The customer and which key; compaction keeps one of each."""
@@ -39,10 +42,12 @@ class CustomerKeyDestroyed(Fact):
     TOPIC: ClassVar[str] = "recovery.vault.v1"
 
     customer_ref: CustomerRef
-    name: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+    name: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), Data.INTERNAL] = Field(
         description="Which key: 16 hex characters of a hash of its wrapped form."
     )
-    destroyed_at: AwareDatetime = Field(description="When it was destroyed.")
+    destroyed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was destroyed."
+    )
 
     def key(self) -> str:
         """The same as of the key that is destroyed."""

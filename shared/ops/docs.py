@@ -19,6 +19,7 @@ from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, SERVICES, TABLE, Topic, dead_letters, topics
 from shared.contracts.reasons import Reason
 from shared.ops import manifests, openapi
+from shared.ops.data_map import data_map, works_council
 
 REFERENCE = Path("docs/reference")
 ROLLOUT = (
@@ -173,6 +174,8 @@ def render() -> dict[Path, str]:
         ),
         Path("topics.md"): _topics_page(),
         Path("reasons.md"): _reasons_page(),
+        Path("data-map.md"): data_map(NOTICE),
+        Path("works-council.md"): works_council(NOTICE),
         **{
             Path("openapi", f"{service}.json"): text for service, text in openapi.rendered().items()
         },
