@@ -11,6 +11,7 @@ from services.complaints.api import KnownComplaint, PromisedAnswer, routes
 from services.complaints.customer import api as customer_api
 from services.complaints.customer import rules as customer_rules
 from services.complaints.customer.api import ErasedCustomer
+from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import Customers, Gone
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
@@ -26,7 +27,7 @@ from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end
 from shared.runtime.policies import POLICY_FOLDS
-from shared.runtime.privacy.keys import KEY_FOLDS
+from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.service import App, Runtime, utc_now
 
 #: The topics that hold what customers wrote outside their keys.
@@ -72,7 +73,7 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             routes(parts.face, handlers),
-            customer_api.routes(parts.face),
+            customer_api.routes(parts.face, Exports(Keys(parts.vault))),
         ),
         on_timer={
             OVERDUE: handlers.promise_passed,

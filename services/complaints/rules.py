@@ -35,6 +35,8 @@ OVERDUE = "overdue"
 PROMISES_MAX = 8
 #: Moments stored per complaint; more are not needed to see that a promise was kept.
 KEPT_MAX = 16
+#: Checks listed per complaint in an export, the latest: as many as compensation lists of a complaint.
+GIVEN_MAX = 200
 
 
 class State(StrEnum):
@@ -57,10 +59,21 @@ class Promise(NamedTuple):
     broken: bool = False
 
 
+class Given(NamedTuple):
+    """A check that was given for a complaint, by its item and its worth in minor units."""
+
+    issued_at: datetime
+    check_id: str
+    item: str
+    value_minor: int
+    currency: str
+
+
 class KeptAt(Document):
     """When the customer of a complaint was given or offered something, or said that it helped.
 
-    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none.
+    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none. The
+    checks given are kept for the customer's own export.
 
     Folded from other services' facts alone, which come in any order: the latest moments, sorted, each once.
     """
@@ -68,6 +81,7 @@ class KeptAt(Document):
     KIND: ClassVar[str] = "heard"
 
     at: tuple[datetime, ...] = ()
+    given: tuple[Given, ...] = ()
 
 
 class Complaint(Document):
@@ -391,7 +405,11 @@ def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived
             moment = fact.answered_at
         case _:
             return known
-    return KeptAt(at=tuple(sorted({*known.at, moment}))[-KEPT_MAX:])
+    at = tuple(sorted({*known.at, moment}))[-KEPT_MAX:]
+    if not isinstance(fact, CheckIssued):
+        return KeptAt(at=at, given=known.given)
+    check = Given(fact.issued_at, fact.check_id, fact.item, fact.value_minor, fact.currency)
+    return KeptAt(at=at, given=tuple(sorted({*known.given, check}))[-GIVEN_MAX:])
 
 
 def complaint_of(

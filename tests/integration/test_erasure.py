@@ -152,7 +152,8 @@ def shorten_retention(everything: World) -> None:
             "min.cleanable.dirty.ratio": "0.001",
         }
         vault = ConfigResource(ConfigResourceType.TOPIC, CustomerKeyCreated.TOPIC, settings)
-        admin.alter_configs([vault])
+        eager = {"log.cleaner.backoff.ms": "200"}
+        admin.alter_configs([vault, ConfigResource(ConfigResourceType.BROKER, "1", eager)])
     finally:
         admin.close()
 

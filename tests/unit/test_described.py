@@ -88,7 +88,10 @@ async def use_everything(aboard: Aboard) -> None:
 
 async def erase(aboard: Aboard, ask: Caller, about: str) -> None:
     kept = aboard.stores["complaints"].kept.documents[f"complaint:{about}"]
-    erasure = f"customers/{from_json(kept.body)['customer_ref']}/erasure"
+    customer = f"customers/{from_json(kept.body)['customer_ref']}"
+    erasure = f"{customer}/erasure"
+    for form in ("export", "export.html"):
+        await ask.read(f"{customer}/{form}", "complaints", "privacy")
     await ask.write(erasure, None, "privacy", service="complaints")
     await ask.read(erasure, "complaints", "privacy")
 

@@ -21,6 +21,8 @@ OTHERS = {
     ("POST", "/v1/policy/whatif"): {Kind.MANAGER},
     ("POST", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},
     ("GET", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},
+    ("GET", "/v1/customers/{customer_ref}/export"): {Kind.PRIVACY},
+    ("GET", "/v1/customers/{customer_ref}/export.html"): {Kind.PRIVACY},
 }
 EMPLOYEES = {Kind.EMPLOYEE}
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing, erasure_of
 from shared.contracts.complaints import CustomerErased
 from shared.contracts.event import CustomerRef
@@ -23,6 +24,14 @@ ERASURE: JsonDict = {
     "customer_ref": "c-0d7f8b0e003473cd34ff8cbd44a16c66",
     "erased_at": "2026-06-03T18:00:00Z",
 }
+
+
+#: Why a customer is not exported.
+REFUSED = (
+    Reason.UNKNOWN_CUSTOMER,
+    Reason.CUSTOMER_ERASED,
+    Reason.KEY_NOT_YET_KNOWN,
+)
 
 
 class ErasedCustomer(Answer):
@@ -52,7 +61,7 @@ class ShownErasure(Answer):
     ]
 
 
-def routes(face: Face) -> Routes:
+def routes(face: Face, exports: Exports) -> Routes:
     """The routes."""
     to = Routes(face)
 
@@ -81,5 +90,21 @@ def routes(face: Face) -> Routes:
         """The erasure of a customer, with its certificate once nothing from before is left."""
         found = await erasure_of(customer_ref, ask.principal.site, ask.view)
         return ShownErasure.about(found, customer_ref=customer_ref)
+
+    @to.read(
+        "/v1/customers/{customer_ref}/export",
+        (Kind.PRIVACY,),
+        ExportedCustomer,
+        refuses=REFUSED,
+    )
+    async def export_customer(ask: Ask, customer_ref: Identifier) -> ExportedCustomer:
+        """Everything that complaints knows of a customer, opened: their words, contacts, and what they were given."""
+        return await exports.of(customer_ref, ask.principal.site, ask.view)
+
+    @to.page("/v1/customers/{customer_ref}/export.html", (Kind.PRIVACY,), refuses=REFUSED)
+    async def show_customer(ask: Ask, customer_ref: Identifier) -> str:
+        """The same as a page to read or print, in the customer's language."""
+        found = await exports.of(customer_ref, ask.principal.site, ask.view)
+        return await exports.page(found, ask.view)
 
     return to

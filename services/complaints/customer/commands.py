@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
 
 from services.complaints.app import build
+from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import erasing, erasure_of
 from services.complaints.customer.rules import CERTIFIED_AFTER, OPERATOR, Erasure
 from services.complaints.settings import Settings
 from shared.contracts.event import format_time
 from shared.runtime.engine.settle import Settler
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.seal import Vault
 
 T = TypeVar("T")
 #: How long to wait for the word that the erasure is on Kafka; without it, it is in the outbox.
@@ -80,6 +84,26 @@ async def _erase(ref: str, settler: Settler) -> bool:
         f"command/erase/{ref}", ref, partial(erasing, ref, None, OPERATOR)
     )
     return await settler.store.wait_published(await settler.store.last_sequence(), PUBLISHED_MS)
+
+
+@customer.command("export")
+def export_command(
+    ref: Ref,
+    form: Annotated[
+        Literal["json", "html"], typer.Option("--format", help="As data, or as a page to read.")
+    ] = "json",
+) -> None:
+    """Print everything that complaints knows of a customer, opened; hand it to nobody else."""
+    exports = Exports(Keys(Vault(b64decode(Settings().master_key.get_secret_value()))))
+
+    async def read(settler: Settler) -> str:
+        view = settler.view()
+        found = await exports.of(ref, None, view)
+        return (
+            found.model_dump_json(indent=2) if form == "json" else await exports.page(found, view)
+        )
+
+    typer.echo(beside(read))
 
 
 @customer.command("erasure")

@@ -39,7 +39,7 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
     Raises Rejected(unknown_customer, customer_erased), and Unavailable.
     """
-    at = await _site_of(customer_ref, site, view)
+    at = await site_of(customer_ref, site, view)
     key = await view.get(CustomerKey, customer_ref)
     if key is None:
         raise Rejected(Reason.UNKNOWN_CUSTOMER)
@@ -48,7 +48,7 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
     return erase(customer_ref, key.wrapped, at, asked_by, view.now)
 
 
-async def _site_of(customer_ref: str, site: str | None, view: View) -> str:
+async def site_of(customer_ref: str, site: str | None, view: View) -> str:
     """A site at which the customer complained, or was erased; raises Rejected(unknown_customer)."""
     erasure = await view.get(Erasure, customer_ref)
     page = await view.range(Complaint, of_customer(customer_ref), None, STEP)

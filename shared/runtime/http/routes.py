@@ -19,6 +19,7 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request as HttpRequest
+from starlette.responses import HTMLResponse
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
@@ -40,6 +41,7 @@ from shared.runtime.http.answers import (
 )
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.inputs import Inputs
+from shared.runtime.http.pages import PAGE_HEADERS
 from shared.runtime.words import accepted_language
 
 if TYPE_CHECKING:
@@ -366,6 +368,30 @@ class Routes(APIRouter):
                 like=reads,
                 refuses=refuses,
                 response_class=Svg,
+            )
+            return reads
+
+        return add
+
+    def page(
+        self, path: str, kinds: Collection[Kind], *, refuses: Sequence[Reason] = ()
+    ) -> Callable[[D], D]:
+        """A read that is answered with the HTML that the decorated function returns."""
+
+        def add(reads: D) -> D:
+            async def respond(request: HttpRequest, principal: Principal, **named: Any) -> Response:
+                text = await reads(_ask(request, principal, self._face.view()), **named)
+                return HTMLResponse(text, headers=PAGE_HEADERS)
+
+            self.respond(
+                respond,
+                _taken(reads),
+                kinds,
+                path=path,
+                method="GET",
+                like=reads,
+                refuses=refuses,
+                response_class=HTMLResponse,
             )
             return reads
 
