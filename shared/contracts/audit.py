@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from shared.contracts.data import Data
 from shared.contracts.event import (
     AmountMinor,
     Currency,
@@ -171,9 +172,11 @@ class Chained(Fact):
 
     TOPIC: ClassVar[str] = "recovery.audit.v1"
 
-    hash: Hash = Field(description="SHA-256 of `record` as it is stored, in hex.")
-    record: _Part
-    recorded_at: AwareDatetime = Field(
+    hash: Annotated[Hash, Data.INTERNAL] = Field(
+        description="SHA-256 of `record` as it is stored, in hex."
+    )
+    record: Annotated[_Part, Data.INTERNAL]
+    recorded_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When audit recorded it. Not part of what is hashed."
     )
     #: What `of` wrote, so that nothing is written twice.
@@ -208,7 +211,7 @@ class FactRecorded(Chained):
 
     TYPE: ClassVar[str] = "recovery.fact.recorded.v1"
 
-    record: Recorded = Field(description="The record.")
+    record: Annotated[Recorded, Data.PERSONAL] = Field(description="The record.")
 
     def key(self) -> str:
         """The recorded fact's own key, so facts of one key stay in order."""
@@ -224,7 +227,7 @@ class GapRecorded(Chained):
 
     TYPE: ClassVar[str] = "recovery.gap.recorded.v1"
 
-    record: Missed = Field(description="What is missing.")
+    record: Annotated[Missed, Data.INTERNAL] = Field(description="What is missing.")
 
     def key(self) -> str:
         """The chain."""
@@ -244,13 +247,13 @@ class HeadsSigned(Fact):
     TYPE: ClassVar[str] = "recovery.heads.signed.v1"
     TOPIC: ClassVar[str] = "recovery.heads.v1"
 
-    key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+    key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), Data.INTERNAL] = Field(
         description="Which key signed: the first 16 hex digits of the SHA-256 of the public key."
     )
-    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$")] = Field(
-        description="The signature, base64url without padding."
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$"), Data.INTERNAL] = (
+        Field(description="The signature, base64url without padding.")
     )
-    statement: Heads = Field(description="What is signed.")
+    statement: Annotated[Heads, Data.INTERNAL] = Field(description="What is signed.")
 
     def key(self) -> str:
         """One for all, so heads stay in order."""

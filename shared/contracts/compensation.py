@@ -83,6 +83,8 @@ RoleThen = Annotated[
     Field(
         description="The employee's role at that moment, by which their authority was looked up; absent where nobody's authority was asked for, and in facts older than this field."
     ),
+    Data.PERSONAL,
+    About.EMPLOYEE,
 ]
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
@@ -978,36 +980,44 @@ class PolicyTried(CompensationFact):
 
     TYPE: ClassVar[str] = "recovery.policy.tried.v1"
 
-    run_id: Id = Field(description="The run's id.")
+    run_id: Annotated[Id, Data.INTERNAL] = Field(description="The run's id.")
     site: SiteId
-    by: Id | None = Field(
+    by: Annotated[Id | None, Data.PERSONAL, About.EMPLOYEE] = Field(
         None,
         description="Who asked, by the subject of their token; absent where an operator's command did.",
     )
-    draft: CodeHash = Field(
+    draft: Annotated[CodeHash, Data.INTERNAL] = Field(
         description="SHA-256 of the draft as JSON, 64 hex characters: the same draft has the same."
     )
-    policy_version: Version = Field(
+    policy_version: Annotated[Version, Data.INTERNAL] = Field(
         description="Number of the version of the site's policy that was in force during the run."
     )
-    period: Period = Field(description="Over which time the draft was tried.")
-    since: AwareDatetime = Field(description="From when on wishes were decided again.")
-    until: AwareDatetime = Field(
+    period: Annotated[Period, Data.INTERNAL] = Field(
+        description="Over which time the draft was tried."
+    )
+    since: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="From when on wishes were decided again."
+    )
+    until: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="Until when wishes were decided again: when the business day of the run began."
     )
-    day: WindowId = Field(description="Business day of the site in which the run is counted.")
-    currency: Currency
-    groups: Annotated[tuple[TriedGroup, ...], Field(max_length=TRIED_GROUPS_MAX)] = Field(
-        description="The wishes by item, reason and role, most wishes first, the group that has all smaller ones last."
+    day: Annotated[WindowId, Data.INTERNAL] = Field(
+        description="Business day of the site in which the run is counted."
     )
-    withheld: bool = Field(
+    currency: Currency
+    groups: Annotated[tuple[TriedGroup, ...], Field(max_length=TRIED_GROUPS_MAX), Data.INTERNAL] = (
+        Field(
+            description="The wishes by item, reason and role, most wishes first, the group that has all smaller ones last."
+        )
+    )
+    withheld: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether there are more wishes, which are not shown because fewer than five employees made them."
     )
-    undecided: Annotated[int, Field(ge=0)] | None = Field(
+    undecided: Annotated[Annotated[int, Field(ge=0)] | None, Data.INTERNAL] = Field(
         None,
         description="Number of wishes that were not decided again, because their facts do not say the employee's role or have another currency; absent if fewer than five employees made them.",
     )
-    tried_at: AwareDatetime = Field(description="When the run was done.")
+    tried_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the run was done.")
 
     def key(self) -> str:
         """The site."""

@@ -13,15 +13,20 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.event import Id
+from shared.contracts.data import Data
+from shared.contracts.event import EmployeeId, Id
 from shared.kernel import Document, Fact, Fold
 
-TopicName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+$", max_length=100)]
-Partition = Annotated[int, Field(ge=0, le=100_000)]
-Offset = Annotated[int, Field(ge=0, lt=2**63)]
+TopicName = Annotated[
+    str, Data.INTERNAL, StringConstraints(pattern=r"^[a-z0-9.-]+$", max_length=100)
+]
+Partition = Annotated[int, Data.INTERNAL, Field(ge=0, le=100_000)]
+Offset = Annotated[int, Data.INTERNAL, Field(ge=0, lt=2**63)]
 
 Burial = Annotated[
-    int, Field(ge=1, le=1000, description="Number of the burial that it is about, from 1.")
+    int,
+    Data.INTERNAL,
+    Field(ge=1, le=1000, description="Number of the burial that it is about, from 1."),
 ]
 
 
@@ -41,14 +46,16 @@ class DeadLetterFact(Fact):
 
     TOPIC: ClassVar[str] = "recovery.deadletters.v1"
 
-    consumer: Id = Field(description="The service that could not accept the record.")
+    consumer: Annotated[Id, Data.INTERNAL] = Field(
+        description="The service that could not accept the record."
+    )
     topic: TopicName = Field(description="The topic that the record is on.")
     partition: Partition = Field(description="Number of the record's partition, from 0.")
     offset: Offset = Field(description="The record's offset, from 0.")
     burial: Burial
-    by: Id = Field(description="The operator, by a pseudonymous id.")
-    why: Purpose = Field(description="Why the operator did it.")
-    ticket: Id | None = Field(
+    by: EmployeeId = Field(description="The operator, by a pseudonymous id.")
+    why: Annotated[Purpose, Data.INTERNAL] = Field(description="Why the operator did it.")
+    ticket: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="Where the operator's reasons are kept, like the number of a ticket."
     )
 
@@ -86,7 +93,7 @@ class ReplayTaken(Fact):
     It is on the service's own topic behind what came of the letter, so that a rebuild knows when that was.
     """
 
-    letter: Annotated[str, StringConstraints(max_length=256)] = Field(
+    letter: Annotated[str, Data.INTERNAL, StringConstraints(max_length=256)] = Field(
         description="The dead letter: service, topic, partition and offset of its record."
     )
     burial: Burial
