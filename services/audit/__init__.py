@@ -2,7 +2,7 @@
 
 owns      recovery.audit.v1 and recovery.heads.v1; a chain of records per source partition
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
-          overdue; complaints-replay: taken),
+          overdue, forgotten; customer: erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, voided, expired,
           suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
@@ -10,7 +10,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claime
           authority: opened, counted; shift: started, ended; compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, sent, failed; safety: routed;
           feedback: received; notifier-replay: taken),
-          recovery.vault.v1 (customer-key: created), recovery.policy.v1 (policy: published),
+          recovery.vault.v1 (customer-key: created, destroyed), recovery.policy.v1 (policy: published),
           recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: opened, replayed, discarded)
 emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed)

@@ -232,7 +232,9 @@ class App:
         if isinstance(store, RedisStore):
             await store.open()
         try:
-            if not await store.open_generation(await self._last_published()):
+            if not await store.open_generation(
+                await last_published(self.parts.domain.owner, self.parts.settings.broker)
+            ):
                 raise Unavailable(Reason.STORE_STALE)
             yield self.parts.settler
         finally:

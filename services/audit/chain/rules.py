@@ -86,13 +86,13 @@ FIELDS: Mapping[str, Told] = {
         " item kind kinds language left mailbox mailboxes message_id number occasion offer_id offered"
         " percent reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped valid_at version version_in_force waited_s window"
-        " draft period run_id since tried_at undecided withheld",
+        " draft period run_id since tried_at undecided withheld asked_by more name",
     ),
     **_each(
         Told.AS_IS,
         "answered_at attempted_at began_at cancelled_at captured_at chosen_at claimed_at closed_at"
-        " complained_at confirmed_at counted_at ended_at expired_at expires_at explain_by explained_at"
-        " failed_at given_at issued_at joined_at lapsed_at listed_at logged_at noted_at occurred_at"
+        " certified_at complained_at confirmed_at counted_at destroyed_at ended_at erased_at expired_at expires_at explain_by explained_at"
+        " failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at noted_at occurred_at"
         " offered_at opened_at overdue_at promised_by queued_at received_at refused_at reopened_at"
         " reserved_at resumed_at retry_at rolled_back_at routed_at sent_at started_at suspended_at until"
         " valid_until voided_at",
