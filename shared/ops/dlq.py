@@ -22,6 +22,7 @@ from kafka.errors import KafkaError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.catalogue import (
+    AUDIT,
     DEAD_LETTER_RETENTION,
     SERVICES,
     dead_letters,
@@ -361,6 +362,16 @@ def _named(names: Sequence[Name], bootstrap: Broker | str, now: datetime) -> lis
     return list(last.values())
 
 
+def can_be_settled(chosen: Sequence[Buried]) -> None:
+    """Raises Impossible where one of these dead letters cannot be settled again."""
+    if any(one.cut is not None for one in chosen):
+        raise Impossible(
+            "a dead letter that was cut cannot be settled; discard it, and ask its publisher to send it again"
+        )
+    if any(one.consumer == AUDIT for one in chosen):
+        raise Impossible("a dead letter of audit is on the record as a gap already; discard it")
+
+
 def known_service(name: str) -> str:
     """The name of a service; raises Wrong."""
     if name not in SERVICES:
@@ -591,10 +602,7 @@ def replay_command(
         who, now = Who.of(by, why, ticket), datetime.now(UTC)
         broker = bootstrap_servers(bootstrap)
         chosen = chosen_by(names or (), service, reason, most, broker, now)
-        if any(one.buried.cut is not None for one in chosen):
-            raise Impossible(
-                "a dead letter that was cut cannot be settled; discard it, and ask its publisher to send it again"
-            )
+        can_be_settled([one.buried for one in chosen])
         _decided(DeadLetterReplayed, chosen, who, broker, now, as_json=as_json)
 
 

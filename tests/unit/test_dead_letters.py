@@ -21,6 +21,7 @@ from shared.contracts.deadletters import (
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.ops.dlq import Impossible, can_be_settled
 from shared.runtime.engine.deadletters import Buried
 from shared.runtime.engine.settle import BRAKE_AFTER
 from shared.runtime.faults import Rejected, Unavailable
@@ -261,6 +262,21 @@ async def test_the_largest_record_that_is_kept_whole_fits_the_topic_of_dead_lett
 )
 def test_a_record_that_no_service_wrote_is_no_dead_letter(headers):
     assert Buried.of("notifier", headers) is None
+
+
+@pytest.mark.parametrize(
+    ("consumer", "more", "says"),
+    [("notifier", [("cut", b"9")], "was cut"), ("audit", [], "on the record as a gap")],
+)
+def test_what_cannot_be_settled_again_is_not_sent_again(consumer, more, says):
+    place = [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", b"1")]
+    letter = Buried.of(consumer, [*place, *more])
+    assert letter is not None
+    with pytest.raises(Impossible, match=says):
+        can_be_settled([letter])
+    whole = Buried.of("notifier", place)
+    assert whole is not None
+    can_be_settled([whole])
 
 
 async def test_a_fact_of_a_check_that_failed_reaches_its_customer_once_it_is_sent_again(aboard):
