@@ -7,7 +7,8 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claime
           suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
           incident: opened, joined, giving, given, closed; window: opened, closed;
-          authority: opened, counted; shift: started, ended; compensation-replay: taken),
+          authority: opened, counted; shift: started, ended; policy: tried;
+          compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, sent, failed; safety: routed;
           feedback: received; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, destroyed), recovery.policy.v1 (policy: published),

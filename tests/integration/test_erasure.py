@@ -28,6 +28,7 @@ from shared.contracts.catalogue import PARTITIONS, SERVICES
 from shared.contracts.complaints import ComplaintForgotten, ComplaintReceived, ErasureCertified
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import token
+from shared.runtime.engine.deadletters import Buried
 from shared.runtime.privacy.seal import DataKey, SealBroken, Vault
 from tests.system import auditor
 from tests.system.world import MASTER, PATIENCE_S, SITE, Read, World, complaint, until, world
@@ -68,7 +69,9 @@ def everything_kept(everything: World, reads: list[Read]) -> Iterator[bytes]:
             [read.key or b"", read.value or b"", *(n.encode() + v for n, v in read.headers)]
         )
         if ".dlq." in read.topic and read.value:
-            yield VAULT.open_dead(read.value)
+            letter = Buried.of(read.topic.split(".")[1], read.headers)
+            assert letter is not None
+            yield VAULT.open_dead(read.value, letter.name)
     yield from redis_dump(everything)
     for service in everything.services.running:
         yield service.log.read_bytes()

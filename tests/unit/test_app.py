@@ -45,11 +45,11 @@ def topic_ends_at(monkeypatch, app, *sequences: int | None) -> None:
     """What one look at the topic after the other finds; the last for good."""
     found = list(sequences)
 
-    async def look() -> int | None:
+    async def look(_owner: str, _bootstrap: object) -> int | None:
         await asyncio.sleep(0)
         return found.pop(0) if len(found) > 1 else found[0]
 
-    monkeypatch.setattr(app, "_last_published", look)
+    monkeypatch.setattr(module, "last_published", look)
 
 
 @asynccontextmanager
@@ -271,7 +271,7 @@ async def test_a_topic_that_cannot_be_read_is_unknown_and_not_empty(app, monkeyp
         async def stop(self) -> None: ...
 
     monkeypatch.setattr(watch, "AIOKafkaConsumer", Consumer)
-    assert await app._last_published() is None
+    assert await module.last_published("compensation", "nowhere.invalid:1") is None
 
 
 # ---- settings ------------------------------------------------------------------------------------

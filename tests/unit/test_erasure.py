@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 import services.complaints.customer.handlers as module
 from services.complaints.customer.rules import CERTIFIED_AFTER
+from shared.contracts.catalogue import WITH_CUSTOMERS
 from shared.contracts.complaints import ComplaintForgotten
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
@@ -67,7 +68,7 @@ async def test_an_erased_customers_keys_are_in_no_service_and_their_complaints_h
     await aboard.carry()
     ref = await ref_of(aboard, complaint)
     await erase(aboard, ref)
-    for service in aboard.stores:
+    for service in WITH_CUSTOMERS:
         assert document(aboard, service, f"key:{ref}") == {"wrapped": []}
     kept = document(aboard, "complaints", f"complaint:{complaint}")
     assert (kept["text"], kept.get("contact"), kept.get("content")) == ("", None, None)
@@ -152,7 +153,7 @@ async def test_a_key_that_comes_late_for_an_erased_reference_is_destroyed_too(tm
     assert logged["customer_ref"] == ref
     kept = document(aboard, "complaints", f"complaint:{logged['complaint_id']}")
     assert (kept["text"], kept["forgotten"]) == ("", True)
-    for owner in aboard.stores:
+    for owner in WITH_CUSTOMERS:
         again = comparable(await rebuilt(aboard, owner), aboard)
         assert differing(again, comparable(aboard.stores[owner], aboard)) == []
         assert from_json(again["documents"][f"key:{ref}"]) == {"wrapped": []}
@@ -164,7 +165,7 @@ async def test_a_late_key_changes_nothing_that_was_erased(aboard: Aboard):
     await erase(aboard, ref)
     _, wrapped = aboard.apps["complaints"].parts.vault.new_key(ref)
     late = record(CustomerKeyCreated(customer_ref=ref, wrapped=wrapped), 0)
-    for service in aboard.stores:
+    for service in WITH_CUSTOMERS:
         await aboard.feed(service, CustomerKeyCreated.TOPIC, [late], 9)
         assert document(aboard, service, f"key:{ref}") == {"wrapped": []}
     assert (await aboard.types("complaints"))[-1] == "customer-key.destroyed"

@@ -92,9 +92,12 @@ async def _of_the_first_site(aboard: Aboard) -> dict[str, str]:
         {"code": check["code"], "amount_minor": 100},
         aboard.bearer("till-1", "till"),
     )
+    # The first of them complains at the other site as well.
+    received = [one for one in await aboard.facts("complaints") if "received_at" in one][-1]
     return {
         "complaint": about,
         "complaint_id": about,
+        "customer_ref": received["customer_ref"],
         "check_id": check["check_id"],
         "code": check["code"],
         "offer_id": offer["offer_id"],
