@@ -19,8 +19,8 @@ from shared.contracts.audit import (
     RECORD_AT,
     RECORD_BEGINS,
     RECORD_ENDS,
-    Heads,
     HeadsSigned,
+    Statement,
     hash_of,
 )
 
@@ -97,7 +97,7 @@ class Anchors:
             found = HeadsSigned.model_validate_json(data)
             signature = urlsafe_b64decode(found.signature + "==")
             self._keys[found.key_id].verify(signature, statement)
-            heads = Heads.model_validate_json(statement)
+            heads = Statement.model_validate_json(statement)
             text = urlsafe_b64encode(signature).decode().rstrip("=")
             whole = f'{{"key_id":"{found.key_id}","signature":"{text}","statement":'
             if data != whole.encode() + statement + b"}":
@@ -121,7 +121,7 @@ class Anchors:
                     n: known[n] for at, n in enumerate(sorted(known)) if at % 2 or n == last
                 }
 
-    def _follows(self, heads: Heads, statement: bytes, line: int) -> None:
+    def _follows(self, heads: Statement, statement: bytes, line: int) -> None:
         number, before = self.last
         if self._from_any and not number:
             number, before = heads.number - 1, heads.previous

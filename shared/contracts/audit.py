@@ -154,7 +154,7 @@ class Head(_Part):
     )
 
 
-class Heads(_Part):
+class Statement(_Part):
     """What a signature is of."""
 
     heads: Annotated[tuple[Head, ...], Field(max_length=HEADS_MAX)] = Field(
@@ -253,13 +253,13 @@ class HeadsSigned(Fact):
     signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$"), Data.INTERNAL] = (
         Field(description="The signature, base64url without padding.")
     )
-    statement: Annotated[Heads, Data.INTERNAL] = Field(description="What is signed.")
+    statement: Annotated[Statement, Data.INTERNAL] = Field(description="What is signed.")
 
     def key(self) -> str:
         """One for all, so heads stay in order."""
         return "heads"
 
 
-def signed_bytes(statement: Heads) -> bytes:
+def signed_bytes(statement: Statement) -> bytes:
     """What is signed, and what the next heads' `previous` is the hash of."""
     return statement.model_dump_json(exclude_none=True).encode()

@@ -36,9 +36,9 @@ from shared.contracts.audit import (
     RECORD_ENDS,
     FactRecorded,
     Head,
-    Heads,
     HeadsSigned,
     Recorded,
+    Statement,
     hash_of,
     signed_bytes,
 )
@@ -407,7 +407,7 @@ async def test_a_chain_whose_document_is_gone_goes_on_from_the_signed_heads(aboa
 async def test_a_statement_of_too_many_heads_is_refused_before_it_is_signed():
     one = Head(chain="recovery.x.v1/0", hash="a" * 64, number=1, offset=0)
     with pytest.raises(ValueError, match="at most 1500"):
-        Heads(
+        Statement(
             heads=(one,) * 1501, number=1, previous=NOTHING_BEFORE, signed_at="2026-06-03T14:00:00Z"
         )
 

@@ -15,10 +15,10 @@ from shared.contracts.audit import (
     FactRecorded,
     GapRecorded,
     Head,
-    Heads,
     HeadsSigned,
     Missed,
     Recorded,
+    Statement,
     hash_of,
     signed_bytes,
 )
@@ -323,7 +323,7 @@ def heads_signed(
         Head(chain=name, hash=chain.hash, number=chain.number, offset=chain.offset)
         for name, chain in sorted(chains.items())
     )
-    statement = Heads(
+    statement = Statement(
         heads=heads,
         number=1 if last is None else last.number + 1,
         previous=NOTHING_BEFORE if last is None else last.hash,
