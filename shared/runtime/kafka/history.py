@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import NamedTuple
@@ -19,7 +19,8 @@ from aiokafka.errors import KafkaError
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
-from shared.runtime.kafka.watch import READ_BYTES, groupless_consumer, partitions
+from shared.runtime.kafka.watch import READ_BYTES, first_since, groupless_consumer, partitions
+from shared.runtime.rebuild.order import in_order
 from shared.runtime.rebuild.sources import RawEvent, event_of
 from shared.runtime.wires import Broker
 
@@ -60,78 +61,36 @@ async def read_history(
                 )
                 places = partitions(consumer, [topic])
                 ends = await consumer.end_offsets(places)
-                starts = await _starts(consumer, places, since, ends)
+                starts = await first_since(consumer, places, since)
             total = sum(ends[place] - starts[place] for place in places)
             if total > records_max:
                 raise Rejected(Reason.HISTORY_TOO_LONG)
             for place in places:
                 consumer.seek(place, starts[place])
-            left = [_Tail(consumer, place, ends[place]) for place in places]
-            while left := [one for one in left if await one.more()]:
-                until = min(one.held[-1].number for one in left)
-                events = sorted(
-                    (event for one in left for event in one.up_to(until)),
-                    key=lambda event: event.number,
-                )
-                yield Part(events, total - sum([await one.waiting() for one in left]), total)
+            tails = {place: _events(consumer, place, ends[place]) for place in places}
+            async for events in in_order(tails):
+                waiting = [max(0, ends[place] - await consumer.position(place)) for place in places]
+                yield Part(events, total - sum(waiting), total)
     except (KafkaError, OSError) as error:
         raise Unavailable(Reason.LOG_UNAVAILABLE) from error
 
 
-async def _starts(
-    consumer: AIOKafkaConsumer,
-    places: Sequence[TopicPartition],
-    since: datetime,
-    ends: Mapping[TopicPartition, int],
-) -> Mapping[TopicPartition, int]:
-    """The first offset of each partition whose record was published from `since` on; its end if there is none."""
-    at_ms = int(since.timestamp() * 1000)
-    found = await consumer.offsets_for_times(dict.fromkeys(places, at_ms))
-    return {
-        place: at.offset if (at := found.get(place)) is not None else ends[place]
-        for place in places
-    }
-
-
-class _Tail:
-    """What is left of one partition: some events held, the others on the broker."""
-
-    def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> None:
-        self._consumer = consumer
-        self._place = place
-        self._end = end
-        self._last = -1
-        self.held: list[RawEvent] = []
-
-    async def more(self) -> bool:
-        """Whether events are left; afterwards some are held. Raises TimeoutError, which is an OSError."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.held and await self.waiting():
-            found = await self._consumer.getmany(
-                self._place, timeout_ms=FETCH_MS, max_records=HELD_MAX
-            )
-            for record in found.get(self._place, ()):
-                self._hold(Record(record.offset, record.value))
-            if time.monotonic() > deadline:
-                raise TimeoutError
-        return bool(self.held)
-
-    def _hold(self, record: Record) -> None:
-        event = event_of(record) if record.offset < self._end else None
-        # A relay that died sends again what it had not trimmed; only relays number lines.
-        if event is not None and event.number > self._last:
-            self._last = event.number
-            self.held.append(event)
-
-    async def waiting(self) -> int:
-        """The number of records that were not fetched yet."""
-        position: int = await self._consumer.position(self._place)
-        return max(0, self._end - position)
-
-    def up_to(self, number: int) -> Sequence[RawEvent]:
-        """The events up to this sequence; they are held no more."""
-        count = next(
-            (at for at, one in enumerate(self.held) if one.number > number), len(self.held)
-        )
-        gone, self.held = self.held[:count], self.held[count:]
-        return gone
+async def _events(
+    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
+) -> AsyncIterator[list[RawEvent]]:
+    """The events of a partition up to an offset, some at a time. Raises TimeoutError, which is an OSError."""
+    last, deadline = -1, time.monotonic() + PATIENCE_S
+    while await consumer.position(place) < end:
+        found = await consumer.getmany(place, timeout_ms=FETCH_MS, max_records=HELD_MAX)
+        held: list[RawEvent] = []
+        for record in found.get(place, ()):
+            event = event_of(Record(record.offset, record.value)) if record.offset < end else None
+            # A relay that died sends again what it had not trimmed; only relays number lines.
+            if event is not None and event.number > last:
+                last = event.number
+                held.append(event)
+        if held:
+            yield held
+            deadline = time.monotonic() + PATIENCE_S
+        elif time.monotonic() > deadline:
+            raise TimeoutError

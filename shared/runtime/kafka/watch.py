@@ -178,14 +178,20 @@ async def nothing_before(bootstrap: Broker | str, topics: Sequence[str], moment:
     async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
         firsts = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
-        since = await consumer.offsets_for_times(
-            dict.fromkeys(places, int(moment.timestamp() * 1000))
-        )
-        return all(
-            firsts[place] >= (ends[place] if since[place] is None else since[place].offset)
-            for place in places
-        )
+        since = await first_since(consumer, places, moment)
+        return all(firsts[place] >= since[place] for place in places)
+
+
+async def first_since(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], moment: datetime
+) -> Mapping[TopicPartition, int]:
+    """The offset of each partition's first record that was published from a moment on; its end if there is none."""
+    ends = await consumer.end_offsets(places)
+    found = await consumer.offsets_for_times(dict.fromkeys(places, int(moment.timestamp() * 1000)))
+    return {
+        place: at.offset if (at := found.get(place)) is not None else ends[place]
+        for place in places
+    }
 
 
 @asynccontextmanager

@@ -5,9 +5,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +28,7 @@ from shared.runtime.rebuild.sources import Log, Place, RawEvent, Sources, event_
 from shared.runtime.rebuild.state import ReplayState
 
 _number = attrgetter("number")
+K = TypeVar("K", bound=Hashable)
 #: What operators decide about a dead letter.
 DECISIONS: Mapping[bytes, type[DeadLetterFact]] = {
     fact.TYPE.encode(): fact for fact in (DeadLetterReplayed, DeadLetterDiscarded)
@@ -254,7 +264,7 @@ class ReplayOrder:
 
         done = dict.fromkeys(others, -1)
         cause = b""
-        async for events in self._merged(own):
+        async for events in in_order({place: self._own_events(place) for place in own}):
             for event in events:
                 if event.cause != cause:
                     cause = event.cause
@@ -287,25 +297,6 @@ class ReplayOrder:
         place = Place(topic.decode(), int(partition))
         return (place, int(offset)) if place in self._spans else (None, -1)
 
-    async def _merged(self, places: Iterable[Place]) -> AsyncIterator[list[RawEvent]]:
-        """Our facts of all partitions in the order of their sequence, each once, some at a time."""
-        batches = {place: self._own_events(place) for place in places}
-        heads: dict[Place, list[RawEvent]] = {place: [] for place in batches}
-        while batches:
-            for place in [place for place, head in heads.items() if not head]:
-                heads[place] = await anext(batches[place], [])
-                if not heads[place]:
-                    del batches[place], heads[place]
-            # Nothing that is still to be read comes before the last of any head.
-            safe = min((head[-1].number for head in heads.values()), default=0)
-            merged: list[RawEvent] = []
-            for place, head in heads.items():
-                ends = bisect_right(head, safe, key=_number)
-                merged += head[:ends]
-                heads[place] = head[ends:]
-            merged.sort(key=_number)
-            yield merged
-
     async def _own_events(self, place: Place) -> AsyncIterator[list[RawEvent]]:
         """Our facts of one partition, some at a time; what a relay sent again is dropped."""
         last = -1
@@ -318,6 +309,31 @@ class ReplayOrder:
                     found.append(event)
             if found:
                 yield found
+
+
+async def in_order(
+    batches: Mapping[K, AsyncIterator[list[RawEvent]]],
+) -> AsyncIterator[list[RawEvent]]:
+    """The events of all partitions of a service in the order of their sequence, some at a time.
+
+    Each partition gives its own in that order, in lists that are not empty; one list of each is held.
+    """
+    left, heads = dict(batches), dict[K, list[RawEvent]]({place: [] for place in batches})
+    while left:
+        for place in [place for place, head in heads.items() if not head]:
+            heads[place] = await anext(left[place], [])
+            if not heads[place]:
+                del left[place], heads[place]
+        # Nothing that is still to be read comes before the last of any head.
+        safe = min((head[-1].number for head in heads.values()), default=0)
+        merged: list[RawEvent] = []
+        for place, head in heads.items():
+            ends = bisect_right(head, safe, key=_number)
+            merged += head[:ends]
+            heads[place] = head[ends:]
+        merged.sort(key=_number)
+        if merged:
+            yield merged
 
 
 def is_new(fence: Fence, event: RawEvent) -> bool:
