@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from services.compensation.authority.rules import Headroom, limits_of, stretch_of
-from services.compensation.authority.windows import Windows, stay_of, windows_of
+from services.compensation.authority.windows import KnownWindows, Windows, stay_of
 from services.compensation.cases.rules import History
 from shared.contracts.compensation import Option
 from shared.contracts.policy import Policy, RoleAuthority
@@ -18,9 +17,6 @@ from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, KeyRing, Keys
 from shared.runtime.roster import employed, employee_key
-
-#: Cached windows, by site and policy version; a cache that is full is cleared.
-REMEMBERED_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,7 @@ class ContextLoader:
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
         self.policies = Policies()
-        #: By site and policy version, with the moment from which they hold. Many decisions share them.
-        self._windows: dict[tuple[str, int], tuple[Policy, datetime, Windows]] = {}
+        self._windows = KnownWindows()
 
     async def staff(self, principal: Principal, view: View) -> StaffContext:
         """The employee who asks; raises Rejected(unknown_site, unknown_employee), Unavailable.
@@ -70,19 +65,9 @@ class ContextLoader:
             version,
             principal.subject,
             policy.authority_of(employee.listing.role),
-            self._windows_at(policy, version, view.now),
+            self._windows.at(policy, version, view.now),
             employee.listing.role,
         )
-
-    def _windows_at(self, policy: Policy, version: int, now: datetime) -> Windows:
-        known, since, windows = self._windows.get((policy.site, version), (None, now, None))
-        # Two policies that were published at once may have one version.
-        if windows is None or known is not policy or not since <= now < windows.ends_first:
-            if len(self._windows) >= REMEMBERED_MAX:
-                self._windows.clear()
-            windows = windows_of(policy, now)
-            self._windows[policy.site, version] = policy, now, windows
-        return windows
 
     async def key(self, customer_ref: str, view: View) -> KeyRing:
         """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""

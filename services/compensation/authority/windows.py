@@ -20,6 +20,10 @@ DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
 
+#: Windows kept, by site and policy version; a cache that is full is cleared.
+REMEMBERED_MAX = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A window by name, and when the next one begins."""
@@ -65,6 +69,25 @@ def windows_of(policy: Policy, now: datetime) -> Windows:
         day=Window(on.isoformat(), until),
         week=Window(f"{year}-W{week:02}", datetime.combine(monday + WEEK, starts, tzinfo=zone)),
     )
+
+
+class KnownWindows:
+    """The windows of sites, kept while they last: many decisions share them."""
+
+    def __init__(self) -> None:
+        #: By site and policy version, with the moment from which they hold.
+        self._found: dict[tuple[str, int], tuple[Policy, datetime, Windows]] = {}
+
+    def at(self, policy: Policy, version: int, now: datetime) -> Windows:
+        """The windows of a moment under a version of a policy."""
+        known, since, windows = self._found.get((policy.site, version), (None, now, None))
+        # Two policies that were published at once may have one version.
+        if windows is None or known is not policy or not since <= now < windows.ends_first:
+            if len(self._found) >= REMEMBERED_MAX:
+                self._found.clear()
+            windows = windows_of(policy, now)
+            self._found[policy.site, version] = policy, now, windows
+        return windows
 
 
 def stay_of(policy: Policy, day: Window, began: date | None) -> Window | None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.compensation.authority.rules import Exceeded, Headroom, charges_of
-from services.compensation.authority.windows import Windows, windows_of
+from services.compensation.authority.windows import KnownWindows
 from services.compensation.cases import rules as cases_rules
 from services.compensation.cases.handlers import given_lately
 from services.compensation.cases.rules import Case, History
@@ -46,7 +46,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Document, Domain, Fact
 from shared.runtime.engine.store import ABSENT, Cursor, Range, Versioned
 from shared.runtime.engine.transaction import body_of
-from shared.runtime.engine.view import View, parsed
+from shared.runtime.engine.view import D, View, parsed
 from shared.runtime.faults import Rejected
 
 #: The documents that a decision about a wish reads.
@@ -106,15 +106,10 @@ class Past:
             if not self.accounts[account]:
                 del self.accounts[account]
 
-    def check(self, check_id: str) -> Check | None:
-        """A check, if the policy on trial granted it."""
-        body = self.documents.get(Check.key(check_id))
-        return parsed(Check, body) if body else None
-
-    def offer(self, offer_id: str) -> Offer | None:
-        """An offer, if the policy on trial granted it."""
-        body = self.documents.get(Offer.key(offer_id))
-        return parsed(Offer, body) if body else None
+    def get(self, document: type[D], document_id: str) -> D | None:
+        """A check or an offer, if the policy on trial granted it."""
+        body = self.documents.get(document.key(document_id))
+        return parsed(document, body) if body else None
 
     def fold(self, fact: Fact) -> None:
         """Fold a fact into the documents; one of a check or offer that is not here changes nothing."""
@@ -129,8 +124,7 @@ class Past:
                 after = row.evolve(parsed(row.document, body) if body else None, fact)
             else:
                 continue
-            whole = body_of(after)
-            self.documents[key] = whole
+            self.documents[key] = body_of(after)
 
     def forget(self, document: type[Document], document_id: str) -> None:
         """Drop a document that no later decision reads."""
@@ -148,7 +142,7 @@ class Trial:
         self._given = Past()
         #: What was refused and the policy grants.
         self._beyond: Counter[str] = Counter()
-        self._windows: tuple[Policy, datetime, Windows] | None = None
+        self._windows = KnownWindows()
 
     @property
     def accounts(self) -> Mapping[str, int]:
@@ -167,20 +161,20 @@ class Trial:
         given = self._given
         match fact:
             case CheckIssued(offer_id=str(offer_id)):
-                made = given.offer(offer_id)
+                made = given.get(Offer, offer_id)
                 if made is not None:
                     given.forget(Offer, offer_id)
                     self._take(fact, charged(made, _option(made, fact.item)))
             case CheckIssued():
                 self._take(fact, fact.debits)
             case OfferChosen() | OfferLapsed():
-                if (made := given.offer(fact.offer_id)) is not None:
+                if (made := given.get(Offer, fact.offer_id)) is not None:
                     given.post(made.held, -1)
                     given.fold(fact)
                 if isinstance(fact, OfferLapsed):
                     given.forget(Offer, fact.offer_id)
             case CheckEnded():
-                if (check := given.check(fact.check_id)) is not None:
+                if (check := given.get(Check, fact.check_id)) is not None:
                     given.post(credits_of(check), -1)
                     given.fold(fact)
                 if isinstance(fact, CheckExpired):
@@ -216,17 +210,8 @@ class Trial:
     def _staff(self, wish: Wish, policy: Policy) -> StaffContext:
         role = wish.role or ANY_ROLE
         authority = policy.authority_of(role)
-        windows = self._windows_at(policy, wish.at)
+        windows = self._windows.at(policy, wish.version, wish.at)
         return StaffContext(policy, wish.version, wish.employee_id, authority, windows, role)
-
-    def _windows_at(self, policy: Policy, at: datetime) -> Windows:
-        """The windows of a moment: mostly those of the wish before."""
-        if self._windows is not None:
-            known, since, windows = self._windows
-            if known is policy and since <= at < windows.ends_first:
-                return windows
-        self._windows = policy, at, windows_of(policy, at)
-        return self._windows[2]
 
     async def _impossible(
         self, wish: Wish, option: Option | None, staff: StaffContext, view: View
