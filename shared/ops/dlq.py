@@ -565,16 +565,23 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _decided(
     kind: type[DeadLetterFact],
-    chosen: Sequence[Found],
-    who: Who,
-    bootstrap: Broker | str,
-    now: datetime,
+    chosen: tuple[Sequence[str], str | None, Reason | None, int],
+    who: tuple[str | None, Purpose | None, str | None],
+    bootstrap: str | None,
     *,
     as_json: bool,
 ) -> None:
-    """Decide, print what counts, and end with status 1 if somebody else's decision does."""
-    counts = decide(kind, chosen, who, bootstrap, now) if chosen else []
-    ours = sum(type(done.fact) is kind and done.fact.by == who.by for done in counts)
+    """Decide about the dead letters that a command's options choose, and print what counts.
+
+    Ends with status 1 if somebody else's decision counts.
+    """
+    by, now = Who.of(*who), datetime.now(UTC)
+    broker = bootstrap_servers(bootstrap)
+    found = chosen_by(*chosen, broker, now)
+    if kind is DeadLetterReplayed:
+        can_be_settled([one.buried for one in found])
+    counts = decide(kind, found, by, broker, now) if found else []
+    ours = sum(type(done.fact) is kind and done.fact.by == by.by for done in counts)
     if as_json:
         typer.echo(json.dumps([{"name": done.fact.key(), **done.told()} for done in counts]))
     else:
@@ -599,11 +606,8 @@ def replay_command(
 ) -> None:
     """Have dead letters settled again by their service, once; what is refused again is listed again."""
     with Failed():
-        who, now = Who.of(by, why, ticket), datetime.now(UTC)
-        broker = bootstrap_servers(bootstrap)
-        chosen = chosen_by(names or (), service, reason, most, broker, now)
-        can_be_settled([one.buried for one in chosen])
-        _decided(DeadLetterReplayed, chosen, who, broker, now, as_json=as_json)
+        chosen = (names or (), service, reason, most)
+        _decided(DeadLetterReplayed, chosen, (by, why, ticket), bootstrap, as_json=as_json)
 
 
 @app.command("discard")
@@ -620,7 +624,5 @@ def discard_command(
 ) -> None:
     """Put dead letters away: they will not be settled, and are deleted after 14 days as all are."""
     with Failed():
-        who, now = Who.of(by, why, ticket), datetime.now(UTC)
-        broker = bootstrap_servers(bootstrap)
-        chosen = chosen_by(names or (), service, reason, most, broker, now)
-        _decided(DeadLetterDiscarded, chosen, who, broker, now, as_json=as_json)
+        chosen = (names or (), service, reason, most)
+        _decided(DeadLetterDiscarded, chosen, (by, why, ticket), bootstrap, as_json=as_json)

@@ -213,6 +213,15 @@ async def rebuild(
         await store.close()
 
 
+RedisOption = Annotated[
+    str | None,
+    typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
+]
+ShardOption = Annotated[
+    str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
+]
+
+
 def redis_address(given: str | None) -> StoreAddress:
     """How Redis is reached: at `given`, else REDIS_URL, else the local stack's address.
 
@@ -239,13 +248,8 @@ def _command(service: str) -> None:
     @app.command(service)
     def command(
         bootstrap: BootstrapOption = None,
-        redis_url: Annotated[
-            str | None,
-            typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
-        ] = None,
-        shard: Annotated[
-            str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
-        ] = "c0",
+        redis_url: RedisOption = None,
+        shard: ShardOption = "c0",
         force: Annotated[
             bool,
             typer.Option(

@@ -22,7 +22,7 @@ from shared.contracts.catalogue import SERVICES, subscriptions
 from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
 from shared.ops import dlq, topics
-from shared.ops.rebuild import KafkaLog, domain_of, redis_address
+from shared.ops.rebuild import KafkaLog, RedisOption, ShardOption, domain_of, redis_address
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import OLDEST_LINES, oldest_s
@@ -200,13 +200,8 @@ app = typer.Typer(name="status", help="How all services are, on one screen.")
 @app.callback(invoke_without_command=True)
 def status_command(
     bootstrap: BootstrapOption = None,
-    redis_url: Annotated[
-        str | None,
-        typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
-    ] = None,
-    shard: Annotated[
-        str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
-    ] = "c0",
+    redis_url: RedisOption = None,
+    shard: ShardOption = "c0",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document, for machines.")
     ] = False,

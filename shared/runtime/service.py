@@ -134,6 +134,25 @@ class Runtime:
         self.issuer = Issuer(settings.jwks, tls_of(settings.jwks_ca), self.now, kept_s)
         return self.issuer.read
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Settler]:
+        """The settler for a command that runs beside the service's own processes, which publish what it settles.
+
+        Waits for Kafka and the store. Raises Unavailable where one does not answer, or the store must be
+        rebuilt.
+        """
+        assert isinstance(self.store, RedisStore), "a command has no other store"
+        watched(await self.store.open())
+        try:
+            published = await last_published(self.domain.owner, self.settings.broker)
+            if published is None:
+                raise Unavailable(Reason.LOG_UNAVAILABLE)
+            if not await self.store.open_generation(published):
+                raise Unavailable(Reason.STORE_STALE)
+            yield self.settler
+        finally:
+            await self.store.close()
+
     async def _ready(self) -> Mapping[str, bool]:
         """The health of each part; changes nothing: only `App` decides whether the store is usable."""
         try:
@@ -221,25 +240,6 @@ class App:
             if isinstance(parts.store, RedisStore):
                 await parts.store.close()
             log.info("stopped", service=owner)
-
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator[Settler]:
-        """The settler for a command that runs beside the service's own processes, which publish what it settles.
-
-        Raises Unavailable where the store does not answer or must be rebuilt.
-        """
-        store = self.parts.store
-        if isinstance(store, RedisStore):
-            await store.open()
-        try:
-            if not await store.open_generation(
-                await last_published(self.parts.domain.owner, self.parts.settings.broker)
-            ):
-                raise Unavailable(Reason.STORE_STALE)
-            yield self.parts.settler
-        finally:
-            if isinstance(store, RedisStore):
-                await store.close()
 
     def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
         """Serve the API and, where it has a port, what operators look at; print the addresses."""

@@ -20,9 +20,7 @@ from services.compensation.staff_context import ContextLoader
 from services.compensation.whatif.handlers import Told, TryPolicy, WhatIf
 from shared.contracts.compensation import Period, PolicyTried, TriedGroup
 from shared.contracts.policy import Policy
-from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.settle import Request
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
@@ -33,10 +31,8 @@ from shared.runtime.privacy.keys import Keys
 from shared.runtime.service import (
     NoKeys,
     Runtime,
-    last_published,
     settings_or_exit,
     utc_now,
-    watched,
 )
 from shared.runtime.strict_yaml import describe
 from shared.runtime.words import format_money
@@ -113,26 +109,17 @@ async def run(settings: Settings, command: TryPolicy, told: Told) -> PolicyTried
     parts = Runtime(settings, DOMAIN, now=utc_now)
     read = partial(read_history, settings.broker, PolicyTried.TOPIC)
     handlers = WhatIf(ContextLoader(Keys(parts.vault)), read)
-    site, store = command.draft.site, parts.store
-    assert isinstance(store, RedisStore), "no other store is given"
+    site = command.draft.site
 
     async def decide(view: View, name: str) -> Decision:
         return await handlers.run(command, site, None, name, view, told)
 
-    watched(await store.open())
-    try:
-        published = await last_published(DOMAIN.owner, settings.broker)
-        if published is None:
-            raise Unavailable(Reason.LOG_UNAVAILABLE)
-        if not await store.open_generation(published):
-            raise Unavailable(Reason.STORE_STALE)
+    async with parts.beside() as settler:
         body = sha256(command.model_dump_json().encode()).hexdigest()
         request = Request(f"operator {site}", "policy/whatif", uuid.uuid4().hex, body)
-        fact = (await parts.settler.settle_request(request, decide)).fact
+        fact = (await settler.settle_request(request, decide)).fact
         assert isinstance(fact, PolicyTried)
         return fact
-    finally:
-        await store.close()
 
 
 def show(tried: PolicyTried, policy: Policy) -> None:

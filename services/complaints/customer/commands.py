@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Literal, TypeVar
@@ -17,10 +16,9 @@ from services.complaints.customer.handlers import erasing, erasure_of
 from services.complaints.customer.rules import CERTIFIED_AFTER, OPERATOR, Erasure
 from services.complaints.settings import Settings
 from shared.contracts.event import format_time
-from shared.runtime.engine.settle import Settler
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.privacy.seal import Vault
+from shared.runtime.service import Runtime, settings_or_exit
 
 T = TypeVar("T")
 #: How long to wait for the word that the erasure is on Kafka; without it, it is in the outbox.
@@ -44,12 +42,14 @@ Ref = Annotated[
 ]
 
 
-def beside(work: Callable[[Settler], Awaitable[T]]) -> T:
+def beside(work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do something on the service's store, beside its running processes. Blocks; raises typer.Exit."""
+    settings = settings_or_exit(Settings)
 
     async def run() -> T:
-        async with build(Settings()).beside() as settler:
-            return await work(settler)
+        parts = build(settings).parts
+        async with parts.beside():
+            return await work(parts)
 
     try:
         return asyncio.run(run())
@@ -78,12 +78,12 @@ def erase_command(
         typer.echo("It is not on Kafka yet: the service publishes it when Kafka is back.", err=True)
 
 
-async def _erase(ref: str, settler: Settler) -> bool:
+async def _erase(ref: str, parts: Runtime) -> bool:
     """Whether the erasure is on Kafka as well; raises Rejected, Unavailable."""
-    await settler.settle_internal(
+    await parts.settler.settle_internal(
         f"command/erase/{ref}", ref, partial(erasing, ref, None, OPERATOR)
     )
-    return await settler.store.wait_published(await settler.store.last_sequence(), PUBLISHED_MS)
+    return await parts.store.wait_published(await parts.store.last_sequence(), PUBLISHED_MS)
 
 
 @customer.command("export")
@@ -94,10 +94,9 @@ def export_command(
     ] = "json",
 ) -> None:
     """Print everything that complaints knows of a customer, opened; hand it to nobody else."""
-    exports = Exports(Keys(Vault(b64decode(Settings().master_key.get_secret_value()))))
 
-    async def read(settler: Settler) -> str:
-        view = settler.view()
+    async def read(parts: Runtime) -> str:
+        exports, view = Exports(Keys(parts.vault)), parts.settler.view()
         found = await exports.of(ref, None, view)
         return (
             found.model_dump_json(indent=2) if form == "json" else await exports.page(found, view)
@@ -110,8 +109,8 @@ def export_command(
 def erasure_command(ref: Ref) -> None:
     """Say when a customer was erased, and when it was certified that nothing is left."""
 
-    async def read(settler: Settler) -> Erasure:
-        return await erasure_of(ref, None, settler.view())
+    async def read(parts: Runtime) -> Erasure:
+        return await erasure_of(ref, None, parts.settler.view())
 
     found = beside(read)
     certificate = (

@@ -91,19 +91,18 @@ class Keys:
     async def of(self, customer_ref: str, view: View) -> KeyRing | None:
         """The customer's keys, or None if there is none (yet, or any more); raises Unavailable."""
         document = await view.get(CustomerKey, customer_ref)
-        wrapped = document.wrapped if document is not None else ()
-        return (
-            KeyRing([self._vault.unwrap(customer_ref, one) for one in wrapped]) if wrapped else None
-        )
+        if document is None or document.erased:
+            return None
+        return KeyRing([self._vault.unwrap(customer_ref, one) for one in document.wrapped])
 
     async def needed(self, customer_ref: str, view: View) -> KeyRing:
         """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""
-        document = await view.get(CustomerKey, customer_ref)
-        if document is None:
+        found = await self.of(customer_ref, view)
+        if found is not None:
+            return found
+        if await view.get(CustomerKey, customer_ref) is None:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
-        if not document.wrapped:
-            raise Rejected(Reason.CUSTOMER_ERASED)
-        return KeyRing([self._vault.unwrap(customer_ref, one) for one in document.wrapped])
+        raise Rejected(Reason.CUSTOMER_ERASED)
 
     async def current(self, customer_ref: str, view: View) -> str:
         """The reference that stands for a customer now: of theirs, the first that was not erased.
@@ -113,7 +112,7 @@ class Keys:
         """
         for _ in range(ERASURES_MAX):
             document = await view.get(CustomerKey, customer_ref)
-            if document is None or document.wrapped:
+            if document is None or not document.erased:
                 return customer_ref
             customer_ref = self._vault.pseudonyms.again(customer_ref)
         raise Rejected(Reason.CUSTOMER_ERASED)
