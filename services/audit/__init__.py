@@ -3,8 +3,8 @@
 owns      recovery.audit.v1 and recovery.heads.v1; a chain of records per source partition
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
           overdue, forgotten; customer: erased; erasure: certified; complaints-replay: taken),
-          recovery.compensation.v1 (check: issued, refused, explained, unexplained, voided, expired,
-          suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
+          recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
+          expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
           incident: opened, joined, giving, given, closed; window: opened, closed;
           authority: opened, counted; shift: started, ended; policy: tried;

@@ -5,8 +5,8 @@ consumes  recovery.complaints.v1 (complaint: triaged, reopened; customer: erased
           recovery.roster.v1 (employee: listed), recovery.vault.v1 (customer-key: created, destroyed),
           recovery.policy.v1 (policy: published),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
-emits     recovery.compensation.v1 (check: issued, refused, explained, unexplained, voided, expired,
-          suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
+emits     recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
+          expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
           incident: opened, joined, giving, given, closed; window: opened, closed;
           authority: opened, counted; shift: started, ended; policy: tried;

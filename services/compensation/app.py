@@ -68,6 +68,7 @@ DOMAIN = Domain.of(
         checks_api.DoesNotFit,
         checks_api.VoidedCheck,
         checks_api.ExplainedCheck,
+        checks_api.PraisedCheck,
         offers_api.OfferedChecks,
         incidents_api.OpenedIncident,
     ),

@@ -441,6 +441,21 @@ class CheckResumed(CheckFact):
     )
 
 
+class CheckPraised(CheckFact):
+    """Somebody who reads the figures of the site said that a stretch was a good call. It changes nothing.
+
+    The check was given before, so this is praise, and nothing depends on it.
+    """
+
+    TYPE: ClassVar[str] = "recovery.check.praised.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who gave the check.")
+    by: Annotated[Id, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="Who said so, by the subject of their token."
+    )
+    praised_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they said so.")
+
+
 class RedemptionFact(CheckFact):
     """One step of a redemption; the facts of one check keep their order."""
 

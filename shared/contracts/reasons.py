@@ -60,6 +60,7 @@ class Reason(StrEnum):
     ALREADY_COMPENSATED = "already_compensated", 409, "A colleague gave something a moment ago, or an offer of theirs is open; or the customer has the group check."
     CHECK_ENDED = "check_ended", 409, "The check ended, is held or redeemed, or is already as it should become."
     NOTHING_TO_EXPLAIN = "nothing_to_explain", 409, "The check was within the ceilings, or was explained before."
+    NOTHING_TO_PRAISE = "nothing_to_praise", 409, "The check was no stretch, was taken back, or was praised before."
     CODE_NOT_REDEEMABLE = "code_not_redeemable", 409, "A wrong code, one of another site, or a check that is used, suspended or over."
     OWN_CHECK = "own_check", 409, "An employee cannot redeem a check that they gave themselves; a till or a colleague can."
     NOT_VALID_HERE = "not_valid_here", 409, "The check is of this site and taken at other tills of it."

@@ -21,7 +21,7 @@ from shared.contracts.compensation import REDEMPTIONS_MAX
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.testing.builders import record
-from tests.suites.services import Aboard, YieldingStore, demo_policy
+from tests.suites.services import Aboard, YieldingStore, demo_policy, state
 
 TILL = {"subject": "till-1", "kind": "till"}
 
@@ -491,6 +491,43 @@ async def test_a_stretch_that_nobody_explains_shows_and_lowers_nothing(aboard: A
     assert (await look(aboard, stretched["check_id"]))["unexplained"] is True
     next_day = await aboard.give(complaint, "taxfree-card/100000", "d", "e-jonas")
     assert next_day.status_code == 201
+
+
+async def test_a_stretch_is_praised_once_and_who_gave_it_sees_that(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    plain = (await aboard.give(complaint, "taxfree-card/100000", "a", "e-jonas")).json()
+    await aboard.give(complaint, "taxfree-card/100000", "b", "e-jonas")
+    stretched = (await aboard.give(complaint, "taxfree-card/50000", "c", "e-jonas")).json()
+    assert stretched["explain_by"] is not None
+    reader, path = aboard.bearer("m-hotel", "manager"), f"checks/{stretched['check_id']}/good-call"
+    before = state(aboard.stores["compensation"])["accounts"]
+    first = await aboard.post(path, "p", None, reader)
+    # Whose check it is stays unsaid.
+    assert first.json() == {
+        "check_id": stretched["check_id"],
+        "site": "ms-aurora",
+        "praised_at": "2026-06-03T14:00:00Z",
+    }
+    again = await aboard.post(path, "p", None, reader)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    for check, key in ((stretched, "q"), (plain, "r")):
+        found = await aboard.post(f"checks/{check['check_id']}/good-call", key, None, reader)
+        assert (found.status_code, found.json()["type"]) == (409, Reason.NOTHING_TO_PRAISE)
+    assert (await look(aboard, stretched["check_id"]))["praised_at"] == "2026-06-03T14:00:00Z"
+    (fact,) = [one for one in await aboard.facts("compensation") if "praised_at" in one]
+    assert (fact["employee_id"], fact["by"]) == ("e-jonas", "m-hotel")
+    assert state(aboard.stores["compensation"])["accounts"] == before
+
+
+async def test_a_stretch_that_was_taken_back_is_not_praised(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    for key in ("a", "b"):
+        await aboard.give(complaint, "taxfree-card/100000", key, "e-jonas")
+    stretched = (await aboard.give(complaint, "taxfree-card/50000", "c", "e-jonas")).json()
+    await aboard.post(f"checks/{stretched['check_id']}/void", "v", None, aboard.bearer("e-jonas"))
+    reader = aboard.bearer("m-hotel", "manager")
+    found = await aboard.post(f"checks/{stretched['check_id']}/good-call", "p", None, reader)
+    assert found.json()["type"] == Reason.NOTHING_TO_PRAISE
 
 
 # ---- the customer chooses ------------------------------------------------------------------------

@@ -107,6 +107,7 @@ async def give_and_redeem(ask: Caller, about: str) -> None:
     await ask.read(f"checks/{check['check_id']}/qr.svg")
     await ask.read(f"checks/{check['check_id']}/page.svg")
     await ask.write(f"checks/{check['check_id']}/explain", {"explanation": "Cold twice."})
+    await ask.write(f"checks/{check['check_id']}/good-call", None, "manager")
     held = {"code": check["code"], "amount_minor": 100}
     for steps in (("cancel",), ("capture", "rollback")):
         redemption = (await ask.write("redemptions", held, "till"))["redemption_id"]

@@ -19,6 +19,7 @@ OTHERS = {
     ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
     ("POST", "/v1/heads"): {Kind.MANAGER},
     ("POST", "/v1/policy/whatif"): {Kind.MANAGER},
+    ("POST", "/v1/checks/{check_id}/good-call"): {Kind.MANAGER},
     ("POST", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},
     ("GET", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},
     ("GET", "/v1/customers/{customer_ref}/export"): {Kind.PRIVACY},

@@ -33,6 +33,7 @@ from shared.contracts.compensation import (
     CheckExplained,
     CheckIssued,
     CheckKind,
+    CheckPraised,
     CheckRefused,
     CheckResumed,
     CheckSuspended,
@@ -56,7 +57,7 @@ from shared.contracts.event import (
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer, Problem
-from shared.runtime.http.auth import EMPLOYEE, Principal
+from shared.runtime.http.auth import EMPLOYEE, OF_SITE, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
 
@@ -263,6 +264,27 @@ class ExplainedCheck(Answer):
     explained_at: Annotated[datetime, Field(description="When it was explained.")]
 
 
+class PraisedCheck(Answer):
+    """A stretch that was praised; who gave the check is not said."""
+
+    OF: ClassVar[type[Fact]] = CheckPraised
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "check_id": CHECK_ID,
+                    "site": "ms-aurora",
+                    "praised_at": "2026-06-03T18:05:00Z",
+                }
+            ]
+        }
+    )
+
+    check_id: CheckId
+    site: SiteId
+    praised_at: Annotated[datetime, Field(description="When it was praised.")]
+
+
 class CheckSummary(Answer):
     """A check as employees of its site see it: without code, accounts and customer."""
 
@@ -287,6 +309,12 @@ class CheckSummary(Answer):
     ]
     unexplained: Annotated[
         bool, Field(description="Whether it was a stretch that nobody explained in time.")
+    ]
+    praised_at: Annotated[
+        datetime | None,
+        Field(
+            description="When somebody said that the stretch was a good call; null if nobody did."
+        ),
     ]
     state: Annotated[
         Literal["issued", "held", "redeemed", "suspended", "voided", "expired"],
@@ -337,6 +365,7 @@ class ShownCheck(CheckSummary):
                     "issued_at": "2026-06-03T14:00:00Z",
                     "explain_by": None,
                     "unexplained": False,
+                    "praised_at": None,
                     "state": "issued",
                     "redeemed_minor": 0,
                     "left_minor": 120000,
@@ -508,6 +537,20 @@ def _changes(to: Routes, handlers: Checks) -> None:
     async def explain_check(ask: Ask, check_id: Identifier, command: Explain) -> Decision:
         """Explain a stretch in one line."""
         return await handlers.explain(check_id, command, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/checks/{check_id}/good-call",
+        OF_SITE,
+        {200: PraisedCheck},
+        refuses=(unknown, Reason.NOTHING_TO_PRAISE),
+    )
+    async def praise_check(ask: Ask, check_id: Identifier) -> Decision:
+        """Say that a stretch was a good call; the employee who gave the check sees it.
+
+        It is praise: the check was given before, and nothing depends on it.
+        """
+        return await handlers.praise(check_id, ask.principal, ask.view)
 
     @to.write(
         "POST",

@@ -22,6 +22,7 @@ from services.compensation.checks.rules import (
     explain,
     grant,
     note_unexplained,
+    praise,
     refuse,
     resume,
     safety_noted,
@@ -497,6 +498,19 @@ class Checks:
         key = await self._context.key(check.customer_ref, view)
         sealed = key.seal("explanation", command.explanation)
         return explain(check, check_id, check.employee_id, sealed, view.now)
+
+    async def praise(self, check_id: str, principal: Principal, view: View) -> Decision:
+        """Praise a stretch of the caller's site; raises Rejected(unknown_check, nothing_to_praise).
+
+        The caller is not on the roster, so no employee is looked up.
+        """
+        check = await view.require(
+            Check, check_id, Reason.UNKNOWN_CHECK, site=principal.site
+        )
+        decision = praise(check, check_id, principal.subject, view.now)
+        if not decision.facts:
+            raise Rejected(Reason.NOTHING_TO_PRAISE)
+        return decision
 
     async def explanation(self, check: Check, principal: Principal, view: View) -> str | None:
         """The explanation, for its author; None for others, or if the customer was erased."""

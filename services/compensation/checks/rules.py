@@ -32,6 +32,7 @@ from shared.contracts.compensation import (
     CheckExplained,
     CheckIssued,
     CheckKind,
+    CheckPraised,
     CheckRefused,
     CheckResumed,
     CheckSuspended,
@@ -104,6 +105,8 @@ class Check(Document):
     #: Sealed. The employee who gave the check reads it here; coaches read it from the topic.
     explanation: str | None = None
     unexplained: bool = False
+    #: When somebody said that the stretch was a good call; None if nobody did.
+    praised_at: datetime | None = None
     suspended: bool = False
     ended: End | None = None
     holds: dict[str, Hold] = {}  # noqa: RUF012 - pydantic copies defaults
@@ -437,6 +440,21 @@ def note_unexplained(check: Check, check_id: str, now: datetime) -> Decision:
     )
 
 
+def praise(check: Check, check_id: str, by: str, now: datetime) -> Decision:
+    """Praise a stretch, once; nothing to do if the check was none, or was taken back or praised before."""
+    if check.explain_by is None or check.taken_back or check.praised_at is not None:
+        return Decision()
+    return Decision.of(
+        CheckPraised(
+            check_id=check_id,
+            site=check.site,
+            employee_id=check.employee_id,
+            by=by,
+            praised_at=now,
+        )
+    )
+
+
 def suspend(check: Check, check_id: str, employee_id: str, now: datetime) -> Decision:
     """Stop a check from being redeemed for now; nothing to do if it is suspended, ended or used up."""
     if check.suspended or check.spent or check.ended is not None:
@@ -485,6 +503,11 @@ def explained(check: Check, fact: CheckExplained) -> Check:
     return check.model_copy(update={"explanation": fact.explanation, "unexplained": False})
 
 
+def praised(check: Check, fact: CheckPraised) -> Check:
+    """The check, with when it was praised."""
+    return check.model_copy(update={"praised_at": fact.praised_at})
+
+
 def checks_of_day_set(site: str, employee_id: str, day: str) -> str:
     """The set of the checks that one employee gave in one day."""
     return f"given/{employee_name(site, employee_id)}/{day}"
@@ -512,6 +535,7 @@ SLICE = Slice(
         SafetyNoted: (),
         CheckExplained: (Fold(Check, check_of, explained),),
         CheckUnexplained: (_set(unexplained=True),),
+        CheckPraised: (Fold(Check, check_of, praised),),
         CheckVoided: (_set(ended=End.VOIDED),),
         CheckExpired: (_set(ended=End.EXPIRED),),
         CheckSuspended: (_set(suspended=True),),
