@@ -504,9 +504,7 @@ class Checks:
 
         The caller is not on the roster, so no employee is looked up.
         """
-        check = await view.require(
-            Check, check_id, Reason.UNKNOWN_CHECK, site=principal.site
-        )
+        check = await view.require(Check, check_id, Reason.UNKNOWN_CHECK, site=principal.site)
         decision = praise(check, check_id, principal.subject, view.now)
         if not decision.facts:
             raise Rejected(Reason.NOTHING_TO_PRAISE)
