@@ -24,7 +24,7 @@ from devstack.processes import NotReady
 from devstack.stack import RUN_DIRECTORY
 from tests.chaos import report, schedule
 from tests.chaos.audit import evidence as audit
-from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, requests
+from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, record, requests
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.desk import Desk, Known, ask_all_again
 from tests.chaos.diary import Diary
@@ -97,7 +97,9 @@ class Run:
         self._invariants = [*intake.INVARIANTS, *order.INVARIANTS, *privacy.INVARIANTS]
         if options.mode != "rebalance":
             self._invariants += [*requests.INVARIANTS, *letters.INVARIANTS, *promises.INVARIANTS]
-            self._invariants += ledger.of(there.policy, there.roster)
+            self._invariants += record.INVARIANTS
+            under_rules = (*ledger.INVARIANTS, *record.UNDER_RULES)
+            self._invariants += ledger.of(there.policy, there.roster, under_rules)
 
     def seed(self, seed: int) -> Outcome:
         """Play a seed's rounds, wait until the healed world is quiet, and audit it. Blocks."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-SERVICES = ("complaints", "compensation", "notifier")
+SERVICES = ("complaints", "compensation", "notifier", "audit")
 #: The most workers of one service; they share four partitions.
 WORKERS_MAX = 3
 #: Seconds that a freeze lasts beyond the session, so that the group goes on without the worker.

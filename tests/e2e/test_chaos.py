@@ -15,7 +15,7 @@ from tests.chaos.chaos import options_of
 from tests.chaos.schedule import What
 
 #: A broken promise is told half a minute late, so no promise is broken here.
-WORDS = "--seed 26,67,254 --rounds 1 --session 3 --lasts 5 --per-s 6 --promise PT1H".split()
+WORDS = "--seed 71,113,270 --rounds 1 --session 3 --lasts 5 --per-s 6 --promise PT1H".split()
 #: Below the time limit of a test, so that the runner is asked to end and ends what it started.
 LASTS_S, ENDS_S = 780.0, 100.0
 
@@ -46,4 +46,4 @@ def test_no_invariant_is_broken_whatever_the_seeds_break():
             runner.terminate()
             runner.communicate(timeout=ENDS_S)
     assert runner.returncode == 0, said
-    assert said.count("holds ") > 66
+    assert said.count("holds ") > 80

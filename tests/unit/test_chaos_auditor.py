@@ -6,12 +6,14 @@ import ast
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, requests
+from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, record, requests
+from tests.chaos.audit.evidence import AUDIT as RECORD
 from tests.chaos.audit.evidence import INTAKE, Evidence, Record
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import CANARY, Asked, Diary, Sent
@@ -19,7 +21,8 @@ from tests.chaos.diary import CANARY, Asked, Diary, Sent
 ROOT = Path(__file__).parents[2]
 AUDIT = sorted((ROOT / "tests" / "chaos" / "audit").glob("*.py"))
 POLICY, ROSTER = ROOT / "policy" / "demo.yaml", ROOT / "policy" / "roster.yaml"
-LEDGER = dict(zip(ledger.INVARIANTS, ledger.of(POLICY, ROSTER), strict=True))
+UNDER_RULES = (*ledger.INVARIANTS, *record.UNDER_RULES)
+LEDGER = dict(zip(UNDER_RULES, ledger.of(POLICY, ROSTER, UNDER_RULES), strict=True))
 MORNING, NOON, EVENING = (f"2026-06-03T{hour}:00:00Z" for hour in ("09", "12", "18"))
 DAY = "employee/e-ingrid/NOK/2026-06-03"
 TOMORROW = "employee/e-ingrid/NOK/2026-06-04"
@@ -52,6 +55,9 @@ class Made:
         routed = {"complaint_id": "co-b", "mailboxes": ["duty"]}
         self.fact("notifier", "safety.routed", "co-b", routed, "timer/alarm")
         self.message("me-5", "safety", "co-b", mailbox="duty")
+        self.chains: dict[str, tuple[int, str]] = {}
+        for one in [one for one in self.evidence.records if one.topic != INTAKE]:
+            self.recorded(one)
         for owner, last in self.numbers.items():
             self.evidence.values[f"{owner}:{{c0}}:sequence"] = str(last).encode()
             self.evidence.lists[f"{owner}:{{c0}}:outbox"] = []
@@ -68,6 +74,30 @@ class Made:
             "cause": cause, "data": data, "sequence": f"{number:020}",
         }  # fmt: skip
         self.record(f"recovery.{owner}.v1", key.encode(), json.dumps(event).encode())
+
+    def recorded(self, one: Record) -> None:
+        """Put a fact on the record, with the pseudonym of the employee."""
+        event = json.loads(one.value.replace(b"e-ingrid", b"0123abcd"))
+        amounts = {name: n for name, n in event["data"].items() if name.endswith("_minor")}
+        self.chain(f"{one.topic}/{one.partition}", {
+            "amounts": amounts, "details": event["data"], "event_id": event["id"],
+            "key": one.key.decode(), "offset": one.offset, "sequence": int(event["sequence"]),
+            "site": event["data"].get("site"), "source": event["source"], "what": event["type"],
+        })  # fmt: skip
+
+    def chain(self, name: str, said: dict[str, Any]) -> None:
+        """The next record of a chain."""
+        number, before = self.chains.get(name, (0, "0" * 64))
+        body = json.dumps({"chain": name, "number": number + 1, "previous": before, **said})
+        found = sha256(body.encode()).hexdigest()
+        self.chains[name] = (number + 1, found)
+        sequence = self.numbers["audit"] = self.numbers.get("audit", 0) + 1
+        data = f'{{"hash":"{found}","record":{body},"recorded_at":"{NOON}"}}'
+        line = (
+            f'{{"id":"audit-{sequence}","source":"/audit","type":"recovery.fact.recorded.v1",'
+            f'"sequence":"{sequence:020}","data":{data}}}'
+        )
+        self.record(RECORD, name.encode(), line.encode())
 
     def request(self, path: str, status: int, answer: dict[str, Any], about: str = "") -> None:
         key = f"key-{len(self.diary.asked)}"
@@ -190,6 +220,25 @@ def fact_at(made: Made, **changed: Any) -> None:
     }, "timer/x")  # fmt: skip
 
 
+def unchained(made: Made, before: bytes, after: bytes) -> None:
+    """Change the last record of a chain."""
+    at = max(at for at, one in enumerate(made.evidence.records) if one.topic == RECORD)
+    one = made.evidence.records[at]
+    assert before in one.value
+    made.evidence.records[at] = replace(one, value=one.value.replace(before, after))
+
+
+def record_again(made: Made, name: bytes) -> None:
+    """Record a fact a second time."""
+    facts = [one for one in made.evidence.records if one.topic != RECORD]
+    made.recorded(next(one for one in facts if name in one.value))
+
+
+def record_elsewhere(made: Made) -> None:
+    at = max(at for at, one in enumerate(made.evidence.records) if one.topic == RECORD)
+    made.evidence.records[at] = replace(made.evidence.records[at], partition=1)
+
+
 def answer_differently(made: Made) -> None:
     made.diary.asked[0].answers[1] = (201, {"complaint_id": "co-other"})
 
@@ -279,6 +328,21 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
     (promises.safety_is_told, lambda m: m.change("safety.routed", mailboxes=["duty", "bridge"])),
     (promises.safety_is_told, lambda m: m.change("complaint.triaged", safety=True)),
     (promises.safety_is_told, lambda m: m.message("me-9", "safety", "co-a", mailbox="duty")),
+    (record.chained, lambda m: unchained(m, b'"number": ', b'"number": 1')),
+    (record.chained, lambda m: unchained(m, b'"previous": "', b'"previous": "0')),
+    (record.chained, lambda m: unchained(m, b"me-5", b"me-6")),
+    (record.chained, record_elsewhere),
+    (record.each_fact_recorded, lambda m: m.fact("notifier", "x", "k", {})),
+    (record.each_fact_recorded, lambda m: record_again(m, b"complaint.triaged")),
+    (record.each_fact_recorded, lambda m: m.drop("complaint.triaged")),
+    (
+        record.each_fact_recorded,
+        lambda m: m.chain("recovery.notifier.v1/0", {"missing": 1, "before": 2, "after": 0}),
+    ),
+    (record.triaged, lambda m: record_again(m, b"complaint.triaged")),
+    (record.one_debit_each, lambda m: record_again(m, b"check.issued")),
+    (record.balances_equal, lambda m: record_again(m, b"check.issued")),
+    (record.balances_equal, lambda m: m.post(m.debits(1))),
     *(
         (privacy.nothing_planted_outside, plant)
         for plant in (
@@ -295,7 +359,8 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
 ]
 ALL = (
     *intake.INVARIANTS, *order.INVARIANTS, *requests.INVARIANTS, *ledger.INVARIANTS,
-    *letters.INVARIANTS, *promises.INVARIANTS, *privacy.INVARIANTS,
+    *letters.INVARIANTS, *promises.INVARIANTS, *privacy.INVARIANTS, *record.INVARIANTS,
+    *record.UNDER_RULES,
 )  # fmt: skip
 
 

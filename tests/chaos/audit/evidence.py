@@ -19,7 +19,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from redis import Redis
 
-INTAKE = "recovery.intake.v1"
+INTAKE, AUDIT = "recovery.intake.v1", "recovery.audit.v1"
 OFFSETS = "__consumer_offsets"
 READ_S = 240.0
 #: A stored document begins with its version in so many digits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from tests.chaos.audit.evidence import Evidence
+from tests.chaos.audit.evidence import AUDIT, Evidence
 from tests.chaos.audit.verdict import SHOWN_MAX, Verdict, more_than_once
 from tests.chaos.diary import Diary
 
@@ -56,7 +56,9 @@ def ascending(evidence: Evidence, _: Diary) -> Verdict:
     seen: set[tuple[str, int]] = set()
     wrong: list[str] = []
     for record, event in evidence.lines:
-        partitions[record.topic, record.key].add(record.partition)
+        # The record of a fact lies in the partition of its fact, whatever other source has the key.
+        source = event["data"]["record"]["chain"] if record.topic == AUDIT else record.topic
+        partitions[source, record.key].add(record.partition)
         if "sequence" not in event or (event["source"], int(event["sequence"])) in seen:
             continue
         place, number = (record.topic, record.partition, event["source"]), int(event["sequence"])
