@@ -1,6 +1,6 @@
 """audit: one chained record of every fact, and signed heads that nobody can bend it behind.
 
-owns      recovery.audit.v1 and recovery.heads.v1; a chain of records per source partition
+owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain of records per source partition
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
           overdue, forgotten; customer: erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
@@ -14,6 +14,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claime
           recovery.vault.v1 (customer-key: created, destroyed), recovery.policy.v1 (policy: published),
           recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: opened, replayed, discarded)
-emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed)
+emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed),
+          recovery.notices.v1 (look: taken)
 never     changes what others decided; opens what is sealed; names an employee
 """

@@ -12,6 +12,8 @@ from services.audit.chain import api as chain_api
 from services.audit.chain import rules as chain_rules
 from services.audit.chain.handlers import Chains
 from services.audit.chain.signer import Signer
+from services.audit.looks import api as looks_api
+from services.audit.looks import rules as looks_rules
 from services.audit.settings import Settings
 from services.audit.stream import inboxes
 from shared.audit.keys import PURPOSE, read_key
@@ -22,7 +24,7 @@ from shared.runtime.engine.store import Store
 from shared.runtime.kafka.watch import has_partitions_of
 from shared.runtime.service import App, Runtime, utc_now
 
-DOMAIN = Domain.of("audit", chain_rules.SLICE, leaves_traces=True)
+DOMAIN = Domain.of("audit", chain_rules.SLICE, looks_rules.SLICE, leaves_traces=True)
 
 
 def build(
@@ -36,7 +38,8 @@ def build(
         if signing
         else Ed25519PrivateKey.from_private_bytes(parts.vault.derive(PURPOSE))
     )
-    chains = Chains(parts.settler, parts.vault.pseudonyms.employee, Signer(key))
+    pseudonym = parts.vault.pseudonyms.employee
+    chains = Chains(parts.settler, pseudonym, Signer(key))
     return App(
         parts,
         inboxes=inboxes(chains),
@@ -44,6 +47,7 @@ def build(
             "audit",
             "Every fact is on one record, in chains that cannot be changed unnoticed.",
             chain_api.routes(parts.face, chains),
+            looks_api.routes(parts.face, pseudonym),
         ),
         on_timer={chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due)},
         may_stream=partial(

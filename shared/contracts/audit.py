@@ -1,12 +1,14 @@
 """Facts owned by audit: one record per fact of any owner, in chains of hashes, and signed heads.
 
-A chain is one partition of a source. Each record names the hash of the record before it, so whoever
-trusts one hash of a chain, by a signed head, can find any change before it. `data` of these facts is
-canonical JSON (RFC 8785): a hash is over bytes as they are stored, and nothing is parsed to check it.
+A chain is one partition of a source; notices, which audit makes itself, have chains too. Each record names
+the hash of the record before it, so whoever trusts one hash of a chain, by a signed head, can find any change
+before it. `data` of these facts is canonical JSON (RFC 8785): a hash is over bytes as they are stored, and
+nothing is parsed to check it.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, ClassVar, Self
@@ -20,10 +22,11 @@ from pydantic import (
     StringConstraints,
 )
 
-from shared.contracts.data import Data
+from shared.contracts.data import About, Data
 from shared.contracts.event import (
     AmountMinor,
     Currency,
+    EmployeeId,
     Flag,
     Id,
     Outside,
@@ -40,18 +43,29 @@ HEADS_MAX = 1_500
 HASH_BEGINS, RECORD_BEGINS, RECORD_ENDS = b'{"hash":"', b'","record":', b',"recorded_at":"'
 #: Where the hashed bytes begin in the `data` of a record; they end where `RECORD_ENDS` is for the last time.
 RECORD_AT = len(HASH_BEGINS) + 64 + len(RECORD_BEGINS)
+#: An employee's pseudonym on the record.
+PSEUDONYM = re.compile(r"em-[0-9a-f]{32}")
 
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ChainId = Annotated[
     str,
     StringConstraints(pattern=r"^recovery\.[a-z]+\.v[0-9]+/[0-9]{1,4}$", max_length=64),
-    Field(description="The chain: topic and partition of the source."),
+    Field(
+        description="The chain: topic and partition of the source; for notices a number of its own."
+    ),
 ]
 Number = Annotated[
     int, Field(strict=True, ge=1, description="Number of the record in its chain, from 1.")
 ]
 Previous = Annotated[
     Hash, Field(description="Hash of the record before it; 64 zeros for the first of a chain.")
+]
+#: What a look is for, in a line. Nobody is named in it: it stays on the record, and the employee reads it.
+Purpose = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^\u0000-\u0020\u007f-\u009f@][^\u0000-\u001f\u007f-\u009f@]{2,199}$"
+    ),
 ]
 #: The name of a field of a fact.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -97,13 +111,13 @@ class Recorded(_Part):
         {},
         description="The fact's other fields that are recorded, in the unit of each; ids of employees are pseudonyms.",
     )
-    event_id: Id = Field(description="Id of the fact's event.")
+    event_id: Id = Field(description="Id of the fact's event; of a notice the place in its chain.")
     key: Id = Field(
         description="The fact's key, or its employee's pseudonym where the key names an employee."
     )
     number: Number
     offset: Annotated[int, Field(strict=True, ge=0)] = Field(
-        description="The fact's offset in its partition, from 0."
+        description="The fact's offset in its partition, from 0; of a notice how many are before it in its chain."
     )
     policy_version: Version | None = Field(
         None, description="Number of the version of the site's policy that decided."
@@ -236,6 +250,34 @@ class GapRecorded(Chained):
     def chain(self) -> str:
         """See Chained."""
         return self.record.chain
+
+
+class Notice(Fact):
+    """A fact that audit makes itself.
+
+    The decision that makes it puts a record of it into a chain of audit's own, so nobody audits it again.
+    """
+
+    TOPIC: ClassVar[str] = "recovery.notices.v1"
+
+
+class LookTaken(Notice):
+    """Somebody looked at what the record says of one employee; recorded before anything was read."""
+
+    TYPE: ClassVar[str] = "recovery.look.taken.v1"
+
+    look_id: Annotated[Id, Data.INTERNAL] = Field(description="The look's id.")
+    person: Annotated[
+        str, StringConstraints(pattern=f"^{PSEUDONYM.pattern}$"), Data.PERSONAL, About.EMPLOYEE
+    ] = Field(description="The employee, by a pseudonym of the record.")
+    site: SiteId | None = Field(None, description="The employee's site, if the look names it.")
+    purpose: Annotated[Purpose, Data.INTERNAL] = Field(description="What the look was for.")
+    by: EmployeeId = Field(description="Who looked, by a pseudonymous id.")
+    looked_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When.")
+
+    def key(self) -> str:
+        """The look."""
+        return self.look_id
 
 
 class HeadsSigned(Fact):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from shared.contracts.audit import FactRecorded, GapRecorded, HeadsSigned
+from shared.contracts.audit import FactRecorded, GapRecorded, HeadsSigned, LookTaken
 from shared.contracts.compensation import (
     AuthorityCounted,
     AuthorityOpened,
@@ -205,6 +205,7 @@ _ROWS: tuple[Row, ...] = (
     Row(FactRecorded, AUDIT),
     Row(GapRecorded, AUDIT),
     Row(HeadsSigned, AUDIT),
+    Row(LookTaken, AUDIT),
 )
 
 
@@ -258,6 +259,11 @@ TOPICS: tuple[Topic, ...] = (
         "recovery.heads.v1",
         key="`heads`",
         description="Signed heads of all chains of records.",
+    ),
+    Topic(
+        "recovery.notices.v1",
+        key="the notice, or what it is about",
+        description="What audit itself says: looks at what the record says of one employee. Also on the record.",
     ),
     Topic(
         "recovery.vault.v1",

@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from shared.audit import export, story
 from shared.audit.keys import PURPOSE, public_pem, read_key, read_public_key
 from shared.audit.topic import Topics
+from shared.contracts.audit import PSEUDONYM
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.privacy.seal import Vault
 
@@ -135,7 +136,10 @@ def tail_command(
     as_json: Annotated[bool, typer.Option("--json", help="Records as they are.")] = False,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Print records as sentences, oldest first within each partition."""
+    """Print records as sentences, oldest first within each partition.
+
+    Those of one employee: `python -m services.audit tail --employee`.
+    """
     topics = _topics(bootstrap)
     try:
         for data in topics.follow(TAIL_RECORDS) if follow else _all(topics):
@@ -157,6 +161,8 @@ def explain_command(
     bootstrap: BootstrapOption = None,
 ) -> None:
     """Tell the whole story of one check or complaint, a sentence per record."""
+    if PSEUDONYM.fullmatch(name):
+        _stop("one employee's records: python -m services.audit tail --employee … --purpose …", 2)
     topics = _topics(bootstrap)
     try:
         found = story.story(_all(topics), name)

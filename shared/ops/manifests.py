@@ -10,13 +10,15 @@ import hashlib
 import json
 import secrets
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic.fields import FieldInfo
 
 from shared.contracts.catalogue import (
@@ -75,9 +77,17 @@ SCALER = "keda"
 FOLDERS = {
     "jwks": "/etc/service-check/issuer",
     "mailboxes": "/etc/service-check/mailboxes",
+    "signing_key": "/etc/service-check/signing-key",
     "kafka_ca": "/etc/service-check/kafka",
 }
-FILES = {"jwks": "jwks.json", "mailboxes": "mailboxes.yaml", "kafka_ca": "ca.crt"}
+FILES = {
+    "jwks": "jwks.json",
+    "mailboxes": "mailboxes.yaml",
+    "signing_key": "signing-key.pem",
+    "kafka_ca": "ca.crt",
+}
+#: Settings that are files from a secret that a service has for itself, and what the secret is called.
+OWN_FILES = {"mailboxes": "mailboxes", "signing_key": "signing-key"}
 
 Document = dict[str, Any]
 
@@ -205,10 +215,12 @@ def _service(service: str) -> dict[Path, str]:
     variables = environment(service)
     container: Document = {"name": "service", "args": [f"services.{service}"], "env": variables}
     pod: Document = {"containers": [container]}
-    if "mailboxes" in settings_of(service):
-        where = {"name": "mailboxes", "mountPath": FOLDERS["mailboxes"], "readOnly": True}
-        container["volumeMounts"] = [where]
-        pod["volumes"] = [{"name": "mailboxes", "secret": {"secretName": f"{service}-mailboxes"}}]
+    for setting, name in OWN_FILES.items():
+        if setting in settings_of(service):
+            where = {"name": name, "mountPath": FOLDERS[setting], "readOnly": True}
+            container.setdefault("volumeMounts", []).append(where)
+            volume = {"name": name, "secret": {"secretName": f"{service}-{name}"}}
+            pod.setdefault("volumes", []).append(volume)
     # A rebuild asks for nothing but the topics and the store.
     needed = {variable(*item) for item in BrokerSettings.model_fields.items()} | {"REDIS_URL"}
     operation = {
@@ -413,9 +425,12 @@ def store_users(hashes: Mapping[str, str]) -> str:
     return "\n".join(["user default off", *lines]) + "\n"
 
 
-def with_mailboxes() -> tuple[str, ...]:
-    """The services that need the file of role mailboxes."""
-    return tuple(service for service in SERVICES if "mailboxes" in settings_of(service))
+def own_files() -> Iterator[tuple[str, str, str]]:
+    """Each service with a file of its own, the file's setting, and what its secret is called."""
+    for setting, name in OWN_FILES.items():
+        for service in SERVICES:
+            if setting in settings_of(service):
+                yield service, setting, name
 
 
 def _external_secrets() -> list[Document]:
@@ -425,8 +440,8 @@ def _external_secrets() -> list[Document]:
         "master-key": ({"key": ("master-key", "key")}, None),
         "issuer-keys": ({FILES["jwks"]: ("issuer-keys", "jwks")}, None),
         **{
-            f"{service}-mailboxes": ({FILES["mailboxes"]: ("mailboxes", "file")}, None)
-            for service in with_mailboxes()
+            f"{service}-{name}": ({FILES[setting]: (name, "file")}, None)
+            for service, setting, name in own_files()
         },
         **{
             f"{service}-store": (
@@ -570,11 +585,13 @@ def secrets_command(
     demo_key(run_dir)
     passwords = {service: secrets.token_hex(24) for service in SERVICES}
     hashes = {name: hashlib.sha256(one.encode()).hexdigest() for name, one in passwords.items()}
-    addresses = mailboxes.read_text(encoding="utf-8")
+    pem = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    signing_key = Ed25519PrivateKey.generate().private_bytes(*pem).decode()
+    files = {"mailboxes": mailboxes.read_text(encoding="utf-8"), "signing_key": signing_key}
     made = {
         "master-key": {"key": b64encode(secrets.token_bytes(32)).decode()},
         "issuer-keys": {FILES["jwks"]: (run_dir / JWKS_FILE).read_text(encoding="utf-8")},
-        **{f"{service}-mailboxes": {FILES["mailboxes"]: addresses} for service in with_mailboxes()},
+        **{f"{who}-{name}": {FILES[one]: files[one]} for who, one, name in own_files()},
         **{f"{name}-store": {"url": store_url(name, one)} for name, one in passwords.items()},
         "valkey-users": {"users.acl": store_users(hashes)},
     }

@@ -322,7 +322,7 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
     required = {variable for variable, one in known.items() if settings[one].is_required()}
     assert required <= given.keys()
     # And the service takes the values: as it reads them, all but the files, which are not here.
-    for file in ("SERVICE_CHECK_MAILBOXES", "KAFKA_SSL_CAFILE"):
+    for file in ("SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE"):
         given.pop(file, None)
     by_field = {
         variable if settings[known[variable]].validation_alias else known[variable]: value
@@ -381,6 +381,21 @@ def test_every_secret_comes_from_the_operators_store_or_is_made_in_the_cluster()
     assert {
         one["spec"]["secretStoreRef"]["kind"] for one in rendered("prod", "ExternalSecret")
     } == {"ClusterSecretStore"}
+
+
+@in_each
+def test_the_key_that_signs_heads_is_mounted_where_audit_reads_it_and_nowhere_else(
+    overlay: str,
+) -> None:
+    """INV-09: the record holds against whoever runs another service, who has the master key."""
+    where = {
+        pod
+        for pod, one in pods(overlay).items()
+        for volume in one["spec"].get("volumes", [])
+        if volume.get("secret", {}).get("secretName") == "audit-signing-key"
+    }
+    assert len(where) == len(FACES)
+    assert all("audit" in one for one in where), where
 
 
 @in_each
@@ -745,8 +760,8 @@ def test_a_policy_that_opens_more_or_one_side_only_is_found() -> None:
 
 
 def routed(path: str) -> set[str]:
-    """The backends that a path leads to."""
-    found = set()
+    """The backends that a path leads to: those of the longest prefix, as the Gateway API has it."""
+    found: dict[str, set[tuple[str, int]]] = {}
     for route in rendered("prod", "HTTPRoute"):
         if route["spec"]["parentRefs"][0]["sectionName"] != "https":
             continue
@@ -754,8 +769,10 @@ def routed(path: str) -> set[str]:
             for match in rule["matches"]:
                 prefix = match["path"]["value"]
                 if path == prefix or path.startswith(prefix + "/"):
-                    found |= {(backend["name"], backend["port"]) for backend in rule["backendRefs"]}
-    return {one for one, port in found if port == 8080}
+                    to = {(backend["name"], backend["port"]) for backend in rule["backendRefs"]}
+                    found.setdefault(prefix, set()).update(to)
+    longest = max(found, key=len, default="")
+    return {one for one, port in found.get(longest, ()) if port == 8080}
 
 
 def test_every_path_of_the_api_leads_to_its_service() -> None:

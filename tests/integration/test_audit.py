@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -22,24 +23,26 @@ from services.audit.app import DOMAIN
 from shared.audit import export
 from shared.audit.keys import PURPOSE
 from shared.audit.topic import Topics
-from shared.contracts.audit import FactRecorded, HeadsSigned
+from shared.contracts.audit import FactRecorded, HeadsSigned, Notice
 from shared.contracts.catalogue import AUDIT, subscriptions
 from shared.ops import token
 from shared.runtime.kafka.watch import has_partitions_of
 from shared.runtime.privacy.seal import Vault
 from tests.system import auditor
 from tests.system.replay import differences, stored
-from tests.system.world import MASTER, SITE, World, complaint, until, world
+from tests.system.world import EMPLOYEES, MASTER, SITE, World, complaint, until, world
 from tests.unit.test_audit_reading import cut, flip, insert, swap
 
 COMPLAINTS = 40
 TRIALS = 100
 
 
-def operator(everything: World, *words: str) -> subprocess.CompletedProcess[str]:
+def operator(
+    everything: World, *words: str, of: Sequence[str] = ("shared.ops", "audit")
+) -> subprocess.CompletedProcess[str]:
     """An operator's command. Blocks."""
     return subprocess.run(
-        [sys.executable, "-m", "shared.ops", "audit", *words],
+        [sys.executable, "-m", *of, *words],
         cwd=ROOT,
         env={
             **os.environ,
@@ -62,7 +65,7 @@ def recorded(everything: World) -> Counter[tuple[str, int, int]]:
             record = json.loads(line)["record"]
             topic, _, number = record["chain"].partition("/")
             assert int(number) == partition
-            if "offset" in record:
+            if "offset" in record and topic != Notice.TOPIC:
                 found[topic, partition, record["offset"]] += 1
     return found
 
@@ -111,6 +114,7 @@ def test_every_fact_is_recorded_once_whatever_is_killed_and_an_export_verifies(t
             everything.key, subject="m-1", kind="manager", site=SITE, now=datetime.now(UTC)
         )
         everything.settle_down("complaints", AUDIT)
+        looked(everything)
         signed = httpx.post(
             f"{everything.url(AUDIT)}/v1/heads",
             headers={"Authorization": f"Bearer {manager}", "Idempotency-Key": "now"},
@@ -124,6 +128,18 @@ def test_every_fact_is_recorded_once_whatever_is_killed_and_an_export_verifies(t
         found = stored(everything.stack.redis_url, AUDIT)
         assert differences(auditor.replayed(DOMAIN, reads), found)[:10] == []
         verified_offline(everything, tmp_path)
+
+
+def looked(everything: World) -> None:
+    """A look at one employee is on the record, among what is shown of them, and they see it."""
+    words = ["tail", "--employee", EMPLOYEES[0], "--site", SITE, "--by", "op-7"]
+    why = "a test of looks"
+    assert operator(everything, *words, of=["services.audit"]).returncode == 2
+    told = operator(everything, *words, "--purpose", why, of=["services.audit"])
+    assert (told.returncode, "look taken (lk-" in told.stdout) == (0, True), told.stderr
+    with everything.phone(AUDIT, EMPLOYEES[0]) as phone:
+        (look,) = phone.get("/v1/me/looks").json()["looks"]
+    assert (look["purpose"], look["by"]) == (why, "op-7")
 
 
 def verified_offline(everything: World, tmp_path) -> None:

@@ -25,7 +25,7 @@ from cloudevents.core.bindings.kafka import (
 from kafka import KafkaProducer
 
 from devstack import stack
-from shared.contracts.audit import FactRecorded, HeadsSigned
+from shared.contracts.audit import FactRecorded, HeadsSigned, Notice
 from shared.contracts.catalogue import TOPICS
 from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.deadletters import DeadLetterFact
@@ -40,7 +40,7 @@ JAVA = Path(__file__).parent / "java"
 JAVA_TIMEOUT_S = 120
 WORDS = "Suppen var kald, sa gjesten. 🍲"
 #: Nobody records or sends dead letters again here, and their facts have the form of all others.
-ELSEWHERE = {fact.TOPIC for fact in (FactRecorded, HeadsSigned, DeadLetterFact)}
+ELSEWHERE = {fact.TOPIC for fact in (FactRecorded, HeadsSigned, Notice, DeadLetterFact)}
 FACTS = [
     topic.name for topic in TOPICS if ".dlq." not in topic.name and topic.name not in ELSEWHERE
 ]

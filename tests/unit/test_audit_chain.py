@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.app import build
+from services.audit.chain.handlers import on_record
 from services.audit.chain.rules import (
     CHAINS,
     FIELDS,
     LAST,
+    NOTICES,
     RECORDS_PER_HEAD,
     Chain,
     LastHeads,
@@ -37,6 +39,8 @@ from shared.contracts.audit import (
     FactRecorded,
     Head,
     HeadsSigned,
+    LookTaken,
+    Notice,
     Recorded,
     Statement,
     hash_of,
@@ -47,8 +51,10 @@ from shared.contracts.complaints import ComplaintConfirmed
 from shared.contracts.event import fingerprint
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.vault import CustomerKeyCreated
+from shared.kernel import Decision
 from shared.ops import token
 from shared.runtime.engine.store import Line
+from shared.runtime.engine.view import Arrival, View
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.privacy.seal import Vault
 from shared.testing.builders import event, record
@@ -158,7 +164,7 @@ def test_the_record_has_a_place_for_every_field_of_every_fact():
     """Add a new fact's fields to FIELDS: which may managers read, and how?"""
     named = {
         name
-        for facts in subscriptions(AUDIT).values()
+        for facts in (NOTICES, *subscriptions(AUDIT).values())
         for fact in facts
         for name in fact.model_fields
     }
@@ -172,7 +178,7 @@ TWICE = {"reason", "safety"}
 def test_a_name_means_the_same_in_every_fact():
     """Otherwise one fact's secret would be told because another's field of the same name may be."""
     forms: dict[str, set[str]] = {}
-    for fact in (fact for facts in subscriptions(AUDIT).values() for fact in facts):
+    for fact in (fact for facts in (NOTICES, *subscriptions(AUDIT).values()) for fact in facts):
         for name, field in fact.model_fields.items():
             parts = [part for part in get_args(field.annotation) if part is not NoneType]
             form = str(field.annotation)
@@ -311,9 +317,11 @@ async def test_records_that_were_lost_with_the_outbox_are_made_again_with_the_sa
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_chains_and_heads_made_again_are_those_that_were(tmp_path, seed):
-    """INV-06: documents, timers, fences and answers of audit."""
+    """INV-06: documents, timers, fences and answers of audit, and its notices."""
     sailing = await Sailing(tmp_path, recording=True).begin()
     await Voyage(sailing, seed).sail(60)
+    await noticed(sailing, 1, 2)
+    await noticed(sailing, 3)
     made = await rebuilt(sailing, AUDIT)
     store = sailing.stores[AUDIT]
     assert len(store.kept.indexes[CHAINS]) > 6
@@ -434,3 +442,83 @@ def test_a_key_of_its_own_signs_if_there_is_one_and_what_is_no_key_is_refused_at
 
 def test_the_last_heads_are_one_document():
     assert LastHeads.key(LAST) == "heads:last"
+
+
+# ---- notices -------------------------------------------------------------------------------------
+
+OWN = f"{Notice.TOPIC}/0"
+
+
+def notice(number: int) -> LookTaken:
+    return LookTaken(
+        look_id=f"lk-{number}",
+        person="em-" + "a" * 32,
+        site="ms-aurora",
+        purpose="a test",
+        by="op-7",
+        looked_at=START,
+    )
+
+
+async def noticed(aboard: Aboard, *numbers: int) -> None:
+    """One decision with these notices."""
+
+    async def decide(view: View) -> Decision:
+        names = Vault(MASTER).pseudonyms.employee
+        return Decision(await on_record([notice(number) for number in numbers], view, names))
+
+    settler = aboard.apps[AUDIT].parts.settler
+    await settler.settle_internal(f"command/look/{numbers}", "c", decide)
+
+
+async def test_what_audit_says_itself_is_on_the_record_once_in_a_chain_of_its_own(aboard):
+    """INV-02: and nobody audits it again."""
+    await aboard.feed(AUDIT, TOPIC, [confirmed(0)], 7)
+    await noticed(aboard, 1, 2)
+    await noticed(aboard, 3)
+    types = await aboard.types(AUDIT)
+    assert types[-6:] == ["fact.recorded", "look.taken"] * 3, "each behind its record"
+    await aboard.carry()
+    found = (await chained(aboard))[OWN]
+    before = NOTHING_BEFORE
+    for number, data in enumerate(found, start=1):
+        one = json.loads(data)
+        assert (one["record"]["number"], one["record"]["offset"]) == (number, number - 1)
+        assert (one["record"]["what"], one["record"]["key"]) == (LookTaken.TYPE, f"lk-{number}")
+        assert one["record"]["previous"] == before
+        before = one["hash"]
+        assert rfc8785.dumps(one) == data
+    assert len(found) == 3
+    aboard.later(minutes=2)
+    await aboard.ring(AUDIT)
+    signed = (await heads(aboard))[-1].statement.heads
+    assert {head.chain: (head.number, head.hash) for head in signed}[OWN] == (3, before)
+
+
+async def test_a_notice_of_a_records_decision_goes_into_the_chain_of_its_partition(aboard):
+    view = aboard.apps[AUDIT].parts.settler.view()
+    view.arrival = Arrival(TOPIC, 7, 3, 2)
+    names = Vault(MASTER).pseudonyms.employee
+    recorded, told = await on_record([notice(1)], view, names)
+    assert isinstance(recorded, FactRecorded)
+    assert (recorded.record.chain, recorded.lies_in()) == (f"{Notice.TOPIC}/7", 7)
+    assert told == notice(1)
+
+
+async def test_a_notice_after_records_that_a_lost_store_took_with_it_goes_on_behind_signed_heads(
+    aboard,
+):
+    """Otherwise another record would have the number of one that is signed."""
+    await noticed(aboard, 1, 2)
+    aboard.later(minutes=2)
+    await aboard.ring(AUDIT)
+    (signed,) = await heads(aboard)
+    first = json.loads((await chained(aboard))[OWN][0])
+    documents = aboard.stores[AUDIT].kept.documents
+    key = Chain.key(OWN)
+    lost = Chain(number=1, hash=first["hash"], offset=0).model_dump_json().encode()
+    documents[key] = documents[key]._replace(body=lost)
+    await noticed(aboard, 3)
+    last = json.loads((await chained(aboard))[OWN][-1])["record"]
+    assert last["number"] == 3
+    assert last["previous"] == next(h.hash for h in signed.statement.heads if h.chain == OWN)

@@ -82,6 +82,7 @@ async def use_everything(aboard: Aboard) -> None:
     theirs = {"source": "/test", "id": "e-1"}
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await ask.write("heads", None, "manager", service="audit")
+    await ask.read("me/looks", "audit")
     await hear(aboard)
     await erase(aboard, ask, about)
 

@@ -1,8 +1,8 @@
-"""Every fact is recorded; the heads of all chains are signed."""
+"""Every fact is recorded, also those that audit makes itself; the heads of all chains are signed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from services.audit.chain.rules import (
     CHAINS,
@@ -12,9 +12,13 @@ from services.audit.chain.rules import (
     Pseudonym,
     Sign,
     Source,
+    chain_of,
+    chained,
     heads_signed,
+    notice_recorded,
     record,
 )
+from shared.contracts.audit import Notice
 from shared.contracts.event import Event
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
@@ -62,3 +66,22 @@ class Chains:
             if page.next is None:
                 return found
             after = page.next
+
+
+async def on_record(notices: Sequence[Notice], view: View, pseudonym: Pseudonym) -> Sequence[Fact]:
+    """Each notice behind its record: what the decision that makes them consists of; raises Unavailable.
+
+    They go into the chain of notices that has the number of the partition whose record is decided about, so that no
+    other worker's decision waits for it. Requests, timers and commands share chain 0.
+    """
+    if not notices:
+        return ()
+    partition = view.arrival.partition if view.arrival is not None else 0
+    last = await view.get(LastHeads, LAST)
+    chain = await view.get(Chain, chain_of(Notice.TOPIC, partition))
+    facts: list[Fact] = []
+    for notice in notices:
+        recorded = notice_recorded(chain, last, notice, partition, pseudonym, view.now)
+        chain = chained(chain, recorded)
+        facts += (recorded, notice)
+    return facts

@@ -17,12 +17,13 @@ from shared.contracts.audit import (
     Head,
     HeadsSigned,
     Missed,
+    Notice,
     Recorded,
     Statement,
     hash_of,
     signed_bytes,
 )
-from shared.contracts.catalogue import AUDIT, subscriptions, topics
+from shared.contracts.catalogue import AUDIT, produced, subscriptions, topics
 from shared.contracts.event import SUBJECT_PATTERN, Event
 from shared.contracts.roster import OWN_ACCOUNT
 from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
@@ -97,6 +98,8 @@ FIELDS: Mapping[str, Told] = {
         " reserved_at resumed_at retry_at rolled_back_at routed_at sent_at started_at suspended_at until"
         " valid_until voided_at",
     ),
+    # Of notices.
+    **_each(Told.AS_IS, "look_id looked_at person purpose"),
     # A till may be an employee who stands in as one.
     **_each(Told.EMPLOYEE, "colleague_id till"),
     **_each(Told.ACCOUNTS, "credits debits held"),
@@ -120,7 +123,9 @@ def _told(fact: type[Fact]) -> Mapping[Told, Sequence[str]]:
     return found
 
 
-TOLD = {fact: _told(fact) for facts in subscriptions(AUDIT).values() for fact in facts}
+#: The facts that audit makes itself.
+NOTICES = tuple(fact for fact in produced(AUDIT) if issubclass(fact, Notice))
+TOLD = {fact: _told(fact) for facts in (NOTICES, *subscriptions(AUDIT).values()) for fact in facts}
 #: Of a fact whose data this build cannot read.
 NOT_READ: Mapping[Told, Sequence[str]] = dict.fromkeys(Told, ())
 
@@ -200,6 +205,36 @@ def record(
         chain = chained(chain, facts[0])
     facts.append(FactRecorded.of(_recorded(chain, event, source, pseudonym), now))
     return Decision(facts)
+
+
+def notice_recorded(
+    chain: Chain | None,
+    last: LastHeads | None,
+    notice: Notice,
+    partition: int,
+    pseudonym: Pseudonym,
+    now: datetime,
+) -> FactRecorded:
+    """The record of a notice, in the chain of notices that has this number.
+
+    It is made with the notice, so nothing can be missing before it, and its offset counts the notices of
+    the chain. Where a lost store took records with it whose heads are signed already, the chain goes on behind
+    these heads: then verification says which records are gone.
+    """
+    name = chain_of(Notice.TOPIC, partition)
+    signed = last.chain(name) if last is not None else None
+    end = max(chain or Chain(), signed or Chain(), key=lambda one: one.number)
+    event = Event[Fact](
+        specversion="1.0",
+        id=f"{name}/{end.number + 1}",
+        source=f"/{AUDIT}",
+        type=notice.TYPE,
+        time=now,
+        correlationid=notice.key(),
+        data=notice,
+    )
+    source = Source(Notice.TOPIC, partition, end.number, 0)
+    return FactRecorded.of(_recorded(end, event, source, pseudonym), now)
 
 
 def _recorded(chain: Chain, event: Event[Fact], source: Source, pseudonym: Pseudonym) -> Recorded:

@@ -1,0 +1,1 @@
+"""Looks at what the record says of one employee: each is recorded first, and the employee sees it."""
