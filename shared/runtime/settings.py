@@ -206,6 +206,14 @@ class StoreSettings(FromOutside):
         description="File with the authorities that sign the store's certificate; unset: the system's.",
     )
 
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=9,
+        validation_alias="REDIS_REPLICAS",
+        description="Replicas of the store that must have a write before it is answered.",
+    )
+
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.redis_username and not self.redis_password:
@@ -232,6 +240,7 @@ class StoreSettings(FromOutside):
             self.redis_username,
             None if password is None else password.get_secret_value(),
             self.redis_ca,
+            self.redis_replicas,
         )
 
     @field_serializer("redis_url")

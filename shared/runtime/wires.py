@@ -65,12 +65,16 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
-    """Redis's address, with the ACL user to be and the authorities to trust, if they are not in it."""
+    """Redis's address, with the ACL user to be and the authorities to trust, if they are not in it.
+
+    `replicas` of it must have a write before it counts.
+    """
 
     url: str = field(repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    replicas: int = 0
 
     @classmethod
     def of(cls, where: StoreAddress | str) -> StoreAddress:

@@ -174,6 +174,9 @@ class MemoryStore:
                 found.append((score, key, self.kept.documents[key]))
         return Range(found, None)
 
+    async def copied(self) -> None:
+        """See Store: it has no replicas."""
+
     async def takes_commits(self) -> bool:
         """See Store."""
         return len(self.kept.lines) < self._outbox_max

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 from pydantic_core import from_json
 
 from shared.contracts.event import format_time
+from shared.contracts.reasons import Reason
 from shared.runtime.engine import relay as module
 from shared.runtime.engine.relay import Relay, partition_of
 from shared.runtime.engine.store import Commit, Line
@@ -148,6 +149,20 @@ async def test_nothing_is_trimmed_while_one_partition_is_not_confirmed_and_all_c
     later = Producer()
     await relay(store)._turn(later)
     assert sum(map(len, later.topics.values())) == 8
+
+
+async def test_what_no_replica_has_is_not_published(store):
+    """A replica that takes over would be older than its topic."""
+
+    async def copied():
+        raise Unavailable(Reason.STORE_NOT_COPIED)
+
+    store.copied = copied
+    await store.commit(Commit((), (), (), lines("a")))
+    producer = Producer()
+    with pytest.raises(Unavailable):
+        await relay(store)._turn(producer)
+    assert producer.topics == {}
 
 
 async def test_what_is_trimmed_was_confirmed_down_to_the_last_line(store):

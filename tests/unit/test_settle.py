@@ -566,6 +566,16 @@ async def test_the_same_request_that_was_settled_meanwhile_is_a_repeat_and_no_ke
     assert len(await outbox(store)) == 1
 
 
+async def test_a_repeat_gets_no_answer_while_no_replica_has_what_it_says(store):
+    async def copied():
+        raise Unavailable(Reason.STORE_NOT_COPIED)
+
+    await ask(store)
+    store.copied = copied
+    with pytest.raises(Unavailable, match=Reason.STORE_NOT_COPIED.value):
+        await ask(store)
+
+
 async def test_a_request_that_never_gets_through_is_told_to_come_back(store):
     store.conflicts = 10**6
     with pytest.raises(Unavailable, match=Reason.CONTENDED.value):

@@ -59,6 +59,8 @@ TIMEOUT_S = 2.0
 CONNECTIONS_MAX = 8
 #: Callers served by one script call; more would make each call too long.
 GROUP_MAX = 256
+#: Time for replicas to have a write, of the time limit of a call; they take as long as one trip to them.
+COPIED_WITHIN_MS = 1000
 #: Errors of a server that cannot serve now; any other refusal is our defect.
 #: Some of them the client makes classes of and takes the code off the text.
 CANNOT_SERVE = ("NOREPLICAS", "BUSY", "MISCONF", "LOADING")
@@ -172,6 +174,7 @@ class RedisStore:
 
     def __init__(self, url: StoreAddress | str, owner: str, shard: str = "c0") -> None:
         self._owner = owner
+        self._replicas = StoreAddress.of(url).replicas
         given = StoreAddress.of(url).client()
         said = given.pop("connection_class", redis.Connection)
         self._connecting: dict[str, Any] = {
@@ -336,6 +339,7 @@ class RedisStore:
         outcomes = [self._outcome(result) for result in results]
         if any(isinstance(outcome, Committed) for outcome in outcomes):
             self._refused_bytes = 0
+            await self.copied()
         return outcomes
 
     def _outcome(self, result: list[Any]) -> Outcome | Exception:
@@ -353,6 +357,22 @@ class RedisStore:
                 return ResponseError(f"WRONGTYPE {key.decode()}")
             case _:
                 return Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
+
+    async def copied(self) -> None:
+        """Wait until all that was written before is on enough replicas; raises Unavailable if it is not.
+
+        What was committed stays committed then, as after a call that timed out.
+        """
+        if not self._replicas:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        # WAIT waits for what its own connection wrote last. A message goes to the replicas behind everything
+        # that anybody wrote before, and to no disk.
+        pipeline.publish(self._prefix + "copied", "")
+        pipeline.wait(self._replicas, COPIED_WITHIN_MS)
+        _, copies = await self._ask(pipeline.execute())
+        if copies < self._replicas:
+            raise Unavailable(Reason.STORE_NOT_COPIED)
 
     async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
         """Timers due by now, earliest first; raises Unavailable."""

@@ -158,6 +158,7 @@ class Relay:
         if not lines:
             await self._store.wait_pending(IDLE_MS)
             return
+        await self._store.copied()
         await self._send(producer, first, lines)
         self._crash("published")
         await self._store.trim(self._holder, first + len(lines) - 1)

@@ -603,6 +603,7 @@ class Settler:
         if answer.request != request.body_hash:
             raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
         fact = fact_of(self._domain, self._facts[answer.type], answer.data)
+        await self.store.copied()  # its own commit may have ended without
         return Settled(fact, await self.store.last_sequence(), replayed=True)
 
     # ---- timers and effects --------------------------------------------------------------------

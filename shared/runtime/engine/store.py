@@ -189,7 +189,11 @@ class SettlerStore(Reads, Numbered, Protocol):
     """What the settler needs, and who answers once a commit is published."""
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Apply one commit atomically; it is on disk when this returns Committed."""
+        """Apply one commit atomically; it is on disk, and copied, when this returns Committed."""
+        ...
+
+    async def copied(self) -> None:
+        """Wait until everything committed so far is on as many replicas as the settings ask for."""
         ...
 
     async def wait_published(self, sequence: int, timeout_ms: int) -> bool:
@@ -230,6 +234,10 @@ class RelayStore(Leases, Numbered, Protocol):
 
     async def published(self) -> int:
         """The sequence up to which everything is on Kafka."""
+        ...
+
+    async def copied(self) -> None:
+        """See SettlerStore: what is published before a store that takes over has it would be ahead of it."""
         ...
 
     async def wait_pending(self, timeout_ms: int) -> None:

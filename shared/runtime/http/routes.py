@@ -119,6 +119,7 @@ ON_WRITES = (
     Reason.CONTENDED,
     Reason.OUTBOX_FULL,
     Reason.STORE_FULL,
+    Reason.STORE_NOT_COPIED,
 )
 
 
