@@ -339,6 +339,10 @@ DOCTORED: list[tuple[Callable[..., Verdict], Callable[[Made], Any]]] = [
         record.each_fact_recorded,
         lambda m: m.chain("recovery.notifier.v1/0", {"missing": 1, "before": 2, "after": 0}),
     ),
+    (
+        record.each_fact_recorded,
+        lambda m: m.chain(f"{record.NOTICES}/0", {"offset": 0, "what": "x"}),
+    ),
     (record.triaged, lambda m: record_again(m, b"complaint.triaged")),
     (record.one_debit_each, lambda m: record_again(m, b"check.issued")),
     (record.balances_equal, lambda m: record_again(m, b"check.issued")),

@@ -15,9 +15,9 @@ from tests.chaos.audit.ledger import Rules
 from tests.chaos.audit.verdict import Verdict
 from tests.chaos.diary import Diary
 
-HEADS = "recovery.heads.v1"
+HEADS, NOTICES = "recovery.heads.v1", "recovery.notices.v1"
 #: What other systems say, and what audit itself says, is not recorded.
-UNRECORDED = (INTAKE, AUDIT, HEADS)
+UNRECORDED = (INTAKE, AUDIT, HEADS, NOTICES)
 #: Kafka may remove records of these, so a record may outlast its fact.
 COMPACTED = ("recovery.vault.v1", "recovery.policy.v1", "recovery.roster.v1")
 #: Where the hashed bytes of a line begin and end.
@@ -40,9 +40,11 @@ class Line:
 
     @property
     def place(self) -> Place | None:
-        """Where the fact lies that it records; none for a gap."""
+        """Where the fact lies that it records; none for a gap and for what audit says itself."""
         topic, _, partition = self.said["chain"].partition("/")
-        return (topic, int(partition), self.said["offset"]) if "offset" in self.said else None
+        if topic == NOTICES or "offset" not in self.said:
+            return None
+        return (topic, int(partition), self.said["offset"])
 
 
 def lines(evidence: Evidence) -> Iterator[Line]:
@@ -85,7 +87,7 @@ def each_fact_recorded(evidence: Evidence, _: Diary) -> Verdict:
         if record.topic not in UNRECORDED and name not in seen:
             there.add((record.topic, record.partition, record.offset))
         seen.add(name)
-    gaps = [line.said for line in lines(evidence) if line.place is None]
+    gaps = [line.said for line in lines(evidence) if "missing" in line.said]
     wrong = [
         f"{gap['missing']} are missing in {gap['chain']} before {gap['before']}" for gap in gaps
     ]
@@ -99,7 +101,16 @@ def each_fact_recorded(evidence: Evidence, _: Diary) -> Verdict:
         for place in sorted(recorded.keys() - there)
         if place[0] not in COMPACTED
     ]
-    return Verdict("every fact is recorded once", f"{len(there)} facts", wrong)
+    notices = Counter(fact.type for fact in evidence.facts if fact.topic == NOTICES)
+    own = (line.said for line in lines(evidence) if line.said["chain"].startswith(NOTICES))
+    told = Counter(said["what"] for said in own)
+    wrong += [
+        f"{name} is said {notices[name]} times and recorded {told[name]} times"
+        for name in sorted({*notices, *told})
+        if notices[name] != told[name]
+    ]
+    numbers = f"{len(there)} facts, {notices.total()} notices of audit's own"
+    return Verdict("every fact is recorded once", numbers, wrong)
 
 
 def by_the_record(evidence: Evidence) -> Evidence:
