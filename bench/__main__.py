@@ -14,6 +14,7 @@ import uvloop
 from rich.console import Console
 
 from bench import (
+    audit,
     decision,
     filled,
     growth,
@@ -31,7 +32,7 @@ from shared.ops import token
 from shared.runtime.rebuild.sources import Refused
 from shared.runtime.service import settle_memory
 
-PARTS = ("decision", "postgres", "growth", "pipeline", "rebuild")
+PARTS = ("decision", "postgres", "growth", "pipeline", "audit", "rebuild")
 SITES = 50
 #: API processes in the row with more than one.
 WORKERS = 2
@@ -73,6 +74,8 @@ def main(
                         one = growth.measure(stack, scenes, employees, seconds=seconds)
                     case "pipeline":
                         one = _pipeline(stack, rounds, seconds, console)
+                    case "audit":
+                        one = _audit(stack, rounds, seconds)
                     case _:
                         scenes = world.scenes("rebuild", 1, seconds, 0)
                         one = rebuild.measure(stack, scenes, rounds=rounds, facts=facts)
@@ -171,6 +174,17 @@ def _pipeline(stack: Stack, rounds: int, seconds: float, console: Console) -> di
         "two": found["two"].as_json(),
         **report.beside("quixstreams", found),
     }
+
+
+def _audit(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:
+    """Records beside the bare loop, and the verification of their export."""
+    stage = world.scenes("stages", 1, seconds, 0)[0]
+    world.Publisher(stack.bootstrap).publish([*stage.policies()])
+    services = _services(stack)
+    try:
+        return audit.measure(stack, services, rounds=rounds, seconds=seconds)
+    finally:
+        services.stop()
 
 
 if __name__ == "__main__":

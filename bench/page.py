@@ -61,6 +61,11 @@ CHIEF = (
     "pipeline.product.cpu_us.in all",
     "pipeline.product.redis_input_bytes",
     "pipeline.product.redis_memory_bytes",
+    "audit.ratio",
+    "audit.product.rate",
+    "audit.product.cpu_us.service",
+    "audit.product.p99_ms",
+    "audit.verify_per_second",
     "rebuild.facts_per_second",
 )
 
@@ -93,6 +98,7 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> str:
         "## Bytes in Redis",
         _redis(found),
         *_growth(found),
+        *_audit(found),
         *_rebuild(found),
     ]
     if len(reports) > 1:
@@ -175,6 +181,21 @@ def _growth(found: Mapping[str, Any]) -> list[str]:
         f"Ratio {found['decision']['growth']:.2f}: the time of an answer with the most employees divided by that"
         " with the fewest, over four connections; below 1 is noise.",
         table(("employees in Redis", "p50 ms"), rows),
+    ]
+
+
+def _audit(found: Mapping[str, Any]) -> list[str]:
+    """How fast the record is written and verified."""
+    one = found.get("audit", {})
+    if "verify_per_second" not in one:
+        return []
+    return [
+        "## The record",
+        f"A second of CPU time of audit carries {one['ratio']:.2f} times as many records as one of the pipeline's bare loop"
+        f" carries complaints. From fact to record, both as the broker got them: p50 {_shown(one['product'].get('p50_ms'))} ms, p99"
+        f" {_shown(one['product'].get('p99_ms'))} ms at a rate at which nothing queues. An export of"
+        f" {one['verify_records']:,} records was verified at {one['verify_per_second']:,.0f} records per second of one processor,"
+        f" {one['verify_per_second_wall']:,.0f} per second in all.",
     ]
 
 

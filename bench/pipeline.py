@@ -69,6 +69,9 @@ class Side:
     transactional: bool = False
     #: Events per second in the turn before.
     rate: float = 0.0
+    #: What makes so many events, and by what its fact of an event is known.
+    events: Callable[[int, str], list[bytes]] = world.raised_events
+    mark: bytes = MARK
 
     def progress(self) -> int:
         """The number of facts on the topic, or of events of which progress is committed."""
@@ -95,7 +98,7 @@ class Side:
         moments: list[float] = []
         while len(moments) < count:
             for records in self.eyes.poll(timeout_ms=200, max_records=10_000).values():
-                moments += [got.timestamp / 1000 for got in records if MARK in got.value[:400]]
+                moments += [got.timestamp / 1000 for got in records if self.mark in got.value[:400]]
             if time.monotonic() > deadline:
                 raise TooSlow(f"{self.services[0].name}: {len(moments)} triaged of {count}")
         return moments
@@ -150,7 +153,7 @@ class Pipeline:
     def drain(self, one: Side, count: int) -> Turn:
         """Events per second from the start signal to the last triaged fact."""
         run = token_hex(4)
-        events = world.raised_events(count, run)
+        events = one.events(count, run)
         since = one.progress()
         with one.stopped():
             # State is kept by key, so a side with state gets each event under a key of its own.
@@ -183,7 +186,7 @@ class Pipeline:
         since = one.progress()
         sent: list[float] = []
         with self.publisher.open() as producer:
-            for number, event in enumerate(world.raised_events(PACED_EVENTS, token_hex(4))):
+            for number, event in enumerate(one.events(PACED_EVENTS, token_hex(4))):
                 producer.send(one.intake, event, partition=number % PARTITIONS)
                 sent.append(time.time())
                 time.sleep(1 / PACED_RATE)

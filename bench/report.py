@@ -147,7 +147,7 @@ def beside(name: str, found: Mapping[str, Comparison]) -> dict[str, Any]:
 
 def comparisons(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every comparison of two sides in a report, with its name; those not measured are left out."""
-    for part in ("decision", "pipeline"):
+    for part in ("decision", "pipeline", "audit"):
         one = found.get(part, {})
         if "ratio" in one:
             yield part, one
@@ -209,6 +209,12 @@ def _show_single(found: Mapping[str, Any], console: Console) -> None:
             "[bold]decision.growth:[/] p50 of",
             ", ".join(f"{ms:.2f} ms with {int(count):,} employees" for count, ms in growth.items()),
             f"→ {found['decision']['growth']:.2f}",
+        )
+    audit = found.get("audit")
+    if audit:
+        console.print(
+            f"[bold]audit.verify:[/] {audit['verify_records']:,} records of an export,"
+            f" {audit['verify_per_second']:,.0f} per second of one processor"
         )
     rebuilt = found.get("rebuild")
     if rebuilt:

@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from bench.meter import Processes
 from devstack.processes import master_key
 from devstack.stack import Stack
+from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
 from shared.contracts.event import Event, encode, fingerprint, format_time
@@ -254,7 +255,7 @@ def create_topics(bootstrap: str) -> None:
             admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
         admin.wait_for_topics(own, timeout_ms=30_000)
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        for name in (ComplaintTriaged.TOPIC, BARE_TRIAGED, QUIX_TRIAGED):
+        for name in (ComplaintTriaged.TOPIC, FactRecorded.TOPIC, BARE_TRIAGED, QUIX_TRIAGED):
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, stamped)])
     finally:
         admin.close()

@@ -1,0 +1,123 @@
+"""Fact → record by the real service, beside the pipeline's bare loop; and how fast an export is verified.
+
+The ratio is of CPU time: records per second of the service's against events per second of the loop's. Facts are the
+examples of compensation in turn, numbered as its relay numbers them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from statistics import median
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic_core import to_json
+
+from bench import world
+from bench.pipeline import BARE_LACKS, SESSION_S, TURN_DEADLINE_S, Pipeline, side
+from bench.report import Comparison
+from devstack.processes import Services, master_key
+from devstack.stack import Stack
+from shared.audit import export
+from shared.audit.keys import PURPOSE
+from shared.audit.topic import Topics
+from shared.contracts.audit import FactRecorded
+from shared.contracts.catalogue import FACTS
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.event import format_time
+from shared.runtime.privacy.seal import Vault
+
+EXAMPLES = world.ROOT / "shared" / "contracts" / "examples"
+MARK = b'"type":"' + FactRecorded.TYPE.encode() + b'"'
+
+
+class ByCpu(Comparison):
+    """Two sides compared by what a second of their CPU time carries."""
+
+    @property
+    def ratios(self) -> list[float]:
+        """Per round; of rates where the kernel tells no CPU time."""
+        return [
+            peer.spent.cpu_us["service"] / product.spent.cpu_us["service"]
+            if product.spent.cpu_us and peer.spent.cpu_us
+            else product.rate / peer.rate
+            for product, peer in self.rounds
+        ]
+
+
+def facts() -> Callable[[int, str], list[bytes]]:
+    """What makes so many facts of compensation, as its relay writes them."""
+    examples = [
+        event
+        for path in sorted(EXAMPLES.glob("*.json"))
+        if FACTS[(event := json.loads(path.read_bytes()))["type"]].TOPIC == CheckIssued.TOPIC
+        and event["source"] == "/compensation"
+    ]
+    numbers = count(1)
+
+    def made(wanted: int, _run: str) -> list[bytes]:
+        now, found = format_time(datetime.now(UTC)), []
+        for _ in range(wanted):
+            number = next(numbers)
+            own = {"id": f"{number:032x}", "correlationid": f"{number:032x}"}
+            own |= {"time": now, "sequence": f"{number:020}"}
+            found.append(to_json({**examples[number % len(examples)], **own}))
+        return found
+
+    return made
+
+
+def measure(stack: Stack, services: Services, *, rounds: int, seconds: float) -> dict[str, Any]:
+    """Both sides in turn, round by round, then the export of what was recorded. Blocks; raises TooSlow."""
+    ours = services.start("audit", session_s=SESSION_S)
+    loop = services.start("bare", module="bench.bare")
+    ours.wait_ready()
+    loop.wait_url(time.monotonic() + TURN_DEADLINE_S)
+    product = side(stack, [ours], CheckIssued.TOPIC, FactRecorded.TOPIC, 1, store=True)
+    product = replace(product, events=facts(), mark=MARK)
+    bare = side(stack, [loop], world.BARE_INTAKE, world.BARE_TRIAGED, 1)
+    playing = Pipeline(world.Publisher(stack.bootstrap))
+    found = ByCpu(
+        "fact → record, by CPU time", "bare aiokafka loop", "facts/s", peer_lacks=BARE_LACKS
+    )
+    with closing(product.eyes), closing(bare.eyes):
+        for first, second in playing.play([product, bare], rounds, seconds):
+            found.add(first, second)
+        found.paced_ms[0] = playing.pace(product)
+    found.fact_bytes = world.fact_bytes(stack.bootstrap, FactRecorded)
+    return {**found.as_json(), **_verified(stack, rounds)}
+
+
+def _verified(stack: Stack, rounds: int) -> dict[str, Any]:
+    """How many records of an export are verified per second; raises ValueError if they do not verify."""
+    derived = Vault(b64decode(master_key(world.RUN))).derive(PURPOSE)
+    key = Ed25519PrivateKey.from_private_bytes(derived).public_key()
+    directory = world.RUN / "bench" / "export"
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        export.write(Topics({"bootstrap_servers": stack.bootstrap}), directory)
+        by_cpu, by_clock, records = [], [], 0
+        for _ in range(rounds):
+            cpu_s, wall_s = time.process_time(), time.perf_counter()
+            told = export.verify(directory, [key])
+            by_cpu.append(told.records / (time.process_time() - cpu_s))
+            by_clock.append(told.records / (time.perf_counter() - wall_s))
+            records = told.records
+            if told.findings:
+                raise ValueError(f"the record does not verify: {told.findings[0]}")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return {
+        "verify_per_second": round(median(by_cpu), 1),
+        "verify_per_second_min": round(min(by_cpu), 1),
+        "verify_per_second_wall": round(median(by_clock), 1),
+        "verify_records": records,
+    }
