@@ -3,15 +3,16 @@
 manifest.json              what is there, for people and programs; nothing in it is trusted
 heads.jsonl                signed heads, one a line, in the order in which they were signed
 chains/<topic>-<n>.jsonl   the records of a chain, one a line: hash and record, byte for byte as on the topic
-records.csv                with `csv`: all records in one table, which cannot be verified
+records.csv                with `csv`, or records.parquet with `parquet`: all records in one table, which cannot be
+                           verified; Parquet needs pyarrow (requirements-parquet.txt)
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
@@ -21,12 +22,16 @@ from pydantic_core import from_json
 from shared.audit.verify import Anchors, Chain, Finding
 from shared.contracts.audit import RECORD_AT, Recorded
 
-Format = Literal["jsonl", "csv"]
-MANIFEST, HEADS_FILE, CHAINS, CSV = "manifest.json", "heads.jsonl", "chains", "records.csv"
+Format = Literal["jsonl", "csv", "parquet"]
+MANIFEST, HEADS_FILE, CHAINS = "manifest.json", "heads.jsonl", "chains"
+CSV, PARQUET = "records.csv", "records.parquet"
 #: A line of a record or of heads; longer ones are not ours. An event may have 256 KB.
 LINE_BYTES_MAX = 300_000
 #: Columns of a table: a record's fields, and its hash.
 COLUMNS = (*Recorded.model_fields, "hash")
+Row = dict[str, Any]
+#: Opens a table in a directory, and gives what takes a row.
+Opens = Callable[[Path], AbstractContextManager[Callable[[Row], object]]]
 
 
 class Source(Protocol):
@@ -71,18 +76,17 @@ def chain_of(path: Path) -> str:
 def write(source: Source, directory: Path, kind: Format = "jsonl") -> dict[str, Any]:
     """Export everything; returns the manifest. Blocks; raises OSError, and what the source raises.
 
-    Heads are read first, so that the records that they cover are there when records are read.
+    Also ImportError, before anything is written, if what writes the format is not installed. Heads are read first, so that the records that they cover are there when records are read.
     """
+    opens = _table(kind)
     directory.mkdir(parents=True, exist_ok=False)
     found: dict[str, dict[str, Any]] = {}
     with (directory / HEADS_FILE).open("wb") as file:
         heads = sum(1 for data in source.heads() if file.write(data + b"\n"))
     with ExitStack() as whole:
-        table = None
-        if kind == "csv":
-            text = (directory / CSV).open("w", encoding="utf-8", newline="")
-            table = csv.DictWriter(whole.enter_context(text), COLUMNS)
-            table.writeheader()
+        take: Callable[[Row], object] | None = None
+        if opens is not None:
+            take = whole.enter_context(opens(directory))
         else:
             (directory / CHAINS).mkdir()
         for partition in source.partitions():
@@ -94,8 +98,8 @@ def write(source: Source, directory: Path, kind: Format = "jsonl") -> dict[str, 
                     one = found.setdefault(name, {"first": record["number"], "records": 0})
                     one["records"] += 1
                     one["last"], one["hash"] = record["number"], from_json(data)["hash"]
-                    if table is not None:
-                        table.writerow(_row(data))
+                    if take is not None:
+                        take(_row(data))
                         continue
                     if name not in files:
                         path = directory / CHAINS / file_of(name)
@@ -111,7 +115,29 @@ def write(source: Source, directory: Path, kind: Format = "jsonl") -> dict[str, 
     return manifest
 
 
-def _row(data: bytes) -> dict[str, Any]:
+def _table(kind: Format) -> Opens | None:
+    """What opens the table of a format that is one; raises ImportError where it is not installed."""
+    if kind == "csv":
+        return _csv
+    if kind == "parquet":
+        from shared.audit.parquet import opened  # noqa: PLC0415 - needs pyarrow, which few have
+
+        return lambda directory: opened(directory / PARQUET)
+    return None
+
+
+@contextmanager
+def _csv(directory: Path) -> Iterator[Callable[[Row], object]]:
+    with (directory / CSV).open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        # A cell that begins like a formula would be one in a spreadsheet.
+        yield lambda row: table.writerow(
+            {name: f"'{cell}" if str(cell)[:1] in "=+-@" else cell for name, cell in row.items()}
+        )
+
+
+def _row(data: bytes) -> Row:
     """A record as a row; a gap has what it has."""
     fact = from_json(data)
     row = {name: value for name, value in fact["record"].items() if name in COLUMNS}
@@ -119,9 +145,7 @@ def _row(data: bytes) -> dict[str, Any]:
         row[name] = json.dumps(row.get(name, {}), ensure_ascii=False)
     if "what" not in row:
         row |= {"what": "gap", "details": json.dumps(fact["record"])}
-    # A cell that begins like a formula would be one in a spreadsheet.
-    safe = {name: f"'{cell}" if str(cell)[:1] in "=+-@" else cell for name, cell in row.items()}
-    return {**safe, "hash": fact["hash"]}
+    return {**row, "hash": fact["hash"]}
 
 
 def lines(path: Path) -> Iterator[bytes]:

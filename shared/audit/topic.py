@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from pydantic_core import from_json
 
 from shared.audit.verify import hashed
 from shared.contracts.audit import FactRecorded, HeadsSigned
@@ -28,6 +29,11 @@ def data_of(value: bytes) -> tuple[int, bytes]:
     return (int(number) if number.isdigit() else -1), value[begin:end]
 
 
+def number_of(heads: bytes) -> int:
+    """The number of signed heads, of their `data`."""
+    return int(from_json(heads)["statement"]["number"])
+
+
 class Topics:
     """The topics of the record and of signed heads on one broker."""
 
@@ -45,6 +51,16 @@ class Topics:
         with closing(self._consumer()) as consumer:
             for partition in self._numbers(consumer, HeadsSigned.TOPIC):
                 yield from self._read(consumer, HeadsSigned.TOPIC, partition)
+
+    def last_heads(self) -> bytes | None:
+        """The `data` of the heads that were signed last; None if there are none. Blocks."""
+        with closing(self._consumer()) as consumer:
+            found = [
+                data
+                for partition in self._numbers(consumer, HeadsSigned.TOPIC)
+                for data in self._read(consumer, HeadsSigned.TOPIC, partition, last=1)
+            ]
+        return max(found, key=number_of, default=None)
 
     def records(self, partition: int) -> Iterable[bytes]:
         """All records of a partition, as `hashed` makes them, in their order, each once. Blocks."""
@@ -69,21 +85,30 @@ class Topics:
                             last[place] = sequence
                             yield hashed(data)
 
-    def _read(self, consumer: KafkaConsumer, topic: str, partition: int) -> Iterator[bytes]:
-        """The `data` of a partition to its end as it is now, without what a relay sent again."""
+    def _read(
+        self, consumer: KafkaConsumer, topic: str, partition: int, last: int | None = None
+    ) -> Iterator[bytes]:
+        """The `data` of a partition, of its last records or all, to its end as it is now.
+
+        What a relay sent again is left out.
+        """
         place = TopicPartition(topic, partition)
         consumer.assign([place])
         end = consumer.end_offsets([place])[place]
-        consumer.seek_to_beginning(place)
-        last, deadline = -1, time.monotonic() + PATIENCE_S
+        if last is None:
+            consumer.seek_to_beginning(place)
+        else:
+            first = consumer.beginning_offsets([place])[place]
+            consumer.seek(place, max(first, end - last))
+        reached, deadline = -1, time.monotonic() + PATIENCE_S
         while consumer.position(place) < end:
             for record in consumer.poll(timeout_ms=POLL_MS).get(place, ()):
                 deadline = time.monotonic() + PATIENCE_S
                 if record.value is None:
                     continue
                 sequence, data = data_of(record.value)
-                if sequence > last:
-                    last = sequence
+                if sequence > reached:
+                    reached = sequence
                     yield data
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no data from {topic}/{partition} for {PATIENCE_S:.0f} s")

@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 
 from shared.audit import export, story
 from shared.audit.keys import PURPOSE, public_pem, read_key, read_public_key
-from shared.audit.topic import Topics
+from shared.audit.topic import Topics, number_of
 from shared.contracts.audit import PSEUDONYM
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.privacy.seal import Vault
@@ -72,7 +72,8 @@ def key_command() -> None:
 def export_command(
     directory: Annotated[Path, typer.Argument(help="A directory that does not exist yet.")],
     kind: Annotated[
-        export.Format, typer.Option("--format", help="jsonl can be verified; csv is a table.")
+        export.Format,
+        typer.Option("--format", help="jsonl can be verified; csv and parquet are a table."),
     ] = "jsonl",
     bootstrap: BootstrapOption = None,
 ) -> None:
@@ -82,12 +83,37 @@ def export_command(
     topics = _topics(bootstrap)
     try:
         made = export.write(topics, directory, kind)
+    except ImportError:
+        _stop("parquet needs pyarrow: pip install -r requirements-parquet.txt", 2)
     except (OSError, LookupError, TimeoutError, KafkaError) as error:
         _stop(error)
     typer.echo(
         f"{made['records']} records of {len(made['chains'])} chains and {made['heads']} signed heads"
         f" are in {directory}"
     )
+
+
+@app.command("heads")
+def heads_command(
+    out: Annotated[Path, typer.Option(help="A directory, which is made if it is not there.")],
+    bootstrap: BootstrapOption = None,
+) -> None:
+    """Write the heads that were signed last to a file of their own, to publish where the record is not.
+
+    `verify --heads` takes such files: whoever holds one finds what was cut off after it was signed, also if all
+    later heads are gone. The service signs every minute; `POST /v1/heads` signs now.
+    """
+    topics = _topics(bootstrap)
+    try:
+        data = topics.last_heads()
+        if data is None:
+            _stop("no heads are signed yet")
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"heads-{number_of(data)}.jsonl"
+        path.write_bytes(data + b"\n")
+    except (OSError, LookupError, TimeoutError, KafkaError) as error:
+        _stop(error)
+    typer.echo(str(path))
 
 
 @app.command("verify")

@@ -6,18 +6,21 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
+from devstack import stack
 from devstack.stack import ROOT
 from services.audit.app import DOMAIN
 from shared.audit import export
@@ -142,7 +145,7 @@ def looked(everything: World) -> None:
     assert (look["purpose"], look["by"]) == (why, "op-7")
 
 
-def verified_offline(everything: World, tmp_path) -> None:
+def verified_offline(everything: World, tmp_path: Path) -> None:
     """The export of the topic verifies, by the command, and random changes of it are found."""
     key, there = tmp_path / "key.pem", tmp_path / "export"
     key.write_text(operator(everything, "key").stdout)
@@ -152,6 +155,9 @@ def verified_offline(everything: World, tmp_path) -> None:
     assert (told.returncode, "all as signed" in told.stdout) == (0, True), told.stdout
     public = public_key()
     assert export.verify(there, [public]).unanchored == {}
+    read_in_java(everything, there, key, tmp_path)
+    (held,) = published_heads(everything, tmp_path)
+    assert export.verify(there, [public], published=[held]).findings == []
     chance, files = random.Random(1), sorted((there / export.CHAINS).iterdir())
     files = [path for path in files if len(path.read_bytes().splitlines()) > 2]
     for trial in range(TRIALS):
@@ -169,6 +175,42 @@ def verified_offline(everything: World, tmp_path) -> None:
     assert operator(everything, "explain", "nothing").returncode == 1
     tail = operator(everything, "tail", "--kind", "complaint.received")
     assert len(tail.stdout.splitlines()) == 2 * COMPLAINTS
+
+
+def published_heads(everything: World, tmp_path: Path) -> list[Path]:
+    """The heads that were signed last, as the command writes them; the same file if it is given again."""
+    for _ in range(2):
+        made = operator(everything, "heads", "--out", str(tmp_path / "published"))
+        assert made.returncode == 0, made.stderr
+    return list((tmp_path / "published").iterdir())
+
+
+def read_in_java(everything: World, there: Path, key: Path, tmp_path: Path) -> None:
+    """The example verifies an export, finds a change in it and follows the topic; with Java and Maven alone."""
+    java = stack.java()
+    compiler = shutil.which("javac")
+    if java is None or compiler is None or shutil.which("mvn") is None:
+        return
+    pom = ROOT / "tests/integration/java/pom.xml"
+    jars = f"{stack.maven_jars(pom, 'the CloudEvents SDK for Java', 'cloudevents')}/*"
+    source, classes = ROOT / "examples/record/Record.java", tmp_path / "classes"
+    subprocess.run([compiler, "-d", classes, "-cp", jars, source], check=True, timeout=120)
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(classes), jars])
+        command = [java, "-XX:TieredStopAtLevel=1", "-cp", path, "Record", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    told = run("verify", there, key)
+    assert (told.returncode, "all as signed" in told.stdout) == (0, True), told.stderr
+    followed = run("follow", everything.stack.bootstrap, 3).stdout.splitlines()
+    assert len(followed) == export.verify(there, [public_key()]).records
+    path = max((there / export.CHAINS).iterdir(), key=lambda one: one.stat().st_size)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"recovery.complaint.", b"recovery.complaimt.", 1))
+    wrong = run("verify", there, key)
+    path.write_bytes(whole)
+    assert (wrong.returncode, "not as it was recorded" in wrong.stderr) == (1, True), wrong.stderr
 
 
 def public_key() -> Ed25519PublicKey:

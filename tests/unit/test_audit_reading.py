@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from services.audit.chain.rules import Chain as Head
@@ -19,12 +23,24 @@ from shared.audit import export
 from shared.audit.keys import public_pem
 from shared.audit.story import sentence, story
 from shared.audit.topic import data_of
-from shared.audit.verify import ANCHORS_MAX, FINDINGS_MAX, HEADS, Anchors, Chain, Finding, hashed
+from shared.audit.verify import (
+    ANCHORS_MAX,
+    FINDINGS_MAX,
+    HEADS,
+    Anchors,
+    Chain,
+    Finding,
+    hashed,
+    read_line,
+)
 from shared.contracts.audit import (
     NOTHING_BEFORE,
     FactRecorded,
+    GapRecorded,
     HeadsSigned,
+    Missed,
     Recorded,
+    hash_of,
 )
 from shared.contracts.event import encode
 from shared.ops.__main__ import app
@@ -279,6 +295,32 @@ def test_lines_of_any_length_and_number_cost_bounded_memory(record, tmp_path):
     assert 0 < len(found) <= FINDINGS_MAX
 
 
+def test_what_is_read_of_a_record_without_parsing_it_is_what_parsing_gives():
+    """Whatever texts are on it: a value may look like a field."""
+    looks_like = st.sampled_from(
+        ['"chain":"x/1"', ',"number":7,', '"previous":"' + "a" * 64 + '"', '","previous":"', "}"]
+    )
+    text = st.text(max_size=9) | looks_like
+    names = st.sampled_from(["chain", "number", "previous", "other"])
+    details = st.dictionaries(names, text | st.integers(0, 9), max_size=4)
+
+    @given(details, text, st.integers(1, 2**53), st.booleans())
+    def read(found, why, number, gap):
+        previous = hash_of(why.encode())
+        if gap:
+            missed = {"after": 1, "before": 3, "missing": 1}
+            found_record = {"chain": CHAINS[0], "number": number, "previous": previous, **missed}
+            made = GapRecorded.of(Missed.model_validate(found_record), START)
+        else:
+            in_order = {name: found[name] for name in sorted(found)}
+            source = why.strip() if why.strip().isprintable() and why.strip() else "/x"
+            made = fact(CHAINS[0], number, previous, details=in_order, source=source)
+        line = hashed(made.written().encode())
+        assert read_line(line) == (CHAINS[0], number, previous, made.hash)
+
+    read()
+
+
 def test_of_many_heads_some_are_kept_and_the_last_always():
     chain, anchors = Record(), Anchors([KEY.public_key()])
     for _ in range(ANCHORS_MAX + 500):
@@ -340,6 +382,27 @@ def test_a_table_has_a_row_per_record_and_no_formula(record, tmp_path):
     rows = (tmp_path / "x" / export.CSV).read_text().splitlines()
     assert len(rows) == 1 + 1 + 80 + 77
     assert rows[1].count("'=1+1") == 1
+
+
+def test_a_table_in_parquet_has_a_row_per_record_and_types(record, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs requirements-parquet.txt")
+    record.chains[CHAINS[0]].append(record.chains[CHAINS[0]][0][:-1] + b"}")
+    export.write(record, tmp_path / "x", "parquet")
+    table = pq.read_table(tmp_path / "x" / export.PARQUET)
+    assert table.num_rows == 78 + 80 + 77
+    first = table.slice(0, 1).to_pylist()[0]
+    assert (first["number"], first["time"]) == (1, datetime(2026, 6, 3, 14, tzinfo=UTC))
+    assert json.loads(first["amounts"]) == {"cost_minor": 48000}
+    assert first["hash"] == json.loads(record.chains[CHAINS[0]][0])["hash"]
+
+
+def test_parquet_without_pyarrow_is_a_sentence_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "shared.audit.parquet", raising=False)
+    words = ["audit", "export", str(tmp_path / "x"), "--format", "parquet", "--bootstrap", "x:1"]
+    told = CliRunner().invoke(app, words)
+    assert (told.exit_code, "requirements-parquet.txt" in told.output) == (2, True), told.output
+    assert not (tmp_path / "x").exists()
 
 
 def test_the_command_verifies_offline_and_its_status_says_whether_all_is_as_signed(
