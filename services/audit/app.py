@@ -14,17 +14,28 @@ from services.audit.chain.handlers import Chains
 from services.audit.chain.signer import Signer
 from services.audit.looks import api as looks_api
 from services.audit.looks import rules as looks_rules
+from services.audit.measures import api as measures_api
+from services.audit.measures import rules as measures_rules
+from services.audit.measures.handlers import Measured, Observed
 from services.audit.settings import Settings
 from services.audit.stream import inboxes
 from shared.audit.keys import PURPOSE, read_key
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import AUDIT, subscriptions
-from shared.kernel import Domain
+from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.kafka.watch import has_partitions_of
+from shared.runtime.policies import POLICY_FOLDS, Policies, PolicyHead
 from shared.runtime.service import App, Runtime, utc_now
 
-DOMAIN = Domain.of("audit", chain_rules.SLICE, looks_rules.SLICE, leaves_traces=True)
+DOMAIN = Domain.of(
+    "audit",
+    chain_rules.SLICE,
+    looks_rules.SLICE,
+    measures_rules.SLICE,
+    Slice(POLICY_FOLDS, indexes={PolicyHead: lambda _: {measures_rules.SITES: 0}}),
+    leaves_traces=True,
+)
 
 
 def build(
@@ -40,6 +51,7 @@ def build(
     )
     pseudonym = parts.vault.pseudonyms.employee
     chains = Chains(parts.settler, pseudonym, Signer(key))
+    measured = Measured(Policies())
     return App(
         parts,
         inboxes=inboxes(chains),
@@ -48,6 +60,7 @@ def build(
             "Every fact is on one record, in chains that cannot be changed unnoticed.",
             chain_api.routes(parts.face, chains),
             looks_api.routes(parts.face, pseudonym),
+            measures_api.routes(parts.face, measured),
         ),
         on_timer={chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due)},
         may_stream=partial(
@@ -56,4 +69,5 @@ def build(
             FactRecorded.TOPIC,
             tuple(subscriptions(AUDIT)),
         ),
+        on_scrape=Observed(parts.settler, measured),
     )

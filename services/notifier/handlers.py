@@ -113,9 +113,11 @@ class Handlers:
         self, complaint_id: str, check_id: str, helped: Helped, view: View
     ) -> Decision:
         """The customer's answer; raises Rejected(already_answered) if there was one."""
+        await view.prefetch([Answer.key(check_id), Story.key(complaint_id)])
         if await view.get(Answer, check_id) is not None:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        return take_answer(complaint_id, check_id, helped, view.now)
+        story = await view.get(Story, complaint_id)
+        return take_answer(story, complaint_id, check_id, helped, view.now)
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""

@@ -396,6 +396,7 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
             occasion=message.occasion,
             attempt=message.attempt,
             sent_at=now,
+            site=message.site,
         )
     )
 
@@ -429,6 +430,7 @@ def not_sent(
                 occasion=message.occasion,
                 reason=reason,
                 failed_at=now,
+                site=message.site,
             )
         )
     times = 2 ** (message.attempt - 1)
@@ -448,11 +450,17 @@ def not_sent(
     )
 
 
-def take_answer(complaint_id: str, check_id: str, helped: Helped, now: datetime) -> Decision:
+def take_answer(
+    story: Story | None, complaint_id: str, check_id: str, helped: Helped, now: datetime
+) -> Decision:
     """A FeedbackReceived fact with the customer's answer."""
     return Decision.of(
         FeedbackReceived(
-            complaint_id=complaint_id, check_id=check_id, helped=helped, answered_at=now
+            complaint_id=complaint_id,
+            check_id=check_id,
+            helped=helped,
+            answered_at=now,
+            site=story.site if story else None,
         )
     )
 

@@ -396,6 +396,10 @@ class CheckEnded(CheckFact):
     unredeemed_minor: Annotated[AmountMinor, Data.INTERNAL] = Field(
         description="What was not redeemed of its value, in minor units of the check's currency."
     )
+    currency: Currency | None = Field(
+        None,
+        description="Currency code of ISO 4217 of the check; absent in facts older than this field.",
+    )
 
 
 class CheckVoided(CheckEnded):

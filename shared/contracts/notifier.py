@@ -16,6 +16,11 @@ from shared.kernel import Fact
 
 #: The name of an account that counts letters.
 LetterAccount = Annotated[str, StringConstraints(max_length=256)]
+#: The site, in facts that had none at first.
+OfSite = Annotated[
+    SiteId | None,
+    Field(description="The site's id; absent in facts older than this field."),
+]
 
 
 class Occasion(StrEnum):
@@ -121,6 +126,7 @@ class MessageSent(MessageFact):
     sent_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the provider accepted it."
     )
+    site: OfSite = None
 
 
 class MessageFailed(MessageFact):
@@ -131,6 +137,7 @@ class MessageFailed(MessageFact):
     occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it was to be sent.")
     reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it cannot be delivered.")
     failed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was given up.")
+    site: OfSite = None
 
 
 class SafetyRouted(Fact):
@@ -172,6 +179,7 @@ class FeedbackReceived(Fact):
     answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the customer answered."
     )
+    site: OfSite = None
 
     def key(self) -> str:
         """The complaint."""

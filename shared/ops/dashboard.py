@@ -1,13 +1,14 @@
-"""The Grafana dashboard as code: one row per question that an operator asks first."""
+"""The Grafana dashboards as code: one row per question that an operator, or a manager, asks first."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-#: Rows of the dashboard: a question, and panels of (title, unit, query, legend).
+#: Rows of a dashboard: a question, and panels of (title, unit, query, legend).
 Panel = tuple[str, str, str, str]
-ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+Rows = tuple[tuple[str, tuple[Panel, ...]], ...]
+ROWS: Rows = (
     (
         "Are people answered?",
         (
@@ -115,14 +116,76 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
 )
+
+
+def _of(title: str, unit: str, measure: str) -> Panel:
+    """A measure of today; every process of audit tells the same."""
+    query = f'max by (site, part) (measure_today{{measure="{measure}"}})'
+    return title, unit, query, "{{site}} {{part}}"
+
+
+#: The measures of today, those that lead before those that lag.
+MEASURES: Rows = (
+    (
+        "What happens today? (leading)",
+        (
+            _of("Complaints, in all and by category", "short", "complaints"),
+            _of("Checks given", "short", "checks_given"),
+            _of("Value given, minor units", "short", "value_given"),
+            _of("Cost of what was given, minor units", "short", "cost_given"),
+        ),
+    ),
+    (
+        "Are customers answered? (leading)",
+        (
+            _of("Time to the first check", "s", "time_to_compensation"),
+            _of("First checks on the spot", "percent", "on_the_spot_rate"),
+            _of("Promises not kept", "short", "overdue_promises"),
+            _of("Promises not kept, of those made", "percent", "overdue_rate"),
+        ),
+    ),
+    (
+        "Is authority used, and are letters delivered? (leading)",
+        (
+            _of("Authority used, of windows that ended", "percent", "authority_utilisation"),
+            _of("Employees who gave nothing", "percent", "non_use_rate"),
+            _of("Messages delivered", "percent", "delivery_success"),
+        ),
+    ),
+    (
+        "Did it help? (lagging)",
+        (
+            _of("Customers who say that it helped", "percent", "helped_rate"),
+            _of("Complaints reopened", "percent", "reopen_rate"),
+            _of("Value redeemed", "percent", "redemption_rate"),
+            _of("Value that expired", "percent", "breakage"),
+        ),
+    ),
+    (
+        "What does it come to? (lagging)",
+        (
+            _of("Cost per helped customer, minor units", "short", "cost_per_helped_customer"),
+            _of("Return on recovery, by the default assumptions", "percent", "recovery_roi"),
+        ),
+    ),
+)
 #: Grafana's grid is 24 wide; four panels a row.
 WIDTH, HEIGHT = 6, 7
 
 
 def text() -> str:
-    """The dashboard as JSON, as Grafana's provisioning reads it."""
+    """The operators' dashboard as JSON, as Grafana's provisioning reads it."""
+    return _written("service-check", "Service Check", ROWS)
+
+
+def measures() -> str:
+    """The dashboard of measures, in the same form."""
+    return _written("service-check-measures", "Service Check: measures of today", MEASURES)
+
+
+def _written(uid: str, title: str, rows: Rows) -> str:
     panels: list[dict[str, Any]] = []
-    for number, (question, row) in enumerate(ROWS):
+    for number, (question, row) in enumerate(rows):
         top = number * (HEIGHT + 1)
         panels.append(
             {
@@ -134,21 +197,23 @@ def text() -> str:
                 "panels": [],
             }
         )
-        for place, (title, unit, query, legend) in enumerate(row):
+        for place, (name, unit, query, legend) in enumerate(row):
+            # A return may be below zero.
+            lowest = {} if unit == "percent" else {"min": 0}
             panels.append(
                 {
                     "type": "timeseries",
                     "id": len(panels) + 1,
-                    "title": title,
+                    "title": name,
                     "datasource": {"type": "prometheus", "uid": "${datasource}"},
                     "gridPos": {"x": place * WIDTH, "y": top + 1, "w": WIDTH, "h": HEIGHT},
-                    "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+                    "fieldConfig": {"defaults": {"unit": unit, **lowest}, "overrides": []},
                     "targets": [{"refId": "A", "expr": query, "legendFormat": legend}],
                 }
             )
     whole = {
-        "uid": "service-check",
-        "title": "Service Check",
+        "uid": uid,
+        "title": title,
         "schemaVersion": 39,
         "editable": False,
         "refresh": "30s",

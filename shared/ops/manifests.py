@@ -112,6 +112,7 @@ def rendered() -> dict[Path, str]:
         components / "monitoring/rules.yaml": _written([_rules()]),
         components / "monitoring/dashboard.yaml": _written([_dashboard()]),
         MONITORING / "dashboards/service-check.json": dashboard.text(),
+        MONITORING / "dashboards/service-check-measures.json": dashboard.measures(),
         MONITORING / "prometheus.yaml": _written([_prometheus()]),
         Path("deploy/compose.yaml"): NOTICE + _source("deploy/compose.in.yaml") + _composed(),
         Path("deploy/images/requirements.txt"): NOTICE
@@ -490,7 +491,10 @@ def _dashboard() -> Document:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "service-check-dashboard", "labels": {"grafana_dashboard": "1"}},
-        "data": {"service-check.json": dashboard.text()},
+        "data": {
+            "service-check.json": dashboard.text(),
+            "service-check-measures.json": dashboard.measures(),
+        },
     }
 
 

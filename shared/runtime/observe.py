@@ -54,6 +54,11 @@ LOG_HOLES = Counter(
     "Offsets passed over because no record is there, as after compaction or a transaction.",
     ["service", "topic"],
 )
+MEASURE_TODAY = Gauge(
+    "measure_today",
+    "Today's measures of a site so far, by measure and part; the same in every process.",
+    ["site", "measure", "part"],
+)
 BATCHES_READ_AGAIN = Counter(
     "batches_read_again", "Batches let go of while partitions moved, and fetched again.", ["topic"]
 )

@@ -176,9 +176,14 @@ class App:
         api: FastAPI,
         on_timer: Mapping[str, OnTimer],
         may_stream: Callable[[], Awaitable[bool]] | None = None,
+        on_scrape: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`may_stream` is asked again and again until it says yes, before anything is consumed."""
+        """`may_stream` is asked again and again until it says yes, before anything is consumed.
+
+        `on_scrape` sets metrics whenever they are asked for.
+        """
         self.may_stream = may_stream
+        self.on_scrape = on_scrape
         self.parts = parts
         self.inboxes = inboxes
         self.api = api
@@ -247,7 +252,7 @@ class App:
         servers = [http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
         sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
         if settings.ops_port is not None:
-            operators = ops_app(self.api)
+            operators = ops_app(self.api, self.on_scrape)
             servers.append(
                 http_server(operators, stop_s=HTTP_STOP_S, connections_max=OPS_CONNECTIONS_MAX)
             )

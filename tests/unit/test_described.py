@@ -83,6 +83,7 @@ async def use_everything(aboard: Aboard) -> None:
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await ask.write("heads", None, "manager", service="audit")
     await ask.read("me/looks", "audit")
+    await ask.read("measures", "audit", "manager")
     await hear(aboard)
     await erase(aboard, ask, about)
 

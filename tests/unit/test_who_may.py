@@ -18,6 +18,7 @@ OTHERS = {
     ("POST", "/v1/complaints/find"): {Kind.SYSTEM},
     ("PUT", "/v1/employees/{employee_id}"): {Kind.PERSONNEL},
     ("POST", "/v1/heads"): {Kind.MANAGER},
+    ("GET", "/v1/measures"): {Kind.MANAGER},
     ("POST", "/v1/policy/whatif"): {Kind.MANAGER},
     ("POST", "/v1/checks/{check_id}/good-call"): {Kind.MANAGER},
     ("POST", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},

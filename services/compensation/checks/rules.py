@@ -389,6 +389,7 @@ def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decisi
             employee_id=employee_id,
             credits=credits_of(check),
             unredeemed_minor=check.value_minor - check.redeemed_minor,
+            currency=check.currency,
             voided_at=now,
         )
     )
@@ -404,6 +405,7 @@ def expire(check: Check, check_id: str, now: datetime) -> Decision:
             site=check.site,
             credits=credits_of(check),
             unredeemed_minor=check.value_minor - check.redeemed_minor,
+            currency=check.currency,
             expired_at=now,
         )
     )

@@ -6,13 +6,13 @@ commit changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from shared.contracts.event import encode, fingerprint, format_time
 from shared.kernel import Decision, Document, Domain, Fact, Fold
-from shared.money import AMOUNT_MINOR_MAX
+from shared.money import BALANCE_MAX
 from shared.runtime.engine.store import (
     KEPT_S,
     Charge,
@@ -123,7 +123,7 @@ class Transaction(View):
                 Line(fact.TOPIC, fact.key(), line, partition=fact.lies_in()).encode()
             )
             for posting in self._domain.postings(fact):
-                ceiling = decision.ceilings.get(posting.account, AMOUNT_MINOR_MAX)
+                ceiling = decision.ceilings.get(posting.account, BALANCE_MAX)
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
                 self._posted[posting.account] += posting.amount_minor
             self.fold(fact, data)
@@ -143,7 +143,7 @@ class Transaction(View):
         ]
         return Commit(
             writes + self._extra,
-            self._charges,
+            together(self._charges),
             list(self._timers.items()),
             self._lines,
             self._fired,
@@ -161,6 +161,24 @@ class Transaction(View):
             msg = f"{key} changed to nothing"
             raise AssertionError(msg)
         return body_of(state)
+
+
+def together(charges: Sequence[Charge]) -> Sequence[Charge]:
+    """The same charges, with those of an account that only adds under one ceiling as one.
+
+    A store compares each charge with its ceiling; where all add, the last balance is the highest. A batch
+    counts hundreds of records in a few accounts.
+    """
+    found: dict[str, Charge] = {}
+    apart: set[str] = set()
+    for one in charges:
+        before = found.get(one.account)
+        if one.amount_minor < 0 or (before and before.ceiling_minor != one.ceiling_minor):
+            apart.add(one.account)
+        added = before.amount_minor if before else 0
+        found[one.account] = one._replace(amount_minor=one.amount_minor + added)
+    merged = [one for one in found.values() if one.account not in apart]
+    return merged + [one for one in charges if one.account in apart]
 
 
 def kept_s(document: type[Document]) -> int | None:

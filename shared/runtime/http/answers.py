@@ -27,6 +27,7 @@ from shared.runtime.http.pages import (
 )
 
 JSON = "application/json"
+CSV = "text/csv"
 PROBLEM = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -175,15 +176,19 @@ def refused(
     return Response(problem_page(reason.status, language), reason.status, headers, HTML)
 
 
-def shown(etag: str | None, answer: BaseModel) -> Response:
+def wants_table(accept: str) -> bool:
+    """Whether an `Accept` header names CSV."""
+    return CSV in {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+
+
+def shown(etag: str | None, content: bytes, form: str = JSON) -> Response:
     """A read with its ETag: 304 and nothing else when the client has it already."""
-    content = body_of(answer)
     tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     known = {one.strip().removeprefix("W/") for one in (etag or "").split(",")}
     if known & {"*", tag.removeprefix("W/")}:  # weak comparison (RFC 9110, 13.1.2)
         return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type=JSON)
+    return Response(content, headers=headers, media_type=form)
 
 
 def repeated(content: bytes, status: int = 200) -> Response:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from shared.contracts.reasons import Reason
-from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, Problem
+from shared.runtime.http.answers import CSV, JSON, NO_STORE, PROBLEM, Problem
 from shared.runtime.http.auth import ALGORITHMS
 from shared.runtime.http.pages import HTML, PAGE_HEADERS
 from shared.runtime.http.routes import Route
@@ -154,6 +154,8 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
         _succeed(route, status, models, answers.setdefault(str(status), {}))
     if route.or_page:
         answers["200"]["content"][HTML] = {"schema": {"type": "string"}}
+    if route.or_table:
+        answers["200"]["content"][CSV] = {"schema": {"type": "string"}}
     by_browser = route.answers_pages or any(
         HTML in answer.get("content", {}) for answer in answers.values()
     )

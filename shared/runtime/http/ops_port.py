@@ -6,6 +6,7 @@ them: the API is another origin, and a token does not belong in a page.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 import prometheus_client
@@ -52,11 +53,16 @@ START = """SwaggerUIBundle({
 FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 
-def ops_app(api: FastAPI) -> Starlette:
-    """The app on the operators' port of a service with this API."""
+def ops_app(api: FastAPI, on_scrape: Callable[[], Awaitable[None]] | None = None) -> Starlette:
+    """The app on the operators' port of a service with this API.
+
+    `on_scrape` sets metrics that are read from the store, whenever metrics are asked for.
+    """
 
     async def metrics(_: Request) -> Response:
         """Prometheus text."""
+        if on_scrape is not None:
+            await on_scrape()
         return Response(
             prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
         )

@@ -30,6 +30,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.http.answers import (
+    CSV,
     JSON,
     NO_STORE,
     Answer,
@@ -38,6 +39,7 @@ from shared.runtime.http.answers import (
     body_of,
     picture,
     shown,
+    wants_table,
 )
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.inputs import Inputs
@@ -169,6 +171,7 @@ class Route(APIRoute):
         by_itself: bool = False,
         takes: type[BaseModel] | None = None,
         or_page: bool = False,
+        or_table: bool = False,
     ) -> None:
         """`like` is the function whose name is the operation's id and whose docstring describes it.
 
@@ -182,6 +185,7 @@ class Route(APIRoute):
         self.writes = writes
         self.answers_pages = answers_pages
         self.or_page = or_page
+        self.or_table = or_table
         self.refuses = frozenset(
             (
                 *EVERYWHERE,
@@ -319,12 +323,13 @@ class Routes(APIRouter):
         refuses: Sequence[Reason] = (),
         method: str = "GET",
         in_languages: bool = False,
+        table: Callable[[Any], str] | None = None,
     ) -> Callable[[D], D]:
         """A read, answered by what the decorated function returns, with an ETag.
 
         The function takes an `Ask`, then the parameters of path and query, or a body. A POST is for
         values that must not stand in a URL; its answer is not cached. With `in_languages` the answer
-        depends on `Accept-Language`.
+        depends on `Accept-Language`. `table` makes CSV of the answer for who accepts that.
         """
 
         def add(reads: D) -> D:
@@ -332,9 +337,15 @@ class Routes(APIRouter):
                 request: HttpRequest, principal: Principal, etag: str | None = None, **named: Any
             ) -> Response:
                 found = await reads(_ask(request, principal, self._face.view()), **named)
-                if method == "GET":
-                    return shown(etag, found)
-                return Response(body_of(found), headers=NO_STORE, media_type=JSON)
+                if table is not None and wants_table(request.headers.get("accept", "")):
+                    response = shown(etag, table(found).encode(), CSV)
+                elif method == "GET":
+                    response = shown(etag, body_of(found))
+                else:
+                    response = Response(body_of(found), headers=NO_STORE, media_type=JSON)
+                if table is not None:
+                    response.headers["Vary"] = "Accept"
+                return response
 
             self.respond(
                 respond,
@@ -346,6 +357,7 @@ class Routes(APIRouter):
                 answers={200: answer},
                 refuses=refuses,
                 in_languages=in_languages,
+                or_table=table is not None,
             )
             return reads
 

@@ -1,0 +1,1 @@
+"""Measures: figures of sites by day, counted from records as accounts."""

@@ -1,0 +1,274 @@
+"""The route of measures, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.audit.measures.declared import (
+    ASSUMPTIONS,
+    HANDLING,
+    MARGIN,
+    RETAINED,
+    Figure,
+    Leads,
+    Unit,
+)
+from services.audit.measures.handlers import Measured
+from services.audit.measures.privacy import day_of
+from shared.contracts.event import Currency, Id, SiteId
+from shared.contracts.reasons import Reason
+from shared.money import AMOUNT_MINOR_MAX
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import OF_SITE
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Routes
+
+#: Days of one answer: a quarter, read in some tenths of a second.
+DAYS_MAX = 92
+#: Days that may be asked for: those before have no records.
+FIRST, LAST = date(2000, 1, 1), date(2999, 12, 31)
+
+
+class ShownMeasure(BaseModel):
+    """One value of a measure."""
+
+    model_config = ConfigDict(frozen=True)
+
+    measure: Annotated[str, Field(description="Name of the measure.")]
+    part: Annotated[
+        str,
+        Field(
+            description="Which part of the measure: `p50` or `p95` of a time, a category; empty for the whole."
+        ),
+    ]
+    value: Annotated[
+        float | None,
+        Field(
+            description="The value in `unit`; null where nothing was counted, or it is withheld."
+        ),
+    ]
+    unit: Annotated[
+        Unit, Field(description="What it is in; minor units are of the site's `currency`.")
+    ]
+    counted: Annotated[
+        int,
+        Field(
+            description="Of how many it is made: what its formula divides by, or what it counts."
+        ),
+    ]
+    error_percent: Annotated[
+        float,
+        Field(
+            description="How far each number that it is made of is from the true one at most, in per cent; 0 where it is exact."
+        ),
+    ]
+    withheld: Annotated[
+        bool,
+        Field(
+            description="Whether days are left out of it: those with fewer than five employees, and those not closed, until 06:15 UTC of the day after."
+        ),
+    ]
+    formula: Annotated[str, Field(description="How it is made, in words.")]
+
+    @classmethod
+    def of(cls, figure: Figure) -> ShownMeasure:
+        """A figure as it is shown."""
+        measure, row, withheld = figure
+        return cls(
+            measure=measure.name,
+            part=row.part,
+            value=row.value,
+            unit=measure.unit,
+            counted=row.counted,
+            error_percent=row.error_percent,
+            withheld=withheld,
+            formula=measure.formula,
+        )
+
+
+class ShownAssumption(BaseModel):
+    """A number that nothing recorded says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, Field(description="Name of the parameter by which another is given.")]
+    value: Annotated[int, Field(description="The number that was used, in `unit`.")]
+    unit: Annotated[Unit, Field(description="What it is in.")]
+    label: Annotated[str, Field(description="What it is, and where the default comes from.")]
+
+
+class ShownMeasures(Answer):
+    """The measures of a site in a period."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "site": "ms-aurora",
+                    "first_day": "2026-06-01",
+                    "last_day": "2026-06-07",
+                    "currency": "NOK",
+                    "leading": [
+                        {
+                            "measure": "time_to_compensation",
+                            "part": "p50",
+                            "value": 471.0,
+                            "unit": "seconds",
+                            "counted": 212,
+                            "error_percent": 9.1,
+                            "withheld": False,
+                            "formula": "time from a complaint to its first check",
+                        }
+                    ],
+                    "lagging": [
+                        {
+                            "measure": "helped_rate",
+                            "part": "",
+                            "value": 87.5,
+                            "unit": "percent",
+                            "counted": 64,
+                            "error_percent": 0.0,
+                            "withheld": False,
+                            "formula": 'answers "yes" to "did it help?" / answers',
+                        }
+                    ],
+                    "assumptions": [
+                        {
+                            "name": "retained_percent",
+                            "value": 63,
+                            "unit": "percent",
+                            "label": "of the customers who were helped, how many stay because of it",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    site: SiteId
+    first_day: Annotated[date, Field(description="The first day (UTC).")]
+    last_day: Annotated[date, Field(description="The last day (UTC).")]
+    currency: Currency
+    leading: Annotated[
+        list[ShownMeasure],
+        Field(description="Measures that tell today whether the site is on track."),
+    ]
+    lagging: Annotated[
+        list[ShownMeasure], Field(description="Measures that tell later whether it helped.")
+    ]
+    assumptions: Annotated[
+        list[ShownAssumption],
+        Field(
+            description="What `recovery_roi` assumes; a parameter of the name gives another number."
+        ),
+    ]
+
+
+def table(answer: ShownMeasures) -> str:
+    """The measures as CSV (RFC 4180), one row per value."""
+    written = io.StringIO()
+    rows = csv.writer(written)
+    of_all = ("site", "first_day", "last_day", "currency")
+    of_each = tuple(ShownMeasure.model_fields)
+    rows.writerow((*of_all, "kind", *of_each))
+    for kind, measures in ((Leads.LEADING, answer.leading), (Leads.LAGGING, answer.lagging)):
+        for one in measures:
+            shared = (getattr(answer, name) for name in of_all)
+            rows.writerow((*shared, kind, *(getattr(one, name) for name in of_each)))
+    return written.getvalue()
+
+
+def period(first: date | None, last: date | None, today: date) -> tuple[date, date]:
+    """The days from the first to the last, today without them; raises Rejected(schema_invalid)."""
+    last = last or (today if first is None else max(first, today))
+    first = first or last
+    known = FIRST <= first <= last <= LAST
+    if not known or last - first >= timedelta(days=DAYS_MAX):
+        raise Rejected(Reason.SCHEMA_INVALID, where=("/to",))
+    return first, last
+
+
+def routes(face: Face, measured: Measured) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    @to.read(
+        "/v1/measures",
+        OF_SITE,
+        ShownMeasures,
+        refuses=(Reason.UNKNOWN_SITE,),
+        table=table,
+    )
+    async def get_measures(
+        ask: Ask,
+        site: Annotated[Id | None, Query(description="My site; the same without it.")] = None,
+        first: Annotated[
+            date | None, Query(alias="from", description="The first day (UTC); `to` without it.")
+        ] = None,
+        last: Annotated[
+            date | None, Query(alias="to", description="The last day (UTC); today without it.")
+        ] = None,
+        retained_percent: Annotated[
+            int,
+            Query(
+                ge=0,
+                le=100,
+                description="For `recovery_roi`, in per cent: " + RETAINED.label + ".",
+            ),
+        ] = RETAINED.value,
+        margin_minor: Annotated[
+            int,
+            Query(
+                ge=0,
+                le=AMOUNT_MINOR_MAX,
+                description="For `recovery_roi`, in minor units: " + MARGIN.label + ".",
+            ),
+        ] = MARGIN.value,
+        handling_minor: Annotated[
+            int,
+            Query(
+                ge=0,
+                le=AMOUNT_MINOR_MAX,
+                description="For `recovery_roi`, in minor units: " + HANDLING.label + ".",
+            ),
+        ] = HANDLING.value,
+    ) -> ShownMeasures:
+        """The measures of my site, of today or of a period of at most 92 days.
+
+        Each record counts in the day (UTC) of its own time, so a late one corrects an earlier day. Values derived
+        from employees are of closed days and closed windows alone, and of five employees or more. With
+        `Accept: text/csv` the same comes as a table.
+        """
+        if site not in (None, ask.principal.site):
+            raise Rejected(Reason.UNKNOWN_SITE)
+        own, view = ask.principal.site, ask.view
+        first, last = period(first, last, day_of(view.now))
+        given = (retained_percent, margin_minor, handling_minor)
+        assumed = {one.name: value for one, value in zip(ASSUMPTIONS, given, strict=True)}
+        found = await measured.figures(own, first, last, view, assumed=assumed)
+        shown: dict[Leads, list[ShownMeasure]] = {leads: [] for leads in Leads}
+        for one in found:
+            shown[one.measure.leads].append(ShownMeasure.of(one))
+        return ShownMeasures(
+            site=own,
+            first_day=first,
+            last_day=last,
+            currency=await measured.currency(own, view),
+            leading=shown[Leads.LEADING],
+            lagging=shown[Leads.LAGGING],
+            assumptions=[
+                ShownAssumption(
+                    name=one.name, value=assumed[one.name], unit=one.unit, label=one.label
+                )
+                for one in ASSUMPTIONS
+            ],
+        )
+
+    return to

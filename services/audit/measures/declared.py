@@ -1,0 +1,509 @@
+"""The measures: each is one declaration, with its formula in words and what it is made of.
+
+Another capability adds its own counters to `COUNTERS` in `rules.py` and its measures to `MEASURES`; answers, the
+metric, and the glossary's table follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
+
+from services.audit.measures.privacy import are_enough, may_be_shown
+from services.audit.measures.rules import (
+    AMOUNTS,
+    AT_ONCE,
+    CEILING,
+    CHECKS,
+    COMPLAINTS,
+    COST,
+    COST_BACK,
+    EXPIRED,
+    FEEDBACK,
+    GIVEN,
+    IDLE,
+    MESSAGES,
+    OVERDUE,
+    PROMISES,
+    REASONS,
+    REDEEMED,
+    REFUSED,
+    REOPENED,
+    ROLLED_BACK,
+    SECONDS,
+    STAFF,
+    STRETCHED,
+    USED,
+    VALUE,
+    VALUE_BACK,
+    VALUES,
+    WAITED,
+    WINDOWS,
+    Buckets,
+    Counter,
+    Counts,
+    Day,
+    marks_of,
+)
+
+
+class Leads(StrEnum):
+    """Whether a measure tells today if we are on track, or later if it helped."""
+
+    LEADING = "leading"
+    LAGGING = "lagging"
+
+
+class Unit(StrEnum):
+    """What a measure is in."""
+
+    COUNT = "count"
+    PERCENT = "percent"
+    SECONDS = "seconds"
+    #: Of the site's currency.
+    MINOR_UNITS = "minor_units"
+
+
+class Assumption(NamedTuple):
+    """A number that nothing recorded says; whoever asks may give another."""
+
+    name: str
+    value: int
+    unit: Unit
+    label: str
+
+
+RETAINED = Assumption(
+    "retained_percent",
+    63,
+    Unit.PERCENT,
+    "of the customers who were helped, how many stay because of it: a trade text's claim of how many would leave if nobody cared for them",
+)
+MARGIN = Assumption(
+    "margin_minor",
+    100_000,
+    Unit.MINOR_UNITS,
+    "margin of one customer who stays: an example without a source, so use your own",
+)
+HANDLING = Assumption(
+    "handling_minor",
+    10_000,
+    Unit.MINOR_UNITS,
+    "work on one complaint: an example without a source, so use your own",
+)
+ASSUMPTIONS = (RETAINED, MARGIN, HANDLING)
+Assumed = Mapping[str, int]
+ASSUMED: Assumed = {one.name: one.value for one in ASSUMPTIONS}
+
+
+class Row(NamedTuple):
+    """One value of a measure: of which part, None if there is none, and of how many or how much it is made."""
+
+    part: str
+    value: float | None
+    counted: int
+    error_percent: float = 0.0
+
+
+class Seen:
+    """The counts of a period that a measure may show."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def of(self, counter: Counter, cell: str | None = None) -> int:
+        """What a counter came to: of a cell, or of all."""
+        cells = self._counts.get(counter.name, {})
+        return sum(cells.values()) if cell is None else cells.get(cell, 0)
+
+    def buckets(self, counter: Counter, group: str = "") -> dict[str, int]:
+        """What each bucket of a counter came to; of a group, those with its name before them."""
+        before = f"{group}/" if group else ""
+        return {
+            cell.removeprefix(before): amount
+            for cell, amount in self._counts.get(counter.name, {}).items()
+            if cell.startswith(before)
+        }
+
+
+Rows = Callable[[Seen, Assumed], Iterable[Row]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A measure: what it is called, what it says, and how it is made of counters.
+
+    Of `employees` it is derived from single employees: a day is part of it only if the employees of these
+    counters are enough and the day is closed.
+    """
+
+    name: str
+    leads: Leads
+    unit: Unit
+    formula: str
+    counters: tuple[Counter, ...]
+    rows: Rows
+    employees: tuple[Counter, ...] = ()
+
+    def seen(self, day: Day, now: datetime) -> Counts:
+        """What may be shown of its counters of a day."""
+        counts = {one.name: day.counts.get(one.name, {}) for one in self.counters}
+        if not self.employees:
+            return counts
+        if not may_be_shown(day.day, now):
+            return {}
+        groups = [
+            group
+            for group in self.employees[0].groups
+            if are_enough(mark for one in self.employees for mark in marks(day.counts, one, group))
+        ]
+        return {
+            name: {
+                cell: amount
+                for cell, amount in cells.items()
+                if any(not group or cell.startswith(f"{group}/") for group in groups)
+            }
+            for name, cells in counts.items()
+        }
+
+
+def marks(counts: Counts, counter: Counter, group: str) -> Iterator[int]:
+    """The marks of the employees in a group of a counter."""
+    for cell in counts.get(marks_of(counter.name), {}):
+        of, _, mark = cell.rpartition("/")
+        if of == group:
+            yield int(mark)
+
+
+def percent(part: int, whole: int) -> float | None:
+    """A part of a whole in per cent; None of nothing."""
+    return round(100 * part / whole, 1) if whole else None
+
+
+def quantile(buckets: Buckets, counts: Mapping[str, int], part: float) -> float | None:
+    """The number below which this part of all lies: of the nearest rank, by its bucket; None of nothing."""
+    rank, seen = part * sum(counts.values()), 0
+    for cell in sorted(counts, key=int):
+        seen += counts[cell]
+        if seen >= rank:
+            return buckets.number(cell)
+    return None
+
+
+def variation(buckets: Buckets, counts: Mapping[str, int]) -> float | None:
+    """The coefficient of variation in per cent: standard deviation by mean; None of fewer than two."""
+    whole = sum(counts.values())
+    if whole < 2:
+        return None
+    numbers = [(buckets.number(cell), amount) for cell, amount in counts.items()]
+    mean = sum(number * amount for number, amount in numbers) / whole
+    square = sum(amount * (number - mean) ** 2 for number, amount in numbers) / whole
+    return round(100 * sqrt(square) / mean, 1)
+
+
+def _counts(counter: Counter, parts: Sequence[str] = ()) -> Rows:
+    """How many, and of each part how many."""
+
+    def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
+        for part in ("", *parts):
+            amount = seen.of(counter, part or None)
+            yield Row(part, amount, amount)
+
+    return rows
+
+
+def _percent(part: Callable[[Seen], int], whole: Callable[[Seen], int]) -> Rows:
+    """A part of a whole."""
+
+    def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
+        yield Row("", percent(part(seen), whole(seen)), whole(seen))
+
+    return rows
+
+
+def _minus(counter: Counter, *back: Counter) -> Callable[[Seen], int]:
+    """What a counter came to without what came back; at least zero, as it may come back in a later period."""
+    return lambda seen: max(0, seen.of(counter) - sum(map(seen.of, back)))
+
+
+def _sum(*counters: Counter) -> Callable[[Seen], int]:
+    return lambda seen: sum(map(seen.of, counters))
+
+
+def _helped(seen: Seen) -> int:
+    return seen.of(FEEDBACK, "yes")
+
+
+_COST, _VALUE = _minus(COST, COST_BACK), _minus(VALUE, VALUE_BACK)
+_REDEEMED = _minus(REDEEMED, ROLLED_BACK)
+
+
+def _waited(seen: Seen, _: Assumed) -> Iterator[Row]:
+    found = seen.buckets(WAITED)
+    for name, part in (("p50", 0.5), ("p95", 0.95)):
+        value = quantile(SECONDS, found, part)
+        yield Row(name, value and round(value, 1), seen.of(WAITED), _error(SECONDS))
+
+
+def _spread(seen: Seen, _: Assumed) -> Iterator[Row]:
+    for reason in REASONS:
+        found = seen.buckets(VALUES, reason)
+        yield Row(reason, variation(AMOUNTS, found), sum(found.values()), _error(AMOUNTS))
+
+
+def _error(buckets: Buckets) -> float:
+    return round(100 * buckets.error, 1)
+
+
+def _amount(of: Callable[[Seen], int]) -> Rows:
+    def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
+        yield Row("", of(seen), seen.of(CHECKS))
+
+    return rows
+
+
+def _cost_per_helped(seen: Seen, _: Assumed) -> Iterator[Row]:
+    helped = _helped(seen)
+    yield Row("", round(_COST(seen) / helped) if helped else None, helped)
+
+
+def _roi(seen: Seen, assumed: Assumed) -> Iterator[Row]:
+    complaints, helped = seen.of(COMPLAINTS), _helped(seen)
+    spent = _COST(seen) + complaints * assumed[HANDLING.name]
+    gained = helped * assumed[RETAINED.name] * assumed[MARGIN.name] // 100
+    yield Row("", percent(gained - spent, spent), complaints)
+
+
+MEASURES = (
+    Measure(
+        "complaints",
+        Leads.LEADING,
+        Unit.COUNT,
+        "complaints that were triaged; in all, and by category",
+        (COMPLAINTS,),
+        _counts(COMPLAINTS, REASONS),
+    ),
+    Measure(
+        "checks_given",
+        Leads.LEADING,
+        Unit.COUNT,
+        "checks that were given, by employees and for incidents",
+        (CHECKS,),
+        _counts(CHECKS),
+    ),
+    Measure(
+        "value_given",
+        Leads.LEADING,
+        Unit.MINOR_UNITS,
+        "value of checks given, less what was not redeemed of checks taken back",
+        (VALUE, VALUE_BACK, CHECKS),
+        _amount(_VALUE),
+    ),
+    Measure(
+        "cost_given",
+        Leads.LEADING,
+        Unit.MINOR_UNITS,
+        "cost of checks given, less what came back when checks were taken back or expired",
+        (COST, COST_BACK, CHECKS),
+        _amount(_COST),
+    ),
+    Measure(
+        "time_to_compensation",
+        Leads.LEADING,
+        Unit.SECONDS,
+        "time from a complaint to its first check: half waited at most p50, 95 of 100 at most p95; the nearest rank, from buckets",
+        (WAITED,),
+        _waited,
+    ),
+    Measure(
+        "on_the_spot_rate",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "first checks within 15 minutes of the complaint / first checks",
+        (AT_ONCE, WAITED),
+        _percent(_sum(AT_ONCE), _sum(WAITED)),
+    ),
+    Measure(
+        "authority_utilisation",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "what employees gave in windows of authority that ended / their ceilings in these windows: shifts, or days at a site without shifts; a window of fewer than five employees is left out",
+        (USED, CEILING),
+        _percent(_sum(USED), _sum(CEILING)),
+    ),
+    Measure(
+        "non_use_rate",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "employees who gave nothing that cost anything in windows of authority that ended / employees with a ceiling in these windows; the same windows",
+        (IDLE, STAFF),
+        _percent(_sum(IDLE), _sum(STAFF)),
+    ),
+    Measure(
+        "limit_hit_rate",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "checks that did not fit / (checks that did not fit + checks given), of employees' own authority; days of five employees or more who wished",
+        (GIVEN, REFUSED),
+        _percent(_sum(REFUSED), _sum(GIVEN, REFUSED)),
+        employees=(GIVEN, REFUSED),
+    ),
+    Measure(
+        "stretch_rate",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "checks given by a stretch / checks given of employees' own authority; days of five employees or more who gave",
+        (STRETCHED, GIVEN),
+        _percent(_sum(STRETCHED), _sum(GIVEN)),
+        employees=(GIVEN,),
+    ),
+    Measure(
+        "value_spread",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "per reason, standard deviation / mean of what checks of employees' own authority are worth, from buckets; days of five employees or more who gave for the reason",
+        (VALUES,),
+        _spread,
+        employees=(VALUES,),
+    ),
+    Measure(
+        "overdue_promises",
+        Leads.LEADING,
+        Unit.COUNT,
+        "promised times that passed and were not kept",
+        (OVERDUE,),
+        _counts(OVERDUE),
+    ),
+    Measure(
+        "overdue_rate",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "promised times that passed and were not kept / promises made, to new complaints and reopened ones",
+        (OVERDUE, PROMISES),
+        _percent(_sum(OVERDUE), _sum(PROMISES)),
+    ),
+    Measure(
+        "delivery_success",
+        Leads.LEADING,
+        Unit.PERCENT,
+        "messages that a provider accepted / messages whose fate is known, those to role mailboxes included",
+        (MESSAGES,),
+        _percent(lambda seen: seen.of(MESSAGES, "sent"), _sum(MESSAGES)),
+    ),
+    Measure(
+        "helped_rate",
+        Leads.LAGGING,
+        Unit.PERCENT,
+        'answers "yes" to "did it help?" / answers',
+        (FEEDBACK,),
+        _percent(_helped, _sum(FEEDBACK)),
+    ),
+    Measure(
+        "reopen_rate",
+        Leads.LAGGING,
+        Unit.PERCENT,
+        "complaints reopened / complaints that got their first check",
+        (REOPENED, WAITED),
+        _percent(_sum(REOPENED), _sum(WAITED)),
+    ),
+    Measure(
+        "redemption_rate",
+        Leads.LAGGING,
+        Unit.PERCENT,
+        "value redeemed, less what was rolled back / value given in the same period, less what was taken back",
+        (REDEEMED, ROLLED_BACK, VALUE, VALUE_BACK),
+        _percent(_REDEEMED, _VALUE),
+    ),
+    Measure(
+        "breakage",
+        Leads.LAGGING,
+        Unit.PERCENT,
+        "value that expired unredeemed / value given in the same period, less what was taken back",
+        (EXPIRED, VALUE, VALUE_BACK),
+        _percent(_sum(EXPIRED), _VALUE),
+    ),
+    Measure(
+        "cost_per_helped_customer",
+        Leads.LAGGING,
+        Unit.MINOR_UNITS,
+        'cost of checks given, less what came back / answers "yes"',
+        (COST, COST_BACK, FEEDBACK),
+        _cost_per_helped,
+    ),
+    Measure(
+        "recovery_roi",
+        Leads.LAGGING,
+        Unit.PERCENT,
+        'answers "yes" × retained_percent × margin_minor, less what was spent / what was spent: cost of checks given, less what came back, + complaints × handling_minor',
+        (COMPLAINTS, FEEDBACK, COST, COST_BACK),
+        _roi,
+    ),
+)
+
+
+class Figure(NamedTuple):
+    """One value of a measure at a site in a period.
+
+    `withheld` says that some of it is left out: of days with fewer than five employees or not closed.
+    """
+
+    measure: Measure
+    row: Row
+    withheld: bool
+
+
+def shifts_or_days(day: Day, before: Day | None) -> Day:
+    """The day without windows that are days, where shifts ended on it or the day before.
+
+    Otherwise a shift of few employees would be the difference between a day and its other shifts.
+    """
+    counted = [one.counts.get(WINDOWS.name, {}) for one in (day, before) if one is not None]
+    if not any("shift" in cells for cells in counted):
+        return day
+    windows = {one.name for one in (WINDOWS, USED, CEILING, STAFF, IDLE)}
+    counts = {
+        name: {cell: n for cell, n in cells.items() if name not in windows or cell == "shift"}
+        for name, cells in day.counts.items()
+    }
+    return Day(day.day, counts)
+
+
+def figures(
+    measures: Iterable[Measure], days: Sequence[Day], assumed: Assumed, now: datetime
+) -> list[Figure]:
+    """The values of measures over days; the first of `days` only says what was before, and is not counted."""
+    shown = [shifts_or_days(day, before) for before, day in pairwise(days)]
+    found = []
+    for measure in measures:
+        seen: dict[str, dict[str, int]] = {}
+        withheld = False
+        for day in shown:
+            counts = measure.seen(day, now)
+            for name, cells in counts.items():
+                whole = seen.setdefault(name, {})
+                for cell, amount in cells.items():
+                    whole[cell] = whole.get(cell, 0) + amount
+            withheld |= any(
+                cells.keys() - counts.get(one.name, {}).keys()
+                for one in measure.employees
+                if (cells := day.counts.get(one.name, {}))
+            )
+        found += [Figure(measure, row, withheld) for row in measure.rows(Seen(seen), assumed)]
+    return found
+
+
+def needed(measures: Iterable[Measure]) -> list[Counter]:
+    """The counters that measures are made of, each once, and those of their windows."""
+    found = {one.name: one for measure in measures for one in measure.counters}
+    if USED.name in found or STAFF.name in found:
+        found[WINDOWS.name] = WINDOWS
+    return list(found.values())
+
+
+#: How far from its first day the day before a period is, which `figures` looks at.
+BEFORE = timedelta(days=1)

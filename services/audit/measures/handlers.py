@@ -1,0 +1,105 @@
+"""Reads measures of a site: balances of accounts, and nothing is scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from services.audit.measures.declared import (
+    ASSUMED,
+    BEFORE,
+    MEASURES,
+    Assumed,
+    Figure,
+    Measure,
+    figures,
+    needed,
+)
+from services.audit.measures.privacy import day_of
+from services.audit.measures.rules import SITES, Day, accounts_of, counts_of
+from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.store import RANGE_MAX
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Unavailable
+from shared.runtime.observe import MEASURE_TODAY
+from shared.runtime.policies import Policies, PolicyHead
+
+#: How old what `/metrics` says of today may be: it is asked for every 15 s by each Prometheus, and reads some
+#: hundred balances per site.
+OBSERVED_EVERY = timedelta(seconds=30)
+
+
+class Measured:
+    """Measures as they are counted now."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+
+    async def currency(self, site: str, view: View) -> str:
+        """The currency of a site's amounts; raises Rejected(unknown_site), Unavailable."""
+        policy, _ = await self._policies.at(site, view)
+        return policy.currency
+
+    async def figures(
+        self,
+        site: str,
+        first: date,
+        last: date,
+        view: View,
+        *,
+        measures: Sequence[Measure] = MEASURES,
+        assumed: Assumed = ASSUMED,
+    ) -> list[Figure]:
+        """The values of measures from the first to the last day (UTC), in the order of the declarations.
+
+        Reads the balances of one day at a time; raises Rejected(unknown_site), Unavailable.
+        """
+        currency, counters = await self.currency(site, view), needed(measures)
+        days: list[Day] = []
+        day = first - BEFORE
+        while day <= last:
+            accounts = dict(accounts_of(site, day, currency, counters))
+            balances = await view.balances(list(accounts))
+            days.append(Day(day, counts_of((accounts[name], n) for name, n in balances.items())))
+            day += timedelta(days=1)
+        return figures(measures, days, assumed, view.now)
+
+    async def today(
+        self, site: str, view: View, *, measures: Sequence[Measure] = MEASURES
+    ) -> list[Figure]:
+        """The same of today (UTC)."""
+        today = day_of(view.now)
+        return await self.figures(site, today, today, view, measures=measures)
+
+
+#: What a day has while it is not over: nothing of single employees is shown before it is closed.
+OBSERVED = tuple(one for one in MEASURES if not one.employees)
+
+
+class Observed:
+    """Tells Prometheus today's measures of every site, of the first two hundred if there are more."""
+
+    def __init__(self, settler: Settler, measured: Measured) -> None:
+        self._settler = settler
+        self._measured = measured
+        self._fresh_until: float = 0
+
+    async def __call__(self) -> None:
+        """Set the metric anew if it is old; it has no values while the store cannot be read."""
+        view = self._settler.view()
+        if view.now.timestamp() < self._fresh_until:
+            return
+        self._fresh_until = (view.now + OBSERVED_EVERY).timestamp()
+        found: list[tuple[str, Figure]] = []
+        try:
+            sites = await view.range(PolicyHead, SITES, None, RANGE_MAX)
+            for site, _ in sites.documents:
+                figures = await self._measured.today(site, view, measures=OBSERVED)
+                found += ((site, one) for one in figures)
+        except Unavailable:
+            found = []
+        MEASURE_TODAY.clear()
+        for site, one in found:
+            if one.row.value is not None:
+                labels = site, one.measure.name, one.row.part
+                MEASURE_TODAY.labels(*labels).set(one.row.value)

@@ -1,0 +1,335 @@
+"""What is counted of which records: counters and histogram buckets, each an account of a site and a day.
+
+An account needs no document that several partitions would change at once, and it is exact: the postings of a
+fact are applied once, with the fact, and a rebuild applies them again. A day is one of UTC, that of the record's
+own time: it follows from the record alone, as the employee's pseudonym does, and no policy can change it
+afterwards.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import sqrt
+from typing import NamedTuple
+
+from services.audit.measures.privacy import EMPLOYEES_MIN, MARKS, counted_on, day_of, mark_of
+from shared.contracts.audit import FactRecorded, Recorded
+from shared.contracts.compensation import (
+    AuthorityCounted,
+    CheckExpired,
+    CheckIssued,
+    CheckRefused,
+    CheckVoided,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+    Scope,
+    WindowClosed,
+)
+from shared.contracts.complaints import (
+    Category,
+    ComplaintOverdue,
+    ComplaintReopened,
+    ComplaintTriaged,
+)
+from shared.contracts.notifier import FeedbackReceived, Helped, MessageFailed, MessageSent
+from shared.kernel import Fact, Posting, Slice
+
+#: A check so long after its complaint at most was given on the spot: the longest that a guest waits at a desk,
+#: and the longest promise to somebody who stands there.
+ON_THE_SPOT_S = 15 * 60
+REASONS = tuple(reason.value for reason in Category)
+
+
+class Buckets:
+    """Numbers from 0 in buckets whose bounds grow by a constant factor.
+
+    `error` is how far a number of a bucket is from the number that stands for the bucket at most, as a part of
+    itself. What is above the last bound counts as the last bound.
+    """
+
+    def __init__(self, per_doubling: int, doublings: int) -> None:
+        steps = range(per_doubling * doublings + 1)
+        self.bounds = tuple(sorted({0, *(round(2 ** (step / per_doubling)) for step in steps)}))
+        self.cells = tuple(map(str, range(len(self.bounds))))
+        self.error = max(
+            sqrt((above - 1) / low) - 1
+            for low, above in zip(self.bounds[1:], self.bounds[2:], strict=False)
+        )
+
+    def cell(self, number: int) -> str:
+        """The bucket of a number."""
+        return self.cells[bisect_right(self.bounds, number) - 1]
+
+    def number(self, cell: str) -> float:
+        """The number that stands for a bucket: the geometric mean of its lowest and its highest."""
+        index = int(cell)
+        low = self.bounds[index]
+        high = self.bounds[index + 1] - 1 if index + 1 < len(self.bounds) else low
+        return sqrt(low * high)
+
+
+#: Seconds of waiting, up to 388 days: each is known to 9.1 %.
+SECONDS = Buckets(4, 25)
+#: Amounts in minor units, up to the largest that there can be: each is known to 18.9 %.
+AMOUNTS = Buckets(2, 40)
+
+
+def _once(_: Recorded) -> int:
+    return 1
+
+
+def _all(_: Recorded) -> str | None:
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Counter:
+    """What is counted of records: an account for each of its cells, per site and day.
+
+    `amount` is what a record counts, and `cell` where; None is nowhere. Of `money` the account is also per
+    currency. `groups` are those in which employees are told apart by marks, and `group` is the group of a record.
+    """
+
+    name: str
+    facts: tuple[type[Fact], ...]
+    amount: Callable[[Recorded], int] = _once
+    cell: Callable[[Recorded], str | None] = _all
+    cells: tuple[str, ...] = ("",)
+    money: bool = False
+    of_employees: bool = False
+    group: Callable[[Recorded], str | None] = _all
+    groups: tuple[str, ...] = ()
+
+    def paths(self) -> Iterator[tuple[str, bool]]:
+        """The ends of all its accounts' names, and whether the currency comes behind each."""
+        yield from ((_path(self.name, cell), self.money) for cell in self.cells)
+        yield from (
+            (_path(marks_of(self.name), group, str(number)), False)
+            for group in self.groups
+            for number in range(MARKS)
+        )
+
+    def postings(self, fact: FactRecorded) -> Iterator[Posting]:
+        """What a record of one of its facts posts."""
+        one = fact.record
+        amount, cell = self.amount(one), self.cell(one)
+        if not amount or cell is None or one.site is None or (self.money and one.currency is None):
+            return
+        own = day_of(one.time)
+        day = counted_on(one.time, fact.recorded_at) if self.of_employees else own
+        path = _path(self.name, cell)
+        yield Posting(account(one.site, day, path, one.currency if self.money else None), amount)
+        # In another month the same employee has another pseudonym, and would count as two.
+        if self.groups and one.who is not None and (day.year, day.month) == (own.year, own.month):
+            path = _path(marks_of(self.name), self.group(one) or "", str(mark_of(one.who)))
+            yield Posting(account(one.site, day, path), 1)
+
+
+def marks_of(name: str) -> str:
+    """The name under which the employees of a counter are marked."""
+    return f"{name}-by"
+
+
+def _path(*parts: str) -> str:
+    return "/".join(filter(None, parts))
+
+
+def account(site: str, day: date, path: str, currency: str | None = None) -> str:
+    """The name of an account."""
+    return f"m/{site}/{day.isoformat()}/{path}" + (f"/{currency}" if currency else "")
+
+
+def _why(one: Recorded) -> str | None:
+    return one.why
+
+
+def _amount(name: str) -> Callable[[Recorded], int]:
+    """The amount of this name."""
+    return lambda one: one.amounts.get(name, 0)
+
+
+def _number(name: str) -> Callable[[Recorded], int]:
+    """The detail of this name."""
+    return lambda one: int(str(one.details.get(name, 0)))
+
+
+def _detail(name: str) -> Callable[[Recorded], str | None]:
+    """The detail of this name as a cell."""
+    return lambda one: str(one.details[name]) if name in one.details else None
+
+
+def waited_s(one: Recorded) -> int | None:
+    """How long a customer waited for the first check, in seconds; None of another check, or if nobody knows."""
+    details = one.details
+    if not details.get("first") or "complained_at" not in details:
+        return None
+    since, until = (
+        datetime.fromisoformat(str(details[name])) for name in ("complained_at", "issued_at")
+    )
+    return max(0, int((until - since).total_seconds()))
+
+
+def _waited(one: Recorded) -> str | None:
+    waited = waited_s(one)
+    return None if waited is None else SECONDS.cell(waited)
+
+
+def _at_once(one: Recorded) -> int:
+    waited = waited_s(one)
+    return int(waited is not None and waited <= ON_THE_SPOT_S)
+
+
+def _own(one: Recorded) -> int:
+    """1 for a wish of an employee's own, which no incident's budget pays for."""
+    return int("incident_id" not in one.details)
+
+
+def _stretched(one: Recorded) -> int:
+    return int(_own(one) and "explain_by" in one.details)
+
+
+def _value(one: Recorded) -> str | None:
+    """Reason and bucket of what a check is worth; None for words alone."""
+    value = one.amounts.get("value_minor", 0)
+    return f"{one.why}/{AMOUNTS.cell(value)}" if value else None
+
+
+def cost_back(one: Recorded) -> int:
+    """What comes back of a check's cost at its end: what the site's or the incident's budget gets."""
+    credits = one.details.get("credits")
+    if not isinstance(credits, dict):
+        return 0
+    paying = ("site/", "incident/")
+    return sum(int(str(back)) for name, back in credits.items() if name.startswith(paying))
+
+
+def window_of(one: Recorded) -> str | None:
+    """Whether a window is a shift or a day; None for a week, which no day has."""
+    if one.what == WindowClosed.TYPE:
+        return "day"
+    return "shift" if one.details.get("scope") == Scope.EMPLOYEE_SHIFT else None
+
+
+def _large_window(one: Recorded) -> str | None:
+    """The same; None for a window of fewer employees than values may be shown of."""
+    return window_of(one) if _number("employees")(one) >= EMPLOYEES_MIN else None
+
+
+_WINDOW = (AuthorityCounted, WindowClosed)
+_SENT = {MessageSent.TYPE: "sent", MessageFailed.TYPE: "failed"}
+
+COMPLAINTS = Counter("complaints", (ComplaintTriaged,), cell=_why, cells=REASONS)
+PROMISES = Counter("promises", (ComplaintTriaged, ComplaintReopened))
+OVERDUE = Counter("overdue", (ComplaintOverdue,))
+REOPENED = Counter("reopened", (ComplaintReopened,))
+CHECKS = Counter("checks", (CheckIssued,))
+WAITED = Counter("waited", (CheckIssued,), cell=_waited, cells=SECONDS.cells)
+AT_ONCE = Counter("at-once", (CheckIssued,), amount=_at_once)
+VALUE = Counter("value", (CheckIssued,), amount=_amount("value_minor"), money=True)
+VALUE_BACK = Counter("value-back", (CheckVoided,), amount=_amount("unredeemed_minor"), money=True)
+EXPIRED = Counter("expired", (CheckExpired,), amount=_amount("unredeemed_minor"), money=True)
+COST = Counter("cost", (CheckIssued,), amount=_amount("cost_minor"), money=True)
+COST_BACK = Counter("cost-back", (CheckVoided, CheckExpired), amount=cost_back, money=True)
+REDEEMED = Counter("redeemed", (RedemptionCaptured,), amount=_amount("amount_minor"), money=True)
+ROLLED_BACK = Counter(
+    "rolled-back", (RedemptionRolledBack,), amount=_amount("amount_minor"), money=True
+)
+FEEDBACK = Counter(
+    "feedback",
+    (FeedbackReceived,),
+    cell=_detail("helped"),
+    cells=tuple(one.value for one in Helped),
+)
+MESSAGES = Counter(
+    "messages",
+    (MessageSent, MessageFailed),
+    cell=lambda one: _SENT[one.what],
+    cells=tuple(_SENT.values()),
+)
+GIVEN = Counter("given", (CheckIssued,), amount=_own, of_employees=True, groups=("",))
+REFUSED = Counter("refused", (CheckRefused,), amount=_own, of_employees=True, groups=("",))
+STRETCHED = Counter("stretched", (CheckIssued,), amount=_stretched, of_employees=True)
+VALUES = Counter(
+    "values",
+    (CheckIssued,),
+    amount=_own,
+    cell=_value,
+    cells=tuple(f"{reason}/{cell}" for reason in REASONS for cell in AMOUNTS.cells),
+    money=True,
+    of_employees=True,
+    group=_why,
+    groups=REASONS,
+)
+#: Windows of authority that ended, and of those with employees enough what they come to. A fact of a window is of
+#: a whole window, so that its values may be shown at once.
+WINDOW_CELLS = ("shift", "day")
+WINDOWS = Counter("windows", _WINDOW, cell=window_of, cells=WINDOW_CELLS)
+USED = Counter(
+    "used", _WINDOW, _amount("used_minor"), cell=_large_window, cells=WINDOW_CELLS, money=True
+)
+CEILING = Counter(
+    "ceiling", _WINDOW, _amount("ceiling_minor"), cell=_large_window, cells=WINDOW_CELLS, money=True
+)
+STAFF = Counter("staff", _WINDOW, _number("employees"), cell=_large_window, cells=WINDOW_CELLS)
+IDLE = Counter("idle", _WINDOW, _number("employees_idle"), cell=_large_window, cells=WINDOW_CELLS)
+
+COUNTERS = (
+    COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
+    REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
+)  # fmt: skip
+
+
+def _by_type(counters: Iterable[Counter]) -> Mapping[str, tuple[Counter, ...]]:
+    found: dict[str, tuple[Counter, ...]] = {}
+    for counter in counters:
+        for fact in counter.facts:
+            found[fact.TYPE] = (*found.get(fact.TYPE, ()), counter)
+    return found
+
+
+BY_TYPE = _by_type(COUNTERS)
+
+
+def counted(fact: FactRecorded) -> Iterator[Posting]:
+    """Everything that is counted of a record."""
+    for counter in BY_TYPE.get(fact.record.what, ()):
+        yield from counter.postings(fact)
+
+
+#: What counters of a day came to, by name and cell; what is zero is left out.
+Counts = Mapping[str, Mapping[str, int]]
+
+
+class Day(NamedTuple):
+    """A day of a site in counts."""
+
+    day: date
+    counts: Counts
+
+
+def accounts_of(
+    site: str, day: date, currency: str, counters: Iterable[Counter]
+) -> Iterator[tuple[str, str]]:
+    """Each account of a day, and the end of its name without the currency."""
+    for counter in counters:
+        for path, money in counter.paths():
+            yield account(site, day, path, currency if money else None), path
+
+
+def counts_of(balances: Iterable[tuple[str, int]]) -> Counts:
+    """Counts from balances, each by the end of its account's name."""
+    found: dict[str, dict[str, int]] = {}
+    for path, amount in balances:
+        if amount:
+            name, _, cell = path.partition("/")
+            found.setdefault(name, {})[cell] = amount
+    return found
+
+
+#: The sorted set of all sites that have a policy.
+SITES = "sites"
+
+SLICE = Slice({}, postings={FactRecorded: counted})
