@@ -196,7 +196,7 @@ async def test_a_late_record_corrects_the_day_in_which_it_happened(aboard: Aboar
 async def test_nothing_derived_from_fewer_than_five_employees_is_shown(
     aboard: Aboard, employees: int
 ):
-    """However much they do, and whatever is asked: a day, or days around it."""
+    """INV-13: however much they do, and whatever is asked: a day, or days around it."""
     who = distinct(employees)
     await hear(aboard, *(stretch(one, n) for n, one in enumerate([*who] * 9)))
     aboard.clock.moment = SHOWN_AT + timedelta(days=3)
@@ -237,7 +237,7 @@ async def test_a_day_that_was_shown_does_not_change_by_what_one_employee_did(abo
 
 
 async def test_no_answers_of_any_times_and_periods_differ_by_one_employee(aboard: Aboard):
-    """One who joins during the day, a day of few between days of many: nothing can be subtracted."""
+    """INV-13: one who joins during the day, a day of few between days of many: nothing can be subtracted."""
     people = distinct(7)
     seen: dict[tuple[str, str], set[int]] = {}
 
