@@ -1,7 +1,7 @@
 """audit: one chained record of every fact, signed heads that nobody can bend it behind, and measures.
 
 owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain of records per source partition; the
-          measures of sites, counted from records
+          measures of sites, counted from records; the boards that show them with what is open and at risk
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
           overdue, forgotten; customer: erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,

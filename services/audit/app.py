@@ -8,6 +8,9 @@ from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.audit.board import api as board_api
+from services.audit.board import rules as board_rules
+from services.audit.board.handlers import Boards
 from services.audit.chain import api as chain_api
 from services.audit.chain import rules as chain_rules
 from services.audit.chain.handlers import Chains
@@ -33,6 +36,7 @@ DOMAIN = Domain.of(
     chain_rules.SLICE,
     looks_rules.SLICE,
     measures_rules.SLICE,
+    board_rules.SLICE,
     Slice(POLICY_FOLDS, indexes={PolicyHead: lambda _: {measures_rules.SITES: 0}}),
     leaves_traces=True,
 )
@@ -51,7 +55,8 @@ def build(
     )
     pseudonym = parts.vault.pseudonyms.employee
     chains = Chains(parts.settler, pseudonym, Signer(key))
-    measured = Measured(Policies())
+    policies = Policies()
+    measured = Measured(policies)
     return App(
         parts,
         inboxes=inboxes(chains),
@@ -61,6 +66,7 @@ def build(
             chain_api.routes(parts.face, chains),
             looks_api.routes(parts.face, pseudonym),
             measures_api.routes(parts.face, measured),
+            board_api.routes(parts.face, Boards(measured, policies)),
         ),
         on_timer={chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due)},
         may_stream=partial(

@@ -98,7 +98,7 @@ class Reason(StrEnum):
     LOG_UNAVAILABLE = "log_unavailable", 503, "Kafka does not answer, and the request reads recorded facts."
     RUN_UNDER_WAY = "run_under_way", 503, "This process tries a draft already; it tries one at a time."
     TOO_SLOW = "too_slow", 408, "The request did not arrive in time; it was not read to its end."
-    OVERLOADED = "overloaded", 503, "Too many connections wait; this request was not read to its end."
+    OVERLOADED = "overloaded", 503, "Too many connections wait, and this request was not read to its end; or too many streams are open."
     TOO_MANY_TRIES = "too_many_tries", 429, "This till showed too many codes that cannot be redeemed; it may go on in a minute."
     STORY_NOT_YET_KNOWN = "story_not_yet_known", 503, "A fact arrived before the complaint, check or offer it is about."
     POLICY_NOT_YET_KNOWN = "policy_not_yet_known", 503, "A fact arrived before the policy of its site."

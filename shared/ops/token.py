@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -71,14 +72,18 @@ def sign(
     kind: Kind,
     site: str,
     role: str | None = None,
+    sites: Sequence[str] = (),
     ttl_s: int = TTL_S,
     audience: str = AUDIENCE,
     issuer: str = ISSUER,
     now: datetime,
 ) -> str:
-    """A signed token. The role is for display only: services look authority up in the roster."""
+    """A signed token. The role is for display only: services look authority up in the roster.
+
+    `sites` are further sites, for a manager of several.
+    """
     issued_s = int(now.timestamp())
-    claims: dict[str, str | int] = {
+    claims: dict[str, str | int | list[str]] = {
         "iss": issuer,
         "aud": audience,
         "sub": subject,
@@ -89,6 +94,8 @@ def sign(
     }
     if role is not None:
         claims["role"] = role
+    if sites:
+        claims["sites"] = list(sites)
     header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
     return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
@@ -100,13 +107,25 @@ Subject = Annotated[str, typer.Argument(help="Who: a pseudonymous id.")]
 Site = Annotated[str, typer.Option(help="The site the token is for.")]
 Role = Annotated[str | None, typer.Option(help="The role, for display.")]
 Ttl = Annotated[int, typer.Option(min=1, max=LIFETIME_MAX_S, help="Seconds the token is good for.")]
+Sites = Annotated[list[str] | None, typer.Option("--also", help="A further site; may be repeated.")]
 
 
-def _print(kind: Kind, subject: str, site: str, role: str | None, ttl_s: int) -> None:
+def _print(
+    kind: Kind, subject: str, site: str, role: str | None, ttl_s: int, sites: Sequence[str] = ()
+) -> None:
     typer.echo("for the local demo only", err=True)
     now = datetime.now(UTC)
     typer.echo(
-        sign(demo_key(), subject=subject, kind=kind, site=site, role=role, ttl_s=ttl_s, now=now)
+        sign(
+            demo_key(),
+            subject=subject,
+            kind=kind,
+            site=site,
+            role=role,
+            sites=sites,
+            ttl_s=ttl_s,
+            now=now,
+        )
     )
 
 
@@ -117,9 +136,11 @@ def employee(subject: Subject, site: Site, role: Role = None, ttl_s: Ttl = TTL_S
 
 
 @app.command()
-def manager(subject: Subject, site: Site, role: Role = None, ttl_s: Ttl = TTL_S) -> None:
+def manager(
+    subject: Subject, site: Site, also: Sites = None, role: Role = None, ttl_s: Ttl = TTL_S
+) -> None:
     """A token for a manager. Local demo only."""
-    _print("manager", subject, site, role, ttl_s)
+    _print("manager", subject, site, role, ttl_s, also or ())
 
 
 @app.command()

@@ -123,6 +123,7 @@ class Runtime:
             secret=self.vault.derive("request"),
             publish_wait_ms=settings.publish_wait_ms,
             ready=self._ready,
+            running=lambda: all(well() for name, well in self.health.items() if name == "running"),
         )
 
     def _keys(self) -> Callable[[], str]:

@@ -17,6 +17,7 @@ from shared.runtime.http.auth import (
     LEEWAY_S,
     LIFETIME_MAX_S,
     LOOK_S,
+    SITES_MAX,
     TOKEN_BYTES_MAX,
     Authenticator,
     Kind,
@@ -74,6 +75,15 @@ def test_a_good_token_names_its_principal(key, alg):
     assert authenticator().authenticate(signed(key, alg)) == Principal("e-1", Kind.EMPLOYEE, "s")
 
 
+def test_a_token_of_a_region_names_its_sites_each_once():
+    found = authenticator().authenticate(signed(kind="manager", sites=["t", "s", "t"]))
+    assert found.sites == ("s", "t")
+
+
+def test_further_sites_are_those_of_one_kind_alone():
+    assert authenticator().authenticate(signed(sites=["t"])).sites == ("s",)
+
+
 BAD = {
     "alg none": f"{part({'alg': 'none', 'kid': KEY.kid})}.{part(CLAIMS)}.",
     "alg none, signed": f"{part({'alg': 'none'})}.{part(CLAIMS)}.AAAA",
@@ -93,6 +103,9 @@ BAD = {
     "an end that is not a number": said(exp=float("nan")),
     "an end beyond all times": said(exp=1e300),
     "an end beyond all floats": said(exp=10**400, iat=0.5),
+    "further sites that are no list": signed(kind="manager", sites="s"),
+    "a further site that is none": signed(kind="manager", sites=["s", ""]),
+    "further sites without an end": signed(kind="manager", sites=["s"] * (SITES_MAX + 1)),
     "an end in years": said(exp=NOW_S + LIFETIME_MAX_S + 1),
     "an end years after its start": said(iat=NOW_S - 60, exp=NOW_S + LIFETIME_MAX_S - 59),
     "a start before all times": said(iat=-1e300),

@@ -83,6 +83,11 @@ async def use_everything(aboard: Aboard) -> None:
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await ask.write("heads", None, "manager", service="audit")
     await ask.read("me/looks", "audit")
+    for path in ("board", f"board/{SITE}"):
+        await ask.read(path, "audit", "manager")
+    # A stream of a process that ends is the board as it is now.
+    aboard.apps["audit"].parts.health["running"] = lambda: False
+    await ask.read(f"board/{SITE}/stream", "audit", "manager")
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
     await erase(aboard, ask, about)

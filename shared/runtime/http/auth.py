@@ -32,6 +32,8 @@ LOOK_S = 10
 #: How far the issuer's clock and ours may differ, in seconds: machines without NTP drift by less in
 #: a day, and a token that expired half a minute ago opens nothing that it did not open before.
 LEEWAY_S = 30
+#: Further sites that one token may name: a region, and well within the bytes of a token.
+SITES_MAX = 64
 #: The longest lifetime of a token, in seconds: the longest shift with its handover. A token cannot be
 #: revoked, so a lost phone or a former employee has access for a day at most.
 LIFETIME_MAX_S = 24 * 3600
@@ -77,6 +79,13 @@ class Principal:
     subject: str
     kind: Kind
     site: str
+    #: Further sites that the token is for. Routes about several sites go by them, and no others.
+    more: tuple[str, ...] = ()
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Every site that the token is for, each once."""
+        return tuple(dict.fromkeys((self.site, *self.more)))
 
 
 class Authenticator:
@@ -168,11 +177,16 @@ class Authenticator:
             # `fullmatch` raises TypeError for a value that is not text.
             if not SUBJECT_PATTERN.fullmatch(subject) or not SUBJECT_PATTERN.fullmatch(site):
                 raise ValueError
+            more = claims.get("sites", []) if claims["kind"] == Kind.MANAGER else []
+            if not isinstance(more, list) or len(more) > SITES_MAX:
+                raise ValueError
+            if not all(SUBJECT_PATTERN.fullmatch(one) for one in more):
+                raise ValueError
             # Not the other way round: NaN compares as neither less nor more.
             if not claims["exp"] - claims.get("iat", now) <= self._lifetime_max_s:
                 raise ValueError
             expires = int(claims["exp"]) + self._leeway_s
-            return Principal(subject, Kind(claims["kind"]), site), expires
+            return Principal(subject, Kind(claims["kind"]), site, tuple(more)), expires
         # OverflowError: a number beyond all times; RecursionError: claims nested deeper than a JSON
         # parser follows.
         except (JoseError, ValueError, KeyError, TypeError, OverflowError, RecursionError):

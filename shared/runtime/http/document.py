@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import CSV, JSON, NO_STORE, PROBLEM, Problem
 from shared.runtime.http.auth import ALGORITHMS
+from shared.runtime.http.live import UNBUFFERED, EventStream
 from shared.runtime.http.pages import HTML, PAGE_HEADERS
 from shared.runtime.http.routes import Route
 
@@ -24,7 +25,8 @@ BEARER = {
     "audience), `exp`, `sub` (the caller's pseudonymous id), `site` (the site they are at) and `kind` "
     "(what they are); `iat` bounds its lifetime. "
     "`sub` and `site` have at most 128 characters of letters, digits and `._:/@+-`, and begin with a "
-    "letter or digit. What a caller may give is in no token: the roster and the policy say it. Each "
+    "letter or digit. A token of kind `manager` may claim further `sites`, in a list. "
+    "What a caller may give is in no token: the roster and the policy say it. Each "
     "operation names the kinds it is for.",
 }
 
@@ -52,6 +54,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         always=False,
         enum=["true"],
     ),
+    **{
+        name: _header("Events are passed on as they come.", enum=[value])
+        for name, value in UNBUFFERED.items()
+    },
     "Location": _header("The path to go on to."),
     "Retry-After": _header("Seconds to wait before asking again.", type="integer", minimum=1),
     "WWW-Authenticate": _header("How to authenticate.", enum=["Bearer"]),
@@ -230,3 +236,5 @@ def _headers_of(
         yield from SETTLED
     if HTML in content:
         yield from PAGE_HEADERS
+    if EventStream.media_type in content:
+        yield from UNBUFFERED

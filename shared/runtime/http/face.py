@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,6 +34,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.answers import JSON, NO_STORE, PROBLEM, problem, refused
 from shared.runtime.http.auth import Authenticator, Principal
 from shared.runtime.http.document import Described, servers_of
+from shared.runtime.http.live import STREAMS_MAX
 from shared.runtime.http.routes import Routes
 from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
 
@@ -167,6 +168,7 @@ class Face:
         secret: bytes,
         publish_wait_ms: int,
         ready: Callable[[], Awaitable[Mapping[str, bool]]],
+        running: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settler = settler
         self.authenticator = authenticator
@@ -174,6 +176,9 @@ class Face:
         self._secret = secret
         self._publish_wait_ms = publish_wait_ms
         self._ready = ready
+        #: Whether the process goes on serving; streams end when it does not.
+        self.running = running
+        self._streams = 0
 
     async def write(
         self,
@@ -200,6 +205,28 @@ class Face:
             settled.sequence, self._publish_wait_ms
         )
         return Written(settled.fact, published, settled.replayed)
+
+    def still(self, authorization: str, principal: Principal) -> bool:
+        """Whether a header is still good for the principal that it was good for."""
+        try:
+            return self.authenticator.caller(authorization, (principal.kind,)) == principal
+        except Rejected:
+            return False
+
+    def followed(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The events of one more stream; raises Unavailable if there are too many streams."""
+        if self._streams >= STREAMS_MAX:
+            raise Unavailable(Reason.OVERLOADED)
+
+        async def counted() -> AsyncIterator[bytes]:
+            self._streams += 1
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                self._streams -= 1
+
+        return counted()
 
     def view(self) -> View:
         """The view of a read; it commits nothing."""

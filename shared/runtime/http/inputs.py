@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from inspect import Parameter
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Param, Query
@@ -31,6 +31,8 @@ class Inputs:
         self._body: Parameter | None = None
         #: Where each argument stands, by the name it has there.
         self._places: dict[str, str] = {}
+        #: Those that may be given several times, each value a part of the argument.
+        self._several: set[str] = set()
         for one in parameters:
             if isinstance(one.annotation, type) and issubclass(one.annotation, BaseModel):
                 self._body = one
@@ -38,7 +40,10 @@ class Inputs:
             # As FastAPI has it: what says nothing of itself is in the query.
             told = (part for part in get_args(one.annotation) if isinstance(part, Param))
             said = next(told, Query())
-            self._places[said.alias or one.name] = said.in_.value
+            alias = said.alias or one.name
+            self._places[alias] = said.in_.value
+            if get_origin(next(iter(get_args(one.annotation)), None)) is tuple:
+                self._several.add(alias)
             default = ... if one.default is Parameter.empty else one.default
             fields[one.name] = (one.annotation, default)
         self._model = create_model("Inputs", **fields)
@@ -57,10 +62,12 @@ class Inputs:
             for name in query
             if self._places.get(name) != "query"
         ]
-        given = {}
+        given: dict[str, Any] = {}
         for alias, place in self._places.items():
             found = _found(request, place, alias)
-            if len(found) > 1 and not (place == "header" and alias in MAY_REPEAT):
+            if alias in self._several:
+                given[alias] = found
+            elif len(found) > 1 and not (place == "header" and alias in MAY_REPEAT):
                 wrong.append({"type": "repeated", "loc": (place, alias)})
             elif found:
                 given[alias] = ", ".join(found)

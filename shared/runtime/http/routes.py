@@ -43,6 +43,7 @@ from shared.runtime.http.answers import (
 )
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.inputs import Inputs
+from shared.runtime.http.live import UNBUFFERED, EventStream, snapshots
 from shared.runtime.http.pages import PAGE_HEADERS
 from shared.runtime.words import accepted_language
 
@@ -405,6 +406,44 @@ class Routes(APIRouter):
                 like=reads,
                 refuses=refuses,
                 response_class=HTMLResponse,
+            )
+            return reads
+
+        return add
+
+    def stream(
+        self, path: str, kinds: Collection[Kind], *, refuses: Sequence[Reason] = ()
+    ) -> Callable[[D], D]:
+        """A read that is answered as long as the client follows it, at most once a second, each time whole.
+
+        It ends with the token. An answer has no line break in it, as JSON of a model has none.
+        """
+
+        def add(reads: D) -> D:
+            async def respond(request: HttpRequest, principal: Principal, **named: Any) -> Response:
+                face = self._face
+
+                async def read() -> bytes:
+                    return body_of(await reads(_ask(request, principal, face.view()), **named))
+
+                def goes_on() -> bool:
+                    return face.running() and face.still(
+                        request.headers["authorization"], principal
+                    )
+
+                first = await read()
+                followed = face.followed(snapshots(first, read, goes_on))
+                return EventStream(followed, headers={**NO_STORE, **UNBUFFERED})
+
+            self.respond(
+                respond,
+                _taken(reads),
+                kinds,
+                path=path,
+                method="GET",
+                like=reads,
+                refuses=refuses,
+                response_class=EventStream,
             )
             return reads
 
