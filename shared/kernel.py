@@ -66,16 +66,17 @@ class Fold:
     """One row of *fact × document*: the document's id, and its next state given the fact.
 
     Without `evolve` the fact itself is stored as the document, whatever was there before, and `document`
-    reads the fields that it knows of it.
+    reads the fields that it knows of it. An id of None says that this fact changes no such document.
     """
 
     document: type[Document]
-    id: Callable[[Any], str]
+    id: Callable[[Any], str | None]
     evolve: Callable[[Any, Any], Document] | None = None
 
-    def key(self, fact: Fact) -> str:
-        """Where the document is stored that this fact changes."""
-        return self.document.key(self.id(fact))
+    def key(self, fact: Fact) -> str | None:
+        """Where the document is stored that this fact changes; None if it changes none."""
+        name = self.id(fact)
+        return None if name is None else self.document.key(name)
 
 
 class Posting(NamedTuple):
@@ -169,9 +170,17 @@ class Domain:
         """The timers that a fact sets or removes."""
         return chain.from_iterable(of(fact) for of in self.timers_of.get(type(fact), ()))
 
+    def folds_of(self, fact: Fact) -> list[tuple[Fold, str]]:
+        """The folds of a fact, each with where the document is stored that it changes."""
+        return [
+            (fold, key)
+            for fold in self.folds.get(type(fact), ())
+            if (key := fold.key(fact)) is not None
+        ]
+
     def changed_by(self, fact: Fact) -> list[str]:
         """Where the documents are stored that a fact changes."""
-        return [fold.key(fact) for fold in self.folds.get(type(fact), ())]
+        return [key for _, key in self.folds_of(fact)]
 
     @classmethod
     def of(

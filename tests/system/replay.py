@@ -111,8 +111,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
                 name, number = (event.cause or "").split("/", 2)[1:]
                 state.timers.pop(f"{name}|{number.rpartition('/')[0]}", None)
             cause = event.cause
-        for fold in domain.folds.get(type(fact), ()):
-            key = fold.document.key(fold.id(fact))
+        for fold, key in domain.folds_of(fact):
             before = documents.get(key)
             if isinstance(before, Fact):
                 before = fold.document.model_validate_json(before.model_dump_json())

@@ -78,3 +78,9 @@ def test_of_two_moments_the_later_has_the_higher_score_to_the_microsecond():
 def test_two_documents_under_one_name_are_refused():
     with pytest.raises(ValueError, match="two kinds of document are stored as 'word'"):
         Domain.of("test", Slice({Said: (fold(Word),)}), Slice({Said: (fold(OtherWord),)}))
+
+
+def test_a_fact_that_has_no_id_for_a_document_changes_none():
+    some = Domain.of("test", Slice({Said: (fold(Word), Fold(Count, lambda _: None))}))
+    assert some.changed_by(Said()) == ["word:a"]
+    assert [key for _, key in some.folds_of(Said())] == ["word:a"]

@@ -113,10 +113,9 @@ class Past:
 
     def fold(self, fact: Fact) -> None:
         """Fold a fact into the documents; one of a check or offer that is not here changes nothing."""
-        for row in MODEL.folds.get(type(fact), ()):
+        for row, key in MODEL.folds_of(fact):
             if row.document not in KINDS:
                 continue
-            key = row.key(fact)
             body = self.documents.get(key)
             if row.evolve is None:
                 after: Document = row.document.model_validate_json(fact.written())

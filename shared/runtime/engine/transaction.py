@@ -83,13 +83,12 @@ class Transaction(View):
 
         `data` is its JSON if it is known.
         """
-        for fold in self._domain.folds.get(type(fact), ()):
-            self._fold(fold, fact, data)
+        for fold, key in self._domain.folds_of(fact):
+            self._fold(fold, key, fact, data)
         for timer in self._domain.timers(fact):
             self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
 
-    def _fold(self, fold: Fold, fact: Fact, data: str | None) -> None:
-        key = fold.key(fact)
+    def _fold(self, fold: Fold, key: str, fact: Fact, data: str | None) -> None:
         stands = self._domain.indexes.get(fold.document)
         if stands is not None and key not in self._stood:
             before = self._known(fold.document, key)

@@ -96,12 +96,7 @@ class ReplayState:
         """Fold what was added and write what changed; raises Unfolded, Unavailable."""
         batch, self._batch = self._batch, []
         rows = [
-            (
-                fact,
-                event,
-                ours,
-                [(fold, fold.key(fact)) for fold in self._folds.get(type(fact), ())],
-            )
+            (fact, event, ours, self._sources.domain.folds_of(fact))
             for fact, event, ours in batch
         ]
         if not self._whole:
