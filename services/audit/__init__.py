@@ -16,6 +16,6 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claime
           recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: opened, replayed, discarded)
 emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed),
-          recovery.notices.v1 (look: taken)
-never     changes what others decided; opens what is sealed; names an employee
+          recovery.notices.v1 (look: taken; signal: raised, dismissed)
+never     changes what others decided, or refuses anything at a counter or a till; opens what is sealed; names an employee
 """

@@ -21,6 +21,9 @@ from services.audit.measures import api as measures_api
 from services.audit.measures import rules as measures_rules
 from services.audit.measures.handlers import Measured, Observed
 from services.audit.settings import Settings
+from services.audit.signals import api as signals_api
+from services.audit.signals import rules as signals_rules
+from services.audit.signals.handlers import Signals
 from services.audit.stream import inboxes
 from shared.audit.keys import PURPOSE, read_key
 from shared.contracts.audit import FactRecorded
@@ -37,6 +40,7 @@ DOMAIN = Domain.of(
     looks_rules.SLICE,
     measures_rules.SLICE,
     board_rules.SLICE,
+    signals_rules.SLICE,
     Slice(POLICY_FOLDS, indexes={PolicyHead: lambda _: {measures_rules.SITES: 0}}),
     leaves_traces=True,
 )
@@ -57,9 +61,10 @@ def build(
     chains = Chains(parts.settler, pseudonym, Signer(key))
     policies = Policies()
     measured = Measured(policies)
+    signals = Signals(parts.settler, chains, pseudonym)
     return App(
         parts,
-        inboxes=inboxes(chains),
+        inboxes=inboxes(chains, signals),
         api=parts.face.api(
             "audit",
             "Every fact is on one record, in chains that cannot be changed unnoticed.",
@@ -67,8 +72,12 @@ def build(
             looks_api.routes(parts.face, pseudonym),
             measures_api.routes(parts.face, measured),
             board_api.routes(parts.face, Boards(measured, policies)),
+            signals_api.routes(parts.face, signals),
         ),
-        on_timer={chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due)},
+        on_timer={
+            chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due),
+            signals_rules.LOOK: parts.settler.on_timer(signals_rules.LOOK, signals.look),
+        },
         may_stream=partial(
             has_partitions_of,
             settings.broker,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, ClassVar, Self
 
@@ -22,10 +23,14 @@ from pydantic import (
     StringConstraints,
 )
 
+from shared.contracts.compensation import WindowId
+from shared.contracts.complaints import Category, Severity
 from shared.contracts.data import About, Data
 from shared.contracts.event import (
     AmountMinor,
+    CheckId,
     Currency,
+    CustomerRef,
     EmployeeId,
     Flag,
     Id,
@@ -34,6 +39,7 @@ from shared.contracts.event import (
     Version,
 )
 from shared.kernel import Fact
+from shared.money import AMOUNT_MINOR_MAX
 
 #: What the first record of a chain names as the hash before it.
 NOTHING_BEFORE = "0" * 64
@@ -305,3 +311,104 @@ class HeadsSigned(Fact):
 def signed_bytes(statement: Statement) -> bytes:
     """What is signed, and what the next heads' `previous` is the hash of."""
     return statement.model_dump_json(exclude_none=True).encode()
+
+
+class SignalKind(StrEnum):
+    """What somebody should look at, after the fact. Nothing at a counter or a till depends on it."""
+
+    OWN_CHECK_REDEEMED = "own_check_redeemed"
+    REDEEMED_ELSEWHERE = "redeemed_elsewhere"
+    JUST_BELOW_LIMIT = "just_below_limit"
+    SHIFT_END_SPIKE = "shift_end_spike"
+    SAME_CUSTOMER = "same_customer"
+    UNEVEN_VALUES = "uneven_values"
+
+
+class Dismissal(StrEnum):
+    """Why a signal is dismissed. A closed list, because a sentence may name a person."""
+
+    EXPLAINED = "explained"
+    USUAL_HERE = "usual_here"
+    LIMIT_TOO_LOW = "limit_too_low"
+    FOLLOWED_UP = "followed_up"
+    WRONG_DATA = "wrong_data"
+
+
+#: An employee, by a pseudonym of the record.
+Person = Annotated[str, StringConstraints(pattern=f"^{PSEUDONYM.pattern}$")]
+SignalId = Annotated[Id, Data.INTERNAL, Field(description="The signal's id.")]
+
+
+class SignalRaised(Notice):
+    """The record shows something that somebody should look at. It refuses nothing and lowers no authority."""
+
+    TYPE: ClassVar[str] = "recovery.signal.raised.v1"
+
+    signal_id: SignalId
+    site: SiteId
+    signal: Annotated[SignalKind, Data.INTERNAL] = Field(description="What was looked for.")
+    persons: Annotated[tuple[Person, ...], Field(max_length=2), Data.PERSONAL, About.EMPLOYEE] = (
+        Field(
+            (),
+            description="Employees whom the sentence names, by pseudonyms of the record; of `uneven_values` the one with the lowest average value, then the one with the highest.",
+        )
+    )
+    check_id: CheckId | None = Field(
+        None, description="The check it is about; absent if it is about several."
+    )
+    customer_ref: CustomerRef | None = Field(
+        None, description="The customer it is about, by a pseudonym; absent if it is about none."
+    )
+    other_site: Annotated[SiteId | None, Data.PUBLIC] = Field(
+        None,
+        description="The site at which the check was redeemed; absent if it is the check's own.",
+    )
+    reason: Annotated[Category | None, Data.INTERNAL] = Field(
+        None, description="Category of the complaints whose checks are compared; absent otherwise."
+    )
+    severity: Annotated[Severity | None, Data.INTERNAL] = Field(
+        None, description="Severity of the complaints whose checks are compared; absent otherwise."
+    )
+    currency: Currency | None = Field(
+        None, description="Currency code of ISO 4217 of its amounts; absent if it is not known."
+    )
+    numbers: Annotated[
+        dict[Name, Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MINOR_MAX)]],
+        Field(max_length=8),
+        Data.INTERNAL,
+    ] = Field(
+        description="The numbers of the sentence by name: those that end in `_minor` in minor units of `currency`, those in `_percent` in per cent, `hours` and `minutes` in these, all others counts."
+    )
+    first_day: Annotated[WindowId | None, Data.INTERNAL] = Field(
+        None,
+        description="First business day whose checks were looked at; absent if it is about one check.",
+    )
+    day: Annotated[WindowId | None, Data.INTERNAL] = Field(
+        None,
+        description="Last business day whose checks were looked at; absent if it is about one check.",
+    )
+    raised_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was raised.")
+
+    def key(self) -> str:
+        """The signal."""
+        return self.signal_id
+
+
+class SignalDismissed(Notice):
+    """Somebody looked at a signal and says why nothing more is to do. It stays on the record."""
+
+    TYPE: ClassVar[str] = "recovery.signal.dismissed.v1"
+
+    signal_id: SignalId
+    site: SiteId
+    reason: Annotated[Dismissal, Data.INTERNAL] = Field(
+        description="Why nothing more is to do: somebody explained it, it is usual at the site, it shows a limit that is too low, it was followed up, or its data are wrong."
+    )
+    by: EmployeeId = Field(description="Who dismissed it, by the subject of their token.")
+    dismissed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was dismissed."
+    )
+
+    def key(self) -> str:
+        """The signal."""
+        return self.signal_id

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from shared.contracts.audit import FactRecorded, GapRecorded, HeadsSigned, LookTaken
+from shared.contracts.audit import (
+    FactRecorded,
+    GapRecorded,
+    HeadsSigned,
+    LookTaken,
+    SignalDismissed,
+    SignalRaised,
+)
 from shared.contracts.compensation import (
     AuthorityCounted,
     AuthorityOpened,
@@ -206,6 +213,8 @@ _ROWS: tuple[Row, ...] = (
     Row(GapRecorded, AUDIT),
     Row(HeadsSigned, AUDIT),
     Row(LookTaken, AUDIT),
+    Row(SignalRaised, AUDIT),
+    Row(SignalDismissed, AUDIT),
 )
 
 
@@ -263,7 +272,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "recovery.notices.v1",
         key="the notice, or what it is about",
-        description="What audit itself says: looks at what the record says of one employee. Also on the record.",
+        description="What audit itself says: looks at what the record says of one employee, signals. Also on the record.",
     ),
     Topic(
         "recovery.vault.v1",

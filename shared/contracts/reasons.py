@@ -54,6 +54,8 @@ class Reason(StrEnum):
     UNKNOWN_OFFER = "unknown_offer", 404, "There is no such offer, or it is not yours to see."
     UNKNOWN_REDEMPTION = "unknown_redemption", 404, "There is no such redemption, or it is not yours to see."
     UNKNOWN_INCIDENT = "unknown_incident", 404, "There is no such incident at this site, or it is about something else."
+    UNKNOWN_SIGNAL = "unknown_signal", 404, "There is no such signal, or it is of another site."
+    ALREADY_DISMISSED = "already_dismissed", 409, "The signal was dismissed before."
     NO_INCIDENT = "no_incident", 409, "The site's policy has no check to give in an incident."
     NO_REGIME = "no_regime", 422, "No regime of the site covers this reason and service, so nothing is due by law."
     CONSENT_REQUIRED = "consent_required", 409, "The law gives money; anything else needs the customer's recorded consent."

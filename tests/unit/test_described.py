@@ -17,6 +17,7 @@ from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.services import SITE, Aboard, raised
+from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
 
 LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
@@ -82,6 +83,9 @@ async def use_everything(aboard: Aboard) -> None:
     theirs = {"source": "/test", "id": "e-1"}
     assert (await ask.write("complaints/find", theirs, "system", service="complaints"))["state"]
     await ask.write("heads", None, "manager", service="audit")
+    signal = f"signals/{await one_signal(aboard)}"
+    await ask.read("signals", "audit", "manager")
+    await ask.write(f"{signal}/dismissal", {"reason": "explained"}, "manager", service="audit")
     await ask.read("me/looks", "audit")
     for path in ("board", f"board/{SITE}"):
         await ask.read(path, "audit", "manager")

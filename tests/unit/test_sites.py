@@ -19,6 +19,7 @@ from shared.runtime.http.auth import Kind
 from shared.testing.builders import record
 from tests.suites.described import Operation, document, operations
 from tests.suites.services import SITE, Aboard, state
+from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import (
     changed,
     complaints,
@@ -60,6 +61,7 @@ class TwoSites:
             "/v1/redemptions/{redemption_id}/capture": {},
             "/v1/incidents": {"reason": "noise"},
             "/v1/me/shift": {},
+            "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
             MAKES: {"site": OTHER, "listing": {"role": "deck"}},
         }.get(asked.path)
 
@@ -105,6 +107,7 @@ async def _of_the_first_site(aboard: Aboard) -> dict[str, str]:
         "incident_id": (await the_incident(aboard))["incident_id"],
         "employee_id": "e-ingrid",
         "site": SITE,
+        "signal_id": await one_signal(aboard),
     }
 
 

@@ -22,6 +22,8 @@ OTHERS = {
     ("GET", "/v1/board/{site}"): {Kind.MANAGER},
     ("GET", "/v1/board/{site}/stream"): {Kind.MANAGER},
     ("GET", "/v1/measures"): {Kind.MANAGER},
+    ("GET", "/v1/signals"): {Kind.MANAGER},
+    ("POST", "/v1/signals/{signal_id}/dismissal"): {Kind.MANAGER},
     ("POST", "/v1/policy/whatif"): {Kind.MANAGER},
     ("POST", "/v1/checks/{check_id}/good-call"): {Kind.MANAGER},
     ("POST", "/v1/customers/{customer_ref}/erasure"): {Kind.PRIVACY},

@@ -100,6 +100,10 @@ FIELDS: Mapping[str, Told] = {
     ),
     # Of notices.
     **_each(Told.AS_IS, "look_id looked_at person purpose"),
+    **_each(
+        Told.AS_IS,
+        "dismissed_at first_day numbers other_site persons raised_at signal signal_id",
+    ),
     # A till may be an employee who stands in as one.
     **_each(Told.EMPLOYEE, "colleague_id till"),
     **_each(Told.ACCOUNTS, "credits debits held"),

@@ -96,8 +96,7 @@ class ReplayState:
         """Fold what was added and write what changed; raises Unfolded, Unavailable."""
         batch, self._batch = self._batch, []
         rows = [
-            (fact, event, ours, self._sources.domain.folds_of(fact))
-            for fact, event, ours in batch
+            (fact, event, ours, self._sources.domain.folds_of(fact)) for fact, event, ours in batch
         ]
         if not self._whole:
             await self._recall(pair for *_, pairs in rows for pair in pairs)
