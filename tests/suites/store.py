@@ -246,6 +246,12 @@ class StoreSuite:
         )
         assert await store.range("other", None, 10) == Range([], None)
 
+    async def test_a_set_is_read_from_a_score_on_whether_or_not_an_entry_has_it(self, store):
+        await self.entered(store, ("d:a", 4), ("d:b", 5), ("d:c", 7))
+        for score, keys in ((5, ["d:b", "d:c"]), (6, ["d:c"]), (8, [])):
+            found = await store.range("s", Cursor(score, ""), 10)
+            assert [key for _, key, _ in found.found] == keys
+
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 23])
     async def test_a_set_is_read_in_parts_that_together_are_all_of_it_once(self, store, limit):
         places = [(f"d:{n:03}", n // 9) for n in range(23)]
