@@ -9,7 +9,7 @@ import pytest
 from shared.contracts.event import Id
 from shared.kernel import Decision, Document, Domain, Fact, Fold, Posting, Slice
 from shared.runtime.engine.store import Charge, Commit, Conflict, Line
-from shared.runtime.engine.transaction import Origin, Transaction
+from shared.runtime.engine.transaction import Origin, Transaction, together
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
 
@@ -194,3 +194,15 @@ async def test_a_commit_after_a_range_expects_the_documents_it_saw(store):
     await applied(changing, TURNED)
     await store.commit(changing.commit())
     assert await store.commit(looking.commit()) == Conflict("page:p")
+
+
+def test_additions_to_one_account_under_one_ceiling_are_one_charge():
+    adding = [Charge("a", 1, 9), Charge("b", 5, 9), Charge("a", 2, 9)]
+    assert together(adding) == [Charge("a", 3, 9), Charge("b", 5, 9)]
+
+
+@pytest.mark.parametrize("other", [Charge("a", -1, 9), Charge("a", 1, 5)])
+def test_where_something_is_given_back_or_ceilings_differ_each_charge_is_compared(other):
+    """A balance may be above its end meanwhile, or above the lower ceiling."""
+    charges = [Charge("a", 3, 9), other, Charge("a", 2, 9)]
+    assert together([*charges, Charge("b", 1, 9)]) == [Charge("b", 1, 9), *charges]
