@@ -13,11 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.audit.measures.declared import MEASURES
-from services.audit.measures.rules import SECONDS
 from shared.contracts.catalogue import AUDIT
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
-from tests.suites.measured import Slow, Told, computed, history, records
+from tests.suites.measured import Slow, Told, compare, computed, history, records
 from tests.unit.test_rebuild import Sailing, rebuilt
 
 
@@ -56,16 +55,6 @@ class Hearing:
             (one["measure"], one["part"]): one["value"]
             for one in found["leading"] + found["lagging"]
         }
-
-
-def compare(found: dict[tuple[str, str], Any], slow: dict[tuple[str, str], Any]) -> None:
-    assert found.keys() == slow.keys()
-    for name, exact in slow.items():
-        if name[0] == "time_to_compensation" and exact is not None:
-            # Rounded to a tenth of a second.
-            assert abs(found[name] - exact) <= exact * SECONDS.error + 0.05, name
-        else:
-            assert found[name] == exact, name
 
 
 def counted(store: MemoryStore) -> dict[str, int]:

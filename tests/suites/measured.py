@@ -13,7 +13,7 @@ from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from services.audit.measures.rules import AMOUNTS
+from services.audit.measures.rules import AMOUNTS, SECONDS
 from shared.contracts.catalogue import FACTS
 from shared.contracts.complaints import Category
 from shared.kernel import Fact
@@ -283,3 +283,14 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
         ("cost_per_helped_customer", ""): round(cost / helped) if helped else None,
         ("recovery_roi", ""): percent(helped * 63 * 100_000 // 100 - spent, spent),
     }
+
+
+def compare(found: dict[tuple[str, str], Any], slow: dict[tuple[str, str], Any]) -> None:
+    """Whether the service's values are those of the slow computation, within the errors it states."""
+    assert found.keys() == slow.keys()
+    for name, exact in slow.items():
+        if name[0] == "time_to_compensation" and exact is not None:
+            # Rounded to a tenth of a second.
+            assert abs(found[name] - exact) <= exact * SECONDS.error + 0.05, name
+        else:
+            assert found[name] == exact, name

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,15 @@ from services.audit.measures.rules import (
     Buckets,
     accounts_of,
 )
-from shared.contracts.catalogue import AUDIT, subscriptions
+from shared.contracts.catalogue import AUDIT, FACTS, subscriptions
 from shared.contracts.reasons import Reason
 from shared.money import AMOUNT_MINOR_MAX, BALANCE_MAX
 from shared.ops import dashboard
 from shared.runtime.observe import MEASURE_TODAY
 from shared.testing.clock import START
-from tests.suites.measured import Told, fact, records
+from tests.suites.measured import COUNTED, Slow, Told, compare, computed, fact, records
 from tests.suites.services import SITE, Aboard
+from tests.unit.test_rebuild import Sailing, Voyage
 
 ROOT = Path(__file__).parents[2]
 TODAY = START.date()
@@ -419,3 +420,46 @@ def test_values_of_employees_count_in_their_day_until_it_is_closed(
     heard_after: timedelta, day: int
 ):
     assert privacy.counted_on(START, START + heard_after) == date(2026, 6, day)
+
+
+# ---- what the services really say ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_the_services_publish_is_counted_as_a_slow_computation_has_it(
+    tmp_path: Path, seed: int
+):
+    """Sites, currencies, times and ends of windows as the services themselves write them."""
+    sailing = await Sailing(tmp_path, recording=True).begin()
+    await Voyage(sailing, seed).sail(80)
+    for _ in range(4):
+        sailing.later(hours=8)
+        for service in ("compensation", "complaints", "notifier"):
+            await sailing.ring(service)
+        await sailing.carry()
+    sailing.later(hours=16)
+    heard = {
+        one["data"]["record"]["event_id"]: one["data"]["recorded_at"]
+        for one in await sailing.events(AUDIT)
+        if "record" in one["data"]
+    }
+    kinds = {f"recovery.{kind}.v1" for kind in COUNTED}
+    happened = [
+        Told(
+            FACTS[one["type"]].model_validate(one["data"]),
+            datetime.fromisoformat(one["time"]),
+            datetime.fromisoformat(heard[one["id"]]),
+        )
+        for service in ("complaints", "compensation", "notifier")
+        for one in await sailing.events(service)
+        if one["type"] in kinds
+    ]
+    assert {one.fact.TYPE for one in happened} >= {
+        f"recovery.{kind}.v1" for kind in ("message.sent", "authority.counted", "check.issued")
+    }
+    last = sailing.clock().date()
+    found = await shown(sailing, f"?from={TODAY}&to={last}")
+    values = {name: one["value"] for name, one in found.items()}
+    compare(values, computed(Slow(happened, TODAY, last, sailing.clock(), sailing.policy.currency)))
+    for measure in ("complaints", "checks_given", "delivery_success", "value_given"):
+        assert found.value(measure)
