@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from shared.contracts.reasons import Reason
+from shared.money import BALANCE_MAX
 from shared.runtime.engine.store import (
     ABSENT,
     RANGE_SCAN_MAX,
@@ -165,11 +166,12 @@ class StoreSuite:
         assert await store.commit(Commit((), [Charge("n", 1, 500)])) == Exceeded("n", 1000)
         assert await store.commit(Commit((), [Charge("n", -600, 500)])) == Committed(0)
 
-    async def test_the_largest_amounts_are_exact_to_the_unit(self, store):
-        await store.commit(Commit((), [Charge("n", MAX - 1, MAX)]))
-        assert await store.commit(Commit((), [Charge("n", 2, MAX)])) == Exceeded("n", MAX - 1)
-        assert await store.commit(Commit((), [Charge("n", 1, MAX)])) == Committed(0)
-        assert await store.balances(["n"]) == [MAX]
+    @pytest.mark.parametrize("most", [MAX, BALANCE_MAX])
+    async def test_the_largest_amounts_are_exact_to_the_unit(self, store, most):
+        await store.commit(Commit((), [Charge("n", most - 1, most)]))
+        assert await store.commit(Commit((), [Charge("n", 2, most)])) == Exceeded("n", most - 1)
+        assert await store.commit(Commit((), [Charge("n", 1, most)])) == Committed(0)
+        assert await store.balances(["n"]) == [most]
 
     async def test_of_two_hundred_charges_at_once_exactly_those_that_fit_go_through(self, store):
         """INV-01, where it is enforced."""

@@ -125,3 +125,16 @@ async def test_the_port_is_open_only_where_it_is_set_and_never_the_same(
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*serving)
+
+
+async def test_what_is_read_from_the_store_is_read_when_metrics_are_asked_for(aboard: Aboard):
+    scrapes = []
+
+    async def scrape() -> None:
+        scrapes.append(1)
+
+    transport = httpx.ASGITransport(ops_app(aboard.apps["audit"].api, scrape))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ops") as operator:
+        assert (await operator.get("/metrics")).status_code == 200
+        await operator.get("/openapi.json")
+    assert scrapes == [1]

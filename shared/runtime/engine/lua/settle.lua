@@ -119,7 +119,7 @@ for n = 1, commits do
       local before = balances[key] or tonumber(stored[i] or '0')
       local after = before + tonumber(ARGV[at_charges + 2 * i - 1])
       if after < 0 or after > tonumber(ARGV[at_charges + 2 * i]) then
-        refused = {2, key, tostring(before)}
+        refused = {2, key, string.format('%d', before)}
         break
       end
       balances[key] = after
