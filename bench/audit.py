@@ -1,4 +1,4 @@
-"""Fact → record by the real service, beside the pipeline's bare loop; and how fast an export is verified.
+"""Fact → record by the real service, beside the pipeline's bare loop; fact → board; and the verification of an export.
 
 The ratio is of CPU time: records per second of the service's against events per second of the loop's. Facts are the
 examples of compensation in turn, numbered as its relay numbers them.
@@ -10,19 +10,21 @@ import json
 import shutil
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from secrets import token_hex
 from statistics import median
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic_core import to_json
 
 from bench import world
-from bench.pipeline import BARE_LACKS, SESSION_S, TURN_DEADLINE_S, Pipeline, side
+from bench.pipeline import BARE_LACKS, SESSION_S, TURN_DEADLINE_S, Pipeline, TooSlow, side
 from bench.report import Comparison
 from devstack.processes import Services, master_key
 from devstack.stack import Stack
@@ -32,10 +34,14 @@ from shared.audit.topic import Topics
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import FACTS
 from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.event import format_time
+from shared.ops import token
 from shared.runtime.privacy.seal import Vault
 
 EXAMPLES = world.ROOT / "shared" / "contracts" / "examples"
+#: Facts whose way to the board is timed: fewer than a board counts promises.
+BOARD_FACTS = 100
 MARK = b'"type":"' + FactRecorded.TYPE.encode() + b'"'
 
 
@@ -93,7 +99,61 @@ def measure(stack: Stack, services: Services, *, rounds: int, seconds: float) ->
             found.add(first, second)
         found.paced_ms[0] = playing.pace(product)
     found.fact_bytes = world.fact_bytes(stack.bootstrap, FactRecorded)
-    return {**found.as_json(), **_verified(stack, rounds)}
+    to_board = {"to_board_ms": _to_board_ms(ours.url, playing.publisher)}
+    return {**found.as_json(), **to_board, **_verified(stack, rounds)}
+
+
+def _to_board_ms(url: str, publisher: world.Publisher) -> dict[str, float]:
+    """p50 and p99 in ms from a promise published until the board counts it; raises TooSlow.
+
+    The board is asked again as soon as it answered, and one fact is under way at a time.
+    """
+    bearer = token.sign(
+        token.demo_key(world.RUN),
+        subject="m-bench",
+        kind="manager",
+        site=world.SITE,
+        now=datetime.now(UTC),
+    )
+    waits: list[float] = []
+    headers = {"Authorization": f"Bearer {bearer}"}
+    with httpx.Client(base_url=url, headers=headers) as client, publisher.open() as producer:
+
+        def waiting() -> int:
+            answer = client.get(f"/v1/board/{world.SITE}").raise_for_status()
+            return int(answer.json()["promises"]["waiting"])
+
+        known, deadline = waiting(), time.monotonic() + TURN_DEADLINE_S
+        for event in _promises(BOARD_FACTS):
+            began = time.perf_counter()
+            producer.send(ComplaintTriaged.TOPIC, event)
+            while (now := waiting()) == known:
+                if time.monotonic() > deadline:
+                    raise TooSlow(f"the board counts {known} promises and no more")
+            known = now
+            waits.append((time.perf_counter() - began) * 1000)
+    waits.sort()
+    return {
+        "p50": round(waits[len(waits) // 2], 1),
+        "p99": round(waits[int(0.99 * len(waits))], 1),
+    }
+
+
+def _promises(wanted: int) -> Iterator[bytes]:
+    """So many triaged facts, each with a promise of an hour."""
+    path = EXAMPLES / f"{ComplaintTriaged.TYPE}.json"
+    event = json.loads(path.read_bytes())
+    del event["sequence"]
+    for _ in range(wanted):
+        now = datetime.now(UTC)
+        name = token_hex(16)
+        event |= {"id": name, "correlationid": name, "time": format_time(now)}
+        event["data"] |= {
+            "complaint_id": f"co-{name}",
+            "site": world.SITE,
+            "promised_by": format_time(now + timedelta(hours=1)),
+        }
+        yield to_json(event)
 
 
 def _verified(stack: Stack, rounds: int) -> dict[str, Any]:

@@ -65,6 +65,7 @@ CHIEF = (
     "audit.product.rate",
     "audit.product.cpu_us.service",
     "audit.product.p99_ms",
+    "audit.to_board_ms.p99",
     "audit.verify_per_second",
     "rebuild.facts_per_second",
 )
@@ -193,7 +194,8 @@ def _audit(found: Mapping[str, Any]) -> list[str]:
         "## The record",
         f"A second of CPU time of audit carries {one['ratio']:.2f} times as many records as one of the pipeline's bare loop"
         f" carries complaints. From fact to record, both as the broker got them: p50 {_shown(one['product'].get('p50_ms'))} ms, p99"
-        f" {_shown(one['product'].get('p99_ms'))} ms at a rate at which nothing queues. An export of"
+        f" {_shown(one['product'].get('p99_ms'))} ms at a rate at which nothing queues. From fact to board, which is asked"
+        f" again as soon as it answered: p50 {_shown(one['to_board_ms']['p50'])} ms, p99 {_shown(one['to_board_ms']['p99'])} ms. An export of"
         f" {one['verify_records']:,} records was verified at {one['verify_per_second']:,.0f} records per second of one processor,"
         f" {one['verify_per_second_wall']:,.0f} per second in all.",
     ]

@@ -16,7 +16,8 @@ from bench.report import Comparison, Turn, beside, comparisons, machine
 
 ROOT = Path(__file__).parents[2]
 
-VERIFIED = {
+RECORDED = {
+    "to_board_ms": {"p50": 5.0, "p99": 6.0},
     "verify_per_second": 9.0,
     "verify_per_second_min": 8.0,
     "verify_per_second_wall": 7.0,
@@ -53,7 +54,7 @@ def report() -> dict[str, object]:
             **measured("the pipeline").as_json(),
             **beside("quixstreams", {"quixstreams": measured("the pipeline")}),
         },
-        "audit": {**measured("the record").as_json(), **VERIFIED},
+        "audit": {**measured("the record").as_json(), **RECORDED},
         "rebuild": {"facts": 10, "facts_per_second": 9.5},
     }
 
