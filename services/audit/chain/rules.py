@@ -244,12 +244,11 @@ def notice_recorded(
 def _recorded(chain: Chain, event: Event[Fact], source: Source, pseudonym: Pseudonym) -> Recorded:
     fact, at = event.data, event.time or NEVER
     told = TOLD.get(type(fact), NOT_READ)
-    site = getattr(fact, "site", None)
+    own = {name: getattr(fact, name) for name in told[Told.OWN_PLACE]}
+    site, employee = own.get("site"), own.get("employee_id")
     named = _Named(str(site or ""), f"{at.astimezone(UTC):%Y-%m}", pseudonym)
-    employee = getattr(fact, "employee_id", None)
     who = named.employee(employee) if employee else None
-    why = getattr(fact, "reason", None) or getattr(fact, "category", None)
-    version = getattr(fact, "policy_version", None)
+    why = own.get("reason") or own.get("category")
     return Recorded(
         amounts={
             name: value for name in told[Told.AMOUNT] if (value := getattr(fact, name)) is not None
@@ -257,13 +256,13 @@ def _recorded(chain: Chain, event: Event[Fact], source: Source, pseudonym: Pseud
         causation=_id(event.causationid),
         chain=source.chain,
         correlation=_id(event.correlationid) or event.id,
-        currency=getattr(fact, "currency", None),
+        currency=own.get("currency"),
         details=_details(fact, told, named),
         event_id=event.id,
         key=_key(event, employee, who),
         number=chain.number + 1,
         offset=source.offset,
-        policy_version=version,
+        policy_version=own.get("policy_version"),
         previous=chain.hash,
         sequence=int(event.sequence) if event.sequence else None,
         site=site,
