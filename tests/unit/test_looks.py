@@ -18,7 +18,7 @@ from shared.ops.__main__ import app as operators
 from shared.runtime.privacy.seal import Vault
 from shared.testing.clock import START
 from tests.suites.services import MASTER, SITE, Aboard
-from tests.unit.test_audit_chain import chained
+from tests.unit.test_audit_chain import OWN, chained
 
 PSEUDONYM = Vault(MASTER).pseudonyms.employee
 WHY = "a signal about checks redeemed by their giver"
@@ -63,7 +63,7 @@ async def test_an_employee_sees_every_look_at_them_by_a_pseudonym_of_any_month_a
 async def test_a_look_is_on_the_record_with_its_purpose_before_it_is_answered(aboard):
     person = PSEUDONYM(SITE, "2026-06", "e-ingrid")
     await look(aboard, "lk-1", person)
-    ((data,),) = (await chained(aboard)).values()
+    (data,) = (await chained(aboard))[OWN]
     record = json.loads(data)["record"]
     assert record["what"] == LookTaken.TYPE
     assert record["site"] == SITE
