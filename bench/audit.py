@@ -40,6 +40,8 @@ from shared.ops import token
 from shared.runtime.privacy.seal import Vault
 
 EXAMPLES = world.ROOT / "shared" / "contracts" / "examples"
+#: What a fact is about.
+ITS_OWN = ("check_id", "complaint_id", "customer_ref", "incident_id", "offer_id", "redemption_id")
 #: Facts whose way to the board is timed: fewer than a board counts promises.
 BOARD_FACTS = 100
 MARK = b'"type":"' + FactRecorded.TYPE.encode() + b'"'
@@ -59,6 +61,12 @@ class ByCpu(Comparison):
         ]
 
 
+def _anew(data: dict[str, Any], number: int) -> dict[str, str]:
+    """The ids of a fact of its own, of one of many employees: otherwise all facts would be about one check."""
+    found = {name: f"{data[name]}-{number}" for name in ITS_OWN if name in data}
+    return found | {name: f"e-{number % world.EMPLOYEES}" for name in data if name == "employee_id"}
+
+
 def facts() -> Callable[[int, str], list[bytes]]:
     """What makes so many facts of compensation, as its relay writes them."""
     examples = [
@@ -75,7 +83,9 @@ def facts() -> Callable[[int, str], list[bytes]]:
             number = next(numbers)
             own = {"id": f"{number:032x}", "correlationid": f"{number:032x}"}
             own |= {"time": now, "sequence": f"{number:020}"}
-            found.append(to_json({**examples[number % len(examples)], **own}))
+            example = examples[number % len(examples)]
+            data = {**example["data"], **_anew(example["data"], number)}
+            found.append(to_json({**example, **own, "data": data}))
         return found
 
     return made
