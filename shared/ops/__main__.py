@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from shared.ops import (
     audit,
+    customer,
     dlq,
     docs,
     fingerprint,
@@ -35,6 +36,7 @@ for group in (
     dlq,
     rebuild,
     audit,
+    customer,
     fingerprint,
     token,
     docs,
