@@ -107,6 +107,9 @@ def test_months_are_all_those_from_which_there_may_be_records():
 def test_without_a_purpose_an_operator_and_a_site_nothing_is_read(words, said):
     told = CliRunner().invoke(commands.app, ["tail", "--employee", "e-ingrid", *words])
     assert (told.exit_code, said in told.output) == (2, True), told.output
+    if "--site" in words:
+        told = CliRunner().invoke(commands.app, ["export", "--employee", "e-ingrid", *words])
+        assert (told.exit_code, said in told.output) == (2, True), told.output
 
 
 def test_only_records_that_name_the_employee_in_their_month_are_shown():
@@ -132,6 +135,27 @@ def test_only_records_that_name_the_employee_in_their_month_are_shown():
     ]
     by_name = list(commands.about(Topics(), lambda _month: june))
     assert {one["who"] for one in by_name} == {june}
+
+
+def test_an_export_of_an_employee_has_each_month_under_its_pseudonym(monkeypatch):
+    def names(month: str) -> str:
+        return PSEUDONYM(SITE, month, "e-ingrid")
+
+    found = [{"time": f"2026-0{month}-02T10:00:00Z", "what": "x"} for month in (7, 6, 7)]
+    told = commands.by_month(found, names)
+    assert list(told["months"]) == ["2026-06", "2026-07"]
+    assert told["complete"]
+    assert [len(month["records"]) for month in told["months"].values()] == [1, 2]
+    assert {month: of["pseudonym"] for month, of in told["months"].items()} == {
+        month: names(month) for month in ("2026-06", "2026-07")
+    }
+    assert "e-ingrid" not in json.dumps(told)
+    monkeypatch.setattr(commands, "EXPORTED_MAX", 2)
+    told = commands.by_month(found, names)
+    assert (sum(len(of["records"]) for of in told["months"].values()), told["complete"]) == (
+        2,
+        False,
+    )
 
 
 def test_the_story_of_an_employee_is_told_by_no_command_that_asks_for_no_purpose():

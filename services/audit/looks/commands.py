@@ -1,11 +1,11 @@
-"""python -m services.audit tail: what the record says of one employee, after the look is recorded."""
+"""python -m services.audit: what the record says of one employee, after the look is recorded."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Annotated, Any, NoReturn
@@ -27,6 +27,8 @@ from shared.runtime.service import NoKeys, Runtime, settings_or_exit, utc_now
 
 #: How long to wait for the word that the look is on Kafka; without it, it is in the outbox.
 PUBLISHED_MS = 5000
+#: Records in one employee's export, months of them at a busy desk; `complete` says whether there are more.
+EXPORTED_MAX = 100_000
 ID, PURPOSE = TypeAdapter[str](Id), TypeAdapter[str](Purpose)
 #: The pseudonym of the employee who is looked at, by month.
 Names = Callable[[str], str]
@@ -68,7 +70,60 @@ def tail_command(
     The look is recorded before anything is read, and the employee sees it at `GET /v1/me/looks`. Takes its
     settings from the environment, as the service does.
     """
-    stated = _stated(employee, purpose, by, site)
+
+    def show(found: Iterable[dict[str, Any]], _names: Names) -> None:
+        for record in found:
+            if kind is None or kind in record["what"]:
+                typer.echo(json.dumps(record) if as_json else story.sentence(record))
+
+    _look(employee, _stated(employee, purpose, by, site), site, show)
+
+
+@app.command("export")
+def export_command(
+    employee: Annotated[str, typer.Option(help="The employee's id at the site.")],
+    site: Annotated[str, typer.Option(help="The employee's site.")],
+    purpose: Annotated[
+        str | None,
+        typer.Option(help="What it is for, like a request of the employee; they read it."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(envvar="SERVICE_CHECK_OPERATOR", help="Who you are: a pseudonymous id."),
+    ] = None,
+) -> None:
+    """Print everything that the record has of one employee as JSON, month by month under their pseudonym.
+
+    For the employee who asks for it. It is a look as of `tail`, recorded before anything is read.
+    """
+
+    def show(found: Iterable[dict[str, Any]], names: Names) -> None:
+        typer.echo(json.dumps(by_month(found, names), indent=2))
+
+    _look(employee, _stated(employee, purpose, by, site), site, show)
+
+
+def by_month(found: Iterable[dict[str, Any]], names: Names) -> dict[str, Any]:
+    """An employee's records by month, each with the pseudonym that stands for them in it."""
+    months: dict[str, dict[str, Any]] = {}
+    complete = True
+    for number, record in enumerate(found):
+        if number == EXPORTED_MAX:
+            complete = False
+            break
+        month = record["time"][:7]
+        of = months.setdefault(month, {"pseudonym": names(month), "records": []})
+        of["records"].append(record)
+    return {"months": dict(sorted(months.items())), "complete": complete}
+
+
+def _look(
+    employee: str,
+    stated: tuple[str, str],
+    site: str | None,
+    show: Callable[[Iterable[dict[str, Any]], Names], None],
+) -> None:
+    """Record a look, and then show what was looked for; ends with a sentence and a status where it cannot."""
     settings = settings_or_exit(Settings)
     configure("ERROR")
     try:
@@ -76,9 +131,7 @@ def tail_command(
         names = _names(parts, employee, site)
         if not asyncio.run(_taken(parts, names, site, *stated)):
             typer.echo("the look is not on Kafka yet: the service publishes it", err=True)
-        for record in about(Topics(settings.broker.client()), names):
-            if kind is None or kind in record["what"]:
-                typer.echo(json.dumps(record) if as_json else story.sentence(record))
+        show(about(Topics(settings.broker.client()), names), names)
     except Unavailable as unavailable:
         _stop(f"{unavailable.reason}: {unavailable.reason.meaning}")
     except (LookupError, TimeoutError, KafkaError) as error:
