@@ -264,7 +264,8 @@ def measure(
                 found["quixstreams"].add(turns[0], turns[2])
         for which, one in enumerate((product, bare)):
             found["bare"].paced_ms[which] = playing.pace(one)
-        facts = (ComplaintReceived, ComplaintTriaged, CustomerKeyCreated)
+        keys = (CustomerKeyCreated, CustomerKeyCreated)  # the customer's, and that of the words
+        facts = (ComplaintReceived, ComplaintTriaged, *keys)
         found["bare"].fact_bytes = sum(world.fact_bytes(stack.bootstrap, fact) for fact in facts)
         # Appended to the processes of `product` as well, which are this list.
         ours.append(services.start("complaints", session_s=SESSION_S))

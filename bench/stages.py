@@ -210,7 +210,7 @@ async def pipeline(
                 one
                 for one in inboxes(
                     ComplaintsHandlers(vault(), RulesReader(), settler, news),
-                    Customers(settler, _never_gone),
+                    Customers(settler, vault(), _never_gone),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

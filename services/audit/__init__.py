@@ -3,7 +3,8 @@
 owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain of records per source partition; the
           measures of sites, counted from records; the boards that show them with what is open and at risk
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
-          overdue, forgotten; customer: erased; erasure: certified; complaints-replay: taken),
+          overdue, forgotten; customer: erased; erasure: certified; words: expired;
+          complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
           expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;
@@ -12,8 +13,8 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, claime
           compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, sent, failed; safety: routed;
           feedback: received; notifier-replay: taken),
-          recovery.vault.v1 (customer-key: created, destroyed), recovery.policy.v1 (policy: published),
-          recovery.roster.v1 (employee: listed),
+          recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
+          recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: opened, replayed, discarded)
 emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed),
           recovery.notices.v1 (look: taken; signal: raised, dismissed)

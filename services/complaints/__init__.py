@@ -7,8 +7,8 @@ consumes  recovery.intake.v1 (complaint: raised),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
-          overdue, forgotten; customer: erased; erasure: certified;
+          overdue, forgotten; customer: erased; erasure: certified; words: expired;
           complaints-replay: taken),
-          recovery.vault.v1 (customer-key: created, destroyed)
+          recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear
 """

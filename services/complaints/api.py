@@ -202,7 +202,10 @@ class ShownComplaint(Answer):
     ]
     overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
     text: Annotated[
-        str | None, Field(description="What the customer told us; null once they were erased.")
+        str | None,
+        Field(
+            description="What the customer told us; null once they were erased, or the words' time is over."
+        ),
     ]
 
 
@@ -227,7 +230,7 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         "/v1/complaints",
         (Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM),
         {200: KnownComplaint, 201: PromisedAnswer},
-        refuses=(Reason.TIME_OUT_OF_RANGE,),
+        refuses=(Reason.TIME_OUT_OF_RANGE, Reason.WRAPPING_KEY_MISSING),
     )
     async def raise_complaint(ask: Ask, command: RaiseComplaint) -> Decision:
         """Raise a complaint; the answer is the promise."""
@@ -283,7 +286,11 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         "/v1/complaints/{complaint_id}",
         EMPLOYEE,
         ShownComplaint,
-        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.KEY_NOT_YET_KNOWN),
+        refuses=(
+            Reason.UNKNOWN_COMPLAINT,
+            Reason.KEY_NOT_YET_KNOWN,
+            Reason.WRAPPING_KEY_MISSING,
+        ),
     )
     async def get_complaint(ask: Ask, complaint_id: Identifier) -> ShownComplaint:
         """One complaint as employees of its site see it."""

@@ -27,7 +27,7 @@ from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end
 from shared.runtime.policies import POLICY_FOLDS
-from shared.runtime.privacy.keys import KEY_FOLDS, Keys
+from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, Keys, stands
 from shared.runtime.service import App, Runtime, utc_now
 
 #: The topics that hold what customers wrote outside their keys.
@@ -36,7 +36,7 @@ DOMAIN = Domain.of(
     "complaints",
     SLICE,
     customer_rules.SLICE,
-    Slice(KEY_FOLDS),
+    Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
@@ -65,10 +65,12 @@ def build(
             now,
         ),
     )
-    customers = Customers(parts.settler, gone or partial(nothing_before, settings.broker, IN_CLEAR))
+    gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
+    customers = Customers(parts.settler, parts.vault, gone)
     return App(
         parts,
         inboxes=inboxes(handlers, customers),
+        may_stream=customers.may_begin,
         api=parts.face.api(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
@@ -79,5 +81,6 @@ def build(
             OVERDUE: handlers.promise_passed,
             customer_rules.FORGET: parts.settler.on_timer(customer_rules.FORGET, customers.forgets),
             customer_rules.CERTIFY: customers.certifies,
+            customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),
         },
     )

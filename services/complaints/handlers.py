@@ -23,7 +23,7 @@ from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Fact
+from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
@@ -124,25 +124,21 @@ class Handlers:
             if not before.repeats(content):
                 raise Rejected(Reason.CONFLICTING_REPEAT)
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
-        facts: tuple[Fact, ...] = ()
         customer_ref = await self._keys.current(customer_ref, view)
-        key = await self._keys.of(customer_ref, view)
-        if key is None:
-            key, created = self._keys.create(customer_ref)
-            facts = (created,)
+        seals = await self._keys.seals(customer_ref, raised.site, view)
         language = self._reader.language(raised.text, raised.language)
         contact = raised.contact
         return Decision(
-            facts
+            seals.created
             + receive(
                 raised,
                 complaint_id=complaint_id,
                 customer_ref=customer_ref,
                 language=language,
-                text=key.seal("text", raised.text),
+                text=seals.words.seal("text", raised.text),
                 contact=None
                 if contact is None or contact.empty
-                else key.seal("contact", contact.model_dump_json()),
+                else seals.contact.seal("contact", contact.model_dump_json()),
                 content=content,
                 reachable=contact is not None and contact.reachable,
                 sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
@@ -217,9 +213,8 @@ class Handlers:
             PROMISES_BROKEN.inc()
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
-        """The customer's words, or None if the customer was erased; raises Unavailable."""
-        key = await self._keys.of(complaint.customer_ref, view)
-        return None if key is None else key.open("text", complaint.text)
+        """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
+        return await words_of(complaint, self._keys, view)
 
     def as_one(self, source: str) -> str:
         """The pseudonym of a source that names no customers and so counts as one in an incident."""
@@ -235,6 +230,13 @@ class Handlers:
 def complaint_id_of(name: str) -> str:
     """The complaint's id, from the pseudonym of its event or the name of its request: the same for a repeat."""
     return f"co-{name}"
+
+
+async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:
+    """A complaint's words; None once its customer was erased or the words' time is over; raises Unavailable."""
+    return await keys.open_words(
+        complaint.customer_ref, "text", complaint.text, complaint.received_at, view
+    )
 
 
 async def known(complaint_id: str, view: View) -> Complaint:

@@ -4,7 +4,7 @@ owns      recovery.notifier.v1; what customers were told and answered
 consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, forgotten),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
           redemption: captured, rolledback; offer: made; safety: noted),
-          recovery.vault.v1 (customer-key: created, destroyed), recovery.policy.v1 (policy: published),
+          recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.notifier.v1 (message: queued, attempted, delayed, sent, failed; safety: routed;
           feedback: received; notifier-replay: taken)

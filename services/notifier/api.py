@@ -55,7 +55,12 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
             request.state.language = await handlers.language_of(complaint_id)
         return handlers.read(token)
 
-    gone = (Reason.UNKNOWN_SITE, Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN)
+    gone = (
+        Reason.UNKNOWN_SITE,
+        Reason.STORY_NOT_YET_KNOWN,
+        Reason.KEY_NOT_YET_KNOWN,
+        Reason.WRAPPING_KEY_MISSING,
+    )
 
     @to.link("GET", "/f/{token}", refuses=gone, response_class=HTMLResponse)
     async def show_check(token: Token, request: Request) -> Response:

@@ -63,6 +63,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     CustomerErased,
     ErasureCertified,
+    WordsExpired,
 )
 from shared.contracts.deadletters import (
     CompensationReplayTaken,
@@ -84,7 +85,11 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
-from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
+from shared.contracts.vault import (
+    CustomerKeyCreated,
+    CustomerKeyDestroyed,
+    CustomerKeyRewrapped,
+)
 from shared.kernel import Fact
 
 OTHER_SYSTEMS = "other systems"
@@ -160,6 +165,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintForgotten, COMPLAINTS, (NOTIFIER,)),
     Row(CustomerErased, COMPLAINTS, (COMPENSATION,)),
     Row(ErasureCertified, COMPLAINTS),
+    Row(WordsExpired, COMPLAINTS),
     Row(CheckIssued, COMPENSATION, (COMPLAINTS, NOTIFIER)),
     Row(CheckRefused, COMPENSATION),
     Row(CheckExplained, COMPENSATION),
@@ -200,6 +206,7 @@ _ROWS: tuple[Row, ...] = (
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # The first service to seal makes the key, so both services that seal read the other's keys.
     Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
+    Row(CustomerKeyRewrapped, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(CustomerKeyDestroyed, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
@@ -243,8 +250,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.complaints.v1",
-        key="the complaint or customer it is about",
-        description="The life of each complaint, words and addresses sealed; customers who were erased.",
+        key="the complaint, customer or site it is about",
+        description="The life of each complaint, words and addresses sealed; customers who were erased; words whose time is over.",
     ),
     Topic(
         "recovery.compensation.v1",
@@ -278,7 +285,7 @@ TOPICS: tuple[Topic, ...] = (
         "recovery.vault.v1",
         key="customer_ref and which key",
         description=(
-            "Wrapped keys of customers; the word that a key was destroyed takes its place. Own access rights."
+            "Wrapped keys of customers and of their words by month; the word that a key was destroyed takes its place. Own access rights."
         ),
         retention=None,
         cleanup="compact",

@@ -369,7 +369,7 @@ class CheckExplained(CheckFact):
 
     employee_id: EmployeeId = Field(description="Employee who gave the check and explains it.")
     explanation: Annotated[Sealed, Data.SPECIAL] = Field(
-        description="The one line, sealed under the customer's key."
+        description="The one line, sealed under a key of the customer and the month."
     )
     explained_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was explained."
@@ -647,7 +647,7 @@ class ComplaintLogged(CompensationFact):
         description="Language in which the customer is answered."
     )
     text: Annotated[Sealed, Data.SPECIAL] = Field(
-        description="What the employee wrote down, sealed under the customer's key."
+        description="What the employee wrote down, sealed under a key of the customer and the month."
     )
     contact: Annotated[Sealed | None, Data.PERSONAL] = Field(
         None,

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from shared.contracts.data import Data
 from shared.contracts.event import ComplaintId, CustomerRef, EmployeeId, Id, Sealed, SiteId, Version
 from shared.contracts.intake import Channel
+from shared.contracts.vault import Month
 from shared.kernel import Fact
 
 
@@ -81,7 +82,7 @@ class ComplaintReceived(ComplaintFact):
         description="Language in which the customer is answered."
     )
     text: Annotated[Sealed, Data.SPECIAL] = Field(
-        description="The customer's words, sealed under the customer's key."
+        description="The customer's words, sealed under a key of the customer and the month."
     )
     contact: Annotated[Sealed | None, Data.PERSONAL] = Field(
         None,
@@ -252,6 +253,33 @@ class CustomerFact(Fact):
     def key(self) -> str:
         """The customer."""
         return self.customer_ref
+
+
+class WordsExpired(Fact):
+    """The time of a site's words is over up to a month: the keys that they were sealed under are destroyed."""
+
+    TYPE: ClassVar[str] = "recovery.words.expired.v1"
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    site: SiteId
+    month: Annotated[Month, Data.INTERNAL] = Field(
+        description="The last month (UTC) whose words are over, as are those before it."
+    )
+    policy_version: Version
+    more: Annotated[bool, Data.INTERNAL] = Field(
+        default=False,
+        description="Whether keys of customers of the site are still left to destroy.",
+    )
+    next_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the words of the following month are over."
+    )
+    expired_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When these keys were destroyed."
+    )
+
+    def key(self) -> str:
+        """The site."""
+        return self.site
 
 
 class CustomerErased(CustomerFact):

@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -30,6 +31,7 @@ from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, 
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
+from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -404,6 +406,29 @@ class Notify(Part):
             yield ("safety",), self.safety, "lists one twice"
 
 
+def _shortens(kept: timedelta) -> timedelta:
+    """A time for which words are kept; raises PydanticCustomError with a sentence for one out of bounds."""
+    if kept > WORDS_KEPT:
+        why = f"must not be above P{WORDS_KEPT.days}D: a policy may only shorten how long words are kept"
+    elif kept < WORDS_KEPT_MIN:
+        why = f"must not be below P{WORDS_KEPT_MIN.days}D: whoever works on a case reads them"
+    else:
+        return kept
+    raise PydanticCustomError("contradiction", "{why}", {"why": why})
+
+
+WordsKept = Annotated[timedelta, AfterValidator(_shortens), Field(ge=WORDS_KEPT_MIN, le=WORDS_KEPT)]
+
+
+class Retention(Part):
+    """How long what customers and employees wrote is kept, where the site keeps it for less than the product does."""
+
+    words: WordsKept = Field(
+        WORDS_KEPT,
+        description="Duration after the end of their month for which words can be read; where sites share a customer, the shortest.",
+    )
+
+
 class IncidentRule(Part):
     """When complaints are one incident: so many customers, one category, within this time."""
 
@@ -495,6 +520,9 @@ class Policy(Part):
         {}, description="What is done in each situation, by category and severity."
     )
     notify: Notify = Field(description="How letters go out, and who is told about safety.")
+    retention: Retention = Field(
+        Retention(), description="How long words are kept, if for less than the product keeps them."
+    )
     hold: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = Field(
         timedelta(minutes=10), description="Duration for which a till may hold a part of a check."
     )

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     OUTBOX_FULL = "outbox_full", 503, "The broker has been away for longer than can be held."
     CONTENDED = "contended", 503, "Others changed the same thing at the same moment, again and again."
     KEY_NOT_YET_KNOWN = "key_not_yet_known", 503, "The customer's key has not arrived yet."
+    WRAPPING_KEY_MISSING = "wrapping_key_missing", 503, "A customer's key was wrapped by a key that the service was not given."
     MAIL_UNAVAILABLE = "mail_unavailable", 503, "The mail provider does not take the message now."
     LOG_UNAVAILABLE = "log_unavailable", 503, "Kafka does not answer, and the request reads recorded facts."
     RUN_UNDER_WAY = "run_under_way", 503, "This process tries a draft already; it tries one at a time."

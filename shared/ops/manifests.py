@@ -89,6 +89,9 @@ FILES = {
 #: Settings that are files from a secret that a service has for itself, and what the secret is called.
 OWN_FILES = {"mailboxes": "mailboxes", "signing_key": "signing-key"}
 
+#: Where the secret with the master key has the keys that wrap, while there are any.
+WRAPPING = {"wrapping_key": "wrapping", "wrapping_key_also": "wrapping-also"}
+
 Document = dict[str, Any]
 
 
@@ -196,6 +199,9 @@ def environment(service: str) -> list[Document]:
             value = {"secretKeyRef": {"name": service, "key": "password"}}
         elif name == "master_key":
             value = {"secretKeyRef": {"name": "master-key", "key": "key"}}
+        elif name in WRAPPING:  # only while keys are replaced, or after it
+            where = {"name": "master-key", "key": WRAPPING[name], "optional": True}
+            value = {"secretKeyRef": where}
         elif chosen is not None:
             value = {"configMapKeyRef": {"name": "service-check", "key": chosen}}
         if value is not None:

@@ -91,7 +91,8 @@ class Runtime:
         self.settings = settings
         self.domain = domain
         self.now = now
-        self.vault = Vault(b64decode(settings.master_key.get_secret_value()))
+        master = b64decode(settings.master_key.get_secret_value())
+        self.vault = Vault(master, wrapping=settings.wrapping)
         self.crash = crash_at(settings.crash_at)
         self.store = store or RedisStore(settings.store, domain.owner, settings.shard)
         self.settler = Settler(

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from base64 import b64decode
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
@@ -37,6 +38,8 @@ from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
 from shared.runtime.privacy.seal import KEY_BYTES
 from shared.runtime.wires import Broker, Login, StoreAddress
 
+#: In place of a wrapping key: the one that is derived from the master key.
+DERIVED = "derived"
 #: What the names of our own settings begin with.
 PREFIX = "SERVICE_CHECK_"
 #: Read before all others, because it says where some of them are.
@@ -249,11 +252,26 @@ class StoreSettings(FromOutside):
         return "hidden" if found is None else found["scheme"] + found["place"]
 
 
+def _bytes_of(key: SecretStr | None) -> bytes | None:
+    """A wrapping key, or None for the one that is derived from the master key."""
+    if key is None or key.get_secret_value() == DERIVED:
+        return None
+    return b64decode(key.get_secret_value())
+
+
 class RuntimeSettings(StoreSettings, BrokerSettings):
     """Settings of the runtime; each service adds its own."""
 
     master_key: SecretStr = Field(
         description="32 bytes, base64: wraps customers' keys. From a secret store, never from a file in git."
+    )
+    wrapping_key: SecretStr | None = Field(
+        None,
+        description="32 bytes, base64: wraps customers' keys in place of one derived from the master key.",
+    )
+    wrapping_key_also: SecretStr | None = Field(
+        None,
+        description="A key that unwraps as well, the next one or the last; `derived` for the one derived from the master key.",
     )
     jwks: str = Field(
         description="The issuer's public keys (JWKS): a file that a sidecar keeps fresh, or an https:// URL."
@@ -330,9 +348,25 @@ class RuntimeSettings(StoreSettings, BrokerSettings):
         tls_of(path)
         return path
 
-    @field_validator("master_key")
+    @property
+    def wrapping(self) -> Sequence[bytes | None]:
+        """The key that wraps and then one that unwraps as well; None is the one derived from the master key."""
+        also = self.wrapping_key_also
+        found = [_bytes_of(self.wrapping_key), *([] if also is None else [_bytes_of(also)])]
+        return list(dict.fromkeys(found))
+
+    @field_validator("wrapping_key_also")
     @classmethod
-    def _key(cls, given: SecretStr) -> SecretStr:
+    def _key_or_derived(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is None or given.get_secret_value() == DERIVED:
+            return given
+        return cls._key(given)
+
+    @field_validator("master_key", "wrapping_key")
+    @classmethod
+    def _key(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is None:
+            return None
         try:
             length = len(b64decode(given.get_secret_value(), validate=True))
         except (binascii.Error, ValueError):

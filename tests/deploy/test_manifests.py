@@ -340,12 +340,13 @@ def test_a_required_setting_without_a_source_is_an_error(monkeypatch: pytest.Mon
 
 
 def wanted_secrets(overlay: str) -> dict[str, set[str]]:
-    """Each secret that a pod uses, with the keys it names."""
+    """Each secret that a pod needs, with the keys it names."""
     found: dict[str, set[str]] = {}
     for pod in pods(overlay).values():
         for container in containers(pod):
             for one in container.get("env", []):
-                if reference := one.get("valueFrom", {}).get("secretKeyRef"):
+                reference = one.get("valueFrom", {}).get("secretKeyRef")
+                if reference and not reference.get("optional"):
                     found.setdefault(reference["name"], set()).add(reference["key"])
         for volume in pod["spec"].get("volumes", []):
             if secret := volume.get("secret"):

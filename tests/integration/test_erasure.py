@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -39,7 +40,9 @@ EMAIL = f"{CANARY}@guests.example"
 PLANTED = (CANARY.lower().encode(), b"9918273645")
 CONTACT = {"name": f"{CANARY} Guest", "email": EMAIL, "phone": PHONE}
 SOURCE = f"/crm/{CANARY}"
-VAULT = Vault(MASTER)
+#: Wraps customers' keys once they are wrapped anew.
+WRAPPING = bytes(range(1, 33))
+VAULT = Vault(MASTER, wrapping=[None, WRAPPING])
 REF = VAULT.pseudonyms.customer_at(SITE, EMAIL)
 SEALED = re.compile(rb"v1\.[A-Za-z0-9_-]{38,}")
 FIELDS = ("text", "contact", "code", "explanation")
@@ -79,12 +82,12 @@ def everything_kept(everything: World, reads: list[Read]) -> Iterator[bytes]:
             yield httpx.get(f"{service.ops_url}/metrics").content
 
 
-def keys_in(kept: list[bytes]) -> list[DataKey]:
-    """The customer's keys that whoever has the master key finds."""
+def keys_in(kept: list[bytes], vault: Vault = VAULT) -> list[DataKey]:
+    """The customer's keys that whoever has the keys of a vault finds."""
     found = []
     for one in {one.decode() for part in kept for one in SEALED.findall(part)}:
         try:
-            found.append(VAULT.unwrap(REF, one))
+            found.append(vault.unwrap(REF, one))
         except SealBroken:
             continue
     return found
@@ -107,11 +110,12 @@ def found_in(everything: World) -> set[str]:
     return places
 
 
-def started(everything: World, *arguments: str) -> subprocess.Popen[str]:
+def started(everything: World, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    own = {f"SERVICE_CHECK_{name.upper()}": value for name, value in settings.items()}
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env={**os.environ, **everything.services.environment},
+        env={**os.environ, **everything.services.environment, **own},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -197,6 +201,20 @@ def days_pass(everything: World) -> None:
         store.zadd("complaints:{c0}:timers", due, xx=True)
 
 
+def wrapped_anew(everything: World) -> None:
+    """Every key is wrapped by another key, which the services unwrap as well; in Redis no other is left."""
+    wrapping = b64encode(WRAPPING).decode()
+    rewrap = ("services.complaints", "customer", "rewrap")
+    for found in (True, False):
+        status, output = ended(
+            started(everything, *rewrap, wrapping_key=wrapping, wrapping_key_also="derived")
+        )
+        assert (status, "keys wrapped anew" in output) == (0, found), output
+    everything.settle_down(*SERVICES)
+    kept = list(redis_dump(everything))
+    assert (keys_in(kept, Vault(MASTER)), len(keys_in(kept)) >= 2) == ([], True)
+
+
 def forgotten(everything: World) -> int:
     facts = auditor.facts(everything.read(ComplaintForgotten.TOPIC))
     return len(auditor.of(facts, ComplaintForgotten.TYPE))
@@ -205,12 +223,17 @@ def forgotten(everything: World) -> int:
 def test_an_erased_person_is_found_nowhere_after_the_certificate_and_nothing_brings_them_back(
     tmp_path,
 ):
-    """INV-07: topics, Redis, logs, metrics and dead letters, also with the master key; restart and rebuild."""
+    """INV-07: topics, Redis, logs, metrics and dead letters, also with the master key; restart and rebuild.
+
+    Before, their keys are wrapped anew by another key.
+    """
     with world(tmp_path) as everything:
-        services = [everything.start(owner) for owner in SERVICES]
+        also = b64encode(WRAPPING).decode()
+        services = [everything.start(owner, wrapping_key_also=also) for owner in SERVICES]
         for service in services:
             service.wait_ready()
         comes_in(everything)
+        wrapped_anew(everything)
         assert found_in(everything) == {"clear", "a key", "sealed"}
 
         erase = ("services.complaints", "customer", "erase", REF, "--yes")

@@ -16,6 +16,7 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from devstack.processes import STOP_TIMEOUT_S
+from shared.contracts.complaints import ComplaintReceived
 from shared.runtime.kafka import consumer as kafka
 from shared.runtime.kafka import watch
 from shared.runtime.kafka.consumer import EXIT_BROKEN
@@ -159,7 +160,11 @@ def test_a_process_reads_what_is_no_text_and_stops_in_time_whatever_holds_it(tmp
         now = datetime.now(UTC)
         here.publish([complaint("bad", at=now)], headers=[(BadName(), b"v")], partition=0)
         here.publish([complaint("good", at=now)], partition=0)
-        until(lambda: len(here.read("recovery.complaints.v1")) >= 1, "the record behind it")
+        received = ComplaintReceived.TYPE.encode()
+        until(
+            lambda: any(received in read.value for read in here.read(ComplaintReceived.TOPIC)),
+            "the record behind it",
+        )
         assert len(here.read("recovery.complaints.dlq.v1")) == 1
 
         with socket.create_connection(("127.0.0.1", here.ports["complaints"])) as caller:

@@ -443,12 +443,12 @@ async def before_a_key(aboard: Aboard) -> tuple[str, Sequence[Record]]:
         await aboard.feed("complaints", ComplaintRaised.TOPIC, [one])
     store = aboard.stores["complaints"]
     keys = await published(store, CustomerKeyCreated.TOPIC)
-    await aboard.feed("compensation", CustomerKeyCreated.TOPIC, keys[:2], 1)
+    await aboard.feed("compensation", CustomerKeyCreated.TOPIC, keys[:4], 1)
     facts = await published(store, ComplaintTriaged.TOPIC)
     await aboard.feed("compensation", ComplaintTriaged.TOPIC, facts, 1)
     path = f"incidents/{(await the_incident(aboard))['incident_id']}"
     await aboard.post(f"{path}/give", "g")
-    return path, keys[2:]
+    return path, keys[4:]
 
 
 async def test_giving_waits_for_a_key_that_may_still_come(crowd: Aboard):

@@ -83,6 +83,7 @@ async def test_an_accepted_complaint_is_received_triaged_and_promised_at_once(ab
     await aboard.raise_complaint()
     assert await aboard.types("complaints") == [
         "customer-key.created",
+        "customer-key.created",
         "complaint.received",
         "complaint.triaged",
     ]

@@ -90,6 +90,7 @@ async def test_a_dead_letter_is_taken_once_however_often_it_is_sent_again(aboard
         await unknown_site.decide(0, by=by)
     assert await aboard.types("complaints") == [
         "customer-key.created",
+        "customer-key.created",
         "complaint.received",
         "complaint.triaged",
         "complaints-replay.taken",

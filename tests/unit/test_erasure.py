@@ -147,7 +147,7 @@ async def test_a_key_that_comes_late_for_an_erased_reference_is_destroyed_too(tm
     await aboard.carry()
     await aboard.ring("complaints")
     await aboard.carry()
-    assert (await aboard.types("complaints")).count("customer-key.destroyed") == 2
+    assert (await aboard.types("complaints")).count("customer-key.destroyed") == 4
     assert document(aboard, "compensation", f"key:{ref}") == {"wrapped": []}
     (logged,) = [one for one in await aboard.facts("compensation") if "logged_at" in one]
     assert logged["customer_ref"] == ref
@@ -285,7 +285,8 @@ async def test_the_broker_that_is_away_certifies_nothing(aboard: Aboard, monkeyp
     async def away(_moment):
         raise OSError
 
-    timers = module.Customers(aboard.apps["complaints"].parts.settler, away)
+    parts = aboard.apps["complaints"].parts
+    timers = module.Customers(parts.settler, parts.vault, away)
     with pytest.raises(Unavailable):
         await timers.certifies(ref, 1)
 

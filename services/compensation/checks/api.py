@@ -445,6 +445,7 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
             Reason.CONSENT_REQUIRED,
             Reason.ALREADY_COMPENSATED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.WRAPPING_KEY_MISSING,
             Reason.CUSTOMER_ERASED,
             Reason.POLICY_NOT_YET_KNOWN,
         ),
@@ -488,7 +489,13 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
         found = [await summary(check_id, check, ask) for check_id, check in page.checks]
         return CheckList(checks=found, next=page.next_cursor)
 
-    @to.read("/v1/checks/{check_id}", EMPLOYEE, ShownCheck, refuses=(unknown,), in_languages=True)
+    @to.read(
+        "/v1/checks/{check_id}",
+        EMPLOYEE,
+        ShownCheck,
+        refuses=(unknown, Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING),
+        in_languages=True,
+    )
     async def get_check(ask: Ask, check_id: Identifier) -> ShownCheck:
         """One check, without its code."""
         check = await handlers.look(check_id, ask.principal, ask.view)
@@ -531,6 +538,7 @@ def _changes(to: Routes, handlers: Checks) -> None:
             unknown,
             Reason.NOTHING_TO_EXPLAIN,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.WRAPPING_KEY_MISSING,
             Reason.CUSTOMER_ERASED,
         ),
     )

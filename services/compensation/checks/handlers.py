@@ -45,7 +45,7 @@ from shared.contracts.event import Currency, Flag, Id
 from shared.contracts.intake import Contact
 from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Fact
+from shared.kernel import Decision
 from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
@@ -364,11 +364,7 @@ class Checks:
         )
         customer_ref = await self._context.keys.current(customer_ref, view)
         headroom = await self._context.headroom(staff, customer_ref, complaint_id, view)
-        key = await self._context.keys.of(customer_ref, view)
-        facts: list[Fact] = []
-        if key is None:
-            key, created = self._context.keys.create(customer_ref)
-            facts.append(created)
+        seals = await self._context.keys.seals(customer_ref, staff.site, view)
         case = Case(
             customer_ref=customer_ref,
             site=staff.site,
@@ -381,28 +377,26 @@ class Checks:
         request = check_request(
             staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self._issue(request, case, headroom, key, staff, view)
-        facts.append(
-            ComplaintLogged(
-                complaint_id=complaint_id,
-                customer_ref=customer_ref,
-                site=staff.site,
-                employee_id=staff.employee_id,
-                reason=command.reason,
-                severity=log.severity,
-                language=case.language,
-                text=key.seal("text", log.text or ""),
-                contact=key.seal("contact", log.contact.model_dump_json())
-                if log.contact is not None and not log.contact.empty
-                else None,
-                has_contact=case.reachable,
-                safety=request.safety,
-                service=command.service,
-                answered=not isinstance(decision.facts[-1], CheckRefused),
-                logged_at=view.now,
-            )
+        decision = await self._issue(request, case, headroom, seals.contact, staff, view)
+        logged = ComplaintLogged(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=staff.site,
+            employee_id=staff.employee_id,
+            reason=command.reason,
+            severity=log.severity,
+            language=case.language,
+            text=seals.words.seal("text", log.text or ""),
+            contact=seals.contact.seal("contact", log.contact.model_dump_json())
+            if log.contact is not None and not log.contact.empty
+            else None,
+            has_contact=case.reachable,
+            safety=request.safety,
+            service=command.service,
+            answered=not isinstance(decision.facts[-1], CheckRefused),
+            logged_at=view.now,
         )
-        return Decision((*facts, *decision.facts), decision.ceilings)
+        return Decision((*seals.created, logged, *decision.facts), decision.ceilings)
 
     async def check(self, check_id: str, staff: StaffContext, view: View) -> Check:
         """A check of the employee's site; raises Rejected(unknown_check)."""
@@ -495,9 +489,11 @@ class Checks:
         check = await self.own(check_id, principal, view)
         if check.explain_by is None or check.explanation is not None:
             raise Rejected(Reason.NOTHING_TO_EXPLAIN)
-        key = await self._context.key(check.customer_ref, view)
-        sealed = key.seal("explanation", command.explanation)
-        return explain(check, check_id, check.employee_id, sealed, view.now)
+        await self._context.key(check.customer_ref, view)
+        seals = await self._context.keys.seals(check.customer_ref, check.site, view)
+        sealed = seals.words.seal("explanation", command.explanation)
+        explained = explain(check, check_id, check.employee_id, sealed, view.now)
+        return Decision((*seals.created, *explained.facts))
 
     async def praise(self, check_id: str, principal: Principal, view: View) -> Decision:
         """Praise a stretch of the caller's site; raises Rejected(unknown_check, nothing_to_praise).
@@ -511,11 +507,12 @@ class Checks:
         return decision
 
     async def explanation(self, check: Check, principal: Principal, view: View) -> str | None:
-        """The explanation, for its author; None for others, or if the customer was erased."""
+        """The explanation, for its author; None for others, and once nobody can read it any more."""
         if check.explanation is None or check.employee_id != principal.subject:
             return None
-        key = await self._context.keys.of(check.customer_ref, view)
-        return None if key is None else key.open("explanation", check.explanation)
+        return await self._context.keys.open_words(
+            check.customer_ref, "explanation", check.explanation, check.issued_at, view
+        )
 
     async def expires(self, check_id: str, view: View) -> Decision:
         """End a check whose time is over."""

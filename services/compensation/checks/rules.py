@@ -102,7 +102,7 @@ class Check(Document):
     at_desk: bool = False
     debits: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
     explain_by: datetime | None = None
-    #: Sealed. The employee who gave the check reads it here; coaches read it from the topic.
+    #: Sealed as words. The employee who gave the check reads it here; coaches read it from the topic.
     explanation: str | None = None
     unexplained: bool = False
     #: When somebody said that the stretch was a good call; None if nobody did.

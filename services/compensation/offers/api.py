@@ -193,6 +193,7 @@ def _for_employees(
             Reason.OFFER_CLOSED,
             Reason.AMOUNT_NOT_OFFERED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.WRAPPING_KEY_MISSING,
             Reason.CUSTOMER_ERASED,
         ),
     )
@@ -249,6 +250,7 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
             Reason.AMOUNT_NOT_OFFERED,
             Reason.OFFER_CLOSED,
             Reason.KEY_NOT_YET_KNOWN,
+            Reason.WRAPPING_KEY_MISSING,
             Reason.CUSTOMER_ERASED,
         ),
     )

@@ -31,6 +31,7 @@ REFUSED = (
     Reason.UNKNOWN_CUSTOMER,
     Reason.CUSTOMER_ERASED,
     Reason.KEY_NOT_YET_KNOWN,
+    Reason.WRAPPING_KEY_MISSING,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Literal, TypeVar
 
@@ -12,10 +13,12 @@ from aiokafka.errors import KafkaError
 
 from services.complaints.app import build
 from services.complaints.customer.export import Exports
-from services.complaints.customer.handlers import erasing, erasure_of
+from services.complaints.customer.handlers import erasing, erasure_of, rewrapping
 from services.complaints.customer.rules import CERTIFIED_AFTER, OPERATOR, Erasure
 from services.complaints.settings import Settings
+from shared.contracts.catalogue import COMPACTION_LAG_MAX
 from shared.contracts.event import format_time
+from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.service import Runtime, settings_or_exit
@@ -84,6 +87,35 @@ async def _erase(ref: str, parts: Runtime) -> bool:
         f"command/erase/{ref}", ref, partial(erasing, ref, None, OPERATOR)
     )
     return await parts.store.wait_published(await parts.store.last_sequence(), PUBLISHED_MS)
+
+
+@customer.command("rewrap")
+def rewrap_command() -> None:
+    """Wrap every customer's key anew by SERVICE_CHECK_WRAPPING_KEY; given again after a stop, it goes on."""
+    done = beside(_rewrap)
+    minutes = COMPACTION_LAG_MAX // timedelta(minutes=1)
+    typer.echo(
+        f"{done} keys were wrapped anew: one key wraps all of them now. The topic keeps earlier wrappings"
+        f" for up to {minutes} minutes; then take the other key away."
+    )
+
+
+async def _rewrap(parts: Runtime) -> int:
+    """How many keys were wrapped anew, all that there were; raises Unavailable."""
+    settler, store, done = parts.settler, parts.store, 0
+    name = f"{parts.vault.wraps_with:012x}"
+    while True:
+        cause = f"command/rewrap/{name}/{parts.now().timestamp() * 1_000_000:.0f}"
+        facts = await settler.settle_internal(
+            cause, f"rewrap-{name}", partial(rewrapping, parts.vault)
+        )
+        if not facts:
+            return done
+        done += len(facts)
+        typer.echo(f"{done} keys wrapped anew", err=True)
+        # Nothing goes on while Kafka is away: the outbox has room for other things.
+        if not await store.wait_published(await store.last_sequence(), PUBLISHED_MS):
+            raise Unavailable(Reason.LOG_UNAVAILABLE)
 
 
 @customer.command("export")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.complaints.customer.handlers import site_of
+from services.complaints.handlers import words_of
 from services.complaints.rules import Complaint, Given, KeptAt, State, of_customer
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import (
@@ -98,7 +99,10 @@ class ExportedComplaint(BaseModel):
         Field(description="By when the customer hears from us; null if nothing was promised."),
     ]
     round: Annotated[int, Field(description="How often it was reopened.")]
-    text: Annotated[str, Field(description="What the customer told us.")]
+    text: Annotated[
+        str | None,
+        Field(description="What the customer told us; null once the words' time is over."),
+    ]
     contact: Annotated[
         Contact | None, Field(description="Where they can be reached; null if they did not say.")
     ]
@@ -145,7 +149,8 @@ class Exports:
             await view.prefetch([KeptAt.key(complaint_id) for complaint_id, _ in page.documents])
             for complaint_id, complaint in page.documents:
                 kept_at = await view.get(KeptAt, complaint_id)
-                found.append(_opened(complaint_id, complaint, kept_at, key))
+                text = await words_of(complaint, self._keys, view)
+                found.append(_opened(complaint_id, complaint, kept_at, key, text))
             after = page.next
             if after is None or len(found) >= EXPORTED_MAX:
                 return ExportedCustomer(
@@ -191,7 +196,11 @@ class Exports:
 
 
 def _opened(
-    complaint_id: str, complaint: Complaint, kept_at: KeptAt | None, key: KeyRing
+    complaint_id: str,
+    complaint: Complaint,
+    kept_at: KeptAt | None,
+    key: KeyRing,
+    text: str | None,
 ) -> ExportedComplaint:
     given: tuple[Given, ...] = kept_at.given if kept_at is not None else ()
     return ExportedComplaint(
@@ -204,7 +213,7 @@ def _opened(
         language=complaint.language,
         promised_by=complaint.promised_by,
         round=complaint.round,
-        text=key.open("text", complaint.text),
+        text=text,
         contact=None
         if complaint.contact is None
         else Contact.model_validate_json(key.open("contact", complaint.contact)),
@@ -215,7 +224,7 @@ def _opened(
 _EXPORT = """<p>{{ say("export.why", reference=reference) }}</p>
 {% for when, about, one, given in complaints %}<section>
 <h2>{{ about }}{% if when %} – {{ when }}{% endif %}</h2>
-<p>{{ one.text }}</p>
+<p>{{ say("export.words_over") if one.text is none else one.text }}</p>
 <div class="card"><dl>
 <dt>{{ say("export.reference") }}</dt><dd>{{ one.complaint_id }}</dd>
 <dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>

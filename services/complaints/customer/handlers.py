@@ -1,4 +1,4 @@
-"""Erases customers: on request, step by step by timers, and against keys that come late."""
+"""Erases customers, and words whose time is over: step by step by timers, and against keys that come late."""
 
 from __future__ import annotations
 
@@ -14,20 +14,35 @@ from services.complaints.customer.rules import (
     certify,
     destroy,
     erase,
+    expire,
     forget,
 )
 from services.complaints.rules import Complaint, of_customer
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
-from shared.contracts.vault import CustomerKeyCreated
+from shared.contracts.vault import (
+    CustomerKeyCreated,
+    CustomerKeyRewrapped,
+    last_over,
+    name_of,
+)
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
+from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.privacy.keys import CustomerKey
+from shared.runtime.observe import log
+from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import WRAPPED_LEAST, WRAPPED_MOST, CustomerKey, with_words
+from shared.runtime.privacy.seal import UnknownWrapping, Vault, wrapped_with
 
 #: Pause before topics are asked again whether they have dropped old records, which takes days.
 ASK_AGAIN_S = 3600
+
+#: Sorts behind the key of every document in a sorted set.
+LAST = "~"
+#: Wrapping keys, of which each is looked at once: far more than were ever in use at the same time.
+WRAPPING_KEYS_MAX = 100
 
 #: Says whether the topics that hold words outside customers' keys have nothing from before a moment;
 #: raises KafkaError, OSError.
@@ -45,7 +60,7 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
         raise Rejected(Reason.UNKNOWN_CUSTOMER)
     if key.erased:
         raise Rejected(Reason.CUSTOMER_ERASED)
-    return erase(customer_ref, key.wrapped, at, asked_by, view.now)
+    return erase(customer_ref, [one.name for one in key.every], at, asked_by, view.now)
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
@@ -65,12 +80,65 @@ async def erasure_of(customer_ref: str, site: str | None, view: View) -> Erasure
     return await view.require(Erasure, customer_ref, Reason.UNKNOWN_CUSTOMER, site=site)
 
 
+async def rewrapping(vault: Vault, view: View) -> Decision:
+    """Wrap the next keys anew that the present wrapping key did not wrap; no facts if there are none.
+
+    Raises Unavailable, also for a key that was wrapped by one that we were not given.
+    """
+    now_with, found = vault.wraps_with, dict[str, CustomerKey]()
+    for name in (WRAPPED_LEAST, WRAPPED_MOST):
+        # What others wrapped stands before what the present key wrapped, or behind it.
+        for after in (None, Cursor(now_with, LAST)):
+            page = await view.range(CustomerKey, name, after, STEP)
+            found |= dict(page.documents)
+    try:
+        return Decision(
+            [
+                CustomerKeyRewrapped(
+                    customer_ref=ref,
+                    name=one.name,
+                    wrapped=vault.rewrap(ref, one.wrapped),
+                    month=one.month,
+                    site=one.site,
+                    rewrapped_at=view.now,
+                )
+                for ref, key in found.items()
+                for one in key.every
+                if wrapped_with(one.wrapped) != now_with
+            ]
+        )
+    except UnknownWrapping:
+        raise Unavailable(Reason.WRAPPING_KEY_MISSING) from None
+
+
+async def all_unwrapped(vault: Vault, view: View) -> bool:
+    """Whether every customer's key can be unwrapped by what we were given; raises Unavailable.
+
+    Looks at one customer for each wrapping key, however many customers there are.
+    """
+    for name, which in ((WRAPPED_LEAST, min), (WRAPPED_MOST, max)):
+        after: Cursor | None = None
+        for _ in range(WRAPPING_KEYS_MAX):
+            page = await view.range(CustomerKey, name, after, 1)
+            after = page.next
+            for _, key in page.documents:
+                names = [wrapped_with(one.wrapped) for one in key.every]
+                if not all(map(vault.opens, names)):
+                    return False
+                after = Cursor(which(names), LAST)
+            if after is None:
+                break
+    return True
+
+
 class Customers:
     """The inputs of an erasure and what they need."""
 
-    def __init__(self, settler: Settler, gone: Gone) -> None:
+    def __init__(self, settler: Settler, vault: Vault, gone: Gone) -> None:
         self._settler = settler
+        self._vault = vault
         self._gone = gone
+        self._policies = Policies()
 
     async def forgets(self, customer_ref: str, view: View) -> Decision:
         """The next of an erased customer's complaints are forgotten."""
@@ -94,10 +162,53 @@ class Customers:
 
         await self._settler.settle_timer(CERTIFY, customer_ref, due_ms, decide)
 
+    async def may_begin(self) -> bool:
+        """Whether every key can be unwrapped, so that nothing comes in that could not be sealed or read.
+
+        False, and logged, if not; also while the store cannot be asked.
+        """
+        try:
+            well = await all_unwrapped(self._vault, self._settler.view())
+        except Unavailable as unavailable:
+            log.warning("keys_not_looked_at", reason=unavailable.reason.value)
+            return False
+        if not well:
+            log.error("wrapping_key_missing", setting="SERVICE_CHECK_WRAPPING_KEY_ALSO")
+        return well
+
     async def on_key(self, event: Event[CustomerKeyCreated], view: View) -> Decision:
-        """Destroy a key that another service made for a customer of whose erasure it had not heard."""
+        """Destroy a key that another service made before it heard that the customer was erased or the month is over."""
         fact = event.data
-        key = await view.get(CustomerKey, fact.customer_ref)
-        if key is None or not key.erased:
+        key, names = await view.get(CustomerKey, fact.customer_ref), [name_of(fact.wrapped)]
+        if key is not None and key.erased:
+            return Decision(destroy(fact.customer_ref, names, view.now))
+        if key is not None and fact.month is not None and key.over(fact.month):
+            return Decision(destroy(fact.customer_ref, names, view.now, month=fact.month))
+        return Decision()
+
+    async def words_end(self, timer_id: str, view: View) -> Decision:
+        """Destroy the keys of the words that are over at a site, some customers at a time.
+
+        The timer is of one version of the site's policy; that of an earlier version changes nothing.
+        """
+        site, _, version = timer_id.rpartition("/")
+        policy, in_force = await self._policies.at(site, view)
+        if int(version) != in_force:
             return Decision()
-        return Decision(destroy(fact.customer_ref, [fact.wrapped], view.now))
+        kept = policy.retention.words
+        last = last_over(view.now, kept)
+        page = await view.range(CustomerKey, with_words(site), None, STEP)
+        due = [(ref, key) for ref, key in page.documents if key.first(site) <= last]
+        return expire(
+            site,
+            in_force,
+            kept,
+            [
+                (ref, one.month, one.name)
+                for ref, key in due
+                for one in key.every
+                if one.month is not None and one.month <= last
+            ],
+            view.now,
+            more=page.next is not None and len(due) == len(page.documents),
+        )

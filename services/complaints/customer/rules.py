@@ -1,9 +1,12 @@
-"""A customer is erased, in three steps: keys, then words and contacts, then a certificate. Pure rules."""
+"""A customer is erased, in three steps: keys, then words and contacts, then a certificate. Pure rules.
+
+The words of everybody are destroyed earlier, month by month, when the time that their site keeps them is over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from shared.contracts.catalogue import (
@@ -11,16 +14,30 @@ from shared.contracts.catalogue import (
     DEAD_LETTER_RETENTION,
     INTAKE_RETENTION,
 )
-from shared.contracts.complaints import ComplaintForgotten, CustomerErased, ErasureCertified
-from shared.contracts.vault import CustomerKeyDestroyed, name_of
+from shared.contracts.complaints import (
+    ComplaintForgotten,
+    CustomerErased,
+    ErasureCertified,
+    WordsExpired,
+)
+from shared.contracts.policy import PolicyPublished
+from shared.contracts.vault import (
+    CustomerKeyDestroyed,
+    end_of,
+    last_over,
+    month_after,
+)
 from shared.kernel import Decision, Document, Fold, Slice, Timer
 
-#: The timers of the second step and of the third.
-FORGET, CERTIFY = "forget", "certify"
+#: The timers of the second step and of the third, and the one by which words are destroyed.
+FORGET, CERTIFY, WORDS = "forget", "certify", "words"
 #: Who asked, if it was the operator's command.
 OPERATOR = "operator"
-#: Complaints forgotten in one commit, of which each is read and written.
+#: Complaints forgotten in one commit, of which each is read and written; customers whose words are destroyed
+#: in one.
 STEP = 100
+#: When a policy was just published, it is looked at once.
+AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 #: Kafka drops whole segments, a while after the last record in one is too old, so the broker is not
 #: asked before; it decides in the end.
 CERTIFIED_AFTER = max(INTAKE_RETENTION, DEAD_LETTER_RETENTION, COMPACTION_LAG_MAX) + timedelta(
@@ -43,27 +60,57 @@ class Erasure(Document):
 
 
 def erase(
-    customer_ref: str, wrapped: Sequence[str], site: str, asked_by: str, now: datetime
+    customer_ref: str, keys: Sequence[str], site: str, asked_by: str, now: datetime
 ) -> Decision:
-    """Destroy every key of a customer; from this commit on nothing sealed for them can be read.
+    """Destroy every key of a customer, by name; from this commit on nothing sealed for them can be read.
 
     Complaints that were received before are forgotten by the next step, so that none is missed that
     came in at the same moment.
     """
     return Decision.of(
-        *destroy(customer_ref, wrapped, now),
+        *destroy(customer_ref, keys, now),
         CustomerErased(customer_ref=customer_ref, site=site, asked_by=asked_by, erased_at=now),
     )
 
 
 def destroy(
-    customer_ref: str, wrapped: Sequence[str], now: datetime
+    customer_ref: str, keys: Sequence[str], now: datetime, *, month: str | None = None
 ) -> Sequence[CustomerKeyDestroyed]:
-    """One fact for each key."""
+    """One fact for each key; with a month because its words are over, without because the customer is erased."""
     return [
-        CustomerKeyDestroyed(customer_ref=customer_ref, name=name_of(one), destroyed_at=now)
-        for one in wrapped
+        CustomerKeyDestroyed(customer_ref=customer_ref, name=name, destroyed_at=now, month=month)
+        for name in keys
     ]
+
+
+def expire(
+    site: str,
+    policy_version: int,
+    kept: timedelta,
+    over: Sequence[tuple[str, str, str]],
+    now: datetime,
+    *,
+    more: bool,
+) -> Decision:
+    """Destroy keys of words that are over at a site; with `more` another step follows.
+
+    Each of `over` is a customer, a month, and the name of a key.
+    """
+    month = last_over(now, kept)
+    gone = [
+        fact
+        for customer_ref, of, name in over
+        for fact in destroy(customer_ref, [name], now, month=of)
+    ]
+    word = WordsExpired(
+        site=site,
+        month=month,
+        policy_version=policy_version,
+        more=more,
+        next_at=end_of(month_after(month)) + kept,
+        expired_at=now,
+    )
+    return Decision.of(*gone, word)
 
 
 def forget(
@@ -104,6 +151,17 @@ def certified(erasure: Erasure, fact: ErasureCertified) -> Erasure:
     return erasure.model_copy(update={"certified_at": fact.certified_at})
 
 
+def looked_at_once(fact: PolicyPublished) -> Sequence[Timer]:
+    """A policy that was just published may shorten how long words are kept."""
+    return (Timer(WORDS, f"{fact.site}/{fact.version}", AT_ONCE),)
+
+
+def looked_again(fact: WordsExpired) -> Sequence[Timer]:
+    """The next step, or the next month; the timer is that of the policy's version, and ends with it."""
+    due = fact.expired_at + NEXT_STEP_AFTER if fact.more else fact.next_at
+    return (Timer(WORDS, f"{fact.site}/{fact.policy_version}", due),)
+
+
 def customer_ref(fact: CustomerErased | ErasureCertified) -> str:
     """The customer of an erasure."""
     return fact.customer_ref
@@ -113,8 +171,11 @@ SLICE = Slice(
     {
         CustomerErased: (Fold(Erasure, customer_ref, erased),),
         ErasureCertified: (Fold(Erasure, customer_ref, certified),),
+        WordsExpired: (),
     },
     timers={
+        PolicyPublished: looked_at_once,
+        WordsExpired: looked_again,
         CustomerErased: lambda fact: (
             Timer(FORGET, fact.customer_ref, fact.erased_at),
             Timer(CERTIFY, fact.customer_ref, fact.erased_at + CERTIFIED_AFTER),
