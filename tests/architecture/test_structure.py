@@ -28,8 +28,8 @@ LINES_MAX = 70
 #: Modules that only run; importing them is running them.
 RUNNABLE = {"__main__.py"}
 PURE = {
-    "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "itertools", "math", "typing",
-    "zlib", "zoneinfo", "shared.contracts", "shared.kernel", "shared.money",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "itertools", "math",
+    "typing", "zlib", "zoneinfo", "shared.contracts", "shared.kernel", "shared.money",
 }  # fmt: skip
 IMPURE_CALLS = {
     "now",

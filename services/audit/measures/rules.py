@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from math import sqrt
 from typing import NamedTuple
 
@@ -102,6 +103,11 @@ class Counter:
     of_employees: bool = False
     group: Callable[[Recorded], str | None] = _all
     groups: tuple[str, ...] = ()
+
+    @cached_property
+    def all_paths(self) -> tuple[tuple[str, bool], ...]:
+        """The same as `paths`, made once."""
+        return tuple(self.paths())
 
     def paths(self) -> Iterator[tuple[str, bool]]:
         """The ends of all its accounts' names, and whether the currency comes behind each."""
@@ -314,9 +320,10 @@ def accounts_of(
     site: str, day: date, currency: str, counters: Iterable[Counter]
 ) -> Iterator[tuple[str, str]]:
     """Each account of a day, and the end of its name without the currency."""
+    before, behind = account(site, day, ""), f"/{currency}"
     for counter in counters:
-        for path, money in counter.paths():
-            yield account(site, day, path, currency if money else None), path
+        for path, money in counter.all_paths:
+            yield f"{before}{path}{behind}" if money else before + path, path
 
 
 def counts_of(balances: Iterable[tuple[str, int]]) -> Counts:
