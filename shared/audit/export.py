@@ -149,9 +149,12 @@ def _row(data: bytes) -> Row:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file without their ends; of a line that is too long, only its beginning. Blocks."""
+    """The lines of a file without their ends; one that is too long is empty. Blocks."""
     with path.open("rb") as file:
         while line := file.readline(LINE_BYTES_MAX):
+            rest = line
+            while not rest.endswith(b"\n") and (rest := file.readline(LINE_BYTES_MAX)):
+                line = b""
             yield line.removesuffix(b"\n")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from shared.audit.verify import printable
 from shared.contracts.audit import RECORD_AT
 
 #: Records of one story at most; a check or complaint has some dozens.
@@ -62,7 +63,7 @@ def sentence(record: dict[str, Any]) -> str:
     text = " ".join(parts)
     whole = f"{text}: {', '.join(amounts)}" if amounts else text
     # A type that nobody knows may hold anything, and a terminal obeys some of it.
-    return "".join(sign if sign.isprintable() else "?" for sign in whole)
+    return printable(whole)
 
 
 def _amount(minor: int, currency: str) -> str:
