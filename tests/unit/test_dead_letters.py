@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic_core import to_json
@@ -18,6 +18,7 @@ from shared.contracts.deadletters import (
     DeadLetterReplayed,
     Purpose,
 )
+from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
@@ -142,6 +143,94 @@ async def test_an_event_in_binary_mode_is_one_when_it_is_sent_again(aboard):
     await publish(aboard, "ms-new")
     await operators.decide(0)
     assert "complaint.received" in await aboard.types("complaints")
+
+
+async def older_build_settles(
+    aboard: Aboard, operators: Operators, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """An operator sends a letter again for a reason that the service's build does not know yet."""
+
+    class Older(DeadLetterReplayed):
+        why: Literal["not_needed"]  # type: ignore[assignment]  # fewer than today
+
+    (inbox,) = [
+        one for one in aboard.apps[operators.name].inboxes if one.topic == DeadLetterFact.TOPIC
+    ]
+    with monkeypatch.context() as older:
+        older.setitem(inbox._models, DeadLetterReplayed.TYPE, Event[Older])
+        await operators.decide(number, why=Purpose.PUBLISHER_ASKED)
+
+
+async def test_a_decision_that_was_a_dead_letter_itself_counts_once_it_is_sent_again(
+    aboard, unknown_site, monkeypatch
+):
+    """INV-04: an older build did not know the operator's reason; also twice, and once."""
+    await older_build_settles(aboard, unknown_site, monkeypatch, 0)
+    await older_build_settles(aboard, unknown_site, monkeypatch, 1)
+    assert await unknown_site.reasons() == [
+        ("unknown_site", 1), ("schema_invalid", 1), ("schema_invalid", 1)
+    ]  # fmt: skip
+    assert await aboard.types("complaints") == []
+    for _ in range(2):
+        await unknown_site.decide(2)
+    assert await aboard.types("complaints") == [
+        "customer-key.created",
+        "complaint.received",
+        "complaint.triaged",
+        *["complaints-replay.taken"] * 3,
+    ]
+    events = await aboard.events("complaints")
+    assert len({one["id"] for one in events}) == len(events)
+    assert [one["data"]["letter"].rpartition("complaints/")[2] for one in events[3:]] == [
+        "recovery.intake.v1/3/4",
+        "recovery.deadletters.v1/0/0",
+        "recovery.deadletters.v1/0/1",
+    ]
+    await unknown_site.decide(0)
+    assert len(await aboard.events("complaints")) == len(events)
+
+
+async def test_what_such_a_decision_is_about_is_buried_again_if_it_is_refused_again(
+    aboard, monkeypatch
+):
+    operators = Operators(aboard, "complaints")
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [record(raised(site="ms-new"), 4)])
+    await older_build_settles(aboard, operators, monkeypatch, 0)
+    await operators.decide(1)
+    assert await operators.reasons() == [
+        ("unknown_site", 1), ("schema_invalid", 1), ("unknown_site", 2)
+    ]  # fmt: skip
+    await publish(aboard, "ms-new")
+    await operators.decide(2)
+    assert (await aboard.types("complaints")).count("complaint.received") == 1
+
+
+async def test_what_our_code_fails_on_behind_such_a_decision_is_not_lost(aboard, monkeypatch):
+    mend = failing(aboard, "notifier", ComplaintTriaged, ZeroDivisionError())
+    await aboard.raise_complaint()
+    operators = Operators(aboard, "notifier")
+    await older_build_settles(aboard, operators, monkeypatch, 0)
+    await operators.decide(1)
+    assert await operators.reasons() == [
+        ("handler_failed", 1), ("schema_invalid", 1), ("handler_failed", 2)
+    ]  # fmt: skip
+    mend()
+    await operators.decide(2)
+    assert "message.queued" in await aboard.types("notifier")
+
+
+async def test_a_decision_about_itself_comes_to_an_end(aboard, unknown_site, monkeypatch):
+    """Whoever may write to the topic may name the place where their own fact will lie."""
+    itself = {"topic": DeadLetterFact.TOPIC, "partition": 0, "offset": 0, "dead_offset": 1}
+    (inbox,) = [
+        one for one in aboard.apps["complaints"].inboxes if one.topic == DeadLetterFact.TOPIC
+    ]
+    with monkeypatch.context() as older:
+        older.setitem(inbox._models, DeadLetterReplayed.TYPE, Event[ComplaintRaised])
+        await unknown_site.decide(0, **itself)
+    assert await unknown_site.reasons() == [("unknown_site", 1), ("schema_invalid", 1)]
+    await unknown_site.decide(1)
+    assert await aboard.types("complaints") == ["complaints-replay.taken"]
 
 
 async def test_other_services_take_nothing_of_it(aboard, unknown_site):

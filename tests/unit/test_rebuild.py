@@ -21,6 +21,7 @@ from shared.contracts.catalogue import WITH_CUSTOMERS, dead_letters, produced, s
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged
 from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterReplayed
+from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
@@ -661,11 +662,14 @@ async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["letter there", "letter gone"])
-@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("taken", [True, False, "at second hand"])
 async def test_a_dead_letter_that_was_sent_again_changed_the_state_when_it_was_taken(
-    sailing, taken, there
+    sailing, taken, there, monkeypatch
 ):
-    """INV-06: also once the letter itself is gone, because what operators decided stays."""
+    """INV-06: also once the letter itself is gone, because what operators decided stays.
+
+    At second hand: what the operator decided was a dead letter too, of an older build.
+    """
     complaint = await sailing.raise_complaint()
     (inbox,) = [i for i in sailing.apps["notifier"].inboxes if i.topic == CheckIssued.TOPIC]
     sound = inbox._handlers[CheckIssued.TYPE]
@@ -686,7 +690,16 @@ async def test_a_dead_letter_that_was_sent_again_changed_the_state_when_it_was_t
     more = {"dead_partition": 0, "dead_offset": 0} if taken else {}
     kind = DeadLetterReplayed if taken else DeadLetterDiscarded
     fact = kind(**place, **more, by="op-7", why="cause_removed")
-    await sailing.feed("notifier", kind.TOPIC, [record(fact, 0), record(fact, 1)])
+    if taken == "at second hand":
+        (inbox,) = [i for i in sailing.apps["notifier"].inboxes if i.topic == kind.TOPIC]
+        with monkeypatch.context() as older:
+            older.setitem(inbox._models, kind.TYPE, Event[ComplaintRaised])
+            await sailing.feed("notifier", kind.TOPIC, [record(fact, 0)])
+        where = {"topic": kind.TOPIC, "partition": 0, "offset": 0, "dead_offset": 1}
+        about = fact.model_copy(update=where)
+        await sailing.feed("notifier", kind.TOPIC, [record(about, 1)])
+    else:
+        await sailing.feed("notifier", kind.TOPIC, [record(fact, 0), record(fact, 1)])
     await sailing.raise_complaint(1)
     sailing.later(minutes=10)
     await sailing.ring()

@@ -462,7 +462,7 @@ class Settler:
                 correlation=event.correlationid or event.id,
                 trace=event.traceparent,
             )
-            await self._send_again(transaction, result, origin)
+            await self._send_again(transaction, result, origin.cause.removesuffix(str(number)))
             try:
                 decision = await result.prepared.decide(transaction)
             except Rejected as rejected:
@@ -489,8 +489,11 @@ class Settler:
 
     # ---- dead letters that are sent again ------------------------------------------------------
 
-    async def _send_again(self, transaction: Transaction, found: Input, origin: Origin) -> None:
+    async def _send_again(self, transaction: Transaction, found: Input, place: str) -> None:
         """Settle the dead letter of ours that an operator sends again by this input, if it is one.
+
+        `place` is where the operator's fact lies; of a fact that was a dead letter itself, the cause of
+        what came of that letter.
 
         Of what operators decide about one burial the first counts. What is refused again is buried
         again. Its sequence does not count, because the lines behind it are settled already, and its
@@ -506,11 +509,14 @@ class Settler:
         known = await transaction.get(DeadLetter, fact.key())
         if known is not None and known.burial >= fact.burial:
             return
+        transaction.fold(
+            fact
+        )  # before the letter is opened, so that one about itself comes to an end
         replay = await self.dead_letters.of(fact)
         if replay is None:
             return
         # In place of a sequence, which an operator's fact has not, the cause has the burial.
-        cause = f"{origin.cause.rpartition('/')[0]}/{fact.burial}"
+        cause = f"{place}{fact.burial}"
         try:
             await self._settle_replay(transaction, replay, found.replay, cause)
         except Rejected as refused:
@@ -534,6 +540,7 @@ class Settler:
         taken = [kind(letter=of.name, burial=of.burial)] if kind is not None else []
         try:
             decision = await parsed.prepared.decide(transaction)
+            await self._send_again(transaction, parsed, f"{cause}.")
             await transaction.read_for(event.data, *decision.facts)
             transaction.fold(event.data)
             transaction.apply(
@@ -544,7 +551,7 @@ class Settler:
             if unavailable.reason not in NOT_YET:
                 raise
             raise Rejected(unavailable.reason) from None
-        except Rejected:
+        except (Rejected, ReplayFailed):
             raise
         except Exception as error:
             raise ReplayFailed(of) from error

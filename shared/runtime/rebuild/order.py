@@ -47,9 +47,11 @@ class Origins:
     caused: dict[Place, dict[Place, array[int]]] = field(default_factory=lambda: defaultdict(dict))
     #: Records of our services that were put away, and thereby changed nothing.
     dead: set[tuple[Place, int]] = field(default_factory=set)
+    #: The causes of what came of dead letters that operators sent again.
+    taken: set[bytes] = field(default_factory=set)
     #: What was taken at last when an operator sent it again, by the record that says so: as many events
     #: as operators sent again of what our services said.
-    again: dict[tuple[Place, int], RawEvent] = field(default_factory=dict)
+    again: dict[tuple[Place, int], Sequence[RawEvent]] = field(default_factory=dict)
 
     def note(self, ours: Place, place: Place, offset: int) -> None:
         """The record at `offset` caused a fact in a partition of ours."""
@@ -152,6 +154,8 @@ class ReplayOrder:
                     if topic in consumed:
                         partition, offset, _ = rest.split(b"/")
                         found.note(ours, Place(consumed[topic], int(partition)), int(offset))
+                        if consumed[topic] == DeadLetterFact.TOPIC:
+                            found.taken.add(event.cause)
         for place in dead:
             async for records in self._read(place):
                 for record in records:
@@ -177,24 +181,44 @@ class ReplayOrder:
 
         If a fact of ours says that it was taken, it changed our documents then and not before.
         """
-        event, sources = event_of(record), self._sources
+        fact = self._decision(event_of(record))
+        if fact is None:
+            return
+        found.dead.add((Place(fact.topic, fact.partition), fact.offset))
+        cause = f"{at.topic}/{at.partition}/{record.offset}/{fact.burial}".encode()
+        if taken := [one async for one in self._taken(fact, cause, found)]:
+            found.again[at, record.offset] = taken
+
+    def _decision(self, event: RawEvent | None) -> DeadLetterFact | None:
+        """What an operator decided about a dead letter of ours that our own services' facts became."""
+        sources = self._sources
         kind = DECISIONS.get(event.type) if event is not None else None
         if event is None or kind is None:
-            return
+            return None
         try:
             fact = kind.model_validate_json(event.data)
         except ValidationError:
-            return
+            return None
         place = Place(fact.topic, fact.partition)
         ours = fact.consumer == sources.domain.owner and place in self._spans
-        if not ours or place.topic in sources.strict or place.topic not in sources.consumed:
+        known = place.topic in sources.consumed and place.topic not in sources.strict
+        return fact if ours and known else None
+
+    async def _taken(
+        self, fact: DeadLetterFact, cause: bytes, found: Origins
+    ) -> AsyncIterator[RawEvent]:
+        """What was taken by this cause; of an operator's fact also what was taken by that in turn."""
+        if cause not in found.taken:
             return
-        found.dead.add((place, fact.offset))
-        if any(record.offset in offsets for offsets in found.caused[at].values()):
-            async for records in self._log.read(place, fact.offset, fact.offset + 1):
-                for original in map(event_of, records):
-                    if original is not None and original.type in sources.consumed[place.topic]:
-                        found.again[at, record.offset] = original
+        place = Place(fact.topic, fact.partition)
+        async for records in self._log.read(place, fact.offset, fact.offset + 1):
+            for original in map(event_of, records):
+                if original is None or original.type not in self._sources.consumed[place.topic]:
+                    continue
+                yield original
+                if (inner := self._decision(original)) is not None:
+                    async for one in self._taken(inner, b"%b.%d" % (cause, inner.burial), found):
+                        yield one
 
     async def compacted(
         self, folding: ReplayState, origins: Origins, limits: Mapping[Place, int]
@@ -256,7 +280,7 @@ class ReplayOrder:
                         return
                     if is_new(one.fence, event) and (place, record.offset) not in origins.dead:
                         folding.add_foreign(event)
-                        if (again := origins.again.get((place, record.offset))) is not None:
+                        for again in origins.again.get((place, record.offset), ()):
                             folding.add_foreign(again)
                         if folding.full:
                             await folding.write()
