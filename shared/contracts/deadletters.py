@@ -23,10 +23,12 @@ TopicName = Annotated[
 Partition = Annotated[int, Data.INTERNAL, Field(ge=0, le=100_000)]
 Offset = Annotated[int, Data.INTERNAL, Field(ge=0, lt=2**63)]
 
+#: So often nobody sends one letter again.
+BURIALS_MAX = 1000
 Burial = Annotated[
     int,
     Data.INTERNAL,
-    Field(ge=1, le=1000, description="Number of the burial that it is about, from 1."),
+    Field(ge=1, le=BURIALS_MAX, description="Number of the burial that it is about, from 1."),
 ]
 
 

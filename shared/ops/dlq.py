@@ -29,6 +29,7 @@ from shared.contracts.catalogue import (
     subscriptions,
 )
 from shared.contracts.deadletters import (
+    BURIALS_MAX,
     DeadLetterDiscarded,
     DeadLetterFact,
     DeadLetterOpened,
@@ -155,7 +156,9 @@ def decisions(bootstrap: Broker | str, now: datetime, key: str | None = None) ->
 
     Raises as `topics.scan`. A record that is no such fact is passed over, as the services do.
     """
-    for record in topics.scan(DeadLetterFact.TOPIC, bootstrap, since=kept_from(now), key=key):
+    # Back to twice as long ago: a letter may have been buried again long after it was sent again.
+    since = kept_from(now) - DEAD_LETTER_RETENTION
+    for record in topics.scan(DeadLetterFact.TOPIC, bootstrap, since=since, key=key):
         try:
             kind = KINDS[str(json.loads(record.value or b"")["type"])]
             event: Event[Any] = Event[kind].model_validate_json(record.value)  # type: ignore[valid-type]  # a generic model of a run-time type
@@ -184,17 +187,23 @@ def letters(
     now: datetime,
     decided: Mapping[tuple[str, int], Done],
     key: str | None = None,
+    strange: Counter[str] | None = None,
 ) -> Iterator[Found]:
     """The dead letters of a service, each burial once, partition by partition; of one record if `key` names it.
 
-    Blocks; raises as `topics.scan`. What no service wrote is passed over.
+    Blocks; raises as `topics.scan`. What the service did not write is passed over, and counted in `strange`:
+    headers of another form, and another burial of what no operator sent again.
     """
+    strange = Counter() if strange is None else strange
     seen: dict[tuple[str, int], None] = {}
     for record in topics.scan(dead_letters(service), bootstrap, since=kept_from(now), key=key):
         buried = Buried.of(service, record.headers)
-        if buried is None or (buried.name, buried.burial) in seen:
+        if buried is None or not _may_be(buried, decided):
+            strange[service] += 1
             continue
         burial = (buried.name, buried.burial)
+        if burial in seen:
+            continue
         seen[burial] = None
         if len(seen) > SEEN_MAX:
             del seen[next(iter(seen))]
@@ -207,6 +216,12 @@ def letters(
             len(record.value or b""),
             State.OPEN if done is None else STATES[type(done.fact)],
         )
+
+
+def _may_be(buried: Buried, decided: Mapping[tuple[str, int], Done]) -> bool:
+    """Whether this burial is the first, or the one before it was sent again."""
+    before = decided.get((buried.name, buried.burial - 1))
+    return buried.burial == 1 or (before is not None and type(before.fact) is DeadLetterReplayed)
 
 
 class Name(NamedTuple):
@@ -368,6 +383,8 @@ def can_be_settled(chosen: Sequence[Buried]) -> None:
         raise Impossible(
             "a dead letter that was cut cannot be settled; discard it, and ask its publisher to send it again"
         )
+    if any(one.burial >= BURIALS_MAX for one in chosen):
+        raise Impossible(f"a dead letter was refused {BURIALS_MAX} times; discard it")
     if any(one.consumer == AUDIT for one in chosen):
         raise Impossible("a dead letter of audit is on the record as a gap already; discard it")
 
@@ -441,12 +458,13 @@ def list_command(
     with Failed():
         chosen = SERVICES if service is None else (known_service(service),)
         counted: Counter[tuple[str, str, str]] = Counter()
+        strange: Counter[str] = Counter()
         broker, now = bootstrap_servers(bootstrap), datetime.now(UTC)
         decided = first_decisions(decisions(broker, now))
 
         def wanted() -> Iterator[Found]:
             for name in chosen:
-                for one in letters(broker, name, now, decided):
+                for one in letters(broker, name, now, decided, strange=strange):
                     if reason in (None, one.buried.reason) and (everything or state is one.state):
                         counted[name, reason_of(one.buried), one.state] += 1
                         yield one
@@ -458,7 +476,7 @@ def list_command(
             dict(zip(("service", "reason", "state", "count"), (*key, number), strict=True))
             for key, number in sorted(counted.items())
         ]
-        typer.echo(json.dumps({"counts": counts, "letters": told}))
+        typer.echo(json.dumps({"counts": counts, "letters": told, "strange": strange}))
         return
     for one in told:
         typer.echo("{at}  {state:9}  {reason}  {name}  {where}".format_map(one).rstrip())
@@ -466,6 +484,8 @@ def list_command(
         typer.echo(f"{name}: {number} {became}, {why}")
     if not counted:
         typer.echo("no dead letters")
+    for name, number in sorted(strange.items()):
+        typer.echo(f"{name}: {number} passed over, not written by the service", err=True)
 
 
 @app.command("show")

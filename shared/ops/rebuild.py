@@ -26,7 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from shared.contracts.catalogue import SERVICES, topics
+from shared.contracts.catalogue import SERVICES, dead_letters, topics
 from shared.kernel import Domain
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, reached
 from shared.runtime.engine.redis_store import RedisStore
@@ -285,6 +285,11 @@ def _command(service: str) -> None:
             f"{service}: rebuilt from {made.own} facts of its own and {made.foreign} of other services;"
             f" goes on from sequence {made.sequence}"
         )
+        if made.doubted:
+            typer.echo(
+                f"{made.doubted} records on {dead_letters(service)} prove nothing and moved no fence",
+                err=True,
+            )
 
     command.__doc__ = f"Rebuild the state of {service}; its requests get 503 until that is done."
 

@@ -32,6 +32,16 @@ SITE = "ms-letters"
 HOSTILE = "soup \x1b[2J\u202e"
 
 
+#: Letters that a stranger wrote: no place of ours, and later burials of what nobody sent again.
+FORGED = (
+    {"origin-partition": "999999"},
+    {"origin-offset": "9999999999999999999"},
+    {"origin-topic": "RECOVERY \x1b[31m"},
+    {"burial": "5000"},
+    {"burial": "2"},
+)
+
+
 class Ops:
     """The commands, as an operator calls them."""
 
@@ -79,6 +89,11 @@ def ops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ops]:
             ("reason", b"\x07"),
         ]
         run.publish([b"?"], dead_letters("complaints"), hostile)
+        for changed in FORGED:
+            place = {"origin-topic": ComplaintRaised.TOPIC, "origin-partition": "0"}
+            named = {"reason": "unknown_site", **place, "origin-offset": "0", "burial": "1"}
+            headers = [(name, text.encode()) for name, text in {**named, **changed}.items()]
+            run.publish([b"v1.AAAA"], dead_letters("complaints"), headers)
         run.publish([b'{"id": "1", "type": "another"}'], DeadLetterFact.TOPIC)
         yield Ops(run)
 
@@ -95,6 +110,7 @@ def test_they_are_listed_with_reason_place_and_count(ops: Ops) -> None:
         for reason, count in (("malformed_bytes", 2), ("unknown_site", 5))
     ]
     assert len(found["letters"]) == 3
+    assert found["strange"] == {"complaints": len(FORGED) + 1}
     (last,) = ops.letters("--reason", "malformed_bytes", "--limit", "1")
     assert last["name"] == f"complaints/{ComplaintRaised.TOPIC}/3/1"
     assert (last["burial"], last["state"], last["cut"]) == (1, "open", None)
@@ -104,6 +120,7 @@ def test_they_are_listed_with_reason_place_and_count(ops: Ops) -> None:
         "complaints: 2 open, malformed_bytes",
         "complaints: 5 open, unknown_site",
     ]
+    assert plain.stderr == "complaints: 6 passed over, not written by the service\n"
     assert ops("list", "--service", "notifier").stdout == "no dead letters\n"
 
 

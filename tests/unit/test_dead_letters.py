@@ -30,6 +30,9 @@ from shared.runtime.kafka.inbox import Handler, Record, deciding
 from shared.testing.builders import event, record
 from tests.suites.services import Aboard, raised
 
+#: Where a record was, as a letter's headers have it.
+PLACE = [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", b"1")]
+
 
 class Operators:
     """What operators publish about one service's dead letters, and the service reads."""
@@ -348,6 +351,14 @@ async def test_the_largest_record_that_is_kept_whole_fits_the_topic_of_dead_lett
         [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", "²".encode())],
         [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", b"9" * 5000)],
         [("origin-topic", b"t"), ("origin-partition", None), ("origin-offset", b"\xff")],
+        [("origin-topic", b"t"), ("origin-partition", b"999999"), ("origin-offset", b"1")],
+        [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", b"9" * 19)],
+        [("origin-topic", b"T \x1b"), ("origin-partition", b"1"), ("origin-offset", b"1")],
+        [*PLACE, ("burial", b"0")],
+        [*PLACE, ("burial", b"1001")],
+        [*PLACE, ("where", b"\x1b[31m")],
+        [*PLACE, ("where", b"/data" * 41)],
+        [*PLACE, ("reason", b"Kari Nordmann")],
     ],
 )
 def test_a_record_that_no_service_wrote_is_no_dead_letter(headers):
@@ -356,15 +367,18 @@ def test_a_record_that_no_service_wrote_is_no_dead_letter(headers):
 
 @pytest.mark.parametrize(
     ("consumer", "more", "says"),
-    [("notifier", [("cut", b"9")], "was cut"), ("audit", [], "on the record as a gap")],
+    [
+        ("notifier", [("cut", b"9")], "was cut"),
+        ("notifier", [("burial", b"1000")], "refused 1000 times"),
+        ("audit", [], "on the record as a gap"),
+    ],
 )
 def test_what_cannot_be_settled_again_is_not_sent_again(consumer, more, says):
-    place = [("origin-topic", b"t"), ("origin-partition", b"1"), ("origin-offset", b"1")]
-    letter = Buried.of(consumer, [*place, *more])
+    letter = Buried.of(consumer, [*PLACE, *more])
     assert letter is not None
     with pytest.raises(Impossible, match=says):
         can_be_settled([letter])
-    whole = Buried.of("notifier", place)
+    whole = Buried.of("notifier", PLACE)
     assert whole is not None
     can_be_settled([whole])
 

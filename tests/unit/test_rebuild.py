@@ -625,7 +625,6 @@ async def test_of_a_compacted_topic_the_latest_is_enough(sailing):
 
 
 async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):
-    """A dead letter also proves how far we had come."""
     complaint = await sailing.raise_complaint()
     triaged = [
         fact for fact in await sailing.facts("complaints") if fact["type"] == ComplaintTriaged.TYPE
@@ -654,11 +653,65 @@ async def test_what_was_put_away_changed_nothing_and_does_so_again(sailing):
     settled = (await rebuilt(sailing, "compensation", log)).kept.documents
     assert "case:co-other" in settled, "it can be read, and would change something"
     log.records[Place("recovery.compensation.dlq.v1", 0)] = letters
-    del log.offsets[place]
     kept = (await rebuilt(sailing, "compensation", log)).kept.documents
     assert f"case:{complaint}" in kept
     assert "case:co-other" not in kept
     assert from_json(kept[f"fence:{place.topic}:0"].body)["offset"] == 4
+
+
+def forged(topic: str, partition: int, offset: int) -> Record:
+    """A dead letter of a record, as anybody may write it who may write to its topic."""
+    where = {"topic": topic, "partition": partition, "offset": offset}
+    headers = [(f"origin-{name}", str(value).encode()) for name, value in where.items()]
+    return Record(0, b"v1.AAAA", [("reason", b"unknown_site"), *headers])
+
+
+async def fence_after(sailing, log, *letters) -> int:
+    """The fence of the first intake partition of complaints after a rebuild with these dead letters."""
+    log.records[Place(dead_letters("complaints"), 0)] = [
+        one._replace(offset=number) for number, one in enumerate(letters)
+    ]
+    store = MemoryStore()
+    made = await rebuild_of(sailing, "complaints", log, store).run("again")
+    assert made.doubted == len(letters)
+    return int(from_json(store.kept.documents[f"fence:{ComplaintRaised.TOPIC}:0"].body)["offset"])
+
+
+async def test_a_dead_letter_moves_no_fence_beyond_what_was_acknowledged(sailing):
+    """INV-04: what other systems told and nobody has read yet is not passed over."""
+    await sailing.raise_complaint(0)
+    log = await MemoryLog.of(sailing, "complaints")
+    intake = Place(ComplaintRaised.TOPIC, 0)
+    log.records[intake] += [record(raised(), offset) for offset in range(1, 11)]
+    assert log.offsets[intake] == 1
+    for offset in (9, 10**6, 2**63 - 1, 2**63):
+        assert await fence_after(sailing, log, forged(*intake, offset)) == 0
+    ahead = [forged(intake.topic, 999, 5), forged("RECOVERY \x1b", 0, 5), Record(0, b"?")]
+    assert await fence_after(sailing, log, *ahead) == 0
+
+
+async def test_a_dead_letter_of_the_intake_is_not_read_again_after_a_rebuild(sailing):
+    await sailing.raise_complaint(0)
+    await sailing.feed("complaints", ComplaintRaised.TOPIC, [record(raised(site="ms-new"), 1)])
+    log = await MemoryLog.of(sailing, "complaints")
+    store = MemoryStore()
+    made = await rebuild_of(sailing, "complaints", log, store).run("again")
+    assert made.doubted == 0
+    fence = from_json(store.kept.documents[f"fence:{ComplaintRaised.TOPIC}:0"].body)
+    assert fence["offset"] == 1
+
+
+async def test_a_record_that_a_fact_of_ours_came_of_was_no_dead_letter(sailing):
+    """INV-06: whoever may write to the topic of dead letters takes no fact out of the state."""
+    await sailing.raise_complaint()
+    log = await MemoryLog.of(sailing, "compensation")
+    plain = state(await rebuilt(sailing, "compensation", log))
+    causes = [one["cause"] for one in await sailing.events("compensation") if one["cause"]]
+    topic, partition, offset, _ = next(c for c in causes if "complaints.v1/" in c).split("/")
+    log.records[Place(dead_letters("compensation"), 0)] = [
+        forged(topic, int(partition), int(offset))
+    ]
+    assert state(await rebuilt(sailing, "compensation", log)) == plain
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["letter there", "letter gone"])

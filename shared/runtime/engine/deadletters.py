@@ -7,10 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from shared.contracts.catalogue import LARGE_MESSAGE_BYTES, dead_letters
-from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterReplayed, dead_letter_name
+from shared.contracts.deadletters import (
+    Burial,
+    DeadLetterDiscarded,
+    DeadLetterReplayed,
+    Offset,
+    Partition,
+    TopicName,
+    dead_letter_name,
+)
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.store import Line
 from shared.runtime.faults import Rejected
@@ -25,6 +34,10 @@ KEPT_BYTES_MAX = LARGE_MESSAGE_BYTES
 CUT_BYTES = EVENT_BYTES_MAX + 1
 #: Places are numbers of at most 19 digits; anything else in a header was not written by us.
 DIGITS = re.compile(r"[0-9]{1,19}")
+#: A letter's place as the facts about it have it: what does not fit them could not be decided on.
+PLACE = TypeAdapter[tuple[str, int, int, int]](tuple[TopicName, Partition, Offset, Burial])
+#: Reasons and places of a refusal as services write them.
+REASON, WHERE = re.compile(r"[a-z_]{0,64}"), re.compile(r"[A-Za-z0-9_/,.-]{0,200}")
 
 #: What operators decide about dead letters: folded by everybody, and settled by the letter's service.
 DEAD_LETTERS_INBOX = Inbox(
@@ -78,17 +91,28 @@ class Buried(NamedTuple):
 
     @staticmethod
     def of(consumer: str, headers: Sequence[tuple[str, bytes | None]]) -> Buried | None:
-        """The letter that these headers mark, or None if no service wrote them."""
+        """The letter that these headers mark, or None if no service wrote them.
+
+        Whoever may write to the topic may write headers of this form: they say where a record may have
+        been, and prove nothing.
+        """
         found = {name: (text or b"").decode(errors="replace") for name, text in headers}
         numbers = [found.get(f"origin-{part}", "") for part in ("partition", "offset")]
         # Letters of earlier builds have no burial, and most letters are not cut.
         numbers += [found.get("burial", "1"), found.get("cut", "0")]
-        if "origin-topic" not in found or not all(map(DIGITS.fullmatch, numbers)):
-            return None
         reason, where = found.get("reason", ""), found.get("where", "")
-        partition, offset, burial, cut = map(int, numbers)
-        place = (consumer, found["origin-topic"], partition, offset, burial)
-        return Buried(*place, reason, where, cut if "cut" in found else None)
+        if not (
+            all(map(DIGITS.fullmatch, numbers))
+            and REASON.fullmatch(reason)
+            and WHERE.fullmatch(where)
+        ):
+            return None
+        *numbered, cut = map(int, numbers)
+        try:
+            place = PLACE.validate_python((found.get("origin-topic"), *numbered))
+        except ValidationError:
+            return None
+        return Buried(consumer, *place, reason, where, cut if "cut" in found else None)
 
 
 def dead_letter_line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import (
     AsyncIterator,
@@ -45,6 +45,8 @@ class Origins:
     sequence: int = 0
     highest: dict[Place, int] = field(default_factory=dict)
     caused: dict[Place, dict[Place, array[int]]] = field(default_factory=lambda: defaultdict(dict))
+    #: Records on the topic of our dead letters that are none as far as the log shows.
+    doubted: int = 0
     #: Records of our services that were put away, and thereby changed nothing.
     dead: set[tuple[Place, int]] = field(default_factory=set)
     #: The causes of what came of dead letters that operators sent again.
@@ -59,6 +61,14 @@ class Origins:
         if not found or offset > found[-1]:
             found.append(offset)
         self.settled(place, offset)
+
+    def came_of(self, place: Place, offset: int) -> bool:
+        """Whether a fact of ours came of this record."""
+        for offsets in self.caused.get(place, {}).values():
+            at = bisect_left(offsets, offset)
+            if at < len(offsets) and offsets[at] == offset:
+                return True
+        return False
 
     def settled(self, place: Place, offset: int) -> None:
         """Everything up to `offset` was settled."""
@@ -140,8 +150,8 @@ class ReplayOrder:
     def _ends(self, places: Iterable[Place]) -> dict[Place, int]:
         return {place: self._spans[place][1] for place in places}
 
-    async def origins(self) -> Origins:
-        """The causes of all our facts, and our dead letters."""
+    async def origins(self, acknowledged: Mapping[Place, int]) -> Origins:
+        """The causes of all our facts, and our dead letters; `acknowledged` is our group's next offset."""
         sources, found = self._sources, Origins()
         own, dead = self._places(sources.own), self._places([sources.dead_letters])
         self._begin("causes", self._ends([*own, *dead]))
@@ -159,38 +169,53 @@ class ReplayOrder:
         for place in dead:
             async for records in self._read(place):
                 for record in records:
-                    self._put_away(record, found)
+                    found.doubted += not self._put_away(record, found, acknowledged)
         for place in self._places([DeadLetterFact.TOPIC]):
             async for records in self._read(place):
                 for record in records:
                     await self._decided(place, record, found)
         return found
 
-    def _put_away(self, record: Record, found: Origins) -> None:
-        """A dead letter changed nothing, and proves how far we had come."""
+    def _put_away(self, record: Record, found: Origins, acknowledged: Mapping[Place, int]) -> bool:
+        """A dead letter changed nothing, and where we had come so far, it was settled; False if it is none.
+
+        Its headers alone prove nothing: it moves no fence beyond what the group acknowledged or a
+        fact of ours proves, and what a fact of ours comes of was not put away.
+        """
         letter = Buried.of(self._sources.domain.owner, record.headers)
         if letter is None or letter.topic not in self._sources.consumed:
-            return
-        place = Place(letter.topic, letter.partition)
-        found.settled(place, letter.offset)
+            return False
+        place, offset = Place(letter.topic, letter.partition), letter.offset
+        if found.came_of(place, offset):
+            return False
         if place.topic not in self._sources.strict:
-            found.dead.add((place, letter.offset))
+            found.dead.add((place, offset))
+        if offset >= acknowledged.get(place, 0):
+            return offset <= found.highest.get(place, -1)
+        found.settled(place, offset)
+        return True
 
     async def _decided(self, at: Place, record: Record, found: Origins) -> None:
         """What an operator decided on was put away, also where the letter itself has gone.
 
-        If a fact of ours says that it was taken, it changed our documents then and not before.
+        If a fact of ours says that it was taken, it changed our documents then and not before, and
+        its record was settled.
         """
         fact = self._decision(event_of(record))
         if fact is None:
             return
-        found.dead.add((Place(fact.topic, fact.partition), fact.offset))
+        place = Place(fact.topic, fact.partition)
         cause = f"{at.topic}/{at.partition}/{record.offset}/{fact.burial}".encode()
+        if cause in found.taken:
+            found.settled(place, fact.offset)
+        if place.topic in self._sources.strict:
+            return
+        found.dead.add((place, fact.offset))
         if taken := [one async for one in self._taken(fact, cause, found)]:
             found.again[at, record.offset] = taken
 
     def _decision(self, event: RawEvent | None) -> DeadLetterFact | None:
-        """What an operator decided about a dead letter of ours that our own services' facts became."""
+        """What an operator decided about a dead letter of ours."""
         sources = self._sources
         kind = DECISIONS.get(event.type) if event is not None else None
         if event is None or kind is None:
@@ -199,9 +224,9 @@ class ReplayOrder:
             fact = kind.model_validate_json(event.data)
         except ValidationError:
             return None
-        place = Place(fact.topic, fact.partition)
-        ours = fact.consumer == sources.domain.owner and place in self._spans
-        known = place.topic in sources.consumed and place.topic not in sources.strict
+        strict = fact.topic in sources.strict
+        known = strict or Place(fact.topic, fact.partition) in self._spans
+        ours = fact.consumer == sources.domain.owner and fact.topic in sources.consumed
         return fact if ours and known else None
 
     async def _taken(
@@ -216,7 +241,8 @@ class ReplayOrder:
                 if original is None or original.type not in self._sources.consumed[place.topic]:
                     continue
                 yield original
-                if (inner := self._decision(original)) is not None:
+                inner = self._decision(original)
+                if inner is not None and inner.topic not in self._sources.strict:
                     async for one in self._taken(inner, b"%b.%d" % (cause, inner.burial), found):
                         yield one
 

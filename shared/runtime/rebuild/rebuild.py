@@ -55,11 +55,13 @@ class _BeginAnew(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was made: facts of ours and of others that were folded, the sequence to go on from."""
+    """What was made: facts of ours and of others that were folded, and the sequence to go on from."""
 
     own: int
     foreign: int
     sequence: int
+    #: Records on the topic of dead letters that are none as far as the log shows.
+    doubted: int
 
 
 class Rebuild:
@@ -140,8 +142,8 @@ class Rebuild:
         )
         intake = await self._log.spans(set(sources.consumed) & sources.strict)
         passes = ReplayOrder(self._log, sources, spans, self._tick)
-        origins = await passes.origins()
         committed = await self._log.committed()
+        origins = await passes.origins(committed)
         limits = {
             place: max(origins.highest.get(place, -1) + 1, self._proven.get(place, 0))
             for place in {**spans, **intake}
@@ -174,7 +176,7 @@ class Rebuild:
         await folding.loaded()
         await self._stand_still(spans)
         await store.end_rebuild(holder, marker, origins.sequence)
-        return Rebuilt(folding.own, folding.foreign, origins.sequence)
+        return Rebuilt(folding.own, folding.foreign, origins.sequence, origins.doubted)
 
     async def _tick(self, stage: str, done: int, total: int) -> None:
         self._told(stage, done, total)
