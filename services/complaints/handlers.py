@@ -21,7 +21,7 @@ from shared.contracts.compensation import CheckIssued, ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
-from shared.contracts.notifier import FeedbackReceived
+from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
@@ -171,14 +171,23 @@ class Handlers:
         if await view.get(Complaint, fact.complaint_id) is not None:
             return Decision()
         policy, version = await self._policies.at(fact.site, view)
-        key = await view.get(CustomerKey, fact.customer_ref)
-        erased = key is not None and key.erased
+        erased = await self._erased(fact.customer_ref, view)
         return log(fact, policy, version, view.now, erased=erased)
 
+    @staticmethod
+    async def _erased(customer_ref: str, view: View) -> bool:
+        key = await view.get(CustomerKey, customer_ref)
+        return key is not None and key.erased
+
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
-        """Confirm or reopen the complaint as the customer answered "did it help?"."""
+        """Confirm or reopen the complaint as the customer answered "did it help?".
+
+        Nothing comes of a no of a customer who was erased meanwhile: nobody could be written to.
+        """
         fact = event.data
         complaint = await known(fact.complaint_id, view)
+        if fact.helped is Helped.NO and await self._erased(complaint.customer_ref, view):
+            return Decision()
         policy, _ = await self._policies.at(complaint.site, view)
         return take_feedback(
             complaint,

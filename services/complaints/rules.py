@@ -276,10 +276,10 @@ def break_promise(
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
     The promise is kept by a check or an offer for the complaint, or by the customer's word that it
-    helped, within the promised time.
+    helped, within the promised time. To a customer who was erased nothing can be kept or said any more.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
-    if promise is None or promise.broken or now < promise.by:
+    if complaint.forgotten or promise is None or promise.broken or now < promise.by:
         return Decision()
     if kept_at is not None and any(
         moment <= promise.by and (promise.since is None or moment > promise.since)

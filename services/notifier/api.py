@@ -100,7 +100,9 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
                 decide,
             )
             response = written.response(200, body_of(HeardFeedback.model_validate(written.fact)))
-        except Rejected:
+        except Rejected as rejected:
+            if rejected.reason is Reason.LINK_INVALID:
+                raise
             # The stored response to a request expires after two days; the customer's answer does not.
             known = await handlers.answered(check_id)
             if known is None or not (by_browser or known is helped):

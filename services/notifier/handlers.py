@@ -35,7 +35,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.keys import CustomerKey, Keys
 from shared.runtime.words import (
     format_money,
     format_time,
@@ -112,11 +112,19 @@ class Handlers:
     async def answer(
         self, complaint_id: str, check_id: str, helped: Helped, view: View
     ) -> Decision:
-        """The customer's answer; raises Rejected(already_answered) if there was one."""
+        """The customer's answer; raises Rejected(already_answered) if there was one.
+
+        Raises Rejected(link_invalid) if the customer was erased: nobody could be written to.
+        """
         await view.prefetch([Answer.key(check_id), Story.key(complaint_id)])
-        if await view.get(Answer, check_id) is not None:
-            raise Rejected(Reason.ALREADY_ANSWERED)
+        answered = await view.get(Answer, check_id) is not None
         story = await view.get(Story, complaint_id)
+        if story is not None:
+            key = await view.get(CustomerKey, story.customer_ref)
+            if key is not None and key.erased:
+                raise Rejected(Reason.LINK_INVALID)
+        if answered:
+            raise Rejected(Reason.ALREADY_ANSWERED)
         return take_answer(story, complaint_id, check_id, helped, view.now)
 
     async def answered(self, check_id: str) -> Helped | None:

@@ -38,7 +38,7 @@ FORGED = (
     {"origin-offset": "9999999999999999999"},
     {"origin-topic": "RECOVERY \x1b[31m"},
     {"burial": "5000"},
-    {"burial": "2"},
+    {"burial": "3"},
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from services.complaints.customer.rules import CERTIFIED_AFTER
 from shared.contracts.catalogue import WITH_CUSTOMERS
 from shared.contracts.complaints import ComplaintForgotten
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.engine.store import Commit, Outcome
@@ -194,6 +196,60 @@ async def test_nothing_more_is_given_shown_or_sent_under_an_erased_reference(abo
     assert aboard.postbox.letters == []
     (failed,) = [one for one in await aboard.facts("notifier") if "failed_at" in one]
     assert failed["reason"] == Reason.CUSTOMER_ERASED
+
+
+async def test_an_erased_customers_links_open_nothing_and_reopen_nothing(aboard: Aboard):
+    """Neither that of a check nor that of an offer, and no promise is made or broken that nobody can keep."""
+    complaint = await aboard.raise_complaint()
+    await aboard.give(complaint, "cinema", "k")
+    wish = {"complaint_id": complaint, "items": ["cinema", "dinner-for-two"], "reason": "food"}
+    offer = (await aboard.post("offers", "o", {**wish, "again": True})).json()
+    await aboard.carry()
+    await aboard.ring()
+    words = [word for one in aboard.postbox.letters for word in one.body.split()]
+    answer = "/f/" + next(word for word in words if "/f/" in word).partition("/f/")[2]
+    choice = urlsplit(offer["link"]).path
+    await erase(aboard, await ref_of(aboard, complaint))
+    async with aboard.http("notifier", "") as customer:
+        for headers in ({}, {"Accept": "text/html"}):
+            for helped in ("no", "yes"):
+                refused = await customer.post(f"{answer}/{helped}", headers=headers)
+                assert refused.status_code == 404
+    async with aboard.http("compensation", "") as customer:
+        assert (await customer.get(choice)).status_code == 404
+        assert (await customer.post(choice, data={"item": "cinema"})).status_code == 404
+        chosen = await customer.post(choice, json={"item": "cinema"})
+    assert (chosen.status_code, chosen.json()["type"]) == (404, Reason.LINK_INVALID)
+    refused = await aboard.post("offers", "o-2", {**wish, "again": True})
+    assert (refused.status_code, refused.json()["type"]) == (409, Reason.CUSTOMER_ERASED)
+    aboard.later(days=3)
+    await aboard.ring()
+    await aboard.carry()
+    assert not {"feedback.received", "complaint.reopened", "complaint.overdue"} & {
+        kind for name in aboard.apps for kind in await aboard.types(name)
+    }
+
+
+async def test_a_no_that_was_said_before_the_erasure_and_heard_after_it_reopens_nothing(
+    aboard: Aboard,
+):
+    complaint = await aboard.raise_complaint()
+    assert (await ask(aboard, "POST", await ref_of(aboard, complaint))).status_code == 201
+    for offset, helped in enumerate((Helped.NO, Helped.YES)):
+        said = FeedbackReceived(
+            complaint_id=complaint, check_id=f"ck-{helped}", helped=helped, answered_at=aboard.clock(),
+        )  # fmt: skip
+        await aboard.feed("complaints", FeedbackReceived.TOPIC, [record(said, offset)])
+    assert (await aboard.types("complaints"))[-1] == "complaint.confirmed"
+    assert "complaint.reopened" not in await aboard.types("complaints")
+
+
+async def test_a_promise_to_an_erased_customer_is_not_broken(aboard: Aboard):
+    complaint = await aboard.raise_complaint()
+    await erase(aboard, await ref_of(aboard, complaint))
+    aboard.later(days=3)
+    await aboard.ring("complaints")
+    assert "complaint.overdue" not in await aboard.types("complaints")
 
 
 async def test_the_same_event_published_again_after_the_erasure_brings_nothing_back(

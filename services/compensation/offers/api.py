@@ -175,6 +175,7 @@ def _for_employees(
             Reason.UNKNOWN_COMPLAINT,
             Reason.AMOUNT_NOT_OFFERED,
             Reason.ALREADY_COMPENSATED,
+            Reason.CUSTOMER_ERASED,
         ),
     )
     async def make_offer(ask: Ask, command: MakeOffer) -> Decision:
@@ -277,7 +278,7 @@ def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page
             return repeated(content, status)
 
         item = await _item_of(request)
-        made = await handlers.offered(offer_id, None, face.view())
+        made = await handlers.linked(offer_id, face.view())
         if item not in {one.item for one in made.options}:
             if not by_browser:
                 raise Rejected(Reason.AMOUNT_NOT_OFFERED, where=("/item",))

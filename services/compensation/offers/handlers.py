@@ -34,6 +34,7 @@ from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.words import (
     about,
     format_money,
@@ -144,6 +145,8 @@ class Offers:
         headroom = await self._context.headroom(
             staff, case.customer_ref, command.complaint_id, view
         )
+        if await _erased(case.customer_ref, view):
+            raise Rejected(Reason.CUSTOMER_ERASED)
         bound_by = headroom.binding(dearest.cost_minor)
         if bound_by is not None:
             return refuse(
@@ -169,6 +172,13 @@ class Offers:
     async def offered(self, offer_id: str, site: str | None, view: View) -> Offer:
         """An offer of the site (of any, if None); raises Rejected(unknown_offer)."""
         return await view.require(Offer, offer_id, Reason.UNKNOWN_OFFER, site=site)
+
+    async def linked(self, offer_id: str, view: View) -> Offer:
+        """The offer behind a customer's link; raises Rejected(unknown_offer), or link_invalid once they were erased."""
+        made = await self.offered(offer_id, None, view)
+        if await _erased(made.customer_ref, view):
+            raise Rejected(Reason.LINK_INVALID)
+        return made
 
     async def choose_for(
         self, offer_id: str, item: str, principal: Principal, view: View
@@ -226,8 +236,8 @@ class Offers:
         return Decision.of(choice, given)
 
     async def shown(self, offer_id: str, view: View) -> Shown:
-        """An offer as its customer sees it; raises Rejected(unknown_offer), Unavailable."""
-        made = await self.offered(offer_id, None, view)
+        """An offer as its customer sees it; raises as `linked`, and Unavailable."""
+        made = await self.linked(offer_id, view)
         now, _ = await self._context.policies.at(made.site, view)
         then = await self._context.policies.of(made.site, made.policy_version, view)
         choices = tuple(_choices(made, then, now)) if made.open_at(view.now) else ()
@@ -289,6 +299,11 @@ class Offers:
         """Let an offer lapse from which nobody chose in time."""
         made = await view.get(Offer, offer_id)
         return lapse(made, offer_id, view.now) if made else Decision()
+
+
+async def _erased(customer_ref: str, view: View) -> bool:
+    key = await view.get(CustomerKey, customer_ref)
+    return key is not None and key.erased
 
 
 def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
