@@ -74,6 +74,10 @@ async def stored(stack: Stack | None) -> AsyncIterator[Store]:
         await store.close()
 
 
+async def _nothing(_prefix: str) -> Sequence[tuple[str, bytes]]:
+    return ()
+
+
 async def _never_gone(_moment: datetime) -> bool:
     return False
 
@@ -210,7 +214,7 @@ async def pipeline(
                 one
                 for one in inboxes(
                     ComplaintsHandlers(vault(), RulesReader(), settler, news),
-                    Customers(settler, vault(), _never_gone),
+                    Customers(settler, vault(), _never_gone, _nothing),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

@@ -12,7 +12,7 @@ from services.complaints.customer import api as customer_api
 from services.complaints.customer import rules as customer_rules
 from services.complaints.customer.api import ErasedCustomer
 from services.complaints.customer.export import Exports
-from services.complaints.customer.handlers import Customers, Gone
+from services.complaints.customer.handlers import Customers, Gone, OnVault
 from services.complaints.handlers import Handlers
 from services.complaints.ports import News, Reader
 from services.complaints.rules import OVERDUE, SLICE
@@ -22,10 +22,11 @@ from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.roster import LISTED, EmployeeListed
+from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
-from shared.runtime.kafka.watch import nothing_before, settled_to_the_end
+from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, Keys, stands
 from shared.runtime.service import App, Runtime, utc_now
@@ -52,6 +53,7 @@ def build(
     reader: Reader | None = None,
     news: News | None = None,
     gone: Gone | None = None,
+    on_vault: OnVault | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
@@ -66,7 +68,8 @@ def build(
         ),
     )
     gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
-    customers = Customers(parts.settler, parts.vault, gone)
+    on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
+    customers = Customers(parts.settler, parts.vault, gone, on_vault)
     return App(
         parts,
         inboxes=inboxes(handlers, customers),

@@ -161,13 +161,17 @@ class YieldingStore(MemoryStore):
 
 
 class Topics:
-    """The topics in clear, from which nothing is gone until it is told to be."""
+    """The topics in clear, from which nothing is gone until it is told to be, and the vault topic."""
 
     def __init__(self) -> None:
         self.empty = False
+        self.vault: list[tuple[str, bytes]] = []
 
     async def gone(self, _moment: datetime) -> bool:
         return self.empty
+
+    async def on_vault(self, prefix: str) -> list[tuple[str, bytes]]:
+        return [(key, value) for key, value in self.vault if key.startswith(prefix)]
 
 
 class Aboard:
@@ -207,6 +211,7 @@ class Aboard:
                 reader=reader(),
                 news=self.news,
                 gone=self.topics.gone,
+                on_vault=self.topics.on_vault,
             ),
             "compensation": build_compensation(
                 CompensationSettings(**given),

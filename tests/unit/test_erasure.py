@@ -25,7 +25,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.privacy.keys import CustomerKey, Keys
 from shared.runtime.privacy.seal import SealBroken
 from shared.testing.builders import record
-from tests.suites.services import SITE, Aboard, raised, state
+from tests.suites.services import SITE, Aboard, outbox, raised, state
 from tests.unit.test_one_customer import on_the_spot, write_down
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 
@@ -333,6 +333,58 @@ async def test_the_certificate_comes_once_nothing_from_before_is_left_in_the_cle
     assert timedelta(days=14) < CERTIFIED_AFTER < timedelta(days=15)
 
 
+async def test_the_certificate_waits_until_no_wrapped_key_is_on_the_vault_topic(aboard: Aboard):
+    """A quiet partition is not compacted, so each look appends to it once more that the key was destroyed."""
+    complaint = await aboard.raise_complaint()
+    ref = await ref_of(aboard, complaint)
+
+    async def on_the_vault() -> list[tuple[str, bytes]]:
+        lines = [
+            line for line in await outbox(aboard.stores["complaints"]) if "vault" in line.topic
+        ]
+        return [(line.key, line.value) for line in lines]
+
+    await erase(aboard, ref)
+    aboard.topics.empty = True
+    aboard.topics.vault = [*await on_the_vault(), ("c-other/0123456789abcdef", b"{}")]
+    made, destroyed = len(aboard.topics.vault) // 2, len(aboard.topics.vault) // 2
+    assert made >= 1
+    certifies = aboard.apps["complaints"].on_timer["certify"]
+    due_ms = aboard.stores["complaints"].kept.timers[f"certify|{ref}"]
+    for _ in range(2):
+        aboard.clock.advance(CERTIFIED_AFTER)
+        with pytest.raises(Unavailable) as waits:
+            await certifies(ref, due_ms)
+        assert waits.value.reason is Reason.STILL_KEPT
+        destroyed += made
+        types = await aboard.types("complaints")
+        assert types.count("customer-key.destroyed") == destroyed
+        assert "erasure.certified" not in types
+    events = await aboard.events("complaints")
+    assert len({one["id"] for one in events}) == len(events)
+    keys = [key for key, _ in await on_the_vault()]
+    assert set(keys[-made:]) == set(keys[:made])
+    aboard.topics.vault = [
+        (key, value) for key, value in await on_the_vault() if b"destroyed" in value
+    ]
+    await certifies(ref, due_ms)
+    types = await aboard.types("complaints")
+    assert (types[-1], types.count("customer-key.destroyed")) == ("erasure.certified", destroyed)
+
+
+async def test_a_stranger_on_the_vault_topic_keeps_the_certificate_away_and_breaks_nothing(
+    aboard: Aboard,
+):
+    ref = await ref_of(aboard, await aboard.raise_complaint())
+    await erase(aboard, ref)
+    aboard.topics.empty = True
+    for value in (b"\xff", b"[]", b"{}", b'{"type": 1}'):
+        aboard.topics.vault = [(f"{ref}/no name", value)]
+        with pytest.raises(Unavailable):
+            await aboard.apps["complaints"].on_timer["certify"](ref, 1)
+    assert "erasure.certified" not in await aboard.types("complaints")
+
+
 async def test_the_broker_that_is_away_certifies_nothing(aboard: Aboard, monkeypatch):
     complaint = await aboard.raise_complaint()
     ref = await ref_of(aboard, complaint)
@@ -342,7 +394,7 @@ async def test_the_broker_that_is_away_certifies_nothing(aboard: Aboard, monkeyp
         raise OSError
 
     parts = aboard.apps["complaints"].parts
-    timers = module.Customers(parts.settler, parts.vault, away)
+    timers = module.Customers(parts.settler, parts.vault, away, aboard.topics.on_vault)
     with pytest.raises(Unavailable):
         await timers.certifies(ref, 1)
 

@@ -57,7 +57,7 @@ class ShownErasure(Answer):
     certified_at: Annotated[
         datetime | None,
         Field(
-            description="When it was found that nothing from before is left, also in the intake and the dead letters; null until then."
+            description="When it was found that nothing from before is left, also in the intake and the dead letters, and no key on the vault topic; null until then."
         ),
     ]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from aiokafka.errors import KafkaError
+from pydantic_core import from_json
 
 from services.complaints.customer.rules import (
     CERTIFY,
@@ -22,6 +25,7 @@ from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
     CustomerKeyCreated,
+    CustomerKeyDestroyed,
     CustomerKeyRewrapped,
     last_over,
     name_of,
@@ -44,6 +48,10 @@ LAST = "~"
 #: Wrapping keys, of which each is looked at once: far more than were ever in use at the same time.
 WRAPPING_KEYS_MAX = 100
 
+#: Key and value of all records on the vault topic whose key begins so; raises KafkaError, OSError.
+OnVault = Callable[[str], Awaitable[Sequence[tuple[str, bytes]]]]
+#: The name of a data key, as the last part of its record's key.
+KEY_NAME = re.compile(r"[0-9a-f]{16}")
 #: Says whether the topics that hold words outside customers' keys have nothing from before a moment;
 #: raises KafkaError, OSError.
 Gone = Callable[[datetime], Awaitable[bool]]
@@ -131,13 +139,23 @@ async def all_unwrapped(vault: Vault, view: View) -> bool:
     return True
 
 
+def _says_destroyed(value: bytes) -> bool:
+    try:
+        return bool(from_json(value)["type"] == CustomerKeyDestroyed.TYPE)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 class Customers:
     """The inputs of an erasure and what they need."""
 
-    def __init__(self, settler: Settler, vault: Vault, gone: Gone) -> None:
+    def __init__(self, settler: Settler, vault: Vault, gone: Gone, on_vault: OnVault) -> None:
         self._settler = settler
         self._vault = vault
         self._gone = gone
+        self._on_vault = on_vault
+        #: Looks at the vault topic one after the other, because each reads all of it.
+        self._looking = asyncio.Lock()
         self._policies = Policies()
 
     async def forgets(self, customer_ref: str, view: View) -> Decision:
@@ -147,13 +165,21 @@ class Customers:
         return forget(customer_ref, found, view.now, more=page.next is not None)
 
     async def certifies(self, customer_ref: str, due_ms: int) -> None:
-        """Certify an erasure; raises Unavailable while the topics hold records from before it."""
+        """Certify an erasure.
+
+        Raises Unavailable while the topics hold records from before it, or the vault topic a wrapped
+        key of the customer. Kafka does not compact the segment that it appends to, and closes it
+        when something is appended later. So the word that the key was destroyed is said again.
+        """
         erasure = await self._settler.view().get(Erasure, customer_ref)
         try:
             gone = erasure is None or await self._gone(erasure.erased_at)
+            wrapped = await self._wrapped(customer_ref) if gone else set()
         except (KafkaError, OSError):
-            gone = False
-        if not gone:
+            gone, wrapped = False, set()
+        if wrapped:
+            await self._say_again(customer_ref, sorted(filter(KEY_NAME.fullmatch, wrapped)))
+        if not gone or wrapped:
             raise Unavailable(Reason.STILL_KEPT, retry_after_s=ASK_AGAIN_S)
 
         async def decide(view: View) -> Decision:
@@ -161,6 +187,22 @@ class Customers:
             return Decision() if found is None else certify(found, customer_ref, view.now)
 
         await self._settler.settle_timer(CERTIFY, customer_ref, due_ms, decide)
+
+    async def _wrapped(self, customer_ref: str) -> set[str]:
+        """The names of the customer's keys of which a wrapping is on the vault topic; raises KafkaError, OSError."""
+        async with self._looking:
+            found = await self._on_vault(f"{customer_ref}/")
+        return {key.rpartition("/")[2] for key, value in found if not _says_destroyed(value)}
+
+    async def _say_again(self, customer_ref: str, names: Sequence[str]) -> None:
+        """Append to the partitions of these keys that they were destroyed; raises Unavailable."""
+
+        async def decide(view: View) -> Decision:
+            return Decision(destroy(customer_ref, names, view.now))
+
+        now_us = self._settler.view().now.timestamp() * 1_000_000
+        cause = f"command/destroyed/{customer_ref}/{now_us:.0f}"
+        await self._settler.settle_internal(cause, customer_ref, decide)
 
     async def may_begin(self) -> bool:
         """Whether every key can be unwrapped, so that nothing comes in that could not be sealed or read.

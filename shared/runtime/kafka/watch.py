@@ -182,6 +182,32 @@ async def nothing_before(bootstrap: Broker | str, topics: Sequence[str], moment:
         return all(firsts[place] >= since[place] for place in places)
 
 
+async def with_key(bootstrap: Broker | str, topic: str, prefix: str) -> Sequence[tuple[str, bytes]]:
+    """Key and value of every record on a topic whose key begins so, also of those that compaction will remove.
+
+    Tombstones are left out. Reads the topic as far as it reaches now, and holds nothing else of it.
+    Raises KafkaError, OSError; TimeoutError where nothing comes for too long.
+    """
+    begins, found = prefix.encode(), list[tuple[str, bytes]]()
+    async with groupless_consumer(bootstrap, [topic], fetch_bytes=READ_BYTES) as consumer:
+        places = partitions(consumer, [topic])
+        firsts = await consumer.beginning_offsets(places)
+        ends = await consumer.end_offsets(places)
+        left = {place for place in places if firsts[place] < ends[place]}
+        consumer.pause(*set(places) - left)
+        deadline = monotonic() + ANSWER_S
+        while left:
+            for records in (await consumer.getmany(*left, timeout_ms=FETCH_MS)).values():
+                deadline = monotonic() + ANSWER_S
+                for one in records:
+                    if one.value is not None and one.key is not None and one.key.startswith(begins):
+                        found.append((one.key.decode(errors="replace"), one.value))
+            left = {place for place in left if await consumer.position(place) < ends[place]}
+            if monotonic() > deadline:
+                raise TimeoutError
+    return found
+
+
 async def first_since(
     consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], moment: datetime
 ) -> Mapping[TopicPartition, int]:
