@@ -9,9 +9,13 @@ import pytest
 from pydantic_core import from_json
 
 import services.complaints.customer.export as module
+from services.complaints.customer import handlers
 from shared.contracts.complaints import Language
+from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
-from tests.suites.services import SITE, Aboard
+from shared.testing.builders import record
+from tests.suites.services import SITE, Aboard, raised
+from tests.unit.test_dead_letters import publish
 from tests.unit.test_erasure import ADDRESS, erase, ref_of
 from tests.unit.test_one_customer import on_the_spot, write_down
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
@@ -91,6 +95,32 @@ async def test_another_sites_customer_is_not_exported(aboard: Aboard):
     for form in ("export", "export.html"):
         answer = await ask(aboard, f"{ref}/{form}", site="ms-borealis")
         assert (answer.status_code, answer.json()["type"]) == (404, Reason.UNKNOWN_CUSTOMER)
+
+
+async def test_a_site_gets_what_was_said_there_wherever_else_its_customer_complained(
+    aboard: Aboard, monkeypatch
+):
+    """INV-11: also if their complaint there is the last of many; an erasure is of the person, at every site."""
+    monkeypatch.setattr(handlers, "STEP", 2)
+    await publish(aboard, "ms-new")
+    for number in range(5):
+        complaint = await aboard.raise_complaint(number, customer="cab-7")
+    aboard.later(minutes=1)
+    there = record(raised("Said elsewhere.", site="ms-new", customer="cab-7"), 5, "e-new")
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [there])
+    ref = await ref_of(aboard, complaint)
+    assert {one["site"] for one in (await exported(aboard, ref))["complaints"]} == {SITE}
+    found = (await ask(aboard, f"{ref}/export", site="ms-new")).json()
+    assert [one["text"] for one in found["complaints"]] == ["Said elsewhere."]
+    assert (found["complete"], found["customer_ref"]) == (True, ref)
+    page = (await ask(aboard, f"{ref}/export.html", site="ms-new")).text
+    assert ("Said elsewhere." in page, "soup" in page) == (True, False)
+    assert (await ask(aboard, f"{ref}/export", site="ms-borealis")).status_code == 404
+    async with aboard.http("complaints", aboard.bearer("r", "privacy", site="ms-new")) as office:
+        path = f"/v1/customers/{ref}/erasure"
+        erased = await office.post(path, headers={"Idempotency-Key": "k"})
+    assert erased.status_code == 201
+    assert (await ask(aboard, f"{ref}/export")).json()["type"] == Reason.CUSTOMER_ERASED
 
 
 async def test_an_export_reads_page_after_page_and_says_if_it_is_not_all(

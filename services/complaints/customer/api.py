@@ -76,7 +76,8 @@ def routes(face: Face, exports: Exports) -> Routes:
     async def erase_customer(ask: Ask, customer_ref: Identifier) -> Decision:
         """Erase a customer: destroy their keys, so that words and contact cannot be read any more.
 
-        Cannot be undone. What they were given stays valid and counted, without saying to whom.
+        Their complaints at other sites are erased as well, because a customer is one person and has one
+        key. Cannot be undone. What they were given stays valid and counted, without saying to whom.
         """
         principal = ask.principal
         return await erasing(customer_ref, principal.site, principal.subject, ask.view)
@@ -99,7 +100,7 @@ def routes(face: Face, exports: Exports) -> Routes:
         refuses=REFUSED,
     )
     async def export_customer(ask: Ask, customer_ref: Identifier) -> ExportedCustomer:
-        """Everything that complaints knows of a customer, opened: their words, contacts, and what they were given."""
+        """Everything that complaints knows of a customer's complaints at the site, opened: words, contacts, what they were given."""
         return await exports.of(customer_ref, ask.principal.site, ask.view)
 
     @to.page("/v1/customers/{customer_ref}/export.html", (Kind.PRIVACY,), refuses=REFUSED)

@@ -119,7 +119,10 @@ class ExportedCustomer(Answer):
     customer_ref: CustomerRef
     exported_at: Annotated[datetime, Field(description="When it was exported.")]
     complaints: Annotated[
-        list[ExportedComplaint], Field(description="Their complaints, earliest first.")
+        list[ExportedComplaint],
+        Field(
+            description="Their complaints at the site that asks, earliest first; the operator's command has those of all sites."
+        ),
     ]
     complete: Annotated[
         bool,
@@ -136,7 +139,7 @@ class Exports:
         self._pages = Pages(export=_EXPORT)
 
     async def of(self, customer_ref: str, site: str | None, view: View) -> ExportedCustomer:
-        """Everything known of a customer who complained at the site (at any, if None).
+        """Everything known of a customer's complaints at the site (at all of them, if None).
 
         Raises Rejected(unknown_customer, customer_erased), and Unavailable.
         """
@@ -146,8 +149,9 @@ class Exports:
         after: Cursor | None = None
         while True:
             page = await view.range(Complaint, of_customer(customer_ref), after, RANGE_MAX)
-            await view.prefetch([KeptAt.key(complaint_id) for complaint_id, _ in page.documents])
-            for complaint_id, complaint in page.documents:
+            here = [pair for pair in page.documents if site in (None, pair[1].site)]
+            await view.prefetch([KeptAt.key(complaint_id) for complaint_id, _ in here])
+            for complaint_id, complaint in here:
                 kept_at = await view.get(KeptAt, complaint_id)
                 text = await words_of(complaint, self._keys, view)
                 found.append(_opened(complaint_id, complaint, kept_at, key, text))
