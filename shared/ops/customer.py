@@ -1,4 +1,4 @@
-"""What compensation and the notifier published of a customer: the part of an export that complaints does not know."""
+"""What topics hold of a customer in clear: the part of an export that the service complaints does not keep."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.compensation import (
     CheckIssued,
+    CheckVoided,
     OfferChosen,
     OfferLapsed,
     OfferMade,
     RedemptionCaptured,
     RedemptionRolledBack,
+    Safety,
+    SafetyNoted,
 )
+from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged
 from shared.contracts.event import AmountMinor, CheckId, ComplaintId, Currency, CustomerRef, Id
+from shared.contracts.intake import Channel
 from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
@@ -36,7 +41,7 @@ from shared.runtime.rebuild.sources import RawEvent
 
 #: Records of one topic that are read: what a large site publishes in the three years that facts are kept.
 RECORDS_MAX = 50_000_000
-#: Offers, redemptions, letters and answers in one export, together: far more than a person has.
+#: Complaints, offers, voids, redemptions, letters and answers in one export, together: far more than a person has.
 FOUND_MAX = 10_000
 #: From the beginning of a topic on.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +58,29 @@ app = typer.Typer(
 
 class _Exported(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class ExportedTelling(_Exported):
+    """How the customer complained; the words are in the other part of the export."""
+
+    complaint_id: ComplaintId
+    channel: Annotated[Channel, Field(description="How the complaint came.")]
+    occurred_at: Annotated[
+        datetime | None, Field(description="When it happened, as was said; null if nobody said.")
+    ]
+    safety: Annotated[
+        bool, Field(description="Whether the words were taken to be about somebody's safety.")
+    ] = False
+    noted: Annotated[
+        list[Safety], Field(description="What an employee said that somebody's safety is about.")
+    ] = []
+
+
+class ExportedVoid(_Exported):
+    """A check that was taken back, so that no till takes it."""
+
+    check_id: CheckId
+    voided_at: Annotated[datetime, Field(description="When it was taken back.")]
 
 
 class ExportedOffer(_Exported):
@@ -109,6 +137,8 @@ class Published(_Exported):
     """What was published of one customer, as long as topics keep it."""
 
     customer_ref: CustomerRef
+    complaints: list[ExportedTelling]
+    voided: list[ExportedVoid]
     offers: list[ExportedOffer]
     redemptions: list[ExportedRedemption]
     letters: list[ExportedLetter]
@@ -119,14 +149,16 @@ class Published(_Exported):
 
 
 class Collected:
-    """Collects what was published of one customer: of compensation first, then of the notifier.
+    """Collects what was published of one customer: of complaints first, then of compensation and the notifier.
 
     The facts of a check, an offer or a letter come in their order, and the first of them names the customer.
     """
 
     def __init__(self, customer_ref: str) -> None:
         self._ref = customer_ref
+        self._complaints: dict[str, ExportedTelling] = {}
         self._checks: set[str] = set()
+        self._voided: dict[str, ExportedVoid] = {}
         self._offers: dict[str, ExportedOffer] = {}
         self._redeemed: dict[str, ExportedRedemption] = {}
         self._letters: dict[str, ExportedLetter] = {}
@@ -135,7 +167,11 @@ class Collected:
         self._takes: Mapping[bytes, tuple[type[Fact], Callable[[Any], None]]] = {
             fact.TYPE.encode(): (fact, take)
             for fact, take in (
+                (ComplaintReceived, self._received),
+                (ComplaintTriaged, self._triaged),
+                (SafetyNoted, self._noted),
                 (CheckIssued, self._issued),
+                (CheckVoided, self._void),
                 (OfferMade, self._offered),
                 (OfferChosen, self._chosen),
                 (OfferLapsed, self._lapsed),
@@ -160,6 +196,8 @@ class Collected:
         """Everything that was collected."""
         return Published(
             customer_ref=self._ref,
+            complaints=list(self._complaints.values()),
+            voided=list(self._voided.values()),
             offers=list(self._offers.values()),
             redemptions=list(self._redeemed.values()),
             letters=list(self._letters.values()),
@@ -170,8 +208,29 @@ class Collected:
     def _room(self) -> bool:
         """Whether one more is kept."""
         kept = len(self._offers) + len(self._redeemed) + len(self._letters) + len(self._answers)
+        kept += len(self._complaints) + len(self._voided)
         self._complete = self._complete and kept < FOUND_MAX
         return self._complete
+
+    def _received(self, fact: ComplaintReceived) -> None:
+        if fact.customer_ref == self._ref and self._room():
+            self._complaints[fact.complaint_id] = ExportedTelling(
+                complaint_id=fact.complaint_id, channel=fact.channel, occurred_at=fact.occurred_at
+            )
+
+    def _triaged(self, fact: ComplaintTriaged) -> None:
+        self._now(self._complaints, fact.complaint_id, safety=fact.safety)
+
+    def _noted(self, fact: SafetyNoted) -> None:
+        if (known := self._complaints.get(fact.complaint_id)) is not None:
+            noted = sorted({*known.noted, fact.safety})
+            self._now(self._complaints, fact.complaint_id, noted=noted)
+
+    def _void(self, fact: CheckVoided) -> None:
+        if fact.check_id in self._checks and self._room():
+            self._voided[fact.check_id] = ExportedVoid(
+                check_id=fact.check_id, voided_at=fact.voided_at
+            )
 
     def _issued(self, fact: CheckIssued) -> None:
         if fact.customer_ref == self._ref:
@@ -242,7 +301,7 @@ async def published_of(
     Raises Unavailable, and Rejected(history_too_long). Waits for Kafka.
     """
     collected = Collected(customer_ref)
-    for topic in (CheckIssued.TOPIC, MessageQueued.TOPIC):
+    for topic in (ComplaintReceived.TOPIC, CheckIssued.TOPIC, MessageQueued.TOPIC):
         async for part in read(topic):
             for event in part.events:
                 collected.take(event)
@@ -260,7 +319,10 @@ def published_command(
     ref: Annotated[str, typer.Argument(metavar="REF", help="The customer_ref.")],
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Print the offers, redemptions, letters and answers of a customer as JSON; hand it to nobody else."""
+    """Print complaints' circumstances, voids, offers, redemptions, letters and answers of a customer as JSON; hand it to nobody else.
+
+    What an employee explained about a stretch is sealed, and is not in it.
+    """
     try:
         broker = bootstrap_servers(bootstrap)
     except NoBroker as error:

@@ -13,7 +13,11 @@ from shared.testing.builders import published
 from tests.suites.services import Aboard
 from tests.unit.test_erasure import ref_of
 
-OWNERS = {"recovery.compensation.v1": "compensation", "recovery.notifier.v1": "notifier"}
+OWNERS = {
+    "recovery.complaints.v1": "complaints",
+    "recovery.compensation.v1": "compensation",
+    "recovery.notifier.v1": "notifier",
+}
 TILL = "till-1"
 
 
@@ -74,10 +78,29 @@ async def test_offers_redemptions_and_letters_of_a_customer_are_found_and_nobody
     assert TILL not in text
 
 
+async def test_a_voided_check_is_said_to_be_voided_and_how_its_complaint_came(aboard: Aboard):
+    complaint = await aboard.raise_complaint(text="The soup was cold.")
+    given = await aboard.give(complaint, "cinema", "k", safety="allergy")
+    assert given.status_code == 201, given.text
+    kept = await aboard.give(complaint, "dinner-for-two", "k-2", again=True)
+    check = given.json()["check_id"]
+    assert (await aboard.post(f"checks/{check}/void", "v", {})).status_code == 200
+    await aboard.carry()
+    told = await found(aboard, await ref_of(aboard, complaint))
+    (voided,) = told.voided
+    assert voided.check_id == check != kept.json()["check_id"]
+    (one,) = told.complaints
+    assert (one.complaint_id, one.noted) == (complaint, ["allergy"])
+    (received,) = [
+        fact for fact in await aboard.facts("complaints") if fact["type"].endswith("received.v1")
+    ]
+    assert (one.channel, one.occurred_at) == (received["channel"], received.get("occurred_at"))
+
+
 async def test_more_than_fits_is_said(aboard: Aboard, monkeypatch):
     monkeypatch.setattr(module, "FOUND_MAX", 2)
     told = await found(aboard, await lived(aboard, 0, "cab-0"))
-    kept = [*told.offers, *told.redemptions, *told.letters, *told.answers]
+    kept = [*told.complaints, *told.offers, *told.redemptions, *told.letters, *told.answers]
     assert (len(kept), told.complete) == (2, False)
 
 
