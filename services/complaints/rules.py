@@ -216,7 +216,10 @@ def log(
         answered=logged.answered,
     )
     claimed = ComplaintClaimed(
-        complaint_id=logged.complaint_id, employee_id=logged.employee_id, claimed_at=now
+        complaint_id=logged.complaint_id,
+        employee_id=logged.employee_id,
+        site=logged.site,
+        claimed_at=now,
     )
     if not erased:
         return Decision.of(received, triaged, claimed)
@@ -234,7 +237,12 @@ def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: dateti
     if complaint.employee_id == employee_id and complaint.state is State.CLAIMED:
         return Decision()
     return Decision.of(
-        ComplaintClaimed(complaint_id=complaint_id, employee_id=employee_id, claimed_at=now)
+        ComplaintClaimed(
+            complaint_id=complaint_id,
+            employee_id=employee_id,
+            site=complaint.site,
+            claimed_at=now,
+        )
     )
 
 

@@ -160,6 +160,9 @@ class ComplaintClaimed(ComplaintFact):
     employee_id: EmployeeId = Field(
         description="Employee who has the complaint now: the one who gave the customer something."
     )
+    site: SiteId | None = Field(
+        None, description="The complaint's site; absent in facts of before it was added."
+    )
     claimed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the employee took it on."
     )

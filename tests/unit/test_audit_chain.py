@@ -24,6 +24,7 @@ from services.audit.chain.rules import (
     LAST,
     NOTICES,
     RECORDS_PER_HEAD,
+    TOLD,
     Chain,
     LastHeads,
     Told,
@@ -147,6 +148,14 @@ async def test_no_employee_and_no_word_of_a_customer_is_on_the_record(tmp_path, 
     assert '"employee/em-' in whole
     ids = [*demo_roster().employees, "e-new", "Kari", "kari@example.org", "soup", "v1."]
     assert [name for name in ids if re.search(rf"(?<![a-z0-9-]){re.escape(name)}", whole)] == []
+
+
+def test_every_recorded_fact_about_an_employee_says_the_site_that_their_pseudonym_is_of():
+    """Without it one employee has two pseudonyms, and a look by the second is not shown to them."""
+    named = {name for name, told in FIELDS.items() if told is Told.EMPLOYEE} | {"employee_id"}
+    of_employees = {fact for fact in TOLD if named & fact.model_fields.keys()}
+    assert of_employees
+    assert {fact.TYPE for fact in of_employees if "site" not in fact.model_fields} == set()
 
 
 def test_an_employee_has_one_pseudonym_per_site_and_month():
