@@ -421,6 +421,28 @@ async def test_a_chain_whose_document_is_gone_goes_on_from_the_signed_heads(aboa
     assert last["previous"] == json.loads(found[f"{TOPIC}/7"][2])["hash"]
 
 
+async def test_signed_heads_name_a_chain_for_good_also_when_its_document_is_gone(aboard):
+    await aboard.feed(AUDIT, TOPIC, [confirmed(n) for n in range(3)], 7)
+    aboard.later(minutes=2)
+    await aboard.ring(AUDIT)
+    del aboard.stores[AUDIT].kept.documents[Chain.key(f"{TOPIC}/7")]
+    for minutes in range(2):
+        await aboard.feed(AUDIT, TOPIC, [confirmed(9)], minutes)
+        aboard.later(minutes=2)
+        await aboard.ring(AUDIT)
+    last = (await heads(aboard))[-1].statement
+    assert [(head.chain, head.number) for head in last.heads] == [
+        (f"{TOPIC}/0", 1),
+        (f"{TOPIC}/1", 1),
+        (f"{TOPIC}/7", 3),
+    ]
+    await aboard.feed(AUDIT, TOPIC, [confirmed(3)], 7)
+    found = await chained(aboard)
+    gone_on = json.loads(found[f"{TOPIC}/7"][3])["record"]
+    assert gone_on["number"] == 4
+    assert gone_on["previous"] == json.loads(found[f"{TOPIC}/7"][2])["hash"]
+
+
 async def test_a_statement_of_too_many_heads_is_refused_before_it_is_signed():
     one = Head(chain="recovery.x.v1/0", hash="a" * 64, number=1, offset=0)
     with pytest.raises(ValueError, match="at most 1500"):

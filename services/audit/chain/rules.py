@@ -146,9 +146,10 @@ class Chain(Document):
 
 
 class LastHeads(Document):
-    """The heads signed last."""
+    """The heads signed last. Kept for good: they are what a chain goes on from when its own document is forgotten."""
 
     KIND: ClassVar[str] = "heads"
+    LASTS: ClassVar[bool] = True
 
     number: int
     hash: str
@@ -354,15 +355,19 @@ def due_heads(fact: FactRecorded | GapRecorded) -> Iterable[Timer]:
 def heads_signed(
     chains: Mapping[str, Chain], last: LastHeads | None, sign: Sign, now: datetime
 ) -> HeadsSigned:
-    """The heads of all chains, signed; raises ValueError if they are too many."""
-    if len(chains) > HEADS_MAX:
-        raise ValueError(f"{len(chains)} chains are more than {HEADS_MAX}")
-    heads = tuple(
-        Head(chain=name, hash=chain.hash, number=chain.number, offset=chain.offset)
-        for name, chain in sorted(chains.items())
-    )
+    """The heads of all chains, signed; raises ValueError if they are too many.
+
+    A chain whose document is forgotten keeps the head that it had in the heads before, for good.
+    """
+    heads = {head.chain: head for head in (() if last is None else last.heads)}
+    heads |= {
+        name: Head(chain=name, hash=chain.hash, number=chain.number, offset=chain.offset)
+        for name, chain in chains.items()
+    }
+    if len(heads) > HEADS_MAX:
+        raise ValueError(f"{len(heads)} chains are more than {HEADS_MAX}")
     statement = Statement(
-        heads=heads,
+        heads=tuple(heads[name] for name in sorted(heads)),
         number=1 if last is None else last.number + 1,
         previous=NOTHING_BEFORE if last is None else last.hash,
         signed_at=now,
