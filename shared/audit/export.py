@@ -55,8 +55,10 @@ class Report(NamedTuple):
 
     records: int
     chains: int
-    #: Records that no signed heads cover yet, by chain.
+    #: Records that no signed heads cover, by chain.
     unanchored: Mapping[str, int]
+    #: Chains that no signed heads name: young ones, or put in.
+    unnamed: Sequence[str]
     #: Number of the last heads, and when the newest were signed.
     heads: int
     signed_at: str
@@ -177,6 +179,7 @@ def verify(
     for path in published:
         for data in lines(path):
             anchors.add(data, alone=True)
+    anchors.end()
     for path in since:
         for data in lines(path):
             checkpoint.add(data, alone=True)
@@ -196,4 +199,7 @@ def verify(
         records += one.records
         if one.unanchored:
             unanchored[name] = one.unanchored
-    return Report(records, len(files), unanchored, anchors.last[0], anchors.signed_at, findings)
+    unnamed = sorted({*files} - {*anchors.chains, *checkpoint.chains})
+    return Report(
+        records, len(files), unanchored, unnamed, anchors.last[0], anchors.signed_at, findings
+    )

@@ -192,6 +192,11 @@ class Anchors:
                     n: known[n] for at, n in enumerate(sorted(known)) if at % 2 or n == last
                 }
 
+    def end(self) -> None:
+        """Nothing more comes."""
+        if not self.signed_at:
+            self._found(0, 0, "there are no signed heads, so nothing is proven", 0)
+
     def _follows(self, heads: Statement, statement: bytes, line: int) -> None:
         number, before = self.last
         if self._from_any and not number:
@@ -277,7 +282,9 @@ class Chain:
     def end(self) -> None:
         """Nothing more comes."""
         last = max((*self.anchors, *self.checkpoint), default=0)
-        reached = max(self.number, self.anchored)
+        # Of a chain that was idle since, retention deletes all up to the checkpoint.
+        deleted = 0 if self.records else max(self.checkpoint, default=0)
+        reached = max(self.number, self.anchored, deleted)
         if last > reached:
             self._found(reached + 1, last, "records are missing at the end", 0)
 

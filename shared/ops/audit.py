@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from shared.audit import export, story
 from shared.audit.keys import PURPOSE, public_pem, read_key, read_public_key
 from shared.audit.topic import Topics, number_of
+from shared.audit.verify import printable
 from shared.contracts.audit import PSEUDONYM
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.privacy.seal import Vault
@@ -142,8 +143,16 @@ def verify_command(
         for one in found.findings:
             typer.echo(str(one))
         for name, count in found.unanchored.items():
-            typer.echo(f"{name}: the last {count} records are not covered by signed heads yet")
+            why = (
+                f"no signed heads name it, so nothing proves its {count} records"
+                if name in found.unnamed
+                else f"the last {count} records are proven by nothing: no signed heads cover them yet"
+            )
+            typer.echo(printable(f"{name}: {why}"))
+        open_end = sum(found.unanchored.values())
         verdict = f"{len(found.findings)} findings" if found.findings else "all as signed"
+        if open_end:
+            verdict += f", but {open_end} records that no signed heads cover"
         typer.echo(
             f"{found.records} records of {found.chains} chains, heads up to number {found.heads},"
             f" signed at {found.signed_at or 'no time'}: {verdict}"

@@ -286,6 +286,32 @@ def test_what_lies_before_a_checkpoint_may_be_gone_and_nothing_after_it(record, 
         assert verified(tmp_path / f"x{gone}").findings, "without the checkpoint it is a cut"
 
 
+def test_a_chain_that_was_idle_since_the_checkpoint_may_be_gone_whole_and_not_in_part(
+    record, tmp_path
+):
+    held = tmp_path / "held.jsonl"
+    held.write_bytes(record.signed[-1] + b"\n")  # up to record 77
+    kept = dict(record.chains)
+    for name, left in (("whole", []), ("part", kept[CHAINS[0]][:20])):
+        record.chains = {**kept, CHAINS[0]: left}
+        export.write(record, tmp_path / name)
+    assert verified(tmp_path / "whole", since=[held]).findings == []
+    (cut,) = verified(tmp_path / "part", since=[held]).findings
+    assert (cut.first, cut.last, cut.what) == (21, 77, "records are missing at the end")
+    assert verified(tmp_path / "whole").findings, "without the checkpoint it is a cut"
+
+
+def test_without_signed_heads_nothing_is_proven(record, tmp_path):
+    """Not by links that are right: whoever computes hashes makes those anew."""
+    export.write(record, tmp_path / "x")
+    held = tmp_path / "held.jsonl"
+    held.write_bytes(record.signed[-1] + b"\n")
+    (tmp_path / "x" / export.HEADS_FILE).write_bytes(b"")
+    (told,) = verified(tmp_path / "x").findings
+    assert (told.chain, told.what) == (HEADS, "there are no signed heads, so nothing is proven")
+    assert verified(tmp_path / "x", published=[held]).findings == []
+
+
 def test_lines_of_any_length_and_number_cost_bounded_memory(record, tmp_path):
     export.write(record, tmp_path / "x")
     path = tmp_path / "x/chains" / export.file_of(CHAINS[0])
@@ -413,7 +439,14 @@ def test_the_command_verifies_offline_and_its_status_says_whether_all_is_as_sign
     key.write_text(public_pem(KEY.public_key()))
     told = CliRunner().invoke(app, ["audit", "verify", str(tmp_path / "x"), "--key", str(key)])
     assert (told.exit_code, "all as signed" in told.output) == (0, True), told.output
-    assert f"{CHAINS[1]}: the last 3 records are not covered" in told.output
+    assert f"{CHAINS[1]}: the last 3 records are proven by nothing" in told.output
+    assert "all as signed, but 3 records that no signed heads cover" in told.output
+    other = tmp_path / "x/chains" / export.file_of("recovery.evil.v1/0")
+    line = fact("recovery.evil.v1/0", 1, NOTHING_BEFORE).written()
+    other.write_bytes(hashed(line.encode()) + b"\n")
+    told = CliRunner().invoke(app, ["audit", "verify", str(tmp_path / "x"), "--key", str(key)])
+    assert "recovery.evil.v1/0: no signed heads name it, so nothing proves" in told.output
+    other.unlink()
     path = tmp_path / "x/chains" / export.file_of(CHAINS[0])
     path.write_bytes(path.read_bytes().replace(b"ck-9", b"ck-8", 1))
     wrong = CliRunner().invoke(
