@@ -338,10 +338,20 @@ class App:
                 await self._open_generation(may_begin=False)
 
 
+def _sequence_of(value: bytes | None) -> int | None:
+    """The sequence that a line of a topic has; None of what is no line."""
+    try:
+        event = from_json(value or b"")
+        return int(event["sequence"]) if isinstance(event, dict) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 async def last_published(owner: str, bootstrap: Broker | str) -> int | None:
     """The highest sequence on a service's own topic, 0 if it always was empty, None if Kafka is away.
 
-    At least 1, the sequence of the first line, if retention removed everything.
+    At least 1, the sequence of the first line, if retention removed everything. Records at the end of the topic
+    that are no lines are passed over, for as long as Kafka may take to answer.
     """
     topic = f"recovery.{owner}.v1"
     try:
@@ -356,8 +366,16 @@ async def last_published(owner: str, bootstrap: Broker | str) -> int | None:
             last = int(any(ends.values()))
             # An emptied partition begins where it ends.
             offsets = {place: max(firsts[place], ends[place] - 1) for place in places}
-            for record in (await first_records(consumer, offsets)).values():
-                last = max(last, int(from_json(record.value or b"{}").get("sequence", 0)))
+            while offsets:
+                found = await first_records(consumer, offsets)
+                numbers = {place: _sequence_of(record.value) for place, record in found.items()}
+                last = max((last, *(number for number in numbers.values() if number is not None)))
+                # What is not ours tells nothing; what lies before it does.
+                offsets = {
+                    place: offsets[place] - 1
+                    for place, number in numbers.items()
+                    if number is None and offsets[place] > firsts[place]
+                }
     except (KafkaError, OSError) as error:
         log.warning("kafka_away", topic=topic, error=type(error).__name__)
         return None

@@ -6,8 +6,10 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
@@ -272,6 +274,40 @@ async def test_a_topic_that_cannot_be_read_is_unknown_and_not_empty(app, monkeyp
 
     monkeypatch.setattr(watch, "AIOKafkaConsumer", Consumer)
     assert await module.last_published("compensation", "nowhere.invalid:1") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "last"),
+    [
+        ([b'{"sequence":"7"}', b"\xff\x00 junk"], 7),
+        ([b'{"sequence":"7"}', b"[]", b"null", b"", b'{"sequence":"x"}', b'{"sequence":null}'], 7),
+        ([b"junk", b'{"sequence":"7"}'], 7),
+        ([b"junk", b"{}"], 1),
+    ],
+)
+async def test_records_at_the_end_of_a_topic_that_are_no_lines_do_not_prevent_a_start(
+    monkeypatch, values, last
+):
+    place = TopicPartition("recovery.notifier.v1", 0)
+
+    class Consumer:
+        async def beginning_offsets(self, _places):
+            return {place: 0}
+
+        async def end_offsets(self, _places):
+            return {place: len(values)}
+
+    @asynccontextmanager
+    async def consumer(*_: object) -> AsyncIterator[Consumer]:
+        yield Consumer()
+
+    async def first(_consumer, offsets):
+        return {at: SimpleNamespace(value=values[offset]) for at, offset in offsets.items()}
+
+    monkeypatch.setattr(module, "groupless_consumer", consumer)
+    monkeypatch.setattr(module, "partitions", lambda *_: [place])
+    monkeypatch.setattr(module, "first_records", first)
+    assert await module.last_published("notifier", "nowhere.invalid:1") == last
 
 
 # ---- settings ------------------------------------------------------------------------------------
