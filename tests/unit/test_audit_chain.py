@@ -49,6 +49,7 @@ from shared.contracts.audit import (
 )
 from shared.contracts.catalogue import AUDIT, FACTS, TABLE, subscriptions
 from shared.contracts.complaints import ComplaintConfirmed
+from shared.contracts.deadletters import DeadLetterDiscarded
 from shared.contracts.event import fingerprint
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.vault import CustomerKeyCreated
@@ -152,10 +153,25 @@ async def test_no_employee_and_no_word_of_a_customer_is_on_the_record(tmp_path, 
 
 def test_every_recorded_fact_about_an_employee_says_the_site_that_their_pseudonym_is_of():
     """Without it one employee has two pseudonyms, and a look by the second is not shown to them."""
-    named = {name for name, told in FIELDS.items() if told is Told.EMPLOYEE} | {"employee_id"}
+    named = {"employee_id", "colleague_id", "till"}
     of_employees = {fact for fact in TOLD if named & fact.model_fields.keys()}
     assert of_employees
     assert {fact.TYPE for fact in of_employees if "site" not in fact.model_fields} == set()
+
+
+async def test_an_operator_or_a_manager_is_on_the_record_by_a_pseudonym_as_employees_are(aboard):
+    """INV-07: whoever decided on a dead letter, and whoever took a look."""
+    letter = {"consumer": "audit", "topic": TOPIC, "partition": 0, "offset": 3, "burial": 1}
+    discarded = DeadLetterDiscarded(**letter, by="op-7", why="not_needed")
+    await aboard.feed(AUDIT, discarded.TOPIC, [record(discarded, 0, fingerprint("d"))])
+    await noticed(aboard, 1)
+    _, lines = await aboard.stores[AUDIT].pending(100_000, 10**9)
+    told = [line for line in map(Line.decode, lines) if line.topic == FactRecorded.TOPIC]
+    assert len(told) == 2
+    assert [line for line in told if b"op-7" in line.value] == []
+    (one,) = await records(aboard, f"{discarded.TOPIC}/0")
+    names, month = Vault(MASTER).pseudonyms, one["time"][:7]
+    assert one["details"]["by"] == names.employee("", month, "op-7")
 
 
 def test_an_employee_has_one_pseudonym_per_site_and_month():

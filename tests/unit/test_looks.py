@@ -68,7 +68,7 @@ async def test_a_look_is_on_the_record_with_its_purpose_before_it_is_answered(ab
     assert record["what"] == LookTaken.TYPE
     assert record["site"] == SITE
     assert record["details"] == {
-        "by": "op-7",
+        "by": PSEUDONYM(SITE, "2026-06", "op-7"),
         "look_id": "lk-1",
         "looked_at": "2026-06-03T14:00:00Z",
         "person": person,

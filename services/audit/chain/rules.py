@@ -80,7 +80,7 @@ FIELDS: Mapping[str, Told] = {
     ),
     **_each(
         Told.AS_IS,
-        "burial by consumer dead_offset dead_partition letter offset partition ticket topic"
+        "burial consumer dead_offset dead_partition letter offset partition ticket topic"
         " about affected again answered at_desk attempt basis bound_by by_customer channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
@@ -104,8 +104,8 @@ FIELDS: Mapping[str, Told] = {
         Told.AS_IS,
         "dismissed_at first_day numbers other_site persons raised_at signal signal_id",
     ),
-    # A till may be an employee who stands in as one.
-    **_each(Told.EMPLOYEE, "colleague_id till"),
+    # A till may be an employee who stands in as one; operators and managers are people as employees are.
+    **_each(Told.EMPLOYEE, "by colleague_id till"),
     **_each(Told.ACCOUNTS, "credits debits held"),
     **_each(Told.ITEMS, "alternatives options"),
     **_each(Told.LISTING, "listing"),
