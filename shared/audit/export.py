@@ -19,12 +19,14 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
-from shared.audit.verify import Anchors, Chain, Finding
-from shared.contracts.audit import RECORD_AT, Recorded
+from shared.audit.verify import Anchors, Chain, Finding, read_line
+from shared.contracts.audit import Recorded
 
 Format = Literal["jsonl", "csv", "parquet"]
 MANIFEST, HEADS_FILE, CHAINS = "manifest.json", "heads.jsonl", "chains"
 CSV, PARQUET = "records.csv", "records.parquet"
+#: The beginning of the name of files for what is on the topic and is no record.
+NO_CHAIN = "unreadable"
 #: A line of a record or of heads; longer ones are not ours. An event may have 256 KB.
 LINE_BYTES_MAX = 300_000
 #: Columns of a table: a record's fields, and its hash.
@@ -95,13 +97,15 @@ def write(source: Source, directory: Path, kind: Format = "jsonl") -> dict[str, 
             with ExitStack() as stack:
                 files: dict[str, BinaryIO] = {}
                 for data in source.records(partition):
-                    record = from_json(data[RECORD_AT:-1])
-                    name = str(record["chain"])
-                    one = found.setdefault(name, {"first": record["number"], "records": 0})
+                    read = read_line(data)
+                    # What is no record goes into a file of its own, where `verify` says so.
+                    name, number, _, own = read or (f"{NO_CHAIN}/{partition}", 0, "", "")
+                    one = found.setdefault(name, {"first": number, "records": 0})
                     one["records"] += 1
-                    one["last"], one["hash"] = record["number"], from_json(data)["hash"]
+                    one["last"], one["hash"] = number, own
                     if take is not None:
-                        take(_row(data))
+                        if read is not None:
+                            take(_row(data))
                         continue
                     if name not in files:
                         path = directory / CHAINS / file_of(name)

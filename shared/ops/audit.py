@@ -86,7 +86,7 @@ def export_command(
         made = export.write(topics, directory, kind)
     except ImportError:
         _stop("parquet needs pyarrow: pip install -r requirements-parquet.txt", 2)
-    except (OSError, LookupError, TimeoutError, KafkaError) as error:
+    except (OSError, LookupError, TimeoutError, ValueError, KafkaError) as error:
         _stop(error)
     typer.echo(
         f"{made['records']} records of {len(made['chains'])} chains and {made['heads']} signed heads"

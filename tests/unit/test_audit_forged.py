@@ -231,6 +231,24 @@ def test_a_line_of_any_length_is_one_line(made):
     assert [one.line for one in told(made, [*lines[:2], padded, *lines[3:]])][:1] == [3]
 
 
+def test_what_is_on_the_topic_and_is_no_record_is_exported_beside_the_chains_and_found(tmp_path):
+    """Whatever it is: an export that fails would hide everything else."""
+    record = Record()
+    record.grow(CHAIN, 4)
+    record.sign()
+    record.chains[CHAIN].insert(2, b"\xff\x00 junk")
+    record.chains[CHAIN].append(hashed_anew(b'{"chain":"../../x","number":[],"previous":1}'))
+    export.write(record, tmp_path / "x")
+    assert sorted(path.name for path in (tmp_path / "x/chains").iterdir()) == [
+        export.file_of(CHAIN),
+        "unreadable-0.jsonl",
+    ]
+    (one,) = export.verify(tmp_path / "x", [KEY.public_key()]).findings
+    assert str(one) == ("unreadable/0: 1 to 2, lines 1 to 2: a record is not as it was recorded")
+    export.write(record, tmp_path / "table", "csv")
+    assert len((tmp_path / "table" / export.CSV).read_text().splitlines()) == 1 + 4
+
+
 def test_the_command_prints_nothing_that_a_terminal_would_obey(made, tmp_path):
     record, directory = made
     told(made, list(record.chains[CHAIN]))
