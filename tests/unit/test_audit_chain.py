@@ -167,7 +167,6 @@ async def test_an_operator_or_a_manager_is_on_the_record_by_a_pseudonym_as_emplo
     await noticed(aboard, 1)
     _, lines = await aboard.stores[AUDIT].pending(100_000, 10**9)
     told = [line for line in map(Line.decode, lines) if line.topic == FactRecorded.TOPIC]
-    assert len(told) == 2
     assert [line for line in told if b"op-7" in line.value] == []
     (one,) = await records(aboard, f"{discarded.TOPIC}/0")
     names, month = Vault(MASTER).pseudonyms, one["time"][:7]
@@ -446,12 +445,12 @@ async def test_signed_heads_name_a_chain_for_good_also_when_its_document_is_gone
         await aboard.feed(AUDIT, TOPIC, [confirmed(9)], minutes)
         aboard.later(minutes=2)
         await aboard.ring(AUDIT)
-    last = (await heads(aboard))[-1].statement
-    assert [(head.chain, head.number) for head in last.heads] == [
-        (f"{TOPIC}/0", 1),
-        (f"{TOPIC}/1", 1),
-        (f"{TOPIC}/7", 3),
+    _, *later = [
+        {head.chain: head.number for head in signed.statement.heads}
+        for signed in await heads(aboard)
     ]
+    assert [named[f"{TOPIC}/7"] for named in later] == [3, 3]
+    assert later[1].keys() - later[0].keys() == {f"{TOPIC}/1"}
     await aboard.feed(AUDIT, TOPIC, [confirmed(3)], 7)
     found = await chained(aboard)
     gone_on = json.loads(found[f"{TOPIC}/7"][3])["record"]
