@@ -104,7 +104,7 @@ FIELDS: Mapping[str, Told] = {
         Told.AS_IS,
         "dismissed_at first_day numbers other_site persons raised_at signal signal_id",
     ),
-    # A till may be an employee who stands in as one; operators and managers are people as employees are.
+    # A till may be an employee who stands in as one; `by` names a person as well, who looked or decided.
     **_each(Told.EMPLOYEE, "by colleague_id till"),
     **_each(Told.ACCOUNTS, "credits debits held"),
     **_each(Told.ITEMS, "alternatives options"),
