@@ -30,10 +30,11 @@ from shared.contracts.compensation import (
     Basis,
     CheckIssued,
     CheckRefused,
+    OfferMade,
     PolicyTried,
     Scope,
 )
-from shared.contracts.complaints import Category
+from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
@@ -359,6 +360,65 @@ async def test_what_the_draft_grants_beyond_counts_for_what_else_it_grants_beyon
     assert verdicts[-1][2].bound_by is Scope.EMPLOYEE_DAY
 
 
+def offered(number: int, *items: str) -> OfferMade:
+    """An offer of these items under the demo's policy, of one employee in one complaint."""
+    options = tuple(option for item in items if (option := demo_policy().option(item)) is not None)
+    return OfferMade(
+        offer_id=f"of-{number}",
+        complaint_id=f"co-{number}",
+        site=SITE,
+        customer_ref=f"c-{number}",
+        employee_id=f"e-{number}",
+        role="mate",
+        language=Language.EN,
+        reason=Category.FOOD,
+        severity=Severity.MILD,
+        policy_version=1,
+        options=options,
+        held={},
+        expires_at=START + timedelta(days=1),
+        offered_at=START,
+    )
+
+
+def with_cinema(cinema: Any) -> Policy:
+    """The demo's policy with another cinema, or none."""
+    checks = {**draft()["checks"], "cinema": cinema}
+    checks = {name: item for name, item in checks.items() if item is not None}
+    return changed(demo_policy(), checks=checks, playbooks={}, incidents=None)
+
+
+async def test_an_offer_costs_what_its_dearest_costs_under_the_draft():
+    dear = {**draft()["checks"]["cinema"], "cost": 1400_00}
+    trial = Trial(lambda _: with_cinema(dear))
+    verdicts = [
+        await trial.hear(offered(number, "dinner-for-two", "cinema")) for number in range(5)
+    ]
+    assert [verdict and (verdict.granted, verdict.cost_minor) for verdict in verdicts] == [
+        (True, 1400_00)
+    ] * 5
+    assert set(trial.accounts.values()) >= {1400_00, 5 * 1400_00}
+
+
+@pytest.mark.parametrize(
+    ("cinema", "bound_by", "refused_for"),
+    [
+        ({**draft()["checks"]["cinema"], "cost": 1600_00}, Scope.CHECK, None),
+        (None, None, Reason.AMOUNT_NOT_OFFERED),
+    ],
+    ids=["beyond-per-check", "gone"],
+)
+async def test_an_offer_of_what_the_draft_does_not_hold_or_have_is_refused(
+    cinema, bound_by, refused_for
+):
+    """Though the dinner, which was its dearest, would be granted."""
+    trial = Trial(lambda _: with_cinema(cinema))
+    verdict = await trial.hear(offered(1, "dinner-for-two", "cinema"))
+    assert verdict is not None
+    assert (verdict.bound_by, verdict.refused_for) == (bound_by, refused_for)
+    assert not trial.accounts
+
+
 # ---- what is shown --------------------------------------------------------------------------------
 
 ITEM_NAMES = ("dinner", "cinema", "card")
@@ -379,6 +439,7 @@ def many_wishes(draw: st.DrawFn) -> list[tuple[Of, str]]:
 def a_wish(of: Of, employee_id: str, cost_minor: int = 100) -> Wish:
     return Wish(
         item=of.item,
+        items=(of.item,),
         cost_minor=cost_minor,
         currency="NOK",
         reason=of.reason,

@@ -45,6 +45,8 @@ class Wish:
     """A recorded wish, with what its decision used and what it came to."""
 
     item: str
+    #: All that the customer was to have, or to choose one from.
+    items: tuple[str, ...]
     cost_minor: int
     currency: str
     reason: Category
@@ -75,6 +77,7 @@ def wish_of(fact: Fact) -> Wish | None:
             dearest = max(fact.options, key=lambda option: option.cost_minor)
             return Wish(
                 item=dearest.item,
+                items=tuple(option.item for option in fact.options),
                 cost_minor=dearest.cost_minor,
                 currency=dearest.currency,
                 reason=fact.reason,
@@ -109,8 +112,10 @@ def _wish(
     granted: bool,
     stretched: bool = False,
 ) -> Wish:
+    offered = fact.offered if isinstance(fact, CheckRefused) else ()
     return Wish(
         item=fact.item,
+        items=offered or (fact.item,),
         cost_minor=fact.cost_minor,
         currency=fact.currency,
         reason=fact.reason,
@@ -124,7 +129,7 @@ def _wish(
         consent=fact.consent,
         service=fact.service,
         again=fact.again,
-        offer=isinstance(fact, CheckRefused) and bool(fact.offered),
+        offer=bool(offered),
         granted=granted,
         stretched=stretched,
     )

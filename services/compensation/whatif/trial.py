@@ -184,7 +184,7 @@ class Trial:
 
     async def _again(self, fact: Fact, wish: Wish, since: datetime | None) -> Verdict | None:
         policy = self._policy_of(wish)
-        option = policy.option(wish.item)
+        option = _dearest(wish, policy)
         known = wish.role is not None and wish.currency == policy.currency
         counted = known and (since is None or wish.at >= since)
         cost = wish.cost_minor if option is None or not known else option.cost_minor
@@ -275,6 +275,14 @@ def _command(wish: Wish) -> IssueCheck:
 
 def _option(made: Offer, item: str) -> Option:
     return next(option for option in made.options if option.item == item)
+
+
+def _dearest(wish: Wish, policy: Policy) -> Option | None:
+    """What a wish costs most under a policy; None if the policy lacks any of what was to be chosen from."""
+    options = [option for item in wish.items if (option := policy.option(item)) is not None]
+    if len(options) < len(wish.items):
+        return None
+    return max(options, key=lambda option: option.cost_minor)
 
 
 def _at_cost(option: Option, policy: Policy | None) -> Option:
