@@ -936,61 +936,68 @@ class ShiftEnded(CompensationFact):
 
 
 class Period(StrEnum):
-    """Over which time a draft of a policy is tried: business days that ended, the latest first.
+    """Over which time a draft of a policy is tried: blocks of 30 days that ended, the latest first.
 
-    These three alone: the difference of two times that are nearly alike would show a single day's wishes.
+    Blocks are the same for every site and run, and of one length: the difference of two times that overlap would
+    show a single day's wishes, or a single week's.
     """
 
-    WEEK = "P7D"
     MONTH = "P30D"
     QUARTER = "P90D"
+
+
+#: How counts of a run are told.
+STEPS = "to the nearest five, or to a larger step where one employee has more"
+#: When a change is told.
+IF_TOLD = "0 if fewer than five employees have such a wish, or none; absent if it is all but fewer than five"
 
 
 class TriedGroup(_Part):
     """The wishes for one item, for one reason, by one role: as recorded, and under the draft.
 
-    It has the wishes of at least five employees.
+    Wishes that were granted and wishes that were refused are in it if at least five employees made them. What the
+    draft changes is told if it changes the wishes of at least five employees, and leaves those of none or of at
+    least five as they were.
     """
 
     item: Id | None = Field(
-        None,
-        description="Name of the item in the catalogue, without an amount; absent in the group that has all smaller groups.",
+        None, description="Name of the item in the catalogue, without an amount."
     )
-    reason: Category | None = Field(
-        None,
-        description="Category of the complaints; absent in the group that has all smaller groups.",
+    reason: Category | None = Field(None, description="Category of the complaints.")
+    role: Id | None = Field(None, description="Role of the employees.")
+    wishes: Annotated[int, Field(ge=0)] = Field(
+        description=f"Number of wishes decided again, {STEPS}."
     )
-    role: Id | None = Field(
-        None,
-        description="Role of the employees; absent in the group that has all smaller groups.",
-    )
-    wishes: Annotated[int, Field(ge=0)] = Field(description="Number of wishes decided again.")
     granted_before: Annotated[int, Field(ge=0)] = Field(
-        description="Number of these wishes that were granted."
+        description=f"Number of these wishes that were granted, {STEPS}; 0 also if fewer than five employees have such a wish."
     )
-    granted: Annotated[int, Field(ge=0)] = Field(
-        description="Number of these wishes that the draft grants."
+    granted: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Number of these wishes that the draft grants: `granted_before` with `newly_granted` and without `newly_refused`; absent if these are.",
     )
-    newly_granted: Annotated[int, Field(ge=0)] = Field(
-        description="Number of these wishes that were refused and that the draft grants."
+    newly_granted: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description=f"Number of these wishes that were refused and that the draft grants, {STEPS}; {IF_TOLD}.",
     )
-    newly_refused: Annotated[int, Field(ge=0)] = Field(
-        description="Number of these wishes that were granted and that the draft refuses."
+    newly_refused: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description=f"Number of these wishes that were granted and that the draft refuses, {STEPS}; {IF_TOLD}.",
     )
     stretched: Annotated[int, Field(ge=0)] = Field(
-        description="Number of these wishes that the draft grants by a stretch."
+        description=f"Number of these wishes that the draft grants by a stretch, {STEPS}; 0 also where it is not told."
     )
     cost_before_minor: AmountMinor = Field(
-        description="What the wishes that were granted cost, in minor units of `currency`; of an offer, its dearest option."
+        description="What the wishes that were granted cost, in minor units of `currency`, to what a step of the dearest costs; of an offer, its dearest option."
     )
-    cost_minor: AmountMinor = Field(
-        description="What the wishes that the draft grants cost at its costs, in minor units of `currency`; of an offer, its dearest option."
+    cost_minor: AmountMinor | None = Field(
+        None,
+        description="What the wishes that the draft grants cost at its costs, in minor units of `currency`, to what a step of the dearest costs; of an offer, its dearest option; absent if `granted` is.",
     )
     bound_by: Annotated[dict[Scope, Annotated[int, Field(ge=1)]], Field(max_length=16)] = Field(
-        description="Number of wishes that the draft refuses, by the first scope that cannot hold them."
+        description=f"Number of wishes that the draft refuses, by the first scope that cannot hold them, {STEPS}; empty also where it is not told."
     )
     refused_for: Annotated[dict[Reason, Annotated[int, Field(ge=1)]], Field(max_length=16)] = Field(
-        description="Number of wishes that the draft refuses for another reason than a limit, by the reason."
+        description=f"Number of wishes that the draft refuses for another reason than a limit, by the reason, {STEPS}; empty also where it is not told."
     )
 
 
@@ -1018,23 +1025,21 @@ class PolicyTried(CompensationFact):
         description="From when on wishes were decided again."
     )
     until: Annotated[AwareDatetime, Data.INTERNAL] = Field(
-        description="Until when wishes were decided again: when the business day of the run began."
+        description="Until when wishes were decided again: when the last block of 30 days ended."
     )
     day: Annotated[WindowId, Data.INTERNAL] = Field(
         description="Business day of the site in which the run is counted."
     )
     currency: Currency
     groups: Annotated[tuple[TriedGroup, ...], Field(max_length=TRIED_GROUPS_MAX), Data.INTERNAL] = (
-        Field(
-            description="The wishes by item, reason and role, most wishes first, the group that has all smaller ones last."
-        )
+        Field(description="The wishes by item, reason and role, most wishes first.")
     )
     withheld: Annotated[bool, Data.INTERNAL] = Field(
-        description="Whether there are more wishes, which are not shown because fewer than five employees made them."
+        description="Whether there are more wishes, which are not told because fewer than five employees made them, or because what is left would be of fewer than five."
     )
     undecided: Annotated[Annotated[int, Field(ge=0)] | None, Data.INTERNAL] = Field(
         None,
-        description="Number of wishes that were not decided again, because their facts do not say the employee's role or have another currency; absent if fewer than five employees made them.",
+        description=f"Number of wishes that were not decided again, because their facts do not say the employee's role or have another currency, {STEPS}; absent if fewer than five employees made them.",
     )
     tried_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the run was done.")
 

@@ -349,7 +349,7 @@ def test_a_command_beside_the_services_tries_a_draft_and_the_services_publish_th
     draft = tmp_path / "draft.yaml"
     draft.write_text(json.dumps(site_policy(RACES, HUNDRED)), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "services.compensation", "whatif", str(draft), "--since", "P7D"],
+        [sys.executable, "-m", "services.compensation", "whatif", str(draft), "--since", "P90D"],
         cwd=ROOT,
         env={**os.environ, **races.world.services.environment},
         capture_output=True,
@@ -360,7 +360,7 @@ def test_a_command_beside_the_services_tries_a_draft_and_the_services_publish_th
     assert "records" in done.stderr
     run_id = done.stdout.rpartition("recorded as ")[2].strip()
     bearer = races.bearer("m-1", kind="manager")
-    command = {"draft": site_policy(RACES, HUNDRED), "since": "P7D"}
+    command = {"draft": site_policy(RACES, HUNDRED), "since": "P90D"}
     answer = races.one("policy/whatif", "w-1", command, bearer)
     assert answer.status_code == 200, answer.text
     assert list(races.accounts(f"whatif/{RACES}/").values()) == [2]

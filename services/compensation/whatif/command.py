@@ -41,6 +41,8 @@ from shared.runtime.words import format_money
 LINE_EVERY_S = 2.0
 #: Wide enough for every column where the output is no terminal.
 WIDTH = 160
+#: Where something is withheld.
+DASH = "–"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -56,13 +58,14 @@ def whatif(
         Path, typer.Argument(metavar="DRAFT", help="A draft of a policy, as policy/demo.yaml.")
     ],
     since: Annotated[
-        Period, typer.Option(help="Over which business days, up to the last one that ended.")
+        Period,
+        typer.Option(help="The last 30 days, or three times 30, that ended; blocks are fixed."),
     ] = Period.MONTH,
 ) -> None:
     """Decide the wishes of the last days again under a draft of their site's policy.
 
     Shows what would have been granted or refused, which limits bind, and what it costs, by item, reason and
-    role, of five employees or more. Changes nothing; the run is recorded, and a site has few a day. Takes its
+    role, each of five employees or more and in steps. Changes nothing; the run is recorded, and a site has few a day. Takes its
     settings from the environment, as the service does.
     """
     policy = load(draft)
@@ -129,27 +132,40 @@ def show(tried: PolicyTried, policy: Policy) -> None:
     table.add_column("cost")
     table.add_column("refused by")
     for group in tried.groups:
-        costs = (group.cost_before_minor, group.cost_minor)
-        before, after = (format_money(cost, tried.currency, language) for cost in costs)
+        before, after = (
+            DASH if cost is None else format_money(cost, tried.currency, language)
+            for cost in (group.cost_before_minor, group.cost_minor)
+        )
         table.add_row(
-            group.item or "others",
+            group.item or "",
             group.reason or "",
             group.role or "",
             str(group.wishes),
-            f"{group.granted_before} → {group.granted}",
-            str(group.newly_granted),
-            str(group.newly_refused),
+            f"{group.granted_before} → {_or_dash(group.granted)}",
+            _or_dash(group.newly_granted),
+            _or_dash(group.newly_refused),
             f"{before} → {after}",
             _refused_by(group),
         )
     console = Console()
     (console if console.is_terminal else Console(width=WIDTH)).print(table)
     typer.echo(f"{tried.site}, wishes from {tried.since:%Y-%m-%d} to {tried.until:%Y-%m-%d}")
+    typer.echo(
+        "counts are to the nearest five or more; a change for fewer than five employees is not told"
+    )
+    if any(group.granted is None for group in tried.groups):
+        typer.echo(f"{DASH} is withheld: it would say what fewer than five employees did")
     if tried.withheld:
-        typer.echo("more wishes are not shown: fewer than five employees made them")
+        typer.echo(
+            "more wishes are withheld: they are of fewer than five employees, or would tell of them"
+        )
     if tried.undecided:
         typer.echo(f"{tried.undecided} wishes were not decided again: their role is not recorded")
     typer.echo(f"nothing was changed; the run is recorded as {tried.run_id}")
+
+
+def _or_dash(count: int | None) -> str:
+    return DASH if count is None else str(count)
 
 
 def _refused_by(group: TriedGroup) -> str:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from math import ceil
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.authority.windows import windows_of
 from services.compensation.staff_context import ContextLoader
 from services.compensation.whatif.rules import (
-    EMPLOYEES_MIN,
-    LASTS,
+    BLOCK,
     RUNS_MAX,
     Of,
     Tally,
+    Wish,
+    blocks_of,
     groups_of,
     runs_account,
+    undecided_of,
     wish_of,
 )
 from services.compensation.whatif.trial import HEARD, Trial
@@ -68,6 +69,8 @@ SMALL: dict[str, Any] = {
     },
     "notify": {"mail_from": "care@example.org"},
 }
+#: Wishes by group.
+Tallies = defaultdict[Of, Tally]
 #: Told how many records were read, of how many.
 Told = Callable[[int, int], None]
 
@@ -88,7 +91,8 @@ class TryPolicy(BaseModel):
         ),
     ]
     since: Annotated[
-        Period, Field(description="Over which business days, up to the last one that ended.")
+        Period,
+        Field(description="Over which time: the last 30 days, or three times 30, that ended."),
     ] = Period.MONTH
 
 
@@ -130,11 +134,10 @@ class WhatIf:
             raise Unavailable(Reason.TOO_MANY_RUNS, retry_after_s=left_s)
         if self._turn.locked():
             raise Unavailable(Reason.RUN_UNDER_WAY, retry_after_s=RETRY_AFTER_S)
-        until = _began(policy, day)
-        since = _began(policy, (date.fromisoformat(day) - LASTS[command.since]).isoformat())
+        since, until = blocks_of(command.since, view.now)
         async with self._turn:
-            tallies, undecided = await self._decide(draft, since, until, told)
-        groups, withheld = groups_of(tallies)
+            tallies, left_out = await self._decide(draft, since, until, told)
+        groups, withheld = groups_of(tallies.values())
         return Decision(
             (
                 PolicyTried(
@@ -150,7 +153,7 @@ class WhatIf:
                     currency=draft.currency,
                     groups=tuple(groups),
                     withheld=withheld,
-                    undecided=undecided,
+                    undecided=undecided_of(left_out.values()),
                     tried_at=view.now,
                 ),
             ),
@@ -159,10 +162,11 @@ class WhatIf:
 
     async def _decide(
         self, draft: Policy, since: datetime, until: datetime, told: Told
-    ) -> tuple[dict[Of, Tally], int | None]:
-        """The wishes by group, and how many could not be decided; None if they are of too few employees."""
-        trial, tallies = Trial(lambda _: draft), defaultdict[Of, Tally](Tally)
-        left_out, of_employees, heard = 0, set[str](), 0
+    ) -> tuple[dict[int, Tallies], dict[int, Counter[str]]]:
+        """By block, the wishes by group, and how many of which employee could not be decided."""
+        trial = Trial(lambda _: draft)
+        tallies = defaultdict[int, Tallies](lambda: defaultdict(Tally))
+        left_out, heard = defaultdict[int, Counter[str]](Counter), 0
         # Most facts are of other sites, or of a type that changes no decision: they are not parsed.
         mark = b'"site":"%s"' % draft.site.encode()
         async for events, done, total in self._read(since - BEFORE, RECORDS_MAX):
@@ -175,20 +179,18 @@ class WhatIf:
                 if wish is not None and wish.at >= until:
                     continue
                 verdict = await trial.hear(fact, since=since)
-                if wish is not None and verdict is not None:
-                    of = Of(wish.item.partition("/")[0], wish.reason, wish.role or "")
-                    tallies[of].count(wish, verdict)
-                elif wish is not None and wish.at >= since:
-                    left_out += 1
-                    of_employees.add(wish.employee_id)
+                if wish is not None and wish.at >= since:
+                    block = (wish.at - since) // BLOCK
+                    if verdict is not None:
+                        tallies[block][_of(wish)].count(wish, verdict)
+                    else:
+                        left_out[block][wish.employee_id] += 1
                 heard += 1
                 if heard % AT_ONCE == 0:
                     await asyncio.sleep(0)
             told(done, total)
-        return tallies, left_out if len(of_employees) >= EMPLOYEES_MIN or not left_out else None
+        return tallies, left_out
 
 
-def _began(policy: Policy, day: str) -> datetime:
-    """When a business day of the site began."""
-    starts, zone = policy.authority.day_starts, ZoneInfo(policy.timezone)
-    return datetime.combine(date.fromisoformat(day), starts, tzinfo=zone)
+def _of(wish: Wish) -> Of:
+    return Of(wish.item.partition("/")[0], wish.reason, wish.role or "", wish.granted)

@@ -1,15 +1,16 @@
 """A draft of a policy on trial: what a recorded wish was, and what a run may show of many.
 
-What employees did is shown of five employees together or more. Smaller groups are merged into one, which
-is shown only if it has five. No sum of everything is shown, from which a group could be subtracted.
+What employees did is told of five employees together or more: each group, what a draft changes of it, and what
+it does not change. Counts are told in steps that are more than any one of them wished, and of blocks of time
+that never overlap. So no draft, and no two answers, show what fewer did.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from shared.contracts.compensation import (
@@ -27,17 +28,26 @@ from shared.contracts.complaints import Category, Service
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact, Posting, Slice
 
-#: The smallest number of employees whose wishes are shown together.
+#: The smallest number of employees whose wishes are told together.
 EMPLOYEES_MIN = 5
-#: Runs of one site on one day. With enough drafts one could search for what a single employee did; and
-#: a run reads as much as a small rebuild.
+#: Counts are told in steps of this many wishes, or of more where one employee has more.
+STEP = 5
+#: Runs of one site on one day: a run reads as much as a small rebuild, and each draft is another question.
 RUNS_MAX = 20
-#: The time of each period.
-LASTS = {
-    Period.WEEK: timedelta(days=7),
-    Period.MONTH: timedelta(days=30),
-    Period.QUARTER: timedelta(days=90),
-}
+#: Time is cut into blocks, the same for every site and run. Two runs are over the same block or over different
+#: ones, and their difference is never a single day.
+BLOCK = timedelta(days=30)
+FIRST_BLOCK = datetime(2020, 1, 1, tzinfo=UTC)
+#: How long after its end a block is tried: what was decided in it is published by then, also after an outage.
+SETTLED = timedelta(hours=6)
+#: The blocks of each period.
+BLOCKS = {Period.MONTH: 1, Period.QUARTER: 3}
+
+
+def blocks_of(period: Period, now: datetime) -> tuple[datetime, datetime]:
+    """When the blocks of a period began and ended: the last ones that are over."""
+    until = now - SETTLED - (now - SETTLED - FIRST_BLOCK) % BLOCK
+    return until - BLOCKS[period] * BLOCK, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,81 +162,160 @@ class Verdict:
 
 
 class Of(NamedTuple):
-    """What wishes are grouped by."""
+    """What wishes are grouped by; those that were granted and those that were refused are told apart."""
 
     item: str
     reason: Category
     role: str
+    granted: bool
+
+
+class Part(NamedTuple):
+    """What a draft makes of a wish, beside what it came to."""
+
+    flipped: bool
+    changed: bool
+    stretched: bool
+    why: Scope | Reason | None
+
+
+def in_steps(amount: int, step: int) -> int:
+    """An amount to the nearest step."""
+    return (amount + step // 2) // step * step if step else 0
+
+
+def step_of(employees: Counter[str]) -> int:
+    """A step that is as much as any one of these employees wished, or more."""
+    return STEP * -(-max(employees.values()) // STEP)
+
+
+def few(employees: Iterable[str]) -> bool:
+    """Whether these are too few employees for anything to be told of them."""
+    return len(set(employees)) < EMPLOYEES_MIN
+
+
+@dataclass(slots=True)
+class Told:
+    """What is told of wishes; sums of it tell nothing more."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    refused: Counter[Scope | Reason] = field(default_factory=Counter)
+    hidden: bool = False
+
+    def add(self, other: Told) -> None:
+        """Add what is told of other wishes."""
+        self.counts.update(other.counts)
+        self.refused.update(other.refused)
+        self.hidden |= other.hidden
+
+    def group(self, item: str, reason: Category, role: str) -> TriedGroup:
+        """The group as a fact shows it."""
+        counts = self.counts
+        flips = {name: counts[name] for name in ("newly_granted", "newly_refused")}
+        granted = counts["granted_before"] + flips["newly_granted"] - flips["newly_refused"]
+        effect = {**flips, "granted": granted, "cost_minor": counts["cost_minor"]}
+        return TriedGroup(
+            item=item,
+            reason=reason,
+            role=role,
+            wishes=counts["wishes"],
+            granted_before=counts["granted_before"],
+            cost_before_minor=counts["cost_before_minor"],
+            stretched=counts["stretched"],
+            bound_by={why: n for why, n in self.refused.items() if n and isinstance(why, Scope)},
+            refused_for={
+                why: n for why, n in self.refused.items() if n and isinstance(why, Reason)
+            },
+            **({} if self.hidden else effect),
+        )
 
 
 @dataclass(slots=True)
 class Tally:
-    """The wishes of a group, counted."""
+    """Wishes of one group in one block, counted by employee and by what the draft makes of them."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    bound_by: Counter[Scope] = field(default_factory=Counter)
-    refused_for: Counter[Reason] = field(default_factory=Counter)
-    employees: set[str] = field(default_factory=set)
+    employees: Counter[str] = field(default_factory=Counter)
+    parts: defaultdict[Part, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    cost_before_minor: int = 0
+    cost_minor: int = 0
+    #: What the dearest of the wishes cost, granted or not.
+    dearest_before_minor: int = 0
+    dearest_minor: int = 0
 
     def count(self, wish: Wish, verdict: Verdict) -> None:
         """Count a wish that was decided again."""
-        self.employees.add(wish.employee_id)
-        self.counts["wishes"] += 1
-        self.counts["granted_before"] += wish.granted
-        self.counts["granted"] += verdict.granted
-        self.counts["newly_granted"] += verdict.granted and not wish.granted
-        self.counts["newly_refused"] += wish.granted and not verdict.granted
-        self.counts["stretched"] += verdict.stretched
-        self.counts["cost_before_minor"] += wish.cost_minor if wish.granted else 0
-        self.counts["cost_minor"] += verdict.cost_minor if verdict.granted else 0
-        if verdict.bound_by is not None:
-            self.bound_by[verdict.bound_by] += 1
-        if verdict.refused_for is not None:
-            self.refused_for[verdict.refused_for] += 1
+        flipped = wish.granted is not verdict.granted
+        dearer = verdict.granted and verdict.cost_minor != wish.cost_minor
+        changed = flipped or dearer or wish.stretched is not verdict.stretched
+        part = Part(flipped, changed, verdict.stretched, verdict.bound_by or verdict.refused_for)
+        self.employees[wish.employee_id] += 1
+        self.parts[part][wish.employee_id] += 1
+        self.cost_before_minor += wish.cost_minor if wish.granted else 0
+        self.cost_minor += verdict.cost_minor if verdict.granted else 0
+        self.dearest_before_minor = max(self.dearest_before_minor, wish.cost_minor)
+        self.dearest_minor = max(self.dearest_minor, verdict.cost_minor)
 
-    def add(self, other: Tally) -> None:
-        """Count the wishes of another group too."""
-        self.counts.update(other.counts)
-        self.bound_by.update(other.bound_by)
-        self.refused_for.update(other.refused_for)
-        self.employees |= other.employees
+    def told(self, *, granted: bool) -> Told:
+        """What is told of them, of five employees or more; `granted` is what they came to.
 
-    @property
-    def shown(self) -> bool:
-        """Whether it has enough employees to be shown."""
-        return len(self.employees) >= EMPLOYEES_MIN
+        What a draft changes for fewer than five is told as if it changed nothing. Where it leaves fewer than five
+        as they were, or does two things to them and one of these to fewer than five, nothing is told of it.
+        """
+        step = step_of(self.employees)
+        wishes = in_steps(self.employees.total(), step)
+        before = in_steps(self.cost_before_minor, step * self.dearest_before_minor)
+        counts = Counter(wishes=wishes, cost_before_minor=before, cost_minor=before)
+        counts["granted_before"] = wishes if granted else 0
+        if few(who for part, crowd in self.parts.items() if part.changed for who in crowd):
+            return Told(counts)
+        kinds: defaultdict[tuple[bool, bool], set[str]] = defaultdict(set)
+        for part, crowd in self.parts.items():
+            kinds[part.flipped, part.changed] |= crowd.keys()
+        if any(few(crowd) for crowd in kinds.values()):
+            return Told(counts, hidden=True)
+        flipped = sum(crowd.total() for part, crowd in self.parts.items() if part.flipped)
+        counts["newly_refused" if granted else "newly_granted"] = in_steps(flipped, step)
+        counts["cost_minor"] = in_steps(self.cost_minor, step * self.dearest_minor)
+        told = Told(counts)
+        if not any(few(crowd) for crowd in self.parts.values()):
+            self._detail(told, step)
+        return told
 
-    def group(self, of: Of | None) -> TriedGroup:
-        """The group as a fact shows it; `of` is None where smaller groups are merged."""
-        return TriedGroup(
-            item=of.item if of is not None else None,
-            reason=of.reason if of is not None else None,
-            role=of.role if of is not None else None,
-            wishes=self.counts["wishes"],
-            granted_before=self.counts["granted_before"],
-            granted=self.counts["granted"],
-            newly_granted=self.counts["newly_granted"],
-            newly_refused=self.counts["newly_refused"],
-            stretched=self.counts["stretched"],
-            cost_before_minor=self.counts["cost_before_minor"],
-            cost_minor=self.counts["cost_minor"],
-            bound_by=dict(sorted(self.bound_by.items())),
-            refused_for=dict(sorted(self.refused_for.items())),
-        )
+    def _detail(self, told: Told, step: int) -> None:
+        """Tell what is stretched, and what refuses the others."""
+        for part, crowd in self.parts.items():
+            if part.stretched:
+                told.counts["stretched"] += in_steps(crowd.total(), step)
+            if part.why is not None:
+                told.refused[part.why] += in_steps(crowd.total(), step)
 
 
-def groups_of(tallies: Mapping[Of, Tally]) -> tuple[Sequence[TriedGroup], bool]:
-    """The groups that may be shown, most wishes first, and whether others are withheld."""
-    shown: list[TriedGroup] = []
-    rest = Tally()
-    for of, tally in sorted(tallies.items(), key=lambda one: (-one[1].counts["wishes"], one[0])):
-        if tally.shown and len(shown) < TRIED_GROUPS_MAX - 1:
-            shown.append(tally.group(of))
-        else:
-            rest.add(tally)
-    if rest.shown:
-        shown.append(rest.group(None))
-    return shown, bool(rest.employees) and not rest.shown
+def groups_of(blocks: Iterable[Mapping[Of, Tally]]) -> tuple[Sequence[TriedGroup], bool]:
+    """The groups that may be told, most wishes first, and whether others are withheld.
+
+    What is withheld in a block is of five employees too, or it would be the site's sum minus what is told.
+    """
+    found: defaultdict[tuple[str, Category, str], Told] = defaultdict(Told)
+    withheld = False
+    for tallies in blocks:
+        told = {of: tally for of, tally in tallies.items() if not few(tally.employees)}
+        rest = {who for of, tally in tallies.items() if of not in told for who in tally.employees}
+        if rest and told and few(rest):
+            del told[min(told, key=lambda of: (told[of].employees.total(), of))]
+        withheld |= len(told) < len(tallies)
+        for of, tally in told.items():
+            found[of.item, of.reason, of.role].add(tally.told(granted=of.granted))
+    groups = [told.group(*of) for of, told in sorted(found.items())]
+    groups.sort(key=lambda group: -group.wishes)
+    return groups[:TRIED_GROUPS_MAX], withheld or len(groups) > TRIED_GROUPS_MAX
+
+
+def undecided_of(blocks: Iterable[Counter[str]]) -> int | None:
+    """How many wishes were not decided again, by employee in each block; None if not told."""
+    crowds = [employees for employees in blocks if employees]
+    if any(few(crowd) for crowd in crowds):
+        return None
+    return sum(in_steps(crowd.total(), step_of(crowd)) for crowd in crowds)
 
 
 def runs_account(site: str, day: str) -> str:
