@@ -146,10 +146,9 @@ class Chain(Document):
 
 
 class LastHeads(Document):
-    """The heads signed last. Kept for good: they are what a chain goes on from when its own document is forgotten."""
+    """The heads signed last: what a chain goes on from when its own document is forgotten."""
 
     KIND: ClassVar[str] = "heads"
-    LASTS: ClassVar[bool] = True
 
     number: int
     hash: str
