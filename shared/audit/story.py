@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -14,6 +14,8 @@ from shared.contracts.audit import RECORD_AT
 STORY_MAX = 1_000
 #: Details that name what a fact is about.
 ABOUT = ("check_id", "complaint_id", "offer_id", "incident_id", "redemption_id", "about")
+#: Of these, the ones whose own records belong to the same story. An incident would bring in other customers'.
+TOGETHER = ("check_id", "complaint_id", "offer_id")
 
 
 def record_of(data: bytes) -> dict[str, Any]:
@@ -28,15 +30,31 @@ def concerns(record: dict[str, Any], name: str) -> bool:
     return record.get("key") == name or any(details.get(about) == name for about in ABOUT)
 
 
-def story(found: Iterable[bytes], name: str) -> Sequence[dict[str, Any]]:
-    """The records about something by their time; raises ValueError if there are more than `STORY_MAX`."""
+def story(read: Callable[[], Iterable[bytes]], name: str) -> Sequence[dict[str, Any]]:
+    """The records about something, and about the complaint, checks and offers that belong to it, by their time.
+
+    `read` is called twice, because what a record leads to may lie in a partition that was read before. Raises
+    ValueError if there are more than `STORY_MAX` records.
+    """
+    names = {name}
+    for record in _about(read(), [name]):
+        details = record.get("details", {})
+        names.update(details[about] for about in TOGETHER if about in details)
     records = []
-    for data in found:
-        if name.encode() in data and concerns(record := record_of(data), name):
-            records.append(record)
-            if len(records) > STORY_MAX:
-                raise ValueError(f"more than {STORY_MAX} records are about {name}")
+    for record in _about(read(), sorted(names)):
+        records.append(record)
+        if len(records) > STORY_MAX:
+            raise ValueError(f"more than {STORY_MAX} records are about {name}")
     return sorted(records, key=lambda one: (one["time"], one.get("sequence", 0)))
+
+
+def _about(found: Iterable[bytes], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    sought = [name.encode() for name in names]
+    for data in found:
+        if any(name in data for name in sought):
+            record = record_of(data)
+            if any(concerns(record, name) for name in names):
+                yield record
 
 
 def sentence(record: dict[str, Any]) -> str:
@@ -48,10 +66,14 @@ def sentence(record: dict[str, Any]) -> str:
     details = record.get("details", {})
     parts = [f"{record['time'][:19].replace('T', ' ')}  {thing} {happened}".rstrip()]
     parts += [f"({record['key']})"]
-    if "item" in details:
-        parts.append(f"{details['item']}")
-    if "who" in record:
+    parts += [str(details[name]) for name in ("item", "signal", "helped") if name in details]
+    if "explain_by" in details:
+        parts.append("by a stretch")
+    if "by" in details:  # somebody else than the employee whom it is about
+        parts += [f"by {details['by']}", f"of {record['who']}" if "who" in record else ""]
+    elif "who" in record:
         parts.append(f"by {record['who']}")
+    parts += [f"about {person}" for person in details.get("persons", ())]
     if "site" in record:
         parts.append(f"at {record['site']}")
     if why := record.get("why"):
@@ -60,7 +82,7 @@ def sentence(record: dict[str, Any]) -> str:
         f"{name.removesuffix('_minor')} {_amount(value, record.get('currency', ''))}"
         for name, value in record.get("amounts", {}).items()
     ]
-    text = " ".join(parts)
+    text = " ".join(filter(None, parts))
     whole = f"{text}: {', '.join(amounts)}" if amounts else text
     # A type that nobody knows may hold anything, and a terminal obeys some of it.
     return printable(whole)

@@ -200,7 +200,7 @@ def explain_command(
         _stop("one employee's records: python -m services.audit tail --employee … --purpose …", 2)
     topics = _topics(bootstrap)
     try:
-        found = story.story(_all(topics), name)
+        found = story.story(lambda: _all(topics), name)
     except (LookupError, TimeoutError, KafkaError, ValueError) as error:
         _stop(error)
     if not found:
