@@ -15,9 +15,9 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.world import BARE_INTAKE, BARE_TRIAGED, roomy_policy
-from services.complaints.adapters import RulesReader
-from services.complaints.handlers import complaint_id_of
+from services.complaints.intake.handlers import complaint_id_of
 from services.complaints.settings import Settings
+from services.complaints.triage import Languages, triage
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.event import encode, fingerprint, format_time
@@ -38,7 +38,7 @@ class Loop:
 
     def __init__(self, policy: Policy) -> None:
         self._inbox = Inbox(ComplaintRaised.TOPIC, [Handler(ComplaintRaised)], strict=True)
-        self._reader = RulesReader()
+        self._languages = Languages()
         self._policy = policy
 
     def triage(self, record: Record) -> tuple[str, bytes]:
@@ -49,8 +49,8 @@ class Loop:
         raised = event.data
         now = datetime.now(UTC)
         complaint_id = complaint_id_of(event.id)
-        language = self._reader.language(raised.text, raised.language)
-        category, severity, safety, _ = self._reader.understand(raised.text, language)
+        language = self._languages.detect(raised.text, raised.language)
+        category, severity, safety, _ = triage(raised.text, language)
         fact = ComplaintTriaged(
             complaint_id=complaint_id,
             customer_ref=f"c-{complaint_id}",

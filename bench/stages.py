@@ -26,11 +26,12 @@ from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck
 from services.compensation.staff_context import ContextLoader, staff_keys
-from services.complaints.adapters import BrokerNews, RulesReader
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.customer.handlers import Customers
-from services.complaints.handlers import Handlers as ComplaintsHandlers
+from services.complaints.intake.handlers import Intake
+from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.stream import inboxes
+from services.complaints.triage import Languages
 from shared.contracts.intake import ComplaintRaised
 from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.crash import nowhere
@@ -79,11 +80,6 @@ async def _nothing(_prefix: str) -> Sequence[tuple[str, bytes]]:
 
 
 async def _never_gone(_moment: datetime) -> bool:
-    return False
-
-
-async def _never() -> bool:
-    """A stub: no promise is judged in the bench."""
     return False
 
 
@@ -209,11 +205,11 @@ async def pipeline(
     for where in (None, stack):
         async with stored(where) as store:
             settler = await known(store, COMPLAINTS, [*scene.policies()])
-            news = BrokerNews(_never, utc_now)
             inbox = next(
                 one
                 for one in inboxes(
-                    ComplaintsHandlers(vault(), RulesReader(), settler, news),
+                    Intake(vault(), Languages()),
+                    Lifecycle(vault()),
                     Customers(settler, vault(), _never_gone, _nothing),
                 )
                 if one.topic == ComplaintRaised.TOPIC

@@ -6,18 +6,23 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from services.complaints.adapters import TOPICS, BrokerNews, RulesReader
-from services.complaints.api import KnownComplaint, PromisedAnswer, routes
 from services.complaints.customer import api as customer_api
 from services.complaints.customer import rules as customer_rules
 from services.complaints.customer.api import ErasedCustomer
 from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import Customers, Gone, OnVault
-from services.complaints.handlers import Handlers
-from services.complaints.ports import News, Reader
-from services.complaints.rules import OVERDUE, SLICE
+from services.complaints.intake import api as intake_api
+from services.complaints.intake.api import KnownComplaint, PromisedAnswer
+from services.complaints.intake.handlers import Intake
+from services.complaints.lifecycle import api as lifecycle_api
+from services.complaints.lifecycle import rules as lifecycle_rules
+from services.complaints.lifecycle.handlers import Lifecycle
+from services.complaints.promises import rules as promise_rules
+from services.complaints.promises.handlers import Promises
+from services.complaints.promises.news import TOPICS, BrokerNews, News
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
+from services.complaints.triage import Languages
 from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
@@ -35,7 +40,8 @@ from shared.runtime.service import App, Runtime, utc_now
 IN_CLEAR = (ComplaintRaised.TOPIC, *map(dead_letters, SERVICES))
 DOMAIN = Domain.of(
     "complaints",
-    SLICE,
+    lifecycle_rules.SLICE,
+    promise_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -50,38 +56,33 @@ def build(
     *,
     now: Callable[[], datetime] = utc_now,
     store: Store | None = None,
-    reader: Reader | None = None,
+    languages: Languages | None = None,
     news: News | None = None,
     gone: Gone | None = None,
     on_vault: OnVault | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
-    handlers = Handlers(
-        parts.vault,
-        reader or RulesReader(),
-        parts.settler,
-        news
-        or BrokerNews(
-            partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied),
-            now,
-        ),
-    )
+    intake = Intake(parts.vault, languages or Languages())
+    lifecycle = Lifecycle(parts.vault)
+    settled = partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied)
+    promises = Promises(parts.settler, news or BrokerNews(settled, now))
     gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
     on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
     customers = Customers(parts.settler, parts.vault, gone, on_vault)
     return App(
         parts,
-        inboxes=inboxes(handlers, customers),
+        inboxes=inboxes(intake, lifecycle, customers),
         may_stream=customers.may_begin,
         api=parts.face.api(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
-            routes(parts.face, handlers),
+            intake_api.routes(parts.face, intake),
+            lifecycle_api.routes(parts.face, lifecycle),
             customer_api.routes(parts.face, Exports(Keys(parts.vault))),
         ),
         on_timer={
-            OVERDUE: handlers.promise_passed,
+            lifecycle_rules.OVERDUE: promises.passed,
             customer_rules.FORGET: parts.settler.on_timer(customer_rules.FORGET, customers.forgets),
             customer_rules.CERTIFY: customers.certifies,
             customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),

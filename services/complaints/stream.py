@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.complaints.customer.handlers import Customers
-from services.complaints.handlers import Handlers
-from services.complaints.rules import Complaint
+from services.complaints.intake.handlers import Intake
+from services.complaints.lifecycle.handlers import Lifecycle
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
@@ -19,7 +20,7 @@ from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.roster import ROSTER_INBOX
 
 
-def inboxes(handlers: Handlers, customers: Customers) -> Sequence[Inbox]:
+def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
         POLICY_INBOX,
@@ -28,18 +29,18 @@ def inboxes(handlers: Handlers, customers: Customers) -> Sequence[Inbox]:
         Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated, deciding(customers.on_key))]),
         Inbox(
             ComplaintRaised.TOPIC,
-            [Handler(ComplaintRaised, handlers.on_raised)],
+            [Handler(ComplaintRaised, intake.on_raised)],
             strict=True,
         ),
         Inbox(
             CheckIssued.TOPIC,
             [
-                Handler(CheckIssued, deciding(handlers.on_issued, complaint_key)),
+                Handler(CheckIssued, deciding(lifecycle.on_issued, complaint_key)),
                 Handler(OfferMade),
                 Handler(
                     ComplaintLogged,
                     deciding(
-                        handlers.on_logged,
+                        intake.on_logged,
                         complaint_key,
                         lambda event: PolicyHead.key(event.data.site),
                         lambda event: CustomerKey.key(event.data.customer_ref),
@@ -49,7 +50,7 @@ def inboxes(handlers: Handlers, customers: Customers) -> Sequence[Inbox]:
         ),
         Inbox(
             FeedbackReceived.TOPIC,
-            [Handler(FeedbackReceived, deciding(handlers.on_feedback, complaint_key))],
+            [Handler(FeedbackReceived, deciding(lifecycle.on_feedback, complaint_key))],
         ),
     )
 

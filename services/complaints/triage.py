@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import re2
 
@@ -253,8 +253,7 @@ _WEAK: dict[Language, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Triage:
+class Triage(NamedTuple):
     """What the words of a complaint say; `safety` means that a person may be in danger.
 
     `service` is the service that failed, None if the words do not say.

@@ -18,9 +18,9 @@ from services.audit.app import build as build_audit
 from services.audit.settings import Settings as AuditSettings
 from services.compensation.app import build as build_compensation
 from services.compensation.settings import Settings as CompensationSettings
-from services.complaints.adapters import RulesReader
 from services.complaints.app import build as build_complaints
 from services.complaints.settings import Settings as ComplaintsSettings
+from services.complaints.triage import Languages
 from services.notifier.app import build as build_notifier
 from services.notifier.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
@@ -64,7 +64,7 @@ def demo_roster() -> Roster:
 
 
 #: Its language model takes a third of a second to load and never changes.
-reader = cache(RulesReader)
+languages = cache(Languages)
 
 
 def raised(text: str = "The soup was cold and nobody came.", **changes: Any) -> ComplaintRaised:
@@ -208,7 +208,7 @@ class Aboard:
                 ComplaintsSettings(**given),
                 now=now,
                 store=stores["complaints"],
-                reader=reader(),
+                languages=languages(),
                 news=self.news,
                 gone=self.topics.gone,
                 on_vault=self.topics.on_vault,

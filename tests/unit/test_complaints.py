@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from services.complaints.rules import (
-    OCCURRED_AHEAD_MAX,
-    OCCURRED_PAST_MAX,
+from services.complaints.intake.rules import OCCURRED_AHEAD_MAX, OCCURRED_PAST_MAX, plausible
+from services.complaints.lifecycle.rules import (
     Complaint,
     State,
     claim,
     claimed,
     confirmed,
-    plausible,
     reopened,
     take_feedback,
 )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import prometheus_client
 import pytest
 
-from services.complaints.api import KnownComplaint
+from services.complaints.intake.api import KnownComplaint
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.reasons import Reason

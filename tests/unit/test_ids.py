@@ -11,7 +11,7 @@ import pytest
 from pydantic_core import from_json, to_json
 from typer.testing import CliRunner
 
-from services.complaints.api import FoundComplaint
+from services.complaints.intake.api import FoundComplaint
 from shared.contracts.event import fingerprint
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason

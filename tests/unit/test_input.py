@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.input import InputError, Row, Unreadable, as_event, rows, shifted
-from services.complaints.rules import plausible
+from services.complaints.intake.rules import plausible
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 

@@ -9,15 +9,9 @@ from itertools import permutations
 import pytest
 from aiokafka.errors import KafkaError
 
-from services.complaints.adapters import LOOK_AGAIN_S, BrokerNews
-from services.complaints.rules import (
-    KEPT_MAX,
-    KeptAt,
-    Promise,
-    break_promise,
-    kept,
-    overdue,
-)
+from services.complaints.lifecycle.rules import Promise
+from services.complaints.promises.news import LOOK_AGAIN_S, BrokerNews
+from services.complaints.promises.rules import KEPT_MAX, KeptAt, break_promise, kept, overdue
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.faults import Unavailable

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.complaints.customer.handlers import site_of
-from services.complaints.handlers import words_of
-from services.complaints.rules import Complaint, Given, KeptAt, State, of_customer
+from services.complaints.lifecycle.handlers import words_of
+from services.complaints.lifecycle.rules import Complaint, State, of_customer
+from services.complaints.promises.rules import Given, KeptAt
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import (
     AmountMinor,

@@ -20,7 +20,7 @@ from services.complaints.customer.rules import (
     expire,
     forget,
 )
-from services.complaints.rules import Complaint, of_customer
+from services.complaints.lifecycle.rules import Complaint, of_customer
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (

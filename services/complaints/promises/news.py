@@ -1,16 +1,15 @@
-"""The adapters of complaints: the triage rules, and how far this service has read others' facts."""
+"""How far this service has read what others published: needed before a promise is called broken."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from aiokafka.errors import KafkaError
 
-from services.complaints.triage import Languages, triage
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Unavailable
@@ -27,22 +26,15 @@ UNBROKEN = timedelta(seconds=4 * LOOK_AGAIN_S)
 NEWS_COMES_WITHIN = timedelta(seconds=30)
 
 
-class RulesReader:
-    """`Reader` by keyword rules: simple, fast and deterministic."""
+class News(Protocol):
+    """Knows how far this service has read what others published."""
 
-    def __init__(self) -> None:
-        self._languages = Languages()
+    async def read_until(self, moment: datetime) -> None:
+        """Return if all facts that other services published until `moment` are settled here; asks the broker.
 
-    def language(self, text: str, hint: str | None) -> Language:
-        """The customer's language: that of a valid hint, else of the text."""
-        return self._languages.detect(text, hint)
-
-    def understand(
-        self, text: str, language: Language
-    ) -> tuple[Category, Severity, bool, Service | None]:
-        """See Reader."""
-        found = triage(text, language)
-        return found.category, found.severity, found.safety, found.service
+        Raises Unavailable(stream_behind) while they are not, or while the broker does not answer.
+        """
+        ...
 
 
 class BrokerNews:

@@ -1,4 +1,4 @@
-"""The HTTP face of complaints: raise one, look at one."""
+"""The routes of intake: raise a complaint, find what became of a published one."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
-from services.complaints.handlers import Handlers, complaint_id_of, known
-from services.complaints.rules import State
-from shared.contracts.complaints import (
-    Category,
-    ComplaintRepeated,
-    ComplaintTriaged,
-    Language,
-    Severity,
-)
-from shared.contracts.event import ComplaintId, Id, Outside, SiteId
+from services.complaints.intake.handlers import Intake, complaint_id_of
+from services.complaints.lifecycle.api import COMPLAINT, PromisedBy, Round
+from services.complaints.lifecycle.handlers import known
+from services.complaints.lifecycle.rules import State
+from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
+from shared.contracts.event import ComplaintId, Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
+from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.routes import Ask, Identifier, Routes
+from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.roster import employed
 
 
@@ -93,20 +88,6 @@ class FindComplaint(BaseModel):
     id: Annotated[Outside, Field(description="The event's `id`, as its publisher wrote it.")]
 
 
-#: The same complaint in every example.
-COMPLAINT: JsonDict = {
-    "complaint_id": "co-9f86d081884c7d65",
-    "category": "food",
-    "severity": "moderate",
-    "promised_by": "2026-06-03T18:00:00Z",
-}
-PromisedBy = Annotated[
-    datetime | None,
-    Field(description="By when the customer hears from us; null until the complaint is triaged."),
-]
-Round = Annotated[int, Field(description="How often it was reopened.")]
-
-
 class PromisedAnswer(Answer):
     """A complaint that was received, and by when its customer hears from us."""
 
@@ -164,51 +145,6 @@ class FoundComplaint(Answer):
     round: Round
 
 
-class ShownComplaint(Answer):
-    """One complaint as employees of its site see it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    **COMPLAINT,
-                    "state": "claimed",
-                    "site": "ms-aurora",
-                    "language": "en",
-                    "safety": False,
-                    "employee_id": "e-jonas",
-                    "round": 0,
-                    "reachable": True,
-                    "overdue": False,
-                    "text": "We waited two hours for cold soup.",
-                }
-            ]
-        }
-    )
-
-    complaint_id: ComplaintId
-    state: Annotated[State, Field(description="Where the complaint stands.")]
-    site: SiteId
-    language: Annotated[Language, Field(description="Language in which the customer is answered.")]
-    category: Annotated[Category, Field(description="Category of the complaint.")]
-    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
-    safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
-    promised_by: PromisedBy
-    employee_id: Annotated[Id | None, Field(description="Its owner; null while it has none.")]
-    round: Round
-    reachable: Annotated[
-        bool | None,
-        Field(description="Whether a message reaches the customer; null where it is not known."),
-    ]
-    overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
-    text: Annotated[
-        str | None,
-        Field(
-            description="What the customer told us; null once they were erased, or the words' time is over."
-        ),
-    ]
-
-
 def source_of(principal: Principal) -> str:
     """The source of the name in `customer`: the same name from the same source is the same person.
 
@@ -221,7 +157,7 @@ def source_of(principal: Principal) -> str:
     return f"/http/{principal.site}/{principal.kind}/{principal.subject}"
 
 
-def routes(face: Face, handlers: Handlers) -> Routes:
+def routes(face: Face, intake: Intake) -> Routes:
     """The routes."""
     to = Routes(face)
 
@@ -243,11 +179,11 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         # counts as one customer. An employee does not: they write down one guest after another.
         nobody = principal.kind is Kind.SYSTEM and command.customer is None
         if principal.kind is Kind.CUSTOMER or nobody:
-            counts_for = handlers.as_one(source)
+            counts_for = intake.as_one(source)
         if principal.kind is Kind.EMPLOYEE:
             await employed(principal, ask.view)
         try:
-            return await handlers.raise_complaint(
+            return await intake.raise_complaint(
                 complaint,
                 source,
                 complaint_id_of(ask.name),
@@ -274,31 +210,12 @@ def routes(face: Face, handlers: Handlers) -> Routes:
         Changes nothing and takes no key. It is a POST because an id may be somebody's mail address,
         and URLs are written into logs everywhere.
         """
-        complaint_id = complaint_id_of(handlers.event_name(command.source, command.id))
+        complaint_id = complaint_id_of(intake.event_name(command.source, command.id))
         complaint = await known(complaint_id, ask.view)
         if complaint.site != ask.principal.site:
             raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/id",))
         return FoundComplaint.about(
             complaint, source=command.source, id=command.id, complaint_id=complaint_id
         )
-
-    @to.read(
-        "/v1/complaints/{complaint_id}",
-        EMPLOYEE,
-        ShownComplaint,
-        refuses=(
-            Reason.UNKNOWN_COMPLAINT,
-            Reason.KEY_NOT_YET_KNOWN,
-            Reason.WRAPPING_KEY_MISSING,
-        ),
-    )
-    async def get_complaint(ask: Ask, complaint_id: Identifier) -> ShownComplaint:
-        """One complaint as employees of its site see it."""
-        await employed(ask.principal, ask.view)
-        complaint = await known(complaint_id, ask.view)
-        if complaint.site != ask.principal.site:
-            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
-        text = await handlers.read_text(complaint, ask.view)
-        return ShownComplaint.about(complaint, complaint_id=complaint_id, text=text)
 
     return to

@@ -1,0 +1,1 @@
+"""Receives a complaint, once."""

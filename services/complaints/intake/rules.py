@@ -1,0 +1,134 @@
+"""A complaint is received, once: pure rules."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from shared.contracts.compensation import ComplaintLogged
+from shared.contracts.complaints import (
+    Category,
+    ComplaintClaimed,
+    ComplaintForgotten,
+    ComplaintReceived,
+    ComplaintTriaged,
+    Language,
+    Service,
+    Severity,
+)
+from shared.contracts.intake import Channel, ComplaintRaised
+from shared.contracts.policy import Policy
+from shared.kernel import Decision, Fact
+
+#: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
+OCCURRED_PAST_MAX = timedelta(days=3 * 366)
+OCCURRED_AHEAD_MAX = timedelta(days=1)
+
+
+def plausible(moment: datetime | None, now: datetime) -> bool:
+    """Whether the stated time is plausible for when it happened."""
+    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + OCCURRED_AHEAD_MAX
+
+
+def receive(
+    raised: ComplaintRaised,
+    *,
+    complaint_id: str,
+    customer_ref: str,
+    language: Language,
+    text: str,
+    contact: str | None,
+    content: str,
+    reachable: bool,
+    sender_ref: str,
+    understood: tuple[Category, Severity, bool, Service | None],
+    policy: Policy,
+    policy_version: int,
+    now: datetime,
+    counts_for: str | None = None,
+) -> tuple[Fact, ...]:
+    """Record a new complaint and promise an answer, as its playbook says."""
+    category, severity, safety, service = understood
+    return (
+        ComplaintReceived(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=raised.site,
+            channel=raised.channel,
+            language=language,
+            text=text,
+            contact=contact,
+            raised_by=raised.raised_by,
+            occurred_at=raised.occurred_at,
+            received_at=now,
+            content=content,
+        ),
+        ComplaintTriaged(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=raised.site,
+            language=language,
+            category=category,
+            severity=severity,
+            safety=safety,
+            promised_by=now + policy.promise(category, severity),
+            policy_version=policy_version,
+            has_contact=reachable,
+            service=service,
+            counts_for=counts_for,
+            sender_ref=sender_ref,
+        ),
+    )
+
+
+def log(
+    logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime, *, erased: bool
+) -> Decision:
+    """Record a complaint that was told on the spot, owned by the employee who wrote it down.
+
+    The employee said what it was about, so triage is skipped. If they gave something, there is nothing
+    left to acknowledge. With `erased` its words were sealed under a reference that was erased meanwhile,
+    so they are forgotten at once.
+    """
+    received = ComplaintReceived(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        channel=Channel.DESK,
+        language=logged.language,
+        text=logged.text,
+        contact=logged.contact,
+        raised_by=logged.employee_id,
+        occurred_at=logged.logged_at,
+        received_at=now,
+    )
+    triaged = ComplaintTriaged(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        site=logged.site,
+        language=logged.language,
+        category=logged.reason,
+        severity=logged.severity,
+        safety=logged.safety is not None or logged.reason is Category.SAFETY,
+        promised_by=now + policy.promise(logged.reason, logged.severity),
+        policy_version=policy_version,
+        service=logged.service,
+        has_contact=(
+            logged.contact is not None if logged.has_contact is None else logged.has_contact
+        ),
+        answered=logged.answered,
+    )
+    claimed = ComplaintClaimed(
+        complaint_id=logged.complaint_id,
+        employee_id=logged.employee_id,
+        site=logged.site,
+        claimed_at=now,
+    )
+    if not erased:
+        return Decision.of(received, triaged, claimed)
+    forgotten = ComplaintForgotten(
+        complaint_id=logged.complaint_id,
+        customer_ref=logged.customer_ref,
+        more=True,  # the step that forgets the earlier ones may not have come yet
+        forgotten_at=now,
+    )
+    return Decision.of(received, triaged, claimed, forgotten)

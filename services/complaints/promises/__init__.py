@@ -1,0 +1,1 @@
+"""Keeps an eye on what customers were promised."""

@@ -1,0 +1,115 @@
+"""Whether a promise to a customer was kept in its time: pure rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+from services.complaints.lifecycle.rules import Complaint
+from shared.contracts.compensation import CheckIssued, OfferMade
+from shared.contracts.complaints import ComplaintOverdue
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.kernel import Decision, Document, Fold, Slice
+
+#: Moments stored per complaint; more are not needed to see that a promise was kept.
+KEPT_MAX = 16
+#: Checks listed per complaint in an export, the latest: as many as compensation lists of a complaint.
+GIVEN_MAX = 200
+
+
+class Given(NamedTuple):
+    """A check that was given for a complaint, by its item and its worth in minor units."""
+
+    issued_at: datetime
+    check_id: str
+    item: str
+    value_minor: int
+    currency: str
+
+
+class KeptAt(Document):
+    """When the customer of a complaint was given or offered something, or said that it helped.
+
+    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none. The
+    checks given are kept for the customer's own export.
+
+    Folded from other services' facts alone, which come in any order: the latest moments, sorted, each once.
+    """
+
+    KIND: ClassVar[str] = "heard"
+
+    at: tuple[datetime, ...] = ()
+    given: tuple[Given, ...] = ()
+
+
+def break_promise(
+    complaint: Complaint, complaint_id: str, number: int, kept_at: KeptAt | None, now: datetime
+) -> Decision:
+    """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
+
+    The promise is kept by a check or an offer for the complaint, or by the customer's word that it
+    helped, within the promised time. To a customer who was erased nothing can be kept or said any more.
+    """
+    promise = next((one for one in complaint.promises if one.round == number), None)
+    if complaint.forgotten or promise is None or promise.broken or now < promise.by:
+        return Decision()
+    if kept_at is not None and any(
+        moment <= promise.by and (promise.since is None or moment > promise.since)
+        for moment in kept_at.at
+    ):
+        return Decision()
+    return Decision.of(
+        ComplaintOverdue(
+            complaint_id=complaint_id,
+            customer_ref=complaint.customer_ref,
+            site=complaint.site,
+            category=complaint.category,
+            severity=complaint.severity,
+            employee_id=complaint.employee_id,
+            round=number,
+            promised_by=promise.by,
+            overdue_at=now,
+        )
+    )
+
+
+def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
+    """The promise of one round was broken."""
+    promises = tuple(
+        one._replace(broken=True) if one.round == fact.round else one for one in complaint.promises
+    )
+    return complaint.model_copy(update={"promises": promises})
+
+
+def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> KeptAt:
+    """The customer was given or offered something, or said that it helped."""
+    known = before or KeptAt()
+    match fact:
+        case CheckIssued():
+            moment = fact.issued_at
+        case OfferMade():
+            moment = fact.offered_at
+        case FeedbackReceived(helped=Helped.YES):
+            moment = fact.answered_at
+        case _:
+            return known
+    at = tuple(sorted({*known.at, moment}))[-KEPT_MAX:]
+    if not isinstance(fact, CheckIssued):
+        return KeptAt(at=at, given=known.given)
+    check = Given(fact.issued_at, fact.check_id, fact.item, fact.value_minor, fact.currency)
+    return KeptAt(at=at, given=tuple(sorted({*known.given, check}))[-GIVEN_MAX:])
+
+
+def complaint_of(fact: ComplaintOverdue | CheckIssued | OfferMade | FeedbackReceived) -> str:
+    """Returns the complaint's id."""
+    return fact.complaint_id
+
+
+SLICE = Slice(
+    {
+        ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+        CheckIssued: (Fold(KeptAt, complaint_of, kept),),
+        OfferMade: (Fold(KeptAt, complaint_of, kept),),
+        FeedbackReceived: (Fold(KeptAt, complaint_of, kept),),
+    }
+)
