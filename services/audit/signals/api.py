@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.audit.signals.handlers import DismissSignal, Signals, cursor_of
+from services.audit.signals.handlers import DismissSignal, Signals
 from services.audit.signals.rules import RULES, Signal
 from shared.contracts.audit import Dismissal, Name, SignalDismissed, SignalKind, SignalRaised
 from shared.contracts.event import ID_PATTERN, Currency, Id, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
+from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import OF_SITE
@@ -22,8 +23,6 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 from shared.runtime.words import format_money
 
 PAGE_MAX = 50
-#: A score with its sign, a dot and an id.
-CURSOR_CHARS_MAX = 17 + 1 + 128
 ENGLISH = "en"
 SIGNAL_ID = "sg-3ad5acdca1252b14d8e963b80e173f1d"
 
@@ -160,7 +159,7 @@ def routes(face: Face, signals: Signals) -> Routes:
                 description="The site; without it, the caller's.",
             ),
         ] = None,
-        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
+        cursor: Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
     ) -> SignalList:
         """What somebody should look at, of my site: open signals first, then dismissed ones, the newest first."""
@@ -169,7 +168,7 @@ def routes(face: Face, signals: Signals) -> Routes:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))
         page = await signals.listed(own, cursor, limit, ask.view)
         shown = [SignalShown.of(signal) for _, signal in page.documents]
-        following = cursor_of(page.next) if page.next is not None else None
+        following = cursor_of(Signal, page.next) if page.next is not None else None
         return SignalList(site=own, signals=shown, next=following)
 
     @to.write(

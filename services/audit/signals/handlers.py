@@ -35,7 +35,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import RANGE_MAX, Cursor
-from shared.runtime.engine.view import Page, View
+from shared.runtime.engine.view import Page, View, place_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.observe import log
@@ -146,7 +146,7 @@ class Signals:
 
     async def listed(self, site: str, cursor: str | None, limit: int, view: View) -> Page[Signal]:
         """A site's signals, open ones first, the newest first; raises Rejected(cursor_invalid), Unavailable."""
-        return await view.range(Signal, signals_of(site), _placed(cursor), limit)
+        return await view.range(Signal, signals_of(site), place_of(Signal, cursor), limit)
 
     async def dismiss(
         self, signal_id: str, command: DismissSignal, who: Principal, view: View
@@ -165,19 +165,3 @@ class Signals:
             dismissed_at=view.now,
         )
         return Decision(await on_record([dismissed], view, self._pseudonym))
-
-
-def cursor_of(place: Cursor) -> str:
-    """A place in a list as a client has it."""
-    return f"{place.score}.{place.key.removeprefix(Signal.key(''))}"
-
-
-def _placed(cursor: str | None) -> Cursor | None:
-    """The place that a cursor names, None for the beginning; raises Rejected."""
-    if cursor is None:
-        return None
-    score, _, signal_id = cursor.partition(".")
-    try:
-        return Cursor(int(score), Signal.key(signal_id))
-    except ValueError:
-        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None

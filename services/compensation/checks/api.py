@@ -56,14 +56,15 @@ from shared.contracts.event import (
 )
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import PLACE_CHARS_MAX
 from shared.runtime.http.answers import Answer, Problem
 from shared.runtime.http.auth import EMPLOYEE, OF_SITE, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
 
 PAGE_MAX = 50
-#: A day, a moment in µs with its sign, and an id, with dots between.
-CURSOR_CHARS_MAX = 10 + 1 + 17 + 1 + 128
+#: A day, and a place in it, with a dot between.
+CURSOR_CHARS_MAX = 10 + 1 + PLACE_CHARS_MAX
 #: The same check in every example.
 CHECK_ID, COMPLAINT_ID = "ck-3ad5acdca1252b14d8e963b80e173f1d", "co-9f86d081884c7d65"
 LEFT: JsonDict = {"scope": "employee_day", "left_minor": 752000}

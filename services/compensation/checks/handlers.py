@@ -47,7 +47,7 @@ from shared.contracts.names import CustomerName
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.store import Cursor
-from shared.runtime.engine.view import View
+from shared.runtime.engine.view import View, cursor_of, place_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.http.commands import Shape, either
@@ -436,7 +436,7 @@ class Checks:
         staff = await self._context.staff(principal, view)
         day, before = parsed(cursor, staff)
         if complaint_id is None:
-            return await self._given_in(day, placed(before), most, staff, view)
+            return await self._given_in(day, place_of(Check, before), most, staff, view)
         ids = (await case_of_site(complaint_id, staff, view)).check_ids
         end = len(ids)
         if before is not None:
@@ -460,8 +460,7 @@ class Checks:
         page = await view.range(Check, name, after, most)
         following = None
         if page.next is not None:
-            check_id = page.next.key.removeprefix(Check.key(""))
-            following = f"{day}.{page.next.score}.{check_id}"
+            following = f"{day}.{cursor_of(Check, page.next)}"
         return Page(tuple(page.documents), following)
 
     async def void(self, check_id: str, principal: Principal, view: View) -> Decision:
@@ -595,17 +594,6 @@ def done(decision: Decision) -> Decision:
     if not decision.facts:
         raise Rejected(Reason.CHECK_ENDED)
     return decision
-
-
-def placed(place: str | None) -> Cursor | None:
-    """The place in a day that a cursor names, None for its beginning; raises Rejected."""
-    if place is None:
-        return None
-    score, _, check_id = place.partition(".")
-    try:
-        return Cursor(int(score), Check.key(check_id))
-    except ValueError:
-        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
 
 
 def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, str | None]:

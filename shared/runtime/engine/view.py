@@ -18,6 +18,8 @@ D = TypeVar("D", bound=Document)
 #: bytes than this; larger ones, such as a complaint with its text, are read few times and parsed each time.
 PARSED_MAX = 2000
 PARSED_BYTES_MAX = 4096
+#: A place in a list as a client has it: a score with its sign, a dot and an id.
+PLACE_CHARS_MAX = 17 + 1 + 128
 
 
 class Arrival(NamedTuple):
@@ -118,6 +120,22 @@ class View:
             if state is not None and stands(state).get(name) == score:
                 documents.append((key[kind:], state))
         return Page(documents, following)
+
+
+def cursor_of(document: type[Document], place: Cursor) -> str:
+    """A place among documents of a sorted set as a client has it."""
+    return f"{place.score}.{place.key.removeprefix(document.key(''))}"
+
+
+def place_of(document: type[Document], cursor: str | None) -> Cursor | None:
+    """The place that `cursor_of` printed, None for the beginning; raises Rejected(cursor_invalid)."""
+    if cursor is None:
+        return None
+    score, _, document_id = cursor.partition(".")
+    try:
+        return Cursor(int(score), document.key(document_id))
+    except ValueError:
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
 
 
 def parsed(document: type[D], body: bytes) -> D:
