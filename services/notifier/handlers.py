@@ -35,7 +35,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import (
     format_money,
     format_time,
@@ -119,10 +119,8 @@ class Handlers:
         await view.prefetch([Answer.key(check_id), Story.key(complaint_id)])
         answered = await view.get(Answer, check_id) is not None
         story = await view.get(Story, complaint_id)
-        if story is not None:
-            key = await view.get(CustomerKey, story.customer_ref)
-            if key is not None and key.erased:
-                raise Rejected(Reason.LINK_INVALID)
+        if story is not None and await self._keys.erased(story.customer_ref, view):
+            raise Rejected(Reason.LINK_INVALID)
         if answered:
             raise Rejected(Reason.ALREADY_ANSWERED)
         return take_answer(story, complaint_id, check_id, helped, view.now)

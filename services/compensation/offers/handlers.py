@@ -34,7 +34,6 @@ from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
-from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.words import (
     about,
     format_money,
@@ -145,7 +144,7 @@ class Offers:
         headroom = await self._context.headroom(
             staff, case.customer_ref, command.complaint_id, view
         )
-        if await _erased(case.customer_ref, view):
+        if await self._context.keys.erased(case.customer_ref, view):
             raise Rejected(Reason.CUSTOMER_ERASED)
         bound_by = headroom.binding(dearest.cost_minor)
         if bound_by is not None:
@@ -176,7 +175,7 @@ class Offers:
     async def linked(self, offer_id: str, view: View) -> Offer:
         """The offer behind a customer's link; raises Rejected(unknown_offer), or link_invalid once they were erased."""
         made = await self.offered(offer_id, None, view)
-        if await _erased(made.customer_ref, view):
+        if await self._context.keys.erased(made.customer_ref, view):
             raise Rejected(Reason.LINK_INVALID)
         return made
 
@@ -299,11 +298,6 @@ class Offers:
         """Let an offer lapse from which nobody chose in time."""
         made = await view.get(Offer, offer_id)
         return lapse(made, offer_id, view.now) if made else Decision()
-
-
-async def _erased(customer_ref: str, view: View) -> bool:
-    key = await view.get(CustomerKey, customer_ref)
-    return key is not None and key.erased
 
 
 def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache, partial
 
 from services.complaints.intake.rules import log, plausible, receive
-from services.complaints.lifecycle.handlers import erased_customer
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.triage import Languages, triage
 from shared.contracts.compensation import ComplaintLogged
@@ -146,7 +145,7 @@ class Intake:
         if await view.get(Complaint, fact.complaint_id) is not None:
             return Decision()
         policy, version = await self._policies.at(fact.site, view)
-        erased = await erased_customer(fact.customer_ref, view)
+        erased = await self._keys.erased(fact.customer_ref, view)
         return log(fact, policy, version, view.now, erased=erased)
 
     def as_one(self, source: str) -> str:

@@ -10,7 +10,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.seal import Vault
 
 
@@ -39,7 +39,7 @@ class Lifecycle:
         """
         fact = event.data
         complaint = await known(fact.complaint_id, view)
-        if fact.helped is Helped.NO and await erased_customer(complaint.customer_ref, view):
+        if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
         policy, _ = await self._policies.at(complaint.site, view)
         return take_feedback(
@@ -54,12 +54,6 @@ class Lifecycle:
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
         return await words_of(complaint, self._keys, view)
-
-
-async def erased_customer(customer_ref: str, view: View) -> bool:
-    """Whether the customer was erased; raises Unavailable."""
-    key = await view.get(CustomerKey, customer_ref)
-    return key is not None and key.erased
 
 
 async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:

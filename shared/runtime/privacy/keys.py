@@ -268,15 +268,19 @@ class Keys:
             return None
         return self._ring(customer_ref, document.wrapped)
 
+    async def erased(self, customer_ref: str, view: View) -> bool:
+        """Whether the customer was erased; False for one that is not known (yet). Raises Unavailable."""
+        document = await view.get(CustomerKey, customer_ref)
+        return document is not None and document.erased
+
     async def needed(self, customer_ref: str, view: View) -> KeyRing:
         """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""
         found = await self.of(customer_ref, view)
         if found is not None:
             return found
-        document = await view.get(CustomerKey, customer_ref)
-        if document is None or not document.erased:
-            raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
-        raise Rejected(Reason.CUSTOMER_ERASED)
+        if await self.erased(customer_ref, view):
+            raise Rejected(Reason.CUSTOMER_ERASED)
+        raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
 
     async def current(self, customer_ref: str, view: View) -> str:
         """The reference that stands for a customer now: of theirs, the first that was not erased.
@@ -285,8 +289,7 @@ class Keys:
         Unavailable.
         """
         for _ in range(ERASURES_MAX):
-            document = await view.get(CustomerKey, customer_ref)
-            if document is None or not document.erased:
+            if not await self.erased(customer_ref, view):
                 return customer_ref
             customer_ref = self._vault.pseudonyms.again(customer_ref)
         raise Rejected(Reason.CUSTOMER_ERASED)
