@@ -456,13 +456,14 @@ class Settler:
             if number >= 0 and not inbox.strict and not fence.advance(event.source, number):
                 continue
             transaction.arrival = Arrival(inbox.topic, partition, record.offset, fence.missing)
+            place = f"{inbox.topic}/{partition}/{record.offset}/"
             origin = Origin(
-                cause=f"{inbox.topic}/{partition}/{record.offset}/{number}",
+                cause=f"{place}{number}",
                 causation=event.id,
                 correlation=event.correlationid or event.id,
                 trace=event.traceparent,
             )
-            await self._send_again(transaction, result, origin.cause.removesuffix(str(number)))
+            await self._send_again(transaction, result, place)
             try:
                 decision = await result.prepared.decide(transaction)
             except Rejected as rejected:
