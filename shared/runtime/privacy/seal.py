@@ -105,8 +105,8 @@ class Vault:
 
     def _wrap(self, customer_ref: str, key: bytes) -> str:
         name = self.wraps_with
-        wrapped = pack(self._wrapping[name], self._random, key, f"key/{customer_ref}")
-        return wrapped if name == DERIVED else printed(name.to_bytes(NAME_BYTES) + raw(wrapped))
+        closed = _closed(self._wrapping[name], self._random, key, f"key/{customer_ref}")
+        return printed(closed if name == DERIVED else name.to_bytes(NAME_BYTES) + closed)
 
     def _unwrap(self, customer_ref: str, wrapped: str) -> bytes:
         name, found = wrapped_with(wrapped), raw(wrapped)
@@ -143,13 +143,17 @@ def wrapped_with(wrapped: str) -> int:
 
 def pack(aead: AESGCM, random: Callable[[int], bytes], plain: bytes, place: str) -> str:
     """Encrypt for one place and print it."""
-    nonce = random(NONCE_BYTES)
-    return printed(nonce + aead.encrypt(nonce, plain, place.encode()))
+    return printed(_closed(aead, random, plain, place))
 
 
 def unpack(aead: AESGCM, sealed: str, place: str) -> bytes:
     """The inverse of `pack`; raises SealBroken."""
     return _opened(aead, raw(sealed), place)
+
+
+def _closed(aead: AESGCM, random: Callable[[int], bytes], plain: bytes, place: str) -> bytes:
+    nonce = random(NONCE_BYTES)
+    return nonce + aead.encrypt(nonce, plain, place.encode())
 
 
 def _opened(aead: AESGCM, found: bytes, place: str) -> bytes:
