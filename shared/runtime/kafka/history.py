@@ -61,8 +61,8 @@ async def read_history(
                 )
                 places = partitions(consumer, [topic])
                 ends = await consumer.end_offsets(places)
-                starts = await first_since(consumer, places, since)
-            total = sum(ends[place] - starts[place] for place in places)
+                starts = await first_since(consumer, places, since, ends)
+            total = sum(max(0, ends[place] - starts[place]) for place in places)
             if total > records_max:
                 raise Rejected(Reason.HISTORY_TOO_LONG)
             for place in places:
@@ -82,8 +82,9 @@ async def _events(
     last, deadline = -1, time.monotonic() + PATIENCE_S
     while await consumer.position(place) < end:
         found = await consumer.getmany(place, timeout_ms=FETCH_MS, max_records=HELD_MAX)
+        records = found.get(place, ())
         held: list[RawEvent] = []
-        for record in found.get(place, ()):
+        for record in records:
             event = event_of(Record(record.offset, record.value)) if record.offset < end else None
             # A relay that died sends again what it had not trimmed; only relays number lines.
             if event is not None and event.number > last:
@@ -91,6 +92,7 @@ async def _events(
                 held.append(event)
         if held:
             yield held
+        if records:  # also where none of them is an event: the partition can be read
             deadline = time.monotonic() + PATIENCE_S
         elif time.monotonic() > deadline:
             raise TimeoutError

@@ -178,7 +178,8 @@ async def nothing_before(bootstrap: Broker | str, topics: Sequence[str], moment:
     async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
         places = partitions(consumer, topics)
         firsts = await consumer.beginning_offsets(places)
-        since = await first_since(consumer, places, moment)
+        ends = await consumer.end_offsets(places)
+        since = await first_since(consumer, places, moment, ends)
         return all(firsts[place] >= since[place] for place in places)
 
 
@@ -209,10 +210,15 @@ async def with_key(bootstrap: Broker | str, topic: str, prefix: str) -> Sequence
 
 
 async def first_since(
-    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], moment: datetime
+    consumer: AIOKafkaConsumer,
+    places: Sequence[TopicPartition],
+    moment: datetime,
+    ends: Mapping[TopicPartition, int],
 ) -> Mapping[TopicPartition, int]:
-    """The offset of each partition's first record that was published from a moment on; its end if there is none."""
-    ends = await consumer.end_offsets(places)
+    """The offset of each partition's first record that was published from a moment on; its end if there is none.
+
+    `ends` were read before; a record that came since may be the first, at its end or behind it.
+    """
     found = await consumer.offsets_for_times(dict.fromkeys(places, int(moment.timestamp() * 1000)))
     return {
         place: at.offset if (at := found.get(place)) is not None else ends[place]
