@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from shared.contracts.data import Data
 from shared.contracts.event import ComplaintId, CustomerRef, EmployeeId, Id, Sealed, SiteId, Version
 from shared.contracts.intake import Channel
-from shared.contracts.vault import Month
+from shared.contracts.months import Month
 from shared.kernel import Fact
 
 

@@ -11,13 +11,14 @@ the wrapped key and keeps the word that it was destroyed.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.data import Data
 from shared.contracts.event import CustomerRef, Sealed, SiteId, fingerprint
+from shared.contracts.months import Month, month_before, month_of
 from shared.kernel import Fact
 
 #: How long a customer's words are kept after the end of their month. Whoever answers a case must read what
@@ -31,8 +32,6 @@ KeyName = Annotated[
     Data.INTERNAL,
     Field(description="Which key: 16 hex characters of a hash of its first wrapped form."),
 ]
-#: A month in UTC, like `2026-06`.
-Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 
 
 class CustomerKeyCreated(Fact):
@@ -110,28 +109,6 @@ class CustomerKeyDestroyed(Fact):
 def name_of(wrapped: str) -> str:
     """The name of a data key, by its first wrapped form, which says nothing of the key."""
     return fingerprint("wrapped-key", wrapped)[:16]
-
-
-def month_of(moment: datetime) -> str:
-    """The month (UTC) of a moment."""
-    return f"{moment.astimezone(UTC):%Y-%m}"
-
-
-def month_before(month: str) -> str:
-    """The month before this one."""
-    year, number = map(int, month.split("-"))
-    return f"{year - (number == 1):04}-{(number - 2) % 12 + 1:02}"
-
-
-def end_of(month: str) -> datetime:
-    """When a month ends."""
-    year, number = map(int, month.split("-"))
-    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
-
-
-def month_after(month: str) -> str:
-    """The month after this one."""
-    return month_of(end_of(month))
 
 
 def last_over(now: datetime, kept: timedelta) -> str:

@@ -15,17 +15,14 @@ from services.complaints.customer.rules import WORDS
 from shared.contracts.catalogue import REBUILD_RETENTION, WITH_CUSTOMERS
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.months import end_of, month_after, month_before, month_of
 from shared.contracts.policy import PolicyPublished, Retention
 from shared.contracts.vault import (
     WORDS_KEPT,
     CustomerKeyCreated,
     CustomerKeyDestroyed,
     CustomerKeyRewrapped,
-    end_of,
     last_over,
-    month_after,
-    month_before,
-    month_of,
     name_of,
 )
 from shared.kernel import Fact

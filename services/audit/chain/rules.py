@@ -25,6 +25,7 @@ from shared.contracts.audit import (
 )
 from shared.contracts.catalogue import AUDIT, produced, subscriptions, topics
 from shared.contracts.event import SUBJECT_PATTERN, Event
+from shared.contracts.months import month_of
 from shared.contracts.roster import OWN_ACCOUNT
 from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
 
@@ -246,7 +247,7 @@ def _recorded(chain: Chain, event: Event[Fact], source: Source, pseudonym: Pseud
     told = TOLD.get(type(fact), NOT_READ)
     own = {name: getattr(fact, name) for name in told[Told.OWN_PLACE]}
     site, employee = own.get("site"), own.get("employee_id")
-    named = _Named(str(site or ""), f"{at.astimezone(UTC):%Y-%m}", pseudonym)
+    named = _Named(str(site or ""), month_of(at), pseudonym)
     who = named.employee(employee) if employee else None
     why = own.get("reason") or own.get("category")
     return Recorded(

@@ -21,6 +21,7 @@ from shared.audit import story
 from shared.audit.topic import Topics
 from shared.contracts.audit import PSEUDONYM, LookTaken, Purpose
 from shared.contracts.event import Id
+from shared.contracts.months import month_of
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
 from shared.runtime.service import NoKeys, Runtime, settings_or_exit, utc_now
@@ -181,7 +182,7 @@ async def _taken(parts: Runtime, names: Names, site: str | None, purpose: str, b
     now = parts.now()
     look = LookTaken(
         look_id=f"lk-{uuid.uuid4().hex}",
-        person=names(f"{now:%Y-%m}"),
+        person=names(month_of(now)),
         site=site,
         purpose=purpose,
         by=by,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar
 
 from shared.contracts.audit import LookTaken
 from shared.contracts.catalogue import REBUILD_RETENTION
+from shared.contracts.months import month_before, month_of
 from shared.kernel import Document, Fold, Slice, score_at
 
 #: Looks shown to an employee at once, the newest.
@@ -33,11 +34,10 @@ def looks_at(person: str) -> str:
 
 def months(now: datetime) -> Iterator[str]:
     """Every month from which there may be records, the newest first: a pseudonym is of one month."""
-    first, day = (now - REBUILD_RETENTION).astimezone(UTC), now.astimezone(UTC)
-    year, month = day.year, day.month
-    while (year, month) >= (first.year, first.month):
-        yield f"{year:04}-{month:02}"
-        year, month = (year, month - 1) if month > 1 else (year - 1, 12)
+    month, first = month_of(now), month_of(now - REBUILD_RETENTION)
+    while month >= first:
+        yield month
+        month = month_before(month)
 
 
 def _look_id(fact: LookTaken) -> str:

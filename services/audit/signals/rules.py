@@ -35,6 +35,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import Category, Severity
 from shared.contracts.event import Event, fingerprint
+from shared.contracts.months import month_of
 from shared.kernel import Document, Fold, Posting, Slice, Timer, score_at
 
 #: The timer that looks at a site's month after one of its days.
@@ -450,7 +451,7 @@ def given_by(record: Recorded) -> Given:
     return Given(
         site=record.site or "",
         who=record.who or "",
-        month=f"{record.time.astimezone(UTC):%Y-%m}",
+        month=month_of(record.time),
         at=record.time,
         day=details.get("day") or "",
         # A shift's name is its day, a slash and when it began.

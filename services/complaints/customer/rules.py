@@ -20,13 +20,9 @@ from shared.contracts.complaints import (
     ErasureCertified,
     WordsExpired,
 )
+from shared.contracts.months import end_of, month_after
 from shared.contracts.policy import PolicyPublished
-from shared.contracts.vault import (
-    CustomerKeyDestroyed,
-    end_of,
-    last_over,
-    month_after,
-)
+from shared.contracts.vault import CustomerKeyDestroyed, last_over
 from shared.kernel import Decision, Document, Fold, Slice, Timer
 
 #: The timers of the second step and of the third, and the one by which words are destroyed.

@@ -10,13 +10,12 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from pydantic import Field
 
+from shared.contracts.months import month_before, month_of
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
     CustomerKeyCreated,
     CustomerKeyDestroyed,
     CustomerKeyRewrapped,
-    month_before,
-    month_of,
     name_of,
 )
 from shared.kernel import Document, Fact, Fold
