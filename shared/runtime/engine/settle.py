@@ -169,6 +169,11 @@ def _fence(found: Versioned, known: int) -> Fence:
     return fence
 
 
+def _origin(cause: str, event: Event[Any]) -> Origin:
+    """The origin of what is decided about an event."""
+    return Origin(cause, event.id, event.correlationid or event.id, event.traceparent)
+
+
 class StoredAnswer(BaseModel):
     """What is kept to answer a repeated request: the hash of its body, and what its answer is made from."""
 
@@ -457,12 +462,6 @@ class Settler:
                 continue
             transaction.arrival = Arrival(inbox.topic, partition, record.offset, fence.missing)
             place = f"{inbox.topic}/{partition}/{record.offset}/"
-            origin = Origin(
-                cause=f"{place}{number}",
-                causation=event.id,
-                correlation=event.correlationid or event.id,
-                trace=event.traceparent,
-            )
             await self._send_again(transaction, result, place)
             try:
                 decision = await result.prepared.decide(transaction)
@@ -474,7 +473,7 @@ class Settler:
             fence.failures = fence.missing = 0
             await transaction.read_for(*decision.facts)
             transaction.fold(event.data)
-            transaction.apply(decision, origin)
+            transaction.apply(decision, _origin(f"{place}{number}", event))
         if fence.offset == applied:
             return None
         transaction.write(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
@@ -546,7 +545,7 @@ class Settler:
             transaction.fold(event.data)
             transaction.apply(
                 replace(decision, facts=(*decision.facts, *taken)),
-                Origin(cause, event.id, event.correlationid or event.id, event.traceparent),
+                _origin(cause, event),
             )
         except Unavailable as unavailable:
             if unavailable.reason not in NOT_YET:
