@@ -62,6 +62,8 @@ KAFKA_LOOK_S = 10.0
 #: after which the supervisor kills the process, because running timers take time too.
 HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
 RETRY_S = 1.0
+#: How long a command waits for the word that its facts are on Kafka; without it, they are in the outbox.
+PUBLISHED_MS = 5000
 #: Net allocations of objects before a collection of the youngest: about one large batch.
 GC_ALLOCATIONS = 100_000
 
@@ -154,6 +156,10 @@ class Runtime:
             yield self.settler
         finally:
             await self.store.close()
+
+    async def published(self) -> bool:
+        """Whether everything that the store holds is on Kafka as well; waits for that, and raises Unavailable."""
+        return await self.store.wait_published(await self.store.last_sequence(), PUBLISHED_MS)
 
     async def _ready(self) -> Mapping[str, bool]:
         """The health of each part; changes nothing: only `App` decides whether the store is usable."""

@@ -15,8 +15,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from services.complaints.app import build
+from services.complaints.customer.commands import app as commands
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -154,6 +156,19 @@ def test_a_service_fetches_the_keys_of_a_url_and_trusts_the_authority_of_its_set
     assert kids(app.parts.issuer) == [FIRST.kid]
     with pytest.raises(NoKeys, match=f"SERVICE_CHECK_JWKS: .* {publisher.url}"):
         build(settings(publisher))
+
+
+def test_a_command_without_the_keys_is_a_sentence_and_exit_status_2(tmp_path):
+    nowhere = str(tmp_path / "jwks.json")
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
+        "REDIS_URL": "redis://nowhere.invalid",
+        "SERVICE_CHECK_MASTER_KEY": b64encode(MASTER).decode(),
+        "SERVICE_CHECK_JWKS": nowhere,
+    }
+    told = CliRunner().invoke(commands, ["customer", "erasure", "c-1"], env=env)
+    said = f"SERVICE_CHECK_JWKS: no public keys (JWKS) can be read from {nowhere}\n"
+    assert (told.exit_code, told.stderr) == (2, said)
 
 
 def test_keys_in_the_clear_are_refused(publisher):

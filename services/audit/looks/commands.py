@@ -26,8 +26,6 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
 from shared.runtime.service import NoKeys, Runtime, settings_or_exit, utc_now
 
-#: How long to wait for the word that the look is on Kafka; without it, it is in the outbox.
-PUBLISHED_MS = 5000
 #: Records in one employee's export, months of them at a busy desk; `complete` says whether there are more.
 EXPORTED_MAX = 100_000
 ID, PURPOSE = TypeAdapter[str](Id), TypeAdapter[str](Purpose)
@@ -192,7 +190,7 @@ async def _taken(parts: Runtime, names: Names, site: str | None, purpose: str, b
     async with parts.beside() as settler:
         decide = partial(take, look, pseudonym=pseudonym)
         await settler.settle_internal(f"command/look/{look.look_id}", look.look_id, decide)
-        return await parts.store.wait_published(await parts.store.last_sequence(), PUBLISHED_MS)
+        return await parts.published()
 
 
 def about(topics: Topics, names: Names) -> Iterator[dict[str, Any]]:

@@ -21,11 +21,9 @@ from shared.contracts.event import format_time
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.service import Runtime, settings_or_exit
+from shared.runtime.service import NoKeys, Runtime, settings_or_exit
 
 T = TypeVar("T")
-#: How long to wait for the word that the erasure is on Kafka; without it, it is in the outbox.
-PUBLISHED_MS = 5000
 
 app = typer.Typer(
     help="Commands of complaints; without one, the service itself runs.",
@@ -62,6 +60,9 @@ def beside(work: Callable[[Runtime], Awaitable[T]]) -> T:
     except (KafkaError, OSError) as error:
         typer.echo(f"failed: {type(error).__name__}; give the same command again", err=True)
         raise typer.Exit(1) from None
+    except NoKeys as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
 
 
 @customer.command("erase")
@@ -86,7 +87,7 @@ async def _erase(ref: str, parts: Runtime) -> bool:
     await parts.settler.settle_internal(
         f"command/erase/{ref}", ref, partial(erasing, ref, None, OPERATOR)
     )
-    return await parts.store.wait_published(await parts.store.last_sequence(), PUBLISHED_MS)
+    return await parts.published()
 
 
 @customer.command("rewrap")
@@ -102,7 +103,7 @@ def rewrap_command() -> None:
 
 async def _rewrap(parts: Runtime) -> int:
     """How many keys were wrapped anew, all that there were; raises Unavailable."""
-    settler, store, done = parts.settler, parts.store, 0
+    settler, done = parts.settler, 0
     name = f"{parts.vault.wraps_with:012x}"
     while True:
         cause = f"command/rewrap/{name}/{parts.now().timestamp() * 1_000_000:.0f}"
@@ -114,7 +115,7 @@ async def _rewrap(parts: Runtime) -> int:
         done += len(facts)
         typer.echo(f"{done} keys wrapped anew", err=True)
         # Nothing goes on while Kafka is away: the outbox has room for other things.
-        if not await store.wait_published(await store.last_sequence(), PUBLISHED_MS):
+        if not await parts.published():
             raise Unavailable(Reason.LOG_UNAVAILABLE)
 
 
