@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from services.complaints.app import build
-from services.complaints.customer.commands import app as commands
+from services.complaints.customer import commands
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -158,7 +158,9 @@ def test_a_service_fetches_the_keys_of_a_url_and_trusts_the_authority_of_its_set
         build(settings(publisher))
 
 
-def test_a_command_without_the_keys_is_a_sentence_and_exit_status_2(tmp_path):
+def test_a_command_without_the_keys_is_a_sentence_and_exit_status_2(tmp_path, monkeypatch):
+    # It would log to what stands in for standard error here, which is closed behind this test.
+    monkeypatch.setattr(commands, "configure", lambda _: None)
     nowhere = str(tmp_path / "jwks.json")
     env = {
         "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
@@ -166,7 +168,7 @@ def test_a_command_without_the_keys_is_a_sentence_and_exit_status_2(tmp_path):
         "SERVICE_CHECK_MASTER_KEY": b64encode(MASTER).decode(),
         "SERVICE_CHECK_JWKS": nowhere,
     }
-    told = CliRunner().invoke(commands, ["customer", "erasure", "c-1"], env=env)
+    told = CliRunner().invoke(commands.app, ["customer", "erasure", "c-1"], env=env)
     said = f"SERVICE_CHECK_JWKS: no public keys (JWKS) can be read from {nowhere}\n"
     assert (told.exit_code, told.stderr) == (2, said)
 

@@ -20,6 +20,7 @@ from shared.contracts.catalogue import COMPACTION_LAG_MAX
 from shared.contracts.event import format_time
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import configure
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.service import NoKeys, Runtime, settings_or_exit
 
@@ -46,6 +47,7 @@ Ref = Annotated[
 def beside(work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do something on the service's store, beside its running processes. Blocks; raises typer.Exit."""
     settings = settings_or_exit(Settings)
+    configure("ERROR")  # to standard error: an export is on standard output
 
     async def run() -> T:
         parts = build(settings).parts
