@@ -65,9 +65,13 @@ class ContextLoader:
             version,
             principal.subject,
             policy.authority_of(employee.listing.role),
-            self._windows.at(policy, version, view.now),
+            self.windows(policy, version, view),
             employee.listing.role,
         )
+
+    def windows(self, policy: Policy, version: int, view: View) -> Windows:
+        """Shift, day and week at the moment of a decision, by this version of the site's policy."""
+        return self._windows.at(policy, version, view.now)
 
     async def key(self, customer_ref: str, view: View) -> KeyRing:
         """The customer's keys; raises Rejected(customer_erased), and Unavailable until the first has come."""

@@ -10,7 +10,6 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.authority.rules import Exceeded, Granted, Headroom, left_of
-from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
@@ -135,7 +134,7 @@ class Incidents:
             reason=fact.category,
             severity=fact.severity,
             # Today, because the day in which it came may be counted already.
-            day=windows_of(policy, view.now).day.id,
+            day=self._context.windows(policy, version, view).day.id,
             opened_at=came,
             counts_for=fact.counts_for,
         )
@@ -358,7 +357,7 @@ class Incidents:
         check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
         await view.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
         policy, version = await self._context.policies.at(incident.site, view)
-        windows = windows_of(policy, view.now)
+        windows = self._context.windows(policy, version, view)
         staff = StaffContext(policy, version, incident.giving_by, policy.authority_of(""), windows)
         group = await self.group(incident_id, incident, view)
         facts: list[Fact] = []

@@ -9,7 +9,6 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.compensation.authority.rules import Exceeded
-from services.compensation.authority.windows import windows_of
 from services.compensation.cases.handlers import case_of_site, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
@@ -215,7 +214,7 @@ class Offers:
             severity=made.severity,
             reachable=case.reachable if case else None,
             language=made.language,
-            day=windows_of(policy, view.now).day.id,
+            day=self._context.windows(policy, made.policy_version, view).day.id,
             regime=made.regime,
             information=made.information,
             offer_id=offer_id,
