@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contracts.compensation import (
     CheckIssued,
@@ -187,9 +187,14 @@ class Collected:
     def take(self, event: RawEvent) -> None:
         """One event of a topic; most are of others, and are not kept."""
         known = self._takes.get(event.type)
-        if known is not None:
-            fact, take = known
-            take(fact.model_validate_json(event.data))
+        if known is None:
+            return
+        fact, take = known
+        try:
+            found = fact.model_validate_json(event.data)
+        except ValidationError:  # no fact of ours: no service could settle it either
+            return
+        take(found)
 
     @property
     def found(self) -> Published:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import shared.ops.customer as module
+from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.notifier import Occasion
-from shared.ops.customer import Published, published_of
+from shared.ops.customer import Collected, Published, published_of
 from shared.runtime.kafka.history import Part
-from shared.runtime.rebuild.sources import event_of
+from shared.runtime.rebuild.sources import RawEvent, event_of
 from shared.testing.builders import published
 from tests.suites.services import Aboard
 from tests.unit.test_erasure import ref_of
@@ -102,6 +103,13 @@ async def test_more_than_fits_is_said(aboard: Aboard, monkeypatch):
     told = await found(aboard, await lived(aboard, 0, "cab-0"))
     kept = [*told.complaints, *told.offers, *told.redemptions, *told.letters, *told.answers]
     assert (len(kept), told.complete) == (2, False)
+
+
+def test_a_record_that_is_no_fact_is_passed_over():
+    collected = Collected("c-1")
+    for data in (b"", b"no JSON", b'{"customer_ref":"c-1"}'):
+        collected.take(RawEvent(b"/complaints", ComplaintReceived.TYPE.encode(), b"", b"", 1, data))
+    assert (collected.found.complaints, collected.found.complete) == ([], True)
 
 
 async def test_of_nobody_there_is_nothing(aboard: Aboard):
