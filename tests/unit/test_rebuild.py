@@ -136,9 +136,14 @@ def rebuild_of(aboard: Aboard, owner: str, log: MemoryLog, store: MemoryStore, *
 
 
 async def rebuilt(aboard: Sailing, owner: str, log: MemoryLog | None = None) -> MemoryStore:
-    """What comes of an empty store."""
+    """What comes of an empty store; no stage reads more than it said there is."""
     store = MemoryStore()
-    await rebuild_of(aboard, owner, log or await MemoryLog.of(aboard, owner), store).run("again")
+
+    def told(stage: str, done: int, total: int) -> None:
+        assert done <= total, f"{stage}: {done} of {total}"
+
+    log = log or await MemoryLog.of(aboard, owner)
+    await rebuild_of(aboard, owner, log, store, told=told).run("again")
     return store
 
 

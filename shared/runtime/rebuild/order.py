@@ -154,7 +154,8 @@ class ReplayOrder:
         """The causes of all our facts, and our dead letters; `acknowledged` is our group's next offset."""
         sources, found = self._sources, Origins()
         own, dead = self._places(sources.own), self._places([sources.dead_letters])
-        self._begin("causes", self._ends([*own, *dead]))
+        decisions = self._places([DeadLetterFact.TOPIC])
+        self._begin("causes", self._ends([*own, *dead, *decisions]))
         consumed = {topic.encode(): topic for topic in sources.consumed}
         for ours in own:
             async for events in self._own_events(ours):
@@ -170,7 +171,7 @@ class ReplayOrder:
             async for records in self._read(place):
                 for record in records:
                     found.doubted += not self._put_away(record, found, acknowledged)
-        for place in self._places([DeadLetterFact.TOPIC]):
+        for place in decisions:
             async for records in self._read(place):
                 for record in records:
                     await self._decided(place, record, found)
