@@ -420,6 +420,35 @@ async def test_too_many_streams_are_refused_and_one_that_ended_makes_room(
     await third.leave()
 
 
+class Held(Follower):
+    """A client that takes nothing of its answer until it is told to."""
+
+    def __init__(self, aboard: Aboard, bearer: str) -> None:
+        self.answered, self.takes = asyncio.Event(), asyncio.Event()
+        super().__init__(aboard, bearer)
+
+    async def _send(self, message: Any) -> None:
+        self.answered.set()
+        await self.takes.wait()
+        await super()._send(message)
+
+
+@pytest.mark.usefixtures("fast")
+async def test_a_stream_counts_before_its_client_takes_anything(
+    recorded: Aboard, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(face, "STREAMS_MAX", 1)
+    first = Held(recorded, reader(recorded))
+    await first.answered.wait()
+    second = Follower(recorded, reader(recorded))
+    second.gone.set()
+    await asyncio.wait({second.answering}, timeout=30)
+    assert second.status == 503
+    first.takes.set()
+    assert await first.next() is not None
+    await first.leave()
+
+
 async def test_those_who_follow_one_site_share_what_is_read(
     recorded: Aboard, monkeypatch: pytest.MonkeyPatch
 ):

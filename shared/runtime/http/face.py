@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -213,20 +214,16 @@ class Face:
         except Rejected:
             return False
 
-    def followed(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The events of one more stream; raises Unavailable if there are too many streams."""
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Counts one more stream for as long as it is answered; raises Unavailable if there are too many."""
         if self._streams >= STREAMS_MAX:
             raise Unavailable(Reason.OVERLOADED)
-
-        async def counted() -> AsyncIterator[bytes]:
-            self._streams += 1
-            try:
-                async for event in events:
-                    yield event
-            finally:
-                self._streams -= 1
-
-        return counted()
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     def view(self) -> View:
         """The view of a read; it commits nothing."""

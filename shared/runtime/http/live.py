@@ -6,10 +6,12 @@ Each event is the whole answer as it is then, so nothing is resumed: a client th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import log, raised_at
@@ -33,6 +35,21 @@ class EventStream(StreamingResponse):
     """
 
     media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        events: AsyncIterator[bytes],
+        streaming: AbstractContextManager[None],
+        headers: Mapping[str, str],
+    ) -> None:
+        """`streaming` is entered while it is answered; what that raises is answered instead."""
+        super().__init__(events, headers=headers)
+        self._streaming = streaming
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer until the client leaves or the events end."""
+        with self._streaming:
+            await super().__call__(scope, receive, send)
 
 
 async def snapshots(

@@ -432,8 +432,8 @@ class Routes(APIRouter):
                     )
 
                 first = await read()
-                followed = face.followed(snapshots(first, read, goes_on))
-                return EventStream(followed, headers={**NO_STORE, **UNBUFFERED})
+                events = snapshots(first, read, goes_on)
+                return EventStream(events, face.streaming(), headers={**NO_STORE, **UNBUFFERED})
 
             self.respond(
                 respond,
