@@ -87,11 +87,12 @@ def each_fact_recorded(evidence: Evidence, _: Diary) -> Verdict:
         if record.topic not in UNRECORDED and name not in seen:
             there.add((record.topic, record.partition, record.offset))
         seen.add(name)
-    gaps = [line.said for line in lines(evidence) if "missing" in line.said]
+    chains = list(lines(evidence))
+    gaps = [line.said for line in chains if "missing" in line.said]
     wrong = [
         f"{gap['missing']} are missing in {gap['chain']} before {gap['before']}" for gap in gaps
     ]
-    recorded = Counter(place for line in lines(evidence) if (place := line.place) is not None)
+    recorded = Counter(place for line in chains if (place := line.place) is not None)
     wrong += [
         f"{place} is recorded {times} times" for place, times in recorded.items() if times > 1
     ]
@@ -102,7 +103,7 @@ def each_fact_recorded(evidence: Evidence, _: Diary) -> Verdict:
         if place[0] not in COMPACTED
     ]
     notices = Counter(fact.type for fact in evidence.facts if fact.topic == NOTICES)
-    own = (line.said for line in lines(evidence) if line.said["chain"].startswith(NOTICES))
+    own = (line.said for line in chains if line.said["chain"].startswith(NOTICES))
     told = Counter(said["what"] for said in own)
     wrong += [
         f"{name} is said {notices[name]} times and recorded {told[name]} times"
