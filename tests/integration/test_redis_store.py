@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -33,51 +32,8 @@ from shared.runtime.engine.store import (
 )
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import COMMITS_REFUSED
+from tests.suites.proxy import Proxy
 from tests.suites.store import StoreSuite
-
-
-class Proxy:
-    """Stands before a server; `cut` leaves connections open at this end and passes nothing on."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._heard: list[bytearray] = []
-        self._cut: list[bytearray] = []
-        self._pumps: list[asyncio.Task[None]] = []
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[int]:
-        listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        try:
-            yield listening.sockets[0].getsockname()[1]
-        finally:
-            listening.close()
-            for pump in self._pumps:
-                pump.cancel()
-            await asyncio.gather(*self._pumps, return_exceptions=True)
-
-    def cut(self, word: bytes) -> None:
-        """Cut the connections by which a word was sent."""
-        self._cut = [heard for heard in self._heard if word in heard]
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        heard = bytearray()
-        self._heard.append(heard)
-        for one, other in ((reader, to_writer), (to_reader, writer)):
-            self._pumps.append(asyncio.create_task(self._pump(one, other, heard)))
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: bytearray
-    ) -> None:
-        try:
-            while data := await reader.read(65536):
-                heard += data
-                if not any(heard is one for one in self._cut):
-                    writer.write(data)
-        finally:
-            writer.close()
-
 
 OWNER = "suite"
 PASSWORD = "of-this-test-alone"

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.store import Commit, Committed, Write
 from shared.runtime.faults import Unavailable
 from shared.runtime.wires import StoreAddress
+from tests.suites.proxy import Proxy
 
 OWNER = "copied"
 WRITERS = 8
@@ -41,38 +42,6 @@ def server(directory: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-class Address:
-    """One address that leads to whichever server is the store now, as a cluster's Service does."""
-
-    def __init__(self, port: int) -> None:
-        self.leads_to = port
-        self._ways: set[asyncio.StreamWriter] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[int]:
-        listener = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        try:
-            yield listener.sockets[0].getsockname()[1]
-        finally:
-            listener.close()
-            for way in self._ways:
-                way.close()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there, to = await asyncio.open_connection("127.0.0.1", self.leads_to)
-            self._ways |= {writer, to}
-            await asyncio.gather(self._pass_on(reader, to), self._pass_on(there, writer))
-        writer.close()
-
-    @staticmethod
-    async def _pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65536):
-                to.write(data)
-        to.close()
-
-
 async def soon(true, what: str) -> None:
     """Wait until an asynchronous question is answered with yes."""
     async with asyncio.timeout(DEADLINE_S):
@@ -93,8 +62,9 @@ async def pair(tmp_path):
             await soon(lambda client=client: answers(client), "a server")
         await clients[1].replicaof("127.0.0.1", ports[0])
         await soon(lambda: follows(clients[1]), "the replica")
-        address = Address(ports[0])
-        async with address.listening() as port:
+        # One address that leads to whichever server is the store now, as a cluster's Service does.
+        address = Proxy(ports[0])
+        async with address.serving() as port:
             yield first, second, clients[1], address, port, ports[1]
         for client in clients:
             await client.aclose()
