@@ -77,7 +77,7 @@ _CATEGORIES: dict[Language, dict[Category, str]] = {
         Category.FOOD: """mad. maden. madret middag morgenmad frokost aftensmad -buffet
             -restaurant suppe kød kylling rå. -servering tjener drikke kaffe vin. øl. dessert
             smag kok. kokken. portion måltid grøntsag madforgift brød vegetar køkken fisken.""",
-        Category.DELAY: """forsink vente -ventetid kø. køen. aflyst udsat for_sent timevis
+        Category.DELAY: """forsink vente -ventetid kø. køen. aflyst udsat for_sen timevis
             aldrig_kom kom_aldrig ikke_kom afgang tager_lang tog_lang kom_ikke""",
         Category.NOISE: """støj larm lyd. lyden. højlydt musik naboer. naboen. fest. festede råb
             vibration brum sove. søvn dunk spektakel""",
@@ -149,6 +149,21 @@ _CALLED_OFF: dict[Language, str] = {
     Language.SV: "försenad försening inställd inställt senarelagd",
     Language.DA: "forsinket forsinkelse aflyst",
     Language.EN: "delay cancelled canceled cancellation rescheduled postponed",
+}
+
+#: Words for those who serve, which are among those about food: alone they say nothing of the food.
+_SERVING: dict[Language, str] = {
+    Language.NB: "servitør kelner kokk -servering",
+    Language.SV: "servitör kypare kock",
+    Language.DA: "tjener kok. kokken. -servering",
+    Language.EN: "waiter waitress chef",
+}
+#: Words by which somebody says that a wait took hours.
+_HOURS: dict[Language, str] = {
+    Language.NB: "timer. timers. timevis",
+    Language.SV: "timmar",
+    Language.DA: "timer. timers. timevis",
+    Language.EN: "hours. hrs.",
 }
 
 #: Words about safety that are found in a text of any language. A word that is harmless in another of the
@@ -236,7 +251,7 @@ _WEAK: dict[Language, str] = {
     Language.NB: """dårlig skuff ikke_fornøyd misfornøyd kald. kaldt. iskald ikke_bra kjedelig
         treg. tregt irriter beklagelig ubehagelig uhøflig klage. klager. klaget. mangl feil.
         fortsatt_ikke ingen_svar aldri synd. trist. uvennlig ødelagt ingen. borte. rå. skitt
-        bråk innstilt""",
+        bråk innstilt avlyst kanseller forsink""",
     Language.SV: """dålig besvik inte_nöjd missnöj kall. kallt. iskall inte_bra tråkig trög.
         långsam irriter obehag otrevlig klag klaga reklam sakna fel. felet. fortfarande_inte
         inget_svar aldrig synd. sämre sämst trasig tyvärr ingen. oacceptab smuts försen inställ
@@ -244,7 +259,7 @@ _WEAK: dict[Language, str] = {
     Language.DA: """dårlig skuff ikke_tilfreds utilfreds kold. koldt. iskold ikke_godt kedelig
         langsom irriter ubehag uhøflig klag klage. mangl fejl stadig_ikke intet_svar aldrig
         ærgerlig øv. desværre ringe. træls i_stykker ingen. arrogant nedladende aflyst beskidt
-        snavs mangle larm""",
+        snavs mangle larm forsink""",
     Language.EN: """bad. badly poor disappoint unhappy cold. not_good not_happy slow annoy
         frustrat unpleasant rude complain missing wrong. mistake still_no no_response never.
         upset problem issue. issues. lost. broken unfortunately worse suck. sucks. trouble hate.
@@ -277,12 +292,15 @@ _AUTOMATON_BYTES = 32 << 20
 
 #: What a hit counts for: a category, or one of the columns behind them.
 _CATEGORY = tuple(Category)
-_COLUMNS = (*_CATEGORY, Severity.SEVERE, Severity.MODERATE, "journey", "tour", "called_off")
-_FOOD_COLUMN, _DELAY_COLUMN, _SAFETY_COLUMN, _STRONG_COLUMN, _WEAK_COLUMN = map(
+_BEHIND = ("journey", "tour", "called_off", "serving", "hours")
+_COLUMNS = (*_CATEGORY, Severity.SEVERE, Severity.MODERATE, *_BEHIND)
+_FOOD_COLUMN, _STAFF_COLUMN, _SAFETY_COLUMN, _STRONG_COLUMN, _WEAK_COLUMN = map(
     _COLUMNS.index,
-    (Category.FOOD, Category.DELAY, Category.SAFETY, Severity.SEVERE, Severity.MODERATE),
+    (Category.FOOD, Category.STAFF, Category.SAFETY, Severity.SEVERE, Severity.MODERATE),
 )
-_JOURNEY_COLUMN, _TOUR_COLUMN, _CALLED_OFF_COLUMN = range(len(_COLUMNS) - 3, len(_COLUMNS))
+_JOURNEY_COLUMN, _TOUR_COLUMN, _CALLED_OFF_COLUMN, _SERVING_COLUMN, _HOURS_COLUMN = map(
+    _COLUMNS.index, _BEHIND
+)
 
 
 def _pattern(stem: str) -> bytes:
@@ -311,6 +329,8 @@ def _compile(language: Language) -> tuple[re2.Set, list[int]]:
         ("journey", _JOURNEY[language]),
         ("tour", _TOUR[language]),
         ("called_off", _CALLED_OFF[language]),
+        ("serving", _SERVING[language]),
+        ("hours", _HOURS[language]),
     ):
         for stem in row.split():
             stems.Add(_pattern(stem))
@@ -340,9 +360,10 @@ def triage(text: str, language: str) -> Triage:
     """Category, severity and safety of one complaint, from its words; never raises.
 
     Danger to a person decides the category and is severe. Otherwise the category with most distinct
-    stems wins, the earlier one of `Category` on a tie; a wait for food counts as food. A complaint is
-    severe with two of the strongest words, or one of them and two weaker ones. An unknown language is
-    read as English. Looks at `TEXT_MAX` characters, which is all that the intake accepts.
+    stems wins, the earlier one of `Category` on a tie; a wait for food counts as food, and a waiter's
+    conduct as staff. A complaint is severe with two of the strongest words, or one of them and two weaker
+    ones; a wait of hours is not mild. An unknown language is read as English. Looks at `TEXT_MAX`
+    characters, which is all that the intake accepts.
     """
     folded = text[:TEXT_MAX].encode("latin-1", "replace").translate(_FOLD)
     hits = _hits(folded, language)
@@ -352,19 +373,28 @@ def triage(text: str, language: str) -> Triage:
         hits[_SAFETY_COLUMN] = rest[_SAFETY_COLUMN]
     if hits[_SAFETY_COLUMN]:
         return Triage(Category.SAFETY, Severity.SEVERE, safety=True)
-    strong, weak = hits[_STRONG_COLUMN], hits[_WEAK_COLUMN]
-    if strong >= 2 or (strong and weak >= 2):
-        severity = Severity.SEVERE
-    elif strong or weak:
-        severity = Severity.MODERATE
-    else:
-        severity = Severity.MILD
     most = max(hits[:_STRONG_COLUMN])
     category = _CATEGORY[hits.index(most)] if most else Category.OTHER
+    severity = _severity(category, hits)
     travelled = hits[_JOURNEY_COLUMN] or hits[_CALLED_OFF_COLUMN]
     if category is Category.DELAY and hits[_FOOD_COLUMN] and not travelled:
         category = Category.FOOD
+    elif (
+        category is Category.FOOD
+        and hits[_STAFF_COLUMN]
+        and hits[_FOOD_COLUMN] == hits[_SERVING_COLUMN]
+    ):
+        category = Category.STAFF
     return Triage(category, severity, safety=False, service=_service(category, hits))
+
+
+def _severity(category: Category, hits: Sequence[int]) -> Severity:
+    """How bad it is, where nobody is in danger; `category` is what most words are about."""
+    strong, weak = hits[_STRONG_COLUMN], hits[_WEAK_COLUMN]
+    if strong >= 2 or (strong and weak >= 2):
+        return Severity.SEVERE
+    long = category is Category.DELAY and hits[_HOURS_COLUMN]
+    return Severity.MODERATE if strong or weak or long else Severity.MILD
 
 
 def _service(category: Category, hits: Sequence[int]) -> Service | None:

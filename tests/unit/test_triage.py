@@ -124,6 +124,60 @@ def test_a_stem_is_found_in_a_compound_but_a_short_word_only_at_the_start_of_one
     assert triage("Automaten tok det.", "nb").category is Category.OTHER
 
 
+@pytest.mark.parametrize(
+    ("rude", "cold", "language"),
+    [
+        ("The waiter was rude.", "The soup was cold and the waiter rude.", "en"),
+        ("The waiter and the waitress ignored us.", "No meat left, said a rude waiter.", "en"),
+        ("Kelneren var frekk.", "Maten var kald og kelneren frekk.", "nb"),
+        ("Serveringspersonalet var uhøflig.", "Suppen var kald og serveringen uhøflig.", "nb"),
+        ("Servitören var otrevlig.", "Maten var kall och servitören otrevlig.", "sv"),
+        ("Kocken var nonchalant.", "Soppan var kall och kocken nonchalant.", "sv"),
+        ("Tjeneren var uforskammet.", "Maden var kold og tjeneren uforskammet.", "da"),
+    ],
+)
+def test_the_conduct_of_those_who_serve_is_about_staff_and_what_they_served_about_food(
+    rude: str, cold: str, language: str
+) -> None:
+    assert triage(rude, language).category is Category.STAFF
+    assert triage(cold, language).category is Category.FOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "service"),
+    [
+        ("The excursion was three hours late.", "en", Service.EXCURSION),
+        ("Our tour left 3 hrs late.", "en", Service.EXCURSION),
+        ("We waited for hours for our soup.", "en", Service.MEAL),
+        ("Utflukten var tre timer for sen.", "nb", Service.EXCURSION),
+        ("Bussen var forsinket.", "nb", Service.DEPARTURE),
+        ("Vi ventet i timevis.", "nb", None),
+        ("Utflykten var tre timmar sen.", "sv", Service.EXCURSION),
+        ("Bussen var försenad.", "sv", Service.DEPARTURE),
+        ("Udflugten var tre timer for sen.", "da", Service.EXCURSION),
+        ("Bussen var forsinket.", "da", Service.DEPARTURE),
+    ],
+)
+def test_a_wait_of_hours_or_a_delayed_departure_is_not_mild(
+    text: str, language: str, service: Service | None
+) -> None:
+    found = triage(text, language)
+    assert (found.severity, found.service) == (Severity.MODERATE, service)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("We waited ten minutes in line.", "en"),
+        ("Vi ventet ti minutter i kø.", "nb"),
+        ("Vi väntade en halvtimme.", "sv"),
+        ("Vi ventede en halv time.", "da"),
+    ],
+)
+def test_a_short_wait_is_mild(text: str, language: str) -> None:
+    assert triage(text, language).severity is Severity.MILD
+
+
 def test_severity_grows_with_the_words() -> None:
     severities = [
         triage(text, "en").severity
