@@ -14,6 +14,7 @@ from services.complaints.customer.rules import (
     CERTIFY,
     STEP,
     Erasure,
+    OverKey,
     certify,
     destroy,
     erase,
@@ -254,7 +255,7 @@ class Customers:
             in_force,
             kept,
             [
-                (ref, one.month, one.name)
+                OverKey(ref, one.month, one.name)
                 for ref, key in due
                 for one in key.every
                 if one.month is not None and one.month <= last

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from shared.contracts.catalogue import (
     COMPACTION_LAG_MAX,
@@ -79,24 +79,27 @@ def destroy(
     ]
 
 
+class OverKey(NamedTuple):
+    """A key of one customer's words of a month that is over."""
+
+    customer_ref: str
+    month: str
+    name: str
+
+
 def expire(
     site: str,
     policy_version: int,
     kept: timedelta,
-    over: Sequence[tuple[str, str, str]],
+    over: Sequence[OverKey],
     now: datetime,
     *,
     more: bool,
 ) -> Decision:
-    """Destroy keys of words that are over at a site; with `more` another step follows.
-
-    Each of `over` is a customer, a month, and the name of a key.
-    """
+    """Destroy keys of words that are over at a site; with `more` another step follows."""
     month = last_over(now, kept)
     gone = [
-        fact
-        for customer_ref, of, name in over
-        for fact in destroy(customer_ref, [name], now, month=of)
+        fact for key in over for fact in destroy(key.customer_ref, [key.name], now, month=key.month)
     ]
     word = WordsExpired(
         site=site,
