@@ -8,7 +8,7 @@ from services.complaints.customer.handlers import Customers
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
-from shared.contracts.compensation import CheckIssued, ComplaintLogged, OfferMade
+from shared.contracts.compensation import CheckIssued, CheckVoided, ComplaintLogged, OfferMade
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
@@ -36,6 +36,7 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
             CheckIssued.TOPIC,
             [
                 Handler(CheckIssued, deciding(lifecycle.on_issued, complaint_key)),
+                Handler(CheckVoided),
                 Handler(OfferMade),
                 Handler(
                     ComplaintLogged,

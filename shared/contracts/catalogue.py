@@ -171,7 +171,7 @@ _ROWS: tuple[Row, ...] = (
     Row(CheckExplained, COMPENSATION),
     Row(CheckUnexplained, COMPENSATION),
     Row(CheckPraised, COMPENSATION),
-    Row(CheckVoided, COMPENSATION, (NOTIFIER,)),
+    Row(CheckVoided, COMPENSATION, (COMPLAINTS, NOTIFIER)),
     Row(CheckExpired, COMPENSATION, (NOTIFIER,)),
     Row(CheckSuspended, COMPENSATION, (NOTIFIER,)),
     Row(CheckResumed, COMPENSATION, (NOTIFIER,)),

@@ -57,6 +57,7 @@ async def test_an_export_has_each_complaint_opened_with_what_was_given_for_it(ab
         "item": "taxfree-card/20000",
         "value_minor": 20000,
         "currency": "NOK",
+        "voided_at": None,
     }
     assert [gift["item"] for gift in two["given"]] == ["cinema"]
 
@@ -79,6 +80,24 @@ async def test_the_page_says_the_same_in_the_customers_language_and_runs_nothing
     assert "<script" not in page.text
     for shown in ("&lt;script&gt;", "cold soup", ADDRESS, "cinema", complaint):
         assert shown in page.text
+
+
+async def test_a_check_that_was_taken_back_says_so_and_does_after_a_rebuild(tmp_path):
+    aboard = await Sailing(tmp_path).begin()
+    complaint = await aboard.raise_complaint()
+    for item in ("cinema", "taxfree-card/20000"):
+        given = (await aboard.give(complaint, item, f"k-{item}", again=True)).json()
+        aboard.later(minutes=1)
+    assert (await aboard.post(f"checks/{given['check_id']}/void", "v", {})).status_code == 200
+    await aboard.carry()
+    ref = await ref_of(aboard, complaint)
+    (one,) = (await exported(aboard, ref))["complaints"]
+    assert [check["voided_at"] for check in one["given"]] == [None, "2026-06-03T14:02:00Z"]
+    page = (await ask(aboard, f"{ref}/export.html")).text
+    assert page.count("withdrawn") + page.count("trukket tilbake") == 1
+    again = comparable(await rebuilt(aboard, "complaints"), aboard)
+    assert differing(again, comparable(aboard.stores["complaints"], aboard)) == []
+    assert f"voided:{given['check_id']}" in again["documents"]
 
 
 async def test_an_erased_customer_cannot_be_exported_any_more(aboard: Aboard):

@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from services.complaints.customer.handlers import site_of
 from services.complaints.lifecycle.handlers import words_of
 from services.complaints.lifecycle.rules import Complaint, State, of_customer
-from services.complaints.promises.rules import Given, KeptAt
+from services.complaints.promises.rules import KeptAt, VoidedCheck
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import (
     AmountMinor,
@@ -59,6 +59,7 @@ CUSTOMER: JsonDict = {
                     "item": "dinner-for-two",
                     "value_minor": 120000,
                     "currency": "NOK",
+                    "voided_at": None,
                 }
             ],
         }
@@ -79,6 +80,9 @@ class ExportedCheck(BaseModel):
         AmountMinor, Field(description="What it is worth, in minor units of `currency`.")
     ]
     currency: Currency
+    voided_at: Annotated[
+        datetime | None, Field(description="When it was taken back; null if it was not.")
+    ] = None
 
 
 class ExportedComplaint(BaseModel):
@@ -153,9 +157,9 @@ class Exports:
             here = [pair for pair in page.documents if site in (None, pair[1].site)]
             await view.prefetch([KeptAt.key(complaint_id) for complaint_id, _ in here])
             for complaint_id, complaint in here:
-                kept_at = await view.get(KeptAt, complaint_id)
+                given = await _given(complaint_id, view)
                 text = await words_of(complaint, self._keys, view)
-                found.append(_opened(complaint_id, complaint, kept_at, key, text))
+                found.append(_opened(complaint_id, complaint, given, key, text))
             after = page.next
             if after is None or len(found) >= EXPORTED_MAX:
                 return ExportedCustomer(
@@ -190,6 +194,9 @@ class Exports:
                             check.item,
                             format_money(check.value_minor, check.currency, language),
                             format_time(check.issued_at, zones[one.site], language),
+                            format_time(check.voided_at, zones[one.site], language)
+                            if check.voided_at
+                            else "",
                         )
                         for check in one.given
                     ],
@@ -203,11 +210,10 @@ class Exports:
 def _opened(
     complaint_id: str,
     complaint: Complaint,
-    kept_at: KeptAt | None,
+    given: list[ExportedCheck],
     key: KeyRing,
     text: str | None,
 ) -> ExportedComplaint:
-    given: tuple[Given, ...] = kept_at.given if kept_at is not None else ()
     return ExportedComplaint(
         complaint_id=complaint_id,
         site=complaint.site,
@@ -222,8 +228,20 @@ def _opened(
         contact=None
         if complaint.contact is None
         else Contact.model_validate_json(key.open("contact", complaint.contact)),
-        given=[ExportedCheck.model_validate(one) for one in given],
+        given=given,
     )
+
+
+async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
+    """The checks that were given for a complaint, and which of them were taken back; raises Unavailable."""
+    kept_at = await view.get(KeptAt, complaint_id) or KeptAt()
+    await view.prefetch([VoidedCheck.key(one.check_id) for one in kept_at.given])
+    found = []
+    for one in kept_at.given:
+        voided = await view.get(VoidedCheck, one.check_id)
+        at = voided.voided_at if voided is not None else None
+        found.append(ExportedCheck(**one._asdict(), voided_at=at))
+    return found
 
 
 _EXPORT = """<p>{{ say("export.why", reference=reference) }}</p>
@@ -234,7 +252,7 @@ _EXPORT = """<p>{{ say("export.why", reference=reference) }}</p>
 <dt>{{ say("export.reference") }}</dt><dd>{{ one.complaint_id }}</dd>
 <dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>
 {% if one.contact %}{% for part in (one.contact.name, one.contact.email, one.contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
-{% endfor %}{% endif %}{% for item, worth, at in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ item }}, {{ worth }}</dd>
+{% endfor %}{% endif %}{% for item, worth, at, voided in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ item }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
 {% endfor %}</dl></div>
 </section>
 {% endfor %}{% if not complete %}<p>{{ say("export.more") }}</p>

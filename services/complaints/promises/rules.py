@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, NamedTuple
 
 from services.complaints.lifecycle.rules import Complaint
-from shared.contracts.compensation import CheckIssued, OfferMade
+from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import ComplaintOverdue
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Slice
@@ -40,6 +40,14 @@ class KeptAt(Document):
 
     at: tuple[datetime, ...] = ()
     given: tuple[Given, ...] = ()
+
+
+class VoidedCheck(Document):
+    """A check that was taken back, for the customer's own export; its fact does not name the complaint."""
+
+    KIND: ClassVar[str] = "voided"
+
+    voided_at: datetime
 
 
 def break_promise(
@@ -100,6 +108,11 @@ def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived
     return KeptAt(at=at, given=tuple(sorted({*known.given, check}))[-GIVEN_MAX:])
 
 
+def voided(_: VoidedCheck | None, fact: CheckVoided) -> VoidedCheck:
+    """The check was taken back."""
+    return VoidedCheck(voided_at=fact.voided_at)
+
+
 def complaint_of(fact: ComplaintOverdue | CheckIssued | OfferMade | FeedbackReceived) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
@@ -109,6 +122,7 @@ SLICE = Slice(
     {
         ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
         CheckIssued: (Fold(KeptAt, complaint_of, kept),),
+        CheckVoided: (Fold(VoidedCheck, lambda fact: fact.check_id, voided),),
         OfferMade: (Fold(KeptAt, complaint_of, kept),),
         FeedbackReceived: (Fold(KeptAt, complaint_of, kept),),
     }
