@@ -368,34 +368,28 @@ class Routes(APIRouter):
         self, path: str, kinds: Collection[Kind], *, refuses: Sequence[Reason] = ()
     ) -> Callable[[D], D]:
         """A read whose text is answered as a QR code."""
-
-        def add(reads: D) -> D:
-            async def respond(request: HttpRequest, principal: Principal, **named: Any) -> Response:
-                return picture(await reads(_ask(request, principal, self._face.view()), **named))
-
-            self.respond(
-                respond,
-                _taken(reads),
-                kinds,
-                path=path,
-                method="GET",
-                like=reads,
-                refuses=refuses,
-                response_class=Svg,
-            )
-            return reads
-
-        return add
+        return self._text(path, kinds, picture, Svg, refuses)
 
     def page(
         self, path: str, kinds: Collection[Kind], *, refuses: Sequence[Reason] = ()
     ) -> Callable[[D], D]:
         """A read that is answered with the HTML that the decorated function returns."""
+        answer = partial(HTMLResponse, headers=PAGE_HEADERS)
+        return self._text(path, kinds, answer, HTMLResponse, refuses)
+
+    def _text(
+        self,
+        path: str,
+        kinds: Collection[Kind],
+        answer: Callable[[str], Response],
+        response_class: type[Response],
+        refuses: Sequence[Reason],
+    ) -> Callable[[D], D]:
+        """A read of a text, of which `answer` makes the response."""
 
         def add(reads: D) -> D:
             async def respond(request: HttpRequest, principal: Principal, **named: Any) -> Response:
-                text = await reads(_ask(request, principal, self._face.view()), **named)
-                return HTMLResponse(text, headers=PAGE_HEADERS)
+                return answer(await reads(_ask(request, principal, self._face.view()), **named))
 
             self.respond(
                 respond,
@@ -405,7 +399,7 @@ class Routes(APIRouter):
                 method="GET",
                 like=reads,
                 refuses=refuses,
-                response_class=HTMLResponse,
+                response_class=response_class,
             )
             return reads
 
