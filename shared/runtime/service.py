@@ -12,8 +12,8 @@ import socket
 import sys
 import uuid
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from shared.runtime.engine.relay import Relay
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Store
 from shared.runtime.engine.timers import OnTimer, Timers
-from shared.runtime.faults import Unavailable
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Authenticator
 from shared.runtime.http.face import Face
 from shared.runtime.http.issuer import Issuer
@@ -77,6 +77,19 @@ def utc_now() -> datetime:
 
 class NoKeys(Exception):
     """The issuer's public keys cannot be read at the start, so no token could be checked."""
+
+
+@contextmanager
+def command_errors() -> Iterator[None]:
+    """Ends a command with a sentence: status 1 if it is refused or something is away, 2 without the issuer's keys."""
+    try:
+        yield
+    except (Rejected, Unavailable) as error:
+        sys.stderr.write(f"{error.reason.value}: {error.reason.meaning}\n")
+        sys.exit(1)
+    except NoKeys as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
 
 
 class Runtime:

@@ -22,9 +22,8 @@ from shared.audit.topic import Topics
 from shared.contracts.audit import PSEUDONYM, LookTaken, Purpose
 from shared.contracts.event import Id
 from shared.contracts.months import month_of
-from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
-from shared.runtime.service import NoKeys, Runtime, settings_or_exit, utc_now
+from shared.runtime.service import Runtime, command_errors, settings_or_exit, utc_now
 
 #: Records in one employee's export, months of them at a busy desk; `complete` says whether there are more.
 EXPORTED_MAX = 100_000
@@ -116,6 +115,7 @@ def by_month(found: Iterable[dict[str, Any]], names: Names) -> dict[str, Any]:
     return {"months": dict(sorted(months.items())), "complete": complete}
 
 
+@command_errors()
 def _look(
     employee: str,
     stated: tuple[str, str],
@@ -131,12 +131,8 @@ def _look(
         if not asyncio.run(_taken(parts, names, site, *stated)):
             typer.echo("the look is not on Kafka yet: the service publishes it", err=True)
         show(about(Topics(settings.broker.client()), names), names)
-    except Unavailable as unavailable:
-        _stop(f"{unavailable.reason}: {unavailable.reason.meaning}")
     except (LookupError, TimeoutError, KafkaError) as error:
         _stop(error)
-    except NoKeys as error:
-        _stop(error, 2)
 
 
 def _stop(text: object, status: int = 1) -> NoReturn:

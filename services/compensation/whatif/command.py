@@ -23,17 +23,11 @@ from shared.contracts.policy import Policy
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Request
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.history import read_history
 from shared.runtime.observe import configure
 from shared.runtime.policy_file import load
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.service import (
-    NoKeys,
-    Runtime,
-    settings_or_exit,
-    utc_now,
-)
+from shared.runtime.service import Runtime, command_errors, settings_or_exit, utc_now
 from shared.runtime.strict_yaml import describe
 from shared.runtime.words import format_money
 
@@ -76,18 +70,8 @@ def whatif(
     settings = settings_or_exit(Settings)
     configure("ERROR")
     command = TryPolicy(draft=policy, since=since)
-    try:
-        tried = uvloop.run(run(settings, command, Lines()))
-    except Rejected as rejected:
-        typer.echo(f"{rejected.reason}: {rejected.reason.meaning}", err=True)
-        raise typer.Exit(1) from rejected
-    except Unavailable as unavailable:
-        typer.echo(f"{unavailable.reason}: {unavailable.reason.meaning}", err=True)
-        raise typer.Exit(1) from unavailable
-    except NoKeys as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    show(tried, policy)
+    with command_errors():
+        show(uvloop.run(run(settings, command, Lines())), policy)
 
 
 class Lines:

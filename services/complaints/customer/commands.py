@@ -19,10 +19,10 @@ from services.complaints.settings import Settings
 from shared.contracts.catalogue import COMPACTION_LAG_MAX
 from shared.contracts.event import format_time
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.service import NoKeys, Runtime, settings_or_exit
+from shared.runtime.service import Runtime, command_errors, settings_or_exit
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ Ref = Annotated[
 ]
 
 
+@command_errors()
 def beside(work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do something on the service's store, beside its running processes. Blocks; raises typer.Exit."""
     settings = settings_or_exit(Settings)
@@ -56,15 +57,9 @@ def beside(work: Callable[[Runtime], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (Rejected, Unavailable) as error:
-        typer.echo(f"{error.reason.value}: {error.reason.meaning}", err=True)
-        raise typer.Exit(1) from None
     except (KafkaError, OSError) as error:
         typer.echo(f"failed: {type(error).__name__}; give the same command again", err=True)
         raise typer.Exit(1) from None
-    except NoKeys as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
 
 
 @customer.command("erase")
