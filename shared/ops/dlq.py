@@ -612,37 +612,33 @@ def _decided(
         raise typer.Exit(1)
 
 
-@app.command("replay")
-def replay_command(
-    names: NamesArgument = None,
-    service: ServiceOption = None,
-    reason: ReasonOption = None,
-    most: MostOption = AT_ONCE_MAX,
-    by: ByOption = None,
-    why: WhyOption = None,
-    ticket: TicketOption = None,
-    as_json: JsonOption = False,
-    bootstrap: BootstrapOption = None,
-) -> None:
-    """Have dead letters settled again by their service, once; what is refused again is listed again."""
-    with Failed():
-        chosen = (names or (), service, reason, most)
-        _decided(DeadLetterReplayed, chosen, (by, why, ticket), bootstrap, as_json=as_json)
+def _adds(name: str, kind: type[DeadLetterFact], says: str) -> None:
+    """Add the command by which operators decide so about dead letters."""
+
+    @app.command(name, help=says)
+    def command(
+        names: NamesArgument = None,
+        service: ServiceOption = None,
+        reason: ReasonOption = None,
+        most: MostOption = AT_ONCE_MAX,
+        by: ByOption = None,
+        why: WhyOption = None,
+        ticket: TicketOption = None,
+        as_json: JsonOption = False,
+        bootstrap: BootstrapOption = None,
+    ) -> None:
+        with Failed():
+            chosen = (names or (), service, reason, most)
+            _decided(kind, chosen, (by, why, ticket), bootstrap, as_json=as_json)
 
 
-@app.command("discard")
-def discard_command(
-    names: NamesArgument = None,
-    service: ServiceOption = None,
-    reason: ReasonOption = None,
-    most: MostOption = AT_ONCE_MAX,
-    by: ByOption = None,
-    why: WhyOption = None,
-    ticket: TicketOption = None,
-    as_json: JsonOption = False,
-    bootstrap: BootstrapOption = None,
-) -> None:
-    """Put dead letters away: they will not be settled, and are deleted after 14 days as all are."""
-    with Failed():
-        chosen = (names or (), service, reason, most)
-        _decided(DeadLetterDiscarded, chosen, (by, why, ticket), bootstrap, as_json=as_json)
+_adds(
+    "replay",
+    DeadLetterReplayed,
+    "Have dead letters settled again by their service, once; what is refused again is listed again.",
+)
+_adds(
+    "discard",
+    DeadLetterDiscarded,
+    "Put dead letters away: they will not be settled, and are deleted after 14 days as all are.",
+)
