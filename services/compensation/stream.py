@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.usage.handlers import Usage
-from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged, CustomerErased
+from shared.contracts.complaints import (
+    ComplaintCorrected,
+    ComplaintReopened,
+    ComplaintTriaged,
+    CustomerErased,
+)
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
@@ -29,6 +34,7 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
             ComplaintTriaged.TOPIC,
             [
                 Handler(ComplaintTriaged, incidents.on_triaged),
+                Handler(ComplaintCorrected),
                 Handler(ComplaintReopened),
                 Handler(CustomerErased),
             ],

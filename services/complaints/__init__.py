@@ -6,8 +6,9 @@ consumes  recovery.intake.v1 (complaint: raised),
           recovery.notifier.v1 (feedback: received), recovery.vault.v1 (customer-key: created),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
-emits     recovery.complaints.v1 (complaint: received, repeated, triaged, claimed, confirmed, reopened,
-          overdue, forgotten; customer: erased; erasure: certified; words: expired;
+emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
+          reopened, overdue, closed, withdrawn, unfounded, forgotten; handover: offered, accepted, declined;
+          info: asked, received; resolution: recorded; customer: erased; erasure: certified; words: expired;
           complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear

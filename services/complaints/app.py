@@ -16,10 +16,12 @@ from services.complaints.intake.api import KnownComplaint, PromisedAnswer
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle import api as lifecycle_api
 from services.complaints.lifecycle import rules as lifecycle_rules
+from services.complaints.lifecycle.api import AskedAnswer, HeardAnswer, ResolvedAnswer
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
+from services.complaints.queue import api as queue_api
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from services.complaints.triage import Languages
@@ -47,7 +49,14 @@ DOMAIN = Domain.of(
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
-    shown=shown_by(PromisedAnswer, KnownComplaint, ErasedCustomer),
+    shown=shown_by(
+        PromisedAnswer,
+        KnownComplaint,
+        AskedAnswer,
+        HeardAnswer,
+        ResolvedAnswer,
+        ErasedCustomer,
+    ),
 )
 
 
@@ -78,11 +87,13 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
+            queue_api.routes(parts.face),
             lifecycle_api.routes(parts.face, lifecycle),
             customer_api.routes(parts.face, Exports(Keys(parts.vault))),
         ),
         on_timer={
             lifecycle_rules.OVERDUE: promises.passed,
+            lifecycle_rules.CLOSE: parts.settler.on_timer(lifecycle_rules.CLOSE, lifecycle.closes),
             customer_rules.FORGET: parts.settler.on_timer(customer_rules.FORGET, customers.forgets),
             customer_rules.CERTIFY: customers.certifies,
             customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),

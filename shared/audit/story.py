@@ -66,7 +66,9 @@ def sentence(record: dict[str, Any]) -> str:
     details = record.get("details", {})
     parts = [f"{record['time'][:19].replace('T', ' ')}  {thing} {happened}".rstrip()]
     parts += [f"({record['key']})"]
-    parts += [str(details[name]) for name in ("item", "signal", "helped") if name in details]
+    parts += [
+        str(details[name]) for name in ("item", "signal", "helped", "outcome") if name in details
+    ]
     if "explain_by" in details:
         parts.append("by a stretch")
     if "by" in details:  # somebody else than the employee whom it is about

@@ -46,6 +46,14 @@ class Language(StrEnum):
     EN = "en"
 
 
+class Outcome(StrEnum):
+    """What was done about the cause of a complaint."""
+
+    FIXED = "fixed"
+    EXPLAINED = "explained"
+    NOT_POSSIBLE = "not_possible"
+
+
 class Service(StrEnum):
     """Which service failed, where a right by law may depend on it."""
 
@@ -153,18 +161,155 @@ class ComplaintTriaged(ComplaintFact):
 
 
 class ComplaintClaimed(ComplaintFact):
-    """The employee who gave the customer something owns the complaint now."""
+    """An employee owns the complaint now: who took it on, accepted it from a colleague, or gave the customer something."""
 
     TYPE: ClassVar[str] = "recovery.complaint.claimed.v1"
 
-    employee_id: EmployeeId = Field(
-        description="Employee who has the complaint now: the one who gave the customer something."
-    )
+    employee_id: EmployeeId = Field(description="Employee who has the complaint now.")
     site: SiteId | None = Field(
         None, description="The complaint's site; absent in facts of before it was added."
     )
     claimed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the employee took it on."
+    )
+
+
+class HandoverOffered(ComplaintFact):
+    """The owner of a complaint asks a colleague or a department to take it over; it is theirs until somebody accepts."""
+
+    TYPE: ClassVar[str] = "recovery.handover.offered.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who has the complaint.")
+    site: SiteId
+    colleague_id: EmployeeId | None = Field(
+        None, description="Employee who is asked to take it over; absent for a department."
+    )
+    department: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="Department that is asked to take it over; absent for a colleague."
+    )
+    offered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they asked.")
+
+
+class HandoverAccepted(ComplaintFact):
+    """Somebody who was asked to take a complaint over has it now."""
+
+    TYPE: ClassVar[str] = "recovery.handover.accepted.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who has the complaint now.")
+    site: SiteId
+    accepted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they accepted.")
+
+
+class HandoverDeclined(ComplaintFact):
+    """Nobody is asked any more to take a complaint over: who was asked declined, or its owner thought better of it."""
+
+    TYPE: ClassVar[str] = "recovery.handover.declined.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who declined.")
+    site: SiteId
+    declined_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they declined.")
+
+
+class InfoAsked(ComplaintFact):
+    """The owner needs to know something of the customer; the promise waits for the answer."""
+
+    TYPE: ClassVar[str] = "recovery.info.asked.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who has the complaint and asks.")
+    site: SiteId
+    question: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="What the employee asks, sealed under the customer's key of the month."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Which promise waits: 0 for the first, then the number of the round."
+    )
+    asked_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was asked.")
+
+
+class InfoReceived(ComplaintFact):
+    """The customer answered what was asked, and the promise goes on."""
+
+    TYPE: ClassVar[str] = "recovery.info.received.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who wrote the answer down.")
+    site: SiteId
+    answer: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="What the customer answered, sealed under the customer's key of the month."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Which promise goes on: 0 for the first, then the number of the round."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="By when the customer hears from us now; absent if the promise was over before it was asked.",
+    )
+    answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the answer was written down."
+    )
+
+
+class ResolutionRecorded(ComplaintFact):
+    """What was done about the cause; what the customer was given is another matter."""
+
+    TYPE: ClassVar[str] = "recovery.resolution.recorded.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who has the complaint.")
+    site: SiteId
+    outcome: Annotated[Outcome, Data.INTERNAL] = Field(description="What was done about the cause.")
+    note: Annotated[Sealed | None, Data.SPECIAL] = Field(
+        None,
+        description="It in the employee's words, sealed under the customer's key of the month; absent without any.",
+    )
+    closes_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the complaint is closed if the customer says nothing."
+    )
+    recorded_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was recorded."
+    )
+
+
+class ComplaintClosed(ComplaintFact):
+    """The customer said nothing to what was done, in the time that the site's policy gives them."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.closed.v1"
+
+    site: SiteId
+    closed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was closed.")
+
+
+class ComplaintWithdrawn(ComplaintFact):
+    """The customer takes the complaint back."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.withdrawn.v1"
+
+    employee_id: EmployeeId = Field(description="Employee whom the customer told.")
+    site: SiteId
+    withdrawn_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was written down."
+    )
+
+
+class ComplaintUnfounded(ComplaintFact):
+    """An employee read the words and found no complaint in them: praise, a question, or nothing."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.unfounded.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who found none.")
+    site: SiteId
+    found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they found none.")
+
+
+class ComplaintCorrected(ComplaintFact):
+    """An employee put right what the complaint is about, or how bad it is."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.corrected.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who put it right.")
+    site: SiteId
+    category: Annotated[Category, Data.INTERNAL] = Field(description="Category from now on.")
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity from now on.")
+    corrected_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was put right."
     )
 
 

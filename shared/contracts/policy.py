@@ -491,6 +491,15 @@ class Regime(Part):
         return bool(same and set(self.reasons) & set(other.reasons))
 
 
+class Department(Part):
+    """A group of employees who are asked together to take a complaint over."""
+
+    title: Names = Field(description="What it is called, by language.")
+    roles: Annotated[tuple[Id, ...], Field(min_length=1, max_length=50)] = Field(
+        description="Roles of the roster whose employees belong to it."
+    )
+
+
 class Policy(Part):
     """Everything a site decides. All amounts are minor units of `currency`."""
 
@@ -518,6 +527,13 @@ class Policy(Part):
     )
     playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = Field(
         {}, description="What is done in each situation, by category and severity."
+    )
+    close_after: Duration = Field(
+        timedelta(days=7),
+        description="Duration after what was done about a complaint from which it is closed if the customer says nothing.",
+    )
+    departments: Annotated[dict[Id, Department], Field(max_length=64)] = Field(
+        {}, description="Departments that can be asked to take a complaint over, by id."
     )
     notify: Notify = Field(description="How letters go out, and who is told about safety.")
     retention: Retention = Field(
@@ -642,6 +658,11 @@ class Policy(Part):
                     sorted(it.title),
                     f"is missing {', '.join(missing)}",
                 )
+        for name, department in self.departments.items():
+            missing = [one for one in self.languages if one not in department.title]
+            if missing:
+                where = ("departments", name, "title")
+                yield where, sorted(department.title), f"is missing {', '.join(missing)}"
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
         ):

@@ -17,6 +17,7 @@ import yaml
 
 from shared.contracts.asyncapi import document, schema
 from shared.contracts.catalogue import FACTS, SERVICES, TABLE, Topic, dead_letters, topics
+from shared.contracts.lifecycle import diagram
 from shared.contracts.reasons import Reason
 from shared.ops import manifests, openapi
 from shared.ops.data_map import data_map, works_council
@@ -174,6 +175,7 @@ def render() -> dict[Path, str]:
         ),
         Path("topics.md"): _topics_page(),
         Path("reasons.md"): _reasons_page(),
+        Path("lifecycle.md"): _lifecycle_page(),
         Path("data-map.md"): data_map(NOTICE),
         Path("works-council.md"): works_council(NOTICE),
         **{
@@ -290,6 +292,21 @@ def _picture() -> Iterator[str]:
     for service in SERVICES:
         arrows[f"  {service} -.-> {dead_letters(service)}[({dead_letters(service)})]"] = None
     yield from arrows
+
+
+def _lifecycle_page() -> str:
+    lines = [
+        NOTICE,
+        "# The life of a complaint",
+        "",
+        "Where a complaint stands, and which fact moves it. What does not fit is refused with `wrong_state`; what the"
+        " customer is given for it has a life of its own.",
+        "",
+        "```mermaid",
+        *diagram(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _reasons_page() -> str:

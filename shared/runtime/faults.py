@@ -17,7 +17,7 @@ from shared.contracts.reasons import Reason
 class Rejected(Exception):
     """This input will never be accepted; `where` are field locations, never values.
 
-    `told` are numbers that the caller can go on with; they become fields of the problem.
+    `told` are numbers, ids and codes that the caller can go on with; they become fields of the problem.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Rejected(Exception):
         reason: Reason,
         *,
         where: tuple[str, ...] = (),
-        told: Mapping[str, int] = MappingProxyType({}),
+        told: Mapping[str, int | str] = MappingProxyType({}),
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason

@@ -20,7 +20,6 @@ from services.compensation.settings import Settings as CompensationSettings
 from services.compensation.staff.rules import Crew
 from services.compensation.usage.rules import OpenWindow
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.lifecycle.rules import State as ComplaintState
 from services.complaints.settings import Settings as ComplaintsSettings
 from services.notifier.rules import Message, Story
 from services.notifier.rules import State as MessageState
@@ -29,6 +28,7 @@ from shared.contracts.catalogue import FACTS, topics
 from shared.contracts.compensation import Basis, CheckKind, Safety, Scope
 from shared.contracts.complaints import Category, Severity
 from shared.contracts.intake import Channel
+from shared.contracts.lifecycle import State as ComplaintState
 from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee
@@ -382,7 +382,6 @@ REFUSES = (
     "shared/runtime/kafka/inbox.py",
     "shared/runtime/policies.py",
     "services/complaints/intake/handlers.py",
-    "services/complaints/lifecycle/handlers.py",
 )
 
 

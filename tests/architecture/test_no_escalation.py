@@ -29,6 +29,8 @@ PATH_UPWARDS = re.compile(
 )
 #: The kind of a principal who reads the record and the figures of a site. It is named so in tokens, and nowhere else.
 KIND = re.compile(r"Kind\.MANAGER\b|\[\"manager\"\]|kind `manager`")
+#: A complaint that waits for its customer, and for nobody of ours.
+CUSTOMER = re.compile(r"\bawaiting_info\b", re.IGNORECASE)
 SOURCES = [
     *sorted(
         path
@@ -41,7 +43,7 @@ SOURCES = [
 
 def upwards(text: str) -> list[str]:
     """Every place that speaks of somebody above, with a little of what is around it."""
-    text = KIND.sub("", text)
+    text = CUSTOMER.sub("", KIND.sub("", text))
     return [text[max(0, one.start() - 20) : one.end() + 20] for one in PATH_UPWARDS.finditer(text)]
 
 
@@ -88,7 +90,15 @@ def test_the_search_finds_a_path_upwards_where_there_is_one(line):
 
 
 @pytest.mark.parametrize(
-    "line", ["depending on it", "appending", "is_suspending", "authority", "(Kind.MANAGER,)"]
+    "line",
+    [
+        "depending on it",
+        "appending",
+        "is_suspending",
+        "authority",
+        "(Kind.MANAGER,)",
+        "awaiting_info",
+    ],
 )
 def test_the_search_lets_other_words_be(line):
     assert upwards(line) == []

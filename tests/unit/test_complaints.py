@@ -8,18 +8,12 @@ from typing import Any
 import pytest
 
 from services.complaints.intake.rules import OCCURRED_AHEAD_MAX, OCCURRED_PAST_MAX, plausible
-from services.complaints.lifecycle.rules import (
-    Complaint,
-    State,
-    claim,
-    claimed,
-    confirmed,
-    reopened,
-    take_feedback,
-)
+from services.complaints.lifecycle.moves import given, take_feedback
+from services.complaints.lifecycle.rules import Complaint, claimed, confirmed, reopened
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
@@ -56,16 +50,16 @@ def test_a_stated_time_is_plausible_up_to_its_bounds_and_no_further(moment, fits
     assert plausible(moment, START) is fits
 
 
-def test_whoever_gives_something_owns_the_complaint_and_giving_again_claims_nothing_new():
-    (fact,) = claim(OPEN, "co-1", "e-1", START).facts
+def test_whoever_gives_something_first_owns_the_complaint_and_a_later_one_does_not_take_it_away():
+    (fact,) = given(OPEN, "co-1", "e-1", START).facts
     owned = claimed(OPEN, fact)
     assert (owned.state, owned.employee_id) == (State.CLAIMED, "e-1")
-    assert claim(owned, "co-1", "e-1", START).facts == ()
-    assert claim(owned, "co-1", "e-2", START).facts[0].employee_id == "e-2"
+    assert given(owned, "co-1", "e-1", START).facts == ()
+    assert given(owned, "co-1", "e-2", START).facts == ()
 
 
 def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new_promise():
-    owned = claimed(OPEN, claim(OPEN, "co-1", "e-1", START).facts[0])
+    owned = claimed(OPEN, given(OPEN, "co-1", "e-1", START).facts[0])
     (yes,) = take_feedback(owned, "co-1", Helped.YES, demo_policy(), START).facts
     assert confirmed(owned, yes).state is State.CONFIRMED
     (no,) = take_feedback(owned, "co-1", Helped.NO, demo_policy(), START).facts
@@ -73,7 +67,9 @@ def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new
     assert (again.state, again.employee_id, again.round) == (State.REOPENED, "e-1", 1)
     assert again.promised_by == START + timedelta(minutes=15)
     assert take_feedback(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
-    assert claim(again, "co-1", "e-1", START).facts, "an opened complaint is claimed again"
+    assert given(again, "co-1", "e-2", START).facts, (
+        "an opened complaint is whose who gives something now"
+    )
 
 
 async def test_an_accepted_complaint_is_received_triaged_and_promised_at_once(aboard: Aboard):

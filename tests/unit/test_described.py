@@ -33,7 +33,9 @@ class Caller:
 
     async def write(self, path: str, body: Any = None, kind: Any = "employee", **how: str) -> Any:
         self._keys += 1
-        bearer = self._aboard.bearer("e-jonas" if kind == "employee" else "x-1", kind)
+        bearer = self._aboard.bearer(
+            how.get("who", "e-jonas") if kind == "employee" else "x-1", kind
+        )
         async with self._aboard.http(how.get("service", "compensation"), bearer) as phone:
             first, again = [
                 await phone.request(
@@ -65,6 +67,7 @@ async def use_everything(aboard: Aboard) -> None:
     }
     await aboard.carry()
     await ask.read(f"complaints/{about}", "complaints")
+    await follow(aboard, ask, about)
     await let_choose(aboard, ask, about)
     await give_and_redeem(ask, about)
     await complaints(aboard, 3)
@@ -95,6 +98,26 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
     await erase(aboard, ask, about)
+
+
+async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
+    await ask.read("complaints?view=open", "complaints")
+
+    async def do(what: str, command: Any = None, who: str = "e-jonas") -> None:
+        await ask.write(f"complaints/{about}/{what}", command, service="complaints", who=who)
+
+    await do("claim")
+    await do("correct", {"severity": "severe"})
+    await do("ask", {"question": "Which of the two?"})
+    await do("answer", {"answer": "The left one."})
+    await do("handover", {"department": "reception"})
+    await do("accept", who="e-ingrid")
+    await do("handover", {"colleague_id": "e-jonas"}, "e-ingrid")
+    await do("decline")
+    await do("resolve", {"outcome": "fixed", "note": "A new kettle."}, "e-ingrid")
+    await do("withdraw")
+    praise = await ask.write("complaints", {**LETTER, "text": "Lovely soup."}, service="complaints")
+    await ask.write(f"complaints/{praise['complaint_id']}/unfounded", service="complaints")
 
 
 async def erase(aboard: Aboard, ask: Caller, about: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.complaints.lifecycle.rules import Complaint, take_feedback
+from services.complaints.lifecycle.moves import take_feedback
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import Helped
 from shared.runtime.privacy.keys import CustomerKey, KeyRing

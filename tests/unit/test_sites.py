@@ -62,6 +62,11 @@ class TwoSites:
             "/v1/incidents": {"reason": "noise"},
             "/v1/me/shift": {},
             "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
+            "/v1/complaints/{complaint_id}/handover": {"colleague_id": "e-boreal"},
+            "/v1/complaints/{complaint_id}/ask": {"question": "Which?"},
+            "/v1/complaints/{complaint_id}/answer": {"answer": "The left one."},
+            "/v1/complaints/{complaint_id}/resolve": {"outcome": "fixed"},
+            "/v1/complaints/{complaint_id}/correct": {},
             MAKES: {"site": OTHER, "listing": {"role": "deck"}},
         }.get(asked.path)
 
@@ -106,6 +111,7 @@ async def _of_the_first_site(aboard: Aboard) -> dict[str, str]:
         "redemption_id": hold.json()["redemption_id"],
         "incident_id": (await the_incident(aboard))["incident_id"],
         "employee_id": "e-ingrid",
+        "colleague_id": "e-jonas",
         "site": SITE,
         "signal_id": await one_signal(aboard),
     }

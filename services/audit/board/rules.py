@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from shared.contracts.audit import FactRecorded
 from shared.contracts.compensation import (
@@ -27,14 +27,29 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import (
     Category,
     ComplaintConfirmed,
+    ComplaintCorrected,
+    ComplaintFact,
     ComplaintForgotten,
     ComplaintOverdue,
     ComplaintReopened,
     ComplaintTriaged,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
+    InfoAsked,
+    InfoReceived,
+    ResolutionRecorded,
     Severity,
 )
 from shared.kernel import Document, Fold, Posting, Slice, score_at
 
+#: Facts after which a customer waits for nothing.
+Over = (
+    ComplaintConfirmed
+    | ResolutionRecorded
+    | ComplaintWithdrawn
+    | ComplaintUnfounded
+    | ComplaintForgotten
+)
 #: A broken promise is shown for so long, if nobody answers: then the complaint is one of the past, and counted.
 BROKEN_FOR = timedelta(days=7)
 #: Facts that charge accounts, and facts that give back, with the field that has the accounts.
@@ -69,6 +84,8 @@ class Promise(Document):
     #: From when on an answer keeps it; None for the first promise, which any answer keeps.
     since: datetime | None = None
     broken: bool = False
+    #: The customer is asked something, and the promise waits for the answer.
+    waits: bool = False
     closed: bool = False
 
     def is_after(self, moment: datetime) -> bool:
@@ -125,6 +142,7 @@ def promised_again(before: Promise | None, fact: ComplaintReopened) -> Promise:
             "round": fact.round,
             "since": fact.reopened_at,
             "broken": False,
+            "waits": False,
             "closed": False,
         }
     )
@@ -142,8 +160,28 @@ def broken(before: Promise | None, fact: ComplaintOverdue) -> Promise:
     return promise.model_copy(update={"broken": fact.round >= promise.round})
 
 
-def over(before: Promise | None, _: ComplaintConfirmed | ComplaintForgotten) -> Promise:
-    """The complaint is closed: it helped, or its customer was erased."""
+def waiting(before: Promise | None, _: InfoAsked) -> Promise:
+    """The promise waits for the customer."""
+    return (before or Promise()).model_copy(update={"waits": True})
+
+
+def goes_on(before: Promise | None, fact: InfoReceived) -> Promise:
+    """The promise goes on, until later."""
+    known = before or Promise()
+    by = fact.promised_by or known.promised_by
+    return known.model_copy(update={"waits": False, "promised_by": by})
+
+
+def corrected(before: Promise | None, fact: ComplaintCorrected) -> Promise:
+    """The complaint is about something else, or worse or better than it seemed."""
+    update = {"category": fact.category, "severity": fact.severity}
+    return (before or Promise()).model_copy(update=update)
+
+
+def over(before: Promise | None, _: Over) -> Promise:
+    """The customer has nothing to wait for: it helped, something was done about the cause, they took the complaint
+    back, it was none, or they were erased.
+    """
     return (before or Promise()).model_copy(update={"closed": True})
 
 
@@ -184,7 +222,7 @@ def incidents_set(site: str) -> str:
 
 def promise_stands(promise: Promise) -> Mapping[str, int]:
     """Lists an open promise: a broken one among the broken ones, any other by its time."""
-    if promise.closed or not promise.site or promise.promised_by is None:
+    if promise.closed or promise.waits or not promise.site or promise.promised_by is None:
         return {}
     by = score_at(promise.promised_by)
     if promise.broken:
@@ -236,7 +274,7 @@ def budgets_posted(fact: FactRecorded) -> Iterable[Posting]:
 
 
 def complaint_of(
-    fact: ComplaintTriaged | ComplaintReopened | ComplaintOverdue | CheckIssued | OfferMade,
+    fact: ComplaintFact | CheckIssued | OfferMade,
 ) -> str:
     """The id of the fact's complaint."""
     return fact.complaint_id
@@ -263,8 +301,10 @@ SLICE = Slice(
         ComplaintTriaged: (Fold(Promise, complaint_of, promised),),
         ComplaintReopened: (Fold(Promise, complaint_of, promised_again),),
         ComplaintOverdue: (Fold(Promise, complaint_of, broken),),
-        ComplaintConfirmed: _OVER,
-        ComplaintForgotten: _OVER,
+        InfoAsked: (Fold(Promise, complaint_of, waiting),),
+        InfoReceived: (Fold(Promise, complaint_of, goes_on),),
+        ComplaintCorrected: (Fold(Promise, complaint_of, corrected),),
+        **dict.fromkeys(get_args(Over), _OVER),
         CheckIssued: _ANSWERED,
         OfferMade: _ANSWERED,
         IncidentOpened: (Fold(OpenIncident, incident_of, opened),),

@@ -81,7 +81,7 @@ FIELDS: Mapping[str, Told] = {
     ),
     **_each(
         Told.AS_IS,
-        "burial consumer dead_offset dead_partition letter offset partition ticket topic"
+        "burial consumer dead_offset department outcome dead_partition letter offset partition ticket topic"
         " about affected again answered at_desk attempt basis bound_by by_customer channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
@@ -92,7 +92,7 @@ FIELDS: Mapping[str, Told] = {
     ),
     **_each(
         Told.AS_IS,
-        "answered_at attempted_at began_at cancelled_at captured_at chosen_at claimed_at closed_at"
+        "accepted_at answered_at asked_at attempted_at began_at cancelled_at captured_at chosen_at claimed_at closed_at closes_at corrected_at declined_at found_at recorded_at withdrawn_at"
         " certified_at complained_at confirmed_at counted_at destroyed_at ended_at erased_at expired_at expires_at explain_by explained_at"
         " failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at noted_at occurred_at"
         " offered_at opened_at overdue_at praised_at promised_by queued_at received_at refused_at reopened_at"
@@ -114,7 +114,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "code code_hash contact content counted counts_for explanation groups information policy raised_by role"
+        "answer code code_hash contact content counted counts_for explanation groups information note policy question raised_by role"
         " sender_ref text title why wrapped",
     ),
 }

@@ -17,6 +17,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     Category,
+    ComplaintCorrected,
     ComplaintReopened,
     ComplaintTriaged,
     CustomerErased,
@@ -107,6 +108,11 @@ def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
     return case or Case(customer_ref=fact.customer_ref, site=fact.site, language=fact.language)
 
 
+def case_corrected(case: Case, fact: ComplaintCorrected) -> Case:
+    """The case of a complaint that an employee put right."""
+    return case.model_copy(update={"category": fact.category, "severity": fact.severity})
+
+
 def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
     """The case of a complaint told on the spot; more may be given for it before triage."""
     return case or Case(
@@ -190,7 +196,7 @@ def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
     return max(filter(None, (history.stay_from, *began)), default=None)
 
 
-def case_id(fact: ComplaintTriaged | ComplaintReopened | CheckIssued) -> str:
+def case_id(fact: ComplaintTriaged | ComplaintCorrected | ComplaintReopened | CheckIssued) -> str:
     """The id of the fact's complaint."""
     return fact.complaint_id
 
@@ -203,6 +209,7 @@ def customer_ref(fact: CheckIssued | OfferMade | CustomerErased) -> str:
 SLICE = Slice(
     {
         ComplaintTriaged: (Fold(Case, case_id, case_triaged),),
+        ComplaintCorrected: (Fold(Case, case_id, case_corrected),),
         ComplaintReopened: (Fold(Case, case_id, case_reopened),),
         ComplaintLogged: (Fold(Case, case_id, case_logged),),
         CaseOpened: (Fold(Case, case_id, case_opened),),

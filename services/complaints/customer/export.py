@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 
 from services.complaints.customer.handlers import site_of
 from services.complaints.lifecycle.handlers import words_of
-from services.complaints.lifecycle.rules import Complaint, State, of_customer
+from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import (
@@ -23,6 +23,7 @@ from shared.contracts.event import (
     SiteId,
 )
 from shared.contracts.intake import Contact
+from shared.contracts.lifecycle import State
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.http.answers import Answer

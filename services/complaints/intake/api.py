@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.lifecycle.api import COMPLAINT, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
-from services.complaints.lifecycle.rules import State
 from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
 from shared.contracts.event import ComplaintId, Outside
 from shared.contracts.intake import Channel, ComplaintRaised, Told
+from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected

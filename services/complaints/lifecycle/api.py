@@ -1,24 +1,45 @@
-"""The routes of a complaint's life: look at one."""
+"""The routes of a complaint's life: look at one, take it on, hand it over, ask, say what was done."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.complaints.lifecycle.handlers import Lifecycle, known
-from services.complaints.lifecycle.rules import State
-from shared.contracts.complaints import Category, Language, Severity
+from services.complaints.lifecycle.handlers import (
+    AskCustomer,
+    Correct,
+    HandOver,
+    HearCustomer,
+    Lifecycle,
+    Resolve,
+)
+from shared.contracts.complaints import (
+    Category,
+    ComplaintClaimed,
+    ComplaintCorrected,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
+    InfoAsked,
+    InfoReceived,
+    Language,
+    Outcome,
+    ResolutionRecorded,
+    Severity,
+)
 from shared.contracts.event import ComplaintId, Id, SiteId
+from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Rejected
+from shared.kernel import Decision, Fact
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
-from shared.runtime.roster import employed
 
 #: The same complaint in every example.
 COMPLAINT: JsonDict = {
@@ -27,11 +48,22 @@ COMPLAINT: JsonDict = {
     "severity": "moderate",
     "promised_by": "2026-06-03T18:00:00Z",
 }
+#: Of the examples of what is done with it.
+DONE: JsonDict = {
+    "complaint_id": COMPLAINT["complaint_id"],
+    "employee_id": "e-jonas",
+    "site": "ms-aurora",
+}
+NOW = "2026-06-03T17:20:00Z"
 PromisedBy = Annotated[
     datetime | None,
     Field(description="By when the customer hears from us; null until the complaint is triaged."),
 ]
 Round = Annotated[int, Field(description="How often it was reopened.")]
+Owner = Annotated[Id | None, Field(description="Its owner; null while it has none.")]
+Asked = Annotated[
+    Id | None, Field(description="Who is asked to take it over; null if nobody of this kind is.")
+]
 
 
 class ShownComplaint(Answer):
@@ -47,9 +79,13 @@ class ShownComplaint(Answer):
                     "language": "en",
                     "safety": False,
                     "employee_id": "e-jonas",
+                    "asked_colleague": None,
+                    "asked_department": None,
                     "round": 0,
                     "reachable": True,
                     "overdue": False,
+                    "waits_since": None,
+                    "closes_at": None,
                     "text": "We waited two hours for cold soup.",
                 }
             ]
@@ -64,19 +100,94 @@ class ShownComplaint(Answer):
     severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     promised_by: PromisedBy
-    employee_id: Annotated[Id | None, Field(description="Its owner; null while it has none.")]
+    employee_id: Owner
+    asked_colleague: Asked
+    asked_department: Asked
     round: Round
     reachable: Annotated[
         bool | None,
         Field(description="Whether a message reaches the customer; null where it is not known."),
     ]
     overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
+    waits_since: Annotated[
+        datetime | None,
+        Field(
+            description="Since when the promise waits for an answer of the customer; null if it does not."
+        ),
+    ]
+    closes_at: Annotated[
+        datetime | None,
+        Field(
+            description="When it is closed if the customer says nothing to what was done; null before."
+        ),
+    ]
     text: Annotated[
         str | None,
         Field(
             description="What the customer told us; null once they were erased, or the words' time is over."
         ),
     ]
+
+
+class AskedAnswer(Answer):
+    """The customer is asked something, and the promise waits."""
+
+    OF: ClassVar[type[Fact]] = InfoAsked
+    model_config = ConfigDict(json_schema_extra={"examples": [{**DONE, "asked_at": NOW}]})
+
+    complaint_id: ComplaintId
+    employee_id: Annotated[Id, Field(description="Who asks.")]
+    site: SiteId
+    asked_at: Annotated[datetime, Field(description="When it was asked.")]
+
+
+class HeardAnswer(Answer):
+    """What the customer answered is written down, and the promise goes on."""
+
+    OF: ClassVar[type[Fact]] = InfoReceived
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{**DONE, "promised_by": COMPLAINT["promised_by"], "answered_at": NOW}]
+        }
+    )
+
+    complaint_id: ComplaintId
+    employee_id: Annotated[Id, Field(description="Who wrote it down.")]
+    site: SiteId
+    promised_by: Annotated[
+        datetime | None,
+        Field(
+            description="By when the customer hears from us now; null if the promise was over before."
+        ),
+    ]
+    answered_at: Annotated[datetime, Field(description="When it was written down.")]
+
+
+class ResolvedAnswer(Answer):
+    """What was done is recorded."""
+
+    OF: ClassVar[type[Fact]] = ResolutionRecorded
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **DONE,
+                    "outcome": "fixed",
+                    "closes_at": "2026-06-10T17:20:00Z",
+                    "recorded_at": NOW,
+                }
+            ]
+        }
+    )
+
+    complaint_id: ComplaintId
+    employee_id: Annotated[Id, Field(description="Who did it.")]
+    site: SiteId
+    outcome: Annotated[Outcome, Field(description="What was done about the cause.")]
+    closes_at: Annotated[
+        datetime, Field(description="When it is closed if the customer says nothing.")
+    ]
+    recorded_at: Annotated[datetime, Field(description="When it was recorded.")]
 
 
 def routes(face: Face, lifecycle: Lifecycle) -> Routes:
@@ -95,11 +206,154 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
     )
     async def get_complaint(ask: Ask, complaint_id: Identifier) -> ShownComplaint:
         """One complaint as employees of its site see it."""
-        await employed(ask.principal, ask.view)
-        complaint = await known(complaint_id, ask.view)
-        if complaint.site != ask.principal.site:
-            raise Rejected(Reason.UNKNOWN_COMPLAINT, where=("/data/complaint_id",))
+        complaint = await lifecycle.of_site(complaint_id, ask.principal, ask.view)
         text = await lifecycle.read_text(complaint, ask.view)
         return ShownComplaint.about(complaint, complaint_id=complaint_id, text=text)
 
+    _owners(to, lifecycle)
+    _words(to, lifecycle)
+    _ends(to, lifecycle)
     return to
+
+
+#: Why nothing can be done with a complaint.
+UNFIT = (Reason.UNKNOWN_COMPLAINT, Reason.WRONG_STATE, Reason.CUSTOMER_ERASED)
+#: What is written about a customer is sealed.
+SEALING = (Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
+
+
+def _owners(to: Routes, lifecycle: Lifecycle) -> None:
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/claim",
+        EMPLOYEE,
+        {200: ComplaintClaimed},
+        refuses=(*UNFIT, Reason.ALREADY_CLAIMED),
+        examples={200: {**DONE, "claimed_at": NOW}},
+    )
+    async def claim_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
+        """Take a complaint on. Of several who do at once, one has it, and the others are told who."""
+        return await lifecycle.claim(complaint_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/handover",
+        EMPLOYEE,
+        {200: HandoverOffered},
+        refuses=(
+            *UNFIT,
+            Reason.ALREADY_CLAIMED,
+            Reason.UNKNOWN_COLLEAGUE,
+            Reason.UNKNOWN_DEPARTMENT,
+        ),
+        examples={
+            200: {
+                **DONE,
+                "colleague_id": None,
+                "department": "housekeeping",
+                "offered_at": NOW,
+            }
+        },
+    )
+    async def hand_complaint_over(
+        ask: Ask, complaint_id: Identifier, command: HandOver
+    ) -> Decision:
+        """Ask a colleague or a department to take a complaint over; it stays mine until somebody accepts."""
+        return await lifecycle.hand_over(complaint_id, command, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/accept",
+        EMPLOYEE,
+        {200: HandoverAccepted},
+        refuses=(*UNFIT, Reason.NOT_OFFERED),
+        examples={200: {**DONE, "accepted_at": NOW}},
+    )
+    async def accept_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
+        """Take over a complaint that I, or a department of mine, was asked to take over."""
+        return await lifecycle.accept(complaint_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/decline",
+        EMPLOYEE,
+        {200: HandoverDeclined},
+        refuses=(*UNFIT, Reason.NOT_OFFERED),
+        examples={200: {**DONE, "declined_at": NOW}},
+    )
+    async def decline_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
+        """Do not take it over; or, as its owner, keep it after all."""
+        return await lifecycle.decline(complaint_id, ask.principal, ask.view)
+
+
+def _words(to: Routes, lifecycle: Lifecycle) -> None:
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/ask",
+        EMPLOYEE,
+        {200: AskedAnswer},
+        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED),
+    )
+    async def ask_customer(ask: Ask, complaint_id: Identifier, command: AskCustomer) -> Decision:
+        """Ask the customer something; the promise waits for the answer."""
+        return await lifecycle.ask(complaint_id, command, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/answer",
+        EMPLOYEE,
+        {200: HeardAnswer},
+        refuses=(*UNFIT, *SEALING),
+    )
+    async def hear_customer(ask: Ask, complaint_id: Identifier, command: HearCustomer) -> Decision:
+        """Write down what the customer answered; the promise goes on with the time that was left."""
+        return await lifecycle.hear(complaint_id, command, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/resolve",
+        EMPLOYEE,
+        {200: ResolvedAnswer},
+        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED),
+    )
+    async def resolve_complaint(ask: Ask, complaint_id: Identifier, command: Resolve) -> Decision:
+        """Record what was done about the cause; what the customer is given is another matter."""
+        return await lifecycle.resolve(complaint_id, command, ask.principal, ask.view)
+
+
+def _ends(to: Routes, lifecycle: Lifecycle) -> None:
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/withdraw",
+        EMPLOYEE,
+        {200: ComplaintWithdrawn},
+        refuses=UNFIT,
+        examples={200: {**DONE, "withdrawn_at": NOW}},
+    )
+    async def withdraw_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
+        """The customer told me that they take the complaint back."""
+        return await lifecycle.withdraw(complaint_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/unfounded",
+        EMPLOYEE,
+        {200: ComplaintUnfounded},
+        refuses=UNFIT,
+        examples={200: {**DONE, "found_at": NOW}},
+    )
+    async def find_no_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
+        """The words are praise, a question or nothing, and no complaint."""
+        return await lifecycle.find_none(complaint_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/correct",
+        EMPLOYEE,
+        {200: ComplaintCorrected},
+        refuses=UNFIT,
+        examples={200: {**DONE, "category": "noise", "severity": "moderate", "corrected_at": NOW}},
+    )
+    async def correct_complaint(ask: Ask, complaint_id: Identifier, command: Correct) -> Decision:
+        """Put right what a complaint is about, or how bad it is. The promise that was made stays."""
+        return await lifecycle.correct(complaint_id, command, ask.principal, ask.view)

@@ -1,17 +1,115 @@
-"""Follows a complaint: who has it, and what its customer said."""
+"""Follows a complaint: who has it, what was done, and what its customer said."""
 
 from __future__ import annotations
 
-from services.complaints.lifecycle.rules import Complaint, claim, take_feedback
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.complaints.lifecycle import moves
+from services.complaints.lifecycle.moves import No, Who
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.event import Event
+from shared.contracts.complaints import Category, Outcome, Severity
+from shared.contracts.event import Event, Id
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.contracts.roster import Employee, employee_name
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.seal import Vault
+from shared.runtime.roster import employed
+
+#: A question, an answer or what was done: as much as is read at a counter.
+Line = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+
+
+class HandOver(BaseModel):
+    """Ask a colleague or a department to take the complaint over."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"colleague_id": "e-maria"}, {"department": "housekeeping"}]
+        },
+    )
+
+    colleague_id: Annotated[Id | None, Field(description="An active employee of the site.")] = None
+    department: Annotated[Id | None, Field(description="A department of the site's policy.")] = None
+
+    @model_validator(mode="after")
+    def _one(self) -> HandOver:
+        if (self.colleague_id is None) == (self.department is None):
+            msg = "name a colleague or a department"
+            raise ValueError(msg)
+        return self
+
+
+class AskCustomer(BaseModel):
+    """Something must be known of the customer first."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"question": "Which of the two lifts was it?"}]},
+    )
+
+    question: Annotated[Line, Field(description="What the customer is asked.")]
+
+
+class HearCustomer(BaseModel):
+    """What the customer answered."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"answer": "The one by the pool."}]},
+    )
+
+    answer: Annotated[Line, Field(description="What the customer answered, in their words.")]
+
+
+class Resolve(BaseModel):
+    """What was done about the cause."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"outcome": "fixed", "note": "A fan, and the neighbours were spoken to."}]
+        },
+    )
+
+    outcome: Annotated[
+        Outcome,
+        Field(
+            description="The cause is gone, the customer knows why it was so, or nothing could be done about it."
+        ),
+    ]
+    note: Annotated[
+        Line | None, Field(description="It in your words; the customer may read them.")
+    ] = None
+
+
+class Correct(BaseModel):
+    """What the complaint is really about, or how bad it really is."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"category": "noise"}]}
+    )
+
+    category: Annotated[
+        Category | None, Field(description="What it is about; null leaves it as it is.")
+    ] = None
+    severity: Annotated[
+        Severity | None, Field(description="How bad it is; null leaves it as it is.")
+    ] = None
 
 
 class Lifecycle:
@@ -21,8 +119,113 @@ class Lifecycle:
         self._keys = Keys(vault)
         self._policies = Policies()
 
+    async def of_site(self, complaint_id: str, who: Principal, view: View) -> Complaint:
+        """A complaint of the employee's site; raises Rejected(unknown_employee, unknown_complaint), Unavailable."""
+        await employed(who, view)
+        return await view.require(Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, site=who.site)
+
+    async def claim(self, complaint_id: str, who: Principal, view: View) -> Decision:
+        """Take a complaint on; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        owner = complaint.employee_id
+        left = owner is not None and not await self._works(complaint.site, owner, view)
+        return _decided(
+            moves.claim(complaint, complaint_id, who.subject, view.now, owner_left=left)
+        )
+
+    async def hand_over(
+        self, complaint_id: str, command: HandOver, who: Principal, view: View
+    ) -> Decision:
+        """Ask somebody to take a complaint over.
+
+        Raises Rejected(unknown_colleague, unknown_department, already_claimed, wrong_state) and what `of_site` does.
+        """
+        complaint = await self.of_site(complaint_id, who, view)
+        colleague, department = command.colleague_id, command.department
+        if colleague is not None and (
+            colleague == who.subject or not await self._works(complaint.site, colleague, view)
+        ):
+            raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
+        policy, _ = await self._policies.at(complaint.site, view)
+        if department is not None and department not in policy.departments:
+            raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
+        return _decided(
+            moves.offer(complaint, complaint_id, who.subject, colleague, department, view.now)
+        )
+
+    async def accept(self, complaint_id: str, who: Principal, view: View) -> Decision:
+        """Take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        asked = await self._who(who, view)
+        return _decided(moves.accept(complaint, complaint_id, asked, view.now))
+
+    async def decline(self, complaint_id: str, who: Principal, view: View) -> Decision:
+        """Do not take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        asked = await self._who(who, view)
+        return _decided(moves.decline(complaint, complaint_id, asked, view.now))
+
+    async def ask(
+        self, complaint_id: str, command: AskCustomer, who: Principal, view: View
+    ) -> Decision:
+        """Ask the customer something; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        keys, sealed = await self._sealed(complaint, "question", command.question, view)
+        return _decided(moves.ask(complaint, complaint_id, who.subject, sealed, view.now), keys)
+
+    async def hear(
+        self, complaint_id: str, command: HearCustomer, who: Principal, view: View
+    ) -> Decision:
+        """Write down what the customer answered; raises Rejected(wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        keys, sealed = await self._sealed(complaint, "answer", command.answer, view)
+        return _decided(moves.hear(complaint, complaint_id, who.subject, sealed, view.now), keys)
+
+    async def resolve(
+        self, complaint_id: str, command: Resolve, who: Principal, view: View
+    ) -> Decision:
+        """Record what was done; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        policy, _ = await self._policies.at(complaint.site, view)
+        keys: Sequence[Fact] = ()
+        note = None
+        if command.note is not None:
+            keys, note = await self._sealed(complaint, "note", command.note, view)
+        return _decided(
+            moves.resolve(
+                complaint, complaint_id, who.subject, command.outcome, note, policy, view.now
+            ),
+            keys,
+        )
+
+    async def withdraw(self, complaint_id: str, who: Principal, view: View) -> Decision:
+        """The customer takes it back; raises Rejected(wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        return _decided(moves.withdraw(complaint, complaint_id, who.subject, view.now))
+
+    async def find_none(self, complaint_id: str, who: Principal, view: View) -> Decision:
+        """It is no complaint; raises Rejected(wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        return _decided(moves.find_none(complaint, complaint_id, who.subject, view.now))
+
+    async def correct(
+        self, complaint_id: str, command: Correct, who: Principal, view: View
+    ) -> Decision:
+        """Put right what it is about; raises Rejected(wrong_state) and what `of_site` does."""
+        complaint = await self.of_site(complaint_id, who, view)
+        return _decided(
+            moves.correct(
+                complaint, complaint_id, who.subject, command.category, command.severity, view.now
+            )
+        )
+
+    async def closes(self, complaint_id: str, view: View) -> Decision:
+        """The time that the customer had to say something is over; raises Unavailable."""
+        complaint = await view.get(Complaint, complaint_id)
+        return moves.close(complaint, complaint_id, view.now) if complaint else Decision()
+
     async def on_issued(self, event: Event[CheckIssued], view: View) -> Decision:
-        """An employee gave the customer something: they own the complaint now.
+        """An employee gave the customer something: they own a complaint that nobody works on.
 
         A check given on the spot may arrive before ComplaintLogged, which claims the complaint itself.
         """
@@ -30,7 +233,7 @@ class Lifecycle:
         complaint = await view.get(Complaint, fact.complaint_id)
         if complaint is None:
             return Decision()
-        return claim(complaint, fact.complaint_id, fact.employee_id, view.now)
+        return moves.given(complaint, fact.complaint_id, fact.employee_id, view.now)
 
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
         """Confirm or reopen the complaint as the customer answered "did it help?".
@@ -42,7 +245,7 @@ class Lifecycle:
         if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
         policy, _ = await self._policies.at(complaint.site, view)
-        return take_feedback(
+        return moves.take_feedback(
             complaint,
             fact.complaint_id,
             fact.helped,
@@ -54,6 +257,36 @@ class Lifecycle:
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
         return await words_of(complaint, self._keys, view)
+
+    @staticmethod
+    async def _works(site: str, employee_id: str, view: View) -> bool:
+        """Whether the roster lists the employee as active."""
+        found = await view.get(Employee, employee_name(site, employee_id))
+        return found is not None and found.listing.active
+
+    async def _who(self, who: Principal, view: View) -> Who:
+        """Who asks, and to which departments they belong by their role."""
+        listed = await employed(who, view)
+        policy, _ = await self._policies.at(who.site, view)
+        role = listed.listing.role
+        belongs = [name for name, of in policy.departments.items() if role in of.roles]
+        return Who(who.subject, belongs)
+
+    async def _sealed(
+        self, complaint: Complaint, field: str, words: str, view: View
+    ) -> tuple[Sequence[Fact], str]:
+        """Words about a customer, sealed, and the facts of the keys made for it; raises Rejected, Unavailable."""
+        if complaint.forgotten or await self._keys.erased(complaint.customer_ref, view):
+            raise Rejected(Reason.CUSTOMER_ERASED)
+        seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
+        return seals.created, seals.words.seal(field, words)
+
+
+def _decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision:
+    """The decision of these facts, with others before them; raises Rejected where there is a no instead."""
+    if isinstance(found, No):
+        raise Rejected(found.reason, told=found.told)
+    return Decision((*before, *found))
 
 
 async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:

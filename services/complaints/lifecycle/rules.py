@@ -4,39 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
+    ComplaintClosed,
     ComplaintConfirmed,
+    ComplaintCorrected,
+    ComplaintFact,
     ComplaintForgotten,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintRepeated,
     ComplaintTriaged,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
+    InfoAsked,
+    InfoReceived,
     Language,
+    ResolutionRecorded,
     Severity,
 )
-from shared.contracts.notifier import Helped
-from shared.contracts.policy import Policy
-from shared.kernel import Decision, Document, Fold, Slice, Timer, score_at
+from shared.contracts.lifecycle import MOVES, OPEN, State
+from shared.contracts.roster import employee_name
+from shared.kernel import Document, Fold, Slice, Timer, score_at
 
-#: The timer at the end of each promised time.
-OVERDUE = "overdue"
+#: The timer at the end of each promised time, and the one after what was done.
+OVERDUE, CLOSE = "overdue", "close"
 #: Promises kept per complaint: a timer that fires late needs the promise of its own round.
 PROMISES_MAX = 8
-
-
-class State(StrEnum):
-    """Where a complaint stands."""
-
-    RECEIVED = "received"
-    TRIAGED = "triaged"
-    CLAIMED = "claimed"
-    REOPENED = "reopened"
-    CONFIRMED = "confirmed"
+#: How open complaints are listed.
+SEVEREST_FIRST = (Severity.SEVERE, Severity.MODERATE, Severity.MILD)
+#: Larger than any time in seconds, so that what hurts more comes first whenever it is due. Scores stay below
+#: 2^53, which is what a sorted set holds exactly.
+RANK = 10**12
+#: Stands before a department's id in the name of its list; no employee's id begins so.
+DEPARTMENT = "@"
 
 
 class Promise(NamedTuple):
@@ -65,6 +72,9 @@ class Complaint(Document):
     safety: bool = False
     promised_by: datetime | None = None
     employee_id: str | None = None
+    #: Who is asked to take it over, by id; None if nobody is, or a department.
+    asked_colleague: str | None = None
+    asked_department: str | None = None
     round: int = 0
     #: Hash of what was raised; None if an earlier build recorded it, or if it was told on the spot.
     content: str | None = None
@@ -72,77 +82,72 @@ class Complaint(Document):
     reachable: bool | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
+    #: From when on the promise waits for the customer's answer; None while it does not wait.
+    waits_since: datetime | None = None
+    #: When what was done was recorded last, and when the complaint is closed without an answer.
+    resolved_at: datetime | None = None
+    closes_at: datetime | None = None
     #: None in older documents.
     received_at: datetime | None = None
+    #: When it left the open ones; None while it is open, and in older documents.
+    ended_at: datetime | None = None
     #: The customer was erased.
     forgotten: bool | None = None
 
     @property
+    def promise(self) -> Promise | None:
+        """The promise of the current round."""
+        return next((one for one in self.promises if one.round == self.round), None)
+
+    @property
     def overdue(self) -> bool:
         """Whether the promise of the current round was broken."""
-        return any(one.broken for one in self.promises if one.round == self.round)
+        return self.promise is not None and self.promise.broken
 
     def repeats(self, content: str) -> bool:
         """Whether the hash is that of the first complaint; true if that one has no hash."""
         return self.content in (None, content)
 
 
-def claim(complaint: Complaint, complaint_id: str, employee_id: str, now: datetime) -> Decision:
-    """A ComplaintClaimed fact: the employee who gives the customer something owns the complaint."""
-    if complaint.employee_id == employee_id and complaint.state is State.CLAIMED:
-        return Decision()
-    return Decision.of(
-        ComplaintClaimed(
-            complaint_id=complaint_id,
-            employee_id=employee_id,
-            site=complaint.site,
-            claimed_at=now,
-        )
-    )
-
-
-def take_feedback(
-    complaint: Complaint,
-    complaint_id: str,
-    helped: Helped,
-    policy: Policy,
-    now: datetime,
-    *,
-    answered_at: datetime | None = None,
-) -> Decision:
-    """Decide on the customer's answer: yes confirms; no reopens, with the same employee and a new promise."""
-    if helped is Helped.YES:
-        return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
-    promise = policy.promise(complaint.category, complaint.severity)
-    return Decision.of(
-        ComplaintReopened(
-            complaint_id=complaint_id,
-            customer_ref=complaint.customer_ref,
-            site=complaint.site,
-            language=complaint.language,
-            employee_id=complaint.employee_id,
-            round=complaint.round + 1,
-            promised_by=now + promise,
-            has_contact=(
-                complaint.contact is not None
-                if complaint.reachable is None
-                else complaint.reachable
-            ),
-            reopened_at=answered_at,
-        )
-    )
-
-
 def promised(fact: ComplaintTriaged) -> Sequence[Timer]:
     """The timer of the first promise, at the end of its time; none if it was kept on the spot."""
     if fact.answered:
         return ()
-    return (Timer(OVERDUE, f"{fact.complaint_id}/0", fact.promised_by),)
+    return (_overdue(fact.complaint_id, 0, fact.promised_by),)
 
 
 def promised_again(fact: ComplaintReopened) -> Sequence[Timer]:
-    """The timer of a later promise."""
-    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", fact.promised_by),)
+    """The timer of a later promise; what was done before did not help."""
+    return (
+        _overdue(fact.complaint_id, fact.round, fact.promised_by),
+        Timer(CLOSE, fact.complaint_id, None),
+    )
+
+
+def waits(fact: InfoAsked) -> Sequence[Timer]:
+    """No timer while the promise waits for the customer."""
+    return (_overdue(fact.complaint_id, fact.round, None),)
+
+
+def goes_on(fact: InfoReceived) -> Sequence[Timer]:
+    """The timer of a promise that waited."""
+    if fact.promised_by is None:
+        return ()
+    return (_overdue(fact.complaint_id, fact.round, fact.promised_by),)
+
+
+def closes(fact: ResolutionRecorded) -> Sequence[Timer]:
+    """The timer by which the complaint is closed."""
+    return (Timer(CLOSE, fact.complaint_id, fact.closes_at),)
+
+
+def ends(fact: ComplaintConfirmed | ComplaintWithdrawn) -> Sequence[Timer]:
+    """Nothing is left to close."""
+    return (Timer(CLOSE, fact.complaint_id, None),)
+
+
+def _overdue(complaint_id: str, number: int, due: datetime | None) -> Timer:
+    return Timer(OVERDUE, f"{complaint_id}/{number}", due)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
@@ -159,41 +164,131 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
     )
 
 
+def _moved(complaint: Complaint, fact: ComplaintFact, **changes: object) -> Complaint:
+    """The complaint where its fact moves it; nobody is asked any more to take over one that ended."""
+    state = MOVES[type(fact)].to
+    over = {} if state in OPEN else {"asked_colleague": None, "asked_department": None}
+    return complaint.model_copy(update={"state": state, **over, **changes})
+
+
 def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
     """The complaint has its category and its promise."""
-    return complaint.model_copy(
-        update={
-            "state": State.TRIAGED,
-            "category": fact.category,
-            "severity": fact.severity,
-            "safety": fact.safety,
-            "reachable": fact.has_contact,
-            "promised_by": fact.promised_by,
-            "promises": (Promise(round=0, by=fact.promised_by),),
-        }
+    return _moved(
+        complaint,
+        fact,
+        category=fact.category,
+        severity=fact.severity,
+        safety=fact.safety,
+        reachable=fact.has_contact,
+        promised_by=fact.promised_by,
+        promises=(Promise(round=0, by=fact.promised_by),),
     )
 
 
 def claimed(complaint: Complaint, fact: ComplaintClaimed) -> Complaint:
     """An employee owns it."""
-    return complaint.model_copy(update={"state": State.CLAIMED, "employee_id": fact.employee_id})
+    return _moved(
+        complaint,
+        fact,
+        employee_id=fact.employee_id,
+        asked_colleague=None,
+        asked_department=None,
+        ended_at=None,
+    )
 
 
-def confirmed(complaint: Complaint, _: ComplaintConfirmed) -> Complaint:
+def offered(complaint: Complaint, fact: HandoverOffered) -> Complaint:
+    """Somebody is asked to take it over, and nobody else any more."""
+    return complaint.model_copy(
+        update={"asked_colleague": fact.colleague_id, "asked_department": fact.department}
+    )
+
+
+def accepted(complaint: Complaint, fact: HandoverAccepted) -> Complaint:
+    """It has another owner."""
+    return complaint.model_copy(
+        update={
+            "employee_id": fact.employee_id,
+            "asked_colleague": None,
+            "asked_department": None,
+        }
+    )
+
+
+def declined(complaint: Complaint, _: HandoverDeclined) -> Complaint:
+    """Nobody is asked any more."""
+    return complaint.model_copy(update={"asked_colleague": None, "asked_department": None})
+
+
+def waiting(complaint: Complaint, fact: InfoAsked) -> Complaint:
+    """The promise waits."""
+    return _moved(complaint, fact, waits_since=fact.asked_at)
+
+
+def heard(complaint: Complaint, fact: InfoReceived) -> Complaint:
+    """The promise goes on, with the time that was left."""
+    by = fact.promised_by
+    promises = tuple(
+        one._replace(by=by) if by is not None and one.round == fact.round else one
+        for one in complaint.promises
+    )
+    return _moved(
+        complaint,
+        fact,
+        waits_since=None,
+        promises=promises,
+        promised_by=by or complaint.promised_by,
+    )
+
+
+def resolved(complaint: Complaint, fact: ResolutionRecorded) -> Complaint:
+    """Something was done about the cause."""
+    return _moved(
+        complaint,
+        fact,
+        waits_since=None,
+        resolved_at=fact.recorded_at,
+        closes_at=fact.closes_at,
+        ended_at=fact.recorded_at,
+    )
+
+
+def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
+    """Another category or severity."""
+    return complaint.model_copy(update={"category": fact.category, "severity": fact.severity})
+
+
+def confirmed(complaint: Complaint, fact: ComplaintConfirmed) -> Complaint:
     """The customer said it helped."""
-    return complaint.model_copy(update={"state": State.CONFIRMED})
+    return _moved(complaint, fact, waits_since=None, ended_at=fact.confirmed_at)
+
+
+def closed(complaint: Complaint, fact: ComplaintClosed) -> Complaint:
+    """The customer said nothing."""
+    return _moved(complaint, fact)
+
+
+def withdrawn(complaint: Complaint, fact: ComplaintWithdrawn) -> Complaint:
+    """The customer took it back."""
+    return _moved(complaint, fact, waits_since=None, ended_at=fact.withdrawn_at)
+
+
+def unfounded(complaint: Complaint, fact: ComplaintUnfounded) -> Complaint:
+    """It was none."""
+    return _moved(complaint, fact, waits_since=None, ended_at=fact.found_at)
 
 
 def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
     """The customer said it did not help."""
     promise = Promise(round=fact.round, by=fact.promised_by, since=fact.reopened_at)
-    return complaint.model_copy(
-        update={
-            "state": State.REOPENED,
-            "round": fact.round,
-            "promised_by": fact.promised_by,
-            "promises": (*complaint.promises, promise)[-PROMISES_MAX:],
-        }
+    return _moved(
+        complaint,
+        fact,
+        round=fact.round,
+        promised_by=fact.promised_by,
+        promises=(*complaint.promises, promise)[-PROMISES_MAX:],
+        waits_since=None,
+        ended_at=None,
     )
 
 
@@ -204,22 +299,83 @@ def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
     )
 
 
-def stands(complaint: Complaint) -> Mapping[str, int]:
-    """Among the complaints of its customer, oldest first, until it is forgotten."""
-    if complaint.forgotten:
-        return {}
-    received_at = complaint.received_at
-    return {of_customer(complaint.customer_ref): score_at(received_at) if received_at else 0}
-
-
 def of_customer(customer_ref: str) -> str:
     """The sorted set of a customer's complaints."""
     return f"customer/{customer_ref}"
 
 
-def complaint_of(fact: ComplaintReceived | ComplaintForgotten) -> str:
+def complaint_of(fact: ComplaintFact) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
+
+
+def stands(complaint: Complaint) -> Mapping[str, int]:
+    """Among the complaints of its customer, and in the lists of its site, until it is forgotten."""
+    if complaint.forgotten:
+        return {}
+    received_at = complaint.received_at
+    own = {of_customer(complaint.customer_ref): score_at(received_at) if received_at else 0}
+    return {**own, **listed(complaint)}
+
+
+def listed(complaint: Complaint) -> Mapping[str, int]:
+    """The lists that a complaint is in: open ones by what hurts most and is due first, ended ones the latest first."""
+    site = complaint.site
+    if complaint.state is State.RECEIVED:
+        return {}
+    if complaint.state not in OPEN:
+        ended = complaint.ended_at or complaint.received_at
+        return {done_at(site): -score_at(ended) if ended else 0}
+    lists = [open_at(site)]
+    if complaint.employee_id is not None:
+        lists.append(owned_by(site, complaint.employee_id))
+    if complaint.asked_colleague is not None:
+        lists.append(offered_to(site, complaint.asked_colleague))
+    if complaint.asked_department is not None:
+        lists.append(offered_to(site, f"{DEPARTMENT}{complaint.asked_department}"))
+    if complaint.overdue:
+        lists.append(overdue_at(site))
+    return dict.fromkeys(lists, urgency(complaint))
+
+
+def urgency(complaint: Complaint) -> int:
+    """The score by which open complaints are listed: danger first, then severity, then the promised time.
+
+    One that waits for its customer comes behind all others.
+    """
+    if complaint.waits_since is not None:
+        rank = len(Severity) + 1
+    elif complaint.safety:
+        rank = 0
+    else:
+        rank = 1 + SEVEREST_FIRST.index(complaint.severity)
+    promised_by = complaint.promised_by
+    return rank * RANK + (int(promised_by.timestamp()) if promised_by is not None else 0)
+
+
+def open_at(site: str) -> str:
+    """The open complaints of a site."""
+    return f"open/{site}"
+
+
+def overdue_at(site: str) -> str:
+    """The open complaints of a site whose promise was broken."""
+    return f"overdue/{site}"
+
+
+def done_at(site: str) -> str:
+    """The complaints of a site for which nobody is to do anything more."""
+    return f"done/{site}"
+
+
+def owned_by(site: str, employee_id: str) -> str:
+    """The open complaints of an employee."""
+    return f"mine/{employee_name(site, employee_id)}"
+
+
+def offered_to(site: str, who: str) -> str:
+    """The open complaints that an employee is asked to take over, or a department: its id behind `DEPARTMENT`."""
+    return f"offered/{employee_name(site, who)}"
 
 
 SLICE = Slice(
@@ -228,10 +384,28 @@ SLICE = Slice(
         ComplaintRepeated: (),
         ComplaintTriaged: (Fold(Complaint, complaint_of, triaged),),
         ComplaintClaimed: (Fold(Complaint, complaint_of, claimed),),
+        HandoverOffered: (Fold(Complaint, complaint_of, offered),),
+        HandoverAccepted: (Fold(Complaint, complaint_of, accepted),),
+        HandoverDeclined: (Fold(Complaint, complaint_of, declined),),
+        InfoAsked: (Fold(Complaint, complaint_of, waiting),),
+        InfoReceived: (Fold(Complaint, complaint_of, heard),),
+        ResolutionRecorded: (Fold(Complaint, complaint_of, resolved),),
+        ComplaintCorrected: (Fold(Complaint, complaint_of, corrected),),
         ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
+        ComplaintClosed: (Fold(Complaint, complaint_of, closed),),
+        ComplaintWithdrawn: (Fold(Complaint, complaint_of, withdrawn),),
+        ComplaintUnfounded: (Fold(Complaint, complaint_of, unfounded),),
         ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
         ComplaintForgotten: (Fold(Complaint, complaint_of, forgotten),),
     },
-    timers={ComplaintTriaged: promised, ComplaintReopened: promised_again},
+    timers={
+        ComplaintTriaged: promised,
+        ComplaintReopened: promised_again,
+        InfoAsked: waits,
+        InfoReceived: goes_on,
+        ResolutionRecorded: closes,
+        ComplaintConfirmed: ends,
+        ComplaintWithdrawn: ends,
+    },
     indexes={Complaint: stands},
 )

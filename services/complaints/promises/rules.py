@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import ComplaintOverdue
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Slice
 
+#: What the customer does not wait for any more.
+NOTHING_TO_KEEP = (State.WITHDRAWN, State.NOT_A_COMPLAINT)
 #: Moments stored per complaint; more are not needed to see that a promise was kept.
 KEPT_MAX = 16
 #: Checks listed per complaint in an export, the latest: as many as compensation lists of a complaint.
@@ -55,15 +59,18 @@ def break_promise(
 ) -> Decision:
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
-    The promise is kept by a check or an offer for the complaint, or by the customer's word that it
-    helped, within the promised time. To a customer who was erased nothing can be kept or said any more.
+    The promise is kept by a check or an offer for the complaint, by what was done about its cause, or by the
+    customer's word that it helped, within the promised time. It waits while the customer is asked something. To one
+    who was erased, or took the complaint back, nothing is to be kept or said any more.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
     if complaint.forgotten or promise is None or promise.broken or now < promise.by:
         return Decision()
-    if kept_at is not None and any(
+    if complaint.state in NOTHING_TO_KEEP or complaint.waits_since is not None:
+        return Decision()
+    if any(
         moment <= promise.by and (promise.since is None or moment > promise.since)
-        for moment in kept_at.at
+        for moment in (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
     ):
         return Decision()
     return Decision.of(
@@ -79,6 +86,11 @@ def break_promise(
             overdue_at=now,
         )
     )
+
+
+def resolved(complaint: Complaint) -> Sequence[datetime]:
+    """When something was done about the cause last; empty if nothing was."""
+    return () if complaint.resolved_at is None else (complaint.resolved_at,)
 
 
 def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:

@@ -115,6 +115,13 @@ class Problem(BaseModel):
         list[ProblemPart] | None,
         Field(exclude_if=absent, description="The wrong parts, if the request itself is wrong."),
     ] = None
+    employee_id: Annotated[
+        str | None,
+        Field(exclude_if=absent, description="Who has the complaint, if somebody has it."),
+    ] = None
+    state: Annotated[
+        str | None, Field(exclude_if=absent, description="Where the complaint stands.")
+    ] = None
     left_minor: Annotated[
         AmountMinor | None,
         Field(

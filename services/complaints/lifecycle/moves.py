@@ -1,0 +1,318 @@
+"""What employees and customers do with a complaint, each decided by where it stands: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from services.complaints.lifecycle.rules import Complaint
+from shared.contracts.complaints import (
+    Category,
+    ComplaintClaimed,
+    ComplaintClosed,
+    ComplaintConfirmed,
+    ComplaintCorrected,
+    ComplaintReopened,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
+    InfoAsked,
+    InfoReceived,
+    Outcome,
+    ResolutionRecorded,
+    Severity,
+)
+from shared.contracts.lifecycle import OPEN, State, may
+from shared.contracts.notifier import Helped
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+
+
+class Who(NamedTuple):
+    """An employee who was asked to take a complaint over, or not: their id and departments."""
+
+    id: str
+    departments: Collection[str] = ()
+
+
+class No(NamedTuple):
+    """Why an employee cannot do something with a complaint, and what they are told beside."""
+
+    reason: Reason
+    told: Mapping[str, str] = {}
+
+
+def claim(
+    complaint: Complaint, complaint_id: str, who: str, now: datetime, *, owner_left: bool = False
+) -> Sequence[Fact] | No:
+    """An employee takes a complaint on. One that has an owner can only be taken from who left the site."""
+    owner = complaint.employee_id
+    own_again = owner == who and complaint.state is State.REOPENED
+    if owner is not None and complaint.state in OPEN and not (own_again or owner_left):
+        return No(Reason.ALREADY_CLAIMED, {"employee_id": owner})
+    if (no := _no(complaint, ComplaintClaimed)) is not None:
+        return no
+    return (_claimed(complaint, complaint_id, who, now),)
+
+
+def given(complaint: Complaint, complaint_id: str, who: str, now: datetime) -> Decision:
+    """Who gives the customer something owns a complaint that nobody works on."""
+    unclaimed = complaint.employee_id is None or complaint.state is State.REOPENED
+    if not unclaimed or not may(complaint.state, ComplaintClaimed):
+        return Decision()
+    return Decision.of(_claimed(complaint, complaint_id, who, now))
+
+
+def offer(
+    complaint: Complaint,
+    complaint_id: str,
+    who: str,
+    colleague: str | None,
+    department: str | None,
+    now: datetime,
+) -> Sequence[Fact] | No:
+    """The owner asks a colleague or a department to take the complaint over; it stays theirs until then."""
+    first = _as_owner(complaint, complaint_id, who, None, now)
+    if isinstance(first, No):
+        return first
+    offered = HandoverOffered(
+        complaint_id=complaint_id,
+        employee_id=who,
+        site=complaint.site,
+        colleague_id=colleague,
+        department=department,
+        offered_at=now,
+    )
+    return (*first, offered)
+
+
+def accept(complaint: Complaint, complaint_id: str, who: Who, now: datetime) -> Sequence[Fact] | No:
+    """Who was asked to take a complaint over has it from now on."""
+    if (no := _not_asked(complaint, who)) is not None:
+        return no
+    return (
+        HandoverAccepted(
+            complaint_id=complaint_id, employee_id=who.id, site=complaint.site, accepted_at=now
+        ),
+    )
+
+
+def decline(
+    complaint: Complaint, complaint_id: str, who: Who, now: datetime
+) -> Sequence[Fact] | No:
+    """Who was asked does not take the complaint over; its owner may think better of it in the same way."""
+    if who.id != complaint.employee_id or _is_asked(complaint) is None:
+        no = _not_asked(complaint, who)
+        if no is not None:
+            return no
+    return (
+        HandoverDeclined(
+            complaint_id=complaint_id, employee_id=who.id, site=complaint.site, declined_at=now
+        ),
+    )
+
+
+def ask(
+    complaint: Complaint, complaint_id: str, who: str, question: str, now: datetime
+) -> Sequence[Fact] | No:
+    """The owner asks the customer something (`question` is sealed), and the promise waits."""
+    first = _as_owner(complaint, complaint_id, who, InfoAsked, now)
+    if isinstance(first, No):
+        return first
+    asked = InfoAsked(
+        complaint_id=complaint_id,
+        employee_id=who,
+        site=complaint.site,
+        question=question,
+        round=complaint.round,
+        asked_at=now,
+    )
+    return (*first, asked)
+
+
+def hear(
+    complaint: Complaint, complaint_id: str, who: str, answer: str, now: datetime
+) -> Sequence[Fact] | No:
+    """The customer answered whoever wrote it down (`answer` is sealed); the promise has the time that was left."""
+    if (no := _no(complaint, InfoReceived)) is not None:
+        return no
+    promise, since = complaint.promise, complaint.waits_since
+    by = None
+    if promise is not None and since is not None and since < promise.by:
+        by = now + (promise.by - since)
+    return (
+        InfoReceived(
+            complaint_id=complaint_id,
+            employee_id=who,
+            site=complaint.site,
+            answer=answer,
+            round=complaint.round,
+            promised_by=by,
+            answered_at=now,
+        ),
+    )
+
+
+def resolve(
+    complaint: Complaint,
+    complaint_id: str,
+    who: str,
+    outcome: Outcome,
+    note: str | None,
+    policy: Policy,
+    now: datetime,
+) -> Sequence[Fact] | No:
+    """The owner records what was done about the cause (`note` is sealed)."""
+    first = _as_owner(complaint, complaint_id, who, ResolutionRecorded, now)
+    if isinstance(first, No):
+        return first
+    recorded = ResolutionRecorded(
+        complaint_id=complaint_id,
+        employee_id=who,
+        site=complaint.site,
+        outcome=outcome,
+        note=note,
+        closes_at=now + policy.close_after,
+        recorded_at=now,
+    )
+    return (*first, recorded)
+
+
+def withdraw(
+    complaint: Complaint, complaint_id: str, who: str, now: datetime
+) -> Sequence[Fact] | No:
+    """The customer takes the complaint back, and told an employee so."""
+    if (no := _no(complaint, ComplaintWithdrawn)) is not None:
+        return no
+    return (
+        ComplaintWithdrawn(
+            complaint_id=complaint_id, employee_id=who, site=complaint.site, withdrawn_at=now
+        ),
+    )
+
+
+def find_none(
+    complaint: Complaint, complaint_id: str, who: str, now: datetime
+) -> Sequence[Fact] | No:
+    """An employee finds that the words are no complaint."""
+    if (no := _no(complaint, ComplaintUnfounded)) is not None:
+        return no
+    return (
+        ComplaintUnfounded(
+            complaint_id=complaint_id, employee_id=who, site=complaint.site, found_at=now
+        ),
+    )
+
+
+def correct(
+    complaint: Complaint,
+    complaint_id: str,
+    who: str,
+    category: Category | None,
+    severity: Severity | None,
+    now: datetime,
+) -> Sequence[Fact] | No:
+    """An employee puts right what the complaint is about, or how bad it is; a promise that was made is kept."""
+    if (no := _no(complaint, None)) is not None:
+        return no
+    return (
+        ComplaintCorrected(
+            complaint_id=complaint_id,
+            employee_id=who,
+            site=complaint.site,
+            category=category or complaint.category,
+            severity=severity or complaint.severity,
+            corrected_at=now,
+        ),
+    )
+
+
+def close(complaint: Complaint, complaint_id: str, now: datetime) -> Decision:
+    """The customer said nothing to what was done, in the time they had."""
+    due = complaint.closes_at is not None and now >= complaint.closes_at
+    if complaint.forgotten or not due or not may(complaint.state, ComplaintClosed):
+        return Decision()
+    return Decision.of(
+        ComplaintClosed(complaint_id=complaint_id, site=complaint.site, closed_at=now)
+    )
+
+
+def take_feedback(
+    complaint: Complaint,
+    complaint_id: str,
+    helped: Helped,
+    policy: Policy,
+    now: datetime,
+    *,
+    answered_at: datetime | None = None,
+) -> Decision:
+    """Decide on the customer's answer: yes confirms; no reopens, with the same employee and a new promise."""
+    if helped is Helped.YES:
+        if not may(complaint.state, ComplaintConfirmed):
+            return Decision()
+        return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
+    if not may(complaint.state, ComplaintReopened):
+        return Decision()
+    promise = policy.promise(complaint.category, complaint.severity)
+    return Decision.of(
+        ComplaintReopened(
+            complaint_id=complaint_id,
+            customer_ref=complaint.customer_ref,
+            site=complaint.site,
+            language=complaint.language,
+            employee_id=complaint.employee_id,
+            round=complaint.round + 1,
+            promised_by=now + promise,
+            has_contact=(
+                complaint.contact is not None
+                if complaint.reachable is None
+                else complaint.reachable
+            ),
+            reopened_at=answered_at,
+        )
+    )
+
+
+def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:
+    """Why nobody can make a move, or do something that moves nothing, with a complaint where it stands."""
+    if complaint.forgotten:
+        return No(Reason.CUSTOMER_ERASED)
+    fits = complaint.state in OPEN if move is None else may(complaint.state, move)
+    return None if fits else No(Reason.WRONG_STATE, {"state": complaint.state})
+
+
+def _as_owner(
+    complaint: Complaint, complaint_id: str, who: str, move: type[Fact] | None, now: datetime
+) -> Sequence[Fact] | No:
+    """The fact by which an employee owns the complaint before a move of its owner; none if they own it.
+
+    Whoever does something with a complaint that nobody works on takes it on by that.
+    """
+    owner = complaint.employee_id
+    if owner is not None and owner != who and complaint.state in OPEN:
+        return No(Reason.ALREADY_CLAIMED, {"employee_id": owner})
+    if complaint.state is State.CLAIMED or _no(complaint, ComplaintClaimed) is not None:
+        return _no(complaint, move) or ()
+    return (_claimed(complaint, complaint_id, who, now),)
+
+
+def _claimed(complaint: Complaint, complaint_id: str, who: str, now: datetime) -> ComplaintClaimed:
+    return ComplaintClaimed(
+        complaint_id=complaint_id, employee_id=who, site=complaint.site, claimed_at=now
+    )
+
+
+def _is_asked(complaint: Complaint) -> str | None:
+    """Whom the owner asked to take the complaint over, an employee or a department; None if nobody."""
+    return complaint.asked_colleague or complaint.asked_department
+
+
+def _not_asked(complaint: Complaint, who: Who) -> No | None:
+    if (no := _no(complaint, None)) is not None:
+        return no
+    asked = complaint.asked_colleague == who.id or complaint.asked_department in who.departments
+    return None if asked and who.id != complaint.employee_id else No(Reason.NOT_OFFERED)

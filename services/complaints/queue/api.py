@@ -1,0 +1,121 @@
+"""The route of the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import ConfigDict, Field
+
+from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, Round
+from services.complaints.lifecycle.rules import Complaint
+from services.complaints.queue.handlers import Listed, queue
+from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.event import ID_PATTERN, ComplaintId, SiteId
+from shared.contracts.lifecycle import State
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.view import cursor_of, place_of
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import EMPLOYEE
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Routes
+from shared.runtime.roster import employed
+
+PAGE_MAX = 100
+#: A score with its sign, a dot and an id.
+CURSOR_CHARS_MAX = 17 + 1 + 128
+
+
+class ListedComplaint(Answer):
+    """One complaint of a list; its words are read by themselves."""
+
+    complaint_id: ComplaintId
+    state: Annotated[State, Field(description="Where the complaint stands.")]
+    category: Annotated[Category, Field(description="Category of the complaint.")]
+    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
+    safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
+    language: Annotated[Language, Field(description="Language in which the customer is answered.")]
+    promised_by: PromisedBy
+    overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
+    round: Round
+    employee_id: Owner
+    asked_colleague: Asked
+    asked_department: Asked
+    received_at: Annotated[
+        datetime | None, Field(description="When it was received; null in the oldest ones.")
+    ]
+
+
+class ComplaintList(Answer):
+    """A page of a list of complaints."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "site": "ms-aurora",
+                    "complaints": [
+                        {
+                            **COMPLAINT,
+                            "state": "claimed",
+                            "safety": False,
+                            "language": "en",
+                            "overdue": False,
+                            "round": 0,
+                            "employee_id": "e-jonas",
+                            "asked_colleague": None,
+                            "asked_department": "housekeeping",
+                            "received_at": "2026-06-03T17:00:00Z",
+                        }
+                    ],
+                    "next": None,
+                }
+            ]
+        }
+    )
+
+    site: SiteId
+    complaints: Annotated[list[ListedComplaint], Field(description="The complaints.")]
+    next: Annotated[
+        str | None, Field(description="The cursor of the next page; null at the last one.")
+    ]
+
+
+def routes(face: Face) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    @to.read("/v1/complaints", EMPLOYEE, ComplaintList, refuses=(Reason.CURSOR_INVALID,))
+    async def list_complaints(
+        ask: Ask,
+        view: Annotated[
+            Listed,
+            Query(
+                description="`open`: somebody is still to do something; `mine`: of those, mine; `offered`: that I am asked to take over; `overdue`: whose promise was broken; `done`: the ended ones."
+            ),
+        ] = Listed.OPEN,
+        department: Annotated[
+            str | None,
+            Query(
+                pattern=ID_PATTERN,
+                max_length=128,
+                description="With `offered`: those that this department is asked to take over, and not I.",
+            ),
+        ] = None,
+        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    ) -> ComplaintList:
+        """The complaints of my site.
+
+        Open ones come by what hurts most and is due first: danger, then severity, then the promised time; those that
+        wait for their customer last. Ended ones come the latest first.
+        """
+        await employed(ask.principal, ask.view)
+        after = place_of(Complaint, cursor)
+        page = await queue(view, department, after, limit, ask.principal, ask.view)
+        shown = [ListedComplaint.about(one, complaint_id=name) for name, one in page.documents]
+        following = cursor_of(Complaint, page.next) if page.next is not None else None
+        return ComplaintList(site=ask.principal.site, complaints=shown, next=following)
+
+    return to

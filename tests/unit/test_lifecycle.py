@@ -1,0 +1,340 @@
+"""Where a complaint stands, who has it, and which lists it is in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.complaints.lifecycle.moves import No, claim, hear, take_feedback
+from services.complaints.lifecycle.rules import (
+    CLOSE,
+    RANK,
+    SLICE,
+    Complaint,
+    Promise,
+    listed,
+    urgency,
+    waits,
+)
+from shared.contracts.complaints import ComplaintFact, InfoAsked, Language, Severity
+from shared.contracts.lifecycle import ASKED, MOVES, OPEN, State, diagram
+from shared.contracts.notifier import Helped
+from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, Listing
+from shared.kernel import Fact
+from shared.testing.builders import record
+from shared.testing.clock import START
+from tests.suites.services import SITE, Aboard, demo_policy
+
+STANDING = Complaint(
+    state=State.TRIAGED,
+    customer_ref="c-1",
+    site=SITE,
+    language=Language.NB,
+    text="v1.x",
+    severity=Severity.MODERATE,
+    promised_by=START + timedelta(hours=1),
+    promises=(Promise(0, START + timedelta(hours=1)),),
+)
+keys = count()
+
+
+def standing(**changes: Any) -> Complaint:
+    return STANDING.model_copy(update=changes)
+
+
+async def do(
+    aboard: Aboard, complaint_id: str, what: str, who: str = "e-ingrid", **command: Any
+) -> Any:
+    """What an employee does with a complaint."""
+    async with aboard.http("complaints", aboard.bearer(who)) as phone:
+        return await phone.post(
+            f"/v1/complaints/{complaint_id}/{what}",
+            json=command or None,
+            headers={"Idempotency-Key": f"k-{next(keys)}"},
+        )
+
+
+async def seen(aboard: Aboard, path: str, who: str = "e-ingrid", **params: Any) -> Any:
+    async with aboard.http("complaints", aboard.bearer(who)) as phone:
+        answer = await phone.get(f"/v1/complaints{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def names(aboard: Aboard, view: str, who: str = "e-ingrid", **params: Any) -> list[str]:
+    found = await seen(aboard, "", who, view=view, **params)
+    return [one["complaint_id"] for one in found["complaints"]]
+
+
+async def test_every_state_is_reached_by_a_fact_and_every_move_is_folded():
+    assert {move.to for move in MOVES.values()} == set(State)
+    assert MOVES.keys() <= SLICE.folds.keys()
+
+
+def test_what_is_open_and_what_ended_are_all_there_is():
+    ended = {State.CONFIRMED, State.WITHDRAWN, State.NOT_A_COMPLAINT}
+    assert OPEN | ASKED | ended | {State.RECEIVED} == set(State)
+
+
+def test_the_diagram_has_a_line_for_each_move():
+    lines = list(diagram())
+    assert "    triaged --> claimed: complaint.claimed" in lines
+    assert len(lines) == 1 + sum(len(move.of) or 1 for move in MOVES.values())
+
+
+@pytest.mark.parametrize("fact", [fact for fact in MOVES if fact in SLICE.folds])
+def test_a_fact_leads_where_the_table_says(fact: type[Fact]):
+    (fold,) = SLICE.folds[fact]
+    assert fold.evolve is not None
+    fields = {
+        "complaint_id": "co-1", "customer_ref": "c-1", "site": SITE, "language": "nb", "text": "v1.x",
+        "channel": "desk", "received_at": START, "category": "food", "severity": "mild", "safety": False,
+        "promised_by": START, "policy_version": 1, "has_contact": True, "employee_id": "e-1",
+        "claimed_at": START, "question": "v1.x", "answer": "v1.x", "round": 1, "asked_at": START,
+        "answered_at": START, "outcome": "fixed", "closes_at": START, "recorded_at": START,
+        "confirmed_at": START, "closed_at": START, "withdrawn_at": START, "found_at": START,
+    }  # fmt: skip
+    made = fact.model_validate(fields)
+    assert isinstance(made, ComplaintFact)
+    after = fold.evolve(STANDING, made)
+    assert isinstance(after, Complaint)
+    assert after.state is MOVES[fact].to
+
+
+async def test_who_takes_a_complaint_on_has_it_and_others_are_told_who(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    assert (await do(aboard, name, "claim", "e-ingrid")).status_code == 200
+    second = await do(aboard, name, "claim", "e-jonas")
+    assert (second.status_code, second.json()["type"]) == (409, "already_claimed")
+    assert second.json()["employee_id"] == "e-ingrid"
+    assert await names(aboard, "mine", "e-ingrid") == [name]
+    assert await names(aboard, "mine", "e-jonas") == []
+
+
+async def test_a_complaint_of_who_left_the_site_can_be_taken_on(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "claim", "e-jonas")
+    gone = EmployeeListed(
+        employee_id="e-jonas",
+        site=SITE,
+        listing=Listing(role="reception", active=False),
+        listed_at=aboard.clock() + timedelta(minutes=1),
+    )
+    await aboard.feed("complaints", EmployeeListed.TOPIC, [record(gone, 900)])
+    assert (await do(aboard, name, "claim", "e-ingrid")).status_code == 200
+    assert await names(aboard, "mine", "e-ingrid") == [name]
+
+
+async def test_a_colleague_who_is_asked_takes_it_over_and_it_is_the_owners_until_then(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint()
+    asked = await do(aboard, name, "handover", "e-ingrid", colleague_id="e-jonas")
+    assert asked.status_code == 200, asked.text
+    assert await names(aboard, "mine", "e-ingrid") == [name]
+    assert await names(aboard, "offered", "e-jonas") == [name]
+    assert (await do(aboard, name, "accept", "e-ingrid")).json()["type"] == "not_offered"
+    assert (await do(aboard, name, "accept", "e-jonas")).status_code == 200
+    assert await names(aboard, "mine", "e-jonas") == [name]
+    assert (
+        await names(aboard, "mine", "e-ingrid") == await names(aboard, "offered", "e-jonas") == []
+    )
+
+
+async def test_who_declines_leaves_it_with_its_owner(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "handover", "e-ingrid", colleague_id="e-jonas")
+    assert (await do(aboard, name, "decline", "e-jonas")).status_code == 200
+    assert (await do(aboard, name, "accept", "e-jonas")).json()["type"] == "not_offered"
+    assert await names(aboard, "mine", "e-ingrid") == [name]
+
+
+async def test_an_owner_may_keep_it_after_all(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "handover", "e-ingrid", colleague_id="e-jonas")
+    assert (await do(aboard, name, "decline", "e-ingrid")).status_code == 200
+    assert await names(aboard, "offered", "e-jonas") == []
+
+
+async def test_a_department_is_asked_and_one_of_it_takes_it_over(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "handover", "e-ingrid", department="housekeeping")
+    found = await names(aboard, "offered", "e-jonas", department="housekeeping")
+    assert found == [name]
+    assert (await do(aboard, name, "accept", "e-sofia")).json()["type"] == "not_offered"
+    assert (await do(aboard, name, "accept", "e-jonas")).status_code == 200
+    assert await names(aboard, "mine", "e-jonas") == [name]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"colleague_id": "e-nobody"}, "unknown_colleague"),
+        ({"colleague_id": "e-ingrid"}, "unknown_colleague"),
+        ({"department": "managers"}, "unknown_department"),
+        ({}, "schema_invalid"),
+        ({"colleague_id": "e-jonas", "department": "reception"}, "schema_invalid"),
+    ],
+)
+async def test_a_complaint_is_handed_to_nobody_who_cannot_take_it(
+    aboard: Aboard, asked: dict[str, str], reason: str
+):
+    name = await aboard.raise_complaint()
+    refused = await do(aboard, name, "handover", "e-ingrid", **asked)
+    assert refused.json()["type"] == reason
+
+
+async def test_a_promise_waits_while_the_customer_is_asked_and_goes_on_with_what_was_left(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint()
+    by = datetime.fromisoformat((await seen(aboard, f"/{name}"))["promised_by"])
+    aboard.later(minutes=5)
+    assert (await do(aboard, name, "ask", question="Which of the two?")).status_code == 200
+    aboard.later(days=1)
+    await aboard.ring("complaints")
+    assert "complaint.overdue" not in await aboard.types("complaints")
+    heard = await do(aboard, name, "answer", "e-jonas", answer="The left one.")
+    assert heard.status_code == 200, heard.text
+    assert datetime.fromisoformat(heard.json()["promised_by"]) == by + timedelta(days=1)
+    aboard.clock.advance(by + timedelta(days=1, seconds=1) - aboard.clock())
+    await aboard.ring("complaints")
+    assert (await aboard.types("complaints"))[-1] == "complaint.overdue"
+    assert await names(aboard, "overdue") == [name]
+
+
+async def test_what_was_asked_and_answered_leaves_sealed(aboard: Aboard):
+    """INV-07: what employees write of a customer is in no line, document or key."""
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "ask", question="Canary-one, which?")
+    await do(aboard, name, "answer", answer="Canary-two, the left one.")
+    await do(aboard, name, "resolve", outcome="fixed", note="Canary-three is repaired.")
+    kept = [store.kept for store in aboard.stores.values()]
+    assert "anary" not in repr([(one.documents, one.lines, one.timers) for one in kept])
+
+
+async def test_what_was_done_keeps_the_promise_and_without_an_answer_the_complaint_is_closed(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint()
+    done = await do(aboard, name, "resolve", outcome="fixed", note="A new fan.")
+    assert done.status_code == 200, done.text
+    assert await names(aboard, "open") == []
+    assert await names(aboard, "done") == [name]
+    aboard.later(days=6)
+    await aboard.ring("complaints")
+    assert "complaint.overdue" not in await aboard.types("complaints")
+    assert (await seen(aboard, f"/{name}"))["state"] == "resolution_recorded"
+    aboard.later(days=2)
+    await aboard.ring("complaints")
+    assert (await aboard.types("complaints"))[-1] == "complaint.closed"
+    assert (await seen(aboard, f"/{name}"))["state"] == "closed_no_response"
+
+
+async def test_a_complaint_that_was_opened_again_is_not_closed_by_what_was_done_before(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint()
+    await aboard.give(name, "cinema", "k1")
+    await aboard.carry()
+    await do(aboard, name, "resolve", outcome="explained")
+    store = aboard.stores["complaints"]
+    far = int((aboard.clock() + timedelta(days=30)).timestamp() * 1000)
+    assert any(member.startswith(f"{CLOSE}|") for member, _ in await store.due(far, 100))
+    complaint = Complaint.model_validate_json(store.kept.documents[f"complaint:{name}"].body)
+    (again,) = take_feedback(complaint, name, Helped.NO, demo_policy(), aboard.clock()).facts
+    assert list(SLICE.timers[type(again)](again))[-1] == (CLOSE, name, None)
+
+
+@pytest.mark.parametrize("what", ["withdraw", "unfounded"])
+async def test_nothing_is_to_be_kept_of_what_was_taken_back_or_was_no_complaint(
+    aboard: Aboard, what: str
+):
+    name = await aboard.raise_complaint()
+    assert (await do(aboard, name, what)).status_code == 200
+    aboard.later(days=3)
+    await aboard.ring("complaints")
+    assert "complaint.overdue" not in await aboard.types("complaints")
+    refused = await do(aboard, name, "claim")
+    assert (refused.json()["type"], refused.json()["state"]) == (
+        "wrong_state",
+        {"withdraw": "withdrawn", "unfounded": "not_a_complaint"}[what],
+    )
+
+
+async def test_what_is_put_right_holds_for_what_is_given_too(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    put_right = await do(aboard, name, "correct", category="noise", severity="severe")
+    assert put_right.status_code == 200, put_right.text
+    await aboard.carry()
+    shown = await seen(aboard, f"/{name}")
+    assert (shown["category"], shown["severity"]) == ("noise", "severe")
+    case = aboard.stores["compensation"].kept.documents[f"case:{name}"].body
+    assert b'"category":"noise"' in case
+
+
+async def test_a_complaint_of_another_site_looks_like_none(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    elsewhere = aboard.bearer("e-ingrid", site="ms-borealis")
+    async with aboard.http("complaints", elsewhere) as phone:
+        asked = await phone.post(
+            f"/v1/complaints/{name}/claim", headers={"Idempotency-Key": "k-elsewhere"}
+        )
+    assert asked.json()["type"] in {"unknown_complaint", "unknown_employee"}
+
+
+async def test_open_complaints_are_listed_by_what_hurts_most_and_is_due_first(aboard: Aboard):
+    mild = await aboard.raise_complaint(0, text="The menu was hard to read.")
+    danger = await aboard.raise_complaint(1, text="My daughter had an allergic reaction.")
+    soup = await aboard.raise_complaint(2, text="The soup was cold, the worst and disgusting food.")
+    found = await seen(aboard, "", limit=2)
+    first = [one["complaint_id"] for one in found["complaints"]]
+    assert first[0] == danger
+    rest = await seen(aboard, "", limit=2, cursor=found["next"])
+    assert {*first, *(one["complaint_id"] for one in rest["complaints"])} == {mild, danger, soup}
+
+
+@pytest.mark.parametrize(
+    ("more", "less"),
+    [
+        (standing(safety=True, severity=Severity.MILD), standing(severity=Severity.SEVERE)),
+        (standing(severity=Severity.SEVERE), standing()),
+        (standing(), standing(severity=Severity.MILD)),
+        (standing(), standing(promised_by=START + timedelta(hours=2))),
+        (standing(severity=Severity.MILD), standing(safety=True, waits_since=START)),
+    ],
+)
+def test_one_complaint_comes_before_another(more: Complaint, less: Complaint):
+    assert urgency(more) < urgency(less) < 2**53
+    assert urgency(standing(promised_by=datetime.max.replace(tzinfo=START.tzinfo))) < 3 * RANK
+
+
+def test_a_complaint_that_is_received_and_not_yet_triaged_is_in_no_list():
+    assert listed(standing(state=State.RECEIVED)) == {}
+
+
+def test_an_owner_takes_on_again_what_did_not_help():
+    again = standing(state=State.REOPENED, employee_id="e-1")
+    assert not isinstance(claim(again, "co-1", "e-1", START), No)
+    refused = claim(again, "co-1", "e-2", START)
+    assert refused == No(Reason.ALREADY_CLAIMED, {"employee_id": "e-1"})
+
+
+def test_a_promise_that_was_over_before_it_was_asked_does_not_come_again():
+    late = START + timedelta(hours=2)
+    waiting = standing(state=State.AWAITING_INFO, employee_id="e-1", waits_since=late)
+    found = hear(waiting, "co-1", "e-1", "v1.x", late + timedelta(hours=1))
+    assert not isinstance(found, No)
+    (fact,) = found
+    assert fact.model_dump()["promised_by"] is None
+
+
+def test_no_timer_rings_while_the_promise_waits():
+    asked = InfoAsked(
+        complaint_id="co-1", employee_id="e-1", site=SITE, question="v1.x", round=2, asked_at=START
+    )
+    assert list(waits(asked)) == [("overdue", "co-1/2", None)]
