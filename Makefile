@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down clients contracts manifests image clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down engine engine-down clients contracts manifests image clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -60,7 +60,7 @@ test-unit: $(READY) ## The tests that need nothing
 	@$(BIN)/python -m pytest -m "not integration and not e2e"
 
 test-integration: $(READY) ## The tests on a real Kafka and Redis
-	@$(BIN)/python -m pytest -m "integration or e2e"
+	@$(WITH_ENGINE) $(BIN)/python -m pytest -m "integration or e2e"
 
 chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMISE=PT5S, or MODE=rebalance RECORDS= REBALANCES=
 	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
@@ -86,6 +86,15 @@ up: $(READY) ## Start a local Kafka and Redis that stay
 down: $(READY) ## Stop them
 	@$(BIN)/python -m devstack down
 
+engine: $(READY) ## Get podman, its service and the first images ready, on Debian as root
+	@$(BIN)/python -m devstack.engine up
+
+engine-down: $(READY) ## Stop the service
+	@$(BIN)/python -m devstack.engine down
+
+# What `make engine` made ready is found by each command that talks to an engine.
+WITH_ENGINE = set -a; [ ! -e .run/engine.env ] || . ./.run/engine.env; set +a;
+
 clients: $(READY) ## Judge the API documents by what makes clients of them; needs npm; EXAMPLES=200 before a release
 	@$(BIN)/python -m tests.clients $(EXAMPLES)
 
@@ -100,16 +109,17 @@ manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl
 IMAGE ?= service-check:dev
 # The first engine that answers builds; podman and buildah keep the health check only in docker's format.
 image: ## Build the image of all services; IMAGE=name:tag ENGINE=docker|podman|buildah BUILD="words for it"
-	@for engine in $${ENGINE:-docker podman buildah}; do $$engine info >/dev/null 2>&1 && break; engine=; done; \
+	@$(WITH_ENGINE) for engine in $(or $(ENGINE),$${ENGINE:-docker podman buildah}); do $$engine info >/dev/null 2>&1 && break; engine=; done; \
 	case "$$engine" in \
 	  "") echo "no container engine answers: start docker, podman or buildah" >&2; exit 1;; \
 	  docker) build="docker build";; \
 	  *) build="$$engine build --format docker";; \
 	esac; \
-	$$build $(BUILD) -f deploy/images/Containerfile -t $(IMAGE) \
+	$$build $$ENGINE_BUILD $(BUILD) -f deploy/images/Containerfile -t $(IMAGE) \
 	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) .
 
 clean: ## Remove what was made here
 	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down
+	@[ ! -e .run/engine.env ] || $(BIN)/python -m devstack.engine down
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack import engine
 from shared.contracts.catalogue import SERVICES
 from shared.ops import manifests
 from shared.ops.lock import TOOLS, runtime_lock
@@ -137,6 +138,22 @@ def test_the_command_says_when_no_engine_answers() -> None:
     )
     assert answer.returncode != 0
     assert "no container engine answers: start docker, podman or buildah" in answer.stderr
+
+
+# The engine for trials ---------------------------------------------------------------------------
+
+
+def test_a_stand_in_has_the_name_that_a_recipe_or_the_tests_give_the_real_image() -> None:
+    base = re.findall(r"^ARG BASE=(.+)$", text("deploy/images/Containerfile"), flags=re.M)
+    servers = [f"docker.io/{composed()[name]['image']}" for name in ("kafka", "redis")]
+    assert [image.name for image in engine.IMAGES] == [*base, *servers]
+    fixtures = text("tests/conftest.py")
+    assert all(f'"{name.removeprefix("docker.io/")}"' in fixtures for name in servers)
+
+
+def test_a_stand_in_is_of_the_version_of_kafka_that_developers_run() -> None:
+    version = re.findall(r"<version>(4[\d.]+)</version>", text("deploy/kafka/pom.xml"))
+    assert [engine.IMAGES[1].name.rpartition(":")[2]] == version
 
 
 # Compose -----------------------------------------------------------------------------------------
