@@ -426,6 +426,8 @@ _LANGUAGE_OF_WORD = {w: language for language, ws in _FUNCTION_WORDS.items() for
 
 _LANGUAGE_OF_TAG = {"nb": Language.NB, "no": Language.NB, "nn": Language.NB, "sv": Language.SV}
 _LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}
+#: What the model tells apart; an image's model knows these alone (`deploy/images/languages.py`).
+MODEL_LANGUAGES = frozenset({"no", "nn", "sv", "da", "en"})
 
 
 class Languages:
@@ -440,7 +442,7 @@ class Languages:
         )
 
         self._model = LanguageIdentifier.from_model_file(MODEL_FILE)
-        self._model.set_languages(["no", "nn", "sv", "da", "en"])
+        self._model.set_languages(MODEL_LANGUAGES)
 
     def detect(self, text: str, hint: str | None) -> Language:
         """Choose the language to answer in: a hint of ours wins, then function words, then the model.

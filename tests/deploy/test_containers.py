@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from py3langid import langid
 
-from devstack import engine
+from devstack import engine, stack
+from services.complaints.triage import MODEL_LANGUAGES
 from shared.contracts.catalogue import SERVICES
 from shared.ops import manifests
 from shared.ops.lock import TOOLS, runtime_lock
@@ -107,7 +110,10 @@ def test_the_image_is_built_from_the_lock_without_a_compiler_and_runs_as_nobody_
     build, final = stages
     assert "--require-hashes" in build
     assert "--only-binary :all:" in build
-    assert "apt-get" not in recipe
+    assert set(re.findall(r"apt-get .*install (?:--\S+ )*(.+?) *\\?$", build, flags=re.M)) == {
+        "binutils"
+    }
+    assert "apt-get" not in final
     assert "RUN" not in re.findall(r"^([A-Z]+)", final, flags=re.M), "layers of files alone"
     assert re.findall(r"^USER (.+)$", final, flags=re.M) == ["10001:10001"]
     assert re.search(r"^HEALTHCHECK .*\n +CMD \[", final, flags=re.M)
@@ -120,6 +126,19 @@ def test_the_image_keeps_the_formats_of_every_language_that_we_write_in() -> Non
     kept = set(re.findall(r"! -name '([a-z]+)[*]'", text("deploy/images/Containerfile")))
     assert languages
     assert languages <= kept
+
+
+def test_the_images_language_model_finds_what_the_whole_one_finds(tmp_path: Path) -> None:
+    whole = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
+    whole.set_languages(MODEL_LANGUAGES)
+    cut = tmp_path / "model.npz.xz"
+    recipe = runpy.run_path(str(IMAGE / "languages.py"))
+    recipe["keep"](MODEL_LANGUAGES, langid.MODEL_DIR / langid.MODEL_FILE, cut)
+    ours = langid.LanguageIdentifier.from_modelpath(cut)
+    assert set(ours.labels) == MODEL_LANGUAGES
+    for path in sorted(ROOT.glob("services/notifier/templates/*.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert ours.rank(line) == whole.rank(line), line
 
 
 def test_the_image_is_made_of_the_product_alone() -> None:
@@ -154,6 +173,22 @@ def test_a_stand_in_has_the_name_that_a_recipe_or_the_tests_give_the_real_image(
 def test_a_stand_in_is_of_the_version_of_kafka_that_developers_run() -> None:
     version = re.findall(r"<version>(4[\d.]+)</version>", text("deploy/kafka/pom.xml"))
     assert [engine.IMAGES[1].name.rpartition(":")[2]] == version
+
+
+@pytest.mark.parametrize("compose", ["docker compose", "podman-compose"])
+@pytest.mark.parametrize("works", [True, False])
+def test_an_engine_answers_only_if_its_compose_does(
+    compose: str, works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {"podman-compose": "exit 1", "docker": '[ "$1" = info ]'}
+    if works:
+        programs = dict.fromkeys(programs, "exit 0")
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("COMPOSE", compose)
+    assert stack.engine_answers() is works
 
 
 # Compose -----------------------------------------------------------------------------------------
