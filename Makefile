@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down engine engine-down clients contracts manifests image clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -118,6 +118,9 @@ image: ## Build the image of all services; IMAGE=name:tag ENGINE=docker|podman|b
 	$$build $$ENGINE_BUILD $(BUILD) -f deploy/images/Containerfile -t $(IMAGE) \
 	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) .
+
+sbom: $(READY) ## List what is in the image, and refuse unknown licences and secrets; IMAGE=name:tag
+	@$(WITH_ENGINE) $(BIN)/python -m devstack.sbom --image $(IMAGE)
 
 clean: ## Remove what was made here
 	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down

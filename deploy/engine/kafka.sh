@@ -4,8 +4,9 @@
 set -euo pipefail
 
 properties=/tmp/server.properties
+# Compiled for a quick start, as trials end before more would pay.
 # shellcheck disable=SC2206 # flags are words
-jvm=(java ${KAFKA_HEAP_OPTS:--Xms256m -Xmx512m} ${KAFKA_OPTS:-} -cp "/opt/kafka/libs/*")
+jvm=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${KAFKA_HEAP_OPTS:--Xms256m -Xmx512m} ${KAFKA_OPTS:-} -cp "/opt/kafka/libs/*")
 
 : > "$properties"
 while IFS='=' read -r -d '' name value; do
