@@ -250,6 +250,16 @@ def test_a_services_container_gets_its_settings_and_its_files(service: str) -> N
     assert f"{service}:9000" in scraped["static_configs"][0]["targets"]
 
 
+def test_a_variable_of_the_file_has_no_name_that_a_container_gives_another_value() -> None:
+    """podman's compose would take the container's value for it, docker's that of a sourced environment."""
+    asked = set(re.findall(r"\$\{(\w+)", text("deploy/compose.yaml")))
+    for name, one in composed().items():
+        given = {
+            key for key, value in one.get("environment", {}).items() if f"${{{key}" not in value
+        }
+        assert asked.isdisjoint(given), name
+
+
 def test_every_file_that_a_container_mounts_is_here_or_made_by_a_command() -> None:
     for name, one in composed().items():
         for volume in one.get("volumes", ()):

@@ -321,6 +321,7 @@ async def test_records_at_the_end_of_a_topic_that_are_no_lines_do_not_prevent_a_
         ("redis://:canary@store:6379", "redis://store:6379"),
         # pragma: allowlist nextline secret
         ("rediss://user:canary@store.example:6379/2", "rediss://store.example:6379/2"),
+        # pragma: allowlist nextline secret
         ("redis://user:canary@[::1]:6379/2", "redis://[::1]:6379/2"),
         ("redis://store:6379/0?password=canary@x", "redis://store:6379/0"),
         # pragma: allowlist nextline secret
