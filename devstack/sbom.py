@@ -51,7 +51,8 @@ PERMISSIVE = frozenset(
         "License :: Repoze Public License",
     }
 )
-#: Allowed because we import these packages as they are published, and anybody can put another build in their place.
+#: Allowed because we import these packages as libraries, which anybody can replace by another build. The image leaves parts
+#: of them out and changes none.
 LESSER_GPL = frozenset(
     {
         "LGPL-2.1-or-later",
