@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from shared.ops import (
     audit,
+    backup,
     customer,
     dlq,
     docs,
@@ -35,6 +36,7 @@ for group in (
     roster,
     dlq,
     rebuild,
+    backup,
     audit,
     customer,
     fingerprint,
