@@ -58,6 +58,7 @@ SOURCE = "/ops/backup"
 BEYOND = 10_000
 #: Records sent before the broker is waited for.
 SENT_MAX = 1000
+RETRY_S = 0.2
 #: Backups are taken daily, so what is kept today may be deleted tomorrow.
 EVERY = timedelta(days=1)
 #: A newest backup that is older means that the daily one failed.
@@ -330,10 +331,18 @@ def _reached(broker: Broker, topic: str, since: datetime, told: Told) -> Mapping
 
 
 def _nobody_runs(broker: Broker) -> None:
-    """No service may read or write meanwhile; raises Refused."""
+    """No service may read or write meanwhile; raises Refused, and Kafka's own errors."""
     groups = [f"recovery-{service}" for service in SERVICES]
+    deadline = time.monotonic() + PATIENCE_S
     with closing(KafkaAdminClient(**broker.client())) as admin:
-        described = admin.describe_groups(groups)
+        while True:
+            try:
+                described = admin.describe_groups(groups)
+                break
+            except KafkaError as error:  # a broker that has just started has no group coordinator yet
+                if not error.retriable or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
     if running := sorted(name for name, group in described.items() if group["members"]):
         raise Refused(f"stop all services first: {', '.join(running)} have members")
 

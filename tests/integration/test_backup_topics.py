@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +13,15 @@ from kafka.admin import KafkaAdminClient
 from pydantic_core import from_json
 from typer.testing import CliRunner, Result
 
-from devstack.stack import RUN_DIRECTORY, Stack, running
+from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
 from shared.contracts.complaints import CustomerErased, WordsExpired
-from shared.contracts.event import encode, format_time
+from shared.contracts.event import encode, fingerprint, format_time
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed, name_of
 from shared.kernel import Fact
 from shared.ops import backup, topics
 from shared.ops.__main__ import app
+from shared.ops.backup_files import CopiedRecord
 from shared.runtime.wires import Broker
 from tests.system.world import until
 
@@ -64,9 +65,10 @@ def put(bootstrap: str, *facts: Fact, partition: int = 0, cause: str = "command/
         producer.flush(30)
 
 
-def made(ref: str, letter: str = "A", **more: str) -> CustomerKeyCreated:
+def made(ref: str, which: str = "first", **more: str) -> CustomerKeyCreated:
     """A key of a customer."""
-    return CustomerKeyCreated(customer_ref=ref, wrapped="v1." + letter * 80, **more)
+    wrapped = "v1." + 3 * fingerprint("test", ref, which)
+    return CustomerKeyCreated(customer_ref=ref, wrapped=wrapped, **more)
 
 
 def destroyed(key: CustomerKeyCreated, **more: str) -> CustomerKeyDestroyed:
@@ -115,7 +117,7 @@ def little_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_record_of_a_lost_topic_is_back_at_its_offset(bootstrap: str, tmp_path: Path):
-    put(bootstrap, made("cu-a"), made("cu-b"), made("cu-a", "B", month="2026-11", site=SITE))
+    put(bootstrap, made("cu-a"), made("cu-b"), made("cu-a", "words", month="2026-11", site=SITE))
     put(bootstrap, made("cu-c"), partition=1)
     before = lies(bootstrap)
     taken = give(bootstrap, "take", tmp_path)
@@ -148,9 +150,10 @@ def test_offsets_that_compaction_removed_hold_nothing_after_a_restore(
 def test_keys_that_were_destroyed_after_the_backup_stay_destroyed(bootstrap: str, tmp_path: Path):
     """INV-07: of erased customers, and of words whose time is over, at whichever site the time is shortest."""
     stays, erase = made("cu-stays"), made("cu-erased")
-    old, older = (made("cu-stays", x, month=m, site=OTHER) for x, m in (("B", "2026-03"), ("C", "2026-01")))
-    shortest = made("cu-stays", "D", month="2026-02", site=SITE)
-    elsewhere = made("cu-other", "E", month="2026-01", site=OTHER)
+    old = made("cu-stays", "old", month="2026-03", site=OTHER)
+    older = made("cu-stays", "older", month="2026-01", site=OTHER)
+    shortest = made("cu-stays", "shortest", month="2026-02", site=SITE)
+    elsewhere = made("cu-other", month="2026-01", site=OTHER)
     put(bootstrap, stays, erase, old, older, shortest, elsewhere)
     assert give(bootstrap, "take", tmp_path).exit_code == 0
     put(bootstrap, erased("cu-erased"), erased("cu-never-copied"), over(SITE, "2026-02"))
@@ -185,23 +188,21 @@ def test_a_restore_that_was_stopped_goes_on(
     bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     put(bootstrap, *(made(f"cu-{number}") for number in range(40)))
-    put(bootstrap, *(made(f"cu-{number}", "B") for number in range(5)), partition=1)
+    put(bootstrap, *(made(f"cu-{number}", "second") for number in range(5)), partition=1)
     before = lies(bootstrap)
     assert give(bootstrap, "take", tmp_path).exit_code == 0
     lost(bootstrap)
     monkeypatch.setattr(backup, "SENT_MAX", 10)
-    put_, count = backup.Placing._put, iter(range(100))
+    put_one, count = backup.Placing._put, iter(range(100))
 
-    def stopped(placing: backup.Placing, record: object) -> None:
+    def stopped(placing: backup.Placing, record: CopiedRecord) -> None:
         if next(count) == 25:
             raise KeyboardInterrupt
-        put_(placing, record)  # type: ignore[arg-type]
+        put_one(placing, record)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(backup.Placing, "_put", stopped)
-        backup.restore(
-            backup.named(tmp_path, None), VAULT, Broker(bootstrap), lambda *_: None
-        )
+        backup.restore(backup.named(tmp_path, None), VAULT, Broker(bootstrap), lambda *_: None)
     assert 0 < len(lies(bootstrap)) < 45
     for _ in range(2):
         restored = give(bootstrap, "restore", tmp_path, VAULT)
@@ -270,19 +271,14 @@ def test_no_backup_is_taken_of_a_topic_that_was_lost_and_none_is_deleted(
 
 
 def test_policies_are_backed_up_as_well(bootstrap: str, tmp_path: Path):
-    from tests.suites.services import ROOT
-
-    topics_of_policy = PolicyPublished.TOPIC
+    policies = PolicyPublished.TOPIC
     answer = CliRunner().invoke(
         app, ["policy", "publish", str(ROOT / "policy/demo.yaml"), "--bootstrap", bootstrap]
     )
     assert answer.exit_code == 0, answer.output
-    before = lies(bootstrap, topics_of_policy)
+    before = lies(bootstrap, policies)
     assert give(bootstrap, "take", tmp_path).exit_code == 0
-    lost(bootstrap, topics_of_policy)
-    restored = give(bootstrap, "restore", tmp_path, topics_of_policy)
+    lost(bootstrap, policies)
+    restored = give(bootstrap, "restore", tmp_path, policies)
     assert restored.exit_code == 0, restored.output
-    assert lies(bootstrap, topics_of_policy) == before
-
-
-Check = Callable[[], None]
+    assert lies(bootstrap, policies) == before
