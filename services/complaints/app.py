@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from services.complaints.customer import api as customer_api
@@ -78,7 +78,8 @@ def build(
     promises = Promises(parts.settler, news or BrokerNews(settled, now))
     gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
     on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
-    customers = Customers(parts.settler, parts.vault, gone, on_vault)
+    backups_kept = timedelta(days=settings.backups_kept_days)
+    customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     return App(
         parts,
         inboxes=inboxes(intake, lifecycle, customers),

@@ -1,9 +1,19 @@
-"""The settings of complaints: those of the runtime, and none of its own yet."""
+"""The settings of complaints: those of the runtime, and one of its own."""
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.runtime.settings import RuntimeSettings
 
 
 class Settings(RuntimeSettings):
     """Settings of complaints."""
+
+    backups_kept_days: int = Field(
+        BACKUP_RETENTION.days,
+        ge=2,
+        le=366,
+        description="Days for which a backup is kept at most; the certificate of an erasure waits for it.",
+    )

@@ -119,6 +119,8 @@ REBUILD_RETENTION = timedelta(days=1096)
 INTAKE_RETENTION = timedelta(days=7)
 #: How long a dead letter is kept for an operator to look at.
 DEAD_LETTER_RETENTION = timedelta(days=14)
+#: How long a backup is kept, unless a setting says otherwise: it may hold the wrapped keys of an erased customer.
+BACKUP_RETENTION = DEAD_LETTER_RETENTION
 #: A destroyed key must be gone within an hour, also from the segment that is being written.
 COMPACTION_LAG_MAX = timedelta(hours=1)
 #: A rebuild finds answers to requests that come again in facts: a listing may be one, and a policy has

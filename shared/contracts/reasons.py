@@ -110,6 +110,6 @@ class Reason(StrEnum):
     TOO_MANY_TRIES = "too_many_tries", 429, "This till showed too many codes that cannot be redeemed; it may go on in a minute."
     STORY_NOT_YET_KNOWN = "story_not_yet_known", 503, "A fact arrived before the complaint, check or offer it is about."
     POLICY_NOT_YET_KNOWN = "policy_not_yet_known", 503, "A fact arrived before the policy of its site."
-    STILL_KEPT = "still_kept", 503, "Topics still hold records from before the erasure, so it is not certified yet."
+    STILL_KEPT = "still_kept", 503, "Topics still hold records from before the erasure, or backups may, so it is not certified yet."
     STREAM_BEHIND = "stream_behind", 503, "What others published is not read to its end yet."
     # fmt: on

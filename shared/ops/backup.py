@@ -19,7 +19,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
-from shared.contracts.catalogue import DEAD_LETTER_RETENTION, SERVICES, TOPICS
+from shared.contracts.catalogue import BACKUP_RETENTION, SERVICES, TOPICS
 from shared.contracts.complaints import CustomerErased, WordsExpired
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed, CustomerKeyRewrapped
@@ -64,8 +64,6 @@ EVERY = timedelta(days=1)
 #: A newest backup that is older means that the daily one failed.
 LATE = 2 * EVERY
 KEEP = 7
-#: As long as dead letters.
-KEPT_DAYS = DEAD_LETTER_RETENTION.days
 WRAPPED: Mapping[bytes, type[CustomerKeyCreated | CustomerKeyRewrapped]] = {
     fact.TYPE.encode(): fact for fact in (CustomerKeyCreated, CustomerKeyRewrapped)
 }
@@ -339,7 +337,9 @@ def _nobody_runs(broker: Broker) -> None:
             try:
                 described = admin.describe_groups(groups)
                 break
-            except KafkaError as error:  # a broker that has just started has no group coordinator yet
+            except (
+                KafkaError
+            ) as error:  # a broker that has just started has no group coordinator yet
                 if not error.retriable or time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
@@ -465,7 +465,7 @@ def take_command(
             max=366,
             help="No backup is kept longer; the certificate of an erasure waits for it.",
         ),
-    ] = KEPT_DAYS,
+    ] = BACKUP_RETENTION.days,
 ) -> None:
     """Take a backup, and delete those that are too many or too old; once a day."""
     now = datetime.now(UTC)

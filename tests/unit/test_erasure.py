@@ -12,7 +12,7 @@ import pytest
 from pydantic_core import from_json
 
 import services.complaints.customer.handlers as module
-from services.complaints.customer.rules import CERTIFIED_AFTER
+from services.complaints.customer.rules import BACKUPS_GO_WITHIN, CERTIFIED_AFTER
 from shared.contracts.catalogue import WITH_CUSTOMERS
 from shared.contracts.complaints import ComplaintForgotten
 from shared.contracts.intake import ComplaintRaised
@@ -333,6 +333,25 @@ async def test_the_certificate_comes_once_nothing_from_before_is_left_in_the_cle
     assert timedelta(days=14) < CERTIFIED_AFTER < timedelta(days=15)
 
 
+async def test_the_certificate_waits_for_backups_that_are_kept_for_longer(aboard: Aboard):
+    """A backup from just before the erasure may hold the customer's wrapped keys."""
+    ref = await ref_of(aboard, await aboard.raise_complaint())
+    await erase(aboard, ref)
+    aboard.topics.empty = True
+    parts, kept = aboard.apps["complaints"].parts, timedelta(days=30)
+    customers = module.Customers(
+        parts.settler, parts.vault, aboard.topics.gone, aboard.topics.on_vault, kept
+    )
+    due_ms = aboard.stores["complaints"].kept.timers[f"certify|{ref}"]
+    aboard.clock.advance(kept)
+    with pytest.raises(Unavailable) as waits:
+        await customers.certifies(ref, due_ms)
+    assert waits.value.reason is Reason.STILL_KEPT
+    aboard.clock.advance(BACKUPS_GO_WITHIN)
+    await customers.certifies(ref, due_ms)
+    assert (await aboard.types("complaints")).count("erasure.certified") == 1
+
+
 async def test_the_certificate_waits_until_no_wrapped_key_is_on_the_vault_topic(aboard: Aboard):
     """A quiet partition is not compacted, so each look appends to it once more that the key was destroyed."""
     complaint = await aboard.raise_complaint()
@@ -394,7 +413,9 @@ async def test_the_broker_that_is_away_certifies_nothing(aboard: Aboard, monkeyp
         raise OSError
 
     parts = aboard.apps["complaints"].parts
-    timers = module.Customers(parts.settler, parts.vault, away, aboard.topics.on_vault)
+    timers = module.Customers(
+        parts.settler, parts.vault, away, aboard.topics.on_vault, timedelta(days=14)
+    )
     with pytest.raises(Unavailable):
         await timers.certifies(ref, 1)
 

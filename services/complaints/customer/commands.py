@@ -72,7 +72,7 @@ def erase_command(
         typer.confirm(f"Erase {ref}? This cannot be undone", abort=True)
     published = beside(partial(_erase, ref))
     typer.echo(
-        f"{ref} is erased: the keys are destroyed. Retention ends in {CERTIFIED_AFTER.days} days;"
+        f"{ref} is erased: the keys are destroyed. Retention ends in {CERTIFIED_AFTER.days} days at the earliest;"
         " `customer erasure` then shows the certificate."
     )
     if not published:
@@ -144,7 +144,7 @@ def erasure_command(ref: Ref) -> None:
 
     found = beside(read)
     certificate = (
-        "not certified yet: intake or dead letters may hold records from before"
+        "not certified yet: intake, dead letters or backups may hold records from before"
         if found.certified_at is None
         else f"certified at {format_time(found.certified_at)}: nothing from before is left"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiokafka.errors import KafkaError
 from pydantic_core import from_json
@@ -15,6 +15,7 @@ from services.complaints.customer.rules import (
     STEP,
     Erasure,
     OverKey,
+    backups_gone_at,
     certify,
     destroy,
     erase,
@@ -158,11 +159,19 @@ def _says_destroyed(value: bytes) -> bool:
 class Customers:
     """The inputs of an erasure and what they need."""
 
-    def __init__(self, settler: Settler, vault: Vault, gone: Gone, on_vault: OnVault) -> None:
+    def __init__(
+        self,
+        settler: Settler,
+        vault: Vault,
+        gone: Gone,
+        on_vault: OnVault,
+        backups_kept: timedelta,
+    ) -> None:
         self._settler = settler
         self._vault = vault
         self._gone = gone
         self._on_vault = on_vault
+        self._backups_kept = backups_kept
         #: Looks at the vault topic one after the other, because each reads all of it.
         self._looking = asyncio.Lock()
         self._policies = Policies()
@@ -176,13 +185,17 @@ class Customers:
     async def certifies(self, customer_ref: str, due_ms: int) -> None:
         """Certify an erasure.
 
-        Raises Unavailable while the topics hold records from before it, or the vault topic a wrapped
-        key of the customer. Kafka does not compact the segment that it appends to, and closes it
+        Raises Unavailable while the topics hold records from before it, a backup may, or the vault
+        topic holds a wrapped key of the customer. Kafka does not compact the segment that it appends to, and closes it
         when something is appended later. So the word that the key was destroyed is said again.
         """
-        erasure = await self._settler.view().get(Erasure, customer_ref)
+        view = self._settler.view()
+        erasure = await view.get(Erasure, customer_ref)
         try:
-            gone = erasure is None or await self._gone(erasure.erased_at)
+            gone = erasure is None or (
+                view.now >= backups_gone_at(erasure, self._backups_kept)
+                and await self._gone(erasure.erased_at)
+            )
             wrapped = await self._wrapped(customer_ref) if gone else set()
         except (KafkaError, OSError):
             gone, wrapped = False, set()

@@ -41,6 +41,8 @@ CERTIFIED_AFTER = max(INTAKE_RETENTION, DEAD_LETTER_RETENTION, COMPACTION_LAG_MA
 )
 
 
+#: A backup is deleted by the next one, which takes a while.
+BACKUPS_GO_WITHIN = timedelta(hours=1)
 #: Two steps that were due in the same millisecond would make facts with the same ids.
 NEXT_STEP_AFTER = timedelta(milliseconds=1)
 
@@ -124,6 +126,11 @@ def forget(
             for complaint_id in complaint_ids
         )
     )
+
+
+def backups_gone_at(erasure: Erasure, kept: timedelta) -> datetime:
+    """When no backup is left that may hold a key of the customer, if each is kept for so long."""
+    return erasure.erased_at + kept + BACKUPS_GO_WITHIN
 
 
 def certify(erasure: Erasure, customer_ref: str, now: datetime) -> Decision:
