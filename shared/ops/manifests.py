@@ -32,6 +32,7 @@ from shared.contracts.catalogue import (
     subscriptions,
 )
 from shared.ops import dashboard, openapi
+from shared.ops.backup import AUDIT, BACKED_UP, ERASURES, VAULT
 from shared.ops.lock import runtime_lock
 from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
 from shared.ops.topics import REPLICATION_SAFE, configs
@@ -64,6 +65,7 @@ CHOSEN = {
     "jwt_audience": "jwt-audience",
     "jwt_issuer": "jwt-issuer",
     "hsts_s": "hsts-s",
+    "backups_kept_days": "backups-kept-days",
     "smtp_host": "smtp-host",
     "smtp_port": "smtp-port",
 }
@@ -73,6 +75,8 @@ IN_BASE = {"face", "host", "port", "ops_port"}
 KAFKA_CA = "service-check-cluster-ca-cert"
 #: Whoever scales by lag; its rights are to look.
 SCALER = "keda"
+#: Who takes backups, and who restores one: users of their own, because no other operator may read or write keys.
+BACKUP, RESTORE = "backup", "restore"
 #: Files by the name of the setting, and the folder that each is mounted in.
 FOLDERS = {
     "jwks": "/etc/service-check/issuer",
@@ -274,11 +278,18 @@ def rights(who: str) -> dict[str, set[str]]:
     A service also reads its own topic, with which it compares its store, and writes its dead letters, of which
     it reads those that are sent again. It may have every topic described, because a rebuild looks whether all
     are there first: names and numbers. The operator reads dead letters, the last fact of each service and what
-    it publishes, to find the next version, and compares all topics with the catalogue.
+    it publishes, to find the next version, and compares all topics with the catalogue. It has no right to the vault:
+    a backup reads the compacted topics, and a restore writes them, and reads who was erased and how far audit came.
     """
     found: dict[str, set[str]] = {}
     for fact in produced(who):
-        found.setdefault(fact.TOPIC, set()).update(("Write", "Describe"))
+        if who in SERVICES or fact.TOPIC != VAULT:
+            found.setdefault(fact.TOPIC, set()).update(("Write", "Describe"))
+    if who == BACKUP:
+        found |= {name: {"Read", "Describe"} for name in BACKED_UP} | {ERASURES: {"Describe"}}
+    if who == RESTORE:
+        found |= {name: {"Read", "Write", "Describe"} for name in BACKED_UP}
+        found |= {name: {"Read", "Describe"} for name in (ERASURES, AUDIT)}
     if who in SERVICES:
         for name in (*subscriptions(who), f"recovery.{who}.v1"):
             found.setdefault(name, set()).add("Read")
@@ -307,7 +318,7 @@ def _users() -> list[Document]:
             },
             labels=CLUSTER_LABEL,
         )
-        for who in (*SERVICES, OPERATOR, OTHER_SYSTEMS, SCALER)
+        for who in (*SERVICES, OPERATOR, BACKUP, RESTORE, OTHER_SYSTEMS, SCALER)
     ]
 
 
@@ -318,7 +329,8 @@ def _acls(who: str) -> list[Document]:
         for topic, operations in sorted(rights(who).items(), key=lambda item: order.index(item[0]))
     ]
     groups = {service: [(service, "Read")] for service in SERVICES}
-    groups[SCALER] = groups[OPERATOR] = [(service, "Describe") for service in SERVICES]
+    for one in (SCALER, OPERATOR, RESTORE):
+        groups[one] = [(service, "Describe") for service in SERVICES]
     more = [_right("group", f"recovery-{name}", [right]) for name, right in groups.get(who, [])]
     return [*found, *more]
 

@@ -28,6 +28,7 @@ from shared.contracts.catalogue import (
     dead_letters,
     subscriptions,
 )
+from shared.contracts.complaints import CustomerErased
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import dashboard, manifests, openapi
 from shared.ops.__main__ import app
@@ -171,7 +172,8 @@ def breaches(pod: Document) -> set[str]:
         "seccomp": context.get("seccompProfile") != {"type": "RuntimeDefault"},
         "host": any(spec.get(part) for part in ("hostNetwork", "hostPID", "hostIPC")),
         "volumes": any(
-            not set(volume) - {"name"} <= {"configMap", "secret", "emptyDir"}
+            not set(volume) - {"name"}
+            <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
             or volume.get("emptyDir", {"sizeLimit": ""}).get("sizeLimit") is None
             for volume in spec.get("volumes", [])
         ),
@@ -509,7 +511,7 @@ def allowed(overlay: str) -> dict[str, dict[tuple[str, str], set[str]]]:
 @in_each
 def test_the_users_of_kafka_may_do_what_the_table_says_and_no_more(overlay: str) -> None:
     users = allowed(overlay)
-    assert users.keys() == {*SERVICES, "operator", "publisher", "keda"}
+    assert users.keys() == {*SERVICES, "operator", "backup", "restore", "publisher", "keda"}
     for service in SERVICES:
         writes = {r.fact.TOPIC for r in TABLE if service in (r.producer, *r.also_from)}
         reads = {r.fact.TOPIC for r in TABLE if service in r.consumers} | {f"recovery.{service}.v1"}
@@ -540,7 +542,9 @@ def test_only_publishers_write_the_intake_and_only_complaints_reads_it() -> None
     assert allowed("prod")["publisher"].keys() == {("topic", "recovery.intake.v1")}
 
 
-def test_only_services_that_seal_write_the_vault_and_no_operator_reads_it() -> None:
+def test_only_services_that_seal_and_a_restore_write_the_vault_and_nobody_else_reads_it_but_a_backup() -> (
+    None
+):
     (row,) = [row for row in TABLE if row.fact is CustomerKeyCreated]
     rights = {
         user: topics.get(("topic", "recovery.vault.v1"), set())
@@ -549,8 +553,65 @@ def test_only_services_that_seal_write_the_vault_and_no_operator_reads_it() -> N
     assert {user for user, may in rights.items() if "Write" in may} == {
         row.producer,
         *row.also_from,
+        "restore",
     }
-    assert {user for user, may in rights.items() if "Read" in may} == set(row.consumers)
+    readers = {*row.consumers, "backup", "restore"}
+    assert {user for user, may in rights.items() if "Read" in may} == readers
+
+
+@in_each
+def test_a_backup_reads_what_nothing_else_can_make_again_and_a_restore_writes_nothing_else(
+    overlay: str,
+) -> None:
+    users = allowed(overlay)
+    compacted = {topic.name for topic in TOPICS if topic.cleanup == "compact"}
+    reads = {place for place, may in users["backup"].items() if may != {"Describe"}}
+    assert reads == {("topic", topic) for topic in compacted}
+    assert set().union(*users["backup"].values()) == {"Read", "Describe"}
+    writes = {place for place, may in users["restore"].items() if "Write" in may}
+    assert writes == {("topic", topic) for topic in compacted}
+    assert users["restore"]["topic", CustomerErased.TOPIC] == {"Read", "Describe"}
+
+
+@in_each
+def test_a_backup_is_taken_each_day_and_kept_as_long_as_the_certificate_waits(overlay: str) -> None:
+    daily, restore = (named(overlay, "CronJob", one)["spec"] for one in ("backup", "restore"))
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", daily["schedule"])
+    assert (daily.get("suspend", False), restore["suspend"]) == (False, True)
+    (container,) = daily["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    kept = [
+        one["valueFrom"]["configMapKeyRef"]["key"]
+        for place in (container, *_containers_of(overlay, "complaints"))
+        for one in place["env"]
+        if one["name"] == "SERVICE_CHECK_BACKUPS_KEPT_DAYS"
+    ]
+    assert kept == ["backups-kept-days"] * 3
+
+
+def _containers_of(overlay: str, service: str) -> list[Document]:
+    pods_ = [named(overlay, "Deployment", f"{service}-{face}") for face in FACES]
+    return [one["spec"]["template"]["spec"]["containers"][0] for one in pods_]
+
+
+@in_each
+def test_nothing_but_a_backup_and_a_restore_mounts_the_backups_and_neither_has_the_master_key(
+    overlay: str,
+) -> None:
+    where = {
+        pod: one
+        for pod, one in pods(overlay).items()
+        if any("persistentVolumeClaim" in volume for volume in one["spec"].get("volumes", []))
+    }
+    assert where.keys() == {"CronJob backup", "CronJob restore"}
+    assert "master-key" not in json.dumps(list(where.values()))
+    (claim,) = rendered(overlay, "PersistentVolumeClaim")
+    for pod in where.values():
+        (container,) = pod["spec"]["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        (volume,) = [one for one in pod["spec"]["volumes"] if "persistentVolumeClaim" in one]
+        assert volume["persistentVolumeClaim"] == {"claimName": name(claim)}
+        assert container["args"][3] == mounts[volume["name"]]
+        assert pod["spec"]["securityContext"]["fsGroup"] == 10001
 
 
 def test_a_fact_that_somebody_else_reads_too_gives_them_the_right_to(
@@ -713,7 +774,7 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     """Every connection that there is."""
     mine = who(overlay)
     faces = {f"{service}-{face}" for service in SERVICES for face in FACES}
-    operations = {f"{service}-rebuild" for service in SERVICES} | {"publish"}
+    operations = {f"{service}-rebuild" for service in SERVICES} | {"publish", "backup", "restore"}
     found = {(one, "dns", 53) for one in mine}
     found |= {(one, "kafka", 9093) for one in faces | operations}
     found |= {(one, "valkey", 6379) for one in faces | operations}
