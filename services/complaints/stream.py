@@ -12,7 +12,7 @@ from shared.contracts.compensation import CheckIssued, CheckVoided, ComplaintLog
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived
-from shared.contracts.vault import CustomerKeyCreated
+from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.policies import POLICY_INBOX, PolicyHead
@@ -26,7 +26,13 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
         POLICY_INBOX,
         ROSTER_INBOX,
         DEAD_LETTERS_INBOX,
-        Inbox(CustomerKeyCreated.TOPIC, [Handler(CustomerKeyCreated, deciding(customers.on_key))]),
+        Inbox(
+            CustomerKeyCreated.TOPIC,
+            [
+                Handler(CustomerKeyCreated, deciding(customers.on_key)),
+                Handler(CustomerKeyDestroyed),
+            ],
+        ),
         Inbox(
             ComplaintRaised.TOPIC,
             [Handler(ComplaintRaised, intake.on_raised)],

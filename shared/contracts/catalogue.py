@@ -229,8 +229,8 @@ _ROWS: tuple[Row, ...] = (
     # The first service to seal makes the key, so both services that seal read the other's keys.
     Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
     Row(CustomerKeyRewrapped, COMPLAINTS, (COMPENSATION, NOTIFIER)),
-    # A restored backup says it of keys that were destroyed since.
-    Row(CustomerKeyDestroyed, COMPLAINTS, (COMPENSATION, NOTIFIER), also_from=(OPERATOR,)),
+    # A restored backup says it of keys that were destroyed since, which complaints must hear as well.
+    Row(CustomerKeyDestroyed, COMPLAINTS, WITH_CUSTOMERS, also_from=(OPERATOR,)),
     Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
     Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
     Row(DeadLetterOpened, OPERATOR),

@@ -32,9 +32,11 @@ from kafka.admin import (
 from redis import Redis
 
 from devstack.stack import ROOT, Secured, free_port
-from shared.contracts.catalogue import OPERATOR
+from shared.contracts.catalogue import OPERATOR, SERVICES
 from shared.contracts.complaints import ComplaintReceived
-from shared.ops.manifests import STORE_RIGHTS, rights
+from shared.contracts.vault import CustomerKeyCreated
+from shared.ops import topics
+from shared.ops.manifests import BACKUP, RESTORE, STORE_RIGHTS, rights
 from shared.runtime.settings import BrokerSettings
 from tests.suites.certificates import Authority
 from tests.system.world import MASTER, SITE, World, complaint, complaint_id, until, world
@@ -43,7 +45,7 @@ USER, PASSWORD, STORE_PASSWORD = "complaints", "canary-of-the-broker", "canary-o
 #: What the user of complaints may do on Redis, as in a cluster.
 RIGHTS = (f"~{USER}:*", f"&{USER}:*", *STORE_RIGHTS.split())
 #: Who logs in at Kafka here; the broker refuses what the manifests do not give them.
-LOGINS = (USER, OPERATOR)
+LOGINS = (USER, OPERATOR, BACKUP, RESTORE)
 MASTER_KEY = b64encode(MASTER).decode()
 
 
@@ -149,6 +151,10 @@ def granted(user: str) -> Iterator[tuple[ResourcePattern, ACLOperation]]:
             yield ResourcePattern(ResourceType.TOPIC, topic, literal), ACLOperation[name]
     if user == USER:
         yield ResourcePattern(ResourceType.GROUP, f"recovery-{user}", literal), ACLOperation.READ
+    if user == RESTORE:
+        for service in SERVICES:
+            group = ResourcePattern(ResourceType.GROUP, f"recovery-{service}", literal)
+            yield group, ACLOperation.DESCRIBE
 
 
 def operator(everything: World, *words: str, user: str = USER) -> tuple[int, str]:
@@ -212,3 +218,22 @@ def test_operators_commands_reach_kafka_by_the_settings_of_the_services(secured:
     assert "recovery.vault.v1: as declared" in said
     status, said = operator(secured, "rebuild", "complaints", "--force")
     assert (status, "complaints: rebuilt from" in said) == (0, True), said
+
+
+def test_a_backup_and_a_restore_are_made_by_users_of_their_own_and_by_no_other_operator(
+    secured: World, tmp_path: Path
+):
+    vault, folder = CustomerKeyCreated.TOPIC, str(tmp_path / "backups")
+    secured.publish([b"{}"], topic=vault, key=b"c-somebody/0123456789abcdef", partition=0)
+    status, said = operator(secured, "backup", "take", folder, user=OPERATOR)
+    assert (status, "TopicAuthorizationFailedError" in said) == (1, True), said
+    status, said = operator(secured, "backup", "take", folder, user=BACKUP)
+    assert (status, f"{vault}: 1 records" in said) == (0, True), said
+    with closing(KafkaAdminClient(bootstrap_servers=secured.stack.bootstrap)) as admin:
+        admin.delete_topics([vault])
+        until(lambda: vault not in admin.list_topics(), "the topic to be gone")
+    topics.create(secured.stack.bootstrap)
+    status, said = operator(secured, "backup", "restore", folder, vault, user=BACKUP)
+    assert status == 1, said
+    status, said = operator(secured, "backup", "restore", folder, vault, user=RESTORE)
+    assert (status, "are back at their offsets" in said) == (0, True), said

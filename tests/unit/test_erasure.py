@@ -18,7 +18,7 @@ from shared.contracts.complaints import ComplaintForgotten
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
-from shared.contracts.vault import CustomerKeyCreated
+from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.store import Commit, Outcome
 from shared.runtime.engine.view import _parsed, parsed
 from shared.runtime.faults import Unavailable
@@ -331,6 +331,16 @@ async def test_the_certificate_comes_once_nothing_from_before_is_left_in_the_cle
     shown = await ask(aboard, "GET", ref)
     assert shown.json()["certified_at"] is not None
     assert timedelta(days=14) < CERTIFIED_AFTER < timedelta(days=15)
+
+
+async def test_every_service_hears_from_a_restored_backup_that_a_key_was_destroyed(aboard: Aboard):
+    """Complaints too, which otherwise says so itself: its store may be rebuilt from the restored topic."""
+    gone = CustomerKeyDestroyed(
+        customer_ref="c-erased", name="0123456789abcdef", destroyed_at=aboard.clock()
+    )
+    for service in WITH_CUSTOMERS:
+        await aboard.feed(service, gone.TOPIC, [record(gone, 0)])
+        assert document(aboard, service, "key:c-erased") == {"wrapped": []}
 
 
 async def test_the_certificate_waits_for_backups_that_are_kept_for_longer(aboard: Aboard):
