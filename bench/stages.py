@@ -32,6 +32,7 @@ from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.stream import inboxes
 from services.complaints.triage import Languages
+from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.contracts.intake import ComplaintRaised
 from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.crash import nowhere
@@ -210,7 +211,7 @@ async def pipeline(
                 for one in inboxes(
                     Intake(vault(), Languages()),
                     Lifecycle(vault()),
-                    Customers(settler, vault(), _never_gone, _nothing),
+                    Customers(settler, vault(), _never_gone, _nothing, BACKUP_RETENTION),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

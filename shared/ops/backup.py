@@ -7,11 +7,11 @@ backup was taken: the word that it was destroyed takes its place.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -331,20 +331,24 @@ def _reached(broker: Broker, topic: str, since: datetime, told: Told) -> Mapping
 def _nobody_runs(broker: Broker) -> None:
     """No service may read or write meanwhile; raises Refused, and Kafka's own errors."""
     groups = [f"recovery-{service}" for service in SERVICES]
-    deadline = time.monotonic() + PATIENCE_S
     with closing(KafkaAdminClient(**broker.client())) as admin:
-        while True:
-            try:
-                described = admin.describe_groups(groups)
-                break
-            except (
-                KafkaError
-            ) as error:  # a broker that has just started has no group coordinator yet
-                if not error.retriable or time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_S)
+        described = _described(admin, groups)
     if running := sorted(name for name, group in described.items() if group["members"]):
         raise Refused(f"stop all services first: {', '.join(running)} have members")
+
+
+def _described(admin: KafkaAdminClient, groups: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """What the broker says of groups; one that has just started has no coordinator for them yet."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            found: Mapping[str, Mapping[str, Any]] = admin.describe_groups(groups)
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return found
 
 
 def _last_keys(broker: Broker, topic: str) -> Mapping[int, tuple[int, bytes | None]]:
