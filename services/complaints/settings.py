@@ -13,7 +13,7 @@ class Settings(RuntimeSettings):
 
     backups_kept_days: int = Field(
         BACKUP_RETENTION.days,
-        ge=2,
+        ge=0,
         le=366,
-        description="Days for which a backup is kept at most; the certificate of an erasure waits for it.",
+        description="Days for which a backup is kept at most, and for which the certificate of an erasure waits; 0 if none is taken.",
     )

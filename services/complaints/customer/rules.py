@@ -129,8 +129,8 @@ def forget(
 
 
 def backups_gone_at(erasure: Erasure, kept: timedelta) -> datetime:
-    """When no backup is left that may hold a key of the customer, if each is kept for so long."""
-    return erasure.erased_at + kept + BACKUPS_GO_WITHIN
+    """When no backup is left that may hold a key of the customer, if each is kept for so long, or none is taken."""
+    return erasure.erased_at + (kept + BACKUPS_GO_WITHIN if kept else kept)
 
 
 def certify(erasure: Erasure, customer_ref: str, now: datetime) -> Decision:
