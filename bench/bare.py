@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from datetime import UTC, datetime
 
 import uvloop
@@ -25,7 +24,7 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.policy import Policy
 from shared.runtime.engine.relay import partition_of
 from shared.runtime.kafka.inbox import Handler, Inbox, Record
-from shared.runtime.service import settle_memory
+from shared.runtime.service import announce, settle_memory
 
 GROUP = "bench-bare"
 RECORDS_MAX = 2000
@@ -95,8 +94,7 @@ class Loop:
         await producer.start()
         while not consumer.assignment():
             await consumer.getmany(timeout_ms=50, max_records=1)
-        sys.stdout.write("bare kafka://\n")
-        sys.stdout.flush()
+        announce("bare", ["kafka://"])
         try:
             while not stopping.is_set():
                 found = await consumer.getmany(timeout_ms=200, max_records=RECORDS_MAX)

@@ -5,7 +5,6 @@
 import asyncio
 import signal
 import socket
-import sys
 from typing import Annotated
 
 import uvloop
@@ -19,7 +18,7 @@ from services.compensation.settings import Settings
 from shared.runtime.http.auth import EMPLOYEE, Principal
 from shared.runtime.http.routes import IDEMPOTENCY_KEY
 from shared.runtime.http.server import http_server
-from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
+from shared.runtime.service import HTTP_STOP_S, Runtime, announce, settle_memory, utc_now
 
 
 def build(parts: Runtime) -> FastAPI:
@@ -51,8 +50,7 @@ async def serve() -> None:
     settings = Settings()
     server = http_server(build(Runtime(settings, DOMAIN, now=utc_now)), stop_s=HTTP_STOP_S)
     listening = socket.create_server((settings.host, 0), backlog=2048)
-    sys.stdout.write(f"noop http://{settings.host}:{listening.getsockname()[1]}\n")
-    sys.stdout.flush()
+    announce("noop", [f"http://{settings.host}:{listening.getsockname()[1]}"])
 
     def stop() -> None:
         server.should_exit = True

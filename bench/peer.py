@@ -13,7 +13,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -55,7 +54,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing
 from shared.runtime.privacy.links import FEEDBACK, Tokens, check_link
 from shared.runtime.privacy.seal import DataKey, Vault
-from shared.runtime.service import HTTP_STOP_S, Runtime, settle_memory, utc_now
+from shared.runtime.service import HTTP_STOP_S, Runtime, announce, settle_memory, utc_now
 
 #: The best number on two processors with 64 requests at once: more wait for each other, fewer for the disk.
 CONNECTIONS = 6
@@ -377,8 +376,7 @@ async def serve() -> None:
     ) as pool:
         server = http_server(build(settings, pool), stop_s=HTTP_STOP_S)
         listening = socket.create_server((settings.host, 0), backlog=2048)
-        sys.stdout.write(f"peer http://{settings.host}:{listening.getsockname()[1]}\n")
-        sys.stdout.flush()
+        announce("peer", [f"http://{settings.host}:{listening.getsockname()[1]}"])
 
         def stop() -> None:
             server.should_exit = True

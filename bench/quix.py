@@ -8,7 +8,6 @@ of Kafka. It runs in an environment of its own (`bench/quix_venv.py`).
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from quixstreams import Application
@@ -18,7 +17,7 @@ from bench.bare import RECORDS_MAX, SESSION_MS, Loop
 from bench.world import QUIX_GROUP, QUIX_INTAKE, QUIX_TRIAGED, roomy_policy
 from services.complaints.settings import Settings
 from shared.runtime.kafka.inbox import Record
-from shared.runtime.service import settle_memory
+from shared.runtime.service import announce, settle_memory
 
 #: Longest time between two transactions, in seconds; a full batch is committed at once.
 COMMIT_S = 0.25
@@ -28,8 +27,7 @@ POLL_S = 0.05
 
 def main() -> None:
     """Run until SIGTERM."""
-    sys.stdout.write("quix kafka://\n")
-    sys.stdout.flush()
+    announce("quix", ["kafka://"])
     loop = Loop(roomy_policy())
 
     def triage(value: bytes, _key: bytes, _time: int, headers: Any, state: State) -> bytes | None:

@@ -5,6 +5,7 @@ Used by the demo, the tests and the bench; in production an orchestrator does th
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -50,7 +51,7 @@ class Service:
             line = self.process.stdout.readline()
             if not line:
                 self._give_up()
-            _, self.url, *rest = line.split()
+            self.url, *rest = json.loads(line)["urls"]
             self.ops_url = rest[0] if rest else ""
         if time.monotonic() > deadline:
             self._give_up()
@@ -105,7 +106,7 @@ class Services:
     ) -> Service:
         """Start one; settings are environment variables without their prefix. Does not wait.
 
-        `module` is another program with the same behaviour: its first line is a name and its URLs, it
+        `module` is another program with the same behaviour: its first line is JSON with its URLs, it
         answers /ready and stops on SIGTERM. `python` is the interpreter of another virtual environment.
         """
         private_folder(self.directory)

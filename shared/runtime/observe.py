@@ -1,13 +1,19 @@
 """Structured logs and metrics for operators; never a value that a person wrote.
 
-Metric names are this typed list with a sentence each.
+Metric names are this typed list with a sentence each. Everything that a service writes is a line of JSON,
+also what a library says and what nobody caught.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+import threading
 import traceback
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -64,16 +70,46 @@ BATCHES_READ_AGAIN = Counter(
 )
 
 
+#: What a library says is cut here: enough for a sentence, too short to fill a disk.
+SAYS_CHARS_MAX = 300
+#: Places on the way to a failure that are logged, the last ones: the rest is the start of the process.
+FRAMES_MAX = 8
+
+
 def raised_at(error: BaseException) -> str:
     """File and line of a failure. Never its text: that may quote what a person wrote."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "unknown"
+    return next(reversed(_frames(error)), "unknown")
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+    return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames]
+
+
+class Libraries(logging.Handler):
+    """Makes a line of our log of whatever a library logs.
+
+    Of a failure the text that is filled in is left out, because it may quote what a person wrote.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record; never raises."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None or record.name == "asyncio":
+            says = str(record.msg).partition("(")[0]
+        else:
+            try:
+                says = record.getMessage()
+            except Exception:  # noqa: BLE001 - wrong arguments of a library must not end a request
+                says = str(record.msg)
+        failed = {} if error is None else {"error": type(error).__name__, "at": raised_at(error)}
+        said = says.partition("\n")[0][:SAYS_CHARS_MAX]
+        log.log(record.levelno, "library", logger=record.name, says=said, **failed)
 
 
 def configure(level: str = "INFO") -> None:
-    """Log JSON lines to standard error; everything below `level` is dropped."""
+    """Log JSON lines to standard error; everything below `level` is dropped, of libraries below WARNING."""
     number = logging.getLevelNamesMapping()[level]
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -83,3 +119,27 @@ def configure(level: str = "INFO") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+    logging.captureWarnings(capture=True)
+    logging.basicConfig(handlers=[Libraries()], level=logging.WARNING, force=True)
+
+
+def unhandled(where: str, error: BaseException | None, says: str = "") -> None:
+    """Log a failure that nobody caught: its type and the way to it, never its text."""
+    through = [] if error is None else _frames(error)
+    log.critical("unhandled", where=where, error=type(error).__name__, through=through, says=says)
+
+
+def log_unhandled() -> None:
+    """From now on Python logs what nobody caught in place of printing it with its text."""
+
+    def ended(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+        unhandled("process", error)
+
+    sys.excepthook = ended
+    sys.unraisablehook = lambda found: unhandled("collector", found.exc_value)
+    threading.excepthook = lambda found: unhandled("thread", found.exc_value)
+
+
+def loop_failed(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """What an event loop calls for a failure that no task waits for. Its message may quote arguments."""
+    unhandled("loop", context.get("exception"), str(context["message"]).partition("(")[0])

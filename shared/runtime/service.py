@@ -17,13 +17,13 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import uvloop
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from pydantic_settings import SettingsError
 
 from shared.contracts.reasons import Reason
@@ -51,7 +51,7 @@ from shared.runtime.kafka.watch import (
     partitions,
     record_at,
 )
-from shared.runtime.observe import configure, log, raised_at
+from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused, tls_of
 from shared.runtime.wires import Broker
@@ -268,7 +268,7 @@ class App:
             log.info("stopped", service=owner)
 
     def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
-        """Serve the API and, where it has a port, what operators look at; print the addresses."""
+        """Serve the API and, where it has a port, what operators look at; print the addresses as JSON."""
         settings, owner = self.parts.settings, self.parts.domain.owner
         servers = [http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
         sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
@@ -284,9 +284,7 @@ class App:
         ]
         ports = [listening.getsockname()[1] for listening in sockets]
         log.info("listening", service=owner, ports=ports, face=settings.face)
-        addresses = " ".join(f"http://{settings.host}:{port}" for port in ports)
-        sys.stdout.write(f"{owner} {addresses}\n")
-        sys.stdout.flush()
+        announce(owner, [f"http://{settings.host}:{port}" for port in ports])
         return servers, serving
 
     async def _start_stream(self, stream: Stream) -> None:
@@ -355,6 +353,12 @@ class App:
             await asyncio.sleep(RETRY_S)
             if not self.parts.store.usable:
                 await self._open_generation(may_begin=False)
+
+
+def announce(service: str, urls: Sequence[str]) -> None:
+    """Print where a service is reached, as one line of JSON, for whoever started it."""
+    sys.stdout.write(to_json({"service": service, "urls": urls}).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _sequence_of(value: bytes | None) -> int | None:
@@ -447,7 +451,7 @@ async def _stop(stream: Stream) -> None:
 
 
 def settings_or_exit(settings_of: Callable[[], S]) -> S:
-    """The settings from the environment; exits with 2 and all errors if they are invalid."""
+    """The settings of a command; exits with 2 and a sentence for each if they are invalid."""
     try:
         return settings_of()
     except (ValidationError, SettingsError) as error:
@@ -456,14 +460,20 @@ def settings_or_exit(settings_of: Callable[[], S]) -> S:
 
 
 def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
-    """Run a service from its environment; exits as `settings_or_exit` if the settings are invalid."""
-    settings = settings_or_exit(settings_of)
+    """Run a service from its environment; exits with 2 and a line of the log for each invalid setting."""
+    configure()
+    log_unhandled()
+    try:
+        settings = settings_of()
+    except (ValidationError, SettingsError) as error:
+        _end_for_settings(refused(error))
     configure(settings.log_level)
     log.info("settings", **settings.model_dump(mode="json"))
 
     async def run() -> None:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(loop_failed)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         await build(settings).run(stopping)
@@ -472,8 +482,13 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
     try:
         uvloop.run(run())
     except NoKeys as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        _end_for_settings([str(error)])
+
+
+def _end_for_settings(sentences: Sequence[str]) -> NoReturn:
+    for sentence in sentences:
+        log.critical("wrong_setting", says=sentence)
+    sys.exit(2)
 
 
 def settle_memory() -> None:

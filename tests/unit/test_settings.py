@@ -19,7 +19,7 @@ from services.complaints.settings import Settings as ComplaintsSettings
 from services.notifier.settings import Settings as NotifierSettings
 from shared.ops.__main__ import app
 from shared.runtime.engine.redis_store import RedisStore
-from shared.runtime.service import main
+from shared.runtime.service import settings_or_exit
 from shared.runtime.settings import BrokerSettings, StoreSettings, refused
 from shared.runtime.wires import Broker, Login
 from tests.suites.certificates import Authority
@@ -271,7 +271,7 @@ def test_a_folder_of_secrets_that_is_not_there_is_said(monkeypatch, tmp_path):
 def test_a_file_that_is_no_text_is_said_without_its_bytes(folder, capsys):
     mounted(folder, "SERVICE_CHECK_MASTER_KEY", CANARY.encode() + b"\xff")
     with pytest.raises(SystemExit) as ended:
-        main(ComplaintsSettings, lambda _: pytest.fail("it is not built"))
+        settings_or_exit(ComplaintsSettings)
     said = capsys.readouterr().err
     assert (ended.value.code, said.count("\n")) == (2, 1)
     assert said.startswith("SERVICE_CHECK_SECRETS_DIR: a file in it cannot be read as text:")
@@ -283,7 +283,7 @@ def test_a_master_key_of_another_form_ends_the_start_with_a_sentence(folder, cap
     mounted(folder, "SERVICE_CHECK_MASTER_KEY", key.encode())
     given = {name: value for name, value in NEEDED.items() if name != "master_key"}
     with pytest.raises(SystemExit) as ended:
-        main(lambda: ComplaintsSettings(**given), lambda _: pytest.fail("it is not built"))
+        settings_or_exit(lambda: ComplaintsSettings(**given))
     assert ended.value.code == 2
     assert capsys.readouterr().err == "SERVICE_CHECK_MASTER_KEY: must be 32 bytes in base64\n"
 

@@ -32,7 +32,7 @@ from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.kafka.records import read_any_header
 from shared.runtime.kafka.watch import LOOK_S, Again, Applied, cut, waiting_for, watch
-from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log
+from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log, unhandled
 from shared.runtime.wires import Broker
 
 #: Records of one fetch; a batch of this size settles in tens of milliseconds, so a rebalance waits
@@ -51,6 +51,14 @@ SEEK_S = 20.0
 EXIT_BROKEN = 70
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread of the Kafka client; Faust prints its crash as a traceback."""
+
+    def on_crash(self, *_: Any, **__: Any) -> None:
+        """Log the crash, in whose handling this is called."""
+        unhandled("consumer", sys.exc_info()[1])
+
+
 class PackConsumer(driver.Consumer):
     """Hands on each partition's fetched records as one message, under the offset of the last.
 
@@ -67,6 +75,9 @@ class PackConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._places = {}
         self._polling = False
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(
         self,
