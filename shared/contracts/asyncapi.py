@@ -151,7 +151,11 @@ def _structured(fact: type[Fact]) -> Json:
                 "type": "string",
                 "pattern": f"^{CONTENT_TYPE.replace('+', '[+]')}",
                 "description": "Says that the value is a whole event in structured mode.",
-            }
+            },
+            "traceparent": {
+                "type": "string",
+                "description": "W3C Trace Context of the transport; comes before the event's own.",
+            },
         },
     }
     payload = {

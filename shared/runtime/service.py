@@ -54,6 +54,7 @@ from shared.runtime.kafka.watch import (
 from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused, tls_of
+from shared.runtime.tracing import Tracer
 from shared.runtime.wires import Broker
 
 #: How long one look at Kafka may take before the start goes on without it.
@@ -109,6 +110,7 @@ class Runtime:
         master = b64decode(settings.master_key.get_secret_value())
         self.vault = Vault(master, wrapping=settings.wrapping)
         self.crash = crash_at(settings.crash_at)
+        self.tracer = Tracer()
         self.store = store or RedisStore(settings.store, domain.owner, settings.shard)
         self.settler = Settler(
             self.store,
@@ -117,6 +119,7 @@ class Runtime:
             pseudonyms=self.vault.pseudonyms,
             seal_dead=self.vault.seal_dead,
             crash=self.crash,
+            tracer=self.tracer,
         )
         self.issuer: Issuer | None = None
         try:
@@ -216,6 +219,10 @@ class App:
         """Run until told to stop; then stop taking in, settle what is in hand, and close."""
         parts, settings = self.parts, self.parts.settings
         owner = parts.domain.owner
+        if settings.traces:
+            from shared.runtime.otlp import otlp_spans  # noqa: PLC0415 - needs the SDK, which few have
+
+            parts.tracer.start(otlp_spans(owner))
         if isinstance(parts.store, RedisStore):
             watched(await parts.store.open())
         parts.health["running"] = lambda: not stopping.is_set()
@@ -228,6 +235,7 @@ class App:
             holder=settings.holder,
             bootstrap=settings.broker,
             crash=parts.crash,
+            tracer=parts.tracer,
         )
         timers = Timers(parts.store, self.on_timer, holder=settings.holder, now=parts.now)
         try:
@@ -265,6 +273,7 @@ class App:
             await asyncio.gather(*serving)
             if isinstance(parts.store, RedisStore):
                 await parts.store.close()
+            await parts.tracer.close()
             log.info("stopped", service=owner)
 
     def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:

@@ -7,6 +7,7 @@ Operators' commands read those of Kafka and Redis by the same names.
 from __future__ import annotations
 
 import binascii
+import importlib.util
 import os
 import re
 import socket
@@ -44,6 +45,8 @@ DERIVED = "derived"
 PREFIX = "SERVICE_CHECK_"
 #: Read before all others, because it says where some of them are.
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
+#: A collector's address: without user or password, because settings are logged.
+COLLECTOR = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?")
 #: The parts of an address that are safe to log; password and options are left out.
 PRINTABLE_URL = re.compile(
     r"(?P<scheme>rediss?://)(?:[^/?#]*@)?"
@@ -259,7 +262,58 @@ def _bytes_of(key: SecretStr | None) -> bytes | None:
     return b64decode(key.get_secret_value())
 
 
-class RuntimeSettings(StoreSettings, BrokerSettings):
+class TraceSettings(FromOutside):
+    """Where traces go: the variables that every program with OpenTelemetry reads."""
+
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The collector that takes traces by OTLP over HTTP, as http://collector:4318; unset: no traces.",
+    )
+    otlp_traces_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        description="The same with its path, in place of it.",
+    )
+    otlp_protocol: Literal["http/protobuf"] = Field(
+        "http/protobuf",
+        validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
+        description="How traces are sent; no other way is there.",
+    )
+    otel_disabled: bool = Field(
+        False, validation_alias="OTEL_SDK_DISABLED", description="No traces, whatever else is set."
+    )
+
+    @property
+    def traces(self) -> bool:
+        """Whether there are traces."""
+        return not self.otel_disabled and bool(self.otlp_endpoint or self.otlp_traces_endpoint)
+
+    @field_validator("otlp_endpoint", "otlp_traces_endpoint")
+    @classmethod
+    def _collector(cls, given: str | None) -> str | None:
+        if given is not None and not COLLECTOR.fullmatch(given):
+            raise ValueError("must be like http://collector:4318, without user and password")
+        return given
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        if self.traces and not exporter_installed():
+            raise ValueError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, which needs what is in requirements-traces.txt"
+            )
+        return self
+
+
+def exporter_installed() -> bool:
+    """Whether the packages of requirements-traces.txt are there; imports none of them."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class RuntimeSettings(TraceSettings, StoreSettings, BrokerSettings):
     """Settings of the runtime; each service adds its own."""
 
     master_key: SecretStr = Field(

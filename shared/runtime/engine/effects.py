@@ -18,6 +18,7 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler, timer_cause
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.tracing import OUTCOME, Kind
 
 T = TypeVar("T")
 
@@ -100,31 +101,50 @@ class Effects:
         Raises Unavailable while the store is away or a part of the effect has not come. An absent
         provider is an outcome and not an error.
         """
+        with await self._settler.timer_fired(name, effect_id) as fired:
+            await self._run(name, effect, effect_id, due_ms, fired.traceparent)
+
+    async def _run(
+        self, name: str, effect: Effect[T], effect_id: str, due_ms: int, trace: str | None
+    ) -> None:
         cause = timer_cause(name, effect_id, due_ms)
+        commit = partial(self._commit, effect, effect_id, trace)
         try:
             ready = await effect.prepare(effect_id, self._settler.view())
         except Rejected as rejected:
             fate = partial(effect.record, effect_id, None, Never(rejected.reason))
-            await self._commit(effect, effect_id, f"{cause}/unwritten", fate)
+            await commit(f"{cause}/unwritten", fate)
             return
-        facts = await self._commit(effect, effect_id, cause, partial(effect.take, effect_id, ready))
+        facts = await commit(cause, partial(effect.take, effect_id, ready))
         number = effect.number(facts)
         if number is None:
             return
         self._crash("taken")
-        outcome = await effect.do(ready)
+        with self._settler.tracer.span(f"do {name}", Kind.CLIENT, trace) as step:
+            outcome = await effect.do(ready)
+            step.set(OUTCOME, _fate(outcome))
         self._crash("effected")
         fate = partial(effect.record, effect_id, number, outcome)
-        await self._commit(effect, effect_id, f"{cause}/{number}", fate)
+        await commit(f"{cause}/{number}", fate)
 
     async def _commit(
         self,
         effect: Effect[T],
         effect_id: str,
+        trace: str | None,
         cause: str,
         decide: Callable[[View], Awaitable[Decision]],
     ) -> Sequence[Fact]:
         """Commit; only facts move the timer, so without a fact another process has moved it."""
-        facts = await self._settler.settle_internal(cause, effect_id, decide)
+        facts = await self._settler.settle_internal(cause, effect_id, decide, trace=trace)
         effect.committed(facts)
         return facts
+
+
+def _fate(outcome: Outcome) -> str:
+    """An outcome as a span has it."""
+    match outcome:
+        case Later(reason) | Never(reason):
+            return reason.value
+        case _:
+            return type(outcome).__name__.lower()

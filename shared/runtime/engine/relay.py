@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from zlib import crc32
 
@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from pydantic_core import from_json
 
 from shared.contracts.catalogue import DEAD_LETTER_BYTES
-from shared.contracts.event import CONTENT_TYPE
+from shared.contracts.event import CONTENT_TYPE, trace_in
 from shared.runtime.engine.store import PENDING_BYTES_MAX, Line, RelayStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import (
@@ -29,6 +29,7 @@ from shared.runtime.observe import (
     RELAYED,
     log,
 )
+from shared.runtime.tracing import Kind, Span, Tracer
 from shared.runtime.wires import Broker
 
 #: One turn's lines: enough to fill a batch per partition, few enough to be trimmed every few ms.
@@ -104,8 +105,10 @@ class Relay:
         holder: str,
         bootstrap: Broker | str,
         crash: Callable[[str], None],
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
+        self._tracer = tracer or Tracer()
         self._owner = owner
         self._holder = holder
         self._broker = Broker.of(bootstrap)
@@ -159,14 +162,20 @@ class Relay:
             await self._store.wait_pending(IDLE_MS)
             return
         await self._store.copied()
-        await self._send(producer, first, lines)
+        with ExitStack() as sending:
+            await self._send(producer, first, lines, sending)
         self._crash("published")
         await self._store.trim(self._holder, first + len(lines) - 1)
         RELAYED.labels(self._owner).inc(len(lines))
         RELAY_TURN_LINES.labels(self._owner).observe(len(lines))
 
-    async def _send(self, producer: AIOKafkaProducer, first: int, lines: list[bytes]) -> None:
-        """Send all lines, each partition in order; returns when every one is confirmed."""
+    async def _send(
+        self, producer: AIOKafkaProducer, first: int, lines: list[bytes], sending: ExitStack
+    ) -> None:
+        """Send all lines, each partition in order; returns when every one is confirmed.
+
+        Each traced line is a step that goes on in `sending`, and its header names that step.
+        """
         partitions: dict[tuple[str, int], list[tuple[bytes, bytes, list[tuple[str, bytes]]]]] = {}
         counts: dict[str, int] = {}
         for number, encoded in enumerate(lines, start=first):
@@ -176,6 +185,9 @@ class Relay:
             value, headers = line.value, [(name, text.encode()) for name, text in line.headers]
             if not headers:
                 headers = FACT_HEADERS
+                if traced := trace_in(value):
+                    step = sending.enter_context(self._sent(line.topic, traced))
+                    headers = [*FACT_HEADERS, ("traceparent", str(step.traceparent).encode())]
                 value = value[:-1] + b',"sequence":"%020d"}' % number
             partition = line.partition
             if partition is None:
@@ -191,6 +203,15 @@ class Relay:
                 for (topic, partition), records in partitions.items()
             )
         )
+
+    def _sent(self, topic: str, trace: str) -> Span:
+        """The step that sends a fact which belongs to a trace."""
+        attributes = {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": topic,
+        }
+        return self._tracer.span(f"send {topic}", Kind.PRODUCER, trace, attributes)
 
     async def _send_partition(
         self,

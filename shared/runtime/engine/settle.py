@@ -20,17 +20,26 @@ from typing import Any
 from pydantic import BaseModel, create_model
 
 from shared.contracts.deadletters import TAKEN, DeadLetter, DeadLetterReplayed
-from shared.contracts.event import Event, fingerprint
+from shared.contracts.event import Event, fingerprint, trace_of
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.deadletters import Buried, DeadLetters, Replay, dead_letter_line
-from shared.runtime.engine.store import Committed, Conflict, SettlerStore, Versioned, Write
-from shared.runtime.engine.transaction import Origin, Transaction
+from shared.runtime.engine.steps import Steps
+from shared.runtime.engine.store import (
+    Committed,
+    Conflict,
+    Outcome,
+    SettlerStore,
+    Versioned,
+    Write,
+)
+from shared.runtime.engine.transaction import Origin, Transaction, trace_key
 from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.privacy.pseudonyms import Pseudonyms
+from shared.runtime.tracing import Kind, Span, Tracer
 
 #: The most decisions for one input before the caller must retry. Each conflict means that another
 #: input was committed, so sixteen in a row is a queue.
@@ -224,8 +233,11 @@ class Settler:
         pseudonyms: Pseudonyms,
         seal_dead: Callable[[bytes, str], bytes],
         crash: Callable[[str], None],
+        tracer: Tracer | None = None,
     ) -> None:
         self.store = store
+        self.tracer = tracer or Tracer()
+        self._steps = Steps(self.tracer)
         self._domain = domain
         self._now = now
         self._names = pseudonyms
@@ -272,13 +284,16 @@ class Settler:
         `gap_checked` says that what is missing before the first of them has no records; without it, Gap is
         raised if the fence has not come to that record.
         """
-        parsed = [self._parse(inbox, record) for record in records]
+        found = [self._parse(inbox, record) for record in records]
         # A letter may be of megabytes, so those sent again are never in one commit.
         alone = len(records) == 1 or inbox.topic == DeadLetterReplayed.TOPIC
-        if alone or not await self._try_together(inbox, partition, records, parsed, gap_checked):
-            for record, result in zip(records, parsed, strict=True):
-                await self._settle_one(inbox, partition, record, result, gap_checked)
-                gap_checked = True  # a gap inside a batch has no records, because its records were fetched together
+        with self._steps.settling(inbox, partition, records, found) as parsed:
+            if alone or not await self._try_together(
+                inbox, partition, records, parsed, gap_checked
+            ):
+                for record, result in zip(records, parsed, strict=True):
+                    await self._settle_one(inbox, partition, record, result, gap_checked)
+                    gap_checked = True  # a gap inside a batch has no records, because its records were fetched together
         self._saw(fence_key(inbox.topic, partition), records[-1].offset)
 
     async def _fill(self, inbox: Inbox, partition: int, gap: range, read_again: ReadAgain) -> None:
@@ -358,7 +373,7 @@ class Settler:
             if transaction is None:
                 return True
             self._crash("decided")
-            outcome = await self.store.commit(transaction.commit())
+            outcome = await self._commit(transaction)
             self._crash("committed")
             if isinstance(outcome, Committed):
                 self._settled(inbox, transaction, len(records))
@@ -394,7 +409,7 @@ class Settler:
                 continue
             if transaction is None:
                 return
-            if isinstance(await self.store.commit(transaction.commit()), Committed):
+            if isinstance(await self._commit(transaction), Committed):
                 self._settled(inbox, transaction, 1)
                 return
         raise Unavailable(Reason.CONTENDED)
@@ -404,14 +419,19 @@ class Settler:
         SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
         for line in transaction.dead:
             headers = dict(line.headers)
-            DEAD_LETTERS.labels(self._domain.owner, headers["reason"]).inc()
+            reason, topic = headers["reason"], headers["origin-topic"]
+            partition, offset = int(headers["origin-partition"]), int(headers["origin-offset"])
+            DEAD_LETTERS.labels(self._domain.owner, reason).inc()
+            self._steps.refused(topic, partition, offset, reason)
             log.warning(
-                "dead_letter",
-                reason=headers["reason"],
-                topic=headers["origin-topic"],
-                partition=int(headers["origin-partition"]),
-                offset=int(headers["origin-offset"]),
+                "dead_letter", reason=reason, topic=topic, partition=partition, offset=offset
             )
+
+    async def _commit(self, transaction: Transaction) -> Outcome:
+        """Commit what a transaction holds; raises Unavailable."""
+        if self.tracer.recording:
+            await transaction.keep_traces()
+        return await self.store.commit(transaction.commit())
 
     async def _decide_records(
         self,
@@ -600,7 +620,7 @@ class Settler:
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = kept_answer(self._domain, request.body_hash, fact, data)
             transaction.write(Write(key, 0, body, ANSWER_TTL_S))
-            outcome = await self.store.commit(transaction.commit())
+            outcome = await self._commit(transaction)
             self._crash("committed")
             if isinstance(outcome, Committed):
                 return Settled(fact, outcome.sequence, replayed=False)
@@ -643,12 +663,22 @@ class Settler:
         `step` tells two firings of one millisecond apart, so that their facts have different ids.
         Returns the facts it caused. Waits for the store; raises Unavailable.
         """
-        return await self.settle_internal(
-            timer_cause(name, timer_id, due_ms, step),
-            about or timer_id,
-            decide,
-            (f"{name}|{timer_id}", due_ms),
-        )
+        with await self.timer_fired(name, timer_id) as fired:
+            return await self.settle_internal(
+                timer_cause(name, timer_id, due_ms, step),
+                about or timer_id,
+                decide,
+                (f"{name}|{timer_id}", due_ms),
+                fired.traceparent,
+            )
+
+    async def timer_fired(self, name: str, timer_id: str) -> Span:
+        """The step that begins as a timer fires, behind the one that set it; raises Unavailable."""
+        trace = None
+        if self.tracer.recording:
+            (kept,) = await self.store.read([trace_key(f"{name}|{timer_id}")])
+            trace = trace_of(kept.body.decode())
+        return self.tracer.span(f"timer {name}", Kind.INTERNAL, trace)
 
     async def settle_internal(
         self,
@@ -656,11 +686,13 @@ class Settler:
         correlation: str,
         decide: Callable[[View], Awaitable[Decision]],
         timer: tuple[str, int] | None = None,
+        trace: str | None = None,
     ) -> Sequence[Fact]:
-        """Settle an internal input: a fired timer, or the outcome of an effect.
+        """Settle an internal input: a fired timer, or the outcome of an effect; `trace` is the step it is part of.
 
         Returns the facts it caused. Waits for the store; raises Unavailable.
         """
+        origin = Origin(cause, fingerprint("cause", cause), correlation, trace)
         for _ in range(ATTEMPTS_MAX):
             transaction = Transaction(self.store, self._domain, self._now())
             if timer is not None:
@@ -670,7 +702,7 @@ class Settler:
                 transaction.fired(member, due_ms)
             decision = await decide(transaction)
             await transaction.read_for(*decision.facts)
-            transaction.apply(decision, Origin(cause, fingerprint("cause", cause), correlation))
-            if isinstance(await self.store.commit(transaction.commit()), Committed):
+            transaction.apply(decision, origin)
+            if isinstance(await self._commit(transaction), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)

@@ -25,6 +25,10 @@ from shared.runtime.engine.store import (
 )
 from shared.runtime.engine.view import View
 
+#: How long the trace of what set a timer is kept. A letter goes out within seconds as a rule; a timer of
+#: tomorrow begins a trace of its own.
+TRACE_KEPT_S = 3600
+
 
 class Origin(NamedTuple):
     """What caused a decision: its position, the id of its event, whose story and trace it belongs to.
@@ -54,6 +58,9 @@ class Transaction(View):
         self._fired: tuple[str, int] | None = None
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
+        #: The step that causes the timers set now.
+        self.trace: str | None = None
+        self._timer_traces: dict[str, str] = {}
         #: What goes to the dead letters with this commit.
         self.dead: list[Line] = []
 
@@ -86,7 +93,10 @@ class Transaction(View):
         for fold, key in self._domain.folds_of(fact):
             self._fold(fold, key, fact, data)
         for timer in self._domain.timers(fact):
-            self._timers[f"{timer.name}|{timer.id}"] = timer.due_ms
+            member = f"{timer.name}|{timer.id}"
+            self._timers[member] = timer.due_ms
+            if self.trace is not None:
+                self._timer_traces[member] = self.trace
 
     def _fold(self, fold: Fold, key: str, fact: Fact, data: str | None) -> None:
         stands = self._domain.indexes.get(fold.document)
@@ -105,6 +115,7 @@ class Transaction(View):
         The documents they change were read before. Returns the JSON of the last fact.
         """
         data = ""
+        self.trace = origin.trace
         for ordinal, fact in enumerate(decision.facts):
             data = fact.written()
             line = encode(
@@ -127,6 +138,18 @@ class Transaction(View):
                 self._posted[posting.account] += posting.amount_minor
             self.fold(fact, data)
         return data
+
+    async def keep_traces(self) -> None:
+        """Put the traces of timers that fire soon into the commit; reads what is there; raises Unavailable."""
+        soon_ms = int(self.now.timestamp() + TRACE_KEPT_S) * 1000
+        kept = {
+            trace_key(member): trace
+            for member, trace in self._timer_traces.items()
+            if (self._timers[member] or soon_ms) < soon_ms
+        }
+        found = await self._store.read(list(kept)) if kept else []
+        for (key, trace), before in zip(kept.items(), found, strict=True):
+            self.write(Write(key, before.version, trace.encode(), TRACE_KEPT_S))
 
     def names_again(self, name: str) -> bool:
         """Whether this commit changes an entity that is named after `name` and was there before."""
@@ -160,6 +183,11 @@ class Transaction(View):
             msg = f"{key} changed to nothing"
             raise AssertionError(msg)
         return body_of(state)
+
+
+def trace_key(member: str) -> str:
+    """The document of the trace that a timer goes on in."""
+    return f"trace:{member}"
 
 
 def together(charges: Sequence[Charge]) -> Sequence[Charge]:

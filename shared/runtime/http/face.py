@@ -38,10 +38,11 @@ from shared.runtime.http.document import Described, servers_of
 from shared.runtime.http.live import STREAMS_MAX
 from shared.runtime.http.routes import Routes
 from shared.runtime.observe import REQUEST_SECONDS, REQUESTS, log, raised_at
+from shared.runtime.tracing import OUTCOME, Kind, Span, Tracer
 
 #: A command is small; the longest complaint text in four-byte characters fits with room to spare.
 BODY_BYTES_MAX = 256 * 1024
-#: The trace of the current request; each request has a context of its own.
+#: The step that the current request is; each request has a context of its own.
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 #: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
@@ -127,12 +128,13 @@ class Compressed(GZipMiddleware):
 class Counted:
     """Counts and times every answer by the path pattern of its route, never by the path requested.
 
-    Also notes the request's trace, which the facts that it causes carry on.
+    Also begins the request's step, which the facts that it causes go on from.
     """
 
-    def __init__(self, app: ASGIApp, owner: str) -> None:
+    def __init__(self, app: ASGIApp, owner: str, tracer: Tracer) -> None:
         self.app = app
         self._owner = owner
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; raises what the app raises, counted as a 500."""
@@ -141,7 +143,6 @@ class Counted:
             return
         began, status = time.perf_counter(), 500
         told = dict(scope["headers"]).get(b"traceparent", b"")
-        TRACE.set(trace_of(told.decode("latin-1")))
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -149,12 +150,26 @@ class Counted:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            route = getattr(scope.get("route"), "path", "none")
-            REQUESTS.labels(self._owner, route, status).inc()
-            REQUEST_SECONDS.labels(self._owner, route).observe(time.perf_counter() - began)
+        with self._tracer.span("request", Kind.SERVER, trace_of(told.decode("latin-1"))) as step:
+            TRACE.set(step.traceparent)
+            try:
+                await self.app(scope, receive, noted)
+            finally:
+                route = getattr(scope.get("route"), "path", "none")
+                REQUESTS.labels(self._owner, route, status).inc()
+                REQUEST_SECONDS.labels(self._owner, route).observe(time.perf_counter() - began)
+                if self._tracer.recording:
+                    describe(step, scope["method"], route, status)
+
+
+def describe(step: Span, method: str, route: str, status: int) -> None:
+    """Say on a request's span what was asked and answered: by the route's pattern, never by the path."""
+    step.rename(f"{method} {route}")
+    step.set("http.request.method", method)
+    step.set("http.route", route)
+    step.set("http.response.status_code", status)
+    if status >= 500:
+        step.fail(str(status))
 
 
 class Face:
@@ -200,8 +215,10 @@ class Face:
         digest = hmac.digest(self._secret, command.model_dump_json().encode(), sha256).hex()
         # The same subject at two sites is two principals; none of the three contains a space.
         who = f"{principal.kind} {principal.site} {principal.subject}"
-        request = Request(who, route, key, digest, TRACE.get())
-        settled = await self._settler.settle_request(request, decide, reads)
+        with self._settler.tracer.span("settle", Kind.INTERNAL, TRACE.get()) as step:
+            request = Request(who, route, key, digest, step.traceparent)
+            settled = await self._settler.settle_request(request, decide, reads)
+            step.set(OUTCOME, "repeated" if settled.replayed else "committed")
         published = await self._settler.store.wait_published(
             settled.sequence, self._publish_wait_ms
         )
@@ -245,7 +262,7 @@ class Face:
         # The one that is added last runs first.
         app.add_middleware(Headed)
         app.add_middleware(Bounded)
-        app.add_middleware(Counted, owner=self._owner)
+        app.add_middleware(Counted, owner=self._owner, tracer=self._settler.tracer)
         app.add_exception_handler(Rejected, self._rejected)
         app.add_exception_handler(Unavailable, self._unavailable)
         app.add_exception_handler(RequestValidationError, self._invalid)

@@ -1,0 +1,75 @@
+"""The spans of records that are being settled: one per record, from its parsing to the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from shared.contracts.event import trace_of
+from shared.runtime.faults import Rejected
+from shared.runtime.kafka.inbox import Inbox, Input, Record
+from shared.runtime.tracing import FACT, OUTCOME, Kind, Span, Tracer
+
+#: A record as it was parsed: an event and its handler, why it is none, or None if it is not for us.
+Parsed = Input | Rejected | None
+
+
+class Steps:
+    """The records of this process that are being settled, and their spans while traces are on."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._spans: dict[tuple[str, int, int], Span] = {}
+
+    @contextmanager
+    def settling(
+        self, inbox: Inbox, partition: int, records: Sequence[Record], parsed: Sequence[Parsed]
+    ) -> Iterator[Sequence[Parsed]]:
+        """The same inputs, whose events name their own step now; the steps end with the block."""
+        if not self._tracer.recording:
+            yield parsed
+            return
+        with ExitStack() as steps:
+            found: list[Parsed] = []
+            for record, result in zip(records, parsed, strict=True):
+                if result is None:
+                    found.append(None)
+                    continue
+                place = (inbox.topic, partition, record.offset)
+                span = steps.enter_context(self._span(place, record, result))
+                self._spans[place] = span
+                steps.callback(self._spans.pop, place)
+                found.append(_behind(span, result))
+            yield found
+
+    def refused(self, topic: str, partition: int, offset: int, reason: str) -> None:
+        """The record became a dead letter."""
+        span = self._spans.get((topic, partition, offset))
+        if span is not None:
+            span.fail(reason)
+
+    def _span(self, place: tuple[str, int, int], record: Record, result: Input | Rejected) -> Span:
+        topic, partition, offset = place
+        attributes: dict[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": topic,
+            "messaging.destination.partition.id": str(partition),
+            "messaging.kafka.offset": offset,
+            OUTCOME: "committed",
+        }
+        if isinstance(result, Input):
+            attributes[FACT] = result.handler.fact.TYPE
+            trace = result.event.traceparent
+        else:
+            told = [text for name, text in record.headers if name == "traceparent" and text]
+            trace = trace_of(told[-1].decode("latin-1")) if told else None
+        return self._tracer.span(f"process {topic}", Kind.CONSUMER, trace, attributes)
+
+
+def _behind(span: Span, result: Input | Rejected) -> Input | Rejected:
+    """The input as the next step from a span."""
+    if isinstance(result, Rejected):
+        return result
+    return replace(result, event=result.event.model_copy(update={"traceparent": span.traceparent}))
