@@ -77,7 +77,7 @@ TRACEPARENT_CHARS = 55
 def trace_in(event: bytes) -> str | None:
     """The `traceparent` of an event that `encode` wrote, read without parsing it; None if it has none."""
     at = event.find(TRACED) + len(TRACED)
-    if at < len(TRACED):
+    if at < len(TRACED) or event[at + TRACEPARENT_CHARS : at + TRACEPARENT_CHARS + 1] != b'"':
         return None
     return trace_of(event[at : at + TRACEPARENT_CHARS].decode("ascii", "replace"))
 

@@ -44,6 +44,8 @@ from shared.runtime.tracing import OUTCOME, Kind, Span, Tracer
 BODY_BYTES_MAX = 256 * 1024
 #: The step that the current request is; each request has a context of its own.
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
+#: The methods that a span names; a client may make up others.
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 #: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
 
@@ -164,6 +166,7 @@ class Counted:
 
 def describe(step: Span, method: str, route: str, status: int) -> None:
     """Say on a request's span what was asked and answered: by the route's pattern, never by the path."""
+    method = method if method in METHODS else "_OTHER"
     step.rename(f"{method} {route}")
     step.set("http.request.method", method)
     step.set("http.route", route)
