@@ -3,7 +3,7 @@
 Runs are over the store in memory. A reader opens a file where a function is entered that they have not
 read, and comes back where that is in a file they had closed. Some files are looked up and not walked
 through: what only names things (facts, the kernel's words, money), what stands in for the world (store in
-memory, clock, ids), and the points at which tests end a process.
+memory, clock, ids), the points at which tests end a process, and the spans of traces, which are off here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ NOT_ON_THE_WAY = (
     "shared/money.py",
     "shared/testing/",
     "shared/runtime/engine/crash.py",
+    "shared/runtime/engine/steps.py",
+    "shared/runtime/tracing.py",
 )
 #: What a walk may come to: files and ways back. Lower them with every detour that goes.
 COMPLAINT_MAX, CHECK_MAX = (20, 53), (28, 53)

@@ -56,8 +56,8 @@ def test_the_image_has_what_its_code_imports_and_no_tools() -> None:
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             imported |= {one.partition(".")[0] for one in names}
-    # What a table needs has a lock of its own, and the command says so where it is missing.
-    optional = pins(text("requirements-parquet.txt"))
+    # What a table or a collector needs has a lock of its own, and whoever needs it says so where it is missing.
+    optional = pins(text("requirements-parquet.txt")) | {"opentelemetry"}
     ours = {"services", "shared", "devstack", ""}
     foreign = imported - sys.stdlib_module_names - ours - optional
     needed = {distributions[one][0].lower().replace("_", "-") for one in foreign}

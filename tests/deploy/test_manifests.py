@@ -497,6 +497,37 @@ def test_the_job_for_another_kafka_makes_the_topics_alike() -> None:
     ]  # fmt: skip
 
 
+def test_the_component_of_traces_names_a_collector_to_every_service_and_opens_the_way(
+    tmp_path: Path,
+) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here, so nothing can be rendered")
+    shutil.copytree(K8S, tmp_path / "k8s")
+    overlay = tmp_path / "k8s/overlays/traced"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(
+        "namespace: service-check\nresources: [../prod]\ncomponents: [../../components/traces]\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["kubectl", "kustomize", overlay], capture_output=True, text=True, check=True
+    )
+    found = [one for one in yaml.safe_load_all(done.stdout) if one]
+    assert [problem for one in found for problem in problems(one)] == []
+    before = {in_words(one): one for one in rendered("prod")}
+    changed = {in_words(one): one for one in found if one != before.get(in_words(one))}
+    (way,) = [one for one in changed if one not in before]
+    assert way == "NetworkPolicy services-to-collector"
+    assert changed.keys() - {way} == {
+        f"Deployment {service}-{face}" for service in SERVICES for face in ("api", "stream")
+    }
+    for deployment in (changed[one] for one in changed if one != way):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        given = {one["name"]: one.get("value") for one in container["env"]}
+        assert given["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://otel-collector.tracing:4318"
+        assert breaches(deployment["spec"]["template"]) == set()
+
+
 def allowed(overlay: str) -> dict[str, dict[tuple[str, str], set[str]]]:
     """What each user of Kafka may do, by resource."""
     return {

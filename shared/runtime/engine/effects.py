@@ -101,31 +101,26 @@ class Effects:
         Raises Unavailable while the store is away or a part of the effect has not come. An absent
         provider is an outcome and not an error.
         """
-        with await self._settler.timer_fired(name, effect_id) as fired:
-            await self._run(name, effect, effect_id, due_ms, fired.traceparent)
-
-    async def _run(
-        self, name: str, effect: Effect[T], effect_id: str, due_ms: int, trace: str | None
-    ) -> None:
         cause = timer_cause(name, effect_id, due_ms)
-        commit = partial(self._commit, effect, effect_id, trace)
-        try:
-            ready = await effect.prepare(effect_id, self._settler.view())
-        except Rejected as rejected:
-            fate = partial(effect.record, effect_id, None, Never(rejected.reason))
-            await commit(f"{cause}/unwritten", fate)
-            return
-        facts = await commit(cause, partial(effect.take, effect_id, ready))
-        number = effect.number(facts)
-        if number is None:
-            return
-        self._crash("taken")
-        with self._settler.tracer.span(f"do {name}", Kind.CLIENT, trace) as step:
-            outcome = await effect.do(ready)
-            step.set(OUTCOME, _fate(outcome))
-        self._crash("effected")
-        fate = partial(effect.record, effect_id, number, outcome)
-        await commit(f"{cause}/{number}", fate)
+        with await self._settler.steps.timer_fired(name, effect_id) as fired:
+            commit = partial(self._commit, effect, effect_id, fired.traceparent)
+            try:
+                ready = await effect.prepare(effect_id, self._settler.view())
+            except Rejected as rejected:
+                fate = partial(effect.record, effect_id, None, Never(rejected.reason))
+                await commit(f"{cause}/unwritten", fate)
+                return
+            facts = await commit(cause, partial(effect.take, effect_id, ready))
+            number = effect.number(facts)
+            if number is None:
+                return
+            self._crash("taken")
+            with self._settler.tracer.span(f"do {name}", Kind.CLIENT, fired.traceparent) as step:
+                outcome = await effect.do(ready)
+                step.set(OUTCOME, getattr(outcome, "reason", type(outcome).__name__.lower()))
+            self._crash("effected")
+            fate = partial(effect.record, effect_id, number, outcome)
+            await commit(f"{cause}/{number}", fate)
 
     async def _commit(
         self,
@@ -139,12 +134,3 @@ class Effects:
         facts = await self._settler.settle_internal(cause, effect_id, decide, trace=trace)
         effect.committed(facts)
         return facts
-
-
-def _fate(outcome: Outcome) -> str:
-    """An outcome as a span has it."""
-    match outcome:
-        case Later(reason) | Never(reason):
-            return reason.value
-        case _:
-            return type(outcome).__name__.lower()

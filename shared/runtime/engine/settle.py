@@ -20,26 +20,19 @@ from typing import Any
 from pydantic import BaseModel, create_model
 
 from shared.contracts.deadletters import TAKEN, DeadLetter, DeadLetterReplayed
-from shared.contracts.event import Event, fingerprint, trace_of
+from shared.contracts.event import Event, fingerprint
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.deadletters import Buried, DeadLetters, Replay, dead_letter_line
 from shared.runtime.engine.steps import Steps
-from shared.runtime.engine.store import (
-    Committed,
-    Conflict,
-    Outcome,
-    SettlerStore,
-    Versioned,
-    Write,
-)
-from shared.runtime.engine.transaction import Origin, Transaction, trace_key
+from shared.runtime.engine.store import Committed, Conflict, SettlerStore, Versioned, Write
+from shared.runtime.engine.transaction import Origin, Transaction
 from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.privacy.pseudonyms import Pseudonyms
-from shared.runtime.tracing import Kind, Span, Tracer
+from shared.runtime.tracing import Tracer
 
 #: The most decisions for one input before the caller must retry. Each conflict means that another
 #: input was committed, so sixteen in a row is a queue.
@@ -237,7 +230,7 @@ class Settler:
     ) -> None:
         self.store = store
         self.tracer = tracer or Tracer()
-        self._steps = Steps(self.tracer)
+        self.steps = Steps(self.tracer, store)
         self._domain = domain
         self._now = now
         self._names = pseudonyms
@@ -287,7 +280,7 @@ class Settler:
         found = [self._parse(inbox, record) for record in records]
         # A letter may be of megabytes, so those sent again are never in one commit.
         alone = len(records) == 1 or inbox.topic == DeadLetterReplayed.TOPIC
-        with self._steps.settling(inbox, partition, records, found) as parsed:
+        with self.steps.settling(inbox, partition, records, found) as parsed:
             if alone or not await self._try_together(
                 inbox, partition, records, parsed, gap_checked
             ):
@@ -373,7 +366,8 @@ class Settler:
             if transaction is None:
                 return True
             self._crash("decided")
-            outcome = await self._commit(transaction)
+            await self.steps.keep(transaction)
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
                 self._settled(inbox, transaction, len(records))
@@ -409,7 +403,8 @@ class Settler:
                 continue
             if transaction is None:
                 return
-            if isinstance(await self._commit(transaction), Committed):
+            await self.steps.keep(transaction)
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
                 self._settled(inbox, transaction, 1)
                 return
         raise Unavailable(Reason.CONTENDED)
@@ -422,16 +417,10 @@ class Settler:
             reason, topic = headers["reason"], headers["origin-topic"]
             partition, offset = int(headers["origin-partition"]), int(headers["origin-offset"])
             DEAD_LETTERS.labels(self._domain.owner, reason).inc()
-            self._steps.refused(topic, partition, offset, reason)
+            self.steps.refused(topic, partition, offset, reason)
             log.warning(
                 "dead_letter", reason=reason, topic=topic, partition=partition, offset=offset
             )
-
-    async def _commit(self, transaction: Transaction) -> Outcome:
-        """Commit what a transaction holds; raises Unavailable."""
-        if self.tracer.recording:
-            await transaction.keep_traces()
-        return await self.store.commit(transaction.commit())
 
     async def _decide_records(
         self,
@@ -492,7 +481,7 @@ class Settler:
                 continue
             fence.failures = fence.missing = 0
             await transaction.read_for(*decision.facts)
-            transaction.fold(event.data)
+            transaction.fold_event(event)
             transaction.apply(decision, _origin(f"{place}{number}", event))
         if fence.offset == applied:
             return None
@@ -562,7 +551,7 @@ class Settler:
             decision = await parsed.prepared.decide(transaction)
             await self._send_again(transaction, parsed, f"{cause}.")
             await transaction.read_for(event.data, *decision.facts)
-            transaction.fold(event.data)
+            transaction.fold_event(event)
             transaction.apply(
                 replace(decision, facts=(*decision.facts, *taken)),
                 _origin(cause, event),
@@ -620,7 +609,8 @@ class Settler:
                 raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
             body = kept_answer(self._domain, request.body_hash, fact, data)
             transaction.write(Write(key, 0, body, ANSWER_TTL_S))
-            outcome = await self._commit(transaction)
+            await self.steps.keep(transaction)
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
                 return Settled(fact, outcome.sequence, replayed=False)
@@ -663,7 +653,7 @@ class Settler:
         `step` tells two firings of one millisecond apart, so that their facts have different ids.
         Returns the facts it caused. Waits for the store; raises Unavailable.
         """
-        with await self.timer_fired(name, timer_id) as fired:
+        with await self.steps.timer_fired(name, timer_id) as fired:
             return await self.settle_internal(
                 timer_cause(name, timer_id, due_ms, step),
                 about or timer_id,
@@ -671,14 +661,6 @@ class Settler:
                 (f"{name}|{timer_id}", due_ms),
                 fired.traceparent,
             )
-
-    async def timer_fired(self, name: str, timer_id: str) -> Span:
-        """The step that begins as a timer fires, behind the one that set it; raises Unavailable."""
-        trace = None
-        if self.tracer.recording:
-            (kept,) = await self.store.read([trace_key(f"{name}|{timer_id}")])
-            trace = trace_of(kept.body.decode())
-        return self.tracer.span(f"timer {name}", Kind.INTERNAL, trace)
 
     async def settle_internal(
         self,
@@ -703,6 +685,7 @@ class Settler:
             decision = await decide(transaction)
             await transaction.read_for(*decision.facts)
             transaction.apply(decision, origin)
-            if isinstance(await self._commit(transaction), Committed):
+            await self.steps.keep(transaction)
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)

@@ -1,4 +1,4 @@
-"""The spans of records that are being settled: one per record, from its parsing to the commit."""
+"""The spans of what is settled: of records, each from its parsing to the commit, and of timers that fire."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from shared.contracts.event import trace_of
+from shared.runtime.engine.store import Reads
+from shared.runtime.engine.transaction import Transaction, trace_key
 from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Inbox, Input, Record
 from shared.runtime.tracing import FACT, OUTCOME, Kind, Span, Tracer
@@ -16,10 +18,12 @@ Parsed = Input | Rejected | None
 
 
 class Steps:
-    """The records of this process that are being settled, and their spans while traces are on."""
+    """The spans of one settler; while traces are off there are none, and nothing is read or kept for them."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, store: Reads) -> None:
         self._tracer = tracer
+        self._store = store
+        #: Of the records that are being settled, by topic, partition and offset.
         self._spans: dict[tuple[str, int, int], Span] = {}
 
     @contextmanager
@@ -48,6 +52,19 @@ class Steps:
         span = self._spans.get((topic, partition, offset))
         if span is not None:
             span.fail(reason)
+
+    async def keep(self, transaction: Transaction) -> None:
+        """Put the traces of the timers that it sets into a commit; raises Unavailable."""
+        if self._tracer.recording:
+            await transaction.keep_traces()
+
+    async def timer_fired(self, name: str, timer_id: str) -> Span:
+        """The step that begins as a timer fires, behind the one that set it; raises Unavailable."""
+        trace = None
+        if self._tracer.recording:
+            (kept,) = await self._store.read([trace_key(f"{name}|{timer_id}")])
+            trace = trace_of(kept.body.decode())
+        return self._tracer.span(f"timer {name}", Kind.INTERNAL, trace)
 
     def _span(self, place: tuple[str, int, int], record: Record, result: Input | Rejected) -> Span:
         topic, partition, offset = place

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.contracts.event import encode, fingerprint, format_time
+from shared.contracts.event import Event, encode, fingerprint, format_time
 from shared.kernel import Decision, Document, Domain, Fact, Fold
 from shared.money import BALANCE_MAX
 from shared.runtime.engine.store import (
@@ -59,7 +59,7 @@ class Transaction(View):
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
         #: The step that causes the timers set now.
-        self.trace: str | None = None
+        self._trace: str | None = None
         self._timer_traces: dict[str, str] = {}
         #: What goes to the dead letters with this commit.
         self.dead: list[Line] = []
@@ -85,6 +85,11 @@ class Transaction(View):
         """Read the documents that these facts change, those not yet read, in one trip; raises Unavailable."""
         await self.prefetch([key for fact in facts for key in self._domain.changed_by(fact)])
 
+    def fold_event(self, event: Event[Fact]) -> None:
+        """Fold the fact that came, in its trace; its documents were read before."""
+        self._trace = event.traceparent
+        self.fold(event.data)
+
     def fold(self, fact: Fact, data: str | None = None) -> None:
         """Fold a fact into the documents and timers of this commit; its documents were read before.
 
@@ -95,8 +100,8 @@ class Transaction(View):
         for timer in self._domain.timers(fact):
             member = f"{timer.name}|{timer.id}"
             self._timers[member] = timer.due_ms
-            if self.trace is not None:
-                self._timer_traces[member] = self.trace
+            if self._trace is not None:
+                self._timer_traces[member] = self._trace
 
     def _fold(self, fold: Fold, key: str, fact: Fact, data: str | None) -> None:
         stands = self._domain.indexes.get(fold.document)
@@ -115,7 +120,7 @@ class Transaction(View):
         The documents they change were read before. Returns the JSON of the last fact.
         """
         data = ""
-        self.trace = origin.trace
+        self._trace = origin.trace
         for ordinal, fact in enumerate(decision.facts):
             data = fact.written()
             line = encode(
