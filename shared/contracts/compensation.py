@@ -407,6 +407,9 @@ class CheckVoided(CheckEnded):
 
     TYPE: ClassVar[str] = "recovery.check.voided.v1"
 
+    complaint_id: ComplaintId | None = Field(
+        None, description="The check's complaint; absent in facts older than this field."
+    )
     employee_id: EmployeeId = Field(description="Employee who took it back.")
     voided_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was taken back."

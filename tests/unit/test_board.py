@@ -16,14 +16,17 @@ from services.audit.board import handlers
 from services.audit.board.rules import (
     BROKEN_FOR,
     Answered,
+    GivenCheck,
     Promise,
-    answered,
     broken,
+    given,
+    offered,
     over,
     promise_stands,
     promised_again,
+    taken_back,
 )
-from shared.contracts.compensation import OfferMade
+from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import ComplaintConfirmed, ComplaintOverdue, ComplaintReopened
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import PolicyPublished
@@ -181,14 +184,125 @@ def test_a_closed_complaint_stands_nowhere_and_facts_of_unknown_ones_break_nothi
     assert promise_stands(broken(None, late)).keys() == {f"broken/{SITE}"}
 
 
-def test_the_latest_answer_counts_in_whichever_order_partitions_arrive():
-    def offered(hours: int) -> OfferMade:
-        return OfferMade.model_construct(offered_at=START + timedelta(hours=hours))
+async def taken_back_from(aboard: Aboard) -> list[str]:
+    found = (await board(aboard))["promises"]["taken_back"]
+    return [one["complaint_id"] for one in found]
 
-    latest = Answered(at=START + timedelta(hours=2))
-    assert answered(answered(None, offered(1)), offered(2)) == latest
-    assert answered(answered(None, offered(2)), offered(1)) == latest
-    assert not latest.keeps(Promise(since=START + timedelta(hours=2)))
+
+async def take_back(aboard: Aboard, check: Any) -> None:
+    path = f"checks/{check.json()['check_id']}/void"
+    assert (await aboard.post(path, f"v-{path}")).status_code == 200
+
+
+async def test_whose_only_check_was_taken_back_waits_again_before_the_promised_time_and_after_it(
+    recorded: Aboard,
+):
+    complaint = await mild(recorded)
+    check = await recorded.give(complaint, "cinema", "a")
+    assert await waiting(recorded) == (0, [], [])
+    await take_back(recorded, check)
+    assert await waiting(recorded) == (1, [], [])
+    assert await taken_back_from(recorded) == [complaint]
+    await pass_by(recorded, PROMISED + timedelta(hours=1))
+    assert (await waiting(recorded))[0] == 1
+    assert await taken_back_from(recorded) == [complaint]
+    await recorded.give(complaint, "cinema", "b")
+    assert await waiting(recorded) == (0, [], [])
+    assert await taken_back_from(recorded) == []
+
+
+async def test_who_still_has_another_check_does_not_wait(recorded: Aboard):
+    complaint = await mild(recorded)
+    first = await recorded.give(complaint, "cinema", "a")
+    second = await recorded.give(complaint, "sincere-words", "b", again=True)
+    await take_back(recorded, second)
+    assert (await waiting(recorded))[0] == 0
+    await take_back(recorded, first)
+    assert await taken_back_from(recorded) == [complaint]
+
+
+async def test_from_whom_all_that_was_given_on_the_spot_was_taken_back_waits(recorded: Aboard):
+    wish = {"on_the_spot": {"text": "Cold soup."}, "item": "cinema", "reason": "food"}
+    check = await recorded.post("checks", "s", wish)
+    await take_back(recorded, check)
+    assert await taken_back_from(recorded) == [check.json()["complaint_id"]]
+    assert (await waiting(recorded))[0] == 1
+
+
+async def test_what_was_taken_back_is_listed_for_a_week_and_not_of_closed_complaints(
+    recorded: Aboard,
+):
+    complaint = await mild(recorded)
+    await take_back(recorded, await recorded.give(complaint, "cinema", "a"))
+    await pass_by(recorded, BROKEN_FOR + timedelta(minutes=1))
+    assert await taken_back_from(recorded) == []
+    other = await mild(recorded, 1)
+    check = await recorded.give(other, "cinema", "b")
+    await recorded.carry()
+    said = FeedbackReceived(
+        complaint_id=other,
+        check_id=check.json()["check_id"],
+        helped=Helped.YES,
+        answered_at=recorded.clock(),
+    )
+    await recorded.feed("complaints", FeedbackReceived.TOPIC, [record(said, 0)])
+    await take_back(recorded, check)
+    assert await taken_back_from(recorded) == []
+
+
+def a_check(hours: int, name: str = "ck-1", **more: Any) -> CheckIssued:
+    fields = {"offer_id": None, "value_minor": 250_00, **more}
+    at = START + timedelta(hours=hours)
+    return CheckIssued.model_construct(check_id=name, site=SITE, issued_at=at, **fields)
+
+
+def an_offer(hours: int, name: str = "of-1") -> OfferMade:
+    at = START + timedelta(hours=hours)
+    return OfferMade.model_construct(offer_id=name, site=SITE, offered_at=at)
+
+
+def a_void(name: str = "ck-1", unredeemed_minor: int = 250_00) -> CheckVoided:
+    return CheckVoided.model_construct(
+        check_id=name,
+        site=SITE,
+        unredeemed_minor=unredeemed_minor,
+        voided_at=START + timedelta(hours=9),
+    )
+
+
+def test_the_latest_answer_counts_in_whichever_order_partitions_arrive():
+    latest = START + timedelta(hours=2)
+    assert offered(offered(None, an_offer(1)), an_offer(2, "of-2")).at == latest
+    assert offered(offered(None, an_offer(2, "of-2")), an_offer(1)).at == latest
+    assert given(offered(None, an_offer(1)), a_check(2)).at == latest
+    kept = Answered(offers={"of-1": latest})
+    assert not kept.keeps(Promise(since=latest))
+    assert kept.keeps(Promise())
+
+
+def test_a_chosen_offer_whose_check_was_taken_back_is_no_answer_in_whichever_order_they_come():
+    check = a_check(2, offer_id="of-1")
+    late = offered(taken_back(given(None, check), a_void()), an_offer(1))
+    early = taken_back(given(offered(None, an_offer(1)), check), a_void())
+    assert (late.at, early.at) == (None, None)
+    assert late == early
+
+
+def test_a_check_that_was_used_in_part_before_it_was_taken_back_is_an_answer():
+    assert taken_back(given(None, a_check(2)), a_void(unredeemed_minor=1)).at is not None
+    assert taken_back(given(None, a_check(2, value_minor=0)), a_void(unredeemed_minor=0)).at is None
+    assert taken_back(None, a_void()).at is None
+
+
+def test_what_is_kept_of_a_complaint_is_bounded():
+    found: Answered | None = None
+    for number in range(100):
+        found = given(
+            offered(found, an_offer(number, f"of-{number}")), a_check(number, f"{number}")
+        )
+    assert found is not None
+    assert len(found.checks) == len(found.offers) == 20
+    assert found.checks["99"] == GivenCheck(at=START + timedelta(hours=99), value_minor=250_00)
 
 
 # ---- budgets and incidents -----------------------------------------------------------------------

@@ -179,7 +179,10 @@ class PromisesOnBoard(Answer):
     """Promises to customers who were given and offered nothing since."""
 
     waiting: Annotated[
-        int, Field(description="How many customers wait; of broken promises those of seven days.")
+        int,
+        Field(
+            description="How many customers wait; of broken promises, and of what was taken back, those of seven days."
+        ),
     ]
     more: Annotated[bool, Field(description="Whether more wait than were counted.")]
     soon: Annotated[
@@ -194,6 +197,12 @@ class PromisesOnBoard(Answer):
             description="Promised times that passed in the last seven days; twenty at most, the latest in front."
         ),
     ]
+    taken_back: Annotated[
+        list[PromiseOnBoard],
+        Field(
+            description="Promises to customers from whom everything was taken back in the last seven days, in time or not; twenty at most, the latest in front."
+        ),
+    ]
 
     @classmethod
     def of(cls, found: Promises) -> PromisesOnBoard:
@@ -203,6 +212,7 @@ class PromisesOnBoard(Answer):
             more=found.more,
             soon=list(map(PromiseOnBoard.of, found.soon)),
             broken=list(map(PromiseOnBoard.of, found.broken)),
+            taken_back=list(map(PromiseOnBoard.of, found.taken_back)),
         )
 
 
@@ -261,6 +271,7 @@ EXAMPLE: JsonDict = {
             }
         ],
         "broken": [],
+        "taken_back": [],
     },
     "causes": [{"measure": "complaints", "reason": "food", "today": 17, "usual": 4.3}],
     "under_use": [

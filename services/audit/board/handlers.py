@@ -21,6 +21,7 @@ from services.audit.board.rules import (
     promises_set,
     returned,
     site_budget,
+    taken_back_set,
 )
 from services.audit.measures.declared import MEASURES, Figure, Measure
 from services.audit.measures.handlers import Measured
@@ -90,6 +91,8 @@ class Promises(NamedTuple):
     soon: Sequence[tuple[str, Promise]]
     #: Those that were broken lately, the latest in front.
     broken: Sequence[tuple[str, Promise]]
+    #: Of customers from whom everything was taken back, the latest in front.
+    taken_back: Sequence[tuple[str, Promise]]
     #: How many customers wait, those who are not listed too.
     waiting: int
     #: Whether more customers wait than were counted.
@@ -202,15 +205,33 @@ async def promises(site: str, view: View) -> Promises:
     ahead = await view.range(Promise, promises_set(site), since, RANGE_MAX)
     behind = await view.range(Promise, broken_set(site), None, RANGE_MAX)
     lately = [one for one in behind.documents if one[1].is_after(view.now - BROKEN_FOR)]
+    gone, more = await _taken_back(site, view)
     waiting = await _unanswered(ahead.documents, view)
     broken = await _unanswered(lately, view)
+    empty_handed = await _unanswered(gone, view)
     soon = [one for one in waiting if not one[1].is_after(view.now + SOON)]
     return Promises(
         soon[:LISTED_MAX],
         broken[:LISTED_MAX],
-        len(waiting) + len(broken),
-        ahead.next is not None or (behind.next is not None and len(lately) == RANGE_MAX),
+        empty_handed[:LISTED_MAX],
+        len({complaint_id for complaint_id, _ in (*waiting, *broken, *empty_handed)}),
+        ahead.next is not None
+        or (behind.next is not None and len(lately) == len(behind.documents))
+        or more,
     )
+
+
+async def _taken_back(site: str, view: View) -> tuple[Sequence[tuple[str, Promise]], bool]:
+    """Open complaints of which a check was taken back lately, the latest in front, and whether there are more."""
+    page = await view.range(Answered, taken_back_set(site), None, RANGE_MAX)
+    since = view.now - BROKEN_FOR
+    lately = [
+        name for name, one in page.documents if one.taken_back_at and one.taken_back_at > since
+    ]
+    await view.prefetch([Promise.key(complaint_id) for complaint_id in lately])
+    found = [(complaint_id, await view.get(Promise, complaint_id)) for complaint_id in lately]
+    still = [(name, promise) for name, promise in found if promise is not None and promise.is_open]
+    return still, page.next is not None and len(lately) == len(page.documents)
 
 
 async def _unanswered(

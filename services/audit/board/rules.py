@@ -6,9 +6,9 @@ partitions count: no two workers of audit ever change one document for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, get_args
+from typing import ClassVar, TypeVar, get_args
 
 from shared.contracts.audit import FactRecorded
 from shared.contracts.compensation import (
@@ -50,8 +50,12 @@ Over = (
     | ComplaintUnfounded
     | ComplaintForgotten
 )
-#: A broken promise is shown for so long, if nobody answers: then the complaint is one of the past, and counted.
+#: A broken promise, or that all was taken back, is shown for so long, if nobody answers: then the complaint is one of
+#: the past, and counted.
 BROKEN_FOR = timedelta(days=7)
+#: Checks and offers of one complaint that are looked at, the latest of each: more than any complaint has.
+ANSWERS_MAX = 20
+V = TypeVar("V")
 #: Facts that charge accounts, and facts that give back, with the field that has the accounts.
 CHARGED = {CheckIssued.TYPE: "debits", OfferMade.TYPE: "held"}
 GIVEN_BACK = {
@@ -86,23 +90,58 @@ class Promise(Document):
     broken: bool = False
     #: The customer is asked something, and the promise waits for the answer.
     waits: bool = False
+    #: Something was given on the spot, before the complaint was known.
+    on_the_spot: bool = False
     closed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the customer may still wait for something from us."""
+        return bool(self.site) and not self.closed and not self.waits
 
     def is_after(self, moment: datetime) -> bool:
         """Whether the promised time is later than this."""
         return self.promised_by is not None and self.promised_by > moment
 
 
+class GivenCheck(Document):
+    """A check that a complaint's customer was given."""
+
+    at: datetime
+    value_minor: int
+    #: The offer that the customer chose it from.
+    offer_id: str | None = None
+    taken_back: bool = False
+
+
 class Answered(Document):
-    """When the customer of a complaint was given or offered something last."""
+    """What the customer of a complaint was given and offered.
+
+    Its facts lie in the partitions of checks and offers and come in any order: each adds what it knows.
+    """
 
     KIND: ClassVar[str] = "answered"
 
-    at: datetime
+    site: str = ""
+    #: The latest checks, by their ids.
+    checks: dict[str, GivenCheck] = {}  # noqa: RUF012 - pydantic copies defaults
+    #: When the latest offers were made, by their ids.
+    offers: dict[str, datetime] = {}  # noqa: RUF012 - pydantic copies defaults
+    #: When a check was taken back last.
+    taken_back_at: datetime | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When the customer was given or offered something last that was not taken back; None if never."""
+        chosen = {check.offer_id for check in self.checks.values()}
+        given = [check.at for check in self.checks.values() if not check.taken_back]
+        offered = [at for offer_id, at in self.offers.items() if offer_id not in chosen]
+        return max((*given, *offered), default=None)
 
     def keeps(self, promise: Promise) -> bool:
         """Whether the customer has nothing to wait for any more."""
-        return promise.since is None or self.at > promise.since
+        at = self.at
+        return at is not None and (promise.since is None or at > promise.since)
 
 
 class OpenIncident(Document):
@@ -129,7 +168,7 @@ def promised(_: Promise | None, fact: ComplaintTriaged) -> Promise:
         category=fact.category,
         severity=fact.severity,
         promised_by=fact.promised_by,
-        closed=fact.answered,
+        on_the_spot=fact.answered,
     )
 
 
@@ -143,6 +182,7 @@ def promised_again(before: Promise | None, fact: ComplaintReopened) -> Promise:
             "since": fact.reopened_at,
             "broken": False,
             "waits": False,
+            "on_the_spot": False,
             "closed": False,
         }
     )
@@ -185,10 +225,40 @@ def over(before: Promise | None, _: Over) -> Promise:
     return (before or Promise()).model_copy(update={"closed": True})
 
 
-def answered(before: Answered | None, fact: CheckIssued | OfferMade) -> Answered:
-    """The latest answer; partitions arrive in any order."""
-    at = fact.issued_at if isinstance(fact, CheckIssued) else fact.offered_at
-    return before if before is not None and before.at >= at else Answered(at=at)
+def given(before: Answered | None, fact: CheckIssued) -> Answered:
+    """One more check."""
+    check = GivenCheck(at=fact.issued_at, value_minor=fact.value_minor, offer_id=fact.offer_id)
+    known = before or Answered()
+    checks = _latest({**known.checks, fact.check_id: check}, lambda one: one.at)
+    return known.model_copy(update={"site": fact.site, "checks": checks})
+
+
+def offered(before: Answered | None, fact: OfferMade) -> Answered:
+    """One more offer."""
+    known = before or Answered()
+    offers = _latest({**known.offers, fact.offer_id: fact.offered_at}, lambda at: at)
+    return known.model_copy(update={"site": fact.site, "offers": offers})
+
+
+def taken_back(before: Answered | None, fact: CheckVoided) -> Answered:
+    """A check was taken back. One that was used in part is still something that the customer was given."""
+    known = before or Answered(site=fact.site)
+    check = known.checks.get(fact.check_id)
+    if check is None or fact.unredeemed_minor < check.value_minor:
+        return known
+    return known.model_copy(
+        update={
+            "checks": {
+                **known.checks,
+                fact.check_id: check.model_copy(update={"taken_back": True}),
+            },
+            "taken_back_at": max(filter(None, (known.taken_back_at, fact.voided_at))),
+        }
+    )
+
+
+def _latest(found: Mapping[str, V], at: Callable[[V], datetime]) -> dict[str, V]:
+    return dict(sorted(found.items(), key=lambda one: (at(one[1]), one[0]))[-ANSWERS_MAX:])
 
 
 def opened(_: OpenIncident | None, fact: IncidentOpened) -> OpenIncident:
@@ -215,6 +285,11 @@ def broken_set(site: str) -> str:
     return f"broken/{site}"
 
 
+def taken_back_set(site: str) -> str:
+    """The set of a site's complaints of which all that was given was taken back, the latest in front."""
+    return f"taken-back/{site}"
+
+
 def incidents_set(site: str) -> str:
     """The set of a site's open incidents, in the order of opening."""
     return f"incidents/{site}"
@@ -222,12 +297,20 @@ def incidents_set(site: str) -> str:
 
 def promise_stands(promise: Promise) -> Mapping[str, int]:
     """Lists an open promise: a broken one among the broken ones, any other by its time."""
-    if promise.closed or promise.waits or not promise.site or promise.promised_by is None:
+    if not promise.is_open or promise.on_the_spot or promise.promised_by is None:
         return {}
     by = score_at(promise.promised_by)
     if promise.broken:
         return {broken_set(promise.site): -by}
     return {promises_set(promise.site): by}
+
+
+def answered_stands(answered: Answered) -> Mapping[str, int]:
+    """Lists a complaint for which a check was taken back and nothing was given or offered since."""
+    at, gone = answered.at, answered.taken_back_at
+    if not answered.site or gone is None or (at is not None and at > gone):
+        return {}
+    return {taken_back_set(answered.site): -score_at(gone)}
 
 
 def incident_stands(incident: OpenIncident) -> Mapping[str, int]:
@@ -290,7 +373,6 @@ def site_of(fact: WindowOpened) -> str:
     return fact.site
 
 
-_ANSWERED: Sequence[Fold] = (Fold(Answered, complaint_of, answered),)
 _OVER: Sequence[Fold] = (Fold(Promise, complaint_of, over),)
 
 SLICE = Slice(
@@ -305,8 +387,9 @@ SLICE = Slice(
         InfoReceived: (Fold(Promise, complaint_of, goes_on),),
         ComplaintCorrected: (Fold(Promise, complaint_of, corrected),),
         **dict.fromkeys(get_args(Over), _OVER),
-        CheckIssued: _ANSWERED,
-        OfferMade: _ANSWERED,
+        CheckIssued: (Fold(Answered, complaint_of, given),),
+        OfferMade: (Fold(Answered, complaint_of, offered),),
+        CheckVoided: (Fold(Answered, lambda fact: fact.complaint_id, taken_back),),
         IncidentOpened: (Fold(OpenIncident, incident_of, opened),),
         IncidentJoined: (
             Fold(
@@ -327,5 +410,9 @@ SLICE = Slice(
         ),
     },
     postings={FactRecorded: budgets_posted},
-    indexes={Promise: promise_stands, OpenIncident: incident_stands},
+    indexes={
+        Promise: promise_stands,
+        Answered: answered_stands,
+        OpenIncident: incident_stands,
+    },
 )

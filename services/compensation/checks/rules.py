@@ -386,6 +386,7 @@ def void(check: Check, check_id: str, employee_id: str, now: datetime) -> Decisi
         CheckVoided(
             check_id=check_id,
             site=check.site,
+            complaint_id=check.complaint_id,
             employee_id=employee_id,
             credits=credits_of(check),
             unredeemed_minor=check.value_minor - check.redeemed_minor,
