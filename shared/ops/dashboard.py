@@ -131,8 +131,8 @@ MEASURES: Rows = (
         (
             _of("Complaints, in all and by category", "short", "complaints"),
             _of("Checks given", "short", "checks_given"),
+            _of("Checks taken back", "short", "checks_taken_back"),
             _of("Value given, minor units", "short", "value_given"),
-            _of("Cost of what was given, minor units", "short", "cost_given"),
         ),
     ),
     (
@@ -149,7 +149,8 @@ MEASURES: Rows = (
         (
             _of("Authority used, of windows that ended", "percent", "authority_utilisation"),
             _of("Employees who gave nothing", "percent", "non_use_rate"),
-            _of("Messages delivered", "percent", "delivery_success"),
+            _of("Messages delivered, of those with an address", "percent", "delivery_success"),
+            _of("Messages without an address", "short", "messages_without_address"),
         ),
     ),
     (
@@ -162,8 +163,9 @@ MEASURES: Rows = (
         ),
     ),
     (
-        "What does it come to? (lagging)",
+        "What does it cost, and what does it bring?",
         (
+            _of("Cost of what was given, minor units", "short", "cost_given"),
             _of("Cost per helped customer, minor units", "short", "cost_per_helped_customer"),
             _of("Return on recovery, by the default assumptions", "percent", "recovery_roi"),
         ),

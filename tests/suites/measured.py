@@ -91,6 +91,10 @@ def told(chance: Random, start: datetime) -> Told:
             }
         case "redemption.captured" | "redemption.rolledback":
             changes |= {"amount_minor": minor}
+        case "message.failed":
+            changes |= {
+                "reason": chance.choice(["no_contact", "customer_erased", "address_refused"])
+            }
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "authority.counted" | "window.closed":
@@ -230,6 +234,7 @@ def computed(slow: Slow) -> dict[tuple[str, str], float | None]:
     for category in Category:
         found["complaints", category] = sum(one.category == category for one in triaged)
     found["checks_given", ""] = len(slow.of("check.issued"))
+    found["checks_taken_back", ""] = len(slow.of("check.voided"))
     value = max(
         0,
         slow.money("check.issued", "value_minor") - slow.money("check.voided", "unredeemed_minor"),
@@ -267,7 +272,8 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     """The measures of what became of it."""
     overdue, reopened = slow.of("complaint.overdue"), slow.of("complaint.reopened")
     triaged, answers = slow.of("complaint.triaged"), slow.of("feedback.received")
-    sent, failed = len(slow.of("message.sent")), len(slow.of("message.failed"))
+    sent, failed = len(slow.of("message.sent")), slow.of("message.failed")
+    untried = sum(one.reason in ("no_contact", "customer_erased") for one in failed)
     helped = sum(one.helped == "yes" for one in answers)
     spent = cost + 10_000 * len(triaged)
     redeemed = slow.money("redemption.captured", "amount_minor")
@@ -275,7 +281,8 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     return {
         ("overdue_promises", ""): len(overdue),
         ("overdue_rate", ""): percent(len(overdue), len(triaged) + len(reopened)),
-        ("delivery_success", ""): percent(sent, sent + failed),
+        ("delivery_success", ""): percent(sent, sent + len(failed) - untried),
+        ("messages_without_address", ""): untried,
         ("helped_rate", ""): percent(helped, len(answers)),
         ("reopen_rate", ""): percent(len(reopened), len(slow.waits())),
         ("redemption_rate", ""): percent(max(0, redeemed - rolled_back), value),

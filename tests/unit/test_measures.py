@@ -178,6 +178,29 @@ async def test_a_day_of_the_largest_amounts_is_counted_and_stops_nothing(aboard:
     assert await aboard.dead(AUDIT) == []
 
 
+# ---- what is counted apart ------------------------------------------------------------------------
+
+
+async def test_messages_without_an_address_are_no_failures_and_are_told_apart(aboard: Aboard):
+    failed = [
+        Told(fact("message.failed", reason=reason), START, START)
+        for reason in ("no_contact", "customer_erased", "address_refused")
+    ]
+    await hear(aboard, Told(fact("message.sent"), START, START), *failed)
+    found = await shown(aboard)
+    assert found.value("delivery_success") == 50.0
+    assert found["delivery_success", ""]["counted"] == 2
+    assert found.value("messages_without_address") == 2
+
+
+async def test_checks_taken_back_are_counted_beside_those_given(aboard: Aboard):
+    taken_back = Told(fact("check.voided"), START, START)
+    await hear(aboard, check(1, first=True, complained_at=START), check(2, 1), taken_back)
+    found = await shown(aboard)
+    assert (found.value("checks_given"), found.value("checks_taken_back")) == (2, 1)
+    assert found["time_to_compensation", "p50"]["counted"] == 1
+
+
 # ---- late records --------------------------------------------------------------------------------
 
 

@@ -61,6 +61,7 @@ def _named(*names: str) -> tuple[Measure, ...]:
 TODAY = _named(
     "complaints",
     "checks_given",
+    "checks_taken_back",
     "value_given",
     "cost_given",
     "time_to_compensation",
@@ -69,6 +70,7 @@ TODAY = _named(
     "helped_rate",
     "reopen_rate",
     "delivery_success",
+    "messages_without_address",
 )
 CAUSES = _named("complaints")
 UNDER_USE = _named("authority_utilisation", "non_use_rate")

@@ -24,6 +24,7 @@ from services.audit.measures.rules import (
     COST,
     COST_BACK,
     EXPIRED,
+    FAILED,
     FEEDBACK,
     GIVEN,
     IDLE,
@@ -36,14 +37,17 @@ from services.audit.measures.rules import (
     REOPENED,
     ROLLED_BACK,
     SECONDS,
+    SENT,
     STAFF,
     STRETCHED,
+    TAKEN_BACK,
     USED,
     VALUE,
     VALUE_BACK,
     VALUES,
     WAITED,
     WINDOWS,
+    WITHOUT_ADDRESS,
     Buckets,
     Counter,
     Counts,
@@ -206,12 +210,12 @@ def variation(buckets: Buckets, counts: Mapping[str, int]) -> float | None:
     return round(100 * sqrt(square) / mean, 1)
 
 
-def _counts(counter: Counter, parts: Sequence[str] = ()) -> Rows:
-    """How many, and of each part how many."""
+def _counts(counter: Counter, parts: Sequence[str] = (), *, cell: str | None = None) -> Rows:
+    """How many, or how many of a cell, and of each part how many."""
 
     def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
         for part in ("", *parts):
-            amount = seen.of(counter, part or None)
+            amount = seen.of(counter, part or cell)
             yield Row(part, amount, amount)
 
     return rows
@@ -297,6 +301,14 @@ MEASURES = (
         _counts(CHECKS),
     ),
     Measure(
+        "checks_taken_back",
+        Leads.LEADING,
+        Unit.COUNT,
+        "checks that were taken back, whole or what was left of them",
+        (TAKEN_BACK,),
+        _counts(TAKEN_BACK),
+    ),
+    Measure(
         "value_given",
         Leads.LEADING,
         Unit.MINOR_UNITS,
@@ -316,7 +328,7 @@ MEASURES = (
         "time_to_compensation",
         Leads.LEADING,
         Unit.SECONDS,
-        "time from a complaint to its first check: half waited at most p50, 95 of 100 at most p95; the nearest rank, from buckets",
+        "time from a complaint to the first check given for it, also where that was taken back later: half waited at most p50, 95 of 100 at most p95; the nearest rank, from buckets",
         (WAITED,),
         _waited,
     ),
@@ -324,7 +336,7 @@ MEASURES = (
         "on_the_spot_rate",
         Leads.LEADING,
         Unit.PERCENT,
-        "first checks within 15 minutes of the complaint / first checks",
+        "first checks within 15 minutes of the complaint / first checks, those taken back later included",
         (AT_ONCE, WAITED),
         _percent(_sum(AT_ONCE), _sum(WAITED)),
     ),
@@ -391,9 +403,20 @@ MEASURES = (
         "delivery_success",
         Leads.LEADING,
         Unit.PERCENT,
-        "messages that a provider accepted / messages whose fate is known, those to role mailboxes included",
+        "messages that a provider accepted / messages with an address whose fate is known, those to role mailboxes included",
         (MESSAGES,),
-        _percent(lambda seen: seen.of(MESSAGES, "sent"), _sum(MESSAGES)),
+        _percent(
+            lambda seen: seen.of(MESSAGES, SENT),
+            lambda seen: seen.of(MESSAGES, SENT) + seen.of(MESSAGES, FAILED),
+        ),
+    ),
+    Measure(
+        "messages_without_address",
+        Leads.LEADING,
+        Unit.COUNT,
+        "messages that were not tried, because the customer left no address or was erased",
+        (MESSAGES,),
+        _counts(MESSAGES, cell=WITHOUT_ADDRESS),
     ),
     Measure(
         "helped_rate",
@@ -407,7 +430,7 @@ MEASURES = (
         "reopen_rate",
         Leads.LAGGING,
         Unit.PERCENT,
-        "complaints reopened / complaints that got their first check",
+        "complaints reopened / complaints that got their first check, also where that was taken back later",
         (REOPENED, WAITED),
         _percent(_sum(REOPENED), _sum(WAITED)),
     ),

@@ -36,6 +36,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
 )
 from shared.contracts.notifier import FeedbackReceived, Helped, MessageFailed, MessageSent
+from shared.contracts.reasons import Reason
 from shared.kernel import Fact, Posting, Slice
 
 #: A check so long after its complaint at most was given on the spot: the longest that a guest waits at a desk,
@@ -224,14 +225,26 @@ def _large_window(one: Recorded) -> str | None:
     return window_of(one) if _number("employees")(one) >= EMPLOYEES_MIN else None
 
 
+#: Reasons for which nothing was tried: there is no address to write to.
+_NO_ADDRESS = (Reason.NO_CONTACT, Reason.CUSTOMER_ERASED)
+#: What became of a message.
+SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
+
+
+def _fate(one: Recorded) -> str:
+    if one.what == MessageSent.TYPE:
+        return SENT
+    return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
+
+
 _WINDOW = (AuthorityCounted, WindowClosed)
-_SENT = {MessageSent.TYPE: "sent", MessageFailed.TYPE: "failed"}
 
 COMPLAINTS = Counter("complaints", (ComplaintTriaged,), cell=_why, cells=REASONS)
 PROMISES = Counter("promises", (ComplaintTriaged, ComplaintReopened))
 OVERDUE = Counter("overdue", (ComplaintOverdue,))
 REOPENED = Counter("reopened", (ComplaintReopened,))
 CHECKS = Counter("checks", (CheckIssued,))
+TAKEN_BACK = Counter("taken-back", (CheckVoided,))
 WAITED = Counter("waited", (CheckIssued,), cell=_waited, cells=SECONDS.cells)
 AT_ONCE = Counter("at-once", (CheckIssued,), amount=_at_once)
 VALUE = Counter("value", (CheckIssued,), amount=_amount("value_minor"), money=True)
@@ -252,8 +265,8 @@ FEEDBACK = Counter(
 MESSAGES = Counter(
     "messages",
     (MessageSent, MessageFailed),
-    cell=lambda one: _SENT[one.what],
-    cells=tuple(_SENT.values()),
+    cell=_fate,
+    cells=FATES,
 )
 GIVEN = Counter("given", (CheckIssued,), amount=_own, of_employees=True, groups=("",))
 REFUSED = Counter("refused", (CheckRefused,), amount=_own, of_employees=True, groups=("",))
@@ -283,7 +296,7 @@ STAFF = Counter("staff", _WINDOW, _number("employees"), cell=_large_window, cell
 IDLE = Counter("idle", _WINDOW, _number("employees_idle"), cell=_large_window, cells=WINDOW_CELLS)
 
 COUNTERS = (
-    COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
+    COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
 )  # fmt: skip
 
