@@ -1040,6 +1040,10 @@ class PolicyTried(CompensationFact):
     withheld: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether there are more wishes, which are not told because fewer than five employees made them, or because what is left would be of fewer than five."
     )
+    wishes: Annotated[Annotated[int, Field(ge=0)] | None, Data.INTERNAL] = Field(
+        None,
+        description=f"Number of wishes that were decided again, {STEPS}, also of those that are not told; absent if fewer than five employees made them in one of the blocks.",
+    )
     undecided: Annotated[Annotated[int, Field(ge=0)] | None, Data.INTERNAL] = Field(
         None,
         description=f"Number of wishes that were not decided again, because their facts do not say the employee's role or have another currency, {STEPS}; absent if fewer than five employees made them.",

@@ -142,7 +142,7 @@ def told(answer: PolicyTried) -> dict[Any, Any]:
     return {
         (group.item, group.reason, group.role): group.model_dump(mode="json", exclude_none=True)
         for group in answer.groups
-    } | {"withheld": answer.withheld, "undecided": answer.undecided}
+    } | {"withheld": answer.withheld, "undecided": answer.undecided, "wishes": answer.wishes}
 
 
 def crew(ship: Ship, names: Iterable[str], item: str = "cinema", day: float = 3) -> None:

@@ -160,7 +160,17 @@ async def test_wishes_of_fewer_than_five_employees_are_not_shown(ship: Aboard):
     await a_day(ship, MATES[:4])
     answer = (await tried(ship, draft())).json()
     assert (answer["groups"], answer["withheld"]) == ([], True)
+    assert answer["wishes"] is None
     assert not any(name in json.dumps(answer) for name in MATES)
+
+
+async def test_an_empty_answer_says_that_no_wish_was_read_or_how_many_were(ship: Aboard):
+    assert (await tried(ship, draft(), "t-0")).json()["wishes"] == 0
+    for name, item in zip(MATES, ("cinema", "sincere-words", "cinema", "cinema", "cinema"), strict=False):
+        await wish(ship, name, item, f"{name}-1")
+    ship.later(days=OVER)
+    answer = (await tried(ship, draft())).json()
+    assert (answer["groups"], answer["wishes"]) == ([], 5)
 
 
 async def test_what_was_wished_today_is_not_shown_until_the_block_has_ended(ship: Aboard):

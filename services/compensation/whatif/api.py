@@ -58,6 +58,7 @@ def routes(face: Face, handlers: WhatIf) -> Routes:
                     }
                 ],
                 "withheld": True,
+                "wishes": 90,
                 "undecided": 0,
                 "tried_at": "2026-07-01T18:32:05Z",
             }

@@ -133,7 +133,9 @@ def show(tried: PolicyTried, policy: Policy) -> None:
         )
     console = Console()
     (console if console.is_terminal else Console(width=WIDTH)).print(table)
-    typer.echo(f"{tried.site}, wishes from {tried.since:%Y-%m-%d} to {tried.until:%Y-%m-%d}")
+    typer.echo(
+        f"{tried.site}, wishes from {tried.since:%Y-%m-%d} to {tried.until:%Y-%m-%d}: {_read(tried)}"
+    )
     typer.echo(
         "counts are to the nearest five or more; a change for fewer than five employees is not told"
     )
@@ -146,6 +148,13 @@ def show(tried: PolicyTried, policy: Policy) -> None:
     if tried.undecided:
         typer.echo(f"{tried.undecided} wishes were not decided again: their role is not recorded")
     typer.echo(f"nothing was changed; the run is recorded as {tried.run_id}")
+
+
+def _read(tried: PolicyTried) -> str:
+    """How many wishes were read."""
+    if tried.wishes is None:
+        return "some, of fewer than five employees in a block of 30 days"
+    return f"about {tried.wishes}" if tried.wishes else "none"
 
 
 def _or_dash(count: int | None) -> str:

@@ -21,9 +21,10 @@ from services.compensation.whatif.rules import (
     Tally,
     Wish,
     blocks_of,
+    employees_of,
     groups_of,
+    number_of,
     runs_account,
-    undecided_of,
     wish_of,
 )
 from services.compensation.whatif.trial import HEARD, Trial
@@ -153,7 +154,8 @@ class WhatIf:
                     currency=draft.currency,
                     groups=tuple(groups),
                     withheld=withheld,
-                    undecided=undecided_of(left_out.values()),
+                    wishes=number_of(employees_of(one.values()) for one in tallies.values()),
+                    undecided=number_of(left_out.values()),
                     tried_at=view.now,
                 ),
             ),

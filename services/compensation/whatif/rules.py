@@ -310,12 +310,20 @@ def groups_of(blocks: Iterable[Mapping[Of, Tally]]) -> tuple[Sequence[TriedGroup
     return groups[:TRIED_GROUPS_MAX], withheld or len(groups) > TRIED_GROUPS_MAX
 
 
-def undecided_of(blocks: Iterable[Counter[str]]) -> int | None:
-    """How many wishes were not decided again, by employee in each block; None if not told."""
+def number_of(blocks: Iterable[Counter[str]]) -> int | None:
+    """How many wishes these are, by employee in each block; None if not told."""
     crowds = [employees for employees in blocks if employees]
     if any(few(crowd) for crowd in crowds):
         return None
     return sum(in_steps(crowd.total(), step_of(crowd)) for crowd in crowds)
+
+
+def employees_of(tallies: Iterable[Tally]) -> Counter[str]:
+    """How many wishes of each employee are in tallies."""
+    found: Counter[str] = Counter()
+    for tally in tallies:
+        found.update(tally.employees)
+    return found
 
 
 def runs_account(site: str, day: str) -> str:
