@@ -20,7 +20,6 @@ from statistics import median
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic_core import to_json
 
 from bench import world
@@ -29,7 +28,7 @@ from bench.report import Comparison
 from devstack.processes import Services, master_key
 from devstack.stack import Stack
 from shared.audit import export
-from shared.audit.keys import PURPOSE
+from shared.audit.keys import derived_key
 from shared.audit.topic import Topics
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import FACTS
@@ -168,8 +167,7 @@ def _promises(wanted: int) -> Iterator[bytes]:
 
 def _verified(stack: Stack, rounds: int) -> dict[str, Any]:
     """How many records of an export are verified per second; raises ValueError if they do not verify."""
-    derived = Vault(b64decode(master_key(world.RUN))).derive(PURPOSE)
-    key = Ed25519PrivateKey.from_private_bytes(derived).public_key()
+    key = derived_key(Vault(b64decode(master_key(world.RUN))).derive).public_key()
     directory = world.RUN / "bench" / "export"
     shutil.rmtree(directory, ignore_errors=True)
     try:

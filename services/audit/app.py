@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from services.audit.board import api as board_api
 from services.audit.board import rules as board_rules
 from services.audit.board.handlers import Boards
@@ -25,7 +23,7 @@ from services.audit.signals import api as signals_api
 from services.audit.signals import rules as signals_rules
 from services.audit.signals.handlers import Signals
 from services.audit.stream import inboxes
-from shared.audit.keys import PURPOSE, read_key
+from shared.audit.keys import derived_key, read_key
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import AUDIT, subscriptions
 from shared.kernel import Domain, Slice
@@ -52,11 +50,7 @@ def build(
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     signing = settings.signing_key
-    key = (
-        read_key(signing)
-        if signing
-        else Ed25519PrivateKey.from_private_bytes(parts.vault.derive(PURPOSE))
-    )
+    key = read_key(signing) if signing else derived_key(parts.vault.derive)
     pseudonym = parts.vault.pseudonyms.employee
     chains = Chains(parts.settler, pseudonym, Signer(key))
     policies = Policies()

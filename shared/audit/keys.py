@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 #: What the signing key is derived for from the master key where it has no file of its own.
 PURPOSE = "audit-heads"
+
+
+def derived_key(derive: Callable[[str], bytes]) -> Ed25519PrivateKey:
+    """The signing key where it has no file of its own; `derive` makes 32 bytes for a purpose from the master key."""
+    return Ed25519PrivateKey.from_private_bytes(derive(PURPOSE))
 
 
 def key_id_of(key: Ed25519PublicKey) -> str:

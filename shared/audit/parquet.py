@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared.contracts.audit import Recorded
+from shared.audit.export import COLUMNS, Row
 
 #: Rows that are held until they are written together: about 20 MB.
 ROWS = 20_000
@@ -26,20 +26,20 @@ def _type(name: str) -> Any:
 
 
 #: A record's fields and its hash; amounts and details are JSON.
-SCHEMA = pa.schema([(name, _type(name)) for name in (*Recorded.model_fields, "hash")])
+SCHEMA = pa.schema([(name, _type(name)) for name in COLUMNS])
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Callable[[dict[str, Any]], object]]:
+def opened(path: Path) -> Iterator[Callable[[Row], object]]:
     """A new table; gives what takes a row. Blocks; raises OSError."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
 
         def flush() -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
             rows.clear()
 
-        def take(row: dict[str, Any]) -> None:
+        def take(row: Row) -> None:
             time = row.get("time")
             rows.append({**row, "time": time and datetime.fromisoformat(time)})
             if len(rows) >= ROWS:

@@ -15,23 +15,29 @@ from shared.contracts.audit import FactRecorded, HeadsSigned
 
 #: Where the `data` of an event begins and where the attribute behind it does, as our services write events.
 DATA, SEQUENCE = b'"data":{', b',"sequence":"'
+#: Digits of a sequence at most, as events have it.
+SEQUENCE_DIGITS_MAX = 20
 #: Without a record for this long while the topic has some, the broker counts as away.
 PATIENCE_S = 30.0
 POLL_MS = 500
 
 
 def data_of(value: bytes) -> tuple[int, bytes]:
-    """The event's sequence (-1 if it has none) and its `data`, byte for byte."""
+    """The event's sequence (-1 if it has none that could be one) and its `data`, byte for byte."""
     begin, end = value.find(DATA) + len(DATA) - 1, value.rfind(SEQUENCE)
     if end < 0:
         return -1, value[begin:-1]
     number = value[end + len(SEQUENCE) : -2]
-    return (int(number) if number.isdigit() else -1), value[begin:end]
+    is_one = number.isdigit() and len(number) <= SEQUENCE_DIGITS_MAX
+    return (int(number) if is_one else -1), value[begin:end]
 
 
 def number_of(heads: bytes) -> int:
-    """The number of signed heads, of their `data`."""
-    return int(from_json(heads)["statement"]["number"])
+    """The number of signed heads, of their `data`; raises ValueError where they are none."""
+    try:
+        return int(from_json(heads)["statement"]["number"])
+    except (TypeError, KeyError, OverflowError) as error:
+        raise ValueError("what lies on the topic of signed heads last is none of them") from error
 
 
 class Topics:
@@ -80,9 +86,10 @@ class Topics:
             while True:
                 for place, records in consumer.poll(timeout_ms=POLL_MS).items():
                     for record in records:
-                        sequence, data = data_of(record.value)
-                        if sequence > last[place]:
-                            last[place] = sequence
+                        sequence, data = data_of(record.value or b"")
+                        # What has no sequence is none of our relay's, so it is not one that was sent again.
+                        if sequence < 0 or sequence > last[place]:
+                            last[place] = max(sequence, last[place])
                             yield hashed(data)
 
     def _read(
@@ -107,8 +114,9 @@ class Topics:
                 if record.value is None:
                     continue
                 sequence, data = data_of(record.value)
-                if sequence > reached:
-                    reached = sequence
+                # What has no sequence is none of our relay's, so it is not one that was sent again.
+                if sequence < 0 or sequence > reached:
+                    reached = max(sequence, reached)
                     yield data
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no data from {topic}/{partition} for {PATIENCE_S:.0f} s")

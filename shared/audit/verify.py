@@ -49,6 +49,8 @@ BEGINS = re.compile(
 ENDS = re.compile(
     rb'"number":([1-9][0-9]{0,14}),(?:"[a-z_]++":[0-9]++,)*+"previous":"([0-9a-f]{64})"(?=[,}])'
 )
+#: The one number that may stand behind it, with as many digits as an event's sequence has at most.
+SEQUENCE, SEQUENCE_ENDS = b'"sequence":', re.compile(rb"[0-9]{1,20}+[,}]")
 #: What may stand behind it.
 REST = re.compile(rb"(?:," + _FIELD + rb")*+\}")
 
@@ -125,6 +127,9 @@ def read_line(line: bytes) -> Line | None:
     if begins is None or ends is None:
         return None
     if body.find(b"}", number) != len(body) - 1 and not REST.fullmatch(body, ends.end()):
+        return None
+    sequence = body.find(SEQUENCE, ends.end())
+    if sequence >= 0 and not SEQUENCE_ENDS.match(body, sequence + len(SEQUENCE)):
         return None
     if body.count(CHAIN) + body.count(NUMBER) + body.count(PREVIOUS) != 3 and not _named_once(body):
         return None

@@ -49,6 +49,8 @@ Version = Annotated[
     Data.PUBLIC,
     Field(ge=1, description="Number of the version of the site's policy that decided."),
 ]
+#: The number of a line among all of its owner: decimal digits, as many as 64 bits need.
+SEQUENCE_PATTERN = re.compile(r"[0-9]{1,20}")
 #: JSON in any case, with or without parameters: some publishers add `; charset=utf-8`. JavaScript
 #: reads this pattern too, and older engines have no flags inside a pattern.
 JSON_TYPE = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]( *;.*)?$"
@@ -62,6 +64,13 @@ Outside = Annotated[
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+
+
+def sequence_of(text: str) -> int:
+    """The number in an event's `sequence`; raises ValueError where it is none."""
+    if not SEQUENCE_PATTERN.fullmatch(text):
+        raise ValueError("not a sequence")
+    return int(text)
 
 
 def trace_of(found: object) -> str | None:
@@ -141,9 +150,11 @@ class Event(BaseModel, Generic[F_co]):
         None,
         description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>`, `timer/<name>/<id>/<due>` or `command/<name>/<id>`.",
     )
-    sequence: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = Field(
-        None,
-        description="Number of the line among all of its owner, in decimal digits; gaps and repeats show by it.",
+    sequence: Annotated[str, StringConstraints(pattern=f"^{SEQUENCE_PATTERN.pattern}$")] | None = (
+        Field(
+            None,
+            description="Number of the line among all of its owner, in decimal digits; gaps and repeats show by it.",
+        )
     )
     traceparent: Annotated[str | None, BeforeValidator(trace_of)] = Field(
         None, description="W3C Trace Context of the step that made it."

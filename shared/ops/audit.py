@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka.errors import KafkaError
 
 from shared.audit import export, story
-from shared.audit.keys import PURPOSE, public_pem, read_key, read_public_key
+from shared.audit.keys import derived_key, public_pem, read_key, read_public_key
 from shared.audit.topic import Topics, number_of
 from shared.audit.verify import printable
 from shared.contracts.audit import PSEUDONYM
-from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
+from shared.ops.topics import BootstrapOption, broker_or_exit
 from shared.runtime.privacy.seal import Vault
 
+#: Said of what lies on the record's topic and is no record.
+UNREADABLE = "not a record: `audit export` writes it to a file of its own, and `audit verify` says where it lies"
 #: Records of each partition that `tail` begins with.
 TAIL_RECORDS = 20
 
@@ -40,10 +41,7 @@ def _stop(text: object, status: int = 1) -> NoReturn:
 
 
 def _topics(given: str | None) -> Topics:
-    try:
-        return Topics(bootstrap_servers(given).client())
-    except NoBroker as error:
-        _stop(error)
+    return Topics(broker_or_exit(given).client())
 
 
 def _all(topics: Topics) -> Iterator[bytes]:
@@ -60,8 +58,7 @@ def key_command() -> None:
         if path:
             key = read_key(Path(path))
         elif master:
-            derived = Vault(b64decode(master, validate=True)).derive(PURPOSE)
-            key = Ed25519PrivateKey.from_private_bytes(derived)
+            key = derived_key(Vault(b64decode(master, validate=True)).derive)
         else:
             _stop("set SERVICE_CHECK_SIGNING_KEY or SERVICE_CHECK_MASTER_KEY", 2)
     except (ValueError, NotBase64) as error:
@@ -112,7 +109,7 @@ def heads_command(
         out.mkdir(parents=True, exist_ok=True)
         path = out / f"heads-{number_of(data)}.jsonl"
         path.write_bytes(data + b"\n")
-    except (OSError, LookupError, TimeoutError, KafkaError) as error:
+    except (OSError, LookupError, TimeoutError, ValueError, KafkaError) as error:
         _stop(error)
     typer.echo(str(path))
 
@@ -173,21 +170,29 @@ def tail_command(
 ) -> None:
     """Print records as sentences, oldest first within each partition.
 
-    Those of one employee: `python -m services.audit tail --employee`.
+    Those of one employee: `python -m services.audit tail --employee`. Exit status 1 where something on the topic
+    is no record.
     """
-    topics = _topics(bootstrap)
+    topics, unreadable = _topics(bootstrap), 0
     try:
         for data in topics.follow(TAIL_RECORDS) if follow else _all(topics):
-            record = story.record_of(data)
+            try:
+                record = story.record_of(data)
+            except ValueError:
+                unreadable += 1
+                typer.echo(UNREADABLE, err=True)
+                continue
             if site is not None and record.get("site") != site:
                 continue
             if kind is not None and kind not in record.get("what", "gap"):
                 continue
             typer.echo(json.dumps(record) if as_json else story.sentence(record))
     except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+        pass
     except (LookupError, TimeoutError, KafkaError) as error:
         _stop(error)
+    if unreadable:
+        raise typer.Exit(1)
 
 
 @app.command("explain")

@@ -34,7 +34,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
-from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
+from shared.ops.topics import BootstrapOption, broker_or_exit
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.history import Part, read_history
 from shared.runtime.rebuild.sources import RawEvent
@@ -328,11 +328,7 @@ def published_command(
 
     What an employee explained about a stretch is sealed, and is not in it.
     """
-    try:
-        broker = bootstrap_servers(bootstrap)
-    except NoBroker as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    broker = broker_or_exit(bootstrap)
     shown: dict[str, int] = {}
 
     def told(topic: str, done: int, total: int) -> None:

@@ -53,6 +53,15 @@ def bootstrap_servers(given: str | None = None) -> Broker:
     return reached(BrokerSettings, "KAFKA_BOOTSTRAP_SERVERS", given).broker
 
 
+def broker_or_exit(given: str | None) -> Broker:
+    """The same as `bootstrap_servers`; ends with status 1 and a sentence where no address is known."""
+    try:
+        return bootstrap_servers(given)
+    except NoBroker as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
 def reached(settings: type[S], name: str, given: str | None) -> S:
     """The settings of a server, whose address has this name: `given`, from outside, or the stack's.
 
@@ -273,7 +282,7 @@ def create_command(
     replication: ReplicationOption = 1,
 ) -> None:
     """Create the topics that are missing; safe to repeat."""
-    where = _where(bootstrap)
+    where = broker_or_exit(bootstrap)
     made = create(where, partitions=partitions, replication=replication)
     _print([f"{name}: created" for name in made] or ["all topics exist already"])
 
@@ -281,18 +290,10 @@ def create_command(
 @app.command("show")
 def show_command(bootstrap: BootstrapOption = None, replication: ReplicationOption = 1) -> None:
     """Compare the broker with the catalogue; exit status 1 if they differ."""
-    found = differences(_where(bootstrap), replication=replication)
+    found = differences(broker_or_exit(bootstrap), replication=replication)
     _print([f"{name}: {'; '.join(wrong) or 'as declared'}" for name, wrong in found.items()])
     if any(found.values()):
         raise typer.Exit(1)
-
-
-def _where(given: str | None) -> Broker:
-    try:
-        return bootstrap_servers(given)
-    except NoBroker as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from pydantic_settings import SettingsError
 
+from shared.contracts.event import sequence_of
 from shared.contracts.reasons import Reason
 from shared.kernel import Domain
 from shared.runtime.engine.crash import crash_at
@@ -374,7 +375,7 @@ def _sequence_of(value: bytes | None) -> int | None:
     """The sequence that a line of a topic has; None of what is no line."""
     try:
         event = from_json(value or b"")
-        return int(event["sequence"]) if isinstance(event, dict) else None
+        return sequence_of(event["sequence"]) if isinstance(event, dict) else None
     except (ValueError, TypeError, KeyError):
         return None
 

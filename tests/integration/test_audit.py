@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
@@ -24,7 +24,7 @@ from devstack import stack
 from devstack.stack import ROOT
 from services.audit.app import DOMAIN
 from shared.audit import export
-from shared.audit.keys import PURPOSE
+from shared.audit.keys import derived_key
 from shared.audit.topic import Topics
 from shared.contracts.audit import FactRecorded, HeadsSigned, Notice
 from shared.contracts.catalogue import AUDIT, subscriptions
@@ -214,8 +214,7 @@ def read_in_java(everything: World, there: Path, key: Path, tmp_path: Path) -> N
 
 
 def public_key() -> Ed25519PublicKey:
-    derived = Vault(MASTER).derive(PURPOSE)
-    return Ed25519PrivateKey.from_private_bytes(derived).public_key()
+    return derived_key(Vault(MASTER).derive).public_key()
 
 
 def test_audit_reads_nothing_before_its_topic_has_as_many_partitions_as_every_source(tmp_path):

@@ -283,6 +283,9 @@ async def test_a_topic_that_cannot_be_read_is_unknown_and_not_empty(app, monkeyp
         ([b'{"sequence":"7"}', b"[]", b"null", b"", b'{"sequence":"x"}', b'{"sequence":null}'], 7),
         ([b"junk", b'{"sequence":"7"}'], 7),
         ([b"junk", b"{}"], 1),
+        ([b'{"sequence":"7"}', b'{"sequence":"%s"}' % (b"9" * 21)], 7),
+        ([b'{"sequence":"7"}', b'{"sequence":"%s"}' % (b"9" * 5000)], 7),
+        ([b'{"sequence":"7"}', b'{"sequence":1e400}', b'{"sequence":Infinity}'], 7),
     ],
 )
 async def test_records_at_the_end_of_a_topic_that_are_no_lines_do_not_prevent_a_start(

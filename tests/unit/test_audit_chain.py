@@ -31,7 +31,7 @@ from services.audit.chain.rules import (
 )
 from services.audit.chain.signer import Signer
 from services.audit.settings import Settings
-from shared.audit.keys import PURPOSE, read_key
+from shared.audit.keys import derived_key, read_key
 from shared.contracts.audit import (
     HASH_BEGINS,
     NOTHING_BEFORE,
@@ -364,7 +364,7 @@ async def heads(aboard: Aboard) -> list[HeadsSigned]:
 
 
 def public_key():
-    return Ed25519PrivateKey.from_private_bytes(Vault(MASTER).derive(PURPOSE)).public_key()
+    return derived_key(Vault(MASTER).derive).public_key()
 
 
 async def test_heads_of_all_chains_are_signed_a_minute_after_a_record_and_not_again_without_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -174,6 +175,14 @@ def test_a_field_by_another_name_or_among_others_is_not_read(made):
     ):
         assert was in body
         assert read_line(hashed_anew(body.replace(was, now))) is None, now
+
+
+def test_a_sequence_of_more_digits_than_an_event_has_makes_no_record(made):
+    body = body_of(made[0].chains[CHAIN][4])
+    for digits, is_one in ((b"9" * 20, True), (b"9" * 21, False), (b"9" * 5000, False)):
+        changed = re.sub(rb'"sequence":[0-9]+', b'"sequence":' + digits, body)
+        assert (changed != body) is True
+        assert (read_line(hashed_anew(changed)) is not None) is is_one
 
 
 @given(st.lists(no_newline | no_newline.map(hashed_anew), max_size=5))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,8 +21,9 @@ from services.audit.chain.rules import Chain as Head
 from services.audit.chain.rules import heads_signed, last_signed
 from services.audit.chain.signer import Signer
 from shared.audit import export
+from shared.audit import story as story_of
 from shared.audit.keys import public_pem
-from shared.audit.story import sentence, story
+from shared.audit.story import record_of, sentence, story
 from shared.audit.topic import data_of
 from shared.audit.verify import (
     ANCHORS_MAX,
@@ -44,6 +46,7 @@ from shared.contracts.audit import (
     hash_of,
 )
 from shared.contracts.event import encode
+from shared.ops import audit as audit_command
 from shared.ops.__main__ import app
 from shared.testing.clock import START
 
@@ -381,6 +384,100 @@ def test_the_data_of_an_event_comes_out_byte_for_byte():
     )
     assert data_of(event) == (-1, data.encode())
     assert data_of(event[:-1] + b',"sequence":"00000000000000000042"}') == (42, data.encode())
+    assert data_of(event[:-1] + b',"sequence":"%s"}' % (b"9" * 5000)) == (-1, data.encode())
+    assert data_of(b"")[0] == -1
+
+
+class OnTopic:
+    """The record's topic, with these lines on it."""
+
+    def __init__(self, *found: bytes) -> None:
+        self._found = found
+
+    def partitions(self):
+        return [0]
+
+    def records(self, _partition):
+        return self._found
+
+    def last_heads(self):
+        return self._found[0]
+
+
+def asked(monkeypatch, *words: str, found: Sequence[bytes]) -> Any:
+    monkeypatch.setattr(audit_command, "_topics", lambda _: OnTopic(*found))
+    return CliRunner().invoke(app, ["audit", *words])
+
+
+JUNK = (
+    b"",
+    b"x" * 200,
+    b'{"hash":"' + b"0" * 64 + b'","record":[]}',
+    b'{"hash":"' + b"0" * 64 + b'","record":{"what":7,"key":"ck-7"}}',
+    b'{"hash":"' + b"0" * 64 + b'","record":' + b"[" * 5000 + b"}",
+)
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_what_is_no_record_is_told_as_such_and_the_others_are_told_all_the_same(
+    record, monkeypatch, junk
+):
+    line = record.chains[CHAINS[0]][6]
+    told = asked(monkeypatch, "tail", found=(junk, line))
+    assert (told.exit_code, "not a record" in told.output) == (1, True)
+    assert "check issued (ck-7)" in told.output
+    told = asked(monkeypatch, "explain", "ck-7", found=(junk, line))
+    assert (told.exit_code, "check issued (ck-7)" in told.output) == (0, True), told.output
+    assert asked(monkeypatch, "explain", "ck-7", found=(junk,)).exit_code == 1
+
+
+@pytest.mark.parametrize("junk", [b"{}", b"x", b'{"statement":{"number":"x"}}', b'{"statement":7}'])
+def test_heads_that_are_none_are_a_sentence_and_no_file(monkeypatch, tmp_path, junk):
+    told = asked(monkeypatch, "heads", "--out", str(tmp_path / "x"), found=(junk,))
+    assert told.exit_code == 1
+    assert isinstance(told.exception, SystemExit)
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["what", "time", "key", "details", "amounts", "missing", "persons", "by"]
+                ),
+                inner,
+                max_size=8,
+            )
+        ),
+    )
+)
+def test_no_json_ends_in_a_traceback(found):
+    data = b"_" * RECORD_AT + json.dumps(found).encode() + b"}"
+    try:
+        told = sentence(record_of(data))
+    except ValueError:
+        return
+    assert told.isprintable()
+
+
+def test_a_story_that_is_too_long_is_refused_in_both_passes(record, monkeypatch):
+    lines = [line for number in record.partitions() for line in record.records(number)]
+    monkeypatch.setattr(story_of, "STORY_MAX", 100)
+    reads = []
+
+    def read():
+        reads.append(1)
+        return lines
+
+    with pytest.raises(ValueError, match="more than 100 records are about co-1"):
+        story(read, "co-1")
+    assert len(reads) == 1
+    with pytest.raises(ValueError, match="more than 100"):
+        story(read, "ck-7")
+    assert len(reads) == 3
 
 
 def test_a_story_is_told_in_sentences_by_time(record):

@@ -116,7 +116,7 @@ def test_only_records_that_name_the_employee_in_their_month_are_shown():
     june, july = (PSEUDONYM(SITE, month, "e-ingrid") for month in ("2026-06", "2026-07"))
 
     def line(time: str, who: str) -> bytes:
-        record = {"time": time, "what": "x", "who": who}
+        record = {"time": time, "what": "x", "key": who, "who": who}
         return b'{"hash":"' + b"0" * 64 + b'","record":' + json.dumps(record).encode() + b"}"
 
     class Topics:

@@ -780,7 +780,16 @@ async def test_a_fact_of_ours_that_this_version_cannot_read_stops_it(sailing):
         await rebuilt(sailing, "compensation", log)
 
 
-@pytest.mark.parametrize("broken", [b"null", b"[]", b"{", b'{"source": 1}', b"\xff", b'"x"'])
+NUMBERED = b'{"source":"/x","type":"y","data":{},"sequence":%s}'
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(b"null", b"[]", b"{", b'{"source": 1}', b"\xff", b'"x"'),
+        *(NUMBERED % number for number in (b'"x"', b"1e400", b"Infinity", b'"%s"' % (b"9" * 21))),
+    ],
+)
 async def test_what_is_no_event_changes_nothing(sailing, broken):
     await sailing.raise_complaint()
     log = await MemoryLog.of(sailing, "compensation")

@@ -192,7 +192,10 @@ async def _taken(parts: Runtime, names: Names, site: str | None, purpose: str, b
 def about(topics: Topics, names: Names) -> Iterator[dict[str, Any]]:
     """The records that name the employee by the pseudonym of their month. Blocks."""
     for data in chain.from_iterable(topics.records(number) for number in topics.partitions()):
-        record = story.record_of(data)
+        try:
+            record = story.record_of(data)
+        except ValueError:
+            continue
         # A gap has no time, and names nobody.
         if "time" in record and names(record["time"][:7]).encode() in data:
             yield record

@@ -17,6 +17,7 @@ from shared.contracts.catalogue import (
     subscriptions,
     topics,
 )
+from shared.contracts.event import sequence_of
 from shared.kernel import Domain
 from shared.runtime.kafka.inbox import Record
 
@@ -79,7 +80,10 @@ def event_of(record: Record) -> RawEvent | None:
         return _other_form(value)
     source, kind, time, cause = head.groups()
     if value[-TAIL : -TAIL + len(SEQUENCE)] == SEQUENCE:
-        return RawEvent(source, kind, time, cause, int(value[-22:-2]), value[head.end() : -TAIL])
+        number = value[-22:-2]
+        if not number.isdigit():
+            return None
+        return RawEvent(source, kind, time, cause, int(number), value[head.end() : -TAIL])
     return RawEvent(source, kind, time, cause, -1, value[head.end() : -1])
 
 
@@ -88,7 +92,8 @@ def _other_form(value: bytes) -> RawEvent | None:
         body = from_json(value)
         source, kind = (str(body[name]).encode() for name in ("source", "type"))
         time, cause = (str(body.get(name) or "").encode() for name in ("time", "cause"))
-        number = int(body.get("sequence") or -1)
+        sequence = body.get("sequence")
+        number = -1 if sequence is None else sequence_of(str(sequence))
         return RawEvent(source, kind, time, cause, number, to_json(body["data"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
