@@ -36,6 +36,7 @@ from shared.runtime.http.server import http_server
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard
+from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import (
     changed,
     complaints,
@@ -358,6 +359,22 @@ async def test_an_open_incident_shows_how_far_it_is_and_how_full_its_budget(reco
     assert (await board(recorded))["incidents"] == []
 
 
+# ---- signals --------------------------------------------------------------------------------------
+
+
+async def test_the_board_says_how_many_signals_nobody_dismissed(recorded: Aboard):
+    assert (await board(recorded))["signals"] == {"open": 0, "more": False}
+    first = await one_signal(recorded, "a")
+    await one_signal(recorded, "b")
+    assert (await board(recorded))["signals"] == {"open": 2, "more": False}
+    async with recorded.http("audit", reader(recorded)) as asked:
+        path = f"/v1/signals/{first}/dismissal"
+        said = {"reason": "explained"}
+        dismissed = await asked.post(path, json=said, headers={"Idempotency-Key": "d"})
+    assert dismissed.status_code == 200
+    assert (await board(recorded))["signals"] == {"open": 1, "more": False}
+
+
 # ---- measures ------------------------------------------------------------------------------------
 
 
@@ -368,7 +385,8 @@ async def test_each_number_of_today_says_its_measure_and_its_day(recorded: Aboar
     assert {one.name for one in handlers.TODAY} == {measure for measure, _ in today}
     assert today["complaints", ""]["value"] == 1
     assert today["checks_given", ""]["value"] == 1
-    assert today["value_given", ""]["value"] == 250_00
+    assert today["value_given", ""]["amount_minor"] == 250_00
+    assert today["value_given", ""]["currency"] == "NOK"
     assert {one["first_day"] for one in found["today"]} == {"2026-06-03"}
     for name, measures in (
         ("under_use", handlers.UNDER_USE),
@@ -424,6 +442,14 @@ async def test_a_site_that_the_token_does_not_name_looks_like_one_that_nobody_ha
         for path in (f"board/{site}", f"board/{site}/stream"):
             assert (await board(region, path))["type"] == Reason.UNKNOWN_SITE
     assert (await board(region, "board/ms-none", sites=["ms-none"]))["type"] == Reason.UNKNOWN_SITE
+
+
+async def test_a_site_without_a_policy_is_named_beside_the_boards_of_the_others(region: Aboard):
+    found = await board(region, "board", sites=["ms-none", OTHER])
+    assert [one["site"] for one in found["boards"]] == [SITE, OTHER]
+    assert found["without_policy"] == ["ms-none"]
+    alone = await board(region, "board?site=ms-none", sites=["ms-none"])
+    assert alone == {"boards": [], "without_policy": ["ms-none"]}
 
 
 # ---- live ----------------------------------------------------------------------------------------

@@ -48,17 +48,20 @@ class Watcher:
         reader = aboard.bearer("m-hotel", "manager")
         async with aboard.http("audit", reader) as asked:
             board = (await asked.get(f"/v1/board/{SITE}")).json()
-            assert (await asked.get("/v1/board")).json() == {"boards": [board]}
+            group = (await asked.get("/v1/board")).json()
+            assert group == {"boards": [board], "without_policy": []}
             for name in ("today", "under_use", "over_use", "roi"):
                 for one in board[name]:
                     days_of = one["first_day"], one["last_day"]
-                    self.shown.append(Shown(one["measure"], one["part"], *days_of, one["value"]))
+                    number = one["amount_minor"] if one["currency"] else one["value"]
+                    self.shown.append(Shown(one["measure"], one["part"], *days_of, number))
             today = aboard.clock().date()
             first, last = (days[0], days[-1]) if days else (today, today)
             path = f"/v1/measures?from={first}&to={last}"
             table = (await asked.get(path, headers={"Accept": "text/csv"})).text
             for row in csv.DictReader(io.StringIO(table)):
-                value = float(row["value"]) if row["value"] else None
+                number = row["amount_minor"] if row["currency"] else row["value"]
+                value = float(number) if number else None
                 self.shown.append(Shown(row["measure"], row["part"], f"{first}", f"{last}", value))
         self.answers.append((board, table))
 

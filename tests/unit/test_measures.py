@@ -45,11 +45,16 @@ async def aboard(tmp_path: Path) -> Aboard:
     return await Aboard(tmp_path, recording=True).begin()
 
 
+def number_in(one: dict[str, Any]) -> Any:
+    """The number that an answer has of a measure, also where it is an amount."""
+    return one["amount_minor"] if one["currency"] else one["value"]
+
+
 class Shown(dict[tuple[str, str], dict[str, Any]]):
     """An answer by measure and part."""
 
     def value(self, measure: str, part: str = "") -> Any:
-        return self[measure, part]["value"]
+        return number_in(self[measure, part])
 
 
 async def asked(aboard: Aboard, query: str = "", **how: Any) -> Any:
@@ -113,7 +118,7 @@ def test_every_measure_and_its_formula_is_in_the_glossary_and_every_one_there_is
 
 def test_names_of_measures_and_counters_are_unique_and_accounts_are_of_one_counter_each():
     assert len({one.name for one in MEASURES}) == len(MEASURES)
-    names = [path for one in COUNTERS for path, _ in one.paths()]
+    names = [path for one in COUNTERS for path, _ in one.paths]
     assert len(set(names)) == len(names)
     assert {one for measure in MEASURES for one in measure.counters} <= set(COUNTERS)
     assert all(one.groups for measure in MEASURES for one in measure.employees)
@@ -268,7 +273,8 @@ async def test_no_answers_of_any_times_and_periods_differ_by_one_employee(aboard
     async def look() -> None:
         for back in range(3):
             for length in range(3):
-                last = TODAY + timedelta(days=2 - back)
+                tomorrow = aboard.clock().date() + timedelta(days=1)
+                last = min(TODAY + timedelta(days=2 - back), tomorrow)
                 query = f"?from={last - timedelta(days=length)}&to={last}"
                 found = await shown(aboard, query)
                 for name in (
@@ -352,20 +358,59 @@ async def test_another_sites_measures_are_not_there(aboard: Aboard):
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "reason"),
     [
-        "?from=2026-06-02&to=2026-06-01",
-        "?from=2026-01-01&to=2026-06-01",
-        "?from=0001-01-01&to=0001-01-02",
-        "?to=9999-12-31",
-        "?from=soon",
-        "?retained_percent=101",
-        "?margin_minor=-1",
+        ("?from=2026-06-02&to=2026-06-01", Reason.PERIOD_REVERSED),
+        ("?from=2026-03-03&to=2026-06-03", Reason.PERIOD_TOO_LONG),
+        ("?from=0001-01-01&to=0001-01-02", Reason.TIME_OUT_OF_RANGE),
+        ("?to=9999-12-31", Reason.TIME_OUT_OF_RANGE),
+        ("?to=2026-06-05", Reason.TIME_OUT_OF_RANGE),
+        ("?from=2026-06-05", Reason.TIME_OUT_OF_RANGE),
+        ("?from=soon", Reason.SCHEMA_INVALID),
+        ("?retained_percent=101", Reason.SCHEMA_INVALID),
+        ("?margin_minor=-1", Reason.SCHEMA_INVALID),
     ],
 )
-async def test_a_period_or_an_assumption_out_of_bounds_is_refused(aboard: Aboard, query: str):
+async def test_a_period_or_an_assumption_out_of_bounds_is_refused(
+    aboard: Aboard, query: str, reason: Reason
+):
     answer = await asked(aboard, query)
-    assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+    assert (answer.status_code, answer.json()["type"]) == (422, reason)
+
+
+async def test_the_longest_period_and_the_day_that_has_begun_in_the_east_are_shown(aboard: Aboard):
+    for query in ("?from=2026-03-04&to=2026-06-03", "?to=2026-06-04"):
+        assert (await asked(aboard, query)).status_code == 200
+
+
+async def test_a_measure_without_a_value_says_why_and_from_when_there_may_be_one(aboard: Aboard):
+    def why(found: Shown, name: str, part: str = "") -> tuple[str | None, str | None]:
+        return found[name, part]["absent"], found[name, part]["shown_from"]
+
+    await hear(aboard, *(check(one, n) for n, one in enumerate(distinct(4))))
+    await hear(aboard, window("authority.counted", 0, 2, 300, hour=15))
+    query = f"?from={TODAY}&to={TODAY}"
+    found = await shown(aboard, query)
+    assert why(found, "checks_given") == (None, None)
+    assert why(found, "helped_rate") == ("nothing_counted", None)
+    assert why(found, "stretch_rate") == ("not_closed", "2026-06-04T06:15:00Z")
+    assert why(found, "authority_utilisation") == ("too_few_employees", None)
+    aboard.clock.moment = SHOWN_AT
+    assert why(await shown(aboard, query), "stretch_rate") == ("too_few_employees", None)
+    before = TODAY - timedelta(days=1)
+    found = await shown(aboard, f"?from={before}&to={before}")
+    assert why(found, "stretch_rate") == ("nothing_counted", None)
+    assert why(found, "authority_utilisation") == ("nothing_counted", None)
+
+
+async def test_money_is_an_amount_in_minor_units_with_its_currency(aboard: Aboard):
+    await hear(aboard, check(1, value_minor=120_000))
+    found = await shown(aboard)
+    one = found["value_given", ""]
+    assert (one["amount_minor"], one["currency"], one["value"]) == (120_000, "NOK", None)
+    assert one["absent"] is None
+    assert found["cost_per_helped_customer", ""]["absent"] == "nothing_counted"
+    assert found["checks_given", ""]["currency"] is None
 
 
 async def test_the_same_comes_as_a_table_for_who_accepts_csv(aboard: Aboard):
@@ -379,7 +424,10 @@ async def test_the_same_comes_as_a_table_for_who_accepts_csv(aboard: Aboard):
         (one["measure"], one["part"], one["formula"]) for one in told["leading"] + told["lagging"]
     ]
     assert {one["kind"] for one in rows} == {"leading", "lagging"}
-    assert {one["value"] for one in rows if one["measure"] == "delivery_success"} == {"100.0"}
+    (one,) = [one for one in rows if one["measure"] == "delivery_success"]
+    assert (one["value"], one["withheld"], one["error_percent"]) == ("100", "false", "0")
+    (one,) = [one for one in rows if one["measure"] == "stretch_rate"]
+    assert (one["absent"], one["shown_from"]) == ("not_closed", "2026-06-04T06:15:00Z")
     again = await asked(aboard, accept="text/csv", **{"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
 
@@ -482,7 +530,7 @@ async def test_what_the_services_publish_is_counted_as_a_slow_computation_has_it
     }
     last = sailing.clock().date()
     found = await shown(sailing, f"?from={TODAY}&to={last}")
-    values = {name: one["value"] for name, one in found.items()}
+    values = {name: number_in(one) for name, one in found.items()}
     compare(values, computed(Slow(happened, TODAY, last, sailing.clock(), sailing.policy.currency)))
     for measure in ("complaints", "checks_given", "delivery_success", "value_given"):
         assert found.value(measure)

@@ -20,7 +20,7 @@ from services.audit.board.handlers import (
     of_caller,
 )
 from services.audit.board.rules import BoardDay, OpenIncident, Promise
-from services.audit.measures.declared import ASSUMPTIONS, Unit
+from services.audit.measures.declared import ASSUMPTIONS, Absent, Unit
 from shared.contracts.complaints import Category, Severity
 from shared.contracts.event import AmountMinor, ComplaintId, Currency, Id, SiteId
 from shared.contracts.reasons import Reason
@@ -51,11 +51,28 @@ class FigureOnBoard(Answer):
     value: Annotated[
         float | None,
         Field(
-            description="The value in `unit`; null where nothing was counted, or it is withheld."
+            description="The value in `unit`; null for an amount of money, and where `absent` says why."
         ),
     ]
-    unit: Annotated[
-        Unit, Field(description="What it is in; minor units are of the site's `currency`.")
+    amount_minor: Annotated[
+        int | None,
+        Field(description="The value of an amount of money, in minor units of `currency`."),
+    ]
+    currency: Annotated[
+        Currency | None, Field(description="The amount's currency; null if it is no amount.")
+    ]
+    unit: Annotated[Unit, Field(description="What it is in.")]
+    absent: Annotated[
+        Absent | None,
+        Field(
+            description="Why there is no value: nothing was counted, the day is not closed, or fewer than five employees made it; null where there is one."
+        ),
+    ]
+    shown_from: Annotated[
+        datetime | None,
+        Field(
+            description="When there may be a value, of a day that is not closed; null otherwise."
+        ),
     ]
     first_day: Annotated[date, Field(description="The first day (UTC) that it is of.")]
     last_day: Annotated[date, Field(description="The last day (UTC) that it is of.")]
@@ -73,18 +90,22 @@ class FigureOnBoard(Answer):
     ]
 
     @classmethod
-    def of(cls, value: Value) -> FigureOnBoard:
-        """A value as a board shows it."""
-        (measure, row, withheld), since, until = value
+    def of(cls, value: Value, currency: str) -> FigureOnBoard:
+        """A value as a board shows it; amounts are in this currency."""
+        figure, row = value.figure, value.figure.row
         return cls(
-            measure=measure.name,
+            measure=figure.measure.name,
             part=row.part,
-            value=row.value,
-            unit=measure.unit,
-            first_day=since,
-            last_day=until,
+            value=figure.value,
+            amount_minor=figure.amount_minor,
+            currency=currency if figure.is_amount else None,
+            unit=figure.measure.unit,
+            absent=figure.absent,
+            shown_from=figure.shown_from,
+            first_day=value.since,
+            last_day=value.until,
             error_percent=row.error_percent,
-            withheld=withheld,
+            withheld=figure.withheld,
         )
 
 
@@ -216,6 +237,13 @@ class PromisesOnBoard(Answer):
         )
 
 
+class SignalsOnBoard(Answer):
+    """Signals of the site; `/v1/signals` lists them."""
+
+    open: Annotated[int, Field(description="How many nobody dismissed.")]
+    more: Annotated[bool, Field(description="Whether there are more than were counted.")]
+
+
 #: The measure that tells causes.
 COMPLAINTS = "complaints"
 #: A board in the API document; each list has one of its kind.
@@ -227,7 +255,11 @@ EXAMPLE: JsonDict = {
             "measure": "time_to_compensation",
             "part": "p50",
             "value": 471.0,
+            "amount_minor": None,
+            "currency": None,
             "unit": "seconds",
+            "absent": None,
+            "shown_from": None,
             "first_day": "2026-06-03",
             "last_day": "2026-06-03",
             "error_percent": 9.1,
@@ -273,13 +305,18 @@ EXAMPLE: JsonDict = {
         "broken": [],
         "taken_back": [],
     },
+    "signals": {"open": 2, "more": False},
     "causes": [{"measure": "complaints", "reason": "food", "today": 17, "usual": 4.3}],
     "under_use": [
         {
             "measure": "authority_utilisation",
             "part": "",
             "value": 23.5,
+            "amount_minor": None,
+            "currency": None,
             "unit": "percent",
+            "absent": None,
+            "shown_from": None,
             "first_day": "2026-05-28",
             "last_day": "2026-06-03",
             "error_percent": 0.0,
@@ -291,7 +328,11 @@ EXAMPLE: JsonDict = {
             "measure": "stretch_rate",
             "part": "",
             "value": 2.1,
+            "amount_minor": None,
+            "currency": None,
             "unit": "percent",
+            "absent": None,
+            "shown_from": None,
             "first_day": "2026-05-27",
             "last_day": "2026-06-02",
             "error_percent": 0.0,
@@ -303,7 +344,11 @@ EXAMPLE: JsonDict = {
             "measure": "recovery_roi",
             "part": "",
             "value": 212.4,
+            "amount_minor": None,
+            "currency": None,
             "unit": "percent",
+            "absent": None,
+            "shown_from": None,
             "first_day": "2026-05-06",
             "last_day": "2026-06-02",
             "error_percent": 0.0,
@@ -331,6 +376,9 @@ class Board(Answer):
         list[IncidentOnBoard], Field(description="The open incidents, the oldest in front.")
     ]
     promises: Annotated[PromisesOnBoard, Field(description="Promises at risk, and who waits.")]
+    signals: Annotated[
+        SignalsOnBoard, Field(description="What on the record somebody should look at.")
+    ]
     causes: Annotated[
         list[CauseOnBoard],
         Field(description="What complaints are about today and usually; the most today in front."),
@@ -358,14 +406,15 @@ class Board(Answer):
         return cls(
             site=shown.site,
             currency=currency,
-            today=_figures(shown.today),
+            today=_figures(shown.today, currency),
             budget=BudgetOnBoard.of(shown.budget, currency, shown.day),
             incidents=[IncidentOnBoard.of(*one) for one in shown.incidents],
             promises=PromisesOnBoard.of(shown.promises),
+            signals=SignalsOnBoard(open=shown.signals.open, more=shown.signals.more),
             causes=_causes(shown.today, past.usual),
-            under_use=_figures(past.under_use),
-            over_use=_figures(past.over_use),
-            roi=_figures(past.roi),
+            under_use=_figures(past.under_use, currency),
+            over_use=_figures(past.over_use, currency),
+            roi=_figures(past.roi, currency),
             assumptions={one.name: one.value for one in ASSUMPTIONS},
         )
 
@@ -373,15 +422,20 @@ class Board(Answer):
 class Group(Answer):
     """The boards of several sites. Nothing is added up over sites, whose currencies and days differ."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"boards": [EXAMPLE]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"boards": [EXAMPLE], "without_policy": ["ms-borealis"]}]}
+    )
 
     boards: Annotated[
         list[Board], Field(description="The boards, in the order they were asked for.")
     ]
+    without_policy: Annotated[
+        list[SiteId], Field(description="Those of the sites for which no policy was published.")
+    ]
 
 
-def _figures(values: Iterable[Value]) -> list[FigureOnBoard]:
-    return [FigureOnBoard.of(one) for one in values]
+def _figures(values: Iterable[Value], currency: str) -> list[FigureOnBoard]:
+    return [FigureOnBoard.of(one, currency) for one in values]
 
 
 def _causes(today: Iterable[Value], usual: Iterable[Value]) -> list[CauseOnBoard]:
@@ -402,9 +456,9 @@ def _causes(today: Iterable[Value], usual: Iterable[Value]) -> list[CauseOnBoard
 
 def _by_part(values: Iterable[Value]) -> Mapping[str, float]:
     return {
-        figure.row.part: figure.row.value or 0
-        for figure, _, _ in values
-        if figure.measure.name == COMPLAINTS
+        one.figure.row.part: one.figure.row.value or 0
+        for one in values
+        if one.figure.measure.name == COMPLAINTS
     }
 
 
@@ -417,7 +471,8 @@ def routes(face: Face, boards: Boards) -> Routes:
         """The boards of several of my sites, or of all that my token is for."""
         mine = ask.principal.sites
         sites = [of_caller(mine, one) for one in dict.fromkeys(site)] or mine
-        return Group(boards=[Board.of(await boards.board(one, ask.view)) for one in sites])
+        found, without_policy = await boards.boards(sites, ask.view)
+        return Group(boards=list(map(Board.of, found)), without_policy=without_policy)
 
     @to.read("/v1/board/{site}", OF_SITE, Board, refuses=(Reason.UNKNOWN_SITE,))
     async def get_board(ask: Ask, site: Identifier) -> Board:

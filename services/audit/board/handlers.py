@@ -26,6 +26,7 @@ from services.audit.board.rules import (
 from services.audit.measures.declared import MEASURES, Figure, Measure
 from services.audit.measures.handlers import Measured
 from services.audit.measures.privacy import day_of, may_be_shown
+from services.audit.signals.rules import Signal, open_signals_of
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import score_at
@@ -101,6 +102,14 @@ class Promises(NamedTuple):
     more: bool
 
 
+class Signals(NamedTuple):
+    """Signals of a site that nobody dismissed."""
+
+    open: int
+    #: Whether there are more than were counted.
+    more: bool
+
+
 class Budget(NamedTuple):
     """What may be given, and what of it is used: given or held, and not come back."""
 
@@ -127,6 +136,7 @@ class Shown:
     past: Past
     promises: Promises
     incidents: Sequence[tuple[str, OpenIncident, Budget]]
+    signals: Signals
     day: BoardDay | None
     budget: Budget
 
@@ -169,9 +179,22 @@ class Boards:
             await self._known_past(site, today, view),
             await promises(site, view),
             await incidents(site, view),
+            await signals(site, view),
             day,
             Budget(policy.limits.site.per_day, used),
         )
+
+    async def boards(self, sites: Sequence[str], view: View) -> tuple[Sequence[Shown], list[str]]:
+        """The boards of sites, and those of the sites that have no policy; raises Unavailable."""
+        found, without_policy = [], []
+        for site in sites:
+            try:
+                found.append(await self.board(site, view))
+            except Rejected as rejected:
+                if rejected.reason is not Reason.UNKNOWN_SITE:
+                    raise
+                without_policy.append(site)
+        return found, without_policy
 
     async def _known_past(self, site: str, today: date, view: View) -> Past:
         known = self._past.get((site, today))
@@ -187,11 +210,12 @@ class Boards:
         yesterday = today - timedelta(days=1)
         before, week = timedelta(days=USUAL_DAYS), timedelta(days=USE_DAYS - 1)
         over = yesterday if may_be_shown(yesterday, view.now) else yesterday - timedelta(days=1)
+        month = await self._values(site, today - before, yesterday, (*CAUSES, *ROI), view)
         return Past(
-            usual=await self._values(site, today - before, yesterday, CAUSES, view),
+            usual=[one for one in month if one.figure.measure in CAUSES],
             under_use=await self._values(site, today - week, today, UNDER_USE, view),
             over_use=await self._values(site, over - week, over, OVER_USE, view),
-            roi=await self._values(site, today - before, yesterday, ROI, view),
+            roi=[one for one in month if one.figure.measure in ROI],
         )
 
     async def _values(
@@ -258,6 +282,12 @@ async def incidents(site: str, view: View) -> Sequence[tuple[str, OpenIncident, 
         (incident_id, one, Budget(one.budget_minor, amount))
         for (incident_id, one), amount in zip(page.documents, used, strict=True)
     ]
+
+
+async def signals(site: str, view: View) -> Signals:
+    """How many signals of a site nobody dismissed; raises Unavailable."""
+    page = await view.range(Signal, open_signals_of(site), None, RANGE_MAX)
+    return Signals(len(page.documents), page.next is not None)
 
 
 async def _used(budgets: Sequence[str], view: View) -> Sequence[int]:

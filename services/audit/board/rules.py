@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar, get_args
 
+from services.audit.measures.rules import BUDGETS
 from shared.contracts.audit import FactRecorded
 from shared.contracts.compensation import (
     CheckExpired,
@@ -61,8 +62,6 @@ CHARGED = {CheckIssued.TYPE: "debits", OfferMade.TYPE: "held"}
 GIVEN_BACK = {
     fact.TYPE: "credits" for fact in (CheckVoided, CheckExpired, OfferChosen, OfferLapsed)
 }
-#: Accounts that hold the budget of a site or of an incident begin with these.
-BUDGETS = ("site/", "incident/")
 
 
 class BoardDay(Document):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query
@@ -15,6 +15,7 @@ from services.audit.measures.declared import (
     HANDLING,
     MARGIN,
     RETAINED,
+    Absent,
     Figure,
     Leads,
     Unit,
@@ -32,8 +33,10 @@ from shared.runtime.http.routes import Ask, Routes
 
 #: Days of one answer: a quarter, which takes a third of a second of CPU time, as each day has 1,330 balances.
 DAYS_MAX = 92
-#: Days that may be asked for: those before have no records.
-FIRST, LAST = date(2000, 1, 1), date(2999, 12, 31)
+#: The first day that may be asked for: those before have no records.
+FIRST = date(2000, 1, 1)
+#: How far behind today (UTC) the last may be: in the east of the Pacific's date line it is tomorrow already.
+AHEAD = timedelta(days=1)
 
 
 class ShownMeasure(BaseModel):
@@ -51,11 +54,28 @@ class ShownMeasure(BaseModel):
     value: Annotated[
         float | None,
         Field(
-            description="The value in `unit`; null where nothing was counted, or it is withheld."
+            description="The value in `unit`; null for an amount of money, and where `absent` says why."
         ),
     ]
-    unit: Annotated[
-        Unit, Field(description="What it is in; minor units are of the site's `currency`.")
+    amount_minor: Annotated[
+        int | None,
+        Field(description="The value of an amount of money, in minor units of `currency`."),
+    ]
+    currency: Annotated[
+        Currency | None, Field(description="The amount's currency; null if it is no amount.")
+    ]
+    unit: Annotated[Unit, Field(description="What it is in.")]
+    absent: Annotated[
+        Absent | None,
+        Field(
+            description="Why there is no value: nothing was counted, the day is not closed, or fewer than five employees made it; null where there is one."
+        ),
+    ]
+    shown_from: Annotated[
+        datetime | None,
+        Field(
+            description="When there may be a value, of a day that is not closed; null otherwise."
+        ),
     ]
     counted: Annotated[
         int,
@@ -78,17 +98,21 @@ class ShownMeasure(BaseModel):
     formula: Annotated[str, Field(description="How it is made, in words.")]
 
     @classmethod
-    def of(cls, figure: Figure) -> ShownMeasure:
-        """A figure as it is shown."""
-        measure, row, withheld = figure
+    def of(cls, figure: Figure, currency: str) -> ShownMeasure:
+        """A figure as it is shown; amounts are in this currency."""
+        measure, row = figure.measure, figure.row
         return cls(
             measure=measure.name,
             part=row.part,
-            value=row.value,
-            unit=measure.unit,
+            value=figure.value,
+            amount_minor=figure.amount_minor,
+            currency=currency if figure.is_amount else None,
+            unit=figure.measure.unit,
+            absent=figure.absent,
+            shown_from=figure.shown_from,
             counted=row.counted,
             error_percent=row.error_percent,
-            withheld=withheld,
+            withheld=figure.withheld,
             formula=measure.formula,
         )
 
@@ -120,7 +144,11 @@ class ShownMeasures(Answer):
                             "measure": "time_to_compensation",
                             "part": "p50",
                             "value": 471.0,
+                            "amount_minor": None,
+                            "currency": None,
                             "unit": "seconds",
+                            "absent": None,
+                            "shown_from": None,
                             "counted": 212,
                             "error_percent": 9.1,
                             "withheld": False,
@@ -132,7 +160,11 @@ class ShownMeasures(Answer):
                             "measure": "helped_rate",
                             "part": "",
                             "value": 87.5,
+                            "amount_minor": None,
+                            "currency": None,
                             "unit": "percent",
+                            "absent": None,
+                            "shown_from": None,
                             "counted": 64,
                             "error_percent": 0.0,
                             "withheld": False,
@@ -175,23 +207,44 @@ def table(answer: ShownMeasures) -> str:
     """The measures as CSV (RFC 4180), one row per value."""
     written = io.StringIO()
     rows = csv.writer(written)
-    of_all = ("site", "first_day", "last_day", "currency")
+    of_all = ("site", "first_day", "last_day")
     of_each = tuple(ShownMeasure.model_fields)
     rows.writerow((*of_all, "kind", *of_each))
     for kind, measures in ((Leads.LEADING, answer.leading), (Leads.LAGGING, answer.lagging)):
         for one in measures:
             shared = (getattr(answer, name) for name in of_all)
-            rows.writerow((*shared, kind, *(getattr(one, name) for name in of_each)))
+            own = (_plain(getattr(one, name)) for name in of_each)
+            rows.writerow((*shared, kind, *own))
     return written.getvalue()
 
 
+def _plain(cell: object) -> object:
+    """A cell as JSON has it, and a whole number without a decimal point."""
+    match cell:
+        case bool():
+            return "true" if cell else "false"
+        case float() if cell.is_integer():
+            return int(cell)
+        case datetime():
+            return cell.isoformat().replace("+00:00", "Z")
+        case _:
+            return cell
+
+
 def period(first: date | None, last: date | None, today: date) -> tuple[date, date]:
-    """The days from the first to the last, today without them; raises Rejected(schema_invalid)."""
+    """The days from the first to the last, today without them.
+
+    Raises Rejected(time_out_of_range, period_reversed, period_too_long).
+    """
     last = last or (today if first is None else max(first, today))
     first = first or last
-    known = FIRST <= first <= last <= LAST
-    if not known or last - first >= timedelta(days=DAYS_MAX):
-        raise Rejected(Reason.SCHEMA_INVALID, where=("/to",))
+    for day, where in ((first, "/from"), (last, "/to")):
+        if not FIRST <= day <= today + AHEAD:
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=(where,))
+    if last < first:
+        raise Rejected(Reason.PERIOD_REVERSED, where=("/to",))
+    if last - first >= timedelta(days=DAYS_MAX):
+        raise Rejected(Reason.PERIOD_TOO_LONG, where=("/from",))
     return first, last
 
 
@@ -203,7 +256,12 @@ def routes(face: Face, measured: Measured) -> Routes:
         "/v1/measures",
         OF_SITE,
         ShownMeasures,
-        refuses=(Reason.UNKNOWN_SITE,),
+        refuses=(
+            Reason.UNKNOWN_SITE,
+            Reason.TIME_OUT_OF_RANGE,
+            Reason.PERIOD_REVERSED,
+            Reason.PERIOD_TOO_LONG,
+        ),
         table=table,
     )
     async def get_measures(
@@ -253,14 +311,15 @@ def routes(face: Face, measured: Measured) -> Routes:
         given = (retained_percent, margin_minor, handling_minor)
         assumed = {one.name: value for one, value in zip(ASSUMPTIONS, given, strict=True)}
         found = await measured.figures(own, first, last, view, assumed=assumed)
+        currency = await measured.currency(own, view)
         shown: dict[Leads, list[ShownMeasure]] = {leads: [] for leads in Leads}
         for one in found:
-            shown[one.measure.leads].append(ShownMeasure.of(one))
+            shown[one.measure.leads].append(ShownMeasure.of(one, currency))
         return ShownMeasures(
             site=own,
             first_day=first,
             last_day=last,
-            currency=await measured.currency(own, view),
+            currency=currency,
             leading=shown[Leads.LEADING],
             lagging=shown[Leads.LAGGING],
             assumptions=[

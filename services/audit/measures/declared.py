@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
-from services.audit.measures.privacy import are_enough, may_be_shown
+from services.audit.measures.privacy import are_enough, may_be_shown, shown_from
 from services.audit.measures.rules import (
     AMOUNTS,
     AT_ONCE,
@@ -469,23 +469,52 @@ MEASURES = (
 )
 
 
+class Absent(StrEnum):
+    """Why a measure has no value."""
+
+    #: Nothing happened, or was counted yet, that it is made of.
+    NOTHING_COUNTED = "nothing_counted"
+    #: It is shown when its day is closed.
+    NOT_CLOSED = "not_closed"
+    #: Fewer employees than five made it.
+    TOO_FEW_EMPLOYEES = "too_few_employees"
+
+
 class Figure(NamedTuple):
     """One value of a measure at a site in a period.
 
-    `withheld` says that some of it is left out: of days with fewer than five employees or not closed.
+    `withheld` says that some of it is left out: of days with fewer than five employees or not closed. Without
+    a value `absent` says why, and `shown_from` when there may be one.
     """
 
     measure: Measure
     row: Row
     withheld: bool
+    absent: Absent | None = None
+    shown_from: datetime | None = None
+
+    @property
+    def is_amount(self) -> bool:
+        """Whether it is an amount of money."""
+        return self.measure.unit is Unit.MINOR_UNITS
+
+    @property
+    def value(self) -> float | None:
+        """The value, if it is no amount of money."""
+        return None if self.is_amount else self.row.value
+
+    @property
+    def amount_minor(self) -> int | None:
+        """The value, if it is an amount of money."""
+        return round(self.row.value) if self.is_amount and self.row.value is not None else None
 
 
-def shifts_or_days(day: Day, before: Day | None) -> Day:
+def shifts_or_days(day: Day, before: Day) -> Day:
     """The day without windows that are days, where shifts ended on it or the day before.
 
     Otherwise a shift of few employees would be the difference between a day and its other shifts.
     """
-    counted = [one.counts.get(WINDOWS.name, {}) for one in (day, before) if one is not None]
+    counted = [one.counts.get(WINDOWS.name, {}) for one in (day, before)]
     if not any("shift" in cells for cells in counted):
         return day
     windows = {one.name for one in (WINDOWS, USED, CEILING, STAFF, IDLE)}
@@ -512,12 +541,28 @@ def figures(
                 for cell, amount in cells.items():
                     whole[cell] = whole.get(cell, 0) + amount
             withheld |= any(
-                cells.keys() - counts.get(one.name, {}).keys()
+                day.counts.get(one.name, {}).keys() != counts.get(one.name, {}).keys()
                 for one in measure.employees
-                if (cells := day.counts.get(one.name, {}))
             )
-        found += [Figure(measure, row, withheld) for row in measure.rows(Seen(seen), assumed)]
+        for row in measure.rows(Seen(seen), assumed):
+            why = (None, None) if row.value is not None else _why(measure, shown, withheld, now)
+            found.append(Figure(measure, row, withheld, *why))
     return found
+
+
+def _why(
+    measure: Measure, days: Sequence[Day], withheld: bool, now: datetime
+) -> tuple[Absent, datetime | None]:
+    """Why a measure has no value, and when it may have one, where that is known."""
+    if measure.employees:
+        waiting = next((one.day for one in days if not may_be_shown(one.day, now)), None)
+        if waiting is not None:
+            return Absent.NOT_CLOSED, shown_from(waiting)
+        return (Absent.TOO_FEW_EMPLOYEES if withheld else Absent.NOTHING_COUNTED), None
+    of_windows = USED in measure.counters or STAFF in measure.counters
+    if of_windows and any(one.counts.get(WINDOWS.name) for one in days):
+        return Absent.TOO_FEW_EMPLOYEES, None
+    return Absent.NOTHING_COUNTED, None
 
 
 def needed(measures: Iterable[Measure]) -> list[Counter]:

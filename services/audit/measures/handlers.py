@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 from services.audit.measures.declared import (
@@ -13,10 +13,19 @@ from services.audit.measures.declared import (
     Figure,
     Measure,
     figures,
+    marks,
     needed,
 )
-from services.audit.measures.privacy import day_of
-from services.audit.measures.rules import SITES, Day, accounts_of, counts_of
+from services.audit.measures.privacy import are_enough, day_of
+from services.audit.measures.rules import (
+    GIVEN,
+    SITES,
+    WINDOWS,
+    Counter,
+    Day,
+    accounts_of,
+    counts_of,
+)
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import RANGE_MAX
 from shared.runtime.engine.view import View
@@ -55,14 +64,28 @@ class Measured:
         Reads the balances of one day at a time; raises Rejected(unknown_site), Unavailable.
         """
         currency, counters = await self.currency(site, view), needed(measures)
-        days: list[Day] = []
-        day = first - BEFORE
-        while day <= last:
-            accounts = dict(accounts_of(site, day, currency, counters))
-            balances = await view.balances(list(accounts))
-            days.append(Day(day, counts_of((accounts[name], n) for name, n in balances.items())))
-            day += timedelta(days=1)
+        # Of the day before it only matters whether shifts ended then.
+        windows = [one for one in counters if one is WINDOWS]
+        days = [await _day(site, first - BEFORE, currency, windows, view)]
+        for number in range((last - first).days + 1):
+            day = first + timedelta(days=number)
+            days.append(await _day(site, day, currency, counters, view))
         return figures(measures, days, assumed, view.now)
+
+    async def of_enough(self, site: str, days: Collection[date], view: View) -> set[date]:
+        """Those of the days (UTC) on which five employees or more gave something; raises Unavailable."""
+        names = {
+            name: (day, path) for day in days for name, path in accounts_of(site, day, "", [GIVEN])
+        }
+        found: dict[date, list[tuple[str, int]]] = {day: [] for day in days}
+        for name, amount in (await view.balances(list(names))).items():
+            day, path = names[name]
+            found[day].append((path, amount))
+        return {
+            day
+            for day, balances in found.items()
+            if are_enough(marks(counts_of(balances), GIVEN, ""))
+        }
 
     async def today(
         self, site: str, view: View, *, measures: Sequence[Measure] = MEASURES
@@ -70,6 +93,12 @@ class Measured:
         """The same of today (UTC)."""
         today = day_of(view.now)
         return await self.figures(site, today, today, view, measures=measures)
+
+
+async def _day(site: str, day: date, currency: str, counters: Sequence[Counter], view: View) -> Day:
+    accounts = dict(accounts_of(site, day, currency, counters))
+    balances = await view.balances(list(accounts))
+    return Day(day, counts_of((accounts[name], amount) for name, amount in balances.items()))
 
 
 #: What a day has while it is not over: nothing of single employees is shown before it is closed.

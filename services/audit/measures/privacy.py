@@ -45,9 +45,14 @@ def is_closed(day: date, now: datetime) -> bool:
     return now >= closed_at(day)
 
 
+def shown_from(day: date) -> datetime:
+    """From when on values of a day (UTC) that are derived from employees may be shown."""
+    return closed_at(day) + SHOWN_AFTER
+
+
 def may_be_shown(day: date, now: datetime) -> bool:
     """Whether values of a day (UTC) that are derived from employees may be shown."""
-    return now >= closed_at(day) + SHOWN_AFTER
+    return now >= shown_from(day)
 
 
 def day_of(moment: datetime) -> date:

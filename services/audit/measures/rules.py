@@ -43,6 +43,8 @@ from shared.kernel import Fact, Posting, Slice
 #: and the longest promise to somebody who stands there.
 ON_THE_SPOT_S = 15 * 60
 REASONS = tuple(reason.value for reason in Category)
+#: Accounts that hold the budget of a site or of an incident begin with these.
+BUDGETS = ("site/", "incident/")
 
 
 class Buckets:
@@ -106,18 +108,15 @@ class Counter:
     groups: tuple[str, ...] = ()
 
     @cached_property
-    def all_paths(self) -> tuple[tuple[str, bool], ...]:
-        """The same as `paths`, made once."""
-        return tuple(self.paths())
-
-    def paths(self) -> Iterator[tuple[str, bool]]:
+    def paths(self) -> tuple[tuple[str, bool], ...]:
         """The ends of all its accounts' names, and whether the currency comes behind each."""
-        yield from ((_path(self.name, cell), self.money) for cell in self.cells)
-        yield from (
+        own = ((_path(self.name, cell), self.money) for cell in self.cells)
+        marks = (
             (_path(marks_of(self.name), group, str(number)), False)
             for group in self.groups
             for number in range(MARKS)
         )
+        return (*own, *marks)
 
     def postings(self, fact: FactRecorded) -> Iterator[Posting]:
         """What a record of one of its facts posts."""
@@ -209,8 +208,7 @@ def cost_back(one: Recorded) -> int:
     credits = one.details.get("credits")
     if not isinstance(credits, dict):
         return 0
-    paying = ("site/", "incident/")
-    return sum(int(str(back)) for name, back in credits.items() if name.startswith(paying))
+    return sum(int(str(back)) for name, back in credits.items() if name.startswith(BUDGETS))
 
 
 def window_of(one: Recorded) -> str | None:
@@ -335,7 +333,7 @@ def accounts_of(
     """Each account of a day, and the end of its name without the currency."""
     before, behind = account(site, day, ""), f"/{currency}"
     for counter in counters:
-        for path, money in counter.all_paths:
+        for path, money in counter.paths:
             yield f"{before}{path}{behind}" if money else before + path, path
 
 

@@ -407,6 +407,11 @@ def signals_of(site: str) -> str:
     return f"signals/{site}"
 
 
+def open_signals_of(site: str) -> str:
+    """The sorted set of a site's signals that nobody dismissed."""
+    return f"open-signals/{site}"
+
+
 def raised_account(site: str, at: datetime) -> str:
     """The account of how many signals of a site were raised on a day."""
     return f"signals/{site}/{at.astimezone(UTC):%Y-%m-%d}"
@@ -526,7 +531,8 @@ def _dismissed(signal: Signal, fact: SignalDismissed) -> Signal:
 
 def _signal_stands(signal: Signal) -> Mapping[str, int]:
     if signal.dismissed is None:
-        return {signals_of(signal.site): -score_at(signal.raised.raised_at)}
+        newest_first = -score_at(signal.raised.raised_at)
+        return {signals_of(signal.site): newest_first, open_signals_of(signal.site): newest_first}
     return {signals_of(signal.site): DISMISSED_SCORE - score_at(signal.dismissed.dismissed_at)}
 
 
