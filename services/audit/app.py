@@ -23,6 +23,9 @@ from services.audit.signals import api as signals_api
 from services.audit.signals import rules as signals_rules
 from services.audit.signals.handlers import Signals
 from services.audit.stream import inboxes
+from services.audit.stretches import api as stretches_api
+from services.audit.stretches import rules as stretches_rules
+from services.audit.stretches.handlers import Stretches
 from shared.audit.keys import derived_key, read_key
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import AUDIT, subscriptions
@@ -39,6 +42,7 @@ DOMAIN = Domain.of(
     measures_rules.SLICE,
     board_rules.SLICE,
     signals_rules.SLICE,
+    stretches_rules.SLICE,
     Slice(POLICY_FOLDS, indexes={PolicyHead: lambda _: {measures_rules.SITES: 0}}),
     leaves_traces=True,
 )
@@ -67,6 +71,7 @@ def build(
             measures_api.routes(parts.face, measured),
             board_api.routes(parts.face, Boards(measured, policies)),
             signals_api.routes(parts.face, signals),
+            stretches_api.routes(parts.face, Stretches(measured)),
         ),
         on_timer={
             chain_rules.SIGN: parts.settler.on_timer(chain_rules.SIGN, chains.due),

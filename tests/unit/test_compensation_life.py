@@ -510,9 +510,12 @@ async def test_a_stretch_is_praised_once_and_who_gave_it_sees_that(aboard: Aboar
     }
     again = await aboard.post(path, "p", None, reader)
     assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
-    for check, key in ((stretched, "q"), (plain, "r")):
+    for check, key, reason in (
+        (stretched, "q", Reason.ALREADY_PRAISED),
+        (plain, "r", Reason.NOTHING_TO_PRAISE),
+    ):
         found = await aboard.post(f"checks/{check['check_id']}/good-call", key, None, reader)
-        assert (found.status_code, found.json()["type"]) == (409, Reason.NOTHING_TO_PRAISE)
+        assert (found.status_code, found.json()["type"]) == (409, reason)
     assert (await look(aboard, stretched["check_id"]))["praised_at"] == "2026-06-03T14:00:00Z"
     (fact,) = [one for one in await aboard.facts("compensation") if "praised_at" in one]
     assert (fact["employee_id"], fact["by"]) == ("e-jonas", "m-hotel")

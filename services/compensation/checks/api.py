@@ -552,7 +552,7 @@ def _changes(to: Routes, handlers: Checks) -> None:
         "/v1/checks/{check_id}/good-call",
         OF_SITE,
         {200: PraisedCheck},
-        refuses=(unknown, Reason.NOTHING_TO_PRAISE),
+        refuses=(unknown, Reason.NOTHING_TO_PRAISE, Reason.ALREADY_PRAISED),
     )
     async def praise_check(ask: Ask, check_id: Identifier) -> Decision:
         """Say that a stretch was a good call; the employee who gave the check sees it.

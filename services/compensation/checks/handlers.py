@@ -495,11 +495,13 @@ class Checks:
         return Decision((*seals.created, *explained.facts))
 
     async def praise(self, check_id: str, principal: Principal, view: View) -> Decision:
-        """Praise a stretch of the caller's site; raises Rejected(unknown_check, nothing_to_praise).
+        """Praise a stretch of the caller's site; raises Rejected(unknown_check, nothing_to_praise, already_praised).
 
         The caller is not on the roster, so no employee is looked up.
         """
         check = await view.require(Check, check_id, Reason.UNKNOWN_CHECK, site=principal.site)
+        if check.praised_at is not None:
+            raise Rejected(Reason.ALREADY_PRAISED)
         decision = praise(check, check_id, principal.subject, view.now)
         if not decision.facts:
             raise Rejected(Reason.NOTHING_TO_PRAISE)

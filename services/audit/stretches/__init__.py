@@ -1,0 +1,1 @@
+"""Stretches of a site that somebody may praise, without who gave them."""
