@@ -73,23 +73,23 @@ class Topics:
         with closing(self._consumer()) as consumer:
             yield from map(hashed, self._read(consumer, FactRecorded.TOPIC, partition))
 
-    def follow(self, since: int) -> Iterator[bytes]:
-        """Records, as `hashed` makes them, from the last `since` of each partition on, for ever. Blocks."""
+    def follow(self, last_records: int) -> Iterator[bytes]:
+        """Records, as `hashed` makes them, from the last so many of each partition on, for ever. Blocks."""
         with closing(self._consumer()) as consumer:
             numbers = self._numbers(consumer, FactRecorded.TOPIC)
             places = [TopicPartition(FactRecorded.TOPIC, number) for number in numbers]
             consumer.assign(places)
             ends, firsts = consumer.end_offsets(places), consumer.beginning_offsets(places)
-            last = dict.fromkeys(places, -1)
+            reached = dict.fromkeys(places, -1)
             for place in places:
-                consumer.seek(place, max(firsts[place], ends[place] - since))
+                consumer.seek(place, max(firsts[place], ends[place] - last_records))
             while True:
                 for place, records in consumer.poll(timeout_ms=POLL_MS).items():
                     for record in records:
                         sequence, data = data_of(record.value or b"")
                         # What has no sequence is none of our relay's, so it is not one that was sent again.
-                        if sequence < 0 or sequence > last[place]:
-                            last[place] = max(sequence, last[place])
+                        if sequence < 0 or sequence > reached[place]:
+                            reached[place] = max(sequence, reached[place])
                             yield hashed(data)
 
     def _read(

@@ -38,6 +38,7 @@ from shared.contracts.event import (
     SiteId,
     Version,
 )
+from shared.contracts.months import Month
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
 
@@ -352,6 +353,10 @@ class SignalRaised(Notice):
             (),
             description="Employees whom the sentence names, by pseudonyms of the record; of `uneven_values` the one with the lowest average value, then the one with the highest.",
         )
+    )
+    month: Annotated[Month | None, Data.INTERNAL] = Field(
+        None,
+        description="The month (UTC) whose pseudonyms `persons` are; absent where nobody is named.",
     )
     check_id: CheckId | None = Field(
         None, description="The check it is about; absent if it is about several."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 #: Rows of a dashboard: a question, and panels of (title, unit, query, legend).
 Panel = tuple[str, str, str, str]
 Rows = tuple[tuple[str, tuple[Panel, ...]], ...]
+Variable = dict[str, Any]
 ROWS: Rows = (
     (
         "Are people answered?",
@@ -120,7 +122,7 @@ ROWS: Rows = (
 
 def _of(title: str, unit: str, measure: str) -> Panel:
     """A measure of today; every process of audit tells the same."""
-    query = f'max by (site, part) (measure_today{{measure="{measure}"}})'
+    query = f'max by (site, part) (measure_today{{measure="{measure}", site=~"$site"}})'
     return title, unit, query, "{{site}} {{part}}"
 
 
@@ -171,21 +173,36 @@ MEASURES: Rows = (
         ),
     ),
 )
+#: What whoever looks at a dashboard may choose.
+DATASOURCE: Variable = {"name": "datasource", "type": "datasource", "query": "prometheus"}
+SITE: Variable = {
+    "name": "site",
+    "type": "query",
+    "datasource": {"type": "prometheus", "uid": "${datasource}"},
+    "query": "label_values(measure_today, site)",
+    "refresh": 2,
+    "sort": 1,
+    "multi": True,
+    "includeAll": True,
+    "allValue": ".*",
+    "current": {"text": ["All"], "value": ["$__all"]},
+}
 #: Grafana's grid is 24 wide; four panels a row.
 WIDTH, HEIGHT = 6, 7
 
 
 def text() -> str:
     """The operators' dashboard as JSON, as Grafana's provisioning reads it."""
-    return _written("service-check", "Service Check", ROWS)
+    return _written("service-check", "Service Check", ROWS, [DATASOURCE])
 
 
 def measures() -> str:
     """The dashboard of measures, in the same form."""
-    return _written("service-check-measures", "Service Check: measures of today", MEASURES)
+    title = "Service Check: measures of today"
+    return _written("service-check-measures", title, MEASURES, [DATASOURCE, SITE])
 
 
-def _written(uid: str, title: str, rows: Rows) -> str:
+def _written(uid: str, title: str, rows: Rows, variables: Sequence[Variable]) -> str:
     panels: list[dict[str, Any]] = []
     for number, (question, row) in enumerate(rows):
         top = number * (HEIGHT + 1)
@@ -220,9 +237,7 @@ def _written(uid: str, title: str, rows: Rows) -> str:
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
-        "templating": {
-            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
-        },
+        "templating": {"list": variables},
         "panels": panels,
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"

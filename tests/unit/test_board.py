@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from shared.runtime.http import face, live
 from shared.runtime.http.server import http_server
 from shared.testing.builders import record
 from shared.testing.clock import START
+from tests.suites.described import undescribed
 from tests.suites.services import SITE, Aboard
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import (
@@ -50,10 +52,11 @@ OTHER = "ms-borealis"
 
 
 @pytest.fixture
-async def recorded(tmp_path: Path) -> Aboard:
+async def recorded(tmp_path: Path) -> AsyncIterator[Aboard]:
     aboard = await Aboard(tmp_path, small_incidents(), recording=True).begin()
     await aboard.carry()
-    return aboard
+    yield aboard
+    assert undescribed(aboard) == [], "a test was answered as no document says"
 
 
 def reader(aboard: Aboard, **changes: Any) -> str:

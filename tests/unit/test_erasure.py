@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -316,6 +316,8 @@ async def test_the_certificate_comes_once_nothing_from_before_is_left_in_the_cle
     await erase(aboard, ref)
     shown = await ask(aboard, "GET", ref)
     assert (shown.status_code, shown.json()["certified_at"]) == (200, None)
+    expected = aboard.clock() + CERTIFIED_AFTER
+    assert datetime.fromisoformat(shown.json()["certified_from"]) == expected
     certifies = aboard.apps["complaints"].on_timer["certify"]
     due_ms = aboard.stores["complaints"].kept.timers[f"certify|{ref}"]
     assert due_ms == int((aboard.clock() + CERTIFIED_AFTER).timestamp() * 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ from shared.contracts.catalogue import AUDIT, REBUILD_RETENTION
 from shared.ops.__main__ import app as operators
 from shared.runtime.privacy.seal import Vault
 from shared.testing.clock import START
+from tests.suites.described import undescribed
 from tests.suites.services import MASTER, SITE, Aboard
 from tests.unit.test_audit_chain import OWN, chained
 
@@ -25,8 +27,10 @@ WHY = "a signal about checks redeemed by their giver"
 
 
 @pytest.fixture
-async def aboard(tmp_path) -> Aboard:
-    return await Aboard(tmp_path).begin()
+async def aboard(tmp_path) -> AsyncIterator[Aboard]:
+    aboard = await Aboard(tmp_path).begin()
+    yield aboard
+    assert undescribed(aboard) == [], "a test was answered as no document says"
 
 
 async def look(aboard: Aboard, name: str, person: str, purpose: str = WHY) -> None:
@@ -110,6 +114,24 @@ def test_without_a_purpose_an_operator_and_a_site_nothing_is_read(words, said):
     if "--site" in words:
         told = CliRunner().invoke(commands.app, ["export", "--employee", "e-ingrid", *words])
         assert (told.exit_code, said in told.output) == (2, True), told.output
+
+
+@pytest.mark.parametrize("month", ["june", "2026-13", "2026-6"])
+def test_a_month_that_is_none_is_a_sentence(month):
+    words = ["tail", "--employee", "e-ingrid", "--site", SITE, "--purpose", WHY, "--by", "op-7"]
+    told = CliRunner().invoke(commands.app, [*words, "--month", month])
+    assert (told.exit_code, "a year and a month" in told.output) == (2, True), told.output
+
+
+def test_of_a_month_only_its_records_are_printed(monkeypatch):
+    found = [
+        {"time": f"2026-0{month}-02T10:00:00Z", "what": "recovery.x.y.v1", "key": f"k-{month}"}
+        for month in (6, 7)
+    ]
+    monkeypatch.setattr(commands, "_look", lambda *given: given[3](found, lambda _: "em-x"))
+    words = ["tail", "--employee", PSEUDONYM(SITE, "2026-06", "e-ingrid"), "--purpose", WHY]
+    told = CliRunner().invoke(commands.app, [*words, "--by", "op-7", "--month", "2026-06"])
+    assert (told.exit_code, "k-6" in told.output, "k-7" in told.output) == (0, True, False)
 
 
 def test_only_records_that_name_the_employee_in_their_month_are_shown():

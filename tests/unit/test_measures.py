@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from shared.money import AMOUNT_MINOR_MAX, BALANCE_MAX
 from shared.ops import dashboard
 from shared.runtime.observe import MEASURE_TODAY
 from shared.testing.clock import START
+from tests.suites.described import undescribed
 from tests.suites.measured import COUNTED, Slow, Told, compare, computed, fact, records
 from tests.suites.services import SITE, Aboard
 from tests.unit.test_rebuild import Sailing, Voyage
@@ -41,8 +42,10 @@ SHOWN_AT = privacy.closed_at(TODAY) + privacy.SHOWN_AFTER
 
 
 @pytest.fixture
-async def aboard(tmp_path: Path) -> Aboard:
-    return await Aboard(tmp_path, recording=True).begin()
+async def aboard(tmp_path: Path) -> AsyncIterator[Aboard]:
+    aboard = await Aboard(tmp_path, recording=True).begin()
+    yield aboard
+    assert undescribed(aboard) == [], "a test was answered as no document says"
 
 
 def number_in(one: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -31,6 +31,7 @@ from shared.contracts.complaints import Category
 from shared.kernel import Fact
 from shared.runtime.kafka.inbox import Record
 from shared.testing.builders import event
+from tests.suites.described import undescribed
 from tests.suites.services import SITE, Aboard
 from tests.suites.signals import (
     COST,
@@ -51,10 +52,11 @@ MANAGER = "manager"
 
 
 @pytest.fixture
-async def aboard(tmp_path: Path) -> Aboard:
+async def aboard(tmp_path: Path) -> AsyncIterator[Aboard]:
     found = await Aboard(tmp_path).begin()
     found.clock.moment = moment(LAST + 1)
-    return found
+    yield found
+    assert undescribed(found) == [], "a test was answered as no document says"
 
 
 async def looked_at(
@@ -324,6 +326,22 @@ async def test_each_signal_explains_itself_in_a_sentence_with_its_numbers(aboard
     )
     uneven = found[SignalKind.UNEVEN_VALUES]
     assert uneven.persons[1] == name_of(aboard, "e-4"), "who gives most comes last"
+
+
+async def test_a_signal_says_of_which_month_its_pseudonyms_are(aboard):
+    telling = Telling(aboard)
+    await telling.tell(issued("own", "e-own"), reserved("own", "e-own", moment(1)))
+    facts = [*OBVIOUS[SignalKind.JUST_BELOW_LIMIT](), *OBVIOUS[SignalKind.SAME_CUSTOMER]()]
+    await telling.tell(*facts, closed(LAST), partition=6)
+    await look(aboard)
+    months = {one["signal"]: one["month"] for one in (await listed(aboard))["signals"]}
+    assert months == {
+        "own_check_redeemed": "2026-06",
+        "just_below_limit": "2026-06",
+        "same_customer": None,
+    }
+    (own,) = [one for one in await raised(aboard) if one.signal is SignalKind.OWN_CHECK_REDEEMED]
+    assert own.persons == (name_of(aboard, "e-own", own.month),)
 
 
 async def test_no_employees_id_is_in_a_signal_or_its_record(aboard):

@@ -6,7 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Annotated, Any, NoReturn
 
@@ -21,13 +21,14 @@ from shared.audit import story
 from shared.audit.topic import Topics
 from shared.contracts.audit import PSEUDONYM, LookTaken, Purpose
 from shared.contracts.event import Id
-from shared.contracts.months import month_of
+from shared.contracts.months import Month, month_of
 from shared.runtime.observe import configure
 from shared.runtime.service import Runtime, command_errors, settings_or_exit, utc_now
 
 #: Records in one employee's export, months of them at a busy desk; `complete` says whether there are more.
 EXPORTED_MAX = 100_000
 ID, PURPOSE = TypeAdapter[str](Id), TypeAdapter[str](Purpose)
+MONTH = TypeAdapter[str | None](Month | None)
 #: The pseudonym of the employee who is looked at, by month.
 Names = Callable[[str], str]
 
@@ -58,6 +59,10 @@ def tail_command(
         typer.Option(envvar="SERVICE_CHECK_OPERATOR", help="Who you are: a pseudonymous id."),
     ] = None,
     site: Annotated[str | None, typer.Option(help="The employee's site.")] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="Of this month (UTC) alone, as a signal names it."),
+    ] = None,
     kind: Annotated[
         str | None, typer.Option(help="Of facts whose type holds this, like check.issued.")
     ] = None,
@@ -65,12 +70,18 @@ def tail_command(
 ) -> None:
     """Print the records that name one employee, oldest first within each partition.
 
-    The look is recorded before anything is read, and the employee sees it at `GET /v1/me/looks`. Takes its
-    settings from the environment, as the service does.
+    A signal names employees by the pseudonyms of its month: give both. The look is recorded before anything is read,
+    and the employee sees it at `GET /v1/me/looks`. Takes its settings from the environment, as the service does.
     """
+    try:
+        MONTH.validate_python(month)
+    except ValidationError:
+        _stop("--month must be a year and a month, like 2026-06", 2)
 
     def show(found: Iterable[dict[str, Any]], _names: Names) -> None:
         for record in found:
+            if month is not None and not record["time"].startswith(month):
+                continue
             if kind is None or kind in record["what"]:
                 typer.echo(json.dumps(record) if as_json else story.sentence(record))
 
@@ -168,7 +179,7 @@ def _names(parts: Runtime, employee: str, site: str | None) -> Names:
     """The pseudonym of a month: the one that was given, or that of the id."""
     if site is None or PSEUDONYM.fullmatch(employee):
         return lambda _month: employee
-    return lambda month: parts.vault.pseudonyms.employee(site, month, employee)
+    return cache(lambda month: parts.vault.pseudonyms.employee(site, month, employee))
 
 
 async def _taken(parts: Runtime, names: Names, site: str | None, purpose: str, by: str) -> bool:

@@ -37,6 +37,12 @@ class SignalShown(Answer):
         list[Id],
         Field(description="Employees whom the sentence names, by pseudonyms of the record."),
     ]
+    month: Annotated[
+        str | None,
+        Field(
+            description="The month (UTC) whose pseudonyms these are; null if nobody is named. Who is looked at with both, and with a purpose, sees it: `python -m services.audit tail --employee … --month … --purpose …`."
+        ),
+    ]
     check_id: Annotated[Id | None, Field(description="The check it is about; null if it is more.")]
     customer_ref: Annotated[
         Id | None,
@@ -97,6 +103,7 @@ class SignalList(Answer):
                             "signal": "same_customer",
                             "sentence": "Customer c-0d7f8b0e003473cd34ff8cbd44a16c66 was given 5 checks on 3 days, by 2 employees, worth NOK 2,500.00 together.",
                             "persons": [],
+                            "month": None,
                             "check_id": None,
                             "customer_ref": "c-0d7f8b0e003473cd34ff8cbd44a16c66",
                             "currency": "NOK",

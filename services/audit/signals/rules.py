@@ -345,7 +345,14 @@ RULES = {rule.kind: rule for rule in (*AT_TILLS, *OF_MONTHS)}
 def raised_at_till(one: Redeemed, now: datetime) -> Sequence[SignalRaised]:
     """The signals about a check at a till."""
     return [
-        _raised(rule.kind, found, one.given.site, now, currency=one.given.currency or None)
+        _raised(
+            rule.kind,
+            found,
+            one.given.site,
+            now,
+            currency=one.given.currency or None,
+            named_in={one.given.who: one.given.month},
+        )
         for rule in AT_TILLS
         for found in rule.finds(one)
     ]
@@ -354,6 +361,7 @@ def raised_at_till(one: Redeemed, now: datetime) -> Sequence[SignalRaised]:
 def raised_of_month(month: Month, now: datetime) -> Sequence[SignalRaised]:
     """The signals about a site's month, whether raised before or not."""
     days = sorted({one.day for one in month.given})
+    named_in = {one.who: one.month for one in month.given}
     return [
         _raised(
             rule.kind,
@@ -361,6 +369,7 @@ def raised_of_month(month: Month, now: datetime) -> Sequence[SignalRaised]:
             month.site,
             now,
             month=days[0][:7],
+            named_in=named_in,
             currency=month.currency,
             first_day=days[0],
             day=days[-1],
@@ -377,15 +386,18 @@ def _raised(
     now: datetime,
     *,
     currency: str | None,
+    named_in: Mapping[str, str],
     month: str = "",
     **more: Any,
 ) -> SignalRaised:
+    """The fact. `named_in` is the month of each employee's pseudonym: after midnight it may be the next one."""
     name = fingerprint("signal", kind, site, month, currency or "", *found.about)
     return SignalRaised(
         signal_id=f"sg-{name}",
         site=site,
         signal=kind,
         persons=found.persons,
+        month=named_in.get(found.persons[0]) or None if found.persons else None,
         currency=currency,
         numbers=dict(found.numbers),
         raised_at=now,

@@ -49,7 +49,15 @@ class ShownErasure(Answer):
     """An erasure, and its certificate once there is one."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{**ERASURE, "certified_at": "2026-06-17T19:00:00Z"}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    **ERASURE,
+                    "certified_at": "2026-06-17T19:40:00Z",
+                    "certified_from": "2026-06-17T19:00:00Z",
+                }
+            ]
+        }
     )
 
     customer_ref: CustomerRef
@@ -58,6 +66,12 @@ class ShownErasure(Answer):
         datetime | None,
         Field(
             description="When it was found that nothing from before is left, also in the intake and the dead letters, and no key on the vault topic; null until then."
+        ),
+    ]
+    certified_from: Annotated[
+        datetime,
+        Field(
+            description="When it may be certified at the earliest: by then retention should have deleted what is from before. Kafka deletes in its own time, so it may be hours later."
         ),
     ]
 

@@ -144,7 +144,8 @@ def erasure_command(ref: Ref) -> None:
 
     found = beside(read)
     certificate = (
-        "not certified yet: intake, dead letters or backups may hold records from before"
+        f"not certified yet, and not before {format_time(found.certified_from)}:"
+        " intake, dead letters or backups may hold records from before"
         if found.certified_at is None
         else f"certified at {format_time(found.certified_at)}: nothing from before is left"
     )

@@ -56,6 +56,11 @@ class Erasure(Document):
     erased_at: datetime
     certified_at: datetime | None = None
 
+    @property
+    def certified_from(self) -> datetime:
+        """When it may be certified at the earliest: then nothing from before should be left."""
+        return self.erased_at + CERTIFIED_AFTER
+
 
 def erase(
     customer_ref: str, keys: Sequence[str], site: str, asked_by: str, now: datetime

@@ -279,7 +279,7 @@ class Face:
 
         @app.get("/ready", include_in_schema=False)
         async def ready() -> Response:
-            """Whether this process can settle."""
+            """Which parts of this process work; 503 while one does not, and no request should be sent here."""
             parts = await self._ready()
             return Response(to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, JSON)
 
