@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, timedelta
@@ -485,6 +486,14 @@ async def test_prometheus_is_told_todays_measures_of_every_site_and_nothing_else
 def test_every_panel_of_measures_shows_a_declared_one_and_every_observed_one_is_shown():
     named = set(re.findall(r'measure=."([a-z_]+)', dashboard.measures()))
     assert named == {one.name for one in OBSERVED}
+
+
+def test_the_dashboard_of_measures_can_be_narrowed_to_sites():
+    board = json.loads(dashboard.measures())
+    assert "site" in {one["name"] for one in board["templating"]["list"]}
+    queries = [one["expr"] for panel in board["panels"] for one in panel.get("targets", ())]
+    assert queries
+    assert all('site=~"$site"' in query for query in queries)
 
 
 @pytest.mark.parametrize(
