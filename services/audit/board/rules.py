@@ -110,7 +110,8 @@ class GivenCheck(Document):
     value_minor: int
     #: The offer that the customer chose it from.
     offer_id: str | None = None
-    taken_back: bool = False
+    #: When it was taken back whole.
+    taken_back_at: datetime | None = None
 
 
 class Answered(Document):
@@ -126,14 +127,17 @@ class Answered(Document):
     checks: dict[str, GivenCheck] = {}  # noqa: RUF012 - pydantic copies defaults
     #: When the latest offers were made, by their ids.
     offers: dict[str, datetime] = {}  # noqa: RUF012 - pydantic copies defaults
-    #: When a check was taken back last.
-    taken_back_at: datetime | None = None
+
+    @property
+    def taken_back_at(self) -> datetime | None:
+        """When a check was taken back last; None if never."""
+        return max(filter(None, (one.taken_back_at for one in self.checks.values())), default=None)
 
     @property
     def at(self) -> datetime | None:
         """When the customer was given or offered something last that was not taken back; None if never."""
         chosen = {check.offer_id for check in self.checks.values()}
-        given = [check.at for check in self.checks.values() if not check.taken_back]
+        given = [check.at for check in self.checks.values() if check.taken_back_at is None]
         offered = [at for offer_id, at in self.offers.items() if offer_id not in chosen]
         return max((*given, *offered), default=None)
 
@@ -245,15 +249,8 @@ def taken_back(before: Answered | None, fact: CheckVoided) -> Answered:
     check = known.checks.get(fact.check_id)
     if check is None or fact.unredeemed_minor < check.value_minor:
         return known
-    return known.model_copy(
-        update={
-            "checks": {
-                **known.checks,
-                fact.check_id: check.model_copy(update={"taken_back": True}),
-            },
-            "taken_back_at": max(filter(None, (known.taken_back_at, fact.voided_at))),
-        }
-    )
+    gone = check.model_copy(update={"taken_back_at": fact.voided_at})
+    return known.model_copy(update={"checks": {**known.checks, fact.check_id: gone}})
 
 
 def _latest(found: Mapping[str, V], at: Callable[[V], datetime]) -> dict[str, V]:

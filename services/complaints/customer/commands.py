@@ -19,6 +19,7 @@ from services.complaints.settings import Settings
 from shared.contracts.catalogue import COMPACTION_LAG_MAX
 from shared.contracts.event import format_time
 from shared.contracts.reasons import Reason
+from shared.kernel import score_at
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
 from shared.runtime.privacy.keys import Keys
@@ -103,7 +104,7 @@ async def _rewrap(parts: Runtime) -> int:
     settler, done = parts.settler, 0
     name = f"{parts.vault.wraps_with:012x}"
     while True:
-        cause = f"command/rewrap/{name}/{parts.now().timestamp() * 1_000_000:.0f}"
+        cause = f"command/rewrap/{name}/{score_at(parts.now())}"
         facts = await settler.settle_internal(
             cause, f"rewrap-{name}", partial(rewrapping, parts.vault)
         )

@@ -32,7 +32,7 @@ from shared.contracts.vault import (
     last_over,
     name_of,
 )
-from shared.kernel import Decision
+from shared.kernel import Decision, score_at
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
@@ -222,8 +222,7 @@ class Customers:
         async def decide(view: View) -> Decision:
             return Decision(destroy(customer_ref, names, view.now))
 
-        now_us = self._settler.view().now.timestamp() * 1_000_000
-        cause = f"command/destroyed/{customer_ref}/{now_us:.0f}"
+        cause = f"command/destroyed/{customer_ref}/{score_at(self._settler.view().now)}"
         await self._settler.settle_internal(cause, customer_ref, decide)
 
     async def may_begin(self) -> bool:
