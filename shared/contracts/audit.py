@@ -277,6 +277,10 @@ class LookTaken(Notice):
     person: Annotated[
         str, StringConstraints(pattern=f"^{PSEUDONYM.pattern}$"), Data.PERSONAL, About.EMPLOYEE
     ] = Field(description="The employee, by a pseudonym of the record.")
+    month: Annotated[Month | None, Data.INTERNAL] = Field(
+        None,
+        description="The month (UTC) that was looked at, if it was one; absent if all were.",
+    )
     site: SiteId | None = Field(None, description="The employee's site, if the look names it.")
     purpose: Annotated[Purpose, Data.INTERNAL] = Field(description="What the look was for.")
     by: EmployeeId = Field(description="Who looked, by a pseudonymous id.")

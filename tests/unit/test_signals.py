@@ -504,6 +504,47 @@ async def test_a_signal_is_dismissed_once_and_a_repeat_has_the_same_answer(aboar
     )
 
 
+async def looked(
+    aboard: Aboard, signal_id: str, person: str, status: int = 201, key: str = "k", **how: str
+) -> Any:
+    bearer = aboard.bearer("m-1", MANAGER, site=how.pop("site", SITE))
+    said = {"person": person, "purpose": "checks just below a limit", **how}
+    async with aboard.http(AUDIT, bearer) as board:
+        headers = {"Idempotency-Key": key}
+        answer = await board.post(f"/v1/signals/{signal_id}/look", json=said, headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_whom_a_signal_names_is_asked_about_with_a_purpose_and_sees_it(aboard):
+    await looked_at(aboard, [*streak(range(STREAK_DAYS)), issued("x", "e-other")])
+    (signal,) = (await listed(aboard))["signals"]
+    (person,) = signal["persons"]
+    found = await looked(aboard, signal["signal_id"], person)
+    assert (found["person"], found["month"]) == (person, "2026-06")
+    days = [one["day"] for one in found["checks"]]
+    assert days == sorted(days, reverse=True)
+    assert [one["check_id"] for one in found["checks"]] == ["ck-n3", "ck-n2", "ck-n1", "ck-n0"]
+    assert found["checks"][0]["cost_minor"] == COST
+    assert await looked(aboard, signal["signal_id"], person) == found
+    assert (await aboard.types(AUDIT)).count("look.taken") == 1
+    for who, seen in (("e-jonas", 1), ("e-ingrid", 0)):
+        async with aboard.http(AUDIT, aboard.bearer(who)) as phone:
+            assert len((await phone.get("/v1/me/looks")).json()["looks"]) == seen
+
+
+async def test_nobody_is_asked_about_whom_no_signal_of_the_site_names(aboard):
+    await looked_at(aboard, streak(range(STREAK_DAYS)))
+    (signal,) = (await listed(aboard))["signals"]
+    signal_id, (person,) = signal["signal_id"], signal["persons"]
+    other = name_of(aboard, "e-ingrid")
+    assert (await looked(aboard, signal_id, other, 422))["errors"] == [{"pointer": "/person"}]
+    await looked(aboard, signal_id, person, 404, site="ms-borealis")
+    await looked(aboard, "sg-none", person, 404)
+    await looked(aboard, signal_id, person, 422, purpose="x")
+    assert "look.taken" not in await aboard.types(AUDIT)
+
+
 async def test_signals_are_of_one_site(aboard):
     signal_id = await one_signal(aboard)
     assert (await listed(aboard, f"?site={SITE}"))["signals"]

@@ -85,7 +85,7 @@ def tail_command(
             if kind is None or kind in record["what"]:
                 typer.echo(json.dumps(record) if as_json else story.sentence(record))
 
-    _look(employee, _stated(employee, purpose, by, site), site, show)
+    _look(employee, _stated(employee, purpose, by, site), site, show, month)
 
 
 @app.command("export")
@@ -132,6 +132,7 @@ def _look(
     stated: tuple[str, str],
     site: str | None,
     show: Callable[[Iterable[dict[str, Any]], Names], None],
+    month: str | None = None,
 ) -> None:
     """Record a look, and then show what was looked for; ends with a sentence and a status where it cannot."""
     settings = settings_or_exit(Settings)
@@ -139,7 +140,7 @@ def _look(
     try:
         parts = Runtime(settings, DOMAIN, now=utc_now)
         names = _names(parts, employee, site)
-        if not asyncio.run(_taken(parts, names, site, *stated)):
+        if not asyncio.run(_taken(parts, names, site, month, *stated)):
             typer.echo("the look is not on Kafka yet: the service publishes it", err=True)
         show(about(Topics(settings.broker.client()), names), names)
     except (LookupError, TimeoutError, KafkaError) as error:
@@ -182,12 +183,15 @@ def _names(parts: Runtime, employee: str, site: str | None) -> Names:
     return cache(lambda month: parts.vault.pseudonyms.employee(site, month, employee))
 
 
-async def _taken(parts: Runtime, names: Names, site: str | None, purpose: str, by: str) -> bool:
+async def _taken(
+    parts: Runtime, names: Names, site: str | None, month: str | None, purpose: str, by: str
+) -> bool:
     """Record the look; says whether it is on Kafka as well. Waits for Kafka and Redis; raises Unavailable."""
     now = parts.now()
     look = LookTaken(
         look_id=f"lk-{uuid.uuid4().hex}",
-        person=names(month_of(now)),
+        person=names(month or month_of(now)),
+        month=month,
         site=site,
         purpose=purpose,
         by=by,

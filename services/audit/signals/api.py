@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.audit.signals.handlers import DismissSignal, Signals
+from services.audit.signals.handlers import DismissSignal, LookAtPerson, Signals
 from services.audit.signals.rules import RULES, Signal
-from shared.contracts.audit import Dismissal, Name, SignalDismissed, SignalKind, SignalRaised
-from shared.contracts.event import ID_PATTERN, Currency, Id, SiteId
+from shared.contracts.audit import (
+    Dismissal,
+    LookTaken,
+    Name,
+    Purpose,
+    SignalDismissed,
+    SignalKind,
+    SignalRaised,
+)
+from shared.contracts.compensation import CostMinor, ValueMinor
+from shared.contracts.complaints import Category, Severity
+from shared.contracts.event import ID_PATTERN, CheckId, Currency, Id, SiteId
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
@@ -39,9 +50,7 @@ class SignalShown(Answer):
     ]
     month: Annotated[
         str | None,
-        Field(
-            description="The month (UTC) whose pseudonyms these are; null if nobody is named. Who is looked at with both, and with a purpose, sees it: `python -m services.audit tail --employee … --month … --purpose …`."
-        ),
+        Field(description="The month (UTC) whose pseudonyms these are; null if nobody is named."),
     ]
     check_id: Annotated[Id | None, Field(description="The check it is about; null if it is more.")]
     customer_ref: Annotated[
@@ -87,6 +96,65 @@ class SignalShown(Answer):
             dismissed_by=gone.by if gone is not None else None,
             dismissed_at=gone.dismissed_at if gone is not None else None,
         )
+
+
+class CheckSeen(Answer):
+    """A check of somebody who is looked at."""
+
+    check_id: CheckId
+    day: Annotated[str, Field(description="The business day on which it was given.")]
+    reason: Annotated[
+        Category, Field(description="Category of the complaint that it was given for.")
+    ]
+    severity: Annotated[Severity, Field(description="Severity of the complaint.")]
+    value_minor: ValueMinor
+    cost_minor: CostMinor
+    currency: Currency
+    stretched: Annotated[bool, Field(description="Whether it was given by a stretch.")]
+
+
+class PersonSeen(Answer):
+    """A look at somebody whom a signal names, and what they gave in its month."""
+
+    OF: ClassVar[type[Fact]] = LookTaken
+    ANEW: ClassVar[Mapping[str, Sequence[str]]] = {"checks": ("person", "month", "site")}
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "look_id": "lk-24199a388ee0750daf49447ce0889da5",
+                    "person": "em-a45b7929616ce4de89634d86f977802f",
+                    "month": "2026-06",
+                    "purpose": "a signal about checks just below a limit",
+                    "looked_at": "2026-06-13T08:00:00Z",
+                    "checks": [
+                        {
+                            "check_id": "ck-3ad5acdca1252b14d8e963b80e173f1d",
+                            "day": "2026-06-12",
+                            "reason": "food",
+                            "severity": "severe",
+                            "value_minor": 120000,
+                            "cost_minor": 48000,
+                            "currency": "NOK",
+                            "stretched": False,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    look_id: Annotated[Id, Field(description="The look's id.")]
+    person: Annotated[Id, Field(description="Who was looked at, by a pseudonym of the record.")]
+    month: Annotated[str, Field(description="The month (UTC) of the pseudonym.")]
+    purpose: Annotated[Purpose, Field(description="What the look was for.")]
+    looked_at: Annotated[datetime, Field(description="When it was recorded.")]
+    checks: Annotated[
+        list[CheckSeen],
+        Field(
+            description="What they decided to give in the month that cost something and was not taken back, the latest day in front."
+        ),
+    ]
 
 
 class SignalList(Answer):
@@ -177,6 +245,27 @@ def routes(face: Face, signals: Signals) -> Routes:
         shown = [SignalShown.of(signal) for _, signal in page.documents]
         following = cursor_of(Signal, page.next) if page.next is not None else None
         return SignalList(site=own, signals=shown, next=following)
+
+    async def seen(fact: Fact, ask: Ask) -> PersonSeen:
+        assert isinstance(fact, LookTaken)
+        found = await signals.seen_by(fact, ask.view)
+        checks = [CheckSeen.about(given, check_id=check_id) for check_id, given in found]
+        return PersonSeen.about(fact, checks=checks)
+
+    @to.write(
+        "POST",
+        "/v1/signals/{signal_id}/look",
+        OF_SITE,
+        {201: PersonSeen},
+        shows=seen,
+        refuses=(Reason.UNKNOWN_SIGNAL,),
+    )
+    async def look_at_person(ask: Ask, signal_id: Identifier, command: LookAtPerson) -> Decision:
+        """Read what somebody gave whom a signal names, in the month of its pseudonyms.
+
+        The look is recorded before anything is read, with its purpose, and the employee sees it at `GET /v1/me/looks`.
+        """
+        return await signals.look_at(signal_id, command, ask.principal, ask.name, ask.view)
 
     @to.write(
         "POST",

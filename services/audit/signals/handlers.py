@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +28,15 @@ from services.audit.signals.rules import (
     signals_of,
     window_end_id,
 )
-from shared.contracts.audit import Dismissal, Notice, SignalDismissed, SignalRaised
+from shared.contracts.audit import (
+    Dismissal,
+    LookTaken,
+    Notice,
+    Person,
+    Purpose,
+    SignalDismissed,
+    SignalRaised,
+)
 from shared.contracts.compensation import RedemptionReserved
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
@@ -53,6 +61,29 @@ class DismissSignal(BaseModel):
         Field(
             description="Somebody explained it, it is usual at the site, it shows a limit that is too low, it was followed up, or its data are wrong."
         ),
+    ]
+
+
+class LookAtPerson(BaseModel):
+    """Read what an employee gave whom a signal names. They see who looked, and what for."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "person": "em-a45b7929616ce4de89634d86f977802f",
+                    "purpose": "a signal about checks just below a limit",
+                }
+            ]
+        },
+    )
+
+    person: Annotated[Person, Field(description="One of the `persons` of the signal.")]
+    purpose: Annotated[
+        Purpose,
+        Field(description="What the look is for, in a line without names; the employee reads it."),
     ]
 
 
@@ -118,7 +149,8 @@ class Signals:
         for one in days_of(day):
             if len(given) >= CHECKS_MAX:
                 break
-            given += await self._given(site, one, CHECKS_MAX - len(given), view)
+            found = await self._given(site, one, CHECKS_MAX - len(given), view)
+            given += (check for _, check in found)
         ends = await self._ends(site, {one.window for one in given}, view)
         currencies: dict[str, list[Given]] = defaultdict(list)
         for check in given:
@@ -126,12 +158,12 @@ class Signals:
         return [Month(site, currency, of, ends) for currency, of in sorted(currencies.items())]
 
     @staticmethod
-    async def _given(site: str, day: str, most: int, view: View) -> Sequence[Given]:
-        found: list[Given] = []
+    async def _given(site: str, day: str, most: int, view: View) -> Sequence[tuple[str, Given]]:
+        found: list[tuple[str, Given]] = []
         after: Cursor | None = None
         while len(found) < most:
             page = await view.range(Given, given_on(site, day), after, RANGE_MAX)
-            found += (given for _, given in page.documents)
+            found += page.documents
             if page.next is None:
                 break
             after = page.next
@@ -152,9 +184,7 @@ class Signals:
         self, signal_id: str, command: DismissSignal, who: Principal, view: View
     ) -> Decision:
         """Dismiss a signal; raises Rejected(unknown_signal, already_dismissed), Unavailable."""
-        signal = await view.require(Signal, signal_id, Reason.UNKNOWN_SIGNAL)
-        if signal.site not in who.sites:
-            raise Rejected(Reason.UNKNOWN_SIGNAL)
+        signal = await _of_caller(signal_id, who, view)
         if signal.dismissed is not None:
             raise Rejected(Reason.ALREADY_DISMISSED)
         dismissed = SignalDismissed(
@@ -165,3 +195,49 @@ class Signals:
             dismissed_at=view.now,
         )
         return Decision(await on_record([dismissed], view, self._pseudonym))
+
+    async def look_at(
+        self, signal_id: str, command: LookAtPerson, who: Principal, name: str, view: View
+    ) -> Decision:
+        """Look at somebody whom a signal names; raises Rejected(unknown_signal, schema_invalid), Unavailable."""
+        signal = await _of_caller(signal_id, who, view)
+        if command.person not in signal.raised.persons:
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/person",))
+        look = LookTaken(
+            look_id=f"lk-{name}",
+            person=command.person,
+            month=signal.raised.month,
+            site=signal.site,
+            purpose=command.purpose,
+            by=who.subject,
+            looked_at=view.now,
+        )
+        return Decision(await on_record([look], view, self._pseudonym))
+
+    async def seen_by(self, look: LookTaken, view: View) -> Sequence[tuple[str, Given]]:
+        """The checks, by id, that signals look at of the person and month of a look; raises Unavailable.
+
+        The latest days first, and as many as one look of a month reads.
+        """
+        assert look.site is not None
+        assert look.month is not None
+        first = date.fromisoformat(f"{look.month}-01")
+        # A business day that began in the month before ends after midnight, under the pseudonym of this one.
+        days = (*days_of(first.isoformat()), (first - timedelta(days=1)).isoformat())
+        found: list[tuple[str, Given]] = []
+        left = CHECKS_MAX
+        for day in days:
+            given = await self._given(look.site, day, left, view)
+            left -= len(given)
+            found += (one for one in given if one[1].who == look.person)
+            if not left:
+                break
+        return found
+
+
+async def _of_caller(signal_id: str, who: Principal, view: View) -> Signal:
+    """A signal of a site of the caller; raises Rejected(unknown_signal), Unavailable."""
+    signal = await view.require(Signal, signal_id, Reason.UNKNOWN_SIGNAL)
+    if signal.site not in who.sites:
+        raise Rejected(Reason.UNKNOWN_SIGNAL)
+    return signal
