@@ -88,6 +88,11 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write("heads", None, "manager", service="audit")
     signal = f"signals/{await one_signal(aboard)}"
     await ask.read("signals", "audit", "manager")
+    await ask.read("stretches", "audit", "manager")
+    name = aboard.apps["audit"].parts.vault.pseudonyms.employee
+    person = name(SITE, f"{aboard.clock():%Y-%m}", "e-jonas")
+    look = {"person": person, "purpose": "a check put through a till"}
+    await ask.write(f"{signal}/look", look, "manager", service="audit")
     await ask.write(f"{signal}/dismissal", {"reason": "explained"}, "manager", service="audit")
     await ask.read("me/looks", "audit")
     for path in ("board", f"board/{SITE}"):
