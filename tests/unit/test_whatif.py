@@ -166,7 +166,9 @@ async def test_wishes_of_fewer_than_five_employees_are_not_shown(ship: Aboard):
 
 async def test_an_empty_answer_says_that_no_wish_was_read_or_how_many_were(ship: Aboard):
     assert (await tried(ship, draft(), "t-0")).json()["wishes"] == 0
-    for name, item in zip(MATES, ("cinema", "sincere-words", "cinema", "cinema", "cinema"), strict=False):
+    for name, item in zip(
+        MATES, ("cinema", "sincere-words", "cinema", "cinema", "cinema"), strict=False
+    ):
         await wish(ship, name, item, f"{name}-1")
     ship.later(days=OVER)
     answer = (await tried(ship, draft())).json()
