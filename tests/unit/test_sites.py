@@ -62,6 +62,10 @@ class TwoSites:
             "/v1/incidents": {"reason": "noise"},
             "/v1/me/shift": {},
             "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
+            "/v1/signals/{signal_id}/look": {
+                "person": "em-a45b7929616ce4de89634d86f977802f",
+                "purpose": "a signal",
+            },
             "/v1/complaints/{complaint_id}/handover": {"colleague_id": "e-boreal"},
             "/v1/complaints/{complaint_id}/ask": {"question": "Which?"},
             "/v1/complaints/{complaint_id}/answer": {"answer": "The left one."},
