@@ -41,6 +41,18 @@ class Fact(BaseModel):
         return self.model_dump_json(include=fields, exclude_none=True)
 
 
+class Schema(NamedTuple):
+    """The version in which a build stores one kind of thing, and the versions that go together with it.
+
+    The build writes `version`, and reads what was written in `reads_from` or later. What it writes is
+    read, and written again without harm, by builds whose own version is `read_by` or later.
+    """
+
+    version: int = 1
+    reads_from: int = 1
+    read_by: int = 1
+
+
 class Document(BaseModel):
     """The state of one entity, stored as JSON under `<KIND>:<id>`; changed by facts alone.
 
@@ -51,6 +63,8 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     KIND: ClassVar[str]
+    #: Raised with every change of the fields: CONTRIBUTING.md, "Changing a document".
+    SCHEMA: ClassVar[Schema] = Schema()
     LASTS: ClassVar[bool] = False
     #: Whether a process may keep it parsed in memory after a decision.
     REMEMBERED: ClassVar[bool] = True
@@ -161,6 +175,13 @@ class Domain:
     shown: Shown
     #: Whether every record that it consumes makes a fact of its own: what made none was not settled.
     leaves_traces: bool = False
+
+    @property
+    def schemas(self) -> Mapping[str, Schema]:
+        """The schema of each kind of document, by its name."""
+        return {
+            row.document.KIND: row.document.SCHEMA for rows in self.folds.values() for row in rows
+        }
 
     def postings(self, fact: Fact) -> Iterable[Posting]:
         """What a fact posts."""

@@ -101,6 +101,7 @@ class Reason(StrEnum):
     STORE_FULL = "store_full", 503, "The store is at its memory limit; it takes writes again once the outbox is published."
     STORE_NOT_COPIED = "store_not_copied", 503, "The store's replicas do not take copies in time; the write may have happened, so repeat it with its key."
     STORE_STALE = "store_stale", 503, "The store lost data and must be rebuilt from the topics first."
+    STORE_UNREADABLE = "store_unreadable", 503, "The store was written by another version of the service, which this one cannot read."
     OUTBOX_FULL = "outbox_full", 503, "The broker has been away for longer than can be held."
     CONTENDED = "contended", 503, "Others changed the same thing at the same moment, again and again."
     KEY_NOT_YET_KNOWN = "key_not_yet_known", 503, "The customer's key has not arrived yet."

@@ -204,7 +204,7 @@ async def rebuild(
     progress: Told = lambda _stage, _done, _total: None,
 ) -> Rebuilt:
     """Make a service's state again; see Rebuild.run. Raises Refused, Unavailable, KafkaError."""
-    store = RedisStore(redis_url, domain.owner, shard)
+    store = RedisStore(redis_url, domain.owner, shard, domain.schemas)
     try:
         async with KafkaLog(bootstrap, f"recovery-{domain.owner}").opened() as log:
             one = Rebuild(store, domain, log, holder=default_holder(), now=utc_now, told=progress)

@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from shared.contracts.catalogue import SERVICES, subscriptions
 from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
+from shared.contracts.reasons import Reason
 from shared.ops import dlq, topics
 from shared.ops.rebuild import KafkaLog, RedisOption, ShardOption, domain_of, redis_address
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
@@ -35,7 +36,7 @@ from shared.runtime.wires import Broker, StoreAddress
 #: Timers looked at; more that are due are told as "at least".
 TIMERS_MAX = 1000
 #: What the store of a service is.
-OURS, STALE, AWAY = "ours", "stale", "away"
+OURS, STALE, UNREADABLE, AWAY = "ours", "stale", "unreadable", "away"
 
 
 @dataclass
@@ -86,8 +87,9 @@ async def of_service(
         if health.store == OURS:  # a store that is not ours says nothing
             await _waiting(store, health, now)
             fences = await _fences(store, sorted(spans))
-    except Unavailable:
-        health.store = AWAY
+    except Unavailable as unavailable:
+        unreadable = unavailable.reason is Reason.STORE_UNREADABLE
+        health.store = UNREADABLE if unreadable else AWAY
     for place, (first, end) in spans.items():
         one = health.reads.setdefault(place.topic, Reading())
         one.lag += max(end - max(committed.get(place, 0), first), 0)
@@ -126,10 +128,11 @@ async def services(
     """The health of all services. Waits for both servers; raises Refused, KafkaError, TimeoutError."""
     found = []
     for service in SERVICES:
-        store = RedisStore(redis_url, service, shard)
+        domain = domain_of(service)
+        store = RedisStore(redis_url, service, shard, domain.schemas)
         try:
             async with KafkaLog(bootstrap, f"recovery-{service}").opened() as log:
-                sources = Sources(domain_of(service))
+                sources = Sources(domain)
                 found.append(await of_service(service, log, sources, store, datetime.now(UTC)))
         finally:
             await store.close()
@@ -208,7 +211,7 @@ def status_command(
 ) -> None:
     """Show what waits in each service, its dead letters, and the versions of policies.
 
-    Exit status 1 if a store is away or stale, or a topic ends before what was applied.
+    Exit status 1 if a store is away, stale or unreadable, or a topic ends before what was applied.
     """
     try:
         where, redis, now = (

@@ -112,7 +112,9 @@ class Runtime:
         self.vault = Vault(master, wrapping=settings.wrapping)
         self.crash = crash_at(settings.crash_at)
         self.tracer = Tracer()
-        self.store = store or RedisStore(settings.store, domain.owner, settings.shard)
+        self.store = store or RedisStore(
+            settings.store, domain.owner, settings.shard, domain.schemas
+        )
         self.settler = Settler(
             self.store,
             domain,
@@ -187,7 +189,13 @@ class Runtime:
             answers = False
         parts = {name: well() for name, well in self.health.items()}
         commits = answers and await self.store.takes_commits()
-        return {"generation": self.store.usable, "store": answers, "commits": commits, **parts}
+        return {
+            "generation": self.store.usable,
+            "schema": self.store.readable,
+            "store": answers,
+            "commits": commits,
+            **parts,
+        }
 
 
 class App:

@@ -6,11 +6,14 @@ It has no durability; everything else is in the suite that both must pass.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shared.contracts.reasons import Reason
+from shared.kernel import Schema
+from shared.runtime.engine.schemas import RUNTIME, fresh, joined, unread
 from shared.runtime.engine.store import (
     ABSENT,
     OUTBOX_LINES_MAX,
@@ -47,6 +50,8 @@ class Kept:
     leases: dict[str, str] = field(default_factory=dict)
     sequence: int = 0
     marker: str = ""
+    #: The record of schema versions.
+    written: bytes = b""
     rebuilder: str = ""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -54,15 +59,24 @@ class Kept:
 class MemoryStore:
     """`Store` in dictionaries; one event loop, so every method is atomic by itself."""
 
-    def __init__(self, outbox_max: int = OUTBOX_LINES_MAX, kept: Kept | None = None) -> None:
+    def __init__(
+        self,
+        outbox_max: int = OUTBOX_LINES_MAX,
+        kept: Kept | None = None,
+        schemas: Mapping[str, Schema] = RUNTIME,
+    ) -> None:
         self.kept = kept or Kept()
+        self._schemas = schemas
+        self._to_join: bytes | None = None
+        self._unread: Sequence[str] = ()
+        self._met: set[str] = set()
         self._outbox_max = outbox_max
         self._generation = self._known = ""
         self._seen = 0
 
     def another(self) -> MemoryStore:
         """A second client of the same state, as another process has it."""
-        store = MemoryStore(self._outbox_max, self.kept)
+        store = MemoryStore(self._outbox_max, self.kept, self._schemas)
         store._generation = store._known = self._generation
         return store
 
@@ -73,7 +87,7 @@ class MemoryStore:
             kept.documents, kept.accounts, kept.timers, kept.indexes, kept.lines, kept.leases,
         ):  # fmt: skip
             part.clear()
-        kept.sequence, kept.marker, kept.rebuilder = 0, "", ""
+        kept.sequence, kept.marker, kept.rebuilder, kept.written = 0, "", "", b""
 
     def lost_connection(self) -> None:
         """Forget that the state was compared, as a client does when its server restarts."""
@@ -97,12 +111,37 @@ class MemoryStore:
 
     def _check_generation(self) -> None:
         if not self._generation or self._generation != self.kept.marker:
-            self._generation = ""
-            raise Unavailable(Reason.STORE_STALE)
+            raise self._stale()
+
+    def _stale(self) -> Unavailable:
+        self._generation = ""
+        return Unavailable(Reason.STORE_UNREADABLE if self._unread else Reason.STORE_STALE)
+
+    @property
+    def readable(self) -> bool:
+        """See Store."""
+        return not self._unread and not self._met
+
+    def unreadable(self, kind: str) -> Unavailable:
+        """See Reads."""
+        self._met.add(kind)
+        return Unavailable(Reason.STORE_UNREADABLE)
+
+    def _join(self, before: bytes) -> None:
+        after, closes = joined(before, self._schemas)
+        if after != before:
+            if self.kept.written != before:
+                raise self._stale()
+            self.kept.written = after
+            if closes:
+                self._generation = self._known = self.kept.marker = uuid.uuid4().hex
+        self._to_join = None
 
     async def commit(self, commit: Commit) -> Outcome:
         """See Store."""
         self._check_generation()
+        if self._to_join is not None:
+            self._join(self._to_join)
         if commit.lines and len(self.kept.lines) + len(commit.lines) > self._outbox_max:
             raise Unavailable(Reason.OUTBOX_FULL, retry_after_s=5)
         for write in commit.writes:
@@ -209,6 +248,8 @@ class MemoryStore:
 
     async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:  # noqa: ARG002 - never runs out here
         """See Store."""
+        if self._unread and name != REBUILD and holder != self.kept.rebuilder:
+            raise self._stale()
         if name != REBUILD and self.kept.rebuilder not in ("", holder):
             return False
         return self.kept.leases.setdefault(name, holder) == holder
@@ -257,6 +298,10 @@ class MemoryStore:
         if not marker or published is None or sequence < published:
             self._generation = ""
             return False
+        self._unread, self._to_join = unread(self.kept.written, self._schemas), self.kept.written
+        if self._unread:
+            raise self._stale()
+        self._met.clear()
         self._generation = self._known = marker
         self._seen = sequence
         return True
@@ -265,6 +310,7 @@ class MemoryStore:
         """See Store."""
         if not self.kept.marker and not self.kept.rebuilder:
             self.kept.marker, self.kept.sequence = marker, sequence
+            self.kept.written = fresh(self._schemas)
         return await self.open_generation(sequence)
 
     async def begin_rebuild(self, holder: str) -> bool:
@@ -309,5 +355,6 @@ class MemoryStore:
         self._check_rebuild(holder)
         kept = self.kept
         kept.sequence, kept.marker, kept.rebuilder = sequence, marker, ""
+        kept.written = fresh(self._schemas)
         for name in (REBUILD, "relay"):
             await self.release(name, holder)

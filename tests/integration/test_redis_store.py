@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -14,8 +14,10 @@ from redis.exceptions import RedisError, ResponseError
 import shared.runtime.engine.redis_store as module
 from devstack.stack import Stack
 from shared.contracts.reasons import Reason
+from shared.kernel import Schema
 from shared.ops.manifests import store_user
 from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.engine.schemas import RUNTIME
 from shared.runtime.engine.store import (
     ABSENT,
     KEPT_S,
@@ -101,8 +103,13 @@ class TestRedisStore(StoreSuite):
         await store.open_generation(0)
         return store
 
-    async def stranger(self, store: Store | None) -> RedisStore:
-        stranger = RedisStore(self.url, OWNER)
+    async def build(self, store: Store, **schemas: Schema) -> Store:
+        return await self.stranger(store, schemas)
+
+    async def stranger(
+        self, store: Store | None, schemas: Mapping[str, Schema] = RUNTIME
+    ) -> RedisStore:
+        stranger = RedisStore(self.url, OWNER, schemas=schemas)
         await stranger.open()
         self.opened.append(stranger)
         return stranger

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from shared.contracts.reasons import Reason
+from shared.kernel import Schema
 from shared.money import BALANCE_MAX
 from shared.runtime.engine.store import (
     ABSENT,
@@ -49,6 +50,10 @@ class StoreSuite:
 
     async def stranger(self, store: Store) -> Store:
         """A client of the same state that has not opened it yet, as a process that just started."""
+        raise NotImplementedError
+
+    async def build(self, store: Store, **schemas: Schema) -> Store:
+        """A client of the same state by a build with these schemas, which has not opened it yet."""
         raise NotImplementedError
 
     async def forgotten(self, store: Store, *keys: str) -> None:
@@ -527,6 +532,92 @@ class StoreSuite:
         await lose()
         await self._refuses(store)
 
+    # ---- builds ----------------------------------------------------------------------------------
+
+    async def test_builds_that_read_each_other_go_on_side_by_side_and_back(self, store):
+        """The earlier build writes again what the later one wrote."""
+        later = await self.build(store, thing=Schema(2))
+        assert await later.open_generation(0)
+        await later.commit(Commit([Write("thing:a", 0, b"2")], (), (), [b"1"]))
+        await store.commit(Commit([Write("thing:a", 1, b"1")], (), (), [b"2"]))
+        assert await store.open_generation(2)
+        earlier = await self.build(store, thing=Schema(1))
+        assert await earlier.open_generation(2)
+        assert await earlier.commit(Commit([Write("thing:a", 2, b"1")])) == Committed(2)
+        assert await later.read(["thing:a"]) == [Versioned(3, b"1")]
+        assert all(one.readable for one in (store, earlier, later))
+
+    async def test_what_only_later_builds_read_closes_the_state_to_earlier_ones(self, store):
+        """From its first commit on: what opens and looks changes nothing."""
+        later = await self.build(store, thing=Schema(2, read_by=2))
+        assert await later.open_generation(0)
+        assert await store.commit(Commit([Write("thing:a", 0, b"1")])) == Committed(0)
+        assert await later.commit(Commit([Write("thing:a", 1, b"2")])) == Committed(0)
+        await self._refuses(store)
+        for earlier in (store, await self.build(store, thing=Schema(1))):
+            if earlier is store:  # it does not know the kind at all, so it never reads one
+                assert await earlier.open_generation(0)
+                continue
+            with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+                await earlier.open_generation(0)
+            assert (earlier.usable, earlier.readable) == (False, False)
+            await self._refuses(earlier, Reason.STORE_UNREADABLE)
+            for name in ("relay", "timers"):
+                with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+                    await earlier.lease(name, "earlier", 60_000)
+        assert await later.read(["thing:a"]) == [Versioned(2, b"2")]
+        assert await later.lease("timers", "later", 60_000)
+
+    async def test_what_a_build_does_not_read_any_more_is_made_again_by_it(self, store):
+        await store.commit(Commit([Write("thing:a", 0, b"1")], (), (), [b"1"]))
+        later = await self.build(store, thing=Schema(3, reads_from=3, read_by=2))
+        with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+            await later.open_generation(1)
+        assert await later.lease(REBUILD, "operator", 60_000)
+        assert await later.begin_rebuild("operator")
+        assert await later.lease("relay", "operator", 60_000)
+        await later.forget("operator")
+        await later.load("operator", Portion([("thing:a", b"3", None)]), 7)
+        await later.end_rebuild("operator", "again", 1)
+        assert await later.open_generation(1)
+        assert await later.read(["thing:a"]) == [Versioned(7, b"3")]
+        assert later.readable
+        with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+            await (await self.build(store, thing=Schema(1))).open_generation(1)
+        assert await (await self.build(store, thing=Schema(2))).open_generation(1)
+
+    async def test_a_state_that_a_build_begins_holds_nothing_older_than_it(self, store, lose):
+        await lose()
+        later = await self.build(store, thing=Schema(3, reads_from=3, read_by=3))
+        assert await later.begin_generation("later", 0)
+        assert await later.commit(Commit([Write("thing:a", 0, b"3")])) == Committed(0)
+        with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+            await (await self.build(store, thing=Schema(2))).open_generation(0)
+
+    async def test_of_two_builds_that_write_first_at_once_one_opens_the_state_again(self, store):
+        one = await self.build(store, thing=Schema(2))
+        other = await self.build(store, thing=Schema(1), word=Schema(2))
+        assert await one.open_generation(0)
+        assert await other.open_generation(0)
+        assert await one.commit(Commit([Write("a", 0, b"1")])) == Committed(0)
+        with pytest.raises(Unavailable, match=Reason.STORE_STALE.value):
+            await other.commit(Commit([Write("b", 0, b"1")]))
+        assert await other.open_generation(0)
+        assert await other.commit(Commit([Write("b", 0, b"1")])) == Committed(0)
+        for newest in (Schema(2, reads_from=2), Schema(3, reads_from=2)):
+            with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+                await (await self.build(store, word=newest)).open_generation(0)
+
+    async def test_a_document_that_makes_no_sense_is_known_until_the_state_is_opened_again(
+        self, store
+    ):
+        assert store.unreadable("thing").reason is Reason.STORE_UNREADABLE
+        assert not store.readable
+        assert await store.read(["a"]) == [ABSENT], "what can be read is read"
+        assert await store.lease("timers", "me", 60_000)
+        assert await store.open_generation(0)
+        assert store.readable
+
     # ---- made again ------------------------------------------------------------------------------
 
     async def rebuilder(self, store: Store) -> Store:
@@ -655,7 +746,7 @@ class StoreSuite:
             await one.end_rebuild("operator", "again", 1)
         assert not await store.open_generation(0)
 
-    async def _refuses(self, store: Store) -> None:
+    async def _refuses(self, store: Store, reason: Reason = Reason.STORE_STALE) -> None:
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: store.read(["a"]),
             lambda: store.balances(["n"]),
@@ -663,5 +754,5 @@ class StoreSuite:
             lambda: store.commit(Commit([Write("z", 0, b"1")], [Charge("n", 1, 10)], (), [b"1"])),
         ]
         for ask in asks:
-            with pytest.raises(Unavailable, match=Reason.STORE_STALE.value):
+            with pytest.raises(Unavailable, match=reason.value):
                 await ask()

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
+from shared.kernel import Schema
 from shared.runtime import service as module
 from shared.runtime.engine.store import Commit
 from shared.runtime.faults import Unavailable
@@ -99,7 +100,7 @@ async def test_a_store_as_new_as_its_topic_is_served(aboard: Aboard, app, store,
     async with aboard.http("complaints") as phone:
         ready = await phone.get("/ready")
     assert ready.status_code == 200
-    assert ready.json() == {"generation": True, "store": True, "commits": True}
+    assert ready.json() == {"generation": True, "schema": True, "store": True, "commits": True}
 
 
 async def test_a_service_whose_commits_are_refused_is_not_ready(
@@ -112,7 +113,27 @@ async def test_a_service_whose_commits_are_refused_is_not_ready(
     async with aboard.http("complaints") as phone:
         ready = await phone.get("/ready")
     assert ready.status_code == 503
-    assert ready.json() == {"generation": True, "store": True, "commits": False}
+    assert ready.json() == {"generation": True, "schema": True, "store": True, "commits": False}
+
+
+async def test_a_service_whose_store_a_later_build_wrote_says_so_and_serves_nothing(
+    aboard: Aboard, app, store, monkeypatch
+):
+    topic_ends_at(monkeypatch, app, 3)
+    later = MemoryStore(kept=store.kept, schemas={"complaint": Schema(2, read_by=2)})
+    assert await later.open_generation(3)
+    await later.commit(Commit(()))
+    app.parts.store = app.parts.settler.store = MemoryStore(
+        kept=store.kept, schemas=app.parts.domain.schemas
+    )
+    with capture_logs() as logs:
+        async with background(app._open_generation()), aboard.http("complaints") as phone:
+            await turns()
+            ready = await phone.get("/ready")
+    assert (ready.status_code, ready.json()["schema"]) == (503, False)
+    assert [line["reason"] for line in logs if line["event"] == "store_not_usable"] == [
+        "store_unreadable"
+    ]
 
 
 async def test_a_service_that_stops_is_not_ready_from_that_moment_on(

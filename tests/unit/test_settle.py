@@ -617,3 +617,35 @@ async def test_what_is_looked_at_is_a_document_or_none(store):
     assert await look.get(Tally, "a") == Tally(total=1)
     assert await look.get(Tally, "b") is None
     assert store.kept.documents["tally:a"] == Versioned(1, b'{"total":1}')
+
+
+# ---- what another build stored -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["tally:a", "fence:recovery.things.v1:0"])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_stored_form_that_makes_no_sense_is_no_fault_of_the_record(store, key, count):
+    """Neither a dead letter nor a guess: it waits until the state is made again."""
+    await store.commit(Commit([Write(key, 0, b'{"total":"many","offset":"far"}')]))
+    before = state(store)
+    with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+        await settler(store).settle_records(INBOX, 0, heard(*["count"] * count))
+    assert not store.readable
+    assert (state(store), await outbox(store)) == (before, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"request":"h","type":"recovery.thing.of-tomorrow.v1","data":{}}',
+        b'{"request":"h","type":"recovery.thing.counted.v1","data":{}}',
+    ],
+)
+async def test_a_stored_answer_that_makes_no_sense_is_not_answered(store, body):
+    await ask(store)
+    (key,) = [key for key in store.kept.documents if key.startswith("answer:")]
+    await store.commit(Commit([Write(key, 1, body)]))
+    with pytest.raises(Unavailable, match=Reason.STORE_UNREADABLE.value):
+        await ask(store)
+    assert len(await outbox(store)) == 1

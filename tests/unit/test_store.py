@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.kernel import Schema
 from shared.runtime.engine.store import Store
 from shared.testing.memory_store import MemoryStore
 from tests.suites.store import StoreSuite
@@ -35,6 +36,10 @@ class TestMemoryStore(StoreSuite):
     async def stranger(self, store: Store) -> Store:
         assert isinstance(store, MemoryStore)
         return MemoryStore(kept=store.kept)
+
+    async def build(self, store: Store, **schemas: Schema) -> Store:
+        assert isinstance(store, MemoryStore)
+        return MemoryStore(kept=store.kept, schemas=schemas)
 
     async def forgotten(self, store: Store, *keys: str) -> None:
         for key in keys:

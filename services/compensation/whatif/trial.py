@@ -47,7 +47,7 @@ from shared.kernel import Document, Domain, Fact
 from shared.runtime.engine.store import ABSENT, Cursor, Range, Versioned
 from shared.runtime.engine.transaction import body_of
 from shared.runtime.engine.view import D, View, parsed
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 
 #: The documents that a decision about a wish reads.
 KINDS: tuple[type[Document], ...] = (Case, History, Check, Offer)
@@ -98,6 +98,10 @@ class Past:
     async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
         """See Reads; no decision about a wish reads a list."""
         raise AssertionError(name, after, limit)
+
+    def unreadable(self, kind: str) -> Unavailable:
+        """See Reads; the documents here are made of facts by this process."""
+        raise AssertionError(kind)
 
     def post(self, charges: Mapping[str, int], sign: int = 1) -> None:
         """Charge accounts, or give back with a `sign` of -1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -30,6 +31,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from shared.contracts.reasons import Reason
+from shared.kernel import Schema
+from shared.runtime.engine.schemas import RUNTIME, fresh, joined, unread
 from shared.runtime.engine.store import (
     ABSENT,
     KEPT_S,
@@ -50,7 +53,7 @@ from shared.runtime.engine.store import (
     Versioned,
 )
 from shared.runtime.faults import Unavailable
-from shared.runtime.observe import COMMITS_REFUSED
+from shared.runtime.observe import COMMITS_REFUSED, log
 from shared.runtime.wires import StoreAddress
 
 #: Timeout of a call; it takes milliseconds, so after two seconds the store counts as away.
@@ -132,8 +135,6 @@ def script(name: str) -> str:
 
 def unavailable(error: Exception) -> Unavailable:
     """The Unavailable for a Redis error; raises the error again if it shows a defect of ours."""
-    if isinstance(error, NotCompared):
-        return Unavailable(Reason.STORE_STALE)
     if isinstance(error, OutOfMemoryError):
         return Unavailable(Reason.STORE_FULL, retry_after_s=5)
     if isinstance(error, CANNOT_SERVE_CLASSES) or str(error).startswith(CANNOT_SERVE):
@@ -172,8 +173,16 @@ CONNECTIONS: Mapping[type[Any], type[Any]] = {
 class RedisStore:
     """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
 
-    def __init__(self, url: StoreAddress | str, owner: str, shard: str = "c0") -> None:
+    def __init__(
+        self,
+        url: StoreAddress | str,
+        owner: str,
+        shard: str = "c0",
+        schemas: Mapping[str, Schema] = RUNTIME,
+    ) -> None:
+        """`schemas` are those of the documents that are read and written here; see Domain.schemas."""
         self._owner = owner
+        self._schemas = {**schemas, **RUNTIME}
         self._replicas = StoreAddress.of(url).replicas
         given = StoreAddress.of(url).client()
         said = given.pop("connection_class", redis.Connection)
@@ -200,6 +209,12 @@ class RedisStore:
         self._index = prefix + "index:"
         self._fixed = [prefix + name for name in ("generation", "outbox", "sequence", "timers")]
         self._channel = prefix + "announce"
+        self._written = prefix + "schemas"
+        #: The store's record of schema versions as the state was opened, until this build is in it.
+        self._to_join: bytes | None = None
+        #: Kinds that this build cannot read, by that record; and those of which it met something.
+        self._unread: Sequence[str] = ()
+        self._met: set[str] = set()
         #: Who makes the state again, and the lease they do it by.
         self._rebuild = [prefix + "rebuilding", prefix + "lease:" + REBUILD]
         self._rebuilder = ""
@@ -331,6 +346,9 @@ class RedisStore:
                 args += (member, "" if due is None else due)
             args += entered(commit.entries)
             args += commit.lines
+        if self._to_join is not None:
+            await self._join(self._to_join)
+            args[0] = self._generation
         try:
             results = await self._ask(self._settle(keys=keys, args=args))
         except Unavailable:
@@ -341,6 +359,20 @@ class RedisStore:
             self._refused_bytes = 0
             await self.copied()
         return outcomes
+
+    async def _join(self, before: bytes) -> None:
+        """Add this build's schema versions to the store's record, before it writes anything.
+
+        Raises Unavailable also if the record has changed meanwhile: the state is opened anew then.
+        """
+        after, closes = joined(before, self._schemas)
+        if after != before:
+            marker = uuid.uuid4().hex if closes else self._generation
+            keys, args = (self._fixed[0], self._written), (self._generation, before, after, marker)
+            if not await self._ask(self._redis.eval(script("schemas"), len(keys), *keys, *args)):
+                raise self._stale()
+            self._generation = self._known = marker
+        self._to_join = None
 
     def _outcome(self, result: list[Any]) -> Outcome | Exception:
         match result:
@@ -399,11 +431,16 @@ class RedisStore:
             raise Unavailable(Reason.CONTENDED)
 
     async def lease(self, name: str, holder: str, ttl_ms: int) -> bool:
-        """Take or prolong a lease; False while another holds it; raises Unavailable."""
+        """Take or prolong a lease; False while another holds it; raises Unavailable.
+
+        A process that cannot read the state gets none, so that others get timers and outbox.
+        """
         key = f"{self._prefix}lease:{name}"
         # The lease to make the state again is not bound by the one who makes it, who may be dead.
         keys = [key, key if name == REBUILD else self._rebuild[0]]
         client = self._client_of(name, holder)
+        if self._unread and client is self._redis:
+            raise self._stale()
         return bool(await self._ask(self._lease(keys=keys, args=[holder, ttl_ms], client=client)))
 
     async def release(self, name: str, holder: str) -> None:
@@ -452,6 +489,18 @@ class RedisStore:
         """Whether what the server holds was compared and is ours; see Store."""
         return bool(self._generation)
 
+    @property
+    def readable(self) -> bool:
+        """Whether this build reads what it met; see Store."""
+        return not self._unread and not self._met
+
+    def unreadable(self, kind: str) -> Unavailable:
+        """The Unavailable for something that makes no sense to this build; see Reads."""
+        if kind not in self._met:
+            self._met.add(kind)
+            log.error("document_unreadable", service=self._owner, kind=kind)
+        return Unavailable(Reason.STORE_UNREADABLE)
+
     def _uncompared(self) -> redis.Redis:
         """A client of its own, whose connection is free to lead to a server not compared."""
         return redis.Redis.from_pool(redis.ConnectionPool(**self._connecting))
@@ -460,16 +509,20 @@ class RedisStore:
         """Compare marker and sequence as of one moment; see Store; raises Unavailable."""
         async with self._uncompared() as client:
             pipeline = client.pipeline(transaction=True)
-            pipeline.mget(self._fixed[0], self._fixed[2])
+            pipeline.mget(self._fixed[0], self._fixed[2], self._written)
             pipeline.llen(self._fixed[1])
             pipeline.info("server")
-            (found, last), waiting, server = await self._ask(pipeline.execute())
+            (found, last, written), waiting, server = await self._ask(pipeline.execute())
         marker, sequence = (found or b"").decode(), int(last or 0)
         if published is None and marker == self._known:
             published = self._seen
         if not marker or published is None or sequence < published:
             self._generation = ""
             return False
+        self._unread, self._to_join = unread(written or b"", self._schemas), written or b""
+        if self._unread:
+            raise self._stale()
+        self._met.clear()
         self._generation = self._known = marker
         self._server, self._seen = server["run_id"], sequence
         self._published = sequence - int(waiting)
@@ -478,8 +531,9 @@ class RedisStore:
     async def begin_generation(self, marker: str, sequence: int) -> bool:
         """Begin where there is no marker, then open what there is; see Store; raises Unavailable."""
         async with self._uncompared() as client:
-            keys = (self._fixed[0], self._fixed[2], self._rebuild[0])
-            await self._ask(client.eval(script("begin"), len(keys), *keys, marker, sequence))
+            keys = (self._fixed[0], self._fixed[2], self._rebuild[0], self._written)
+            args = (marker, sequence, fresh(self._schemas))
+            await self._ask(client.eval(script("begin"), len(keys), *keys, *args))
         return await self.open_generation(sequence)
 
     async def begin_rebuild(self, holder: str) -> bool:
@@ -533,10 +587,11 @@ class RedisStore:
         return [(value or b"")[VERSION_DIGITS:] for value in found]
 
     async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
-        """Set sequence and marker; see Store; raises Unavailable."""
-        keys = (*self._rebuild, self._fixed[0], self._fixed[2], f"{self._prefix}lease:relay")
-        ended = self._bulk.eval(script("end_rebuild"), len(keys), *keys, holder, marker, sequence)
-        self._ours(await self._ask(ended))
+        """Set sequence, schema versions and marker; see Store; raises Unavailable."""
+        relay = f"{self._prefix}lease:relay"
+        keys = (*self._rebuild, self._fixed[0], self._fixed[2], relay, self._written)
+        args = (holder, marker, sequence, fresh(self._schemas))
+        self._ours(await self._ask(self._bulk.eval(script("end_rebuild"), len(keys), *keys, *args)))
 
     @staticmethod
     def _ours(done: int) -> None:
@@ -545,7 +600,7 @@ class RedisStore:
 
     def _stale(self) -> Unavailable:
         self._generation = ""
-        return Unavailable(Reason.STORE_STALE)
+        return Unavailable(Reason.STORE_UNREADABLE if self._unread else Reason.STORE_STALE)
 
     async def _connected(self, connection: redis.Connection) -> None:
         """Let a new connection be used only if it leads to the run of the server we compared.
@@ -570,6 +625,8 @@ class RedisStore:
         asked_to_stop = task.cancelling()
         try:
             return await answer
+        except NotCompared as error:
+            raise self._stale() from error
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
         finally:

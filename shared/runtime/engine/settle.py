@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ValidationError, create_model
 
 from shared.contracts.deadletters import TAKEN, DeadLetter, DeadLetterReplayed
 from shared.contracts.event import Event, fingerprint
@@ -158,17 +158,6 @@ class Fence(BaseModel):
 def fence_key(topic: str, partition: int) -> str:
     """The document of a partition's fence."""
     return f"fence:{topic}:{partition}"
-
-
-def _fence(found: Versioned, known: int) -> Fence:
-    """The fence; raises Older if this process knew a higher offset before the read.
-
-    The records in between are acknowledged, so that only reading from the fence on brings them again.
-    """
-    fence = Fence.model_validate_json(found.body) if found.body else Fence()
-    if fence.offset < known:
-        raise Older
-    return fence
 
 
 def _origin(cause: str, event: Event[Any]) -> Origin:
@@ -312,8 +301,21 @@ class Settler:
         """
         keys = [fence_key(*place) for place in places]
         known = [self._applied.get(key, -1) for key in keys]
-        fences = map(_fence, await self.store.read(keys), known)
+        fences = map(self._fence, await self.store.read(keys), known)
         return [self._saw(key, fence.offset) for key, fence in zip(keys, fences, strict=True)]
+
+    def _fence(self, found: Versioned, known: int) -> Fence:
+        """The fence; raises Older if this process knew a higher offset before the read.
+
+        The records in between are acknowledged, so that only reading from the fence on brings them again.
+        """
+        try:
+            fence = Fence.model_validate_json(found.body) if found.body else Fence()
+        except ValidationError:
+            raise self.store.unreadable("fence") from None
+        if fence.offset < known:
+            raise Older
+        return fence
 
     def _saw(self, key: str, offset: int) -> int:
         self._applied[key] = max(offset, self._applied.get(key, -1))
@@ -445,7 +447,7 @@ class Settler:
                 keys.update(dict.fromkeys(result.prepared.reads))
         fence_read, *found = await self.store.read([its_key, *keys])
         transaction.know(zip(keys, found, strict=True))
-        fence = _fence(fence_read, known)
+        fence = self._fence(fence_read, known)
         applied = fence.offset
         if not gap_checked and records[0].offset > applied + 1:
             raise Gap(applied + 1)
@@ -590,7 +592,7 @@ class Settler:
             answer, *found = await self.store.read([key, *reads])
             transaction.know(zip(reads, found, strict=True))
             if answer.body:
-                return await self._replay(request, StoredAnswer.model_validate_json(answer.body))
+                return await self._replay(request, answer.body)
             try:
                 decision = await decide(transaction, name)
             except Rejected:
@@ -616,10 +618,14 @@ class Settler:
                 return Settled(fact, outcome.sequence, replayed=False)
         raise Unavailable(Reason.CONTENDED)
 
-    async def _replay(self, request: Request, answer: StoredAnswer) -> Settled:
+    async def _replay(self, request: Request, body: bytes) -> Settled:
+        try:
+            answer = StoredAnswer.model_validate_json(body)
+            fact = fact_of(self._domain, self._facts[answer.type], answer.data)
+        except (ValidationError, KeyError):
+            raise self.store.unreadable("answer") from None  # its text has values
         if answer.request != request.body_hash:
             raise Rejected(Reason.IDEMPOTENCY_KEY_REUSED)
-        fact = fact_of(self._domain, self._facts[answer.type], answer.data)
         await self.store.copied()  # its own commit may have ended without
         return Settled(fact, await self.store.last_sequence(), replayed=True)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from shared.contracts.catalogue import REBUILD_RETENTION
+from shared.runtime.faults import Unavailable
 
 #: Facts an outbox may hold before writes are refused: at 1 kB each about 200 MB, well below the
 #: memory of the smallest store we run, and hours of traffic with the broker away.
@@ -176,6 +177,13 @@ class Reads(Protocol):
         """
         ...
 
+    def unreadable(self, kind: str) -> Unavailable:
+        """The Unavailable for something of this kind that was read and makes no sense to this build.
+
+        The process is not `readable` from then on, until it opens the state again.
+        """
+        ...
+
 
 class Numbered(Protocol):
     """What anything that numbers lines of the outbox needs."""
@@ -260,7 +268,8 @@ class RebuildStore(Leases, Protocol):
         """Compare the store with `published`, the last sequence on its topic; say if it is usable.
 
         Usable: it has a generation marker, and is as far as the topic. Where the topic cannot be
-        read (None): it has the marker that this process served before, and is as far as it saw.
+        read (None): it has the marker that this process served before, and is as far as it saw. Raises
+        Unavailable(store_unreadable) where it was written in versions that this build does not read.
         """
         ...
 
@@ -284,7 +293,7 @@ class RebuildStore(Leases, Protocol):
         ...
 
     async def end_rebuild(self, holder: str, marker: str, sequence: int) -> None:
-        """Set sequence and marker and release the leases; Unavailable as for `load`."""
+        """Set sequence, schema versions and marker, release the leases; Unavailable as for `load`."""
         ...
 
 
@@ -303,6 +312,11 @@ class Store(SettlerStore, RelayStore, TimerStore, RebuildStore, Protocol):
         marker is found gone or changed, and when the server was started anew: what came back may be
         older. Asks nothing of the server.
         """
+        ...
+
+    @property
+    def readable(self) -> bool:
+        """Whether this build reads everything that it met in the store. Asks nothing of the server."""
         ...
 
     async def begin_generation(self, marker: str, sequence: int) -> bool:

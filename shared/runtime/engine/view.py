@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
 
+from pydantic import ValidationError
+
 from shared.contracts.reasons import Reason
 from shared.kernel import Document, Domain
 from shared.runtime.engine.store import Cursor, Reads, Versioned
@@ -77,7 +79,10 @@ class View:
         """The entity as it stands for this decision; it was read or changed before."""
         if key not in self._state:
             body = self._read[key].body
-            self._state[key] = parsed(document, body) if body else None
+            try:
+                self._state[key] = parsed(document, body) if body else None
+            except ValidationError:
+                raise self._store.unreadable(document.KIND) from None  # its text has values
         return whole(document, self._state[key])
 
     async def require(

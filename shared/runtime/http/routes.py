@@ -103,6 +103,7 @@ EVERYWHERE = (
     Reason.OVERLOADED,
     Reason.STORE_UNAVAILABLE,
     Reason.STORE_STALE,
+    Reason.STORE_UNREADABLE,
 )
 #: What every write takes beside its own, and what every GET does.
 KEY = Parameter("key", Parameter.KEYWORD_ONLY, annotation=IDEMPOTENCY_KEY)

@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from shared.contracts.reasons import Reason
 from shared.kernel import Domain
 from shared.runtime.engine.settle import Fence, fence_key
 from shared.runtime.engine.store import REBUILD, RebuildStore
@@ -107,7 +108,7 @@ class Rebuild:
 
     async def _run(self, marker: str, *, force: bool) -> Rebuilt:
         published = await last_published(self._log, self._sources, self._sources.own)
-        if not force and await self._store.open_generation(published):
+        if not force and await self._is_well(published):
             raise Refused(
                 "nothing to rebuild: the store has its marker and is not behind its topic."
                 " --force makes it again all the same, and drops lines that are not on Kafka yet"
@@ -126,6 +127,15 @@ class Rebuild:
             except _BeginAnew as better:
                 self._told(f"anew: {better}", 0, 0)
         raise Refused("the topics do not hold still: does a relay of this service still publish?")
+
+    async def _is_well(self, published: int) -> bool:
+        """Whether a service of this version can go on with the store as it is; raises Unavailable."""
+        try:
+            return await self._store.open_generation(published)
+        except Unavailable as unavailable:
+            if unavailable.reason is not Reason.STORE_UNREADABLE:
+                raise
+            return False
 
     async def _prolong(self) -> bool:
         """Keep both leases; says whether the relay's is ours. Raises Refused if the other was lost."""
