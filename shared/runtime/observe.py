@@ -45,6 +45,11 @@ RELAY_TURN_LINES = Histogram(
 COMMITS_REFUSED = Counter(
     "commits_refused", "Commits that the store could not take, by reason.", ["service", "reason"]
 )
+STORE_UNREADABLE = Counter(
+    "store_unreadable",
+    "Times that something of a kind was found in the store that this version does not read.",
+    ["service", "kind"],
+)
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
 PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without an answer.")
 STREAM_RETRIES = Counter(

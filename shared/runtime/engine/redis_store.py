@@ -53,7 +53,7 @@ from shared.runtime.engine.store import (
     Versioned,
 )
 from shared.runtime.faults import Unavailable
-from shared.runtime.observe import COMMITS_REFUSED, log
+from shared.runtime.observe import COMMITS_REFUSED, STORE_UNREADABLE, log
 from shared.runtime.wires import StoreAddress
 
 #: Timeout of a call; it takes milliseconds, so after two seconds the store counts as away.
@@ -496,6 +496,7 @@ class RedisStore:
 
     def unreadable(self, kind: str) -> Unavailable:
         """The Unavailable for something that makes no sense to this build; see Reads."""
+        STORE_UNREADABLE.labels(self._owner, kind).inc()
         if kind not in self._met:
             self._met.add(kind)
             log.error("document_unreadable", service=self._owner, kind=kind)
@@ -520,6 +521,8 @@ class RedisStore:
             self._generation = ""
             return False
         self._unread, self._to_join = unread(written or b"", self._schemas), written or b""
+        for kind in self._unread:
+            STORE_UNREADABLE.labels(self._owner, kind).inc()
         if self._unread:
             raise self._stale()
         self._met.clear()

@@ -60,8 +60,14 @@ def fresh(schemas: Mapping[str, Schema]) -> bytes:
 
 
 def unread(record: bytes, schemas: Mapping[str, Schema]) -> list[str]:
-    """The kinds that a build with these schemas cannot read; empty if it reads everything."""
-    written = decoded(record)
+    """The kinds that a build with these schemas cannot read; empty if it reads everything.
+
+    All of them if the record itself makes no sense to it.
+    """
+    try:
+        written = decoded(record)
+    except ValueError:
+        return sorted(schemas)
     found = {kind: written.get(kind, FIRST) for kind in schemas}
     return sorted(
         kind
