@@ -171,7 +171,10 @@ CONNECTIONS: Mapping[type[Any], type[Any]] = {
 
 
 class RedisStore:
-    """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`."""
+    """`Store` on a Redis 7 or Valkey server with AOF `appendfsync always` and `noeviction`.
+
+    `schemas` are those of the documents that are read and written here; see Domain.schemas.
+    """
 
     def __init__(
         self,
@@ -180,7 +183,6 @@ class RedisStore:
         shard: str = "c0",
         schemas: Mapping[str, Schema] = RUNTIME,
     ) -> None:
-        """`schemas` are those of the documents that are read and written here; see Domain.schemas."""
         self._owner = owner
         self._schemas = {**schemas, **RUNTIME}
         self._replicas = StoreAddress.of(url).replicas
@@ -212,9 +214,8 @@ class RedisStore:
         self._written = prefix + "schemas"
         #: The store's record of schema versions as the state was opened, until this build is in it.
         self._to_join: bytes | None = None
-        #: Kinds that this build cannot read, by that record; and those of which it met something.
-        self._unread: Sequence[str] = ()
-        self._met: set[str] = set()
+        #: Kinds that this build cannot read, by that record; and kinds that it met and could not read.
+        self._unread, self._met = list[str](), set[str]()
         #: Who makes the state again, and the lease they do it by.
         self._rebuild = [prefix + "rebuilding", prefix + "lease:" + REBUILD]
         self._rebuilder = ""
