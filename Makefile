@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration chaos roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -66,6 +66,9 @@ chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMI
 	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(PROMISE),--promise $(PROMISE)) $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
+
+roll: $(READY) ## The version before and this one on one store, forward and back; FROM=ref PATCH=file changes the one before
+	@ROLL_FROM="$(FROM)" ROLL_PATCH="$(PATCH)" $(BIN)/python -m pytest -rs tests/e2e/test_roll.py
 
 mutants: $(READY) ## Deliberate faults, each of which its test must find; before a release; ONLY="relay triage"
 	@$(BIN)/python -m tests.mutants.campaign $(ONLY)

@@ -100,6 +100,8 @@ class Services:
     directory: Path
     environment: Mapping[str, str]
     running: list[Service] = field(default_factory=list)
+    #: The tree of another version; without it services are those of the working directory.
+    tree: Path | None = None
 
     def start(
         self, name: str, *, module: str = "", python: str = sys.executable, **settings: str
@@ -116,6 +118,7 @@ class Services:
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
                 [python, "-m", module or f"services.{name}"],
+                cwd=self.tree,
                 env={**os.environ, **self.environment, **own},
                 stdout=subprocess.PIPE,
                 stderr=file,

@@ -8,10 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 from redis import Redis
@@ -26,7 +23,7 @@ from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import ComplaintReceived
 from tests.system import auditor
 from tests.system.replay import differences, stored
-from tests.system.traffic import Phone, Publisher, flowing
+from tests.system.traffic import Publisher, Remembering, asked_again, flowing, published
 from tests.system.world import EMPLOYEES, PATIENCE_S, World, until, world
 
 SEED = 20261127
@@ -35,17 +32,6 @@ WISH_PAUSE_S, BURST_PAUSE_S = 0.15, 1.5
 DOMAINS = (COMPLAINTS, COMPENSATION, NOTIFIER, AUDIT)
 #: What these read leaves a trace, so that a rebuild knows what of it was lost.
 READ_AGAIN = ("complaints", "audit")
-
-
-@dataclass
-class Remembering(Phone):
-    """A phone that remembers what it asked for."""
-
-    wishes: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
-        self.wishes[key] = wish
-        return super().until_answered(phone, key, wish)
 
 
 def rebuild(everything: World, owner: str, *options: str) -> subprocess.Popen[str]:
@@ -63,12 +49,6 @@ def rebuild(everything: World, owner: str, *options: str) -> subprocess.Popen[st
 def done(command: subprocess.Popen[str]) -> tuple[int, str]:
     output, _ = command.communicate(timeout=PATIENCE_S)
     return command.returncode, output
-
-
-def published(phone: Phone) -> dict[str, httpx.Response]:
-    """The answers of which the phone was told that their facts are on Kafka."""
-    answers = dict(phone.answers)
-    return {key: one for key, one in answers.items() if one.headers["published"] == "true"}
 
 
 def ready(everything: World, owner: str) -> int:
@@ -92,25 +72,6 @@ def made_again(everything: World, redis: Redis) -> None:
         assert redis.get(f"{owner}:{{c0}}:generation") is None
         status, output = done(rebuild(everything, owner))
         assert (status, "goes on from sequence" in output) == (0, True), output
-
-
-def asked_again(
-    everything: World,
-    phones: Sequence[Remembering],
-    before: Mapping[str, Mapping[str, httpx.Response]],
-) -> int:
-    """Ask again for everything that was answered, and get the first answers; how many they were."""
-    count = 0
-    for phone in phones:
-        assert not set(phone.unlike) & published(phone).keys()
-        with everything.phone("compensation", phone.employee) as line:
-            for key, first in before[phone.employee].items():
-                wish = phone.wishes[key]
-                again = line.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
-                assert (again.status_code, again.content) == (first.status_code, first.content)
-                assert again.headers["idempotency-replayed"] == "true"
-                count += 1
-    return count
 
 
 def test_a_redis_that_lost_everything_under_traffic_is_made_again_and_the_traffic_goes_on(tmp_path):

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,7 +132,7 @@ class Phone:
         while True:
             self.asked[key] += 1
             try:
-                answer = phone.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
+                answer = self.post(phone, key, wish)
                 if answer.status_code in (201, 409):
                     return answer
                 # The complaint or the roster may not have come to compensation yet; 503 means the
@@ -142,6 +142,47 @@ class Phone:
                 pass
             assert time.monotonic() < deadline, f"{key} was never answered"
             time.sleep(RETRY_S)
+
+    def post(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
+        """Ask once; raises httpx's own errors. Blocks."""
+        return phone.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
+
+
+@dataclass
+class Remembering(Phone):
+    """A phone that remembers what it asked for."""
+
+    wishes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def until_answered(self, phone: httpx.Client, key: str, wish: dict[str, Any]) -> httpx.Response:
+        """As every phone, but remembers the wish. Blocks."""
+        self.wishes[key] = wish
+        return super().until_answered(phone, key, wish)
+
+
+def published(phone: Phone) -> dict[str, httpx.Response]:
+    """The answers of which the phone was told that their facts are on Kafka."""
+    answers = dict(phone.answers)
+    return {key: one for key, one in answers.items() if one.headers["published"] == "true"}
+
+
+def asked_again(
+    world: World,
+    phones: Sequence[Remembering],
+    before: Mapping[str, Mapping[str, httpx.Response]],
+) -> int:
+    """Ask again for what was answered, and get the first answers; returns how many. Blocks."""
+    count = 0
+    for phone in phones:
+        assert not set(phone.unlike) & published(phone).keys()
+        with world.phone("compensation", phone.employee) as line:
+            for key, first in before[phone.employee].items():
+                wish = phone.wishes[key]
+                again = line.post("/v1/checks", json=wish, headers={"Idempotency-Key": key})
+                assert (again.status_code, again.content) == (first.status_code, first.content)
+                assert again.headers["idempotency-replayed"] == "true"
+                count += 1
+    return count
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import prometheus_client
 import pytest
@@ -156,12 +156,23 @@ async def test_a_store_that_lost_its_state_answers_503_and_when_to_come_back(abo
     assert (await phone.get("/live")).text == "live"
 
 
-async def test_a_defect_of_ours_is_a_problem_without_words(aboard: Aboard, phone):
-    key = "complaint:co-1"
-    aboard.stores["complaints"].kept.documents[key] = Versioned(1, b"canary")
+async def test_a_defect_of_ours_is_a_problem_without_words(aboard: Aboard, phone, monkeypatch):
+    def fail(_keys: object) -> NoReturn:
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(aboard.stores["complaints"], "read", fail)
     answer = await phone.get(f"{PATH}/co-1")
     is_problem(answer, 500, Reason.HANDLER_FAILED)
     assert "canary" not in answer.text
+
+
+async def test_a_document_of_another_build_is_a_problem_without_words(aboard: Aboard, phone):
+    store = aboard.stores["complaints"]
+    store.kept.documents["complaint:co-1"] = Versioned(1, b"canary")
+    answer = await phone.get(f"{PATH}/co-1")
+    is_problem(answer, 503, Reason.STORE_UNREADABLE)
+    assert "canary" not in answer.text
+    assert (await phone.get("/ready")).json()["schema"] is False
 
 
 class Counted:
