@@ -38,7 +38,7 @@ from tests.system.world import EMPLOYEES, World, until, world
 
 SEED = 20261129
 #: Between two wishes, and between two bursts: a roll-out takes its time, and all of them are settled at last.
-WISH_PAUSE_S, BURST_PAUSE_S = 0.2, 1.5
+WISH_PAUSE_S, BURST_PAUSE_S = 0.3, 5.0
 DOMAINS = (AUDIT, NOTIFIER, COMPLAINTS, COMPENSATION)
 #: Who reads facts goes before who makes them, and back in the other order.
 FORWARD = tuple(domain.owner for domain in DOMAINS)
