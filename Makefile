@@ -68,7 +68,7 @@ chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMI
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
 
 roll: $(READY) ## The version before and this one on one store, forward and back; FROM=ref PATCH=file changes the one before
-	@ROLL_FROM="$(FROM)" ROLL_PATCH="$(PATCH)" $(BIN)/python -m pytest -rs tests/e2e/test_roll.py
+	@ROLL=1 ROLL_FROM="$(FROM)" ROLL_PATCH="$(PATCH)" $(BIN)/python -m pytest -rs tests/e2e/test_roll.py
 
 mutants: $(READY) ## Deliberate faults, each of which its test must find; before a release; ONLY="relay triage"
 	@$(BIN)/python -m tests.mutants.campaign $(ONLY)

@@ -1,6 +1,7 @@
 """The version before and this one, side by side on one Redis and one Kafka: rolled forward and back under traffic.
 
-`make roll FROM=ref` takes another version before; PATCH=file changes it first, to see what this test finds.
+`make roll` runs it, and nothing else does: twelve starts of services and their rebalances take minutes. FROM=ref takes
+another version before; PATCH=file changes that first, to see what this test finds.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from tests.system.replay import differences, stored
 from tests.system.traffic import Publisher, Remembering, asked_again, flowing, published
 from tests.system.world import EMPLOYEES, World, until, world
 
+pytestmark = pytest.mark.skipif("ROLL" not in os.environ, reason="takes minutes: make roll")
 SEED = 20261129
 #: Between two wishes, and between two bursts: a roll-out takes its time, and all of them are settled at last.
 WISH_PAUSE_S, BURST_PAUSE_S = 0.3, 5.0
