@@ -41,7 +41,7 @@ from shared.contracts.complaints import (
     ResolutionRecorded,
     Severity,
 )
-from shared.kernel import Document, Fold, Posting, Slice, score_at
+from shared.kernel import Document, Fold, Posting, Schema, Slice, score_at
 
 #: Facts after which a customer waits for nothing.
 Over = (
@@ -77,6 +77,7 @@ class Promise(Document):
     """What a customer was promised last, by one complaint."""
 
     KIND: ClassVar[str] = "promise"
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     #: Empty if the fact that made the promise was never read: then it stands nowhere.
     site: str = ""

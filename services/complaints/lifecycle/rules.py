@@ -31,7 +31,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import MOVES, OPEN, State
 from shared.contracts.roster import employee_name
-from shared.kernel import Document, Fold, Slice, Timer, score_at
+from shared.kernel import Document, Fold, Schema, Slice, Timer, score_at
 
 #: The timer at the end of each promised time, and the one after what was done.
 OVERDUE, CLOSE = "overdue", "close"
@@ -60,6 +60,7 @@ class Complaint(Document):
     """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     state: State
     customer_ref: str
