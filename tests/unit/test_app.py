@@ -120,7 +120,7 @@ async def test_a_service_whose_store_a_later_build_wrote_says_so_and_serves_noth
     aboard: Aboard, app, store, monkeypatch
 ):
     topic_ends_at(monkeypatch, app, 3)
-    later = MemoryStore(kept=store.kept, schemas={"complaint": Schema(2, read_by=2)})
+    later = MemoryStore(kept=store.kept, schemas={"complaint": Schema(9, read_by=9)})
     assert await later.open_generation(3)
     await later.commit(Commit(()))
     app.parts.store = app.parts.settler.store = MemoryStore(
