@@ -276,9 +276,9 @@ def a_void(name: str = "ck-1", unredeemed_minor: int = 250_00) -> CheckVoided:
 
 def test_the_latest_answer_counts_in_whichever_order_partitions_arrive():
     latest = START + timedelta(hours=2)
-    assert offered(offered(None, an_offer(1)), an_offer(2, "of-2")).at == latest
-    assert offered(offered(None, an_offer(2, "of-2")), an_offer(1)).at == latest
-    assert given(offered(None, an_offer(1)), a_check(2)).at == latest
+    assert offered(offered(None, an_offer(1)), an_offer(2, "of-2")).last_at == latest
+    assert offered(offered(None, an_offer(2, "of-2")), an_offer(1)).last_at == latest
+    assert given(offered(None, an_offer(1)), a_check(2)).last_at == latest
     kept = Answered(offers={"of-1": latest})
     assert not kept.keeps(Promise(since=latest))
     assert kept.keeps(Promise())
@@ -293,7 +293,7 @@ def test_a_chosen_offer_whose_check_was_taken_back_is_no_answer_in_whichever_ord
 
 
 def test_a_check_that_was_used_in_part_before_it_was_taken_back_is_an_answer():
-    assert taken_back(given(None, a_check(2)), a_void(unredeemed_minor=1)).at is not None
+    assert taken_back(given(None, a_check(2)), a_void(unredeemed_minor=1)).last_at is not None
     assert taken_back(given(None, a_check(2, value_minor=0)), a_void(unredeemed_minor=0)).at is None
     assert taken_back(None, a_void()).at is None
 

@@ -122,8 +122,11 @@ class Answered(Document):
     """
 
     KIND: ClassVar[str] = "answered"
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     site: str = ""
+    #: When the customer was given or offered something last, as the first version stored it.
+    at: datetime | None = None
     #: The latest checks, by their ids.
     checks: dict[str, GivenCheck] = {}  # noqa: RUF012 - pydantic copies defaults
     #: When the latest offers were made, by their ids.
@@ -135,16 +138,17 @@ class Answered(Document):
         return max(filter(None, (one.taken_back_at for one in self.checks.values())), default=None)
 
     @property
-    def at(self) -> datetime | None:
+    def last_at(self) -> datetime | None:
         """When the customer was given or offered something last that was not taken back; None if never."""
         chosen = {check.offer_id for check in self.checks.values()}
         given = [check.at for check in self.checks.values() if check.taken_back_at is None]
         offered = [at for offer_id, at in self.offers.items() if offer_id not in chosen]
-        return max((*given, *offered), default=None)
+        before = () if self.at is None else (self.at,)
+        return max((*given, *offered, *before), default=None)
 
     def keeps(self, promise: Promise) -> bool:
         """Whether the customer has nothing to wait for any more."""
-        at = self.at
+        at = self.last_at
         return at is not None and (promise.since is None or at > promise.since)
 
 
@@ -304,7 +308,7 @@ def promise_stands(promise: Promise) -> Mapping[str, int]:
 
 def answered_stands(answered: Answered) -> Mapping[str, int]:
     """Lists a complaint for which a check was taken back and nothing was given or offered since."""
-    at, gone = answered.at, answered.taken_back_at
+    at, gone = answered.last_at, answered.taken_back_at
     if not answered.site or gone is None or (at is not None and at > gone):
         return {}
     return {taken_back_set(answered.site): -score_at(gone)}
