@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Annotated, ClassVar, Self
 
@@ -19,7 +20,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PrivateAttr,
     StringConstraints,
 )
 
@@ -94,6 +94,12 @@ def hash_of(record: bytes) -> str:
     return sha256(record).hexdigest()
 
 
+@lru_cache(16)  # all records of a batch have one moment
+def _written_moment(moment: datetime) -> str:
+    """A moment as canonical JSON has it, without its quotes."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 class _Part(BaseModel):
     """A part of a fact.
 
@@ -102,6 +108,11 @@ class _Part(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @cached_property
+    def body(self) -> str:
+        """Its canonical JSON, which is hashed and stored: made once for both."""
+        return self.model_dump_json(exclude_none=True)
 
 
 class Recorded(_Part):
@@ -200,23 +211,17 @@ class Chained(Fact):
     recorded_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When audit recorded it. Not part of what is hashed."
     )
-    #: What `of` wrote, so that nothing is written twice.
-    _written: str = PrivateAttr("")
 
     @classmethod
     def of(cls, record: _Part, now: datetime) -> Self:
         """The fact of a record, with the record's hash."""
-        body = record.model_dump_json(exclude_none=True)
-        found = cls(hash=hash_of(body.encode()), record=record, recorded_at=now)
-        found._written = body
-        return found
+        return cls(hash=hash_of(record.body.encode()), record=record, recorded_at=now)
 
     def written(self, fields: set[str] | None = None) -> str:
         """Its canonical JSON."""
         assert fields is None, "a record is never shown in part"
-        body = self._written or self.record.model_dump_json(exclude_none=True)
-        moment = self.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        return f'{{"hash":"{self.hash}","record":{body},"recorded_at":"{moment}"}}'
+        moment = _written_moment(self.recorded_at)
+        return f'{{"hash":"{self.hash}","record":{self.record.body},"recorded_at":"{moment}"}}'
 
     def lies_in(self) -> int:
         """The partition that its source has."""
@@ -315,7 +320,7 @@ class HeadsSigned(Fact):
 
 def signed_bytes(statement: Statement) -> bytes:
     """What is signed, and what the next heads' `previous` is the hash of."""
-    return statement.model_dump_json(exclude_none=True).encode()
+    return statement.body.encode()
 
 
 class SignalKind(StrEnum):
