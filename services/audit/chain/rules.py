@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from shared.contracts.audit import (
@@ -346,10 +347,18 @@ def chained(_: Chain | None, fact: Chained) -> Chain:
 
 def due_heads(fact: FactRecorded | GapRecorded) -> Iterable[Timer]:
     """The timer of the record's minute; for every thousandth of a chain also one that is due at once."""
-    one, minute = fact.record, fact.recorded_at.replace(second=0, microsecond=0)
-    yield Timer(SIGN, f"{minute.astimezone(UTC):%Y-%m-%dT%H:%M}", minute + HEAD_EVERY + HEAD_AFTER)
+    one = fact.record
+    yield _after_minute(fact.recorded_at)
     if one.number % RECORDS_PER_HEAD == 0:
         yield Timer(SIGN, f"{one.chain}/{one.number}", fact.recorded_at)
+
+
+@lru_cache(16)  # all records of a batch have one moment
+def _after_minute(moment: datetime) -> Timer:
+    minute = moment.replace(second=0, microsecond=0)
+    return Timer(
+        SIGN, f"{minute.astimezone(UTC):%Y-%m-%dT%H:%M}", minute + HEAD_EVERY + HEAD_AFTER
+    )
 
 
 def heads_signed(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.contracts.event import Event, encode, fingerprint, format_time
-from shared.kernel import Decision, Document, Domain, Fact, Fold
+from shared.kernel import Decision, Document, Domain, Fact, Fold, Timer
 from shared.money import BALANCE_MAX
 from shared.runtime.engine.store import (
     KEPT_S,
@@ -54,7 +54,7 @@ class Transaction(View):
         #: Where changed documents stood before this commit, of the kinds that stand somewhere.
         self._stood: dict[str, Mapping[str, int]] = {}
         self._charges: list[Charge] = []
-        self._timers: dict[str, int | None] = {}
+        self._timers: dict[str, Timer] = {}
         self._fired: tuple[str, int] | None = None
         self._lines: list[bytes] = []
         self._extra: list[Write] = []
@@ -99,7 +99,7 @@ class Transaction(View):
             self._fold(fold, key, fact, data)
         for timer in self._domain.timers(fact):
             member = f"{timer.name}|{timer.id}"
-            self._timers[member] = timer.due_ms
+            self._timers[member] = timer
             if self._trace is not None:
                 self._timer_traces[member] = self._trace
 
@@ -150,7 +150,7 @@ class Transaction(View):
         kept = {
             trace_key(member): trace
             for member, trace in self._timer_traces.items()
-            if (self._timers[member] or soon_ms) < soon_ms
+            if (self._timers[member].due_ms or soon_ms) < soon_ms
         }
         found = await self._store.read(list(kept)) if kept else []
         for (key, trace), before in zip(kept.items(), found, strict=True):
@@ -171,7 +171,7 @@ class Transaction(View):
         return Commit(
             writes + self._extra,
             together(self._charges),
-            list(self._timers.items()),
+            [(member, timer.due_ms) for member, timer in self._timers.items()],
             self._lines,
             self._fired,
             [entry for key in self._stood for entry in self._entries(key)],
