@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from services.audit.board import api as board_api
 from services.audit.board import rules as board_rules
@@ -35,6 +35,8 @@ from shared.runtime.kafka.watch import has_partitions_of
 from shared.runtime.policies import POLICY_FOLDS, Policies, PolicyHead
 from shared.runtime.service import App, Runtime, utc_now
 
+#: Pseudonyms of employees kept in memory: those of a large company at work. A check names its giver up to five times.
+REMEMBERED_MAX = 10_000
 DOMAIN = Domain.of(
     "audit",
     chain_rules.SLICE,
@@ -55,7 +57,7 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     signing = settings.signing_key
     key = read_key(signing) if signing else derived_key(parts.vault.derive)
-    pseudonym = parts.vault.pseudonyms.employee
+    pseudonym = lru_cache(REMEMBERED_MAX)(parts.vault.pseudonyms.employee)
     chains = Chains(parts.settler, pseudonym, Signer(key))
     policies = Policies()
     measured = Measured(policies)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from shared.contracts.audit import (
     HEADS_MAX,
@@ -26,6 +26,7 @@ from shared.contracts.audit import (
 )
 from shared.contracts.catalogue import AUDIT, produced, subscriptions, topics
 from shared.contracts.event import SUBJECT_PATTERN, Event
+from shared.contracts.months import month_of
 from shared.contracts.months import month_of
 from shared.contracts.roster import OWN_ACCOUNT
 from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
@@ -121,19 +122,34 @@ FIELDS: Mapping[str, Told] = {
 }
 
 
-def _told(fact: type[Fact]) -> Mapping[Told, Sequence[str]]:
-    """The fields of a type of fact by how they are told, sorted, as they are written."""
-    found: dict[Told, list[str]] = {told: [] for told in Told}
-    for name in sorted(fact.model_fields):
-        found[FIELDS.get(name, Told.LEFT_OUT)].append(name)
-    return found
+#: What is told among the details.
+DETAILS = frozenset(Told) - {Told.OWN_PLACE, Told.AMOUNT, Told.LEFT_OUT}
+
+
+class Fields(NamedTuple):
+    """The fields of a type of fact by how they are told, and those among the details; sorted, as they are written."""
+
+    told: Mapping[Told, Sequence[str]]
+    details: Sequence[str]
+    as_is: set[str]
+
+    @classmethod
+    def of(cls, fact: type[Fact]) -> Self:
+        """The fields of this type."""
+        told: dict[Told, list[str]] = {one: [] for one in Told}
+        for name in sorted(fact.model_fields):
+            told[FIELDS.get(name, Told.LEFT_OUT)].append(name)
+        details = sorted(name for one in DETAILS for name in told[one])
+        return cls(told, details, set(told[Told.AS_IS]))
 
 
 #: The facts that audit makes itself.
 NOTICES = tuple(fact for fact in produced(AUDIT) if issubclass(fact, Notice))
-TOLD = {fact: _told(fact) for facts in (NOTICES, *subscriptions(AUDIT).values()) for fact in facts}
+TOLD = {
+    fact: Fields.of(fact) for facts in (NOTICES, *subscriptions(AUDIT).values()) for fact in facts
+}
 #: Of a fact whose data this build cannot read.
-NOT_READ: Mapping[Told, Sequence[str]] = dict.fromkeys(Told, ())
+NOT_READ = Fields.of(Fact)
 
 
 class Chain(Document):
@@ -245,21 +261,23 @@ def notice_recorded(
 
 def _recorded(chain: Chain, event: Event[Fact], source: Source, pseudonym: Pseudonym) -> Recorded:
     fact, at = event.data, event.time or NEVER
-    told = TOLD.get(type(fact), NOT_READ)
-    own = {name: getattr(fact, name) for name in told[Told.OWN_PLACE]}
+    fields = TOLD.get(type(fact), NOT_READ)
+    own = {name: getattr(fact, name) for name in fields.told[Told.OWN_PLACE]}
     site, employee = own.get("site"), own.get("employee_id")
     named = _Named(str(site or ""), month_of(at), pseudonym)
     who = named.employee(employee) if employee else None
     why = own.get("reason") or own.get("category")
     return Recorded(
         amounts={
-            name: value for name in told[Told.AMOUNT] if (value := getattr(fact, name)) is not None
+            name: value
+            for name in fields.told[Told.AMOUNT]
+            if (value := getattr(fact, name)) is not None
         },
         causation=_id(event.causationid),
         chain=source.chain,
         correlation=_id(event.correlationid) or event.id,
         currency=own.get("currency"),
-        details=_details(fact, told, named),
+        details=_details(fact, fields, named),
         event_id=event.id,
         key=_key(event, employee, who),
         number=chain.number + 1,
@@ -298,10 +316,9 @@ class _Named(NamedTuple):
         return f"{kind}/{who}/{rest}"
 
 
-def _details(fact: Fact, told: Mapping[Told, Sequence[str]], named: _Named) -> dict[str, Detail]:
-    found: dict[str, Any] = fact.model_dump(
-        mode="json", include=set(told[Told.AS_IS]), exclude_none=True
-    )
+def _details(fact: Fact, fields: Fields, named: _Named) -> dict[str, Detail]:
+    told = fields.told
+    found: dict[str, Any] = fact.model_dump(mode="json", include=fields.as_is, exclude_none=True)
     for name in told[Told.EMPLOYEE]:
         if (value := getattr(fact, name)) is not None:
             found[name] = named.employee(value)
@@ -312,7 +329,7 @@ def _details(fact: Fact, told: Mapping[Told, Sequence[str]], named: _Named) -> d
     for name in told[Told.LISTING]:
         listing = getattr(fact, name)
         found[name] = {"active": listing.active, "role": listing.role}
-    return {name: _sorted(found[name]) for name in sorted(found)}
+    return {name: _sorted(found[name]) for name in fields.details if name in found}
 
 
 def _sorted(value: Any) -> Any:
@@ -356,9 +373,7 @@ def due_heads(fact: FactRecorded | GapRecorded) -> Iterable[Timer]:
 @lru_cache(16)  # all records of a batch have one moment
 def _after_minute(moment: datetime) -> Timer:
     minute = moment.replace(second=0, microsecond=0)
-    return Timer(
-        SIGN, f"{minute.astimezone(UTC):%Y-%m-%dT%H:%M}", minute + HEAD_EVERY + HEAD_AFTER
-    )
+    return Timer(SIGN, f"{minute.astimezone(UTC):%Y-%m-%dT%H:%M}", minute + HEAD_EVERY + HEAD_AFTER)
 
 
 def heads_signed(
