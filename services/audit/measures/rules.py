@@ -89,6 +89,18 @@ def _all(_: Recorded) -> str | None:
     return ""
 
 
+class Days(NamedTuple):
+    """The day in which a record counts, and the day in which it counts where employees are told apart."""
+
+    own: date
+    of_employees: date
+
+    @property
+    def same_month(self) -> bool:
+        """Whether both are of one month."""
+        return (self.own.year, self.own.month) == (self.of_employees.year, self.of_employees.month)
+
+
 @dataclass(frozen=True, eq=False)
 class Counter:
     """What is counted of records: an account for each of its cells, per site and day.
@@ -118,18 +130,17 @@ class Counter:
         )
         return (*own, *marks)
 
-    def postings(self, fact: FactRecorded) -> Iterator[Posting]:
+    def postings(self, one: Recorded, days: Days) -> Iterator[Posting]:
         """What a record of one of its facts posts."""
-        one = fact.record
-        amount, cell = self.amount(one), self.cell(one)
-        if not amount or cell is None or one.site is None or (self.money and one.currency is None):
+        amount = self.amount(one)
+        cell = self.cell(one) if amount else None
+        if cell is None or one.site is None or (self.money and one.currency is None):
             return
-        own = day_of(one.time)
-        day = counted_on(one.time, fact.recorded_at) if self.of_employees else own
+        day = days.of_employees if self.of_employees else days.own
         path = _path(self.name, cell)
         yield Posting(account(one.site, day, path, one.currency if self.money else None), amount)
         # In another month the same employee has another pseudonym, and would count as two.
-        if self.groups and one.who is not None and (day.year, day.month) == (own.year, own.month):
+        if self.groups and one.who is not None and days.same_month:
             path = _path(marks_of(self.name), self.group(one) or "", str(mark_of(one.who)))
             yield Posting(account(one.site, day, path), 1)
 
@@ -312,8 +323,13 @@ BY_TYPE = _by_type(COUNTERS)
 
 def counted(fact: FactRecorded) -> Iterator[Posting]:
     """Everything that is counted of a record."""
-    for counter in BY_TYPE.get(fact.record.what, ()):
-        yield from counter.postings(fact)
+    one = fact.record
+    counters = BY_TYPE.get(one.what, ())
+    if not counters:
+        return
+    days = Days(day_of(one.time), counted_on(one.time, fact.recorded_at))
+    for counter in counters:
+        yield from counter.postings(one, days)
 
 
 #: What counters of a day came to, by name and cell; what is zero is left out.
