@@ -175,10 +175,10 @@ class Again:
             if isinstance(fact, PolicyPublished):
                 self.policies[fact.version] = fact
             transaction = Transaction(self.store, DOMAIN, self.clock())
-            await transaction.read_for(fact)
             if ours:
-                transaction.apply(Decision.of(fact), Origin("again", "again", "again"))
+                await transaction.apply(Decision.of(fact), Origin("again", "again", "again"))
             else:
+                await transaction.read_for(fact)
                 transaction.fold(fact)
             assert isinstance(await self.store.commit(transaction.commit()), Committed)
 

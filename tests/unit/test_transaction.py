@@ -76,8 +76,7 @@ def begun(store: MemoryStore) -> Transaction:
 
 
 async def applied(transaction: Transaction, *facts: Fact) -> str:
-    await transaction.read_for(*facts)
-    return transaction.apply(Decision(facts), ORIGIN)
+    return await transaction.apply(Decision(facts), ORIGIN)
 
 
 async def test_a_fact_without_a_rule_is_its_document_byte_for_byte(store):

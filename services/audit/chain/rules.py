@@ -27,7 +27,6 @@ from shared.contracts.audit import (
 from shared.contracts.catalogue import AUDIT, produced, subscriptions, topics
 from shared.contracts.event import SUBJECT_PATTERN, Event
 from shared.contracts.months import month_of
-from shared.contracts.months import month_of
 from shared.contracts.roster import OWN_ACCOUNT
 from shared.kernel import Decision, Document, Fact, Fold, Slice, Timer
 

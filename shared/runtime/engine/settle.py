@@ -482,9 +482,8 @@ class Settler:
                 fence.missing += inbox.gapless
                 continue
             fence.failures = fence.missing = 0
-            await transaction.read_for(*decision.facts)
             transaction.fold_event(event)
-            transaction.apply(decision, _origin(f"{place}{number}", event))
+            await transaction.apply(decision, _origin(f"{place}{number}", event))
         if fence.offset == applied:
             return None
         transaction.write(Write(its_key, fence_read.version, fence.model_dump_json().encode()))
@@ -552,9 +551,9 @@ class Settler:
         try:
             decision = await parsed.prepared.decide(transaction)
             await self._send_again(transaction, parsed, f"{cause}.")
-            await transaction.read_for(event.data, *decision.facts)
+            await transaction.read_for(event.data)
             transaction.fold_event(event)
-            transaction.apply(
+            await transaction.apply(
                 replace(decision, facts=(*decision.facts, *taken)),
                 _origin(cause, event),
             )
@@ -602,8 +601,7 @@ class Settler:
                     continue
                 raise
             fact = decision.facts[-1]
-            await transaction.read_for(*decision.facts)
-            data = transaction.apply(decision, origin)
+            data = await transaction.apply(decision, origin)
             if transaction.names_again(name) and not (await self.store.read([key]))[0].body:
                 # The entity exists but its stored answer has expired: refuse the old key. If an answer is
                 # there now, the same request was committed meanwhile: this commit conflicts, and the next turn
@@ -689,8 +687,7 @@ class Settler:
                     return ()
                 transaction.fired(member, due_ms)
             decision = await decide(transaction)
-            await transaction.read_for(*decision.facts)
-            transaction.apply(decision, origin)
+            await transaction.apply(decision, origin)
             await self.steps.keep(transaction)
             if isinstance(await self.store.commit(transaction.commit()), Committed):
                 return decision.facts

@@ -351,7 +351,7 @@ class Line(NamedTuple):
 
     def encode(self) -> bytes:
         """The line as the store holds it."""
-        headers = ";".join(f"{name}={value}" for name, value in self.headers)
+        headers = ";".join([f"{name}={value}" for name, value in self.headers])
         where = self.topic if self.partition is None else f"{self.topic}/{self.partition}"
         return f"{where}\n{self.key}\n{headers}\n".encode() + self.value
 

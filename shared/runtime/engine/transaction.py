@@ -90,12 +90,13 @@ class Transaction(View):
         self._trace = event.traceparent
         self.fold(event.data)
 
-    def fold(self, fact: Fact, data: str | None = None) -> None:
-        """Fold a fact into the documents and timers of this commit; its documents were read before.
+    def fold(self, fact: Fact) -> None:
+        """Fold a fact into the documents and timers of this commit; its documents were read before."""
+        self._fold_all(fact, self._domain.folds_of(fact), None)
 
-        `data` is its JSON if it is known.
-        """
-        for fold, key in self._domain.folds_of(fact):
+    def _fold_all(self, fact: Fact, folds: Iterable[tuple[Fold, str]], data: str | None) -> None:
+        """Fold a fact whose folds are known; `data` is its JSON if that is known too."""
+        for fold, key in folds:
             self._fold(fold, key, fact, data)
         for timer in self._domain.timers(fact):
             member = f"{timer.name}|{timer.id}"
@@ -114,12 +115,16 @@ class Transaction(View):
             self._state[key] = fold.evolve(self._known(fold.document, key), fact)
         self._changed[key] = fold.document
 
-    def apply(self, decision: Decision, origin: Origin) -> str:
+    async def apply(self, decision: Decision, origin: Origin) -> str:
         """Take a decision's facts into the commit: lines, documents, accounts, timers.
 
-        The documents they change were read before. Returns the JSON of the last fact.
+        Documents they change that were not read yet are read in one trip. Returns the JSON of the last fact;
+        raises Unavailable.
         """
-        data = ""
+        data, folds = "", [self._domain.folds_of(fact) for fact in decision.facts]
+        unread = [key for changed in folds for _, key in changed if key not in self._read]
+        if unread:  # of a batch nearly everything was read ahead
+            await self.prefetch(unread)
         self._trace = origin.trace
         for ordinal, fact in enumerate(decision.facts):
             data = fact.written()
@@ -141,7 +146,7 @@ class Transaction(View):
                 ceiling = decision.ceilings.get(posting.account, BALANCE_MAX)
                 self._charges.append(Charge(posting.account, posting.amount_minor, ceiling))
                 self._posted[posting.account] += posting.amount_minor
-            self.fold(fact, data)
+            self._fold_all(fact, folds[ordinal], data)
         return data
 
     async def keep_traces(self) -> None:
