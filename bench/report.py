@@ -216,6 +216,8 @@ def _show_single(found: Mapping[str, Any], console: Console) -> None:
             f"[bold]audit.verify:[/] {audit['verify_records']:,} records of an export,"
             f" {audit['verify_per_second']:,.0f} per second of one processor"
         )
+        board = audit["to_board_ms"]
+        console.print(f"[bold]audit.to_board:[/] p50 {board['p50']} ms, p99 {board['p99']} ms")
     rebuilt = found.get("rebuild")
     if rebuilt:
         console.print(
