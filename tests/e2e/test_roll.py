@@ -123,6 +123,8 @@ class Fleet:
         port = free_port()
         world = replace(self.world, services=version)
         process = world.start(name, port=str(port), publish_wait_ms="3000")
+        # Not by its first line of output, whose form differs between versions.
+        process.url = f"http://127.0.0.1:{port}"
         process.wait_ready()
         self.world.ports[name] = port
         self.running[name] = process

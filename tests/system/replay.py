@@ -27,7 +27,16 @@ from shared.kernel import Document, Domain, Fact
 #: A stored document begins with its version; see settle.lua.
 VERSION_DIGITS = 10
 #: What the runtime keeps beside the state itself.
-NOT_STATE = ("fence", "answer", "lease", "generation", "outbox", "sequence", "rebuilding")
+NOT_STATE = (
+    "fence",
+    "answer",
+    "lease",
+    "generation",
+    "schemas",
+    "outbox",
+    "sequence",
+    "rebuilding",
+)
 Json = dict[str, Any]
 
 
