@@ -13,12 +13,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from shared.contracts.catalogue import (
@@ -36,7 +37,7 @@ from shared.ops.backup import AUDIT, BACKED_UP, ERASURES, VAULT
 from shared.ops.lock import runtime_lock
 from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
 from shared.ops.topics import REPLICATION_SAFE, configs
-from shared.runtime.settings import BrokerSettings, RuntimeSettings
+from shared.runtime.settings import BrokerSettings, RuntimeSettings, StoreSettings
 
 ROOT = Path(__file__).parents[2]
 K8S = Path("deploy/k8s")
@@ -62,12 +63,15 @@ STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +@transaction +eval +
 #: The values that an operator chooses, by the name of the setting: keys of the ConfigMap `service-check`.
 CHOSEN = {
     "kafka_bootstrap": "kafka-bootstrap-servers",
+    "redis_url": "redis-url",
     "jwt_audience": "jwt-audience",
     "jwt_issuer": "jwt-issuer",
     "hsts_s": "hsts-s",
     "backups_kept_days": "backups-kept-days",
     "smtp_host": "smtp-host",
     "smtp_port": "smtp-port",
+    "smtp_tls": "smtp-tls",
+    "smtp_username": "smtp-username",
 }
 #: Settings that base/service has already, the same for each service.
 IN_BASE = {"face", "host", "port", "ops_port"}
@@ -92,9 +96,23 @@ FILES = {
 }
 #: Settings that are files from a secret that a service has for itself, and what the secret is called.
 OWN_FILES = {"mailboxes": "mailboxes", "signing_key": "signing-key"}
-
-#: Where the secret with the master key has the keys that wrap, while there are any.
-WRAPPING = {"wrapping_key": "wrapping", "wrapping_key_also": "wrapping-also"}
+#: Where the secrets of a service lie, one file each. No secret is in an environment variable, which a child
+#: process inherits and a crash report may hold.
+SECRETS_FOLDER = "/etc/service-check/secrets"
+#: Secret and key of each setting that is secret; `{}` is the service.
+SECRETS = {
+    "kafka_password": ("{}", "password"),  # Strimzi's Secret of the user
+    "redis_password": ("{}-store", "password"),
+    "master_key": ("master-key", "key"),
+    "wrapping_key": ("master-key", "wrapping"),
+    "wrapping_key_also": ("master-key", "wrapping-also"),
+    "smtp_password": ("{}-mail", "password"),
+}
+#: Secrets that there may be none of: keys that wrap are there only while keys are replaced or after it, and a
+#: mail server may ask for no login.
+OPTIONAL = {"wrapping_key", "wrapping_key_also", "smtp_password"}
+#: Readable by the user and the group that services run as.
+SECRET_MODE = 0o440
 
 Document = dict[str, Any]
 
@@ -186,60 +204,95 @@ def variable(name: str, field: FieldInfo) -> str:
     return str(field.validation_alias or f"SERVICE_CHECK_{name.upper()}")
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting is never printed."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
 def environment(service: str) -> list[Document]:
-    """Where each setting of a service comes from, in the order of its settings.
+    """Where each setting of a service comes from that is no secret, in the order of its settings.
 
     Settings that are not listed keep their default. Raises LookupError for a required one that has no
     source here.
     """
     found = []
     for name, field in settings_of(service).items():
-        value: Document | None = None
-        fixed = {"kafka_security": "SASL_SSL", "kafka_username": service}.get(name)
-        chosen = "public-url" if name.endswith("_url") else CHOSEN.get(name)
-        if name == "redis_url":
-            value = {"secretKeyRef": {"name": f"{service}-store", "key": "url"}}
-        elif name == "kafka_password":  # Strimzi's Secret of the user
-            value = {"secretKeyRef": {"name": service, "key": "password"}}
-        elif name == "master_key":
-            value = {"secretKeyRef": {"name": "master-key", "key": "key"}}
-        elif name in WRAPPING:  # only while keys are replaced, or after it
-            where = {"name": "master-key", "key": WRAPPING[name], "optional": True}
-            value = {"secretKeyRef": where}
-        elif chosen is not None:
-            value = {"configMapKeyRef": {"name": "service-check", "key": chosen}}
-        if value is not None:
-            found.append({"name": variable(name, field), "valueFrom": value})
-        elif fixed is not None:
-            found.append({"name": variable(name, field), "value": fixed})
+        value: Document = {}
+        own = {
+            "secrets_dir": SECRETS_FOLDER,
+            "kafka_security": "SASL_SSL",
+            "kafka_username": service,
+            "redis_username": service,
+        }
+        chosen = "public-url" if name.endswith("_url") else ""
+        if chosen := CHOSEN.get(name, chosen):
+            reference = {"name": "service-check", "key": chosen}
+            value = {"valueFrom": {"configMapKeyRef": reference}}
+        elif name in own:
+            value = {"value": own[name]}
         elif name in FOLDERS:
-            found.append({"name": variable(name, field), "value": f"{FOLDERS[name]}/{FILES[name]}"})
-        elif field.is_required() and name not in IN_BASE:
+            value = {"value": f"{FOLDERS[name]}/{FILES[name]}"}
+        elif field.is_required() and not is_secret(field) and name not in IN_BASE:
             msg = f"say in {__name__} where {variable(name, field)} of {service} comes from"
             raise LookupError(msg)
+        if value:
+            found.append({"name": variable(name, field), **value})
     return found
+
+
+def secret_files(service: str, wanted: Iterable[str]) -> Document:
+    """The volume with those secrets of a service that are wanted, each in a file named after its variable.
+
+    Raises LookupError for a secret that has no source here.
+    """
+    sources = []
+    for name, field in settings_of(service).items():
+        if name not in wanted or not is_secret(field):
+            continue
+        if name not in SECRETS:
+            msg = f"say in {__name__} where the secret {variable(name, field)} comes from"
+            raise LookupError(msg)
+        secret, key = SECRETS[name]
+        one: Document = {"name": secret.format(service)}
+        one["items"] = [{"key": key, "path": variable(name, field)}]
+        if name in OPTIONAL:
+            one["optional"] = True
+        sources.append({"secret": one})
+    return {"name": "secrets", "projected": {"defaultMode": SECRET_MODE, "sources": sources}}
 
 
 def _service(service: str) -> dict[Path, str]:
     """The folder of a service: what it adds to base/service."""
     folder = K8S / "base/services" / service
     variables = environment(service)
-    container: Document = {"name": "service", "args": [f"services.{service}"], "env": variables}
-    pod: Document = {"containers": [container]}
+    secret_mount = {"name": "secrets", "mountPath": SECRETS_FOLDER, "readOnly": True}
+    container: Document = {
+        "name": "service",
+        "args": [f"services.{service}"],
+        "env": variables,
+        "volumeMounts": [secret_mount],
+    }
+    pod: Document = {
+        "containers": [container],
+        "volumes": [secret_files(service, settings_of(service))],
+    }
     for setting, name in OWN_FILES.items():
         if setting in settings_of(service):
             where = {"name": name, "mountPath": FOLDERS[setting], "readOnly": True}
-            container.setdefault("volumeMounts", []).append(where)
+            container["volumeMounts"].append(where)
             volume = {"name": name, "secret": {"secretName": f"{service}-{name}"}}
-            pod.setdefault("volumes", []).append(volume)
+            pod["volumes"].append(volume)
     # A rebuild asks for nothing but the topics and the store.
-    needed = {variable(*item) for item in BrokerSettings.model_fields.items()} | {"REDIS_URL"}
+    needed = BrokerSettings.model_fields | StoreSettings.model_fields
+    named = {variable(*item) for item in needed.items()}
     operation = {
         "name": "operation",
         "args": ["shared.ops", "rebuild", service],
-        "env": [one for one in variables if one["name"] in needed],
+        "env": [one for one in variables if one["name"] in named],
+        "volumeMounts": [secret_mount],
     }
-    job = {"spec": {"template": {"spec": {"containers": [operation]}}}}
+    rebuild = {"containers": [operation], "volumes": [secret_files(service, needed)]}
+    job = {"spec": {"template": {"spec": rebuild}}}
     kustomization = _kustomization(
         namePrefix=f"{service}-",
         resources=["../../service"],
@@ -427,12 +480,6 @@ def _routes() -> list[Document]:
 # Secrets -----------------------------------------------------------------------------------------
 
 
-def store_url(service: str, password: str) -> str:
-    """The address of the store for a service, as its own user, over TLS."""
-    ca = "/etc/service-check/store/ca.crt"
-    return f"rediss://{service}:{password}@valkey:6379/0?ssl_ca_certs={ca}"
-
-
 def store_user(service: str, password_hash: str) -> str:
     """The line of a service's user in the store's file of users, with the SHA-256 of its password."""
     return f"user {service} on #{password_hash} ~{service}:* &{service}:* {STORE_RIGHTS}"
@@ -455,7 +502,7 @@ def own_files() -> Iterator[tuple[str, str, str]]:
 def _external_secrets() -> list[Document]:
     """Each secret of a workload, from the operator's store."""
     users = {service: f"{{{{ .{service} | sha256sum }}}}" for service in SERVICES}
-    whole = {
+    whole: dict[str, tuple[dict[str, tuple[str, str]], Mapping[str, str] | None]] = {
         "master-key": ({"key": ("master-key", "key")}, None),
         "issuer-keys": ({FILES["jwks"]: ("issuer-keys", "jwks")}, None),
         **{
@@ -463,11 +510,13 @@ def _external_secrets() -> list[Document]:
             for service, setting, name in own_files()
         },
         **{
-            f"{service}-store": (
-                {"password": (f"store/{service}", "password")},
-                {"url": store_url(service, "{{ .password | urlquery }}")},
-            )
+            f"{service}-store": ({"password": (f"store/{service}", "password")}, None)
             for service in SERVICES
+        },
+        **{
+            f"{service}-mail": ({"password": ("mail", "password")}, None)
+            for service in SERVICES
+            if "smtp_password" in settings_of(service)
         },
         "valkey-users": (
             {service: (f"store/{service}", "password") for service in SERVICES},
@@ -614,7 +663,7 @@ def secrets_command(
         "master-key": {"key": b64encode(secrets.token_bytes(32)).decode()},
         "issuer-keys": {FILES["jwks"]: (run_dir / JWKS_FILE).read_text(encoding="utf-8")},
         **{f"{who}-{name}": {FILES[one]: files[one]} for who, one, name in own_files()},
-        **{f"{name}-store": {"url": store_url(name, one)} for name, one in passwords.items()},
+        **{f"{name}-store": {"password": one} for name, one in passwords.items()},
         "valkey-users": {"users.acl": store_users(hashes)},
     }
     documents = [

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -33,6 +34,7 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import dashboard, manifests, openapi
 from shared.ops.__main__ import app
 from shared.runtime import observe
+from shared.runtime.settings import SECRETS_DIR
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy/k8s"
@@ -173,7 +175,7 @@ def breaches(pod: Document) -> set[str]:
         "host": any(spec.get(part) for part in ("hostNetwork", "hostPID", "hostIPC")),
         "volumes": any(
             not set(volume) - {"name"}
-            <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+            <= {"configMap", "secret", "projected", "emptyDir", "persistentVolumeClaim"}
             or volume.get("emptyDir", {"sizeLimit": ""}).get("sizeLimit") is None
             for volume in spec.get("volumes", [])
         ),
@@ -308,23 +310,25 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
     mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
     given: dict[str, Any] = {}
     for one in container["env"]:
-        source = one.get("valueFrom", {})
-        if reference := source.get("configMapKeyRef"):
+        if "valueFrom" in one:
+            reference = one["valueFrom"]["configMapKeyRef"]
             assert reference["name"] == config
             given[one["name"]] = values[reference["key"]]
-        elif "secretKeyRef" in source:
-            key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-            given[one["name"]] = "redis://store" if one["name"] == "REDIS_URL" else key
         else:
             given[one["name"]] = one["value"]
-        if str(given[one["name"]]).startswith("/"):
+        if str(given[one["name"]]).startswith("/") and one["name"] != SECRETS_DIR:
             assert str(Path(given[one["name"]]).parent) in mounted
     assert len(given) == len(container["env"]), "each once"
+    assert given.pop(SECRETS_DIR) in mounted
+    key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    given |= {file: key for file in secret_files(overlay, f"Deployment {service}-{face}")}
+    if not given.get("SERVICE_CHECK_SMTP_USERNAME"):  # a mail server without a login: no such Secret
+        given.pop("SERVICE_CHECK_SMTP_PASSWORD", None)
     assert given.keys() <= known.keys()
     required = {variable for variable, one in known.items() if settings[one].is_required()}
     assert required <= given.keys()
     # And the service takes the values: as it reads them, all but the files, which are not here.
-    for file in ("SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE"):
+    for file in FILES_ELSEWHERE:
         given.pop(file, None)
     by_field = {
         variable if settings[known[variable]].validation_alias else known[variable]: value
@@ -335,26 +339,79 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
     assert (made.port, made.ops_port, made.host) == (8080, 9000, "0.0.0.0")
 
 
+FILES_ELSEWHERE = (
+    "SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE", "REDIS_SSL_CAFILE",
+)  # fmt: skip
+
+
+def secret_files(overlay: str, where: str) -> dict[str, tuple[str, str]]:
+    """Secret and key by the name of each file in the folder of secrets of a pod."""
+    found = {}
+    (volume,) = [one for one in pods(overlay)[where]["spec"]["volumes"] if one["name"] == "secrets"]
+    plain = {**volume.get("secret", {}), "name": volume.get("secret", {}).get("secretName")}
+    for source in volume.get("projected", {}).get("sources", [{"secret": plain}]):
+        for item in source["secret"]["items"]:
+            assert item["path"] not in found, "each once"
+            found[item["path"]] = (source["secret"]["name"], item["key"])
+    return found
+
+
+@in_each
+def test_no_secret_is_in_a_variable_and_each_is_a_file_that_only_the_service_may_read(
+    overlay: str,
+) -> None:
+    for where, pod in pods(overlay).items():
+        for container in containers(pod):
+            assert "envFrom" not in container, where
+            given = {one["name"]: one for one in container.get("env", [])}
+            for one in given.values():
+                assert set(one.get("valueFrom", {})) <= {"configMapKeyRef"}, (where, one["name"])
+            if "KAFKA_SASL_USERNAME" not in given:
+                continue
+            folder = given[SECRETS_DIR]["value"]
+            mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+            assert (mounts["secrets"]["mountPath"], mounts["secrets"]["readOnly"]) == (folder, True)
+            (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "secrets"]
+            (kind,) = set(volume) - {"name"}
+            assert volume[kind]["defaultMode"] == 0o440, where
+            assert pod["spec"]["securityContext"]["fsGroup"] == 10001, where
+    for service in SERVICES:
+        settings = manifests.settings_of(service)
+        secret = {
+            manifests.variable(one, field)
+            for one, field in settings.items()
+            if manifests.is_secret(field)
+        }
+        for face in FACES:
+            assert secret_files(overlay, f"Deployment {service}-{face}").keys() == secret
+        rebuild = secret_files(overlay, f"CronJob {service}-rebuild").keys()
+        assert rebuild == {"KAFKA_SASL_PASSWORD", "REDIS_PASSWORD"}
+
+
+def test_a_secret_setting_without_a_source_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(manifests.SECRETS, "smtp_password")
+    with pytest.raises(LookupError, match="SERVICE_CHECK_SMTP_PASSWORD comes from"):
+        manifests.secret_files("notifier", manifests.settings_of("notifier"))
+
+
 def test_a_required_setting_without_a_source_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifests, "FOLDERS", {})
     with pytest.raises(LookupError, match="SERVICE_CHECK_JWKS of complaints"):
         manifests.environment("complaints")
 
 
-def wanted_secrets(overlay: str) -> dict[str, set[str]]:
-    """Each secret that a pod needs, with the keys it names."""
+def wanted_secrets(overlay: str, *, optional: bool = False) -> dict[str, set[str]]:
+    """Each secret that a pod needs, or also may have, with the keys it names."""
     found: dict[str, set[str]] = {}
     for pod in pods(overlay).values():
-        for container in containers(pod):
-            for one in container.get("env", []):
-                reference = one.get("valueFrom", {}).get("secretKeyRef")
-                if reference and not reference.get("optional"):
-                    found.setdefault(reference["name"], set()).add(reference["key"])
         for volume in pod["spec"].get("volumes", []):
+            sources = [one["secret"] for one in volume.get("projected", {}).get("sources", [])]
             if secret := volume.get("secret"):
-                found.setdefault(secret["secretName"], set()).update(
-                    item["key"] for item in secret.get("items", [])
-                )
+                sources.append({**secret, "name": secret["secretName"]})
+            for source in sources:
+                keys = {item["key"] for item in source.get("items", [])}
+                if optional or not source.get("optional"):
+                    found.setdefault(source["name"], set()).update(keys)
     return found
 
 
@@ -369,7 +426,7 @@ def made_in_the_cluster(overlay: str) -> set[str]:
 
 
 def test_every_secret_comes_from_the_operators_store_or_is_made_in_the_cluster() -> None:
-    wanted = wanted_secrets("prod")
+    wanted, may = wanted_secrets("prod"), wanted_secrets("prod", optional=True)
     certificates = made_in_the_cluster("prod")
     made = {}
     for one in rendered("prod", "ExternalSecret"):
@@ -378,7 +435,7 @@ def test_every_secret_comes_from_the_operators_store_or_is_made_in_the_cluster()
             d["secretKey"] for d in one["spec"]["data"]
         ]
         made[target["name"]] = set(keys)
-    assert wanted.keys() - certificates == made.keys()
+    assert may.keys() - certificates == made.keys()
     for secret, keys in wanted.items():
         assert keys <= made.get(secret, {"ca.crt", "password"})
     assert {
@@ -464,8 +521,8 @@ def test_everybody_comes_to_kafka_over_tls_with_a_login_and_has_rights_of_their_
                 assert given["KAFKA_SECURITY_PROTOCOL"]["value"] == "SASL_SSL", where
                 user = given["KAFKA_SASL_USERNAME"]["value"]
                 assert user in users
-                secret = given["KAFKA_SASL_PASSWORD"]["valueFrom"]["secretKeyRef"]
-                assert secret == {"name": user, "key": "password"}, where
+                secret = secret_files(overlay, where)["KAFKA_SASL_PASSWORD"]
+                assert secret == (user, "password"), where
                 folder = str(Path(given["KAFKA_SSL_CAFILE"]["value"]).parent)
                 assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
     assert chosen(overlay)[1]["kafka-bootstrap-servers"].endswith(f":{listener['port']}")
@@ -718,18 +775,23 @@ def test_the_store_keeps_every_write_and_evicts_nothing(overlay: str) -> None:
 
 
 @in_each
-def test_every_process_trusts_the_store_by_the_file_that_its_address_names(overlay: str) -> None:
-    (ca,) = set(re.findall(r"ssl_ca_certs=(\S+)", manifests.store_url("complaints", "x")))
+def test_every_process_comes_to_the_store_over_tls_as_its_own_user(overlay: str) -> None:
+    url = urlsplit(chosen(overlay)[1]["redis-url"])
     (certificate,) = [one for one in rendered(overlay, "Certificate") if name(one) == "valkey"]
-    assert (
-        re.search(r"@([\w.-]+):6379/", manifests.store_url("x", "y"))[1]
-        in certificate["spec"]["dnsNames"]
-    )  # type: ignore[index] # it matches
+    assert (url.scheme, url.port, url.username, url.password) == ("rediss", 6379, None, None)
+    assert url.hostname in certificate["spec"]["dnsNames"]
     for where, pod in pods(overlay).items():
         for container in containers(pod):
-            if any(one["name"] == "REDIS_URL" for one in container.get("env", [])):
+            given = {one["name"]: one.get("value") for one in container.get("env", [])}
+            if "REDIS_URL" in given:
+                service = given["REDIS_USERNAME"]
+                assert where.split()[1].startswith(f"{service}-")
+                assert secret_files(overlay, where)["REDIS_PASSWORD"] == (
+                    f"{service}-store",
+                    "password",
+                )
                 mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-                assert str(Path(ca).parent) in mounts, where
+                assert str(Path(given["REDIS_SSL_CAFILE"]).parent) in mounts, where
 
 
 # Network -----------------------------------------------------------------------------------------
@@ -813,7 +875,8 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     found |= {("entity-operator", "anywhere", 443), ("entity-operator", "anywhere", 6443)}
     found |= {("publisher", "kafka", 9093)}
     mail = [s for s in SERVICES if "smtp_host" in manifests.settings_of(s)]
-    found |= {(f"{s}-stream", "anywhere", int(chosen(overlay)[1]["smtp-port"])) for s in mail}
+    port = int(chosen(overlay)[1]["smtp-port"])  # the same data in both places
+    found |= {(f"{s}-stream", "anywhere", port) for s in mail}
     if overlay == "prod":
         found |= {("gateway", f"{service}-api", 8080) for service in SERVICES}
         found |= {("prometheus", one, 9000) for one in faces}
