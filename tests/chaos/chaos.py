@@ -145,9 +145,8 @@ class Run:
         """Run traffic beside the rounds. The rounds run in this thread, because servers die with it."""
         options, there, diary = self._options, self._there, self._diary
         stop = threading.Event()
-        publisher = Publisher(
-            there.stack.bootstrap, diary, Random(f"publisher/{seed}"), options.per_s
-        )
+        kafka = {"bootstrap_servers": there.stack.bootstrap}
+        publisher = Publisher(kafka, diary, Random(f"publisher/{seed}"), options.per_s)
         drivers = [threading.Thread(target=publisher.run, args=(stop,), daemon=True)]
         for number in range(0 if options.mode == "rebalance" else DESKS):
             name, random = f"{seed}-{number}", Random(f"desk/{seed}/{number}")
@@ -172,7 +171,7 @@ class Run:
         """Whether enough records were published over enough rebalances."""
         if len(self._diary.sent) < self._options.records:
             return False
-        found = audit.generations(self._there.stack.bootstrap)
+        found = audit.generations({"bootstrap_servers": self._there.stack.bootstrap})
         return found.get("recovery-complaints", 0) >= self._options.rebalances
 
     def _listen(self) -> None:

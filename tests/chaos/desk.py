@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from shared.ops import token
 from tests.chaos.diary import CANARY, Asked, Diary
 from tests.chaos.publisher import SITE, TEXTS
-from tests.chaos.world import FRONT, World
+from tests.chaos.world import World
 
 EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
 TILLS = ("spa", "sky-bar", "taxfree")
@@ -81,6 +82,7 @@ class Caller:
             try:
                 answer = self._post(self._random.choice(urls), asked)
             except httpx.ConnectError:
+                asked.unreached += 1
                 time.sleep(RETRY_S)
                 continue
             except httpx.HTTPError:
@@ -268,7 +270,7 @@ class Desk:
             if status == 201:
                 self._known.checks.append(answer)
             return
-        path = offer["link"].removeprefix(FRONT["compensation"])
+        path = urlsplit(offer["link"]).path
         self._ask(
             "compensation", "customer", path, {"item": item}, about=about, form=True, key=False
         )
@@ -324,7 +326,7 @@ class Desk:
             return
         letter = self._random.choice(fresh)
         self._known.heard.add(letter.message_id)
-        found = re.search(re.escape(FRONT["notifier"]) + r"(/f/\S+)", letter.body)
+        found = re.search(r"https?://[^/\s]+(/f/\S+)", letter.body)
         if found:
             path = f"{found[1]}/{self._random.choice(('yes', 'yes', 'no'))}"
             self._ask("notifier", "customer", path, None, about=letter.message_id, key=False)

@@ -45,6 +45,8 @@ class Asked:
     unheard: int = 0
     #: Attempts that were answered 503 or 429.
     not_now: int = 0
+    #: Attempts that no worker took.
+    unreached: int = 0
 
     @property
     def accepted(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from random import Random
@@ -37,8 +38,10 @@ TEXTS = (
 class Publisher:
     """Publishes at a steady rate in small bursts until told to stop."""
 
-    def __init__(self, bootstrap: str, diary: Diary, random: Random, per_s: float) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, kafka: Mapping[str, Any], diary: Diary, random: Random, per_s: float
+    ) -> None:
+        self._kafka = kafka
         self._diary = diary
         self._random = random
         self._per_s = per_s
@@ -49,7 +52,7 @@ class Publisher:
         """Publish until told to stop, then wait for the last confirmation. Blocks."""
         with closing(
             KafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._kafka,
                 acks="all",
                 linger_ms=2,
                 request_timeout_ms=5000,

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from devstack.processes import MAILBOXES, NotReady, Service, Services, environme
 from devstack.stack import ROOT, RUN_DIRECTORY, Stack, running
 from shared.contracts.catalogue import subscriptions
 from shared.ops import policy, roster, token, topics
+from shared.runtime.wires import Broker
 from tests.chaos.schedule import SERVICES
 from tests.system.world import progress
 
@@ -153,46 +154,50 @@ class World:
             retry=Retry(NoBackoff(), 0),
         )
 
-    def under_way(self, services: tuple[str, ...]) -> list[str]:
-        """Unfinished work, one line each; empty if there is none. Blocks."""
-        found: list[str] = []
-        with closing(self.redis()) as store:
-            for owner in services:
-                if lines := store.llen(f"{owner}:{{c0}}:outbox"):
-                    found.append(f"{owner}: {lines} lines wait for the relay")
-                timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
-                now_ms = time.time() * 1000
-                waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
-                if waits:
-                    found.append(f"{owner}: {len(waits)} timers wait, as {waits[0]!r}")
-        for owner in services if not found else ():
-            found += self._behind(owner)
-        return found
-
-    def _behind(self, owner: str) -> list[str]:
-        found = progress(self.stack.bootstrap, owner, subscriptions(owner))
-        return [
-            f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
-            for place, (at, end) in found.items()
-            if at < end
-        ]
-
     def drain(self, services: tuple[str, ...] = SERVICES) -> list[str]:
         """Wait until no work is left in two looks; returns the remaining work if there is no progress. Blocks."""
-        moved, quiet, before = time.monotonic(), 0, ["nothing was looked at"]
-        began = moved
-        while time.monotonic() < min(moved + STILL_S, began + DRAIN_S):
-            try:
-                left = self.under_way(services)
-            except (KafkaError, RedisError, OSError) as error:  # the world is still recovering
-                left = [type(error).__name__]
-            if left != before:
-                moved, before = time.monotonic(), left
-            quiet = 0 if left else quiet + 1
-            if quiet == 2:
-                return []
-            time.sleep(POLL_S)
-        return before
+        return drained(lambda: under_way(services, lambda _: self.redis(), self.stack.bootstrap))
+
+
+def under_way(
+    services: Iterable[str], redis: Callable[[str], Redis], kafka: Broker | str
+) -> list[str]:
+    """Unfinished work of the services, one line each; empty if there is none. Blocks."""
+    found: list[str] = []
+    for owner in services:
+        with closing(redis(owner)) as store:
+            if lines := store.llen(f"{owner}:{{c0}}:outbox"):
+                found.append(f"{owner}: {lines} lines wait for the relay")
+            timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
+        now_ms = time.time() * 1000
+        waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
+        if waits:
+            found.append(f"{owner}: {len(waits)} timers wait, as {waits[0]!r}")
+    for owner in services if not found else ():
+        found += [
+            f"{owner}: {place.topic}/{place.partition} is at {at} of {end}"
+            for place, (at, end) in progress(kafka, owner, subscriptions(owner)).items()
+            if at < end
+        ]
+    return found
+
+
+def drained(look: Callable[[], list[str]]) -> list[str]:
+    """Wait until no work is left in two looks; returns the remaining work if there is no progress. Blocks."""
+    began = moved = time.monotonic()
+    quiet, before = 0, ["nothing was looked at"]
+    while time.monotonic() < min(moved + STILL_S, began + DRAIN_S):
+        try:
+            left = look()
+        except (KafkaError, RedisError, OSError) as error:  # the world is still recovering
+            left = [type(error).__name__]
+        if left != before:
+            moved, before = time.monotonic(), left
+        quiet = 0 if left else quiet + 1
+        if quiet == 2:
+            return []
+        time.sleep(POLL_S)
+    return before
 
 
 def generous(directory: Path, promise: str) -> Path:

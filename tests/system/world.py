@@ -29,6 +29,7 @@ from shared.contracts.event import format_time
 from shared.contracts.intake import ComplaintRaised
 from shared.ops import policy, roster, token, topics
 from shared.runtime.privacy.seal import KEY_BYTES, Vault
+from shared.runtime.wires import Broker
 
 SITE = "ms-aurora"
 EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
@@ -252,12 +253,12 @@ class World:
 
 
 def progress(
-    bootstrap: str, owner: str, names: Iterable[str]
+    where: Broker | str, owner: str, names: Iterable[str]
 ) -> dict[TopicPartition, tuple[int, int]]:
     """How far a service's group has acknowledged topics, and where they end. Blocks."""
     with closing(
         KafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **Broker.of(where).client(),
             group_id=f"recovery-{owner}",
             enable_auto_commit=False,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -122,30 +122,39 @@ class Evidence:
 
 
 def read(bootstrap: str, redis_url: str) -> Evidence:
-    """Read all topics and stores. Blocks; raises TimeoutError."""
-    evidence = Evidence(generations=generations(bootstrap))
-    with closing(_reader(bootstrap)) as consumer:
+    """Read all topics and stores of a local stack. Blocks; raises TimeoutError."""
+    with closing(Redis.from_url(redis_url)) as store:
+        return gather({"bootstrap_servers": bootstrap}, {"*": store})
+
+
+def gather(kafka: Mapping[str, Any], stores: Mapping[str, Any]) -> Evidence:
+    """Read all topics and stores. Blocks; raises TimeoutError.
+
+    `kafka` are the arguments of a client; `stores` are connections by the pattern of the keys they may read.
+    """
+    evidence = Evidence(generations=generations(kafka))
+    with closing(_reader(kafka)) as consumer:
         names = sorted(name for name in consumer.topics() if name.startswith("recovery."))
         evidence.records = list(_records(consumer, names))
     evidence.records.sort(key=lambda one: (one.topic, one.partition, one.offset))
-    with closing(Redis.from_url(redis_url)) as store:
-        _store(store, evidence)
+    for pattern, store in stores.items():
+        _store(store, pattern, evidence)
     return evidence
 
 
-def generations(bootstrap: str) -> dict[str, int]:
+def generations(kafka: Mapping[str, Any]) -> dict[str, int]:
     """The number of rebalances of each group. Blocks; raises TimeoutError."""
     found: dict[str, int] = {}
-    with closing(_reader(bootstrap)) as consumer:
+    with closing(_reader(kafka)) as consumer:
         consumer.topics()  # includes the broker's internal topics
         for record in _records(consumer, [OFFSETS]):
             _generation(record, found)
     return found
 
 
-def _reader(bootstrap: str) -> KafkaConsumer:
+def _reader(kafka: Mapping[str, Any]) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka,
         group_id=None,
         enable_auto_commit=False,
         exclude_internal_topics=False,
@@ -188,15 +197,15 @@ def _generation(record: Record, found: dict[str, int]) -> None:
     found[group] = max(generation, found.get(group, 0))
 
 
-def _store(store: Any, evidence: Evidence) -> None:
-    """Read every key, many per round trip."""
-    names = list(store.scan_iter(count=5000, _type="string"))
+def _store(store: Any, pattern: str, evidence: Evidence) -> None:
+    """Read every key of a pattern, many per round trip."""
+    names = list(store.scan_iter(pattern, count=5000, _type="string"))
     for start in range(0, len(names), 1000):
         part = names[start : start + 1000]
         for raw, value in zip(part, store.mget(part), strict=True):
             evidence.values[raw.decode(errors="replace")] = value or b""
-    for raw in store.scan_iter(count=5000, _type="list"):
+    for raw in store.scan_iter(pattern, count=5000, _type="list"):
         evidence.lists[raw.decode()] = store.lrange(raw, 0, -1)
-    for raw in store.scan_iter(count=5000, _type="zset"):
+    for raw in store.scan_iter(pattern, count=5000, _type="zset"):
         found = store.zrange(raw, 0, -1, withscores=True)
         evidence.scores[raw.decode()] = {one.decode(): due for one, due in found}
