@@ -28,9 +28,10 @@ class Received:
 
 
 class Mailbox:
-    """Receives letters on a free loopback port; `refuse` makes it refuse them as a broken server would."""
+    """Receives letters on a free port; `refuse` makes it refuse them as a broken server would."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.letters: list[Received] = []
         self.refuse: str | None = None
         self._lock = threading.Lock()
@@ -61,7 +62,7 @@ class Mailbox:
 
     def open(self) -> None:
         """Listen, after `close` on the same port again. Blocks until it answers."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self, hostname=self.host, port=self.port)
         self._controller.start()
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ TESTS = Path(__file__).parent
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 MARKS = {
-    "unit", "property", "contracts", "architecture", "deploy", "integration", "e2e",
+    "unit", "property", "contracts", "architecture", "deploy", "integration", "e2e", "live",
 }  # fmt: skip
 
 
