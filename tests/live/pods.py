@@ -75,6 +75,7 @@ def words(
     """
     pod, own = spec["securityContext"], container["securityContext"]
     found = [
+        "--no-healthcheck",  # the image's own, which a kubelet does not use
         f"--user={pod['runAsUser']}:{pod['runAsGroup']}",
         f"--memory={container['resources']['limits']['memory'].removesuffix('i').lower()}",
         *(f"--cap-drop={one}" for one in own["capabilities"]["drop"]),
