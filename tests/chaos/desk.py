@@ -52,12 +52,14 @@ class Known:
 class Caller:
     """Sends a request until it is answered, to any living worker."""
 
-    def __init__(self, world: World, diary: Diary, random: Random) -> None:
+    def __init__(
+        self, world: World, diary: Diary, random: Random, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._world = world
         self._diary = diary
         self._random = random
         self._tokens: dict[tuple[str, str], str] = {}
-        self._client = httpx.Client(timeout=TIMEOUT_S)
+        self._client = httpx.Client(timeout=timeout_s)
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,7 +124,14 @@ class Desk:
     """One driver: performs random actions by its own seed until it is told to stop."""
 
     def __init__(
-        self, world: World, diary: Diary, known: Known, random: Random, name: str, pause_s: float
+        self,
+        world: World,
+        diary: Diary,
+        known: Known,
+        random: Random,
+        name: str,
+        pause_s: float,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._world = world
         self._diary = diary
@@ -131,7 +140,7 @@ class Desk:
         self._name = name
         self._pause_s = pause_s
         self._count = 0
-        self._caller = Caller(world, diary, random)
+        self._caller = Caller(world, diary, random, timeout_s)
         self._acts: Mapping[Callable[[], None], int] = {
             self._complain: 6,
             self._give: 8,

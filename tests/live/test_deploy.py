@@ -42,6 +42,8 @@ pytestmark = [
 ]
 IMAGE_DEADLINE_S = 600
 DESKS, PAUSE_S, PER_S = 2, 0.4, 4.0
+#: As a proxy waits: a request is slow, not failed, while much else runs on this machine.
+TIMEOUT_S = 30.0
 #: Requests before the first and after the last change, so that a change has something to break.
 AROUND = 10
 
@@ -58,7 +60,7 @@ class Live:
         """Ask once under a new key, and note it. Blocks."""
         asked = Asked(service, who, path, f"story-{len(self.diary.asked)}", body)
         self.diary.asked.append(asked)
-        with closing(Caller(self.cluster, self.diary, Random(0))) as caller:
+        with closing(Caller(self.cluster, self.diary, Random(0), TIMEOUT_S)) as caller:
             answer = caller.ask(asked)
         assert answer is not None, f"{path} was never answered"
         return answer
@@ -78,7 +80,8 @@ class Live:
         ]
         for number in range(DESKS):
             random = Random(f"desk/{name}/{number}")
-            drivers.append(Desk(there, diary, self.known, random, f"{name}-{number}", PAUSE_S).run)
+            desk = Desk(there, diary, self.known, random, f"{name}-{number}", PAUSE_S, TIMEOUT_S)
+            drivers.append(desk.run)
         threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in drivers]
         for thread in threads:
             thread.start()
