@@ -48,6 +48,10 @@ FACES = ("api", "stream")
 #: Proxies of a cluster hear so long after its deletion that a pod goes; `preStop` must be longer.
 HEARD_AFTER_S = 3.0
 START_S = 180.0
+#: As a kubelet asks at a start.
+PROBE_S = 1.0
+#: What the services need, and nobody asks whether it is ready.
+SERVERS = ("kafka", "valkey")
 #: Containers and network of a run have its name in front.
 PREFIX = "service-check-live-"
 
@@ -168,8 +172,9 @@ class Cluster:
 
     def _kafka_answers(self) -> bool:
         """Whether the broker has told its log that it started."""
-        self._must_run("kafka")
-        return "Kafka Server started" in podman_logs(f"{self.name}-kafka")
+        (pod,) = self.of("kafka")
+        self._must_run(pod)
+        return "Kafka Server started" in podman_logs(pod.name)
 
     def _start_store(self) -> None:
         store = self.document("StatefulSet", "valkey")
@@ -231,23 +236,28 @@ class Cluster:
         return place
 
     def wait_ready(self, pod: Pod) -> None:
-        """Wait until a pod says so; raises AssertionError with the end of its log if it ended. Blocks."""
+        """Wait until a pod says so; raises AssertionError with the end of its log if it does not. Blocks."""
+        deadline = time.monotonic() + START_S
+        answer = "nothing was asked"
+        while answer != "200":
+            self._must_run(pod)
+            if pod.workload in SERVERS:
+                return
+            try:
+                found = httpx.get(f"{pod.url}/ready", timeout=5.0)
+                answer = str(found.status_code)
+            except httpx.HTTPError as error:
+                answer = repr(error)
+            if time.monotonic() > deadline:
+                said = podman_logs(pod.name)[-4000:]
+                raise AssertionError(
+                    f"{pod.name} is not ready within {START_S:.0f} s: {answer}\n{said}"
+                )
+            time.sleep(PROBE_S)
 
-        def ready() -> bool:
-            self._must_run(pod.workload)
-            if pod.workload in ("kafka", "valkey"):  # others are ready when these answer
-                return True
-            with suppress(httpx.HTTPError):
-                return httpx.get(f"{pod.url}/ready", timeout=5.0).status_code == 200
-            return False
-
-        until(ready, f"{pod.name} to be ready", START_S)
-
-    def _must_run(self, workload: str) -> None:
-        for pod in self.of(workload):
-            if podman("inspect", "--format={{.State.Running}}", pod.name) != "true":
-                said = podman_logs(pod.name)
-                raise AssertionError(f"{pod.name} ended: {said[-4000:]}")
+    def _must_run(self, pod: Pod) -> None:
+        if podman("inspect", "--format={{.State.Running}}", pod.name) != "true":
+            raise AssertionError(f"{pod.name} ended: {podman_logs(pod.name)[-4000:]}")
 
     def roll(self, workload: str) -> list[int]:
         """Replace the pods of a Deployment one after the other, as a new version does; returns exit statuses.
@@ -291,7 +301,7 @@ class Cluster:
         """What all containers wrote, ended ones too, and the metrics of those that run. Blocks."""
         found = [*self.logs, *(podman_logs(one.name) for one in self.pods.values())]
         for pod in self.pods.values():
-            if pod.workload not in ("kafka", "valkey"):
+            if pod.workload not in SERVERS:
                 found.append(httpx.get(f"http://{pod.address}:9000/metrics", timeout=10.0).text)
         return found
 
