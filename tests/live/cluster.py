@@ -47,7 +47,7 @@ REPLICAS = {"complaints-api": 2, "compensation-stream": 2}
 FACES = ("api", "stream")
 #: Proxies of a cluster hear so long after its deletion that a pod goes; `preStop` must be longer.
 HEARD_AFTER_S = 3.0
-START_S = 180.0
+START_S = 300.0
 #: As a kubelet asks at a start.
 PROBE_S = 1.0
 #: What the services need, and nobody asks whether it is ready.
@@ -286,16 +286,15 @@ class Cluster:
         return found
 
     def kill(self, pod: Pod) -> None:
-        """Kill -9 a container and start it again, as a kubelet does; waits until all are ready. Blocks."""
+        """Kill -9 a container and start it again, as a kubelet does; waits until it is ready. Blocks.
+
+        After a server it waits for all that need it.
+        """
         podman("kill", "--signal=KILL", pod.name)
         podman("wait", pod.name)
         podman("start", pod.name)
-        for one in self.pods.values():
+        for one in self.pods.values() if pod.workload in SERVERS else [pod]:
             self.wait_ready(one)
-
-    def end(self) -> None:
-        """Remove every container and the network, by name. Blocks."""
-        remove(self.name)
 
     def said(self) -> list[str]:
         """What all containers wrote, ended ones too, and the metrics of those that run. Blocks."""

@@ -85,6 +85,8 @@ class Kafka:
         found = {
             **KAFKA_SETTINGS,
             **ours,
+            # Everything runs on one machine: a broker that waits for a core for some seconds must not lose its partitions.
+            "broker.session.timeout.ms": "18000",
             "listeners": f"SERVICES://:{SERVICES_PORT},OUTSIDE://:{OUTSIDE_PORT},ADMIN://:{ADMIN_PORT},"
             f"CONTROLLER://localhost:{CONTROLLER_PORT}",
             "advertised.listeners": f"SERVICES://{self.name}:{SERVICES_PORT},"
