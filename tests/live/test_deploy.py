@@ -34,7 +34,7 @@ from tests.chaos.desk import Caller, Desk, Known, ask_all_again
 from tests.chaos.diary import CANARY, Asked, Diary
 from tests.chaos.publisher import Publisher
 from tests.chaos.world import drained, generous, under_way
-from tests.live.cluster import FACES, IMAGE, Cluster, running
+from tests.live.cluster import FACES, IMAGE, SERVERS, Cluster, running
 from tests.system.world import SITE, until
 
 # Clients of a killed broker leave sockets to the collector.
@@ -201,13 +201,10 @@ def test_a_service_is_refused_another_services_keys_in_the_store(live: Live):
 def test_every_service_is_replaced_under_traffic_and_no_request_fails(live: Live):
     before = len(live.diary.asked)
     with live.traffic("roll"):
-        for service in SERVICES:
-            workloads = [f"{service}-{face}" for face in FACES]
-            with ThreadPoolExecutor() as at_once:  # as one `kubectl apply` does
-                statuses = dict(
-                    zip(workloads, at_once.map(live.cluster.roll, workloads), strict=True)
-                )
-            assert set(chain(*statuses.values())) == {0}, statuses
+        workloads = [f"{service}-{face}" for service in SERVICES for face in FACES]
+        with ThreadPoolExecutor(len(workloads)) as at_once:  # as one `kubectl apply` does
+            statuses = dict(zip(workloads, at_once.map(live.cluster.roll, workloads), strict=True))
+    assert set(chain(*statuses.values())) == {0}, statuses
     asked = live.diary.asked[before:]
     failed = [
         (one.service, one.path, one.unreached, one.unheard, one.not_now)
@@ -230,6 +227,9 @@ def test_a_kill_of_any_container_loses_nothing_that_was_accepted_and_does_nothin
             there.kill(pod)
             diary.faults[f"{pod.workload} killed"] += 1
             diary.rounds += 1
+            if pod.workload in SERVERS:
+                there.wait_all_ready()
+        there.wait_all_ready()
     left = live.drain()
     ask_all_again(there, diary, Random("again"))
     assert (left or live.drain()) == []
