@@ -322,7 +322,9 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
     assert given.pop(SECRETS_DIR) in mounted
     key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     given |= {file: key for file in secret_files(overlay, f"Deployment {service}-{face}")}
-    if not given.get("SERVICE_CHECK_SMTP_USERNAME"):  # a mail server without a login: no such Secret
+    if not given.get(
+        "SERVICE_CHECK_SMTP_USERNAME"
+    ):  # a mail server without a login: no such Secret
         given.pop("SERVICE_CHECK_SMTP_PASSWORD", None)
     assert given.keys() <= known.keys()
     required = {variable for variable, one in known.items() if settings[one].is_required()}
