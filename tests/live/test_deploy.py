@@ -234,7 +234,7 @@ def test_a_kill_of_any_container_loses_nothing_that_was_accepted_and_does_nothin
     ask_all_again(there, diary, Random("again"))
     assert (left or live.drain()) == []
     diary.letters = [(one.message_id, one.recipient, one.body) for one in there.mailbox.letters]
-    diary.logs = there.said()
+    diary.logs, diary.ended = there.said(), there.ended
     diary.noticed = report.noticed(diary.logs)
     stores = {f"{service}:*": there.redis(service) for service in SERVICES}
     found = audit.gather(there.as_admin().client(), stores)
