@@ -160,7 +160,7 @@ def is_recorded(there: Cluster, name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("user", [*SERVICES, "operator", "publisher", "keda"])
+@pytest.mark.parametrize("user", [*SERVICES, "operator", "backup", "restore", "publisher", "keda"])
 def test_a_user_of_kafka_writes_and_reads_what_its_manifest_says_and_is_refused_the_rest(
     live: Live, user: str
 ):
