@@ -110,7 +110,8 @@ IMAGES = (
             "VOLUME /data",
         ),
         files=lambda: {SOURCES / "valkey.sh": "/usr/local/bin"},
-        commands=('install -d -o 999 -g 999 "$1/data"',),
+        # The folder of the package's own file, which no other user may enter.
+        commands=('install -d -o 999 -g 999 "$1/data"', 'rm -r "$1/etc/valkey"'),
     ),
 )
 

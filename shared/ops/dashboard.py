@@ -33,6 +33,12 @@ ROWS: Rows = (
                 "{{service}} {{reason}}",
             ),
             (
+                "What this version cannot read in the store",
+                "ops",
+                "sum by (service, kind) (rate(store_unreadable_total[5m]))",
+                "{{service}} {{kind}}",
+            ),
+            (
                 "Requests refused unread",
                 "ops",
                 "sum by (reason) (rate(http_refused_total[5m]))",

@@ -60,6 +60,9 @@ BROKERS = "service-check-kafka-bootstrap"
 #: SCAN, which a rebuild needs, shows the names of all keys; no name holds personal data.
 STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +@transaction +eval +evalsha +script|load -@dangerous -@admin +info"
 
+#: The user that the store itself reads its file as: off, so that nobody can be it, and with every right.
+STORE_DEFAULT = "user default off ~* &* +@all"
+
 #: The values that an operator chooses, by the name of the setting: keys of the ConfigMap `service-check`.
 CHOSEN = {
     "kafka_bootstrap": "kafka-bootstrap-servers",
@@ -486,9 +489,13 @@ def store_user(service: str, password_hash: str) -> str:
 
 
 def store_users(hashes: Mapping[str, str]) -> str:
-    """The store's file of users: one per service, and nobody without a password."""
+    """The store's file of users: one per service, and nobody without a password.
+
+    A store that starts reads its file as the default user, with that user's rights in a transaction: without
+    them it would leave out every transaction, and so what services wrote. Nobody can log in as that user.
+    """
     lines = [store_user(service, hashes[service]) for service in SERVICES]
-    return "\n".join(["user default off", *lines]) + "\n"
+    return "\n".join([STORE_DEFAULT, *lines]) + "\n"
 
 
 def own_files() -> Iterator[tuple[str, str, str]]:

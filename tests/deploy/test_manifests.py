@@ -481,7 +481,7 @@ def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> No
         assert problems(one) == []
         assert wanted[secret] <= one["stringData"].keys()
     users = printed["valkey-users"]["stringData"]["users.acl"].splitlines()
-    assert users[0] == "user default off"
+    assert users[0] == "user default off ~* &* +@all", "the store reads its file with these rights"
     for service, line in zip(SERVICES, users[1:], strict=True):
         assert f" ~{service}:* &{service}:* -@all " in line
         assert "password" not in line
