@@ -66,7 +66,9 @@ class MemoryLog:
     async def of(cls, aboard: Sailing, owner: str, *, committed: bool = True) -> MemoryLog:
         log = cls()
         for topic in subscriptions(owner):
-            log.records[Place(topic, 0)] = list(aboard.by_hand[owner, topic])
+            # What was handed over twice lies there once.
+            by_offset = {one.offset: one for one in aboard.by_hand[owner, topic]}
+            log.records[Place(topic, 0)] = list(by_offset.values())
             for number, producer in enumerate(aboard.stores, start=1):
                 found = [] if producer == owner else await lines(aboard.stores[producer], topic)
                 log.records[Place(topic, number)] = [
