@@ -21,6 +21,7 @@ from services.audit.measures.handlers import Measured, Observed
 from services.audit.settings import Settings
 from services.audit.signals import api as signals_api
 from services.audit.signals import rules as signals_rules
+from services.audit.signals.api import PersonSeen
 from services.audit.signals.handlers import Signals
 from services.audit.stream import inboxes
 from services.audit.stretches import api as stretches_api
@@ -31,6 +32,7 @@ from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import AUDIT, subscriptions
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
+from shared.runtime.http.answers import shown_by
 from shared.runtime.kafka.watch import has_partitions_of
 from shared.runtime.policies import POLICY_FOLDS, Policies, PolicyHead
 from shared.runtime.service import App, Runtime, utc_now
@@ -46,6 +48,7 @@ DOMAIN = Domain.of(
     signals_rules.SLICE,
     stretches_rules.SLICE,
     Slice(POLICY_FOLDS, indexes={PolicyHead: lambda _: {measures_rules.SITES: 0}}),
+    shown=shown_by(PersonSeen),
     leaves_traces=True,
 )
 

@@ -265,7 +265,7 @@ class Surviving:
         """A record for each erased customer of whom the backup has nothing, so that their reference is not used again."""
         for ref in sorted(self._over.customers.keys() - self._said):
             erased_at = self._over.customers[ref]
-            name = fingerprint("restored", ref)[:16]  # of a key that nobody knows any more
+            name = fingerprint("restored-key", ref)[:16]  # of a key that nobody knows any more
             fact = CustomerKeyDestroyed(customer_ref=ref, name=name, destroyed_at=erased_at)
             number = partition_of(fact.key(), partitions)
             at_ms = int(erased_at.timestamp() * 1000)

@@ -210,7 +210,7 @@ class Counted:
         ("POST", PATH, {"json": BODY, "headers": {"Idempotency-Key": ""}}, "400", PATH),
         ("POST", PATH, {"json": BODY, "headers": {"Authorization": "Bearer x"}}, "401", PATH),
         ("POST", PATH, {"content": b"x" * (BODY_BYTES_MAX + 1)}, "413", "none"),
-        ("GET", f"{PATH}/co-1", {}, "500", f"{PATH}/{{complaint_id}}"),
+        ("GET", f"{PATH}/co-1", {}, "503", f"{PATH}/{{complaint_id}}"),
         ("GET", f"{PATH}/co-2", {}, "404", f"{PATH}/{{complaint_id}}"),
         ("DELETE", PATH, {}, "405", PATH),
         ("GET", "/nowhere/kari", {}, "404", "none"),
@@ -278,7 +278,7 @@ async def test_a_fact_that_nobody_named_an_answer_is_shown_to_nobody(aboard: Abo
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (PATH, "POST"),
+        (PATH, "GET, HEAD, POST"),
         (f"{PATH}/co-1", "GET, HEAD"),
         (f"{PATH}/find", "GET, HEAD, POST"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from html.parser import HTMLParser
 
@@ -110,8 +111,9 @@ async def test_the_port_is_open_only_where_it_is_set_and_never_the_same(
     app.parts.settings = app.parts.settings.model_copy(update={"ops_port": ops_port})
     servers, serving = app._listen()
     try:
-        name, url, *ops = capsys.readouterr().out.splitlines()[-1].split()
-        assert (name, len(ops)) == ("notifier", 0 if ops_port is None else 1)
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        url, *ops = said["urls"]
+        assert (said["service"], len(ops)) == ("notifier", 0 if ops_port is None else 1)
         async with httpx.AsyncClient() as caller:
             assert (await caller.get(f"{url}/live")).status_code == 200
             assert (await caller.get(f"{url}/metrics")).status_code == 404
