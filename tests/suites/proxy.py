@@ -15,6 +15,7 @@ class Proxy:
         self._heard: list[bytearray] = []
         self._cut: list[bytearray] = []
         self._pumps: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[int]:
@@ -27,6 +28,10 @@ class Proxy:
             for pump in self._pumps:
                 pump.cancel()
             await asyncio.gather(*self._pumps, return_exceptions=True)
+            # A server that stands still takes nothing, and a close would wait for it for ever.
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.sleep(0)  # the loop closes what was aborted in its next turn
 
     def cut(self, word: bytes) -> None:
         """Pass nothing on any more where a word was sent; the connections stay open at this end."""
@@ -40,6 +45,7 @@ class Proxy:
             return
         heard = bytearray()
         self._heard.append(heard)
+        self._writers += (writer, to_writer)
         for one, other in ((reader, to_writer), (to_reader, writer)):
             self._pumps.append(asyncio.create_task(self._pump(one, other, heard)))
 
