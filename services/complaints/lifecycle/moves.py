@@ -105,10 +105,10 @@ def decline(
     complaint: Complaint, complaint_id: str, who: Who, now: datetime
 ) -> Sequence[Fact] | No:
     """Who was asked does not take the complaint over; its owner may think better of it in the same way."""
-    if who.id != complaint.employee_id or _is_asked(complaint) is None:
-        no = _not_asked(complaint, who)
-        if no is not None:
-            return no
+    asked = complaint.asked_colleague or complaint.asked_department
+    keeps = asked is not None and who.id == complaint.employee_id
+    if not keeps and (no := _not_asked(complaint, who)) is not None:
+        return no
     return (
         HandoverDeclined(
             complaint_id=complaint_id, employee_id=who.id, site=complaint.site, declined_at=now
@@ -304,11 +304,6 @@ def _claimed(complaint: Complaint, complaint_id: str, who: str, now: datetime) -
     return ComplaintClaimed(
         complaint_id=complaint_id, employee_id=who, site=complaint.site, claimed_at=now
     )
-
-
-def _is_asked(complaint: Complaint) -> str | None:
-    """Whom the owner asked to take the complaint over, an employee or a department; None if nobody."""
-    return complaint.asked_colleague or complaint.asked_department
 
 
 def _not_asked(complaint: Complaint, who: Who) -> No | None:
