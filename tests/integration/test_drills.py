@@ -35,7 +35,7 @@ from tests.integration.test_rebuild import (
     rebuild,
 )
 from tests.system import auditor
-from tests.system.replay import State, differences, stored
+from tests.system.replay import State, stored
 from tests.system.traffic import Publisher, flowing
 from tests.system.world import EMPLOYEES, MASTER, SITE, World, complaint, complaint_id, until, world
 
@@ -87,11 +87,7 @@ def caught_up(everything: World) -> bool:
 def exact(everything: World) -> None:
     """Every store holds what the topics lead to."""
     until(lambda: caught_up(everything), "the last records to be read again")
-    everything.settle_down(*SERVICES)
-    reads = [one for one in everything.read() if one.value is not None]
-    for domain in DOMAINS:
-        found = stored(everything.stack.redis_url, domain.owner)
-        assert differences(auditor.replayed(domain, reads), found)[:10] == []
+    auditor.exact(everything, *DOMAINS)
 
 
 def restored_copy(everything: World, copy: str) -> None:

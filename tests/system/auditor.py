@@ -25,8 +25,8 @@ from shared.contracts.notifier import MessageAttempted, MessageSent
 from shared.contracts.policy import Policy
 from shared.contracts.roster import EmployeeListed
 from shared.kernel import Domain
-from tests.system.replay import State, parse, replay
-from tests.system.world import Read
+from tests.system.replay import State, differences, parse, replay, stored
+from tests.system.world import Read, World
 
 Fact = dict[str, Any]
 
@@ -170,6 +170,8 @@ ALWAYS = (
     Scope.SITE_DAY,
 )
 COUNTED = (Scope.CUSTOMER_CHECKS, Scope.STRETCH)
+#: A look takes seconds, and audit signs once a minute: two in a row it spoils seldom, three never.
+LOOKS = 3
 
 
 def ceilings_of(
@@ -248,3 +250,25 @@ def replayed(domain: Domain, reads: Iterable[Read]) -> State:
             for found in partitions.values()
         ),
     )
+
+
+def exact(everything: World, *domains: Domain) -> list[Read]:
+    """INV-06: each store holds what the topics lead to; returns the topics' records. Blocks.
+
+    Audit signs its heads once a minute, also after the topics were read and before its store is: then both are
+    looked at again. Raises AssertionError with the differences of the last look, and TooLate.
+    """
+    wrong: list[str] = []
+    for _ in range(LOOKS):
+        everything.settle_down(*(domain.owner for domain in domains))
+        reads = [one for one in everything.read() if one.value is not None]
+        wrong = [
+            f"{domain.owner}: {line}"
+            for domain in domains
+            for line in differences(
+                replayed(domain, reads), stored(everything.stack.redis_url, domain.owner)
+            )
+        ]
+        if not wrong:
+            return reads
+    raise AssertionError(wrong[:10])
