@@ -16,6 +16,7 @@ import re
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -196,13 +197,35 @@ class Stack:
             _start_redis(self)
         wait_ready(self, kafka=False)
 
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to `kafka` or `redis`, if it runs; raises StackError if it is not ours."""
+        container = {"kafka": self.kafka_container, "redis": self.redis_container}[name]
+        if container is not None:
+            if _run("docker", "ps", "--quiet", f"--filter=id={container}").strip():
+                _run("docker", "kill", "--signal", number.name, container)
+        elif (running := _ours(self, name)) is not None:
+            running.signal(number)
+
+    def copy_redis(self, to: Path) -> None:
+        """Copy what Redis has on its disk into a new folder. Blocks; raises StackError if it is not ours."""
+        if self.redis_container is not None:
+            _run("docker", "cp", f"{self.redis_container}:/data", str(to))
+        else:
+            shutil.copytree(self.directory / "redis", to)
+
+    def replace_redis(self, copy: Path) -> None:
+        """Let a folder that `copy_redis` made take the place of what a killed Redis has on its disk. Blocks."""
+        if self.redis_container is not None:
+            # Files that the copy does not have stay, and are not named by the list that Redis reads.
+            _run("docker", "cp", f"{copy}/.", f"{self.redis_container}:/data")
+        else:
+            shutil.rmtree(self.directory / "redis")
+            shutil.copytree(copy, self.directory / "redis")
+
     def _kill(self, name: str, container: str | None) -> None:
-        if self.source == "environment":
-            msg = f"{name} came from the environment; it is not ours to kill"
-            raise StackError(msg)
         if container is not None:
             _run("docker", "kill", "--signal", "KILL", container)
-        elif (running := pids.recall(_pid_file(self.directory, name))) is not None:
+        elif (running := _ours(self, name)) is not None:
             pids.stop([running], at_once=True)
 
     def _start_container(self, container: str | None) -> bool:
@@ -396,6 +419,14 @@ def _compose_words() -> list[str]:
 
 def _pid_file(directory: Path, name: str) -> Path:
     return directory / f"{name}.pid"
+
+
+def _ours(stack: Stack, name: str) -> pids.Process | None:
+    """The process of a server that we started, if it runs; raises StackError if it is not ours."""
+    if stack.source == "environment":
+        msg = f"{name} came from the environment; it is not ours"
+        raise StackError(msg)
+    return pids.recall(_pid_file(stack.directory, name))
 
 
 def _running(directory: Path) -> dict[str, pids.Process]:

@@ -180,14 +180,14 @@ class Faults:
             self._world.start(service, worker.slot)
 
     def _to_server(self, step: Step) -> None:
-        world, stack, self._away = self._world, self._world.stack, step.what.value
+        stack, self._away = self._world.stack, step.what.value
         match step.what:
             case What.BROKER_FROZEN:
-                world.signal_server("kafka", signal.SIGSTOP)
-                self._after(step.for_s, lambda: world.signal_server("kafka", signal.SIGCONT))
+                stack.signal("kafka", signal.SIGSTOP)
+                self._after(step.for_s, lambda: stack.signal("kafka", signal.SIGCONT))
             case What.REDIS_FROZEN:
-                world.signal_server("redis", signal.SIGSTOP)
-                self._after(step.for_s, lambda: world.signal_server("redis", signal.SIGCONT))
+                stack.signal("redis", signal.SIGSTOP)
+                self._after(step.for_s, lambda: stack.signal("redis", signal.SIGCONT))
             case What.BROKER_KILLED:
                 stack.kill_kafka()
                 self._after(step.for_s, stack.start_kafka)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -140,11 +139,6 @@ class World:
             self._gone(worker)
         return ended
 
-    def signal_server(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to the broker or to Redis."""
-        with suppress(ProcessLookupError):
-            os.kill(self.stack.pids[name], number)
-
     def redis(self) -> Redis:
         """A connection with a short timeout."""
         return Redis.from_url(
@@ -241,6 +235,5 @@ def world(directory: Path, session_s: float, promise: str) -> Iterator[World]:
             for worker in list(everything.workers.values()):
                 everything.thaw(worker)
             for name in ("kafka", "redis"):
-                if name in stack.pids:
-                    everything.signal_server(name, signal.SIGCONT)
+                stack.signal(name, signal.SIGCONT)
             services.stop()

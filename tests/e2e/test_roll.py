@@ -137,16 +137,16 @@ class Fleet:
 
     def die(self, name: str, version: Services) -> None:
         """A process dies and leaves lines in its outbox, which its successor publishes. Blocks."""
-        broker = self.world.stack.pids["kafka"]
+        stack = self.world.stack
         outbox = f"{name}:{{c0}}:outbox"
         with closing(Redis.from_url(self.world.stack.redis_url)) as redis:
-            os.kill(broker, signal.SIGSTOP)
+            stack.signal("kafka", signal.SIGSTOP)
             try:
                 until(lambda: redis.llen(outbox) >= LEFT, "lines that nobody published")
                 self.running[name].kill()
                 assert redis.llen(outbox) >= LEFT
             finally:
-                os.kill(broker, signal.SIGCONT)
+                stack.signal("kafka", signal.SIGCONT)
         self.start(name, version)
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 from kafka.admin import KafkaAdminClient
@@ -90,12 +90,10 @@ def exact(everything: World) -> None:
     auditor.exact(everything, *DOMAINS)
 
 
-def restored_copy(everything: World, copy: str) -> None:
+def restored_copy(everything: World, copy: Path) -> None:
     """Redis dies and its folder is lost; an older copy of the folder takes its place, and Redis starts."""
-    data = everything.stack.directory / "redis"
     everything.stack.kill_redis()
-    shutil.rmtree(data)
-    shutil.copytree(everything.stack.directory / copy, data)
+    everything.stack.replace_redis(copy)
     everything.stack.start_redis()
 
 
@@ -142,16 +140,15 @@ def test_an_older_copy_of_the_store_serves_nobody_until_it_is_rebuilt_and_then_i
             return phones
 
         early = traffic(1, 5)
-        shutil.copytree(
-            everything.stack.directory / "redis", everything.stack.directory / "older-copy"
-        )
+        copy = tmp_path / "older-copy"
+        everything.stack.copy_redis(copy)
         erase = ("services.complaints", "customer", "erase", ref(ERASED), "--yes")
         assert ended(started(everything, *erase))[0] == 0
         late = traffic(2, 5)
         before = states(everything)
         answered = [{one.employee: published(one) for one in phones} for phones in (early, late)]
 
-        restored_copy(everything, "older-copy")
+        restored_copy(everything, copy)
         older = all_keys(redis)
         for owner in SERVICES:
             until(lambda owner=owner: ready(everything, owner) == 503, f"{owner} to see it")

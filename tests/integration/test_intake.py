@@ -383,7 +383,7 @@ def everything_redis_holds(client: Redis) -> Iterator[tuple[str, bytes]]:
         yield name.decode(), b"\n".join([name, *held])
 
 
-def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen: Seen):
+def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen: Seen, tmp_path):
     """INV-07."""
     told = {
         "Idempotency-Key": f"canary-{EMAIL}",
@@ -426,8 +426,9 @@ def test_what_a_person_wrote_is_nowhere_but_in_the_intake_and_in_the_letter(seen
             if any(canary in held for canary in canaries):
                 found.append(name)
     files = [*seen.world.services.directory.iterdir()]
-    if seen.world.stack.source == "maven":
-        files += (seen.world.stack.directory / "redis").rglob("*.aof")
+    if seen.world.stack.can_be_killed:
+        seen.world.stack.copy_redis(tmp_path / "redis")
+        files += (tmp_path / "redis").rglob("*.aof")
         assert any(file.suffix == ".aof" and file.stat().st_size > MEGABYTE for file in files)
     for file in files:
         written = file.read_bytes()
