@@ -209,7 +209,7 @@ class Stack:
     def copy_redis(self, to: Path) -> None:
         """Copy what Redis has on its disk into a new folder. Blocks; raises StackError if it is not ours."""
         if self.redis_container is not None:
-            _run("docker", "cp", f"{self.redis_container}:/data", str(to))
+            _run("docker", "cp", "--archive", f"{self.redis_container}:/data", str(to))
         else:
             shutil.copytree(self.directory / "redis", to)
 
@@ -217,7 +217,7 @@ class Stack:
         """Let a folder that `copy_redis` made take the place of what a killed Redis has on its disk. Blocks."""
         if self.redis_container is not None:
             # Files that the copy does not have stay, and are not named by the list that Redis reads.
-            _run("docker", "cp", f"{copy}/.", f"{self.redis_container}:/data")
+            _run("docker", "cp", "--archive", f"{copy}/.", f"{self.redis_container}:/data")
         else:
             shutil.rmtree(self.directory / "redis")
             shutil.copytree(copy, self.directory / "redis")
