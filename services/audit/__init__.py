@@ -16,7 +16,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           feedback: received; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
-          recovery.deadletters.v1 (dead-letter: opened, replayed, discarded)
+          recovery.deadletters.v1 (dead-letter: opened, replayed, discarded), recovery.topics.v1 (topic: raised)
 emits     recovery.audit.v1 (fact: recorded; gap: recorded), recovery.heads.v1 (heads: signed),
           recovery.notices.v1 (look: taken; signal: raised, dismissed)
 never     changes what others decided, or refuses anything at a counter or a till; opens what is sealed; names an employee

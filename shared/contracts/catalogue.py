@@ -95,6 +95,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
+from shared.contracts.topics import TopicRaised
 from shared.contracts.vault import (
     CustomerKeyCreated,
     CustomerKeyDestroyed,
@@ -131,7 +132,7 @@ LARGE_MESSAGE_BYTES = 8 * 1024 * 1024
 #: A sealed record in base64 is four thirds as long. A dead letter that did not fit its topic would
 #: block the outbox for ever.
 DEAD_LETTER_BYTES = LARGE_MESSAGE_BYTES * 3 // 2
-#: As many workers as one service can have; more is an option of `topics create`.
+#: As many workers as one service can have; more is an option of `topics create`, and later of `topics raise`.
 PARTITIONS = 4
 
 
@@ -162,6 +163,9 @@ class Topic:
     compaction_lag_max: timedelta | None = None
     compaction_lag_min: timedelta | None = None
     message_bytes_max: int | None = None
+    #: Whether it may be given more partitions. A compacted topic may not: a key's earlier record would stay in
+    #: its earlier partition for good. Those of operators, heads, notices and dead letters stay small.
+    grows: bool = False
 
 
 _ROWS: tuple[Row, ...] = (
@@ -236,6 +240,7 @@ _ROWS: tuple[Row, ...] = (
     Row(DeadLetterOpened, OPERATOR),
     Row(DeadLetterReplayed, OPERATOR, WITH_CUSTOMERS),
     Row(DeadLetterDiscarded, OPERATOR, WITH_CUSTOMERS),
+    Row(TopicRaised, OPERATOR),
     Row(ComplaintsReplayTaken, COMPLAINTS),
     Row(CompensationReplayTaken, COMPENSATION),
     Row(NotifierReplayTaken, NOTIFIER),
@@ -270,21 +275,25 @@ TOPICS: tuple[Topic, ...] = (
         description="Complaints from other systems, in clear text; short-lived, own access rights.",
         retention=INTAKE_RETENTION,
         message_bytes_max=LARGE_MESSAGE_BYTES,
+        grows=True,
     ),
     Topic(
         "recovery.complaints.v1",
         key="the complaint, customer or site it is about",
         description="The life of each complaint, words and addresses sealed; customers who were erased; words whose time is over.",
+        grows=True,
     ),
     Topic(
         "recovery.compensation.v1",
         key="the check, offer, complaint, incident, site or employee it is about",
         description="Service checks and what became of them, offers, incidents, use of authority.",
+        grows=True,
     ),
     Topic(
         "recovery.notifier.v1",
         key="complaint_id",
         description="What customers and role mailboxes were told, and what customers answered.",
+        grows=True,
     ),
     Topic(
         "recovery.audit.v1",
@@ -293,6 +302,7 @@ TOPICS: tuple[Topic, ...] = (
             "A record of every fact, in a chain of hashes per source partition; in the partition of the"
             " fact's number."
         ),
+        grows=True,
     ),
     Topic(
         "recovery.heads.v1",
@@ -334,6 +344,13 @@ TOPICS: tuple[Topic, ...] = (
         "recovery.deadletters.v1",
         key="the dead letter: service, topic, partition and offset of its record",
         description="What operators did with dead letters: who, why and when; no content.",
+    ),
+    Topic(
+        "recovery.topics.v1",
+        key="topic and number of its partitions",
+        description="Topics that were given more partitions: where each partition ended, so that a rebuild knows what lies behind.",
+        retention=None,
+        cleanup="compact",
     ),
     *(
         Topic(

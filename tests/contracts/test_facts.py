@@ -67,7 +67,7 @@ def test_a_reader_ignores_fields_of_a_newer_producer(kind: str) -> None:
 MAPS = {
     **{"roles": 1, "checks": 1, "title": 1, "playbooks": 2, "regimes": 1, "information": 1},
     **{"debits": 1, "credits": 1, "held": 1, "left": 1, "amounts": 1, "details": 2},
-    **{"bound_by": 1, "refused_for": 1, "numbers": 1},
+    **{"bound_by": 1, "refused_for": 1, "numbers": 1, "sequences": 1},
 }
 
 

@@ -89,7 +89,7 @@ FIELDS: Mapping[str, Told] = {
         " item kind kinds language left mailbox mailboxes message_id number occasion offer_id offered"
         " percent reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped valid_at version version_in_force waited_s window"
-        " draft period run_id since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at",
+        " draft partitions period run_id sequences since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at",
     ),
     **_each(
         Told.AS_IS,

@@ -24,6 +24,7 @@ from shared.contracts.deadletters import DeadLetterDiscarded, DeadLetterFact, De
 from shared.runtime.engine.deadletters import Buried
 from shared.runtime.engine.settle import Fence
 from shared.runtime.kafka.inbox import Record
+from shared.runtime.kafka.raises import Raises
 from shared.runtime.rebuild.sources import Log, Place, RawEvent, Sources, event_of
 from shared.runtime.rebuild.state import ReplayState
 
@@ -79,9 +80,13 @@ class Foreign:
     """One partition of another's facts, read as far as our own facts have come."""
 
     def __init__(
-        self, batches: AsyncIterator[Sequence[Record]], stop: int, caused: Iterable[array[int]]
+        self,
+        batches: AsyncIterator[Sequence[Record]],
+        stop: int,
+        caused: Iterable[array[int]],
+        fence: Fence,
     ) -> None:
-        self.fence = Fence()
+        self.fence = fence
         self.stop = stop
         self._batches = batches
         self._records: list[Record] = []
@@ -121,8 +126,10 @@ class ReplayOrder:
         sources: Sources,
         spans: Mapping[Place, tuple[int, int]],
         tick: Callable[[str, int, int], Awaitable[None]],
+        raises: Raises,
     ) -> None:
         self._log = log
+        self._raises = raises
         self._sources = sources
         self._spans = spans
         self._tick = tick
@@ -288,12 +295,16 @@ class ReplayOrder:
         self._begin("facts", {**self._ends(own), **{place: limits[place] for place in others}})
         foreign = {
             place: Foreign(
-                self._read(place, limits[place]), limits[place], origins.caused[place].values()
+                self._read(place, limits[place]),
+                limits[place],
+                origins.caused[place].values(),
+                Fence(sequences=self._raises.heard(*place)),
             )
             for place in others
         }
 
         reached, waiting = 0, dict.fromkeys(others, 0)
+        borders = list(reversed(self._raises.borders))
 
         async def take(place: Place, stop: int, *, ahead: bool) -> None:
             """Fold what another's partition has before `stop`; ahead of what it caused, if it may be."""
@@ -301,7 +312,7 @@ class ReplayOrder:
             while (record := await one.next(stop)) is not None:
                 event = event_of(record)
                 if event is not None and event.type in handled:
-                    after = self._ours_before(event) if ahead else 0
+                    after = self._ours_before(place, record.offset, event) if ahead else 0
                     if after > reached:
                         waiting[place] = after
                         return
@@ -313,10 +324,19 @@ class ReplayOrder:
                             await folding.write()
                 one.take()
 
+        async def pass_border() -> None:
+            """Fold what lies before the next raise: it was settled before everything behind it."""
+            border = borders.pop()
+            for place in others:
+                if place.topic == border.topic:
+                    await take(place, border.end(place.partition), ahead=False)
+
         done = dict.fromkeys(others, -1)
         cause = b""
         async for events in in_order({place: self._own_events(place) for place in own}):
             for event in events:
+                while borders and event.number > borders[-1].sequence:
+                    await pass_border()
                 if event.cause != cause:
                     cause = event.cause
                     for place in [place for place, after in waiting.items() if after <= reached]:
@@ -330,14 +350,20 @@ class ReplayOrder:
                 reached = event.number
                 if folding.full:
                     await folding.write()
+        while borders:
+            await pass_border()
         for place, one in foreign.items():
             await take(place, one.stop, ahead=False)
         return {place: one.fence for place, one in foreign.items()}
 
-    def _ours_before(self, event: RawEvent) -> int:
-        """The fact of ours that another's answers, by its sequence; 0 if it answers none."""
+    def _ours_before(self, place: Place, offset: int, event: RawEvent) -> int:
+        """The last fact of ours that was surely there before another's, by its sequence; 0 if none is known.
+
+        It is the one that the other answers, or our last one before a raise that the other lies behind.
+        """
         topic, _, rest = event.cause.partition(b"/")
-        return int(rest.rpartition(b"/")[2]) if topic in self._answered else 0
+        answered = int(rest.rpartition(b"/")[2]) if topic in self._answered else 0
+        return max(answered, self._raises.after(*place, offset))
 
     def _position(self, cause: bytes) -> tuple[Place | None, int]:
         """The record that a cause names, if it lies on a stream that is read."""
@@ -367,7 +393,8 @@ async def in_order(
 ) -> AsyncIterator[list[RawEvent]]:
     """The events of all partitions of a service in the order of their sequence, some at a time.
 
-    Each partition gives its own in that order, in lists that are not empty; one list of each is held.
+    Each partition gives its own in that order, in lists that are not empty; one list of each is held. A line
+    that was sent into two partitions, before a raise and again behind it, comes once.
     """
     left, heads = dict(batches), dict[K, list[RawEvent]]({place: [] for place in batches})
     while left:
@@ -384,7 +411,7 @@ async def in_order(
             heads[place] = head[ends:]
         merged.sort(key=_number)
         if merged:
-            yield merged
+            yield list({event.number: event for event in merged}.values())
 
 
 def is_new(fence: Fence, event: RawEvent) -> bool:

@@ -4,8 +4,9 @@
 
 Our own facts are folded in the order of their `sequence`. A fact of another service is folded where
 it was when it was settled: just before the first fact of ours that it caused. One that caused nothing
-is folded as early as it may have been: behind the one before it in its partition, and behind the
-fact of ours that it answers. Of theirs only what was settled before is
+is folded as early as it may have been: behind the one before it in its partition, behind the
+fact of ours that it answers, and behind everything that was on its topic before the topic was given more
+partitions. Of theirs only what was settled before is
 taken: below the group's offset, or below a place that a fact of ours proves. What lies behind is
 settled as usual when the service goes on, decisions included.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,10 +27,12 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from shared.contracts.reasons import Reason
+from shared.contracts.topics import TopicRaised
 from shared.kernel import Domain
 from shared.runtime.engine.settle import Fence, fence_key
 from shared.runtime.engine.store import REBUILD, RebuildStore
 from shared.runtime.faults import Unavailable
+from shared.runtime.kafka.raises import Raises
 from shared.runtime.rebuild.order import ReplayOrder
 from shared.runtime.rebuild.sources import Log, Place, Refused, Sources, event_of
 from shared.runtime.rebuild.state import ReplayState, Unfolded
@@ -151,7 +154,8 @@ class Rebuild:
             {*sources.own, *sources.consumed, sources.dead_letters} - sources.strict
         )
         intake = await self._log.spans(set(sources.consumed) & sources.strict)
-        passes = ReplayOrder(self._log, sources, spans, self._tick)
+        raises = Raises(await self._raised(), sources.domain.owner)
+        passes = ReplayOrder(self._log, sources, spans, self._tick, raises)
         committed = await self._log.committed()
         origins = await passes.origins(committed)
         limits = {
@@ -160,11 +164,13 @@ class Rebuild:
             if place.topic in sources.consumed
         }
         # Whatever other systems tell leaves a trace, so what was acknowledged and left none was lost
-        # with the outbox, and is read again from the fence. Of our own topics much causes nothing.
+        # with the outbox, and is read again from the fence. Of our own topics much causes nothing. At a raise
+        # every outbox was empty, so what lies before it was settled for good.
+        settled = raises.ends()
         for place, (_, end) in spans.items():
             if place in limits:
                 acknowledged = 0 if sources.domain.leaves_traces else committed.get(place, 0)
-                limits[place] = min(end, max(limits[place], acknowledged))
+                limits[place] = min(end, max(limits[place], acknowledged, settled.get(place, 0)))
         folding = ReplayState(store, holder, sources, self._now())
         try:
             fences = await passes.compacted(folding, origins, limits)
@@ -187,6 +193,15 @@ class Rebuild:
         await self._stand_still(spans)
         await store.end_rebuild(holder, marker, origins.sequence)
         return Rebuilt(folding.own, folding.foreign, origins.sequence, origins.doubted)
+
+    async def _raised(self) -> Sequence[TopicRaised]:
+        """The raises of all topics; raises the log's own errors."""
+        found = []
+        for place, (first, end) in (await self._log.spans([TopicRaised.TOPIC])).items():
+            async for records in self._log.read(place, first, end):
+                events = [event for event in map(event_of, records) if event is not None]
+                found += [TopicRaised.model_validate_json(event.data) for event in events]
+        return found
 
     async def _tick(self, stage: str, done: int, total: int) -> None:
         self._told(stage, done, total)
