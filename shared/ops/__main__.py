@@ -16,6 +16,7 @@ from shared.ops import (
     fingerprint,
     manifests,
     policy,
+    raising,  # noqa: F401 - a command of `topics`, which it imports
     rebuild,
     roster,
     status,

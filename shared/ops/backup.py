@@ -7,19 +7,18 @@ backup was taken: the word that it was destroyed takes its place.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
-from shared.contracts.catalogue import BACKUP_RETENTION, SERVICES, TOPICS
+from shared.contracts.catalogue import BACKUP_RETENTION, TOPICS
 from shared.contracts.complaints import CustomerErased, WordsExpired
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed, CustomerKeyRewrapped
@@ -38,7 +37,14 @@ from shared.ops.backup_files import (
     prune,
 )
 from shared.ops.rebuild import told
-from shared.ops.topics import PATIENCE_S, BootstrapOption, NoBroker, bootstrap_servers, scan
+from shared.ops.topics import (
+    PATIENCE_S,
+    BootstrapOption,
+    NoBroker,
+    bootstrap_servers,
+    running_groups,
+    scan,
+)
 from shared.runtime.engine.relay import partition_of
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.rebuild.rebuild import Told
@@ -58,7 +64,6 @@ SOURCE = "/ops/backup"
 BEYOND = 10_000
 #: Records sent before the broker is waited for.
 SENT_MAX = 1000
-RETRY_S = 0.2
 #: Backups are taken daily, so what is kept today may be deleted tomorrow.
 EVERY = timedelta(days=1)
 #: A newest backup that is older means that the daily one failed.
@@ -188,7 +193,8 @@ def restore(backup: Backup, topic: str, broker: Broker, told: Told) -> Restored:
         raise Refused(
             f"{topic} has {len(there)} partitions, and the backup {len(copied.partitions)}: create it with as many"
         )
-    _nobody_runs(broker)
+    if running := running_groups(broker):
+        raise Refused(f"stop all services first: {', '.join(running)} have members")
     surviving = Surviving(
         backup, topic, _over(backup, broker, told) if topic == VAULT else NOTHING_OVER
     )
@@ -326,29 +332,6 @@ def _reached(broker: Broker, topic: str, since: datetime, told: Told) -> Mapping
             number, offset = map(int, event.cause.removeprefix(begins).split(b"/")[:2])
             found[number] = max(found.get(number, 0), offset + 1)
     return found
-
-
-def _nobody_runs(broker: Broker) -> None:
-    """No service may read or write meanwhile; raises Refused, and Kafka's own errors."""
-    groups = [f"recovery-{service}" for service in SERVICES]
-    with closing(KafkaAdminClient(**broker.client())) as admin:
-        described = _described(admin, groups)
-    if running := sorted(name for name, group in described.items() if group["members"]):
-        raise Refused(f"stop all services first: {', '.join(running)} have members")
-
-
-def _described(admin: KafkaAdminClient, groups: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """What the broker says of groups; one that has just started has no coordinator for them yet."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            found: Mapping[str, Mapping[str, Any]] = admin.describe_groups(groups)
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise
-            time.sleep(RETRY_S)
-        else:
-            return found
 
 
 def _last_keys(broker: Broker, topic: str) -> Mapping[int, tuple[int, bytes | None]]:

@@ -32,6 +32,7 @@ from shared.contracts.catalogue import (
     produced,
     subscriptions,
 )
+from shared.contracts.topics import TopicRaised
 from shared.ops import dashboard, openapi
 from shared.ops.backup import AUDIT, BACKED_UP, ERASURES, VAULT
 from shared.ops.lock import runtime_lock
@@ -332,9 +333,9 @@ def rights(who: str) -> dict[str, set[str]]:
     """What a program may do on each topic: exactly what the catalogue says.
 
     A service also reads its own topic, with which it compares its store, and writes its dead letters, of which
-    it reads those that are sent again. It may have every topic described, because a rebuild looks whether all
+    it reads those that are sent again, and which topics were given more partitions. It may have every topic described, because a rebuild looks whether all
     are there first: names and numbers. The operator reads dead letters, the last fact of each service and what
-    it publishes, to find the next version, and compares all topics with the catalogue. It has no right to the vault:
+    it publishes, to find the next version, compares all topics with the catalogue, and gives some more partitions. It has no right to the vault:
     a backup reads the compacted topics, and a restore writes them, and reads who was erased and how far audit came.
     """
     found: dict[str, set[str]] = {}
@@ -350,6 +351,7 @@ def rights(who: str) -> dict[str, set[str]]:
         for name in (*subscriptions(who), f"recovery.{who}.v1"):
             found.setdefault(name, set()).add("Read")
         found[dead_letters(who)] = {"Read", "Write", "Describe"}
+        found.setdefault(TopicRaised.TOPIC, set()).add("Read")
     if who in SERVICES or who == SCALER:
         for topic in TOPICS:
             found.setdefault(topic.name, set()).add("Describe")
@@ -358,7 +360,8 @@ def rights(who: str) -> dict[str, set[str]]:
         for name in (*found, *map(dead_letters, SERVICES), *facts):
             found.setdefault(name, set()).add("Read")
         for one in TOPICS:
-            found.setdefault(one.name, set()).update(("Describe", "DescribeConfigs"))
+            more = ("Alter",) * one.grows
+            found.setdefault(one.name, set()).update(("Describe", "DescribeConfigs", *more))
     return found
 
 

@@ -16,12 +16,13 @@ import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from shared.contracts.catalogue import Topic, topics
+from shared.contracts.catalogue import SERVICES, Topic, topics
 from shared.contracts.event import CONTENT_TYPE, encode, fingerprint, format_time
+from shared.contracts.topics import PARTITIONS_MAX
 from shared.kernel import Fact
 from shared.runtime.engine.relay import partition_of
 from shared.runtime.settings import BrokerSettings, FromOutside, refused
@@ -31,10 +32,9 @@ from shared.runtime.wires import Broker
 STACK_ENV = Path(".run/stack.env")
 #: With three replicas two confirm, so that one broker may be away and nothing confirmed is lost.
 REPLICATION_SAFE = 3
-#: More partitions than one installation could use; it catches typing errors.
-PARTITIONS_MAX = 1000
 #: Operators read and write little, so that a longer wait means a broken broker.
 PATIENCE_S = 30.0
+RETRY_S = 0.2
 
 
 S = TypeVar("S", bound=FromOutside)
@@ -165,6 +165,22 @@ def differences(bootstrap: Broker | str, *, replication: int = 1) -> dict[str, t
     finally:
         admin.close()
     return found
+
+
+def running_groups(broker: Broker) -> Sequence[str]:
+    """The groups of services that have members. Blocks; raises Kafka's own errors."""
+    groups = [f"recovery-{service}" for service in SERVICES]
+    deadline = time.monotonic() + PATIENCE_S
+    with closing(KafkaAdminClient(**broker.client())) as admin:
+        while True:
+            try:
+                found = admin.describe_groups(groups)
+            except KafkaError as error:  # a broker that has just started has no coordinator yet
+                if not error.retriable or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
+            else:
+                return sorted(name for name, group in found.items() if group["members"])
 
 
 def scan(

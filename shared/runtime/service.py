@@ -26,8 +26,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from pydantic_settings import SettingsError
 
-from shared.contracts.event import sequence_of
+from shared.contracts.event import Event, sequence_of
 from shared.contracts.reasons import Reason
+from shared.contracts.topics import TopicRaised
 from shared.kernel import Domain
 from shared.runtime.engine.crash import crash_at
 from shared.runtime.engine.deadletters import DeadLetters
@@ -45,12 +46,14 @@ from shared.runtime.http.ops_port import ops_app
 from shared.runtime.http.server import Server, http_server
 from shared.runtime.kafka.consumer import Stream, end_process
 from shared.runtime.kafka.inbox import Inbox, Record
+from shared.runtime.kafka.raises import Raises
 from shared.runtime.kafka.watch import (
     READ_BYTES,
     first_records,
     groupless_consumer,
     partitions,
     record_at,
+    with_key,
 )
 from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
@@ -311,6 +314,10 @@ class App:
             if await self.may_stream():
                 break
             await asyncio.sleep(RETRY_S)
+        while True:
+            if await self._knows_raises(stream):
+                break
+            await asyncio.sleep(RETRY_S)
         for inbox in self.inboxes:
             while True:
                 try:
@@ -326,6 +333,27 @@ class App:
             stream.end_if_crashed()
             await asyncio.sleep(0.05)
         log.info("streaming", service=self.parts.domain.owner)
+
+    async def _knows_raises(self, stream: Stream) -> bool:
+        """Read which topics were given more partitions; False, and logged, where our state is older than that.
+
+        Such a state would settle what lies on both sides of a raise at the same time. False also while Kafka
+        or the store cannot be asked.
+        """
+        bootstrap, owner = self.parts.settings.broker, self.parts.domain.owner
+        ours = {inbox.topic for inbox in self.inboxes if not inbox.strict}
+        try:
+            found = await with_key(bootstrap, TopicRaised.TOPIC, "")
+            facts = [Event[TopicRaised].model_validate_json(value).data for _, value in found]
+            raises = Raises((fact for fact in facts if fact.topic in ours), owner)
+            missing = await stream.not_applied(raises.ends())
+        except (KafkaError, OSError, Unavailable) as error:
+            log.warning("waiting_for", topic=TopicRaised.TOPIC, error=type(error).__name__)
+            return False
+        self.parts.settler.raises = raises
+        for topic in sorted({place.topic for place in missing} | raises.unknown):
+            log.error("older_than_raise", service=owner, topic=topic)
+        return not missing and not raises.unknown
 
     async def _catch_up(self, inbox: Inbox) -> None:
         """Settle a topic to its end, in no group; the fence drops these records when the group reads them."""

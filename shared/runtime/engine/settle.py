@@ -30,6 +30,7 @@ from shared.runtime.engine.transaction import Origin, Transaction
 from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Inbox, Input, Record
+from shared.runtime.kafka.raises import Raises
 from shared.runtime.observe import DEAD_LETTERS, LOG_HOLES, RECORDS_MISSED, SETTLED, log, raised_at
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.runtime.tracing import Tracer
@@ -230,6 +231,8 @@ class Settler:
         self._facts = {fact.TYPE: fact for fact in domain.folds}
         #: How far this process saw each partition applied, by the key of its fence.
         self._applied: dict[str, int] = {}
+        #: What topics say that were given more partitions; read before anything of them is settled.
+        self.raises = Raises()
 
     def view(self) -> View:
         """A read-only view of the store."""
@@ -301,16 +304,20 @@ class Settler:
         """
         keys = [fence_key(*place) for place in places]
         known = [self._applied.get(key, -1) for key in keys]
-        fences = map(self._fence, await self.store.read(keys), known)
+        fences = map(self._fence, places, await self.store.read(keys), known)
         return [self._saw(key, fence.offset) for key, fence in zip(keys, fences, strict=True)]
 
-    def _fence(self, found: Versioned, known: int) -> Fence:
-        """The fence; raises Older if this process knew a higher offset before the read.
+    def _fence(self, place: tuple[str, int], found: Versioned, known: int) -> Fence:
+        """The fence of a partition; raises Older if this process knew a higher offset before the read.
 
         The records in between are acknowledged, so that only reading from the fence on brings them again.
         """
         try:
-            fence = Fence.model_validate_json(found.body) if found.body else Fence()
+            fence = (
+                Fence.model_validate_json(found.body)
+                if found.body
+                else Fence(sequences=self.raises.heard(*place))
+            )
         except ValidationError:
             raise self.store.unreadable("fence") from None
         if fence.offset < known:
@@ -447,7 +454,7 @@ class Settler:
                 keys.update(dict.fromkeys(result.prepared.reads))
         fence_read, *found = await self.store.read([its_key, *keys])
         transaction.know(zip(keys, found, strict=True))
-        fence = self._fence(fence_read, known)
+        fence = self._fence((inbox.topic, partition), fence_read, known)
         applied = fence.offset
         if not gap_checked and records[0].offset > applied + 1:
             raise Gap(applied + 1)

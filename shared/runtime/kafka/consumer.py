@@ -31,7 +31,7 @@ from shared.runtime.engine.settle import Broken, Older, Settler
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.kafka.records import read_any_header
-from shared.runtime.kafka.watch import LOOK_S, Again, Applied, cut, waiting_for, watch
+from shared.runtime.kafka.watch import LOOK_S, Again, Applied, cut, not_applied, waiting_for, watch
 from shared.runtime.observe import BATCHES_READ_AGAIN, STREAM_RETRIES, log, unhandled
 from shared.runtime.wires import Broker
 
@@ -388,6 +388,10 @@ class Stream:
             log.critical("topic_cut", topic=place.topic, partition=place.partition, offset=end)
         if found:
             end_process("topic_cut")
+
+    async def not_applied(self, ends: Mapping[tuple[str, int], int]) -> Sequence[TopicPartition]:
+        """Partitions of which something before these ends is not applied; raises KafkaError, OSError, Unavailable."""
+        return await not_applied(self._broker, ends, self._applied)
 
     async def _applied(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The last offset applied of each partition, -1 where there is none; raises Unavailable.

@@ -35,6 +35,9 @@ class Raises:
     """The raises of all topics, as one service has them; `borders` are in the order in which they were."""
 
     def __init__(self, facts: Iterable[TopicRaised] = (), service: str = "") -> None:
+        facts = list(facts)
+        #: Topics that were raised before the service was there: what lies in which order it cannot know.
+        self.unknown = {fact.topic for fact in facts if service not in fact.sequences}
         found = {
             Border(
                 fact.sequences[service],

@@ -170,6 +170,24 @@ async def settled_to_the_end(
         )
 
 
+async def not_applied(
+    bootstrap: Broker | str, ends: Mapping[tuple[str, int], int], applied: Applied
+) -> Sequence[TopicPartition]:
+    """Partitions of which something before their end in `ends` is not applied; what retention removed is no matter.
+
+    Raises KafkaError, OSError, and what `applied` raises.
+    """
+    topics, places = sorted({topic for topic, _ in ends}), [TopicPartition(*one) for one in ends]
+    if not places:
+        return ()
+    async with asyncio.timeout(ANSWER_S), groupless_consumer(bootstrap, topics) as consumer:
+        firsts = await consumer.beginning_offsets(places)
+        come_to = await applied(places)
+        return [
+            place for place in places if max(come_to[place] + 1, firsts[place]) < ends[tuple(place)]
+        ]
+
+
 async def nothing_before(bootstrap: Broker | str, topics: Sequence[str], moment: datetime) -> bool:
     """Whether no record from before a moment is left on the topics; raises KafkaError, OSError.
 
