@@ -24,6 +24,7 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import MessageAttempted, MessageSent
 from shared.contracts.policy import Policy
 from shared.contracts.roster import EmployeeListed
+from shared.contracts.topics import TopicRaised
 from shared.kernel import Domain
 from tests.system.replay import State, differences, parse, replay, stored
 from tests.system.world import Read, World
@@ -239,6 +240,7 @@ def letters_wrong(events: Sequence[Fact], letters: Iterable[Received]) -> list[s
 
 def replayed(domain: Domain, reads: Iterable[Read]) -> State:
     """INV-06: the state of a service, rebuilt from all topics into an empty store."""
+    reads = list(reads)
     partitions: Mapping[tuple[str, int], list[Read]] = defaultdict(list)
     for read in reads:
         if not is_dead_letter(read) and read.topic != ComplaintRaised.TOPIC:
@@ -249,6 +251,7 @@ def replayed(domain: Domain, reads: Iterable[Read]) -> State:
             (event for event in map(parse, (read.value for read in found)) if event is not None)
             for found in partitions.values()
         ),
+        behind_raises(domain.owner, reads),
     )
 
 
@@ -272,3 +275,19 @@ def exact(everything: World, *domains: Domain) -> list[Read]:
         if not wrong:
             return reads
     raise AssertionError(wrong[:10])
+
+
+def behind_raises(owner: str, reads: Iterable[Read]) -> dict[str, tuple[int, int]]:
+    """For each fact behind a raise of its topic: the owner's last sequence then, and the raise's number from 1."""
+    reads = list(reads)
+    raises = sorted(
+        (read.event["data"] for read in reads if read.topic == TopicRaised.TOPIC),
+        key=lambda one: str(one["raised_at"]),
+    )
+    found: dict[str, tuple[int, int]] = {}
+    for number, one in enumerate(raises, start=1):
+        ends = dict(enumerate(one["ends"]))
+        for read in reads:
+            if read.topic == one["topic"] and read.offset >= ends.get(read.partition, 0):
+                found[read.event["id"]] = (one["sequences"][owner], number)
+    return found

@@ -4,7 +4,8 @@ The same folds, postings and timers as in a commit, applied to facts as they lie
 purpose by other means than a rebuild, which is held against it. Everything is in memory here, and
 what was settled when follows from the ids that events carry: ours are in the order of their
 `sequence`, another's fact stands before the first of ours whose `causationid` it is, and one that
-caused nothing stands behind its neighbour and behind the fact of ours that is its own cause.
+caused nothing stands behind its neighbour, behind the fact of ours that is its own cause, and behind
+our last fact before a raise of its topic that it lies behind.
 
 A repeated fact (a relay that died before it trimmed) carries the `sequence` of its first appearance
 and is dropped as consumers drop it: per partition and source, because topics may have two writers.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import from_json
@@ -71,9 +73,22 @@ def once(partition: Iterable[Event[Fact]]) -> list[Event[Fact]]:
     return found
 
 
-def settled(owner: str, partitions: Iterable[Iterable[Event[Fact]]]) -> list[Event[Fact]]:
-    """All facts in the order in which the service settled them."""
+def settled(
+    owner: str,
+    partitions: Iterable[Iterable[Event[Fact]]],
+    behind: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> list[Event[Fact]]:
+    """All facts in the order in which the service settled them.
+
+    `behind` has, for facts behind raises of their topics, our last sequence before the last such raise and
+    its number.
+    """
     read = [once(partition) for partition in partitions]
+    there: set[tuple[str, str]] = set()
+    for events in read:  # what a relay sent again behind a raise lies in a later partition
+        names = [(event.source, event.sequence or event.id) for event in events]
+        events[:] = [one for one, name in zip(events, names, strict=True) if name not in there]
+        there.update(names)
     ours = {
         event.id: int(event.sequence or 0)
         for events in read
@@ -95,13 +110,19 @@ def settled(owner: str, partitions: Iterable[Iterable[Event[Fact]]]) -> list[Eve
                 placed.append((min(caused[event.id]), 0, event))
                 at = max(at, (max(caused[event.id]), 2))
             else:
-                at = max(at, (ours.get(event.causationid or "", 0), 2))
+                answered = (ours.get(event.causationid or "", 0), 2)
+                raised, number = behind.get(event.id, (0, 0))
+                at = max(at, answered, (raised, 2 + number))
                 placed.append((*at, event))
     placed.sort(key=lambda one: one[:2])
     return [event for *_, event in placed]
 
 
-def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State:
+def replay(
+    domain: Domain,
+    partitions: Iterable[Iterable[Event[Fact]]],
+    behind: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> State:
     """The state that the facts lead to: pure; each partition's facts in their order.
 
     Consumed facts change documents, our own also accounts and timers, exactly as in a commit.
@@ -110,7 +131,7 @@ def replay(domain: Domain, partitions: Iterable[Iterable[Event[Fact]]]) -> State
     kinds: dict[str, type[Document]] = {}
     state = State()
     ours, cause = f"/{domain.owner}", None
-    for event in settled(domain.owner, partitions):
+    for event in settled(domain.owner, partitions, behind):
         fact = event.data
         if event.source == ours:
             for posting in domain.postings(fact):
