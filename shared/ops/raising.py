@@ -278,9 +278,12 @@ async def raise_topics(
         raising = Raising(broker, services, holder=holder, done=done)
         spans = await services[AUDIT].log.spans(wanted)
         there = dict(Counter(place.topic for place in spans))
-        for name in plan(there, partitions, wanted):
-            fact = await raising.at_rest(name, partitions, datetime.now(UTC))
-            say(f"{name}: from {there[name]} to {partitions} partitions")
+        now = datetime.now(UTC)
+        facts = [
+            await raising.at_rest(name, partitions, now) for name in plan(there, partitions, wanted)
+        ]
+        for fact in facts:
+            say(f"{fact.topic}: from {there[fact.topic]} to {partitions} partitions")
             if apply:
                 await raising.add(fact)
         if apply:
