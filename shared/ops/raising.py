@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError as AioKafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from kafka.admin import KafkaAdminClient
@@ -140,7 +141,7 @@ def offset_of(fence: bytes) -> int:
 
 @asynccontextmanager
 async def stopped(
-    broker: Broker, redis: StoreAddress, shard: str, holder: str
+    broker: Broker, redis: Mapping[str, StoreAddress], shard: str, holder: str
 ) -> AsyncIterator[Mapping[str, Stopped]]:
     """All services, none of which publishes in a `with` block. Raises Refused with every reason why one might."""
     if running := topics.running_groups(broker):
@@ -148,7 +149,7 @@ async def stopped(
     async with AsyncExitStack() as opened:
         found = {}
         for name in SERVICES:
-            store = RedisStore(redis, name, shard, domain_of(name).schemas)
+            store = RedisStore(redis[name], name, shard, domain_of(name).schemas)
             opened.push_async_callback(store.close)
             log = await opened.enter_async_context(KafkaLog(broker, f"recovery-{name}").opened())
             found[name] = Stopped(name, store, log)
@@ -243,9 +244,12 @@ class Raising:
         try:
             await client.bootstrap()
             for broker in client.cluster.brokers():
-                answer = await client.send(broker.nodeId, MetadataRequest(list(wanted)))
-                counts = {one.topic: len(one.partitions) for one in answer.topics}
-                if any(counts.get(name, 0) < number for name, number in wanted.items()):
+                told = ClusterMetadata()
+                told.update_metadata(
+                    await client.send(broker.nodeId, MetadataRequest(list(wanted)))
+                )
+                counts = {name: told.partitions_for_topic(name) or () for name in wanted}
+                if any(len(counts[name]) < number for name, number in wanted.items()):
                     return f"broker {broker.nodeId}"
         finally:
             await client.close()
@@ -260,7 +264,7 @@ class Raising:
 
 async def raise_topics(
     broker: Broker,
-    redis: StoreAddress,
+    redis: Mapping[str, StoreAddress],
     shard: str,
     partitions: int,
     wanted: Sequence[str],
@@ -291,6 +295,17 @@ async def raise_topics(
             say(f"every broker knows {partitions} partitions of each")
 
 
+def stores(given: str | None, of: Sequence[str]) -> Mapping[str, StoreAddress]:
+    """How the store of each service is reached: `of` has `service=address`, all others are at `given`.
+
+    Raises NoBroker, typer.BadParameter, and typer.Exit as `redis_address` does.
+    """
+    named = dict(one.split("=", 1) for one in of if "=" in one)
+    if len(named) < len(of) or not named.keys() <= set(SERVICES):
+        raise typer.BadParameter(f"--redis-of is SERVICE=ADDRESS, of {', '.join(SERVICES)}")
+    return {service: redis_address(named.get(service, given)) for service in SERVICES}
+
+
 def raise_command(
     partitions: Annotated[
         int,
@@ -304,6 +319,14 @@ def raise_command(
     ] = None,
     bootstrap: BootstrapOption = None,
     redis_url: RedisOption = None,
+    redis_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="REDIS_OF",
+            metavar="SERVICE=ADDRESS",
+            help="The address of one service's store, where it has a user or a server of its own.",
+        ),
+    ] = None,
     shard: ShardOption = "c0",
     apply: Annotated[
         bool, typer.Option("--apply", help="Do it; without this, only say whether it can be done.")
@@ -315,7 +338,7 @@ def raise_command(
     topic; and for topics that cannot be raised.
     """
     try:
-        broker, redis = bootstrap_servers(bootstrap), redis_address(redis_url)
+        broker, redis = bootstrap_servers(bootstrap), stores(redis_url, redis_of or ())
         names = tuple(wanted or GROWING)
         run = raise_topics(broker, redis, shard, partitions, names, apply=apply, say=typer.echo)
         asyncio.run(run)

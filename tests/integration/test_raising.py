@@ -56,8 +56,7 @@ FOLDED = ("recovery.complaints.v1", "recovery.compensation.v1", "recovery.notifi
 #: Ends the process at the n-th step that is done, as `kill -9` would.
 KILLED = """
 import asyncio, os, signal, sys
-from shared.ops.raising import GROWING, raise_topics
-from shared.ops.rebuild import redis_address
+from shared.ops.raising import GROWING, raise_topics, stores
 from shared.ops.topics import bootstrap_servers
 left = int(sys.argv[2])
 def done(_step):
@@ -66,7 +65,7 @@ def done(_step):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(raise_topics(
-    bootstrap_servers(), redis_address(None), "c0", int(sys.argv[1]), GROWING, apply=True, say=print, done=done
+    bootstrap_servers(), stores(None, ()), "c0", int(sys.argv[1]), GROWING, apply=True, say=print, done=done
 ))
 """
 

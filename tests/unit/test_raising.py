@@ -1,0 +1,225 @@
+"""Topics are raised only where that is exact, and services know what lies behind a raise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+import typer
+
+from shared.contracts.catalogue import AUDIT, SERVICES, TOPICS
+from shared.contracts.complaints import ComplaintTriaged
+from shared.contracts.topics import TopicRaised
+from shared.ops import raising
+from shared.ops.raising import GROWING, Raising, Stopped, plan, readers, refuse, stores
+from shared.runtime.engine.settle import Fence, fence_key
+from shared.runtime.engine.store import Commit, Line, Write
+from shared.runtime.kafka.inbox import Record
+from shared.runtime.kafka.raises import Raises
+from shared.runtime.rebuild.sources import Place, Refused
+from shared.testing.builders import record
+from shared.testing.clock import START
+from shared.testing.memory_store import MemoryStore
+from tests.suites.services import Aboard, published, state
+
+TOPIC = ComplaintTriaged.TOPIC
+RECORD = "recovery.audit.v1"
+THERE = {topic.name: 4 for topic in TOPICS}
+SEQUENCES = dict.fromkeys(SERVICES, 0)
+
+
+def raised(
+    ends: Sequence[int], partitions: int, topic: str = TOPIC, **sequences: int
+) -> TopicRaised:
+    return TopicRaised(
+        topic=topic,
+        partitions=partitions,
+        ends=tuple(ends),
+        sequences={**SEQUENCES, **sequences},
+        raised_at=START,
+    )
+
+
+class Ends:
+    """A log of which only the ends are looked at."""
+
+    def __init__(self, *spans: tuple[int, int]) -> None:
+        self.found = {Place(TOPIC, number): span for number, span in enumerate(spans)}
+
+    async def spans(self, _names: Sequence[str]) -> dict[Place, tuple[int, int]]:
+        return self.found
+
+    async def read(self, *_: object) -> AsyncIterator[Sequence[Record]]:
+        return
+        yield  # pragma: no cover - it is a generator
+
+
+async def at_rest(log: Ends, **fences: int) -> dict[str, Stopped]:
+    """All services, each with the offset that it applied of each partition of the topic."""
+    found = {}
+    for name in SERVICES:
+        store = MemoryStore()
+        await store.begin_generation("first", 0)
+        for number in range(len(log.found)):
+            body = Fence(offset=fences.get(name, log.found[Place(TOPIC, number)][1] - 1))
+            key = fence_key(TOPIC, number)
+            await store.commit(Commit([Write(key, 0, body.model_dump_json().encode())]))
+        found[name] = Stopped(name, store, log)  # type: ignore[arg-type]  # as much of both as is used
+    return found
+
+
+@pytest.mark.parametrize(
+    ("partitions", "wanted", "why"),
+    [
+        (6, ["recovery.vault.v1"], "is compacted"),
+        (6, ["recovery.policy.v1"], "is compacted"),
+        (6, ["recovery.topics.v1"], "is compacted"),
+        (6, ["recovery.heads.v1"], "stays small"),
+        (6, ["recovery.deadletters.v1"], "stays small"),
+        (6, ["recovery.complaints.dlq.v1"], "stays small"),
+        (6, ["recovery.things.v1"], "no topic of the catalogue"),
+        (3, [RECORD], "never taken away"),
+        (6, [TOPIC], f"raise {RECORD} first"),
+    ],
+)
+def test_what_cannot_be_raised_exactly_is_refused_with_a_sentence(partitions, wanted, why):
+    with pytest.raises(Refused, match=why):
+        plan(THERE, partitions, wanted)
+
+
+def test_a_topic_that_is_not_there_is_refused():
+    with pytest.raises(Refused, match="topics create"):
+        plan({RECORD: 4}, 6, [RECORD, TOPIC])
+
+
+def test_audits_topic_comes_first_and_what_has_enough_is_left_out():
+    assert plan(THERE, 6, GROWING)[0] == RECORD
+    assert set(plan(THERE, 6, GROWING)) == set(GROWING)
+    assert plan({**THERE, RECORD: 6, "recovery.intake.v1": 6}, 6, [TOPIC]) == [TOPIC]
+    assert plan(dict.fromkeys(THERE, 6), 6, GROWING) == []
+
+
+def test_only_facts_that_others_fold_have_readers():
+    assert readers(RECORD) == readers("recovery.intake.v1") == ()
+    assert set(readers(TOPIC)) == set(SERVICES) - {"complaints"}
+
+
+def test_every_reason_is_told_at_once():
+    refuse([None, None])
+    with pytest.raises(Refused, match=r"^one; two$"):
+        refuse(["one", None, "two"])
+
+
+def test_a_services_store_may_have_an_address_of_its_own():
+    found = stores("redis://all:1/0", ["audit=redis://its-own:2/0"])
+    assert {name: one.url for name, one in found.items()} == {
+        **dict.fromkeys(SERVICES, "redis://all:1/0"),
+        AUDIT: "redis://its-own:2/0",
+    }
+    for wrong in ("audit", "nobody=redis://its-own:2/0"):
+        with pytest.raises(typer.BadParameter):
+            stores("redis://all:1/0", [wrong])
+
+
+async def test_a_topic_is_at_rest_where_everybody_has_settled_all_of_it():
+    services = await at_rest(Ends((0, 7), (0, 0), (9, 9)))
+    rest = Raising(None, services, holder="me")  # type: ignore[arg-type]  # no broker is asked
+    fact = await rest.at_rest(TOPIC, 6, START)
+    assert (fact.ends, fact.partitions, fact.sequences) == ((7, 0, 9), 6, SEQUENCES)
+
+
+async def test_a_reader_that_is_behind_and_a_line_that_waits_are_refused():
+    services = await at_rest(Ends((0, 7)), notifier=5, audit=2)
+    rest = Raising(None, services, holder="me")  # type: ignore[arg-type]  # no broker is asked
+    with pytest.raises(Refused, match=r"notifier is 1 behind.*; audit is 4 behind"):
+        await rest.at_rest(TOPIC, 6, START)
+    services = await at_rest(Ends((0, 7)))
+    line = Line(TOPIC, "k", b"{}").encode()
+    await services["complaints"].store.commit(Commit([], lines=[line]))
+    rest = Raising(None, services, holder="me")  # type: ignore[arg-type]  # the same
+    with pytest.raises(Refused, match="1 facts of complaints are not on Kafka yet"):
+        await rest.at_rest(TOPIC, 6, START)
+
+
+async def test_while_a_relay_has_its_lease_its_service_counts_as_running(monkeypatch):
+    monkeypatch.setattr(raising, "LEASE_PATIENCE_S", 0.0)
+    log = Ends()
+    log.found = {Place(RECORD, 0): (0, 0)}
+    one = (await at_rest(Ends()))[AUDIT]
+    one.log = log  # type: ignore[assignment]  # as much of it as is used
+    assert await one.take("me") is None
+    assert "audit still publishes" in str(await one.take("another"))
+    await one.store.release("relay", "me")
+    assert await one.take("another") is None
+
+
+async def test_a_store_that_lacks_what_was_published_is_refused():
+    log = Ends()
+    log.found = {Place(RECORD, 0): (0, 0)}
+    store = MemoryStore()
+    one = Stopped(AUDIT, store, log)  # type: ignore[arg-type]  # as much of both as is used
+    assert "rebuild it first" in str(await one.take("me"))
+
+
+def test_what_lies_behind_a_raise_lies_behind_our_last_fact_of_then():
+    raises = Raises(
+        [raised((5, 8), 4, notifier=30), raised((9, 8, 1, 0), 6, notifier=40, complaints=77)],
+        "notifier",
+    )
+    behind = [(0, 4, 0), (0, 5, 30), (0, 9, 40), (1, 7, 0), (1, 8, 40), (2, 0, 30), (5, 0, 40)]
+    for partition, offset, sequence in behind:
+        assert raises.after(TOPIC, partition, offset) == sequence
+    assert raises.after("recovery.compensation.v1", 0, 99) == 0
+    assert raises.ends() == {(TOPIC, 0): 9, (TOPIC, 1): 8, (TOPIC, 2): 1, (TOPIC, 3): 0}
+    assert raises.heard(TOPIC, 0) == {}
+    assert raises.heard(TOPIC, 3) == {"/complaints": 0}
+    assert raises.heard(TOPIC, 4) == {"/complaints": 77}
+
+
+def test_a_service_that_was_not_there_at_a_raise_does_not_know_the_order():
+    raises = Raises([raised((5,), 4)], "newcomer")
+    assert (raises.unknown, raises.borders, raises.ends()) == ({TOPIC}, [], {})
+
+
+async def test_a_line_from_before_a_raise_is_old_in_a_partition_that_was_added(aboard: Aboard):
+    await aboard.raise_complaint()
+    await aboard.carry()
+    before = state(aboard.stores["notifier"], fences=False)
+    lines = await published(aboard.stores["complaints"], TOPIC)
+    last = await aboard.stores["complaints"].last_sequence()
+    notifier = aboard.apps["notifier"].parts.settler
+    notifier.raises = Raises([raised((9,) * 6, 8, complaints=last)], "notifier")
+    await aboard.feed("notifier", TOPIC, lines, partition=7)
+    assert state(aboard.stores["notifier"], fences=False) == before
+    assert await notifier.applied([(TOPIC, 7)]) == [len(lines) - 1]
+
+
+@pytest.mark.parametrize(
+    ("missing", "service", "knows"),
+    [((), "notifier", True), ([Place(TOPIC, 1)], "notifier", False), ((), "newcomer", False)],
+)
+async def test_a_state_from_before_a_raise_reads_nothing(
+    aboard: Aboard, monkeypatch, missing, service, knows
+):
+    fact = raised((5, 8), 4)
+    if service == "newcomer":
+        fact = fact.model_copy(update={"sequences": {"complaints": 3}})
+
+    async def found(*_: object) -> Sequence[tuple[str, bytes]]:
+        return [("k", record(fact, 0).value or b"")]
+
+    class Stream:
+        async def not_applied(self, ends: object) -> object:
+            assert ends == ({} if service == "newcomer" else {(TOPIC, 0): 5, (TOPIC, 1): 8})
+            return missing
+
+    monkeypatch.setattr("shared.runtime.service.with_key", found)
+    assert await aboard.apps["notifier"]._knows_raises(Stream()) is knows
+
+
+async def test_a_service_waits_while_nobody_can_say_what_was_raised(aboard: Aboard, monkeypatch):
+    async def away(*_: object) -> Sequence[tuple[str, bytes]]:
+        raise OSError
+
+    monkeypatch.setattr("shared.runtime.service.with_key", away)
+    assert await aboard.apps["notifier"]._knows_raises(None) is False
