@@ -78,8 +78,8 @@ def capacity(found: Mapping[str, Any]) -> str:
         " CPU time that was measured with two:",
         _more(found),
         f"A topic has {PARTITIONS} partitions, and of the stream processes at most one works on each: more of"
-        " them stand by. How many there are is chosen before the first start (`KAFKA_PARTITIONS`), because a key"
-        " keeps its partition.",
+        " them stand by. How many there are is chosen before the first start (`KAFKA_PARTITIONS`); `topics raise`"
+        " gives more while all services are stopped.",
         LEFT_OUT,
         "## Memory of Redis",
         _memory(found),
