@@ -32,10 +32,10 @@ class TopicRaised(Fact):
         description="Number of partitions that it has from then on."
     )
     ends: Annotated[tuple[Offset, ...], Data.INTERNAL, Field(max_length=PARTITIONS_MAX)] = Field(
-        description="Where each partition of before ended: the offset of the next record, by the partition's number."
+        description="Where each partition of before ended: the offset of its next record, from 0, in the order of their numbers."
     )
     sequences: Annotated[dict[Id, Offset], Data.INTERNAL, Field(max_length=64)] = Field(
-        description="Sequence of each service's last fact at that moment, by the service's name."
+        description="Number of each service's last fact at that moment (its `sequence`), by the service's name."
     )
     raised_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was at rest.")
 

@@ -30,6 +30,7 @@ from shared.contracts.catalogue import (
     subscriptions,
 )
 from shared.contracts.complaints import CustomerErased
+from shared.contracts.topics import TopicRaised
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import dashboard, manifests, openapi
 from shared.ops.__main__ import app
@@ -605,6 +606,7 @@ def test_the_users_of_kafka_may_do_what_the_table_says_and_no_more(overlay: str)
     for service in SERVICES:
         writes = {r.fact.TOPIC for r in TABLE if service in (r.producer, *r.also_from)}
         reads = {r.fact.TOPIC for r in TABLE if service in r.consumers} | {f"recovery.{service}.v1"}
+        reads.add(TopicRaised.TOPIC)  # when it starts
         expected = {("topic", dead_letters(service)): {"Read", "Write", "Describe"}}
         for topic in {topic.name for topic in TOPICS} - {dead_letters(service)}:
             expected["topic", topic] = {"Describe"} | {

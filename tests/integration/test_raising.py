@@ -156,11 +156,12 @@ def overtaken(reads: Sequence[Read]) -> tuple[list[str], int]:
         sides: dict[bytes, dict[bool, list[tuple[int, int]]]] = defaultdict(
             lambda: {False: [], True: []}
         )
-        ends = dict(enumerate(border.ends))
+        ends, seen = dict(enumerate(border.ends)), set[int]()
         for read in reads:
-            if read.topic == border.topic:
+            number = int(read.event["sequence"]) if read.topic == border.topic else 0
+            if number and number not in seen:  # those sent again are in later partitions
+                seen.add(number)
                 behind = read.offset >= ends.get(read.partition, 0)
-                number = int(read.event["sequence"])
                 sides[read.key or b""][behind].append((number, read.partition))
         for key, side in sides.items():
             if side[False] and side[True]:

@@ -111,11 +111,11 @@ FIELDS: Mapping[str, Told] = {
     **_each(Told.ACCOUNTS, "credits debits held"),
     **_each(Told.ITEMS, "alternatives options"),
     **_each(Told.LISTING, "listing"),
-    # What is sealed, what a sealed thing could be found by, long texts, and what counts letters. A role of which
+    # What is sealed, what a sealed thing could be found by, long texts and lists, and what counts letters. A role of which
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact content counted counts_for explanation groups information note policy question raised_by role"
+        "answer code code_hash contact content counted counts_for ends explanation groups information note policy question raised_by role"
         " sender_ref text title why wrapped",
     ),
 }
