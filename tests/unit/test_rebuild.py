@@ -25,6 +25,7 @@ from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed
+from shared.contracts.topics import TopicRaised
 from shared.runtime.engine.deadletters import Buried
 from shared.runtime.engine.settle import ANSWER_TTL_S, Older
 from shared.runtime.engine.store import KEPT_S, Commit, Committed, Conflict, Line, Write
@@ -581,6 +582,29 @@ async def test_what_no_group_acknowledged_and_no_fact_proves_is_left_for_the_ser
         if place.partition not in OWN and not place.topic.endswith(".dlq.v1"):
             await sailing.feed("compensation", place.topic, records, place.partition)
     assert f"employee:{SITE} e-ingrid" in store.kept.documents
+
+
+async def test_what_lies_before_a_raise_was_settled_whatever_the_group_acknowledged(sailing):
+    """INV-06: a topic is raised only when everybody has settled all of it."""
+    await Voyage(sailing, 5).sail(40)
+    log = await MemoryLog.of(sailing, "notifier")
+    sequences = {owner: store.kept.sequence for owner, store in sailing.stores.items()}
+    for offset, topic in enumerate((ComplaintTriaged.TOPIC, CheckIssued.TOPIC)):
+        ends = tuple(len(log.records[Place(topic, number)]) for number in range(5))
+        assert sum(ends) > 5
+        for number in range(5):
+            log.offsets.pop(Place(topic, number), None)
+        fact = TopicRaised(
+            topic=topic,
+            partitions=9,
+            ends=ends,
+            sequences=sequences,
+            raised_at=sailing.clock(),
+        )
+        log.records.setdefault(Place(TopicRaised.TOPIC, 0), []).append(record(fact, offset))
+    store = await rebuilt(sailing, "notifier", log)
+    live = comparable(sailing.stores["notifier"], sailing)
+    assert differing(comparable(store, sailing), live) == []
 
 
 async def test_a_document_that_a_fact_of_ours_presupposes_proves_that_its_maker_was_settled(
