@@ -220,7 +220,8 @@ class Raising:
         self._done("published")
         await self._hold()
         # A lease may have run out and been taken meanwhile, on a machine that stood still.
-        if await self.at_rest(fact.topic, fact.partitions, fact.raised_at) != fact:
+        again = await self.at_rest(fact.topic, fact.partitions, fact.raised_at)
+        if again != fact and readers(fact.topic):
             raise Refused(f"something was published to {fact.topic} meanwhile: give it again")
         with closing(KafkaAdminClient(**self._broker.client())) as admin:
             admin.create_partitions({fact.topic: fact.partitions})
@@ -234,7 +235,9 @@ class Raising:
         deadline = time.monotonic() + PATIENCE_S
         while late := await self._late(wanted):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{late} does not know the new partitions yet")
+                raise TimeoutError(
+                    f"{late} does not know the new partitions yet: give it again before you start the services"
+                )
             await self._hold()
             await asyncio.sleep(RETRY_S)
 
@@ -345,7 +348,8 @@ def raise_command(
     except EXPECTED as error:
         told = isinstance(error, Refused | NoBroker | TimeoutError)
         # The text of other errors may contain an address with its password.
-        text = str(error) if told else f"raise failed: {type(error).__name__}; give it again"
+        what = error.reason.value if isinstance(error, Unavailable) else type(error).__name__
+        text = str(error) if told else f"raise failed: {what}; give it again"
         typer.echo(text, err=True)
         raise typer.Exit(1) from error
     typer.echo("now start the services" if apply else "nothing was changed: --apply does it")
