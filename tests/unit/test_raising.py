@@ -142,6 +142,30 @@ async def test_a_reader_that_is_behind_and_a_line_that_waits_are_refused():
         await rest.at_rest(TOPIC, 6, START)
 
 
+async def test_no_partition_is_added_once_somebody_published_meanwhile(monkeypatch):
+    """By whatever means: the raise that was published is true, and is given again with other ends."""
+    log = Ends((0, 7))
+    rest = Raising(None, await at_rest(log), holder="me")  # type: ignore[arg-type]  # no broker is asked
+    fact = await rest.at_rest(TOPIC, 6, START)
+
+    def publish(*_: object, **__: object) -> None:
+        log.found[Place(TOPIC, 0)] = (0, 8)
+
+    monkeypatch.setattr(raising.topics, "publish", publish)
+    with pytest.raises(Refused, match="1 behind"):
+        await rest.add(fact)
+
+
+async def test_a_lease_that_was_lost_stops_a_raise(monkeypatch):
+    services = await at_rest(Ends((0, 7)))
+    rest = Raising(None, services, holder="me")  # type: ignore[arg-type]  # no broker is asked
+    fact = await rest.at_rest(TOPIC, 6, START)
+    monkeypatch.setattr(raising.topics, "publish", lambda *_, **__: None)
+    assert await services["complaints"].store.lease("relay", "a relay", 10_000)
+    with pytest.raises(Refused, match="complaints was started meanwhile"):
+        await rest.add(fact)
+
+
 async def test_while_a_relay_has_its_lease_its_service_counts_as_running(monkeypatch):
     monkeypatch.setattr(raising, "LEASE_PATIENCE_S", 0.0)
     log = Ends()
