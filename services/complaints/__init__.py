@@ -2,8 +2,10 @@
 
 owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
 consumes  recovery.intake.v1 (complaint: raised),
-          recovery.compensation.v1 (check: issued, voided; offer: made; complaint: logged),
-          recovery.notifier.v1 (feedback: received), recovery.vault.v1 (customer-key: created, destroyed),
+          recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed; redemption: captured,
+          rolledback; offer: made, chosen, lapsed; complaint: logged),
+          recovery.notifier.v1 (feedback: received; message: sent, failed),
+          recovery.vault.v1 (customer-key: created, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,

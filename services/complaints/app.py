@@ -24,6 +24,9 @@ from services.complaints.promises.news import TOPICS, BrokerNews, News
 from services.complaints.queue import api as queue_api
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
+from services.complaints.timeline import api as timeline_api
+from services.complaints.timeline import rules as timeline_rules
+from services.complaints.timeline.handlers import Timelines
 from services.complaints.triage import Languages
 from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
@@ -44,6 +47,7 @@ DOMAIN = Domain.of(
     "complaints",
     lifecycle_rules.SLICE,
     promise_rules.SLICE,
+    timeline_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -90,6 +94,7 @@ def build(
             intake_api.routes(parts.face, intake),
             queue_api.routes(parts.face),
             lifecycle_api.routes(parts.face, lifecycle),
+            timeline_api.routes(parts.face, lifecycle, Timelines(parts.vault)),
             customer_api.routes(parts.face, Exports(Keys(parts.vault))),
         ),
         on_timer={

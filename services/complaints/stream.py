@@ -8,16 +8,41 @@ from services.complaints.customer.handlers import Customers
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
-from shared.contracts.compensation import CheckIssued, CheckVoided, ComplaintLogged, OfferMade
+from shared.contracts.compensation import (
+    CheckExpired,
+    CheckIssued,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    ComplaintLogged,
+    OfferChosen,
+    OfferLapsed,
+    OfferMade,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+)
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
-from shared.contracts.notifier import FeedbackReceived
+from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSent
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
 from shared.runtime.policies import POLICY_INBOX, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.roster import ROSTER_INBOX
+
+#: What becomes of checks and offers: the timeline tells it, and nothing is decided by it here.
+TOLD = (
+    CheckVoided,
+    CheckExpired,
+    CheckSuspended,
+    CheckResumed,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+    OfferMade,
+    OfferChosen,
+    OfferLapsed,
+)
 
 
 def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Sequence[Inbox]:
@@ -42,8 +67,7 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
             CheckIssued.TOPIC,
             [
                 Handler(CheckIssued, deciding(lifecycle.on_issued, complaint_key)),
-                Handler(CheckVoided),
-                Handler(OfferMade),
+                *(Handler(fact) for fact in TOLD),
                 Handler(
                     ComplaintLogged,
                     deciding(
@@ -57,7 +81,11 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
         ),
         Inbox(
             FeedbackReceived.TOPIC,
-            [Handler(FeedbackReceived, deciding(lifecycle.on_feedback, complaint_key))],
+            [
+                Handler(FeedbackReceived, deciding(lifecycle.on_feedback, complaint_key)),
+                Handler(MessageSent),
+                Handler(MessageFailed),
+            ],
         ),
     )
 

@@ -107,6 +107,7 @@ class Handlers:
             site=fact.site,
             language=fact.language,
             now=view.now,
+            promise_id=None if isinstance(fact, CheckIssued | OfferMade) else fact.promise_id,
         )
 
     async def answer(

@@ -278,6 +278,7 @@ def queue(
     site: str,
     language: Language,
     now: datetime,
+    promise_id: str | None = None,
 ) -> Decision:
     """A MessageQueued fact for a message that is due now."""
     return Decision.of(
@@ -290,6 +291,7 @@ def queue(
             site=site,
             about=about,
             queued_at=now,
+            promise_id=promise_id,
         )
     )
 

@@ -8,7 +8,16 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.data import Data
-from shared.contracts.event import ComplaintId, CustomerRef, EmployeeId, Id, Sealed, SiteId, Version
+from shared.contracts.event import (
+    ComplaintId,
+    CustomerRef,
+    EmployeeId,
+    Id,
+    PromiseId,
+    Sealed,
+    SiteId,
+    Version,
+)
 from shared.contracts.intake import Channel
 from shared.contracts.months import Month
 from shared.kernel import Fact
@@ -62,6 +71,11 @@ class Service(StrEnum):
     EXCURSION = "excursion"
     MEAL = "meal"
     OTHER = "other"
+
+
+def promise_id_of(complaint_id: str, number: int) -> str:
+    """The id of a complaint's promise: 0 for the first, then the number of the round. Others do not take it apart."""
+    return f"{complaint_id}/{number}"
 
 
 class ComplaintFact(Fact):
@@ -158,6 +172,9 @@ class ComplaintTriaged(ComplaintFact):
         None,
         description="Pseudonym that counts as the customer in an incident where that is not `customer_ref`: the customer's link, or the publisher that names no customer. Absent otherwise.",
     )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that is made; absent in facts of before it was added."
+    )
 
 
 class ComplaintClaimed(ComplaintFact):
@@ -224,6 +241,9 @@ class InfoAsked(ComplaintFact):
         description="Which promise waits: 0 for the first, then the number of the round."
     )
     asked_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was asked.")
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that waits; absent in facts of before it was added."
+    )
 
 
 class InfoReceived(ComplaintFact):
@@ -245,6 +265,9 @@ class InfoReceived(ComplaintFact):
     )
     answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the answer was written down."
+    )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that goes on; absent in facts of before it was added."
     )
 
 
@@ -348,6 +371,9 @@ class ComplaintReopened(ComplaintFact):
     reopened_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When the customer said so; checks given before then do not answer it."
     )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that is made; absent in facts of before it was added."
+    )
 
 
 class ComplaintOverdue(ComplaintFact):
@@ -372,6 +398,9 @@ class ComplaintOverdue(ComplaintFact):
     )
     overdue_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was noted that the promise was not kept."
+    )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that was broken; absent in facts of before it was added."
     )
 
 

@@ -41,6 +41,13 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=128)]
 SiteId = Annotated[Id, Data.PUBLIC, Field(description="The site's id, as in its policy.")]
 ComplaintId = Annotated[Id, Data.PERSONAL, Field(description="The complaint's id.")]
 CheckId = Annotated[Id, Data.PERSONAL, Field(description="The service check's id.")]
+#: A promise's name is its complaint's and up to five characters.
+PromiseId = Annotated[
+    str,
+    Data.PERSONAL,
+    StringConstraints(pattern=ID_PATTERN, max_length=133),
+    Field(description="The promise's id."),
+]
 CustomerRef = Annotated[Id, Data.PERSONAL, Field(description="The customer, by a pseudonym.")]
 #: An employee, by the pseudonymous id of the roster.
 EmployeeId = Annotated[Id, Data.PERSONAL, About.EMPLOYEE]

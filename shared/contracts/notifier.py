@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
 from shared.contracts.data import Data
-from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, SiteId
+from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -76,6 +76,9 @@ class MessageQueued(MessageFact):
         None, description="The role mailbox it goes to, by its id; absent for the customer."
     )
     queued_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it became due.")
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that it tells the customer of; absent if of none."
+    )
 
 
 class MessageAttempted(MessageFact):

@@ -21,8 +21,8 @@ from services.audit.board.handlers import (
 )
 from services.audit.board.rules import BoardDay, OpenIncident, Promise
 from services.audit.measures.declared import ASSUMPTIONS, Absent, Unit
-from shared.contracts.complaints import Category, Severity
-from shared.contracts.event import AmountMinor, ComplaintId, Currency, Id, SiteId
+from shared.contracts.complaints import Category, Severity, promise_id_of
+from shared.contracts.event import AmountMinor, ComplaintId, Currency, Id, PromiseId, SiteId
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import OF_SITE, SITES_MAX
@@ -187,13 +187,15 @@ class PromiseOnBoard(Answer):
     round: Annotated[
         int, Field(description="How many times the customer has said that it did not help.")
     ]
+    promise_id: PromiseId
     promised_by: Annotated[datetime, Field(description="By when the customer hears from us.")]
 
     @classmethod
     def of(cls, found: tuple[str, Promise]) -> PromiseOnBoard:
         """A promise as a board shows it."""
         complaint_id, promise = found
-        return cls.about(promise, complaint_id=complaint_id)
+        promise_id = promise_id_of(complaint_id, promise.round)
+        return cls.about(promise, complaint_id=complaint_id, promise_id=promise_id)
 
 
 class PromisesOnBoard(Answer):
@@ -299,6 +301,7 @@ EXAMPLE: JsonDict = {
                 "category": "food",
                 "severity": "severe",
                 "round": 0,
+                "promise_id": "co-9f86d081884c7d65/0",
                 "promised_by": "2026-06-03T14:15:00Z",
             }
         ],

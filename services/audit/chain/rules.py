@@ -87,7 +87,7 @@ FIELDS: Mapping[str, Told] = {
         " complaint_id complaint_ids complaints complaints_with_check consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
         " item kind kinds language left mailbox mailboxes message_id number occasion offer_id offered"
-        " percent reachable redemption_id regime remaining repeats_unknown round safety scope service"
+        " percent promise_id reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped valid_at version version_in_force waited_s window"
         " draft partitions period run_id sequences since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at",
     ),

@@ -11,7 +11,7 @@ from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.lifecycle.api import COMPLAINT, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
 from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
-from shared.contracts.event import ComplaintId, Outside
+from shared.contracts.event import ComplaintId, Outside, PromiseId
 from shared.contracts.intake import Channel, ComplaintRaised, Told
 from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
@@ -92,12 +92,19 @@ class PromisedAnswer(Answer):
     """A complaint that was received, and by when its customer hears from us."""
 
     OF: ClassVar[type[Fact]] = ComplaintTriaged
-    model_config = ConfigDict(json_schema_extra={"examples": [{**COMPLAINT, "reachable": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{**COMPLAINT, "promise_id": "co-9f86d081884c7d65/0", "reachable": True}]
+        }
+    )
 
     complaint_id: ComplaintId
     category: Annotated[Category, Field(description="Category of the complaint.")]
     severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     promised_by: Annotated[datetime, Field(description="By when the customer hears from us.")]
+    promise_id: Annotated[
+        PromiseId | None, Field(description="The promise's id; null if an earlier build made it.")
+    ]
     reachable: Annotated[
         bool,
         Field(

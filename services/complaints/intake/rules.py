@@ -14,6 +14,7 @@ from shared.contracts.complaints import (
     Language,
     Service,
     Severity,
+    promise_id_of,
 )
 from shared.contracts.intake import Channel, ComplaintRaised
 from shared.contracts.policy import Policy
@@ -71,6 +72,7 @@ def receive(
             severity=severity,
             safety=safety,
             promised_by=now + policy.promise(category, severity),
+            promise_id=promise_id_of(complaint_id, 0),
             policy_version=policy_version,
             has_contact=reachable,
             service=service,
@@ -110,6 +112,7 @@ def log(
         severity=logged.severity,
         safety=logged.safety is not None or logged.reason is Category.SAFETY,
         promised_by=now + policy.promise(logged.reason, logged.severity),
+        promise_id=promise_id_of(logged.complaint_id, 0),
         policy_version=policy_version,
         service=logged.service,
         has_contact=(

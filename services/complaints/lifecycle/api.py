@@ -32,7 +32,7 @@ from shared.contracts.complaints import (
     ResolutionRecorded,
     Severity,
 )
-from shared.contracts.event import ComplaintId, Id, SiteId
+from shared.contracts.event import ComplaintId, Id, PromiseId, SiteId
 from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -60,6 +60,10 @@ PromisedBy = Annotated[
     Field(description="By when the customer hears from us; null until the complaint is triaged."),
 ]
 Round = Annotated[int, Field(description="How often it was reopened.")]
+PromiseNow = Annotated[
+    PromiseId | None,
+    Field(description="The promise of this round, by its id; null until the complaint is triaged."),
+]
 Owner = Annotated[Id | None, Field(description="Its owner; null while it has none.")]
 Asked = Annotated[
     Id | None, Field(description="Who is asked to take it over; null if nobody of this kind is.")
@@ -82,6 +86,7 @@ class ShownComplaint(Answer):
                     "asked_colleague": None,
                     "asked_department": None,
                     "round": 0,
+                    "promise_id": "co-9f86d081884c7d65/0",
                     "reachable": True,
                     "overdue": False,
                     "waits_since": None,
@@ -104,6 +109,7 @@ class ShownComplaint(Answer):
     asked_colleague: Asked
     asked_department: Asked
     round: Round
+    promise_id: PromiseNow
     reachable: Annotated[
         bool | None,
         Field(description="Whether a message reaches the customer; null where it is not known."),
@@ -208,7 +214,12 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
         """One complaint as employees of its site see it."""
         complaint = await lifecycle.of_site(complaint_id, ask.principal, ask.view)
         text = await lifecycle.read_text(complaint, ask.view)
-        return ShownComplaint.about(complaint, complaint_id=complaint_id, text=text)
+        return ShownComplaint.about(
+            complaint,
+            complaint_id=complaint_id,
+            promise_id=complaint.promise_id(complaint_id),
+            text=text,
+        )
 
     _owners(to, lifecycle)
     _words(to, lifecycle)

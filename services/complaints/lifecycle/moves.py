@@ -24,6 +24,7 @@ from shared.contracts.complaints import (
     Outcome,
     ResolutionRecorded,
     Severity,
+    promise_id_of,
 )
 from shared.contracts.lifecycle import OPEN, State, may
 from shared.contracts.notifier import Helped
@@ -129,6 +130,7 @@ def ask(
         site=complaint.site,
         question=question,
         round=complaint.round,
+        promise_id=promise_id_of(complaint_id, complaint.round),
         asked_at=now,
     )
     return (*first, asked)
@@ -151,6 +153,7 @@ def hear(
             site=complaint.site,
             answer=answer,
             round=complaint.round,
+            promise_id=promise_id_of(complaint_id, complaint.round),
             promised_by=by,
             answered_at=now,
         ),
@@ -266,6 +269,7 @@ def take_feedback(
             language=complaint.language,
             employee_id=complaint.employee_id,
             round=complaint.round + 1,
+            promise_id=promise_id_of(complaint_id, complaint.round + 1),
             promised_by=now + promise,
             has_contact=(
                 complaint.contact is not None

@@ -28,6 +28,7 @@ from shared.contracts.complaints import (
     Language,
     ResolutionRecorded,
     Severity,
+    promise_id_of,
 )
 from shared.contracts.lifecycle import MOVES, OPEN, State
 from shared.contracts.roster import employee_name
@@ -100,6 +101,10 @@ class Complaint(Document):
         """The promise of the current round."""
         return next((one for one in self.promises if one.round == self.round), None)
 
+    def promise_id(self, complaint_id: str) -> str | None:
+        """The id of the promise of the current round; None until there is one."""
+        return None if self.promised_by is None else promise_id_of(complaint_id, self.round)
+
     @property
     def overdue(self) -> bool:
         """Whether the promise of the current round was broken."""
@@ -148,7 +153,7 @@ def ends(fact: ComplaintConfirmed | ComplaintWithdrawn) -> Sequence[Timer]:
 
 
 def _overdue(complaint_id: str, number: int, due: datetime | None) -> Timer:
-    return Timer(OVERDUE, f"{complaint_id}/{number}", due)
+    return Timer(OVERDUE, promise_id_of(complaint_id, number), due)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
-from shared.contracts.complaints import ComplaintOverdue
+from shared.contracts.complaints import ComplaintOverdue, promise_id_of
 from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Slice
@@ -82,6 +82,7 @@ def break_promise(
             severity=complaint.severity,
             employee_id=complaint.employee_id,
             round=number,
+            promise_id=promise_id_of(complaint_id, number),
             promised_by=promise.by,
             overdue_at=now,
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, Round
+from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, PromiseNow, Round
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.queue.handlers import Listed, queue
 from shared.contracts.complaints import Category, Language, Severity
@@ -39,6 +39,7 @@ class ListedComplaint(Answer):
     promised_by: PromisedBy
     overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
     round: Round
+    promise_id: PromiseNow
     employee_id: Owner
     asked_colleague: Asked
     asked_department: Asked
@@ -63,6 +64,7 @@ class ComplaintList(Answer):
                             "language": "en",
                             "overdue": False,
                             "round": 0,
+                            "promise_id": "co-9f86d081884c7d65/0",
                             "employee_id": "e-jonas",
                             "asked_colleague": None,
                             "asked_department": "housekeeping",
@@ -114,7 +116,10 @@ def routes(face: Face) -> Routes:
         await employed(ask.principal, ask.view)
         after = place_of(Complaint, cursor)
         page = await queue(view, department, after, limit, ask.principal, ask.view)
-        shown = [ListedComplaint.about(one, complaint_id=name) for name, one in page.documents]
+        shown = [
+            ListedComplaint.about(one, complaint_id=name, promise_id=one.promise_id(name))
+            for name, one in page.documents
+        ]
         following = cursor_of(Complaint, page.next) if page.next is not None else None
         return ComplaintList(site=ask.principal.site, complaints=shown, next=following)
 

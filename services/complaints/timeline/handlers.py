@@ -1,0 +1,60 @@
+"""Puts a complaint's history together, and opens its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import dropwhile
+
+from services.complaints.lifecycle.rules import Complaint
+from services.complaints.timeline.rules import SEALED_AS, Entry, History, checks_of, timeline
+from shared.contracts.reasons import Reason
+from shared.kernel import score_at
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.privacy.seal import Vault
+
+
+class Timelines:
+    """Reads histories; changes nothing."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._keys = Keys(vault)
+
+    async def of(
+        self, complaint_id: str, complaint: Complaint, view: View
+    ) -> tuple[Sequence[Entry], int]:
+        """Everything that happened to a complaint, oldest first, and how many older entries are not kept any more.
+
+        Raises Unavailable.
+        """
+        await view.prefetch([History.key(complaint_id), CustomerKey.key(complaint.customer_ref)])
+        own = await view.get(History, complaint_id)
+        given = checks_of(own)
+        await view.prefetch([History.key(check_id) for check_id in given])
+        checks = {
+            check_id: history
+            for check_id in given
+            if (history := await view.get(History, check_id)) is not None
+        }
+        every = [history for history in (own, *checks.values()) if history is not None]
+        return timeline(complaint, own, checks), sum(one.left_out for one in every)
+
+    async def words(self, entry: Entry, complaint: Complaint, view: View) -> str | None:
+        """An entry's words; None if it has none, its customer was erased, or the words' time is over; raises Unavailable."""
+        if entry.words is None:
+            return None
+        return await self._keys.open_words(
+            complaint.customer_ref, SEALED_AS[entry.what], entry.words, entry.at, view
+        )
+
+
+def behind(entries: Sequence[Entry], cursor: str | None) -> Sequence[Entry]:
+    """The entries behind the one that the cursor names, or behind its moment; raises Rejected(cursor_invalid)."""
+    if cursor is None:
+        return entries
+    moment, _, name = cursor.partition(".")
+    if not (moment.isdecimal() and name.isalnum()):
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",))
+    found = list(dropwhile(lambda entry: entry.name != cursor, entries))
+    return found[1:] or [entry for entry in entries if score_at(entry.at) > int(moment)]

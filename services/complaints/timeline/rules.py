@@ -1,0 +1,365 @@
+"""What happened to a complaint, in one order whatever order it is heard of in: pure rules.
+
+Facts that name a complaint are kept under the complaint, those that name a check alone under the check. Whoever
+looks reads the complaint's and those of the checks given for it. So no fact waits for another: what is heard of a
+check before the check itself lies where it will be looked for.
+
+What is in the complaint's own document is not kept a second time: that it was received, and its first promise.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from services.complaints.lifecycle.rules import Complaint
+from shared.contracts.compensation import (
+    CheckExpired,
+    CheckIssued,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    OfferChosen,
+    OfferLapsed,
+    OfferMade,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+)
+from shared.contracts.complaints import (
+    Category,
+    ComplaintClaimed,
+    ComplaintClosed,
+    ComplaintConfirmed,
+    ComplaintCorrected,
+    ComplaintForgotten,
+    ComplaintOverdue,
+    ComplaintReopened,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
+    InfoAsked,
+    InfoReceived,
+    Outcome,
+    ResolutionRecorded,
+    Severity,
+    promise_id_of,
+)
+from shared.contracts.event import fingerprint
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+    MessageFailed,
+    MessageSent,
+    Occasion,
+)
+from shared.contracts.reasons import Reason
+from shared.kernel import Document, Fact, Fold, Slice, score_at
+
+#: Entries kept of a complaint, and of a check, the newest: ten times what the longest known case has. Each fact
+#: writes its document anew, so that this bounds what one costs.
+ENTRIES_MAX = 100
+
+
+class What(StrEnum):
+    """What happened; of the same moment, the first of these comes first."""
+
+    RECEIVED = "received"
+    PROMISED = "promised"
+    CLAIMED = "claimed"
+    HANDOVER_OFFERED = "handover_offered"
+    HANDOVER_ACCEPTED = "handover_accepted"
+    HANDOVER_DECLINED = "handover_declined"
+    CORRECTED = "corrected"
+    ASKED = "asked"
+    ANSWERED = "answered"
+    OFFER_MADE = "offer_made"
+    OFFER_CHOSEN = "offer_chosen"
+    OFFER_LAPSED = "offer_lapsed"
+    CHECK_GIVEN = "check_given"
+    CHECK_SUSPENDED = "check_suspended"
+    CHECK_RESUMED = "check_resumed"
+    CHECK_REDEEMED = "check_redeemed"
+    REDEMPTION_UNDONE = "redemption_undone"
+    CHECK_VOIDED = "check_voided"
+    CHECK_EXPIRED = "check_expired"
+    RESOLVED = "resolved"
+    LETTER_SENT = "letter_sent"
+    LETTER_FAILED = "letter_failed"
+    FEEDBACK = "feedback"
+    CONFIRMED = "confirmed"
+    REOPENED = "reopened"
+    PROMISE_BROKEN = "promise_broken"
+    WITHDRAWN = "withdrawn"
+    NOT_A_COMPLAINT = "not_a_complaint"
+    CLOSED = "closed"
+    FORGOTTEN = "forgotten"
+
+
+class Who(StrEnum):
+    """Who did it."""
+
+    CUSTOMER = "customer"
+    EMPLOYEE = "employee"
+    SERVICE = "service"
+
+
+#: What the customer does.
+BY_CUSTOMER = frozenset({What.RECEIVED, What.FEEDBACK, What.CHECK_REDEEMED, What.OFFER_CHOSEN})
+#: The field of a fact in which words of an entry are sealed.
+SEALED_AS: Mapping[What, str] = {
+    What.RECEIVED: "text",
+    What.ASKED: "question",
+    What.ANSWERED: "answer",
+    What.RESOLVED: "note",
+}
+_RANK = {what: rank for rank, what in enumerate(What)}
+
+
+class Entry(BaseModel):
+    """One thing that happened; a field that says nothing of it is None."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: datetime
+    what: What
+    employee_id: str | None = None
+    #: Who is asked to take the complaint over.
+    colleague_id: str | None = None
+    department: str | None = None
+    #: None in what is kept under the check itself.
+    check_id: str | None = None
+    offer_id: str | None = None
+    redemption_id: str | None = None
+    item: str | None = None
+    #: What a check is worth, or the part of it that was redeemed, in minor units of `currency`.
+    amount_minor: int | None = None
+    currency: str | None = None
+    #: Which promise it is about, by its round, and by when the customer hears from us.
+    round: int | None = None
+    promised_by: datetime | None = None
+    category: Category | None = None
+    severity: Severity | None = None
+    outcome: Outcome | None = None
+    helped: Helped | None = None
+    occasion: Occasion | None = None
+    #: Why a letter was not sent.
+    reason: Reason | None = None
+    #: Sealed; see SEALED_AS.
+    words: str | None = None
+
+    @property
+    def who(self) -> Who:
+        """Who did it."""
+        if self.employee_id is not None:
+            return Who.EMPLOYEE
+        return Who.CUSTOMER if self.what in BY_CUSTOMER else Who.SERVICE
+
+    @property
+    def name(self) -> str:
+        """Its place among all entries as a client has it: when it happened, and a hash of the whole."""
+        return (
+            f"{score_at(self.at)}.{fingerprint('entry', self.model_dump_json(exclude_none=True))}"
+        )
+
+    def promise_id(self, complaint_id: str) -> str | None:
+        """The promise that it is about; None if it is about none."""
+        return None if self.round is None else promise_id_of(complaint_id, self.round)
+
+
+class History(Document):
+    """What happened to a complaint, or to a check, oldest first; `left_out` older entries are not kept any more."""
+
+    KIND: ClassVar[str] = "history"
+
+    entries: tuple[Entry, ...] = ()
+    left_out: int = 0
+
+
+class Row(NamedTuple):
+    """What a fact adds to the history: what it is, when it happened, and which of its fields are kept."""
+
+    what: What
+    #: The field that says when; a fact without it adds nothing.
+    at: str
+    #: The fields that are kept under their own names, and those kept under other names, by those.
+    same: Sequence[str] = ()
+    named: Mapping[str, str] = {}
+
+
+_WHO = ("employee_id",)
+_PROMISE = ("round", "promised_by")
+_LETTER = ("occasion",)
+#: By type of fact, of facts that name their complaint.
+OF_COMPLAINT: Mapping[type[Fact], Row] = {
+    ComplaintClaimed: Row(What.CLAIMED, "claimed_at", _WHO),
+    HandoverOffered: Row(
+        What.HANDOVER_OFFERED, "offered_at", (*_WHO, "colleague_id", "department")
+    ),
+    HandoverAccepted: Row(What.HANDOVER_ACCEPTED, "accepted_at", _WHO),
+    HandoverDeclined: Row(What.HANDOVER_DECLINED, "declined_at", _WHO),
+    ComplaintCorrected: Row(What.CORRECTED, "corrected_at", (*_WHO, "category", "severity")),
+    InfoAsked: Row(What.ASKED, "asked_at", (*_WHO, "round"), {"words": "question"}),
+    InfoReceived: Row(What.ANSWERED, "answered_at", (*_WHO, *_PROMISE), {"words": "answer"}),
+    ResolutionRecorded: Row(What.RESOLVED, "recorded_at", (*_WHO, "outcome"), {"words": "note"}),
+    ComplaintOverdue: Row(What.PROMISE_BROKEN, "overdue_at", _PROMISE),
+    ComplaintReopened: Row(What.REOPENED, "reopened_at", _PROMISE),
+    ComplaintConfirmed: Row(What.CONFIRMED, "confirmed_at"),
+    ComplaintClosed: Row(What.CLOSED, "closed_at"),
+    ComplaintWithdrawn: Row(What.WITHDRAWN, "withdrawn_at", _WHO),
+    ComplaintUnfounded: Row(What.NOT_A_COMPLAINT, "found_at", _WHO),
+    ComplaintForgotten: Row(What.FORGOTTEN, "forgotten_at"),
+    CheckIssued: Row(
+        What.CHECK_GIVEN,
+        "issued_at",
+        (*_WHO, "check_id", "offer_id", "item", "currency"),
+        {"amount_minor": "value_minor"},
+    ),
+    OfferMade: Row(What.OFFER_MADE, "offered_at", (*_WHO, "offer_id")),
+    OfferChosen: Row(What.OFFER_CHOSEN, "chosen_at", ("offer_id", "item")),
+    OfferLapsed: Row(What.OFFER_LAPSED, "lapsed_at", ("offer_id",)),
+    MessageSent: Row(What.LETTER_SENT, "sent_at", _LETTER),
+    MessageFailed: Row(What.LETTER_FAILED, "failed_at", (*_LETTER, "reason")),
+    FeedbackReceived: Row(What.FEEDBACK, "answered_at", ("check_id", "helped")),
+}
+_REDEMPTION = ("redemption_id", "amount_minor", "currency")
+#: The same of facts that name a check alone; nobody needs its id once more under the check.
+OF_CHECK: Mapping[type[Fact], Row] = {
+    CheckSuspended: Row(What.CHECK_SUSPENDED, "suspended_at", _WHO),
+    CheckResumed: Row(What.CHECK_RESUMED, "resumed_at", _WHO),
+    CheckVoided: Row(What.CHECK_VOIDED, "voided_at", _WHO),
+    CheckExpired: Row(What.CHECK_EXPIRED, "expired_at"),
+    RedemptionCaptured: Row(What.CHECK_REDEEMED, "captured_at", _REDEMPTION),
+    RedemptionRolledBack: Row(What.REDEMPTION_UNDONE, "rolled_back_at", _REDEMPTION),
+}
+
+
+def order(entry: Entry) -> tuple[datetime, int, str]:
+    """What entries are sorted by: one order for the same entries, however they came."""
+    return entry.at, _RANK[entry.what], entry.model_dump_json(exclude_none=True)
+
+
+def added(row: Row, before: History | None, fact: Fact) -> History:
+    """The history with what a fact adds to it; what is there already changes nothing."""
+    fields = {**{name: name for name in row.same}, **row.named, "at": row.at}
+    told = {name: getattr(fact, field) for name, field in fields.items()}
+    entry, known = Entry(what=row.what, **told), before or History()
+    if entry in known.entries:
+        return known
+    entries = list(known.entries)
+    insort(entries, entry, key=order)
+    return History(
+        entries=tuple(entries[-ENTRIES_MAX:]),
+        left_out=known.left_out + max(0, len(entries) - ENTRIES_MAX),
+    )
+
+
+def forgotten(before: History | None, fact: ComplaintForgotten) -> History:
+    """The history without words: the customer was erased."""
+    known = added(OF_COMPLAINT[ComplaintForgotten], before, fact)
+    silent = (entry.model_copy(update={"words": None}) for entry in known.entries)
+    return known.model_copy(update={"entries": tuple(sorted(silent, key=order))})
+
+
+def checks_of(history: History | None) -> Sequence[str]:
+    """The checks given for a complaint, each once."""
+    entries = history.entries if history is not None else ()
+    given = (entry.check_id for entry in entries if entry.what is What.CHECK_GIVEN)
+    return list(dict.fromkeys(check_id for check_id in given if check_id is not None))
+
+
+def timeline(
+    complaint: Complaint, own: History | None, checks: Mapping[str, History]
+) -> Sequence[Entry]:
+    """Everything that happened to a complaint, oldest first; `own` is its history, `checks` are its checks', by id."""
+    known = own or History()
+    found = [*first(complaint, known), *known.entries]
+    for check_id, history in checks.items():
+        found += [entry.model_copy(update={"check_id": check_id}) for entry in history.entries]
+    return sorted(found, key=order)
+
+
+def first(complaint: Complaint, own: History) -> Iterable[Entry]:
+    """That a complaint was received, and promised an answer; nothing for one of the oldest, which does not say when."""
+    if complaint.received_at is None:
+        return
+    at, words = complaint.received_at, complaint.text or None
+    yield Entry(at=at, what=What.RECEIVED, words=words)
+    if complaint.promised_by is not None:
+        yield Entry(at=at, what=What.PROMISED, round=0, promised_by=promised_first(complaint, own))
+
+
+def promised_first(complaint: Complaint, own: History) -> datetime | None:
+    """By when the first promise was made, before it waited for answers; None where that is not known any more."""
+    by = next((promise.by for promise in complaint.promises if promise.round == 0), None)
+    if by is None or own.left_out:
+        return None
+    asked = complaint.received_at
+    for entry in own.entries:
+        if entry.what is What.ASKED:
+            asked = entry.at
+        elif entry.what is What.ANSWERED and entry.round == 0 and entry.promised_by is not None:
+            by -= entry.at - (asked or entry.at)
+    return by
+
+
+def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
+    """What its customer is shown of a history: no employees, no costs, nothing that concerns the site alone."""
+    return [
+        Entry(
+            at=entry.at,
+            what=entry.what,
+            **{field: getattr(entry, field) for field in FOR_CUSTOMER[entry.what]},
+        )
+        for entry in entries
+        if entry.what in FOR_CUSTOMER and entry.occasion is not Occasion.SAFETY
+    ]
+
+
+_WORTH = ("item", "amount_minor", "currency")
+#: What customers are shown, and which fields of it. Their answer to "did it help?" shows by what it led to.
+FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
+    What.RECEIVED: ("words",),
+    What.PROMISED: ("promised_by",),
+    What.CLAIMED: (),
+    What.ASKED: ("words",),
+    What.ANSWERED: ("words", "promised_by"),
+    What.OFFER_MADE: (),
+    What.OFFER_LAPSED: (),
+    What.CHECK_GIVEN: _WORTH,
+    What.CHECK_SUSPENDED: (),
+    What.CHECK_RESUMED: (),
+    What.CHECK_REDEEMED: ("amount_minor", "currency"),
+    What.REDEMPTION_UNDONE: ("amount_minor", "currency"),
+    What.CHECK_VOIDED: (),
+    What.CHECK_EXPIRED: (),
+    What.RESOLVED: ("words", "outcome"),
+    What.LETTER_SENT: ("occasion",),
+    What.CONFIRMED: (),
+    What.REOPENED: ("promised_by",),
+    What.PROMISE_BROKEN: ("promised_by",),
+    What.WITHDRAWN: (),
+    What.CLOSED: (),
+}
+
+
+def _kept(rows: Mapping[type[Fact], Row], name: str) -> Iterable[tuple[type[Fact], Sequence[Fold]]]:
+    """A fold per type of fact, into the history of what the field `name` names."""
+    for fact, row in rows.items():
+        evolve = forgotten if fact is ComplaintForgotten else partial(added, row)
+        yield fact, (Fold(History, partial(_id_of, name, row.at), evolve),)
+
+
+def _id_of(name: str, at: str, fact: Fact) -> str | None:
+    """The id of what a fact is about; None if the fact does not say when it happened."""
+    return None if getattr(fact, at) is None else str(getattr(fact, name))
+
+
+SLICE = Slice(dict((*_kept(OF_COMPLAINT, "complaint_id"), *_kept(OF_CHECK, "check_id"))))
