@@ -88,6 +88,7 @@ async def test_a_complaint_is_followed_from_its_bytes_to_its_letter(aboard: Aboa
     """What compensation and audit make of it meanwhile are other walks."""
     await aboard.raise_complaint(0)
     await aboard.ring()
+    await aboard.carry()  # what became of its letter is no part of the next one's way
     elsewhere = {name: aboard.apps.pop(name) for name in ("compensation", "audit")}
     walk = Walk()
     with walk.going():

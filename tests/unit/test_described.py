@@ -67,6 +67,7 @@ async def use_everything(aboard: Aboard) -> None:
     }
     await aboard.carry()
     await ask.read(f"complaints/{about}", "complaints")
+    await ask.read(f"complaints/{about}/timeline", "complaints")
     await follow(aboard, ask, about)
     await let_choose(aboard, ask, about)
     await give_and_redeem(ask, about)

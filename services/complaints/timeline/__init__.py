@@ -1,1 +1,1 @@
-"""One history per complaint: what everybody added to it, for employees and for its customer."""
+"""One timeline per complaint: what everybody added to it, for employees and for its customer."""

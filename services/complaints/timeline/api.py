@@ -39,7 +39,7 @@ class TimelineEntry(Answer):
 
     at: Annotated[datetime, Field(description="When it happened.")]
     what: Annotated[What, Field(description="What happened.")]
-    who: Annotated[Who, Field(description="Who did it.")]
+    who: Annotated[Who, Field(description="Its customer, an employee, or a service of ours.")]
     employee_id: Annotated[
         Id | None, Field(exclude_if=absent, description="The employee who did it.")
     ]
@@ -106,7 +106,7 @@ class TimelineEntry(Answer):
         return cls.about(entry, promise_id=entry.promise_id(complaint_id), text=text)
 
 
-class Timeline(Answer):
+class ShownTimeline(Answer):
     """A page of what happened to a complaint, oldest first."""
 
     model_config = ConfigDict(
@@ -168,7 +168,7 @@ def routes(face: Face, lifecycle: Lifecycle, timelines: Timelines) -> Routes:
     @to.read(
         "/v1/complaints/{complaint_id}/timeline",
         EMPLOYEE,
-        Timeline,
+        ShownTimeline,
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
             Reason.CURSOR_INVALID,
@@ -181,7 +181,7 @@ def routes(face: Face, lifecycle: Lifecycle, timelines: Timelines) -> Routes:
         complaint_id: Identifier,
         cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
-    ) -> Timeline:
+    ) -> ShownTimeline:
         """Everything that was added to a complaint, on whatever channel and by whomever, oldest first.
 
         What another service says shows once it has come here; it may then stand before what was there already.
@@ -193,7 +193,7 @@ def routes(face: Face, lifecycle: Lifecycle, timelines: Timelines) -> Routes:
             TimelineEntry.of(complaint_id, entry, await timelines.words(entry, complaint, ask.view))
             for entry in found[:limit]
         ]
-        return Timeline(
+        return ShownTimeline(
             complaint_id=complaint_id,
             site=complaint.site,
             entries=shown,

@@ -1,4 +1,4 @@
-"""Puts a complaint's history together, and opens its words."""
+"""Puts a complaint's timeline together, and opens its words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import dropwhile
 
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.timeline.rules import SEALED_AS, Entry, History, checks_of, timeline
+from services.complaints.timeline.rules import SEALED_AS, Entry, Timeline, checks_of, whole
 from shared.contracts.reasons import Reason
 from shared.kernel import score_at
 from shared.runtime.engine.view import View
@@ -16,7 +16,7 @@ from shared.runtime.privacy.seal import Vault
 
 
 class Timelines:
-    """Reads histories; changes nothing."""
+    """Reads timelines; changes nothing."""
 
     def __init__(self, vault: Vault) -> None:
         self._keys = Keys(vault)
@@ -28,17 +28,17 @@ class Timelines:
 
         Raises Unavailable.
         """
-        await view.prefetch([History.key(complaint_id), CustomerKey.key(complaint.customer_ref)])
-        own = await view.get(History, complaint_id)
+        await view.prefetch([Timeline.key(complaint_id), CustomerKey.key(complaint.customer_ref)])
+        own = await view.get(Timeline, complaint_id)
         given = checks_of(own)
-        await view.prefetch([History.key(check_id) for check_id in given])
+        await view.prefetch([Timeline.key(check_id) for check_id in given])
         checks = {
-            check_id: history
+            check_id: timeline
             for check_id in given
-            if (history := await view.get(History, check_id)) is not None
+            if (timeline := await view.get(Timeline, check_id)) is not None
         }
-        every = [history for history in (own, *checks.values()) if history is not None]
-        return timeline(complaint, own, checks), sum(one.left_out for one in every)
+        every = [one for one in (own, *checks.values()) if one is not None]
+        return whole(complaint, own, checks), sum(one.left_out for one in every)
 
     async def words(self, entry: Entry, complaint: Complaint, view: View) -> str | None:
         """An entry's words; None if it has none, its customer was erased, or the words' time is over; raises Unavailable."""

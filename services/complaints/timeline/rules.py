@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import ClassVar, NamedTuple
-
-from pydantic import BaseModel, ConfigDict
 
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import (
@@ -93,10 +92,10 @@ class What(StrEnum):
     RESOLVED = "resolved"
     LETTER_SENT = "letter_sent"
     LETTER_FAILED = "letter_failed"
+    PROMISE_BROKEN = "promise_broken"
     FEEDBACK = "feedback"
     CONFIRMED = "confirmed"
     REOPENED = "reopened"
-    PROMISE_BROKEN = "promise_broken"
     WITHDRAWN = "withdrawn"
     NOT_A_COMPLAINT = "not_a_complaint"
     CLOSED = "closed"
@@ -123,10 +122,9 @@ SEALED_AS: Mapping[What, str] = {
 _RANK = {what: rank for rank, what in enumerate(What)}
 
 
-class Entry(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One thing that happened; a field that says nothing of it is None."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: datetime
     what: What
@@ -165,26 +163,32 @@ class Entry(BaseModel):
     @property
     def name(self) -> str:
         """Its place among all entries as a client has it: when it happened, and a hash of the whole."""
-        return (
-            f"{score_at(self.at)}.{fingerprint('entry', self.model_dump_json(exclude_none=True))}"
-        )
+        return f"{score_at(self.at)}.{fingerprint('entry', *values(self))}"
 
     def promise_id(self, complaint_id: str) -> str | None:
         """The promise that it is about; None if it is about none."""
         return None if self.round is None else promise_id_of(complaint_id, self.round)
 
 
-class History(Document):
+_FIELDS = tuple(field.name for field in fields(Entry))
+
+
+def values(entry: Entry) -> Sequence[str]:
+    """All values of an entry as text."""
+    return [str(getattr(entry, name)) for name in _FIELDS]
+
+
+class Timeline(Document):
     """What happened to a complaint, or to a check, oldest first; `left_out` older entries are not kept any more."""
 
-    KIND: ClassVar[str] = "history"
+    KIND: ClassVar[str] = "timeline"
 
     entries: tuple[Entry, ...] = ()
     left_out: int = 0
 
 
 class Row(NamedTuple):
-    """What a fact adds to the history: what it is, when it happened, and which of its fields are kept."""
+    """What a fact adds to the timeline: what it is, when it happened, and which of its fields are kept."""
 
     what: What
     #: The field that says when; a fact without it adds nothing.
@@ -241,52 +245,50 @@ OF_CHECK: Mapping[type[Fact], Row] = {
 }
 
 
-def order(entry: Entry) -> tuple[datetime, int, str]:
+def order(entry: Entry) -> tuple[datetime, int, Sequence[str]]:
     """What entries are sorted by: one order for the same entries, however they came."""
-    return entry.at, _RANK[entry.what], entry.model_dump_json(exclude_none=True)
+    return entry.at, _RANK[entry.what], values(entry)
 
 
-def added(row: Row, before: History | None, fact: Fact) -> History:
-    """The history with what a fact adds to it; what is there already changes nothing."""
-    fields = {**{name: name for name in row.same}, **row.named, "at": row.at}
-    told = {name: getattr(fact, field) for name, field in fields.items()}
-    entry, known = Entry(what=row.what, **told), before or History()
-    if entry in known.entries:
-        return known
+def added(row: Row, before: Timeline | None, fact: Fact) -> Timeline:
+    """The timeline with what a fact adds to it; the engine sees to it that each fact comes once."""
+    taken = {**{name: name for name in row.same}, **row.named, "at": row.at}
+    told = {name: getattr(fact, field) for name, field in taken.items()}
+    entry, known = Entry(what=row.what, **told), before or Timeline()
     entries = list(known.entries)
     insort(entries, entry, key=order)
-    return History(
+    return Timeline(
         entries=tuple(entries[-ENTRIES_MAX:]),
         left_out=known.left_out + max(0, len(entries) - ENTRIES_MAX),
     )
 
 
-def forgotten(before: History | None, fact: ComplaintForgotten) -> History:
-    """The history without words: the customer was erased."""
+def forgotten(before: Timeline | None, fact: ComplaintForgotten) -> Timeline:
+    """The timeline without words: the customer was erased."""
     known = added(OF_COMPLAINT[ComplaintForgotten], before, fact)
-    silent = (entry.model_copy(update={"words": None}) for entry in known.entries)
+    silent = (replace(entry, words=None) for entry in known.entries)
     return known.model_copy(update={"entries": tuple(sorted(silent, key=order))})
 
 
-def checks_of(history: History | None) -> Sequence[str]:
+def checks_of(timeline: Timeline | None) -> Sequence[str]:
     """The checks given for a complaint, each once."""
-    entries = history.entries if history is not None else ()
+    entries = timeline.entries if timeline is not None else ()
     given = (entry.check_id for entry in entries if entry.what is What.CHECK_GIVEN)
     return list(dict.fromkeys(check_id for check_id in given if check_id is not None))
 
 
-def timeline(
-    complaint: Complaint, own: History | None, checks: Mapping[str, History]
+def whole(
+    complaint: Complaint, own: Timeline | None, checks: Mapping[str, Timeline]
 ) -> Sequence[Entry]:
-    """Everything that happened to a complaint, oldest first; `own` is its history, `checks` are its checks', by id."""
-    known = own or History()
+    """Everything that happened to a complaint, oldest first; `own` is its timeline, `checks` are its checks', by id."""
+    known = own or Timeline()
     found = [*first(complaint, known), *known.entries]
-    for check_id, history in checks.items():
-        found += [entry.model_copy(update={"check_id": check_id}) for entry in history.entries]
+    for check_id, timeline in checks.items():
+        found += [replace(entry, check_id=check_id) for entry in timeline.entries]
     return sorted(found, key=order)
 
 
-def first(complaint: Complaint, own: History) -> Iterable[Entry]:
+def first(complaint: Complaint, own: Timeline) -> Iterable[Entry]:
     """That a complaint was received, and promised an answer; nothing for one of the oldest, which does not say when."""
     if complaint.received_at is None:
         return
@@ -296,7 +298,7 @@ def first(complaint: Complaint, own: History) -> Iterable[Entry]:
         yield Entry(at=at, what=What.PROMISED, round=0, promised_by=promised_first(complaint, own))
 
 
-def promised_first(complaint: Complaint, own: History) -> datetime | None:
+def promised_first(complaint: Complaint, own: Timeline) -> datetime | None:
     """By when the first promise was made, before it waited for answers; None where that is not known any more."""
     by = next((promise.by for promise in complaint.promises if promise.round == 0), None)
     if by is None or own.left_out:
@@ -311,7 +313,7 @@ def promised_first(complaint: Complaint, own: History) -> datetime | None:
 
 
 def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
-    """What its customer is shown of a history: no employees, no costs, nothing that concerns the site alone."""
+    """What its customer is shown of a timeline: no employees, no costs, nothing that concerns the site alone."""
     return [
         Entry(
             at=entry.at,
@@ -351,10 +353,10 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
 
 
 def _kept(rows: Mapping[type[Fact], Row], name: str) -> Iterable[tuple[type[Fact], Sequence[Fold]]]:
-    """A fold per type of fact, into the history of what the field `name` names."""
+    """A fold per type of fact, into the timeline of what the field `name` names."""
     for fact, row in rows.items():
         evolve = forgotten if fact is ComplaintForgotten else partial(added, row)
-        yield fact, (Fold(History, partial(_id_of, name, row.at), evolve),)
+        yield fact, (Fold(Timeline, partial(_id_of, name, row.at), evolve),)
 
 
 def _id_of(name: str, at: str, fact: Fact) -> str | None:
