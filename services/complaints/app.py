@@ -22,6 +22,10 @@ from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
 from services.complaints.queue import api as queue_api
+from services.complaints.selfservice import api as selfservice_api
+from services.complaints.selfservice import rules as selfservice_rules
+from services.complaints.selfservice.handlers import SelfService
+from services.complaints.selfservice.page import Page
 from services.complaints.settings import Settings
 from services.complaints.stream import inboxes
 from services.complaints.timeline import api as timeline_api
@@ -39,6 +43,7 @@ from shared.runtime.http.answers import shown_by
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, Keys, stands
+from shared.runtime.privacy.links import MINE, Tokens
 from shared.runtime.service import App, Runtime, utc_now
 
 #: The topics that hold what customers wrote outside their keys.
@@ -48,6 +53,7 @@ DOMAIN = Domain.of(
     lifecycle_rules.SLICE,
     promise_rules.SLICE,
     timeline_rules.SLICE,
+    selfservice_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -83,6 +89,9 @@ def build(
     gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
     on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
     backups_kept = timedelta(days=settings.backups_kept_days)
+    links = Tokens(parts.vault.derive(MINE), MINE, now)
+    timelines, exports = Timelines(parts.vault), Exports(Keys(parts.vault))
+    selfservice = SelfService(parts.vault, links, timelines, exports)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     return App(
         parts,
@@ -94,8 +103,9 @@ def build(
             intake_api.routes(parts.face, intake),
             queue_api.routes(parts.face),
             lifecycle_api.routes(parts.face, lifecycle),
-            timeline_api.routes(parts.face, lifecycle, Timelines(parts.vault)),
-            customer_api.routes(parts.face, Exports(Keys(parts.vault))),
+            timeline_api.routes(parts.face, lifecycle, timelines),
+            customer_api.routes(parts.face, exports),
+            selfservice_api.routes(parts.face, selfservice, Page()),
         ),
         on_timer={
             lifecycle_rules.OVERDUE: promises.passed,

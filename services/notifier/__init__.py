@@ -1,7 +1,8 @@
 """notifier: tells customers, asks "did it help?", records the answer; tells role mailboxes about safety.
 
 owns      recovery.notifier.v1; what customers were told and answered
-consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, forgotten),
+consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, forgotten;
+          confirmation: asked),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
           redemption: captured, rolledback; offer: made; safety: noted),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),

@@ -21,7 +21,12 @@ from services.notifier.rules import (
 )
 from services.notifier.wording import Wording
 from shared.contracts.compensation import CheckIssued, OfferMade
-from shared.contracts.complaints import ComplaintReopened, ComplaintTriaged, Language
+from shared.contracts.complaints import (
+    ComplaintReopened,
+    ComplaintTriaged,
+    ConfirmationAsked,
+    Language,
+)
 from shared.contracts.event import Event
 from shared.contracts.notifier import (
     Helped,
@@ -44,7 +49,7 @@ from shared.runtime.words import (
 )
 
 #: What a customer is told of.
-Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade
+Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
 
 
 class Handlers:
@@ -87,6 +92,10 @@ class Handlers:
             return only_folds(event)
         return self._queues(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact)
 
+    def on_confirmation_asked(self, event: Event[ConfirmationAsked]) -> Prepared:
+        """Queue the letter with the one-time code."""
+        return self._queues(Occasion.CONFIRMATION, event.data.confirmation_id, event.data)
+
     def _queues(self, occasion: Occasion, about: str, fact: Told) -> Prepared:
         message_id = message_id_of(occasion, about)
         decide = partial(self._queue, message_id, occasion, about, fact)
@@ -107,7 +116,9 @@ class Handlers:
             site=fact.site,
             language=fact.language,
             now=view.now,
-            promise_id=None if isinstance(fact, CheckIssued | OfferMade) else fact.promise_id,
+            promise_id=fact.promise_id
+            if isinstance(fact, ComplaintTriaged | ComplaintReopened)
+            else None,
         )
 
     async def answer(

@@ -14,6 +14,7 @@ from services.notifier.rules import (
     GivenCheck,
     Message,
     Offered,
+    OneTimeCode,
     Standing,
     Story,
     attempt,
@@ -48,6 +49,7 @@ from shared.runtime.words import (
     format_time,
     format_worth,
     reference_of,
+    say,
     title_of,
 )
 
@@ -183,7 +185,10 @@ class Letters:
         """The values that the letter of this occasion needs besides greeting and site."""
         match message.occasion:
             case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
-                return self._promise(message, story, policy)
+                link = self._links.mine(message.complaint_id, message.queued_at)
+                return {**self._promise(message, story, policy), "mine_url": link}
+            case Occasion.CONFIRMATION:
+                return await self._confirmation(message, story, policy, key, view)
             case Occasion.CHECK_GIVEN:
                 return await self._given(message, policy, key, view)
             case Occasion.CHECK_OFFERED:
@@ -200,6 +205,23 @@ class Letters:
         return {
             "promised_by": format_time(story.promised_by, policy.timezone, language),
             "about": about(story.category, language),
+            "reference": reference_of(message.complaint_id),
+        }
+
+    async def _confirmation(
+        self, message: Message, story: Story, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """The values of a letter with a one-time code; raises Rejected(code_wrong) if its time is over."""
+        code = await view.get(OneTimeCode, message.about)
+        if code is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        if code.expires_at <= view.now:
+            raise Rejected(Reason.CODE_WRONG)
+        return {
+            "code": key.open("code", code.code),
+            "what": say(message.language, f"mine.code.{code.action}"),
+            "expires_at": format_time(code.expires_at, policy.timezone, message.language),
+            "about": about(story.category, message.language),
             "reference": reference_of(message.complaint_id),
         }
 

@@ -29,11 +29,13 @@ from shared.contracts.compensation import (
     SafetyNoted,
 )
 from shared.contracts.complaints import (
+    Action,
     Category,
     ComplaintForgotten,
     ComplaintReceived,
     ComplaintReopened,
     ComplaintTriaged,
+    ConfirmationAsked,
     Language,
 )
 from shared.contracts.event import fingerprint
@@ -245,6 +247,16 @@ class Message(Document):
     attempt: int = 0
     #: Whether an attempt was made although an earlier one may have arrived.
     repeats_unknown: bool = False
+
+
+class OneTimeCode(Document):
+    """A one-time code that a customer is sent: sealed, what it is for, and until when it is taken."""
+
+    KIND: ClassVar[str] = "one-time-code"
+
+    action: Action
+    code: str
+    expires_at: datetime
 
 
 class Answer(Document):
@@ -576,6 +588,11 @@ def offered(_: Offered | None, fact: OfferMade) -> Offered:
     )
 
 
+def code_sent(_: OneTimeCode | None, fact: ConfirmationAsked) -> OneTimeCode:
+    """The code as it was asked for."""
+    return OneTimeCode(action=fact.action, code=fact.code, expires_at=fact.expires_at)
+
+
 def message_queued(_: Message | None, fact: MessageQueued) -> Message:
     """A new message."""
     told = fact.model_dump(include=set(Message.model_fields) - {"state", "next_at"})
@@ -620,6 +637,7 @@ SLICE = Slice(
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
+        ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
         CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),

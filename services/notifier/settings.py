@@ -36,6 +36,11 @@ class Settings(RuntimeSettings):
         max_length=200,
         description="What links to offers begin with: compensation's public_url.",
     )
+    complaints_url: str = Field(
+        "http://127.0.0.1",
+        max_length=200,
+        description="What links to a complaint's page begin with: where complaints is reached.",
+    )
     mailboxes: Path | None = Field(
         None,
         description="File with the addresses of role mailboxes, from a secret store; read at start.",

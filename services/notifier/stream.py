@@ -22,6 +22,7 @@ from shared.contracts.complaints import (
     ComplaintReceived,
     ComplaintReopened,
     ComplaintTriaged,
+    ConfirmationAsked,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -56,6 +57,7 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintTriaged, handlers.on_triaged),
                 Handler(ComplaintReopened, handlers.on_reopened),
                 Handler(ComplaintForgotten),
+                Handler(ConfirmationAsked, handlers.on_confirmation_asked),
             ],
         ),
         Inbox(

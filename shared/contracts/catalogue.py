@@ -65,6 +65,9 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    ConfirmationAsked,
+    ConfirmationFailed,
+    ConfirmationGiven,
     CustomerErased,
     ErasureCertified,
     HandoverAccepted,
@@ -73,6 +76,7 @@ from shared.contracts.complaints import (
     InfoAsked,
     InfoReceived,
     ResolutionRecorded,
+    WordsAdded,
     WordsExpired,
 )
 from shared.contracts.deadletters import (
@@ -189,6 +193,10 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintReopened, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintOverdue, COMPLAINTS),
     Row(ComplaintForgotten, COMPLAINTS, (NOTIFIER,)),
+    Row(WordsAdded, COMPLAINTS),
+    Row(ConfirmationAsked, COMPLAINTS, (NOTIFIER,)),
+    Row(ConfirmationFailed, COMPLAINTS),
+    Row(ConfirmationGiven, COMPLAINTS),
     Row(CustomerErased, COMPLAINTS, (COMPENSATION,)),
     Row(ErasureCertified, COMPLAINTS),
     Row(WordsExpired, COMPLAINTS),

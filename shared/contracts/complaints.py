@@ -63,6 +63,13 @@ class Outcome(StrEnum):
     NOT_POSSIBLE = "not_possible"
 
 
+class Action(StrEnum):
+    """What a customer does by themselves only with a one-time code."""
+
+    EXPORT = "export"
+    ERASURE = "erasure"
+
+
 class Service(StrEnum):
     """Which service failed, where a right by law may depend on it."""
 
@@ -251,7 +258,10 @@ class InfoReceived(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.info.received.v1"
 
-    employee_id: EmployeeId = Field(description="Employee who wrote the answer down.")
+    employee_id: EmployeeId | None = Field(
+        None,
+        description="Employee who wrote the answer down; absent if the customer did by their link.",
+    )
     site: SiteId
     answer: Annotated[Sealed, Data.SPECIAL] = Field(
         description="What the customer answered, sealed under the customer's key of the month."
@@ -305,7 +315,9 @@ class ComplaintWithdrawn(ComplaintFact):
 
     TYPE: ClassVar[str] = "recovery.complaint.withdrawn.v1"
 
-    employee_id: EmployeeId = Field(description="Employee whom the customer told.")
+    employee_id: EmployeeId | None = Field(
+        None, description="Employee whom the customer told; absent if they did it by their link."
+    )
     site: SiteId
     withdrawn_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was written down."
@@ -419,6 +431,68 @@ class ComplaintForgotten(ComplaintFact):
     )
 
 
+class WordsAdded(ComplaintFact):
+    """The customer added something by their link."""
+
+    TYPE: ClassVar[str] = "recovery.words.added.v1"
+
+    site: SiteId
+    text: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="What the customer wrote, sealed under a key of the customer and the month."
+    )
+    added_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was added.")
+
+
+ConfirmationId = Annotated[
+    Id, Data.PERSONAL, Field(description="The confirmation's id: one code, one action.")
+]
+
+
+class ConfirmationAsked(ComplaintFact):
+    """The customer wants to do something by their link that needs a one-time code; the notifier sends it."""
+
+    TYPE: ClassVar[str] = "recovery.confirmation.asked.v1"
+
+    confirmation_id: ConfirmationId
+    customer_ref: CustomerRef
+    site: SiteId
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language in which the customer is written to."
+    )
+    action: Annotated[Action, Data.PERSONAL] = Field(description="What the code is for.")
+    code: Annotated[Sealed, Data.PERSONAL] = Field(
+        description="The code, six digits, sealed under the customer's key."
+    )
+    code_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), Data.PERSONAL] = Field(
+        description="Keyed hash of the code and the confirmation, 64 hex characters."
+    )
+    expires_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="Until when the code is taken."
+    )
+    asked_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was asked for.")
+
+
+class ConfirmationFailed(ComplaintFact):
+    """Somebody with the customer's link entered a wrong code."""
+
+    TYPE: ClassVar[str] = "recovery.confirmation.failed.v1"
+
+    confirmation_id: ConfirmationId
+    site: SiteId
+    failed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was entered.")
+
+
+class ConfirmationGiven(ComplaintFact):
+    """The customer entered the code that was sent to their contact; it is taken once."""
+
+    TYPE: ClassVar[str] = "recovery.confirmation.given.v1"
+
+    confirmation_id: ConfirmationId
+    site: SiteId
+    action: Annotated[Action, Data.PERSONAL] = Field(description="What is done by it.")
+    given_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was entered.")
+
+
 class CustomerFact(Fact):
     """A fact of one customer; they keep their order."""
 
@@ -465,7 +539,7 @@ class CustomerErased(CustomerFact):
     TYPE: ClassVar[str] = "recovery.customer.erased.v1"
 
     asked_by: Annotated[Id, Data.INTERNAL] = Field(
-        description="Which system asked for it, by its id at the site; `operator` for the command."
+        description="Which system asked for it, by its id at the site; `operator` for the command, `customer` for the customer by their link."
     )
     erased_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the keys were destroyed; nothing sealed before can be read from then on."

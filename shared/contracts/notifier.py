@@ -24,7 +24,7 @@ OfSite = Annotated[
 
 
 class Occasion(StrEnum):
-    """Why a message is sent; one message per complaint, check or offer, and occasion.
+    """Why a message is sent; one message per complaint, check, offer or confirmation, and occasion.
 
     All go to the customer, except `safety`, which goes to the site's role mailboxes.
     """
@@ -34,6 +34,7 @@ class Occasion(StrEnum):
     REOPENED = "reopened"
     CHECK_OFFERED = "check_offered"
     SAFETY = "safety"
+    CONFIRMATION = "confirmation"
 
 
 class Helped(StrEnum):
@@ -70,7 +71,7 @@ class MessageQueued(MessageFact):
     )
     site: SiteId
     about: Annotated[Id, Data.PERSONAL] = Field(
-        description="Id of the complaint, check or offer that it is about; after a reopening `<complaint_id>/<round>`."
+        description="Id of the complaint, check, offer or confirmation that it is about; after a reopening `<complaint_id>/<round>`."
     )
     mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     ON_HOLD = "on_hold", 409, "What is left is held by a reservation until that is captured, cancelled or over."
     HOLD_GONE = "hold_gone", 409, "The till holds nothing under this id any more."
     NOT_CAPTURED = "not_captured", 409, "Nothing was redeemed under this id, or it cannot be put back any more."
+    CODE_WRONG = "code_wrong", 409, "The one-time code is wrong, was used, or its time or its tries are over."
     OFFER_CLOSED = "offer_closed", 409, "The customer chose before, or the time to choose is over."
     INCIDENT_OPEN = "incident_open", 409, "An incident about this is open at the site already."
     INCIDENT_CLOSED = "incident_closed", 409, "The incident is over; later complaints are their own."
@@ -94,6 +95,8 @@ class Reason(StrEnum):
     HANDLER_FAILED = "handler_failed", 500, "A defect of ours; the message is kept and an alarm was raised."
     TOO_MANY_RUNS = "too_many_runs", 429, "Drafts of the policy were tried as often as one site may on one day."
     HISTORY_TOO_LONG = "history_too_long", 422, "More facts lie in this time than one run reads; a shorter time may fit."
+    TOO_MANY_CODES = "too_many_codes", 429, "One-time codes were asked for as often as one complaint may in a day."
+    TOO_MANY_WORDS = "too_many_words", 429, "The customer added as much by their link as one complaint takes in a day."
     # A check that does not fit; the answer says what does.
     AUTHORITY_EXHAUSTED = "authority_exhausted", 409, "The wish does not fit what is left; the answer says what does."
     # Something is down or not ready; the same request may succeed later.

@@ -626,6 +626,7 @@ def _contained(service: str) -> dict[str, str]:
         "public_url": _address(service),
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
+        "complaints_url": _address("complaints"),
         **{name: f"{FOLDERS[name]}/{FILES[name]}" for name in ("jwks", "mailboxes")},
     }
     settings = settings_of(service)

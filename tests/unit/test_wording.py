@@ -45,6 +45,9 @@ VALUES = {
     "choices": ["Middag for to (verdi 1 200,00 kr)", "Kinokveld for to (verdi 250,00 kr)"],
     "choose_by": "torsdag 4. juni 2026 kl. 21:30",
     "offer_url": "https://aurora.example/o/abc.def",
+    "mine_url": "https://aurora.example/m/abc.def",
+    "what": "Koden viser deg alt vi vet om deg.",
+    "expires_at": "onsdag 3. juni 2026 kl. 21:40",
 }
 
 
@@ -268,7 +271,7 @@ def test_every_letter_says_of_what_site_about_what_where_and_until_which_year(
 ) -> None:
     until = format_time(datetime(2026, 6, 3, 19, 30, tzinfo=UTC), "Europe/Oslo", language)
     subject = about(Category.FOOD, language)
-    times = dict.fromkeys(("promised_by", "valid_until", "choose_by"), until)
+    times = dict.fromkeys(("promised_by", "valid_until", "choose_by", "expires_at"), until)
     values = {**VALUES, **times, "about": subject}
     for occasion in OCCASIONS:
         letter = wording.render(occasion, language, **values)

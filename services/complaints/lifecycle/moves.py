@@ -137,9 +137,12 @@ def ask(
 
 
 def hear(
-    complaint: Complaint, complaint_id: str, who: str, answer: str, now: datetime
+    complaint: Complaint, complaint_id: str, who: str | None, answer: str, now: datetime
 ) -> Sequence[Fact] | No:
-    """The customer answered whoever wrote it down (`answer` is sealed); the promise has the time that was left."""
+    """The customer answered (`answer` is sealed); the promise has the time that was left.
+
+    `who` wrote the answer down; None if the customer did.
+    """
     if (no := _no(complaint, InfoReceived)) is not None:
         return no
     promise, since = complaint.promise, complaint.waits_since
@@ -186,9 +189,9 @@ def resolve(
 
 
 def withdraw(
-    complaint: Complaint, complaint_id: str, who: str, now: datetime
+    complaint: Complaint, complaint_id: str, who: str | None, now: datetime
 ) -> Sequence[Fact] | No:
-    """The customer takes the complaint back, and told an employee so."""
+    """The customer takes the complaint back, and told an employee so; None if they did it by themselves."""
     if (no := _no(complaint, ComplaintWithdrawn)) is not None:
         return no
     return (

@@ -49,6 +49,7 @@ from shared.contracts.complaints import (
     Outcome,
     ResolutionRecorded,
     Severity,
+    WordsAdded,
     promise_id_of,
 )
 from shared.contracts.event import fingerprint
@@ -79,6 +80,7 @@ class What(StrEnum):
     CORRECTED = "corrected"
     ASKED = "asked"
     ANSWERED = "answered"
+    WORDS_ADDED = "words_added"
     OFFER_MADE = "offer_made"
     OFFER_CHOSEN = "offer_chosen"
     OFFER_LAPSED = "offer_lapsed"
@@ -110,11 +112,22 @@ class Who(StrEnum):
     SERVICE = "service"
 
 
-#: What the customer does.
-BY_CUSTOMER = frozenset({What.RECEIVED, What.FEEDBACK, What.CHECK_REDEEMED, What.OFFER_CHOSEN})
+#: What the customer does, unless an employee did it for them.
+BY_CUSTOMER = frozenset(
+    {
+        What.RECEIVED,
+        What.ANSWERED,
+        What.WORDS_ADDED,
+        What.OFFER_CHOSEN,
+        What.CHECK_REDEEMED,
+        What.FEEDBACK,
+        What.WITHDRAWN,
+    }
+)
 #: The field of a fact in which words of an entry are sealed.
 SEALED_AS: Mapping[What, str] = {
     What.RECEIVED: "text",
+    What.WORDS_ADDED: "text",
     What.ASKED: "question",
     What.ANSWERED: "answer",
     What.RESOLVED: "note",
@@ -212,6 +225,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     ComplaintCorrected: Row(What.CORRECTED, "corrected_at", (*_WHO, "category", "severity")),
     InfoAsked: Row(What.ASKED, "asked_at", (*_WHO, "round"), {"words": "question"}),
     InfoReceived: Row(What.ANSWERED, "answered_at", (*_WHO, *_PROMISE), {"words": "answer"}),
+    WordsAdded: Row(What.WORDS_ADDED, "added_at", (), {"words": "text"}),
     ResolutionRecorded: Row(What.RESOLVED, "recorded_at", (*_WHO, "outcome"), {"words": "note"}),
     ComplaintOverdue: Row(What.PROMISE_BROKEN, "overdue_at", _PROMISE),
     ComplaintReopened: Row(What.REOPENED, "reopened_at", _PROMISE),
@@ -333,6 +347,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.CLAIMED: (),
     What.ASKED: ("words",),
     What.ANSWERED: ("words", "promised_by"),
+    What.WORDS_ADDED: ("words",),
     What.OFFER_MADE: (),
     What.OFFER_LAPSED: (),
     What.CHECK_GIVEN: _WORTH,

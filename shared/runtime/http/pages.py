@@ -56,13 +56,26 @@ _FRAME = """<!doctype html>
   dd { margin: 0 0 .6rem; font-weight: 600 }
   .code { font: 600 1.5rem/1.4 ui-monospace, monospace; letter-spacing: .03em }
   form { margin: 0 }
+  label { display: block; font-weight: 600; margin: 0 0 .4rem }
+  textarea, input:not([type=hidden]) { font: inherit; box-sizing: border-box; width: 100%; margin: 0 0 .75rem;
+           padding: .6rem .8rem; border-radius: .8rem; border: 2px solid var(--green); background: var(--paper);
+           color: var(--ink) }
+  .told { list-style: none; margin: 0 0 1.5rem; padding: 0 }
+  .told li { border-left: .3rem solid var(--soft); padding: 0 0 1rem .8rem }
+  .told p { margin: 0 }
+  .when { font-size: .9rem }
+  .what { font-weight: 600 }
+  blockquote { margin: .4rem 0 0; padding: .6rem .8rem; border-radius: .8rem; background: var(--soft);
+           white-space: pre-line }
+  details { margin: 0 0 1rem }
+  summary { min-height: 2.75rem; line-height: 2.75rem; font-weight: 600; color: var(--green); cursor: pointer }
   button { font: inherit; width: 100%; min-height: 3.25rem; margin: 0 0 .75rem; padding: .6rem 1rem;
            border-radius: .8rem; border: 2px solid var(--green); background: var(--paper);
            color: var(--ink); cursor: pointer }
   button.yes, button:hover { background: var(--green); color: var(--on-green) }
   button small { display: block; font-size: .9rem }
   a { color: var(--green) }
-  a:focus-visible, button:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
+  a:focus-visible, button:focus-visible, summary:focus-visible, textarea:focus-visible, input:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
 </style>
 </head>
 <body>

@@ -14,13 +14,16 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
-FEEDBACK, OFFER = "feedback", "offer"
+FEEDBACK, OFFER, MINE = "feedback", "offer", "mine"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.
 ANSWERED_WITHIN = timedelta(days=60)
 #: How long an offer's link works after the offer's end, to say that it is over.
 OUTLASTS = timedelta(days=30)
+
+#: How long the link to a complaint's page works: a journey, and the weeks in which a customer writes once more.
+FOLLOWED_FOR = timedelta(days=90)
 
 
 class Tokens:
@@ -78,3 +81,9 @@ def check_link(
         {"complaint": complaint_id, "check": check_id}, valid_until + ANSWERED_WITHIN
     )
     return f"{base_url.rstrip('/')}/f/{token}"
+
+
+def mine_link(mine: Tokens, base_url: str, complaint_id: str, told_at: datetime) -> str:
+    """The address of a complaint's page for its customer, in complaints; the notifier's letters link to it."""
+    token = mine.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
+    return f"{base_url.rstrip('/')}/m/{token}"

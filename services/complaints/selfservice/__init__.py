@@ -1,0 +1,1 @@
+"""What customers do by themselves, by the link in their letter."""

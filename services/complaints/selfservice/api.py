@@ -1,0 +1,215 @@
+"""The pages behind a customer's link; opening one changes nothing, because mail scanners open links too."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Path, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from services.complaints.customer.export import ExportedCustomer
+from services.complaints.selfservice.handlers import SelfService
+from services.complaints.selfservice.page import WORDS_CHARS_MAX, Page
+from shared.contracts.complaints import Action, ConfirmationFailed, ConfirmationGiven
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import JSON, NO_STORE, body_of, to_page
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import Face, Written
+from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_json
+from shared.runtime.http.routes import Routes, Token
+from shared.runtime.words import say
+
+#: Fields of a form that are read; ours have two.
+FIELDS_MAX = 8
+#: What names a request of a form, as `secrets.token_urlsafe` makes it.
+ONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: What is shown on the page, and not instead of it, by the part of the page that it is about.
+ON_PAGE = {
+    Reason.WRONG_STATE: ("mine.fault.state", "text"),
+    Reason.TOO_MANY_WORDS: ("mine.fault.too_many_words", "text"),
+    Reason.TOO_MANY_CODES: ("mine.fault.too_many_codes", "data"),
+    Reason.NO_CONTACT: ("mine.fault.no_contact", "data"),
+}
+GONE = (Reason.UNKNOWN_SITE, Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
+
+
+REFUSED = (*GONE, *ON_PAGE)
+#: What a form leads to, in the view of its decision and under the name of its request.
+Decide = Callable[[View, str], Awaitable[Decision]]
+
+
+class Form(BaseModel):
+    """What a form of the page says; a field that it does not have is empty."""
+
+    once: str = ""
+    text: str = ""
+    action: str = ""
+    code: str = ""
+
+
+def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    async def noted(token: str, request: Request) -> None:
+        """Note the customer's language, for a refusal's page."""
+        request.state.language = await selfservice.language_of(token, face.view())
+
+    async def write(token: str, what: str, form: Form, decide: Decide) -> Written:
+        """Settle what a form asks for, once however often it is sent."""
+        complaint_id, _ = await selfservice.opened(token, face.view())
+        customer = Principal(complaint_id, Kind.CUSTOMER, site="")
+        told = sha256(form.model_dump_json().encode()).hexdigest()
+        key = form.once if ONCE.fullmatch(form.once) else told
+        return await face.write(customer, f"mine/{what}", key, form, decide)
+
+    async def shown(
+        token: str, status: int = 200, fault: tuple[str, str] | None = None, text: str = ""
+    ) -> Response:
+        found = await selfservice.shown(token, face.view())
+        said = None if fault is None else Fault(say(found.language, fault[0]), fault[1])
+        body = page.show(found, token, once(), fault=said, text=text)
+        return HTMLResponse(body, status, PAGE_HEADERS)
+
+    async def code_shown(token: str, *, wrong: bool = False) -> Response:
+        """The page for a code while one is taken, else the complaint's."""
+        action = await selfservice.asked_for(token, face.view())
+        status = Reason.CODE_WRONG.status if wrong else 200
+        if action is None:
+            over = ("mine.fault.code_over", "data")
+            return await shown(token, status, over) if wrong else to_page(f"/m/{token}")
+        found = await selfservice.shown(token, face.view())
+        fault = Fault(say(found.language, "mine.fault.code_wrong"), "code") if wrong else None
+        body = page.ask_code(found, action, token, once(), fault=fault)
+        return HTMLResponse(body, status, PAGE_HEADERS)
+
+    async def done(token: str, what: str, form: Form, decide: Decide, after: str = "") -> Response:
+        """Do it and go on to a page; what stands against it is said on the complaint's page."""
+        try:
+            await write(token, what, form, decide)
+        except Rejected as rejected:
+            if rejected.reason not in ON_PAGE:
+                raise
+            fault = ON_PAGE[rejected.reason]
+            return await shown(token, rejected.reason.status, fault, form.text)
+        return to_page(f"/m/{token}{after}")
+
+    @to.link("GET", "/m/{token}", refuses=GONE, response_class=HTMLResponse)
+    async def show_mine(token: Token, request: Request) -> Response:
+        """A complaint's page for its customer: what happened, and what they can do."""
+        await noted(token, request)
+        return await shown(token)
+
+    @to.link("GET", "/m/{token}/code", refuses=GONE, response_class=HTMLResponse)
+    async def show_code(token: Token, request: Request) -> Response:
+        """The page on which the customer enters the code that was sent to them."""
+        await noted(token, request)
+        return await code_shown(token)
+
+    @to.link("GET", "/m/{token}/{what}", hidden=True)
+    async def back_to_mine(token: Token, what: Annotated[str, Path(max_length=20)]) -> Response:
+        """Redirects to the page a browser that goes back to the URL of a form."""
+        assert what
+        return to_page(f"/m/{token}")
+
+    @to.link("POST", "/m/{token}/words", refuses=REFUSED, response_class=HTMLResponse)
+    async def add_words(token: Token, request: Request) -> Response:
+        """Add something, or answer what was asked; a redirect to the page, or the page with what is wrong."""
+        await noted(token, request)
+        form = await form_of(request)
+        text = form.text.replace("\r\n", "\n").strip()
+        if not text or len(text) > WORDS_CHARS_MAX:
+            return await shown(token, 422, ("mine.fault.words", "text"), text)
+
+        async def decide(view: View, _: str) -> Decision:
+            return await selfservice.add_words(token, text, view)
+
+        return await done(token, "words", form, decide)
+
+    @to.link("POST", "/m/{token}/withdraw", refuses=REFUSED, response_class=HTMLResponse)
+    async def withdraw_by_link(token: Token, request: Request) -> Response:
+        """Take the complaint back; a redirect to the page, or the page with what is wrong."""
+        await noted(token, request)
+
+        async def decide(view: View, _: str) -> Decision:
+            return await selfservice.withdraw(token, view)
+
+        return await done(token, "withdraw", await form_of(request), decide)
+
+    @to.link("POST", "/m/{token}/code", refuses=REFUSED, response_class=HTMLResponse)
+    async def ask_code(token: Token, request: Request) -> Response:
+        """Have a one-time code sent to the known contact; a redirect to the page on which it is entered."""
+        await noted(token, request)
+        form = await form_of(request)
+        if form.action not in set(Action):
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
+
+        async def decide(view: View, name: str) -> Decision:
+            return await selfservice.ask_code(token, Action(form.action), name, view)
+
+        return await done(token, "code", form, decide, after="/code")
+
+    @to.link(
+        "POST",
+        "/m/{token}/confirm",
+        answers={200: ExportedCustomer},
+        or_page=True,
+        refuses=(*REFUSED, Reason.CODE_WRONG),
+    )
+    async def enter_code(token: Token, request: Request) -> Response:
+        """Enter the code: the answer is the export, or a page that says that everything was erased.
+
+        The export is JSON if the request accepts JSON and not HTML, otherwise a page.
+        """
+        await noted(token, request)
+        form = await form_of(request)
+        found = await selfservice.shown(token, face.view())
+        digits = re.sub(r"\s", "", form.code)
+
+        async def decide(view: View, _: str) -> Decision:
+            return await selfservice.enter_code(token, digits, view)
+
+        in_json = wants_json(request.headers.get("accept", ""), otherwise=False)
+        try:
+            fact = (await write(token, "confirm", form, decide)).fact
+        except Rejected as rejected:
+            if rejected.reason is not Reason.CODE_WRONG or in_json:
+                raise
+            return await code_shown(token, wrong=True)
+        if isinstance(fact, ConfirmationFailed):
+            if in_json:
+                raise Rejected(Reason.CODE_WRONG)
+            return await code_shown(token, wrong=True)
+        assert isinstance(fact, ConfirmationGiven)
+        if fact.action is Action.ERASURE:
+            return HTMLResponse(page.erased(found), headers=PAGE_HEADERS)
+        exported = await selfservice.exported(token, face.view())
+        if in_json:
+            return Response(body_of(exported), headers=NO_STORE, media_type=JSON)
+        body = await selfservice.export_page(exported, face.view())
+        return HTMLResponse(body, headers=PAGE_HEADERS)
+
+    return to
+
+
+def once() -> str:
+    """A name for the next request of a form."""
+    return secrets.token_urlsafe(16)
+
+
+async def form_of(request: Request) -> Form:
+    """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
+    try:
+        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise Rejected(Reason.SCHEMA_INVALID) from None
+    return Form(**{name: found[name][0] for name in Form.model_fields if name in found})

@@ -1,0 +1,180 @@
+"""What a customer's link opens, and what is done by it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+
+from services.complaints.customer.export import ExportedCustomer, Exports
+from services.complaints.customer.handlers import erasing
+from services.complaints.lifecycle import moves
+from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.rules import Complaint
+from services.complaints.selfservice.page import Shown, Told
+from services.complaints.selfservice.rules import (
+    CODE_DIGITS,
+    TAKES_WORDS,
+    Code,
+    Confirmation,
+    add_words,
+    ask_code,
+    enter_code,
+    field_of,
+)
+from services.complaints.timeline.handlers import Timelines
+from services.complaints.timeline.rules import Timeline, for_customer
+from shared.contracts.complaints import Action, ComplaintWithdrawn, ConfirmationGiven, Language
+from shared.contracts.lifecycle import OPEN, State, may
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.links import Tokens
+from shared.runtime.privacy.seal import Vault
+from shared.runtime.words import format_money, format_time, reference_of, title_of
+
+#: Who asked for an erasure, where the customer did by their link.
+CUSTOMER = "customer"
+
+
+class SelfService:
+    """What a customer sees and does by the link in their letter."""
+
+    def __init__(self, vault: Vault, links: Tokens, timelines: Timelines, exports: Exports) -> None:
+        self._keys = Keys(vault)
+        self._secret = vault.derive("confirmation")
+        self._links = links
+        self._timelines = timelines
+        self._exports = exports
+        self._policies = Policies()
+
+    async def language_of(self, token: str, view: View) -> Language | None:
+        """The customer's language, also of an expired link; None if the link is not ours. Raises Unavailable."""
+        complaint_id = self._links.told(token).get("complaint")
+        found = await view.get(Complaint, complaint_id) if complaint_id is not None else None
+        return found.language if found is not None else None
+
+    async def opened(self, token: str, view: View) -> tuple[str, Complaint]:
+        """The complaint of a link; raises Rejected(link_invalid), also once its customer was erased, and Unavailable."""
+        complaint_id = self._links.read(token)["complaint"]
+        complaint = await view.require(Complaint, complaint_id, Reason.LINK_INVALID)
+        if complaint.forgotten or await self._keys.erased(complaint.customer_ref, view):
+            raise Rejected(Reason.LINK_INVALID)
+        return complaint_id, complaint
+
+    async def shown(self, token: str, view: View) -> Shown:
+        """What the page of a link shows; raises what `opened` does."""
+        complaint_id, complaint = await self.opened(token, view)
+        policy, _ = await self._policies.at(complaint.site, view)
+        entries, left_out = await self._timelines.of(complaint_id, complaint, view)
+        language, zone = complaint.language, policy.timezone
+        told = []
+        for entry in for_customer(entries):
+            worth = (
+                format_money(entry.amount_minor, entry.currency, language)
+                if entry.amount_minor and entry.currency
+                else ""
+            )
+            by = format_time(entry.promised_by, zone, language) if entry.promised_by else ""
+            told.append(
+                Told(
+                    when=format_time(entry.at, zone, language),
+                    what=entry.what,
+                    title=title_of(entry.item, (policy,), language) if entry.item else "",
+                    worth=worth,
+                    promised_by=by,
+                    outcome=entry.outcome,
+                    words=await self._timelines.words(entry, complaint, view) or "",
+                )
+            )
+        promised = complaint.promised_by
+        return Shown(
+            language=language,
+            site_name=policy.site_name,
+            reference=reference_of(complaint_id),
+            told=told,
+            left_out=left_out > 0,
+            asked=complaint.state is State.AWAITING_INFO,
+            open=complaint.state in OPEN,
+            promised_by=format_time(promised, zone, language) if promised is not None else "",
+            takes_words=complaint.state in TAKES_WORDS,
+            may_withdraw=may(complaint.state, ComplaintWithdrawn),
+            reachable=bool(complaint.reachable),
+        )
+
+    async def asked_for(self, token: str, view: View) -> Action | None:
+        """What a code is taken for now; None if none is; raises what `opened` does."""
+        complaint_id, _ = await self.opened(token, view)
+        known = await view.get(Confirmation, complaint_id)
+        return known.action if known is not None and known.is_open(view.now) else None
+
+    async def add_words(self, token: str, words: str, view: View) -> Decision:
+        """Add words, or answer what was asked; raises Rejected(wrong_state, too_many_words) and what `opened` does."""
+        complaint_id, complaint = await self.opened(token, view)
+        timeline = await view.get(Timeline, complaint_id)
+        seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
+        sealed = seals.words.seal(field_of(complaint), words)
+        return _decided(
+            add_words(complaint, complaint_id, timeline, sealed, view.now), seals.created
+        )
+
+    async def withdraw(self, token: str, view: View) -> Decision:
+        """Take the complaint back; raises Rejected(wrong_state) and what `opened` does."""
+        complaint_id, complaint = await self.opened(token, view)
+        return _decided(moves.withdraw(complaint, complaint_id, None, view.now))
+
+    async def ask_code(self, token: str, action: Action, name: str, view: View) -> Decision:
+        """Have a code sent to the customer's contact.
+
+        Raises Rejected(no_contact, too_many_codes) and what `opened` does.
+        """
+        complaint_id, complaint = await self.opened(token, view)
+        known = await view.get(Confirmation, complaint_id)
+        confirmation_id = f"cf-{name}"
+        digits = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+        seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
+        code = Code(
+            confirmation_id, seals.contact.seal("code", digits), self._hash(confirmation_id, digits)
+        )
+        return _decided(
+            ask_code(complaint, complaint_id, known, action, code, view.now), seals.created
+        )
+
+    async def enter_code(self, token: str, digits: str, view: View) -> Decision:
+        """Take a code: erases the customer if it was asked for that; a wrong one counts as a try.
+
+        Raises Rejected(code_wrong) while no code is taken, and what `opened` does.
+        """
+        complaint_id, complaint = await self.opened(token, view)
+        known = await view.get(Confirmation, complaint_id)
+        entered = self._hash(known.confirmation_id, digits) if known is not None else ""
+        found = enter_code(complaint, complaint_id, known, entered, view.now)
+        if isinstance(found, No):
+            raise Rejected(found.reason)
+        if not isinstance(found, ConfirmationGiven) or found.action is not Action.ERASURE:
+            return Decision.of(found)
+        erased = await erasing(complaint.customer_ref, complaint.site, CUSTOMER, view)
+        # The answer to a repeat is the last fact.
+        return Decision((*erased.facts, found))
+
+    async def exported(self, token: str, view: View) -> ExportedCustomer:
+        """What is known of the customer at the complaint's site; raises what `opened` does."""
+        _, complaint = await self.opened(token, view)
+        return await self._exports.of(complaint.customer_ref, complaint.site, view)
+
+    async def export_page(self, exported: ExportedCustomer, view: View) -> str:
+        """The same as a page; raises Unavailable."""
+        return await self._exports.page(exported, view)
+
+    def _hash(self, confirmation_id: str, digits: str) -> str:
+        return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
+
+
+def _decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision:
+    if isinstance(found, No):
+        raise Rejected(found.reason, told=found.told)
+    return Decision((*before, *found))

@@ -1,0 +1,163 @@
+"""The page behind a customer's link: what happened to their complaint, and what they can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from services.complaints.timeline.rules import What
+from shared.contracts.complaints import Action, Language, Outcome
+from shared.runtime.http.pages import Fault, Pages
+from shared.runtime.words import say
+
+#: The longest text that a customer may add, as an employee's.
+WORDS_CHARS_MAX = 2000
+
+_ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
+_MINE = f"""<p class="standing" role="status">{{{{ standing }}}}</p>
+{{% if shown.takes_words %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
+<label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
+<textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required>{{{{ text }}}}</textarea>
+<button class="yes">{{{{ say("mine.words.send") }}}}</button></form>
+{{% endif %}}<h2>{{{{ say("mine.happened") }}}}</h2>
+{{% if shown.left_out %}}<p>{{{{ say("mine.left_out") }}}}</p>
+{{% endif %}}<ol class="told">
+{{% for one, title, more in told %}}<li><p class="when">{{{{ one.when }}}}</p>
+<p class="what">{{{{ title }}}}</p>
+{{% if more %}}<p>{{{{ more }}}}</p>
+{{% endif %}}{{% if one.words %}}<blockquote>{{{{ one.words }}}}</blockquote>
+{{% endif %}}</li>
+{{% endfor %}}</ol>
+{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
+<p>{{{{ say("mine.withdraw.why") }}}}</p>
+<form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
+{{% endif %}}<details id="data"><summary>{{{{ say("mine.data.title") }}}}</summary>
+{{% if shown.reachable %}}<p>{{{{ say("mine.data.why") }}}}</p>
+<form method="post" action="/m/{{{{ token }}}}/code">{_ONCE}
+<button name="action" value="export">{{{{ say("mine.data.export") }}}}</button>
+<button name="action" value="erasure">{{{{ say("mine.data.erasure") }}}}</button></form>
+{{% else %}}<p>{{{{ say("mine.data.no_contact", reference=shown.reference) }}}}</p>
+{{% endif %}}</details>
+<p>{{{{ say("mine.help", reference=shown.reference) }}}}</p>
+"""
+_CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
+<p>{{{{ what }}}}</p>
+<form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
+<label for="code">{{{{ say("mine.code.label") }}}}</label>
+<input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required>
+<button class="yes">{{{{ say("mine.code.do") }}}}</button></form>
+<p><a href="/m/{{{{ token }}}}">{{{{ say("mine.back") }}}}</a></p>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that happened, ready to print; empty texts say nothing."""
+
+    when: str
+    what: What
+    title: str
+    worth: str
+    promised_by: str
+    outcome: Outcome | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows."""
+
+    language: Language
+    site_name: str
+    reference: str
+    told: Sequence[Told]
+    #: Whether older entries are not kept any more.
+    left_out: bool
+    #: Whether the customer was asked something and did not answer yet.
+    asked: bool
+    #: Whether somebody is still to do something, and by when the customer hears from us.
+    open: bool
+    promised_by: str
+    takes_words: bool
+    may_withdraw: bool
+    reachable: bool
+
+
+class Page:
+    """The pages in each language."""
+
+    def __init__(self) -> None:
+        self._pages = Pages(mine=_MINE, code=_CODE)
+
+    def show(
+        self, shown: Shown, token: str, once: str, *, fault: Fault | None = None, text: str = ""
+    ) -> str:
+        """A complaint's page; with a fault on top, and what was written, if that was not taken.
+
+        `once` names the request of each form, so that the same one sent twice is done once.
+        """
+        words = partial(say, shown.language)
+        return self._pages.render(
+            "mine",
+            shown.language,
+            words("mine.title", reference=shown.reference),
+            site_name=shown.site_name,
+            faults=[fault] if fault is not None else [],
+            shown=shown,
+            standing=standing(shown),
+            told=[
+                (one, words(f"mine.what.{one.what}"), more_of(one, shown.language))
+                for one in shown.told
+            ],
+            token=token,
+            once=once,
+            text=text,
+        )
+
+    def ask_code(
+        self, shown: Shown, action: Action, token: str, once: str, *, fault: Fault | None = None
+    ) -> str:
+        """The page on which a code is entered."""
+        words = partial(say, shown.language)
+        return self._pages.render(
+            "code",
+            shown.language,
+            words("mine.code.title"),
+            site_name=shown.site_name,
+            faults=[fault] if fault is not None else [],
+            what=words(f"mine.code.{action}"),
+            token=token,
+            once=once,
+        )
+
+    def erased(self, shown: Shown) -> str:
+        """The page that says that everything was erased."""
+        words = partial(say, shown.language)
+        return self._pages.render(
+            "frame",
+            shown.language,
+            words("mine.erased.title"),
+            site_name=shown.site_name,
+            lines=[words("mine.erased.why")],
+        )
+
+
+def standing(shown: Shown) -> str:
+    """One sentence on where the complaint stands."""
+    if shown.asked:
+        return say(shown.language, "mine.standing.asked")
+    if shown.open and shown.promised_by:
+        return say(shown.language, "mine.standing.open", when=shown.promised_by)
+    return say(shown.language, "mine.standing.done")
+
+
+def more_of(one: Told, language: Language) -> str:
+    """What else is said of an entry: a check, an amount, a time, an outcome; empty if nothing is."""
+    if one.title:
+        return f"{one.title} ({one.worth})" if one.worth else one.title
+    if one.promised_by:
+        return say(language, "mine.by", when=one.promised_by)
+    if one.outcome is not None:
+        return say(language, f"mine.outcome.{one.outcome}")
+    return one.worth
