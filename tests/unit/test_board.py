@@ -101,7 +101,7 @@ async def test_a_promise_is_listed_from_half_an_hour_before_its_time(recorded: A
         "category": "food",
         "severity": "mild",
         "round": 0,
-        "promise_id": f"{name}/0",
+        "promise_id": f"{complaint}/0",
         "promised_by": "2026-06-03T18:00:00Z",
     }
 

@@ -32,6 +32,8 @@ from shared.runtime.words import say
 FIELDS_MAX = 8
 #: What names a request of a form, as `secrets.token_urlsafe` makes it.
 ONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: When what was done too often in a day may be tried again.
+LATER_S = 3600
 #: What is shown on the page, and not instead of it, by the part of the page that it is about.
 ON_PAGE = {
     Reason.WRONG_STATE: ("mine.fault.state", "text"),
@@ -78,7 +80,8 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         found = await selfservice.shown(token, face.view())
         said = None if fault is None else Fault(say(found.language, fault[0]), fault[1])
         body = page.show(found, token, once(), fault=said, text=text)
-        return HTMLResponse(body, status, PAGE_HEADERS)
+        later = {"Retry-After": str(LATER_S)} if status == 429 else {}
+        return HTMLResponse(body, status, {**PAGE_HEADERS, **later})
 
     async def code_shown(token: str, *, wrong: bool = False) -> Response:
         """The page for a code while one is taken, else the complaint's."""
@@ -86,7 +89,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         status = Reason.CODE_WRONG.status if wrong else 200
         if action is None:
             over = ("mine.fault.code_over", "data")
-            return await shown(token, status, over) if wrong else to_page(f"/m/{token}")
+            return await shown(token, status, over if wrong else None)
         found = await selfservice.shown(token, face.view())
         fault = Fault(say(found.language, "mine.fault.code_wrong"), "code") if wrong else None
         body = page.ask_code(found, action, token, once(), fault=fault)

@@ -1,0 +1,283 @@
+"""What customers see and do by the link in their letter; nothing happens when it is only opened."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from services.complaints.selfservice.rules import (
+    CODES_MAX,
+    TRIES_MAX,
+    VALID_FOR,
+    WORDS_MAX,
+    Confirmation,
+    asked,
+    enter_code,
+)
+from shared.contracts.complaints import Action, ConfirmationAsked, Language
+from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
+from shared.testing.clock import START
+from tests.suites.services import Aboard, state
+from tests.unit.test_erasure import document, erase, ref_of
+from tests.unit.test_lifecycle import STANDING, do
+from tests.unit.test_timeline import entries, example
+
+BROWSER = {"Accept": "text/html", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def link_of(aboard: Aboard, **told: Any) -> tuple[str, str]:
+    """A complaint, and the path of the link in its acknowledgement."""
+    name = await aboard.raise_complaint(**told)
+    await aboard.ring()
+    await aboard.carry()
+    (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
+    return name, urlsplit(url).path
+
+
+async def opened(aboard: Aboard, path: str, **headers: str) -> httpx.Response:
+    async with aboard.http("complaints", "") as phone:
+        return await phone.get(path, headers={**BROWSER, **headers})
+
+
+async def sent(aboard: Aboard, path: str, accept: str = "text/html", **form: str) -> httpx.Response:
+    async with aboard.http("complaints", "") as phone:
+        return await phone.post(path, data=form, headers={**BROWSER, "Accept": accept})
+
+
+async def code_of(aboard: Aboard) -> str:
+    """The code in the latest letter."""
+    await aboard.carry()
+    await aboard.ring()
+    (code,) = re.findall(r"\b\d{6}\b", aboard.postbox.letters[-1].body)
+    return str(code)
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_the_page_tells_the_whole_story_in_the_customers_language(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(
+        aboard, language=language, text="The soup was cold. Suppen var kold."
+    )
+    await do(aboard, name, "claim")
+    await do(aboard, name, "ask", question="Which soup?")
+    await aboard.give(name, "cinema", "k", again=True)
+    await aboard.carry()
+    page = await opened(aboard, path)
+    assert page.status_code == 200
+    assert f'<html lang="{language}">' in page.text
+    for told in ("The soup was cold.", "Which soup?", "250"):
+        assert told in page.text
+    for hidden in ("e-ingrid", "9000", "90,00", "90.00", "<script"):
+        assert hidden not in page.text, hidden
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+async def test_opening_a_link_changes_nothing(aboard: Aboard):
+    _, path = await link_of(aboard)
+    before = state(aboard.stores["complaints"])
+    for each in (path, f"{path}/code", f"{path}/words", f"{path}/withdraw", f"{path}/confirm"):
+        await opened(aboard, each)
+    assert state(aboard.stores["complaints"]) == before
+
+
+async def test_expired_foreign_and_wrong_links_are_pages_that_say_so(aboard: Aboard):
+    name, path = await link_of(aboard, language=Language.DA)
+    vault = aboard.apps["complaints"].parts.vault
+    late = aboard.clock() + FOLLOWED_FOR
+    unknown = Tokens(vault.derive(MINE), MINE, aboard.clock).sign({"complaint": "co-none"}, late)
+    offers = Tokens(vault.derive("offer"), "offer", aboard.clock).sign({"complaint": name}, late)
+    aboard.clock.advance(FOLLOWED_FOR + timedelta(seconds=1))
+    for each in (path, f"/m/{unknown}", f"/m/{offers}", f"{path}x", "/m/x"):
+        page = await opened(aboard, each)
+        assert (page.status_code, "<h1>" in page.text) == (404, True)
+        assert (await sent(aboard, f"{each}/words", text="x")).status_code == 404
+    assert '<html lang="da">' in (await opened(aboard, path)).text
+
+
+async def test_words_are_added_once_however_often_they_are_sent(aboard: Aboard):
+    name, path = await link_of(aboard)
+    (once,) = set(re.findall(r'name="once" value="([^"]+)"', (await opened(aboard, path)).text))
+    for _ in range(2):
+        answer = await sent(aboard, f"{path}/words", text="And the\r\nwine.", once=once)
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    told = await entries(aboard, name)
+    (added,) = [one for one in told if one["what"] == "words_added"]
+    assert (added["who"], added["text"]) == ("customer", "And the\nwine.")
+    assert "And the\nwine." in (await opened(aboard, path)).text
+    assert "wine" not in repr(aboard.stores["complaints"].kept)
+
+
+async def test_words_answer_what_was_asked_and_the_promise_goes_on(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "ask", question="Which soup?")
+    aboard.later(minutes=5)
+    await sent(aboard, f"{path}/words", text="The fish soup.")
+    answered = (await entries(aboard, name))[-1]
+    assert (answered["what"], answered["who"]) == ("answered", "customer")
+    assert answered["text"] == "The fish soup."
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    assert (kept["state"], kept.get("waits_since")) == ("claimed", None)
+
+
+@pytest.mark.parametrize("text", ["", "  \r\n", "x" * 2001])
+async def test_words_that_do_not_fit_are_said_on_the_page(aboard: Aboard, text: str):
+    name, path = await link_of(aboard)
+    page = await sent(aboard, f"{path}/words", text=text)
+    assert page.status_code == 422
+    assert 'role="alert"' in page.text
+    assert "words_added" not in [one["what"] for one in await entries(aboard, name)]
+
+
+async def test_a_link_takes_so_many_words_a_day(aboard: Aboard):
+    _, path = await link_of(aboard)
+    for number in range(WORDS_MAX):
+        assert (await sent(aboard, f"{path}/words", text=f"{number}")).status_code == 303
+    page = await sent(aboard, f"{path}/words", text="One <more>")
+    assert (page.status_code, "One &lt;more&gt;" in page.text) == (429, True)
+    aboard.later(days=1)
+    assert (await sent(aboard, f"{path}/words", text="One more")).status_code == 303
+
+
+async def test_a_customer_takes_the_complaint_back(aboard: Aboard):
+    name, path = await link_of(aboard)
+    assert (await sent(aboard, f"{path}/withdraw")).status_code == 303
+    assert document(aboard, "complaints", f"complaint:{name}")["state"] == "withdrawn"
+    page = await opened(aboard, path)
+    assert "<textarea" not in page.text
+    assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
+    assert (await entries(aboard, name))[-1]["who"] == "customer"
+
+
+# ---- one-time codes ------------------------------------------------------------------------------
+
+
+async def test_an_export_needs_the_code_that_was_sent_to_the_known_contact(aboard: Aboard):
+    _, path = await link_of(aboard)
+    answer = await sent(aboard, f"{path}/code", action="export")
+    assert answer.headers["location"] == f"{path}/code"
+    code = await code_of(aboard)
+    assert 'autocomplete="one-time-code"' in (await opened(aboard, f"{path}/code")).text
+    for service in ("complaints", "notifier"):
+        assert code not in repr(aboard.stores[service].kept)
+    wrong = await sent(aboard, f"{path}/confirm", code=f"{(int(code) + 1) % 10**6:06}")
+    assert (wrong.status_code, "The soup was cold" in wrong.text) == (409, False)
+    page = await sent(aboard, f"{path}/confirm", code=f"{code[:3]} {code[3:]}")
+    assert page.status_code == 200
+    assert "The soup was cold" in page.text
+    assert "kari@example.org" in page.text
+    again = await sent(aboard, f"{path}/confirm", code=code, once="another-request")
+    assert (again.status_code, "kari@example.org" in again.text) == (409, False)
+
+
+async def test_an_export_is_data_for_who_asks_for_data(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await sent(aboard, f"{path}/code", action="export")
+    answer = await sent(aboard, f"{path}/confirm", "application/json", code=await code_of(aboard))
+    assert [one["complaint_id"] for one in answer.json()["complaints"]] == [name]
+
+
+async def test_a_code_is_taken_for_ten_minutes_and_five_tries(aboard: Aboard):
+    _, path = await link_of(aboard)
+    await sent(aboard, f"{path}/code", action="export")
+    code = await code_of(aboard)
+    for number in range(TRIES_MAX):
+        wrong = f"{(int(code) + 1 + number) % 10**6:06}"
+        assert (await sent(aboard, f"{path}/confirm", code=wrong)).status_code == 409
+    assert (await sent(aboard, f"{path}/confirm", code=code)).status_code == 409
+    await sent(aboard, f"{path}/code", action="export", once="second-request")
+    late = await code_of(aboard)
+    aboard.clock.advance(VALID_FOR)
+    assert (await sent(aboard, f"{path}/confirm", code=late)).status_code == 409
+    assert "one-time-code" not in (await opened(aboard, f"{path}/code")).text
+
+
+async def test_so_many_codes_are_sent_a_day(aboard: Aboard):
+    _, path = await link_of(aboard)
+    for number in range(CODES_MAX):
+        answer = await sent(aboard, f"{path}/code", action="export", once=f"request-{number}")
+        assert answer.status_code == 303
+    assert (await sent(aboard, f"{path}/code", action="export", once="one-more")).status_code == 429
+    assert (await sent(aboard, f"{path}/code", action="everything")).status_code == 422
+
+
+async def test_a_customer_erases_themselves_and_the_link_opens_nothing_more(aboard: Aboard):
+    name, path = await link_of(aboard)
+    ref = await ref_of(aboard, name)
+    await sent(aboard, f"{path}/code", action="erasure")
+    code = await code_of(aboard)
+    page = await sent(aboard, f"{path}/confirm", code=code)
+    assert (page.status_code, "kari@example.org" in page.text) == (200, False)
+    await aboard.carry()
+    assert document(aboard, "complaints", f"key:{ref}") == {"wrapped": []}
+    (erased,) = [one for one in await aboard.facts("complaints") if "asked_by" in one]
+    assert erased["asked_by"] == "customer"
+    assert (await opened(aboard, path)).status_code == 404
+
+
+async def test_an_erased_customers_link_is_invalid(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await erase(aboard, await ref_of(aboard, name))
+    assert (await opened(aboard, path)).status_code == 404
+    assert (await sent(aboard, f"{path}/words", text="x")).status_code == 404
+
+
+async def test_a_letter_that_comes_too_late_has_no_code_in_it(aboard: Aboard):
+    _, path = await link_of(aboard)
+    await sent(aboard, f"{path}/code", action="export")
+    await aboard.carry()
+    before = len(aboard.postbox.letters)
+    aboard.clock.advance(VALID_FOR)
+    await aboard.ring()
+    assert len(aboard.postbox.letters) == before
+    (failed,) = [one for one in await aboard.facts("notifier") if "failed_at" in one]
+    assert (failed["occasion"], failed["reason"]) == ("confirmation", "code_wrong")
+
+
+def test_a_new_code_takes_the_place_of_the_one_before():
+    first = example(ConfirmationAsked)
+    assert isinstance(first, ConfirmationAsked)
+    second = first.model_copy(
+        update={"confirmation_id": "cf-2", "code_hash": "0" * 64, "asked_at": START}
+    )
+    known = asked(asked(None, first), second)
+    now = first.expires_at - timedelta(seconds=1)
+    assert len(known.asked) == 2
+    assert (
+        type(enter_code(STANDING, "co-1", known, first.code_hash, now)).__name__
+        == "ConfirmationFailed"
+    )
+    assert type(enter_code(STANDING, "co-1", known, "0" * 64, now)).__name__ == "ConfirmationGiven"
+
+
+@pytest.mark.parametrize(
+    ("failed", "given", "seconds", "is_open"),
+    [
+        (0, False, 0, True),
+        (TRIES_MAX - 1, False, 0, True),
+        (TRIES_MAX, False, 0, False),
+        (0, True, 0, False),
+        (0, False, 60, False),
+    ],
+)
+def test_a_code_ends_by_its_use_its_tries_and_its_time(failed, given, seconds, is_open):
+    known = Confirmation(
+        confirmation_id="cf-1",
+        action=Action.EXPORT,
+        code_hash="0" * 64,
+        expires_at=START + timedelta(seconds=60),
+        failed=failed,
+        given=given,
+    )
+    assert known.is_open(START + timedelta(seconds=seconds)) is is_open
