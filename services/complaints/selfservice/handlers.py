@@ -24,7 +24,7 @@ from services.complaints.selfservice.rules import (
     field_of,
 )
 from services.complaints.timeline.handlers import Timelines
-from services.complaints.timeline.rules import Timeline, for_customer
+from services.complaints.timeline.rules import Timeline, What, for_customer
 from shared.contracts.complaints import Action, ComplaintWithdrawn, ConfirmationGiven, Language
 from shared.contracts.lifecycle import OPEN, State, may
 from shared.contracts.reasons import Reason
@@ -91,14 +91,16 @@ class SelfService:
                     words=await self._timelines.words(entry, complaint, view) or "",
                 )
             )
-        promised = complaint.promised_by
+        promised, asked = complaint.promised_by, complaint.state is State.AWAITING_INFO
+        questions = [one.words for one in told if one.what is What.ASKED] if asked else []
         return Shown(
             language=language,
             site_name=policy.site_name,
             reference=reference_of(complaint_id),
             told=told,
             left_out=left_out > 0,
-            asked=complaint.state is State.AWAITING_INFO,
+            asked=asked,
+            question=questions[-1] if questions else "",
             open=complaint.state in OPEN,
             promised_by=format_time(promised, zone, language) if promised is not None else "",
             takes_words=complaint.state in TAKES_WORDS,

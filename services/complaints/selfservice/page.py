@@ -16,7 +16,8 @@ WORDS_CHARS_MAX = 2000
 
 _ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
 _MINE = f"""<p class="standing" role="status">{{{{ standing }}}}</p>
-{{% if shown.takes_words %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
+{{% if shown.takes_words %}}{{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
+{{% endif %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
 <label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
 <textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required>{{{{ text }}}}</textarea>
 <button class="yes">{{{{ say("mine.words.send") }}}}</button></form>
@@ -76,6 +77,8 @@ class Shown:
     left_out: bool
     #: Whether the customer was asked something and did not answer yet.
     asked: bool
+    #: What they were asked; empty if nothing, or if the words' time is over.
+    question: str
     #: Whether somebody is still to do something, and by when the customer hears from us.
     open: bool
     promised_by: str

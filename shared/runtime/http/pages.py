@@ -62,10 +62,10 @@ _FRAME = """<!doctype html>
            color: var(--ink) }
   .told { list-style: none; margin: 0 0 1.5rem; padding: 0 }
   .told li { border-left: .3rem solid var(--soft); padding: 0 0 1rem .8rem }
-  .told p { margin: 0 }
+  .told p, .told blockquote { margin-bottom: 0 }
   .when { font-size: .9rem }
   .what { font-weight: 600 }
-  blockquote { margin: .4rem 0 0; padding: .6rem .8rem; border-radius: .8rem; background: var(--soft);
+  blockquote { margin: .4rem 0 1rem; padding: .6rem .8rem; border-radius: .8rem; background: var(--soft);
            white-space: pre-line }
   details { margin: 0 0 1rem }
   summary { min-height: 2.75rem; line-height: 2.75rem; font-weight: 600; color: var(--green); cursor: pointer }
