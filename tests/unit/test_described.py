@@ -103,6 +103,7 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.read(f"board/{SITE}/stream", "audit", "manager")
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
+    await help_oneself(aboard)
     await erase(aboard, ask, about)
 
 
@@ -183,6 +184,31 @@ async def hear(aboard: Aboard) -> None:
             await customer.post(f"{link}/{said}", headers={"Accept": form})
         forget_answers(aboard, "notifier")
         await customer.post(f"{link}/yes")
+
+
+async def help_oneself(aboard: Aboard) -> None:
+    about = await aboard.raise_complaint(
+        901, text="The tea was cold.", contact={"email": "t@example.org"}
+    )
+    await aboard.ring()
+    link = re.findall(r"/m/\S+", aboard.postbox.letters[-1].body)[-1]
+    assert about
+    async with aboard.http("complaints", "") as customer:
+        await customer.get(link)
+        for accept in ("", "text/html"):
+            asked = {"Accept": accept}
+            await customer.post(f"{link}/words", data={"text": "And stale."}, headers=asked)
+            await customer.post(f"{link}/code", data={"action": "export"}, headers=asked)
+        await customer.get(f"{link}/code")
+        await aboard.carry()
+        await aboard.ring()
+        code = re.findall(r"\b\d{6}\b", aboard.postbox.letters[-1].body)[0]
+        for entered in ("1", code, code):
+            for accept in ("application/json", "text/html"):
+                told = {"Accept": accept}
+                await customer.post(f"{link}/confirm", data={"code": entered}, headers=told)
+        await customer.post(f"{link}/withdraw")
+        await customer.post(f"{link}/withdraw", data={"once": "one-more-time"})
 
 
 def forget_answers(aboard: Aboard, service: str) -> None:

@@ -181,6 +181,17 @@ async def test_an_export_needs_the_code_that_was_sent_to_the_known_contact(aboar
     assert (again.status_code, "kari@example.org" in again.text) == (409, False)
 
 
+async def test_a_form_that_is_sent_again_opens_nothing_once_its_code_is_over(aboard: Aboard):
+    _, path = await link_of(aboard)
+    await sent(aboard, f"{path}/code", action="export")
+    form = {"code": await code_of(aboard), "once": "one-request"}
+    for _ in range(2):
+        assert "kari@" in (await sent(aboard, f"{path}/confirm", **form)).text
+    aboard.clock.advance(VALID_FOR)
+    late = await sent(aboard, f"{path}/confirm", **form)
+    assert (late.status_code, "kari@" in late.text) == (409, False)
+
+
 async def test_an_export_is_data_for_who_asks_for_data(aboard: Aboard):
     name, path = await link_of(aboard)
     await sent(aboard, f"{path}/code", action="export")

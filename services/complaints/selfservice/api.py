@@ -16,15 +16,16 @@ from pydantic import BaseModel
 from services.complaints.customer.export import ExportedCustomer
 from services.complaints.selfservice.handlers import SelfService
 from services.complaints.selfservice.page import WORDS_CHARS_MAX, Page
-from shared.contracts.complaints import Action, ConfirmationFailed, ConfirmationGiven
+from services.complaints.selfservice.rules import VALID_FOR
+from shared.contracts.complaints import Action, ConfirmationGiven
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.answers import JSON, NO_STORE, body_of, to_page
+from shared.runtime.http.answers import body_of, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face, Written
-from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_json
+from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_json, wants_page
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.words import say
 
@@ -62,9 +63,10 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    async def noted(token: str, request: Request) -> None:
-        """Note the customer's language, for a refusal's page."""
+    async def checked(token: str, request: Request) -> None:
+        """Refuse a link that opens nothing; the customer's language is noted for that page."""
         request.state.language = await selfservice.language_of(token, face.view())
+        await selfservice.opened(token, face.view())
 
     async def write(token: str, what: str, form: Form, decide: Decide) -> Written:
         """Settle what a form asks for, once however often it is sent."""
@@ -95,7 +97,9 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         body = page.ask_code(found, action, token, once(), fault=fault)
         return HTMLResponse(body, status, PAGE_HEADERS)
 
-    async def done(token: str, what: str, form: Form, decide: Decide, after: str = "") -> Response:
+    async def done(
+        token: str, what: str, form: Form, decide: Decide, request: Request, after: str = ""
+    ) -> Response:
         """Do it and go on to a page; what stands against it is said on the complaint's page."""
         try:
             await write(token, what, form, decide)
@@ -104,18 +108,20 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
                 raise
             fault = ON_PAGE[rejected.reason]
             return await shown(token, rejected.reason.status, fault, form.text)
-        return to_page(f"/m/{token}{after}")
+        if wants_page(request.headers.get("accept", ""), request.url.path):
+            return to_page(f"/m/{token}{after}")
+        return await (code_shown(token) if after else shown(token))
 
     @to.link("GET", "/m/{token}", refuses=GONE, response_class=HTMLResponse)
     async def show_mine(token: Token, request: Request) -> Response:
         """A complaint's page for its customer: what happened, and what they can do."""
-        await noted(token, request)
+        await checked(token, request)
         return await shown(token)
 
     @to.link("GET", "/m/{token}/code", refuses=GONE, response_class=HTMLResponse)
     async def show_code(token: Token, request: Request) -> Response:
         """The page on which the customer enters the code that was sent to them."""
-        await noted(token, request)
+        await checked(token, request)
         return await code_shown(token)
 
     @to.link("GET", "/m/{token}/{what}", hidden=True)
@@ -126,8 +132,8 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 
     @to.link("POST", "/m/{token}/words", refuses=REFUSED, response_class=HTMLResponse)
     async def add_words(token: Token, request: Request) -> Response:
-        """Add something, or answer what was asked; a redirect to the page, or the page with what is wrong."""
-        await noted(token, request)
+        """Add something, or answer what was asked; the answer is the page, for a browser by a redirect."""
+        await checked(token, request)
         form = await form_of(request)
         text = form.text.replace("\r\n", "\n").strip()
         if not text or len(text) > WORDS_CHARS_MAX:
@@ -136,22 +142,22 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         async def decide(view: View, _: str) -> Decision:
             return await selfservice.add_words(token, text, view)
 
-        return await done(token, "words", form, decide)
+        return await done(token, "words", form, decide, request)
 
     @to.link("POST", "/m/{token}/withdraw", refuses=REFUSED, response_class=HTMLResponse)
     async def withdraw_by_link(token: Token, request: Request) -> Response:
-        """Take the complaint back; a redirect to the page, or the page with what is wrong."""
-        await noted(token, request)
+        """Take the complaint back; the answer is the page, for a browser by a redirect."""
+        await checked(token, request)
 
         async def decide(view: View, _: str) -> Decision:
             return await selfservice.withdraw(token, view)
 
-        return await done(token, "withdraw", await form_of(request), decide)
+        return await done(token, "withdraw", await form_of(request), decide, request)
 
     @to.link("POST", "/m/{token}/code", refuses=REFUSED, response_class=HTMLResponse)
     async def ask_code(token: Token, request: Request) -> Response:
-        """Have a one-time code sent to the known contact; a redirect to the page on which it is entered."""
-        await noted(token, request)
+        """Have a one-time code sent to the known contact; the answer is the page on which it is entered, for a browser by a redirect."""
+        await checked(token, request)
         form = await form_of(request)
         if form.action not in set(Action):
             raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
@@ -159,7 +165,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         async def decide(view: View, name: str) -> Decision:
             return await selfservice.ask_code(token, Action(form.action), name, view)
 
-        return await done(token, "code", form, decide, after="/code")
+        return await done(token, "code", form, decide, request, after="/code")
 
     @to.link(
         "POST",
@@ -173,7 +179,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 
         The export is JSON if the request accepts JSON and not HTML, otherwise a page.
         """
-        await noted(token, request)
+        await checked(token, request)
         form = await form_of(request)
         found = await selfservice.shown(token, face.view())
         digits = re.sub(r"\s", "", form.code)
@@ -183,12 +189,15 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 
         in_json = wants_json(request.headers.get("accept", ""), otherwise=False)
         try:
-            fact = (await write(token, "confirm", form, decide)).fact
+            written = await write(token, "confirm", form, decide)
         except Rejected as rejected:
             if rejected.reason is not Reason.CODE_WRONG or in_json:
                 raise
             return await code_shown(token, wrong=True)
-        if isinstance(fact, ConfirmationFailed):
+        fact = written.fact
+        # Whoever sends the same form again reads it again, as long as the code would have been good.
+        given = isinstance(fact, ConfirmationGiven) and face.view().now < fact.given_at + VALID_FOR
+        if not given:
             if in_json:
                 raise Rejected(Reason.CODE_WRONG)
             return await code_shown(token, wrong=True)
@@ -197,7 +206,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             return HTMLResponse(page.erased(found), headers=PAGE_HEADERS)
         exported = await selfservice.exported(token, face.view())
         if in_json:
-            return Response(body_of(exported), headers=NO_STORE, media_type=JSON)
+            return written.response(200, body_of(exported))
         body = await selfservice.export_page(exported, face.view())
         return HTMLResponse(body, headers=PAGE_HEADERS)
 

@@ -24,8 +24,7 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
     wanted |= {("check_given", one.data["check_id"]) for one in evidence.of("check.issued")}
     wanted |= {("check_offered", one.data["offer_id"]) for one in evidence.of("offer.made")}
     wanted |= {
-        ("confirmation", one.data["confirmation_id"])
-        for one in evidence.of("confirmation.asked")
+        ("confirmation", one.data["confirmation_id"]) for one in evidence.of("confirmation.asked")
     }
     wanted |= {
         ("reopened", f"{one.data['complaint_id']}/{one.data['round']}")
