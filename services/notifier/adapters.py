@@ -17,7 +17,7 @@ from services.notifier.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.observe import log
-from shared.runtime.privacy.links import Tokens, check_link, mine_link, offer_link
+from shared.runtime.privacy.links import Tokens, check_link, offer_link
 from shared.runtime.wires import MailServer
 
 #: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
@@ -126,23 +126,13 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
 
 
 class SignedLinks:
-    """`Links` as short signed tokens: our own for answers, compensation's for choices, complaints' for its pages."""
+    """`Links` as short signed tokens: our own for answers, and compensation's for choices."""
 
-    def __init__(
-        self,
-        answers: Tokens,
-        public_url: str,
-        choices: Tokens,
-        offers_url: str,
-        mine: Tokens,
-        complaints_url: str,
-    ) -> None:
+    def __init__(self, answers: Tokens, public_url: str, choices: Tokens, offers_url: str) -> None:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
         self._offers_url = offers_url
-        self._mine = mine
-        self._complaints_url = complaints_url
 
     def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
         """See Links."""
@@ -151,10 +141,6 @@ class SignedLinks:
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """See Links."""
         return offer_link(self._choices, self._offers_url, offer_id, expires_at)
-
-    def mine(self, complaint_id: str, told_at: datetime) -> str:
-        """See Links."""
-        return mine_link(self._mine, self._complaints_url, complaint_id, told_at)
 
     def read(self, token: str) -> tuple[str, str]:
         """See Links."""

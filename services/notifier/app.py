@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from services.notifier.adapters import SignedLinks, SmtpMailer
@@ -25,7 +26,7 @@ from shared.runtime.http.answers import shown_by
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
-from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens
+from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens, mine_link
 from shared.runtime.service import App, Runtime, utc_now
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -52,15 +53,8 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
+    links = SignedLinks(answers, settings.public_url, choices, settings.offers_url)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
-    links = SignedLinks(
-        answers,
-        settings.public_url,
-        choices,
-        settings.offers_url,
-        mine,
-        settings.complaints_url,
-    )
     wording, page = Wording(TEMPLATES), Page()
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
     alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
@@ -72,6 +66,7 @@ def build(
         wording,
         alarms,
         parts.vault.pseudonyms.mailbox,
+        partial(mine_link, mine, settings.complaints_url),
     )
     handlers = Handlers(parts.settler, keys, letters, links, wording)
     return App(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.notifier.alarms import Alarms
@@ -70,13 +71,16 @@ class Letters:
         wording: Wording,
         alarms: Alarms,
         address_ref: Callable[[str, str], str],
+        mine: Callable[[str, datetime], str],
     ) -> None:
+        """`mine` makes the link to a complaint's page, which is in complaints, from its id and when it is told."""
         self._keys = keys
         self._mailer = mailer
         self._links = links
         self._wording = wording
         self._alarms = alarms
         self._address_ref = address_ref
+        self._mine = mine
         self._policies = Policies()
 
     async def prepare(self, message_id: str, view: View) -> Letter:
@@ -185,7 +189,7 @@ class Letters:
         """The values that the letter of this occasion needs besides greeting and site."""
         match message.occasion:
             case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
-                link = self._links.mine(message.complaint_id, message.queued_at)
+                link = self._mine(message.complaint_id, message.queued_at)
                 return {**self._promise(message, story, policy), "mine_url": link}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)

@@ -44,10 +44,6 @@ class Links(Protocol):
         """The address where a customer chooses, until the offer lapses."""
         ...
 
-    def mine(self, complaint_id: str, told_at: datetime) -> str:
-        """The address of a complaint's page for its customer; good for weeks after `told_at`."""
-        ...
-
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""
         ...

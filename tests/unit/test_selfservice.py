@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from services.complaints.selfservice.moves import WORDS_MAX, enter_code
 from services.complaints.selfservice.rules import (
     CODES_MAX,
     TRIES_MAX,
     VALID_FOR,
-    WORDS_MAX,
     Confirmation,
     asked,
-    enter_code,
 )
 from shared.contracts.complaints import Action, ConfirmationAsked, Language
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens

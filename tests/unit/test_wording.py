@@ -11,8 +11,7 @@ from babel.numbers import UnknownCurrencyError
 from jinja2 import TemplateNotFound, UndefinedError
 
 import services.notifier
-from services.notifier.names import greeting_name
-from services.notifier.wording import Wording
+from services.notifier.wording import Wording, greeting_name
 from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import (

@@ -12,17 +12,16 @@ from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.selfservice.page import Shown, Told
-from services.complaints.selfservice.rules import (
-    CODE_DIGITS,
+from services.complaints.selfservice.moves import (
     TAKES_WORDS,
     Code,
-    Confirmation,
     add_words,
     ask_code,
     enter_code,
     field_of,
 )
+from services.complaints.selfservice.page import Shown, Told
+from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Timeline, What, for_customer
 from shared.contracts.complaints import Action, ComplaintWithdrawn, ConfirmationGiven, Language
