@@ -11,7 +11,7 @@ consumes  recovery.intake.v1 (complaint: raised),
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
           reopened, overdue, closed, withdrawn, unfounded, forgotten; handover: offered, accepted, declined;
           info: asked, received; resolution: recorded; words: added, expired; confirmation: asked, failed, given;
-          customer: erased; erasure: certified; complaints-replay: taken),
+          contact: changed; customer: erased; erasure: certified; complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear
 """

@@ -33,6 +33,7 @@ from services.complaints.timeline import rules as timeline_rules
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.triage import Languages
 from shared.contracts.catalogue import SERVICES, dead_letters
+from shared.contracts.complaints import ConfirmationAsked, WordsAdded
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.roster import LISTED, EmployeeListed
@@ -59,14 +60,18 @@ DOMAIN = Domain.of(
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
     Slice({EmployeeListed: (LISTED,)}),
-    shown=shown_by(
-        PromisedAnswer,
-        KnownComplaint,
-        AskedAnswer,
-        HeardAnswer,
-        ResolvedAnswer,
-        ErasedCustomer,
-    ),
+    shown={
+        **shown_by(
+            PromisedAnswer,
+            KnownComplaint,
+            AskedAnswer,
+            HeardAnswer,
+            ResolvedAnswer,
+            ErasedCustomer,
+        ),
+        # A form is answered with the page, which shows nothing of its fact.
+        **dict.fromkeys((WordsAdded, ConfirmationAsked), {"complaint_id"}),
+    },
 )
 
 

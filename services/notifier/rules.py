@@ -36,6 +36,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
+    ContactChanged,
     Language,
 )
 from shared.contracts.event import fingerprint
@@ -532,6 +533,11 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     return known.model_copy(update=update)
 
 
+def story_contact(story: Story, fact: ContactChanged) -> Story:
+    """The complaint with another contact; none for a customer who was erased."""
+    return story if story.forgotten else story.model_copy(update={"contact": fact.contact})
+
+
 def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
     """The complaint without its contact: the customer was erased."""
     return story.model_copy(update={"contact": None, "forgotten": True})
@@ -637,6 +643,7 @@ SLICE = Slice(
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
+        ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),
         ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
         CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
         CheckVoided: _life(voided=True),

@@ -23,6 +23,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
+    ContactChanged,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -57,6 +58,7 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintTriaged, handlers.on_triaged),
                 Handler(ComplaintReopened, handlers.on_reopened),
                 Handler(ComplaintForgotten),
+                Handler(ContactChanged),
                 Handler(ConfirmationAsked, handlers.on_confirmation_asked),
             ],
         ),

@@ -68,6 +68,7 @@ class Action(StrEnum):
 
     EXPORT = "export"
     ERASURE = "erasure"
+    CONTACT = "contact"
 
 
 class Service(StrEnum):
@@ -491,6 +492,18 @@ class ConfirmationGiven(ComplaintFact):
     site: SiteId
     action: Annotated[Action, Data.PERSONAL] = Field(description="What is done by it.")
     given_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was entered.")
+
+
+class ContactChanged(ComplaintFact):
+    """The customer gave another mail address by their link, with a code that was sent to the one before."""
+
+    TYPE: ClassVar[str] = "recovery.contact.changed.v1"
+
+    site: SiteId
+    contact: Annotated[Sealed, Data.PERSONAL] = Field(
+        description="Name, mail address and telephone as JSON, sealed under the customer's key."
+    )
+    changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was changed.")
 
 
 class CustomerFact(Fact):

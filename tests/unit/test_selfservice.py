@@ -236,6 +236,26 @@ async def test_a_customer_erases_themselves_and_the_link_opens_nothing_more(aboa
     assert (await opened(aboard, path)).status_code == 404
 
 
+async def test_a_new_address_needs_the_code_that_was_sent_to_the_one_before(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await do(aboard, name, "claim")
+    await sent(aboard, f"{path}/code", action="contact")
+    code = await code_of(aboard)
+    assert aboard.postbox.letters[-1].recipient == "kari@example.org"
+    assert 'type="email"' in (await opened(aboard, f"{path}/code")).text
+    amiss = await sent(aboard, f"{path}/confirm", code=code, email="nowhere")
+    assert (amiss.status_code, 'href="#email"' in amiss.text) == (422, True)
+    answer = await sent(aboard, f"{path}/confirm", code=code, email=" new@example.org ")
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    await aboard.give(name, "cinema", "k", again=True)
+    await aboard.carry()
+    await aboard.ring()
+    assert aboard.postbox.letters[-1].recipient == "new@example.org"
+    assert "contact_changed" in [one["what"] for one in await entries(aboard, name)]
+    for service in ("complaints", "notifier"):
+        assert "new@example.org" not in repr(aboard.stores[service].kept)
+
+
 async def test_an_erased_customers_link_is_invalid(aboard: Aboard):
     name, path = await link_of(aboard)
     await erase(aboard, await ref_of(aboard, name))

@@ -42,6 +42,11 @@ ON_PAGE = {
     Reason.TOO_MANY_CODES: ("mine.fault.too_many_codes", "data"),
     Reason.NO_CONTACT: ("mine.fault.no_contact", "data"),
 }
+#: The same on the page on which a code is entered.
+ON_CODE = {
+    Reason.CODE_WRONG: ("mine.fault.code_wrong", "code"),
+    Reason.ADDRESS_REFUSED: ("mine.fault.email", "email"),
+}
 GONE = (Reason.UNKNOWN_SITE, Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
 
 
@@ -57,6 +62,7 @@ class Form(BaseModel):
     text: str = ""
     action: str = ""
     code: str = ""
+    email: str = ""
 
 
 def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
@@ -85,15 +91,15 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         later = {"Retry-After": str(LATER_S)} if status == 429 else {}
         return HTMLResponse(body, status, {**PAGE_HEADERS, **later})
 
-    async def code_shown(token: str, *, wrong: bool = False) -> Response:
+    async def code_shown(token: str, wrong: Reason | None = None) -> Response:
         """The page for a code while one is taken, else the complaint's."""
         action = await selfservice.asked_for(token, face.view())
-        status = Reason.CODE_WRONG.status if wrong else 200
+        status = wrong.status if wrong is not None else 200
         if action is None:
             over = ("mine.fault.code_over", "data")
             return await shown(token, status, over if wrong else None)
         found = await selfservice.shown(token, face.view())
-        fault = Fault(say(found.language, "mine.fault.code_wrong"), "code") if wrong else None
+        fault = Fault(say(found.language, ON_CODE[wrong][0]), ON_CODE[wrong][1]) if wrong else None
         body = page.ask_code(found, action, token, once(), fault=fault)
         return HTMLResponse(body, status, PAGE_HEADERS)
 
@@ -172,10 +178,10 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         "/m/{token}/confirm",
         answers={200: ExportedCustomer},
         or_page=True,
-        refuses=(*REFUSED, Reason.CODE_WRONG),
+        refuses=(*REFUSED, *ON_CODE),
     )
     async def enter_code(token: Token, request: Request) -> Response:
-        """Enter the code: the answer is the export, or a page that says that everything was erased.
+        """Enter the code: the answer is the export, a page that says that everything was erased, or the complaint's page.
 
         The export is JSON if the request accepts JSON and not HTML, otherwise a page.
         """
@@ -185,23 +191,25 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         digits = re.sub(r"\s", "", form.code)
 
         async def decide(view: View, _: str) -> Decision:
-            return await selfservice.enter_code(token, digits, view)
+            return await selfservice.enter_code(token, digits, form.email.strip(), view)
 
         in_json = wants_json(request.headers.get("accept", ""), otherwise=False)
         try:
             written = await write(token, "confirm", form, decide)
         except Rejected as rejected:
-            if rejected.reason is not Reason.CODE_WRONG or in_json:
+            if rejected.reason not in ON_CODE or in_json:
                 raise
-            return await code_shown(token, wrong=True)
+            return await code_shown(token, rejected.reason)
         fact = written.fact
         # Whoever sends the same form again reads it again, as long as the code would have been good.
         given = isinstance(fact, ConfirmationGiven) and face.view().now < fact.given_at + VALID_FOR
         if not given:
             if in_json:
                 raise Rejected(Reason.CODE_WRONG)
-            return await code_shown(token, wrong=True)
+            return await code_shown(token, Reason.CODE_WRONG)
         assert isinstance(fact, ConfirmationGiven)
+        if fact.action is Action.CONTACT:
+            return to_page(f"/m/{token}")
         if fact.action is Action.ERASURE:
             return HTMLResponse(page.erased(found), headers=PAGE_HEADERS)
         exported = await selfservice.exported(token, face.view())

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 
+from pydantic import ValidationError
+
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle import moves
@@ -24,7 +26,14 @@ from services.complaints.selfservice.page import Shown, Told
 from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Timeline, What, for_customer
-from shared.contracts.complaints import Action, ComplaintWithdrawn, ConfirmationGiven, Language
+from shared.contracts.complaints import (
+    Action,
+    ComplaintWithdrawn,
+    ConfirmationGiven,
+    ContactChanged,
+    Language,
+)
+from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import OPEN, State, may
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -36,6 +45,8 @@ from shared.runtime.privacy.links import Tokens
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.words import format_money, format_time, reference_of, title_of
 
+#: Entries on the page, the newest: one is read on a phone.
+SHOWN_MAX = 200
 #: Who asked for an erasure, where the customer did by their link.
 CUSTOMER = "customer"
 
@@ -72,7 +83,8 @@ class SelfService:
         entries, left_out = await self._timelines.of(complaint_id, complaint, view)
         language, zone = complaint.language, policy.timezone
         told = []
-        for entry in for_customer(entries):
+        shown = for_customer(entries)
+        for entry in shown[-SHOWN_MAX:]:
             worth = (
                 format_money(entry.amount_minor, entry.currency, language)
                 if entry.amount_minor and entry.currency
@@ -97,7 +109,7 @@ class SelfService:
             site_name=policy.site_name,
             reference=reference_of(complaint_id),
             told=told,
-            left_out=left_out > 0,
+            left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
             question=questions[-1] if questions else "",
             open=complaint.state in OPEN,
@@ -145,10 +157,11 @@ class SelfService:
             ask_code(complaint, complaint_id, known, action, code, view.now), seals.created
         )
 
-    async def enter_code(self, token: str, digits: str, view: View) -> Decision:
-        """Take a code: erases the customer if it was asked for that; a wrong one counts as a try.
+    async def enter_code(self, token: str, digits: str, email: str, view: View) -> Decision:
+        """Take a code and do what it was asked for; a wrong one counts as a try.
 
-        Raises Rejected(code_wrong) while no code is taken, and what `opened` does.
+        `email` is where the customer wants to be written to, where they change that. Raises
+        Rejected(code_wrong) while no code is taken, Rejected(address_refused) for no address, and what `opened` does.
         """
         complaint_id, complaint = await self.opened(token, view)
         known = await view.get(Confirmation, complaint_id)
@@ -156,11 +169,33 @@ class SelfService:
         found = enter_code(complaint, complaint_id, known, entered, view.now)
         if isinstance(found, No):
             raise Rejected(found.reason)
-        if not isinstance(found, ConfirmationGiven) or found.action is not Action.ERASURE:
-            return Decision.of(found)
-        erased = await erasing(complaint.customer_ref, complaint.site, CUSTOMER, view)
+        before: Sequence[Fact] = ()
+        if isinstance(found, ConfirmationGiven) and found.action is Action.ERASURE:
+            erased = await erasing(complaint.customer_ref, complaint.site, CUSTOMER, view)
+            before = erased.facts
+        if isinstance(found, ConfirmationGiven) and found.action is Action.CONTACT:
+            before = (await self._reached(complaint_id, complaint, email, view),)
         # The answer to a repeat is the last fact.
-        return Decision((*erased.facts, found))
+        return Decision((*before, found))
+
+    async def _reached(
+        self, complaint_id: str, complaint: Complaint, email: str, view: View
+    ) -> ContactChanged:
+        """The contact with another mail address; raises Rejected(address_refused, no_contact), Unavailable."""
+        key = await self._keys.needed(complaint.customer_ref, view)
+        if complaint.contact is None:
+            raise Rejected(Reason.NO_CONTACT)
+        known = Contact.model_validate_json(key.open("contact", complaint.contact))
+        try:
+            contact = Contact.model_validate({**known.model_dump(), "email": email})
+        except ValidationError:
+            raise Rejected(Reason.ADDRESS_REFUSED) from None
+        return ContactChanged(
+            complaint_id=complaint_id,
+            site=complaint.site,
+            contact=key.seal("contact", contact.model_dump_json()),
+            changed_at=view.now,
+        )
 
     async def exported(self, token: str, view: View) -> ExportedCustomer:
         """What is known of the customer at the complaint's site; raises what `opened` does."""

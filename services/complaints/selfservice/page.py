@@ -37,6 +37,7 @@ _MINE = f"""<p class="standing" role="status">{{{{ standing }}}}</p>
 {{% if shown.reachable %}}<p>{{{{ say("mine.data.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/code">{_ONCE}
 <button name="action" value="export">{{{{ say("mine.data.export") }}}}</button>
+<button name="action" value="contact">{{{{ say("mine.data.contact") }}}}</button>
 <button name="action" value="erasure">{{{{ say("mine.data.erasure") }}}}</button></form>
 {{% else %}}<p>{{{{ say("mine.data.no_contact", reference=shown.reference) }}}}</p>
 {{% endif %}}</details>
@@ -45,7 +46,9 @@ _MINE = f"""<p class="standing" role="status">{{{{ standing }}}}</p>
 _CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
 <p>{{{{ what }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
-<label for="code">{{{{ say("mine.code.label") }}}}</label>
+{{% if changes_contact %}}<label for="email">{{{{ say("mine.code.email") }}}}</label>
+<input id="email" name="email" type="email" autocomplete="email" maxlength="254" required>
+{{% endif %}}<label for="code">{{{{ say("mine.code.label") }}}}</label>
 <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required>
 <button class="yes">{{{{ say("mine.code.do") }}}}</button></form>
 <p><a href="/m/{{{{ token }}}}">{{{{ say("mine.back") }}}}</a></p>
@@ -130,6 +133,7 @@ class Page:
             site_name=shown.site_name,
             faults=[fault] if fault is not None else [],
             what=words(f"mine.code.{action}"),
+            changes_contact=action is Action.CONTACT,
             token=token,
             once=once,
         )

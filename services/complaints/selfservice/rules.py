@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import (
     Action,
     ConfirmationAsked,
     ConfirmationFailed,
     ConfirmationGiven,
+    ContactChanged,
 )
 from shared.kernel import Document, Fold, Slice
 
@@ -63,7 +65,14 @@ def given(before: Confirmation, _: ConfirmationGiven) -> Confirmation:
     return before.model_copy(update={"given": True})
 
 
-def complaint_of(fact: ConfirmationAsked | ConfirmationFailed | ConfirmationGiven) -> str:
+def reached(complaint: Complaint, fact: ContactChanged) -> Complaint:
+    """The complaint with another contact."""
+    return complaint.model_copy(update={"contact": fact.contact, "reachable": True})
+
+
+def complaint_of(
+    fact: ConfirmationAsked | ConfirmationFailed | ConfirmationGiven | ContactChanged,
+) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
 
@@ -73,5 +82,6 @@ SLICE = Slice(
         ConfirmationAsked: (Fold(Confirmation, complaint_of, asked),),
         ConfirmationFailed: (Fold(Confirmation, complaint_of, failed),),
         ConfirmationGiven: (Fold(Confirmation, complaint_of, given),),
+        ContactChanged: (Fold(Complaint, complaint_of, reached),),
     }
 )

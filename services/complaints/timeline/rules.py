@@ -41,6 +41,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    ContactChanged,
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
@@ -81,6 +82,7 @@ class What(StrEnum):
     ASKED = "asked"
     ANSWERED = "answered"
     WORDS_ADDED = "words_added"
+    CONTACT_CHANGED = "contact_changed"
     OFFER_MADE = "offer_made"
     OFFER_CHOSEN = "offer_chosen"
     OFFER_LAPSED = "offer_lapsed"
@@ -118,6 +120,7 @@ BY_CUSTOMER = frozenset(
         What.RECEIVED,
         What.ANSWERED,
         What.WORDS_ADDED,
+        What.CONTACT_CHANGED,
         What.OFFER_CHOSEN,
         What.CHECK_REDEEMED,
         What.FEEDBACK,
@@ -226,6 +229,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     InfoAsked: Row(What.ASKED, "asked_at", (*_WHO, "round"), {"words": "question"}),
     InfoReceived: Row(What.ANSWERED, "answered_at", (*_WHO, *_PROMISE), {"words": "answer"}),
     WordsAdded: Row(What.WORDS_ADDED, "added_at", (), {"words": "text"}),
+    ContactChanged: Row(What.CONTACT_CHANGED, "changed_at"),
     ResolutionRecorded: Row(What.RESOLVED, "recorded_at", (*_WHO, "outcome"), {"words": "note"}),
     ComplaintOverdue: Row(What.PROMISE_BROKEN, "overdue_at", _PROMISE),
     ComplaintReopened: Row(What.REOPENED, "reopened_at", _PROMISE),
@@ -348,6 +352,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.ASKED: ("words",),
     What.ANSWERED: ("words", "promised_by"),
     What.WORDS_ADDED: ("words",),
+    What.CONTACT_CHANGED: (),
     What.OFFER_MADE: (),
     What.OFFER_LAPSED: (),
     What.CHECK_GIVEN: _WORTH,
