@@ -70,7 +70,8 @@ DOMAIN = Domain.of(
             ErasedCustomer,
         ),
         # A form is answered with the page, which shows nothing of its fact.
-        **dict.fromkeys((WordsAdded, ConfirmationAsked), {"complaint_id"}),
+        WordsAdded: {"complaint_id"},
+        ConfirmationAsked: {"complaint_id"},
     },
 )
 
