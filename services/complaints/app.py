@@ -18,6 +18,7 @@ from services.complaints.lifecycle import api as lifecycle_api
 from services.complaints.lifecycle import rules as lifecycle_rules
 from services.complaints.lifecycle.api import AskedAnswer, HeardAnswer, ResolvedAnswer
 from services.complaints.lifecycle.handlers import Lifecycle
+from services.complaints.lifecycle.rules import Complaint
 from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
@@ -33,7 +34,7 @@ from services.complaints.timeline import rules as timeline_rules
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.triage import Languages
 from shared.contracts.catalogue import SERVICES, dead_letters
-from shared.contracts.complaints import ConfirmationAsked, WordsAdded
+from shared.contracts.complaints import ComplaintReceived, ConfirmationAsked, WordsAdded
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.roster import LISTED, EmployeeListed
@@ -41,10 +42,13 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
+from shared.runtime.http.changes import Changes, Tail
+from shared.runtime.kafka.tail import tail
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, Keys, stands
 from shared.runtime.privacy.links import MINE, Tokens
+from shared.runtime.roster import still_employed
 from shared.runtime.service import App, Runtime, utc_now
 
 #: The topics that hold what customers wrote outside their keys.
@@ -74,6 +78,12 @@ DOMAIN = Domain.of(
         ConfirmationAsked: {"complaint_id"},
     },
 )
+#: The facts that change a complaint.
+CHANGING = frozenset(
+    fact.TYPE
+    for fact, rows in DOMAIN.folds.items()
+    if any(row.document is Complaint for row in rows)
+)
 
 
 def build(
@@ -85,6 +95,7 @@ def build(
     news: News | None = None,
     gone: Gone | None = None,
     on_vault: OnVault | None = None,
+    own_topic: Tail | None = None,
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
@@ -99,6 +110,14 @@ def build(
     timelines, exports = Timelines(parts.vault), Exports(Keys(parts.vault))
     selfservice = SelfService(parts.vault, links, timelines, exports)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
+    view = parts.settler.view
+    changes = Changes(
+        own_topic or partial(tail, settings.broker, ComplaintReceived.TOPIC),
+        partial(queue_api.shown, CHANGING, view),
+        lambda principals: still_employed(principals, view()),
+        secret=parts.vault.derive("live"),
+        running=parts.face.running,
+    )
     return App(
         parts,
         inboxes=inboxes(intake, lifecycle, customers),
@@ -107,7 +126,7 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
-            queue_api.routes(parts.face),
+            queue_api.routes(parts.face, changes),
             lifecycle_api.routes(parts.face, lifecycle),
             timeline_api.routes(parts.face, lifecycle, timelines),
             customer_api.routes(parts.face, exports),
@@ -120,4 +139,5 @@ def build(
             customer_rules.CERTIFY: customers.certifies,
             customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),
         },
+        beside_api={"changes": changes.run},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, employee_name
 from shared.runtime.engine.view import View
@@ -28,3 +30,14 @@ async def employed(principal: Principal, view: View) -> Employee:
     if employee is None or not employee.listing.active:
         raise Rejected(Reason.UNKNOWN_EMPLOYEE)
     return employee
+
+
+async def still_employed(principals: Sequence[Principal], view: View) -> set[Principal]:
+    """Those of the principals who are employees of their sites now, all read in one trip; raises Unavailable."""
+    await view.prefetch([employee_key(one.site, one.subject) for one in principals])
+    found = set()
+    for one in principals:
+        employee = await view.get(Employee, employee_name(one.site, one.subject))
+        if employee is not None and employee.listing.active:
+            found.add(one)
+    return found

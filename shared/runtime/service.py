@@ -12,12 +12,20 @@ import socket
 import sys
 import uuid
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import uvloop
 from aiokafka.errors import KafkaError
@@ -213,11 +221,14 @@ class App:
         on_timer: Mapping[str, OnTimer],
         may_stream: Callable[[], Awaitable[bool]] | None = None,
         on_scrape: Callable[[], Awaitable[None]] | None = None,
+        beside_api: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
     ) -> None:
         """`may_stream` is asked again and again until it says yes, before anything is consumed.
 
-        `on_scrape` sets metrics whenever they are asked for.
+        `on_scrape` sets metrics whenever they are asked for. What runs `beside_api`, by name, does so until it is
+        cancelled.
         """
+        self.beside_api = beside_api or {}
         self.may_stream = may_stream
         self.on_scrape = on_scrape
         self.parts = parts
@@ -257,6 +268,8 @@ class App:
             if parts.issuer is not None:
                 keeping = asyncio.create_task(parts.issuer.keep(), name="issuer")
                 background.append(watched(keeping))
+            for name, runs in self.beside_api.items():
+                background.append(watched(asyncio.create_task(runs(), name=name)))
             if settings.face != "api" and not stopping.is_set():
                 background.append(watched(asyncio.create_task(relay.run(), name="relay")))
                 if self.on_timer:

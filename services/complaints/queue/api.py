@@ -1,7 +1,8 @@
-"""The route of the queue."""
+"""The routes of the queue: its lists, and what changes in them as it happens."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -10,14 +11,15 @@ from pydantic import ConfigDict, Field
 
 from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, PromiseNow, Round
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.queue.handlers import Listed, queue
+from services.complaints.queue.handlers import Listed, changed, queue
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ID_PATTERN, ComplaintId, SiteId
 from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.view import cursor_of, place_of
-from shared.runtime.http.answers import Answer
+from shared.runtime.engine.view import View, cursor_of, place_of
+from shared.runtime.http.answers import Answer, body_of
 from shared.runtime.http.auth import EMPLOYEE
+from shared.runtime.http.changes import Changes, Line, Shown
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.roster import employed
@@ -84,7 +86,40 @@ class ComplaintList(Answer):
     ]
 
 
-def routes(face: Face) -> Routes:
+class ComplaintChange(Answer):
+    """A change of one complaint, as who follows the lists is told it."""
+
+    complaint_id: ComplaintId
+    change: Annotated[str, Field(description="The type of the fact that changed it.")]
+    complaint: Annotated[
+        ListedComplaint | None,
+        Field(
+            description="The complaint as it stands now, which may be after later changes too; null if its customer was erased, which takes it out of every list."
+        ),
+    ]
+
+
+async def shown(
+    changing: Collection[str], view: Callable[[], View], lines: Sequence[Line]
+) -> list[Shown | None]:
+    """How each line is told, if it is a fact of the types that are `changing` a complaint; raises Unavailable."""
+    names = {line.subject for line in lines if line.type in changing}
+    found = dict(zip(names, await changed(list(names), view()), strict=True))
+    return [
+        _told(line, found.get(line.subject) if line.type in changing else None) for line in lines
+    ]
+
+
+def _told(line: Line, complaint: Complaint | None) -> Shown | None:
+    if complaint is None:
+        return None
+    name = line.subject
+    row = None if complaint.forgotten else ListedComplaint.about(complaint, complaint_id=name)
+    change = ComplaintChange(complaint_id=name, change=line.type, complaint=row)
+    return Shown(complaint.site, body_of(change))
+
+
+def routes(face: Face, changes: Changes) -> Routes:
     """The routes."""
     to = Routes(face)
 
@@ -122,5 +157,16 @@ def routes(face: Face) -> Routes:
         ]
         following = cursor_of(Complaint, page.next) if page.next is not None else None
         return ComplaintList(site=ask.principal.site, complaints=shown, next=following)
+
+    @to.follow("/v1/complaints/live", EMPLOYEE, changes)
+    async def follow_complaints(ask: Ask) -> None:
+        """What changes in the complaints of my site, as it happens: server-sent events.
+
+        An event `change` has a `ComplaintChange` as its data. An event `reload` says: what you show may lack changes, so
+        read your lists again now; it comes first, unless `Last-Event-ID` names a position of mine that we still know. Come
+        back with it after each end: nothing is left out or told twice. The stream ends with the token, and when I am no
+        employee of the site any more.
+        """
+        await employed(ask.principal, ask.view)
 
     return to

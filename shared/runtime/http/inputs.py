@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
-#: Headers that are lists, which several lines may hold (RFC 9110, 5.3).
-MAY_REPEAT = ("If-None-Match",)
+#: Headers that are lists, which several lines may hold (RFC 9110, 5.3), and one of which no two can be right.
+MAY_REPEAT = ("If-None-Match", "Last-Event-ID")
 
 
 class Inputs:

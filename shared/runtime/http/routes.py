@@ -42,6 +42,7 @@ from shared.runtime.http.answers import (
     wants_table,
 )
 from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.changes import Changes, Listener
 from shared.runtime.http.inputs import Inputs
 from shared.runtime.http.live import UNBUFFERED, EventStream, snapshots
 from shared.runtime.http.pages import PAGE_HEADERS
@@ -73,6 +74,13 @@ ACCEPT_LANGUAGE = Annotated[
         description="The languages that titles may be in, as in RFC 9110; the site's first language"
         " if none of ours is among them.",
         examples=["nb, en;q=0.5"],
+    ),
+]
+LAST_EVENT_ID = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        description="The `id` of the last event that the client had; it goes on behind that.",
     ),
 ]
 #: What a browser sends of a page's form.
@@ -109,6 +117,7 @@ EVERYWHERE = (
 KEY = Parameter("key", Parameter.KEYWORD_ONLY, annotation=IDEMPOTENCY_KEY)
 NO_BODY = Parameter("command", Parameter.KEYWORD_ONLY, annotation=Nothing, default=NOTHING)
 ETAG = Parameter("etag", Parameter.KEYWORD_ONLY, annotation=IF_NONE_MATCH, default=None)
+LAST = Parameter("last", Parameter.KEYWORD_ONLY, annotation=LAST_EVENT_ID, default="")
 #: What a route takes whose answer has titles. `Ask` has it already, so it is only described.
 LANGUAGES = Parameter("languages", Parameter.KEYWORD_ONLY, annotation=ACCEPT_LANGUAGE, default=None)
 #: Reasons of a route that asks for a token.
@@ -441,6 +450,45 @@ class Routes(APIRouter):
                 response_class=EventStream,
             )
             return reads
+
+        return add
+
+    def follow(
+        self,
+        path: str,
+        kinds: Collection[Kind],
+        changes: Changes,
+        *,
+        refuses: Sequence[Reason] = (),
+    ) -> Callable[[D], D]:
+        """A read that is answered with every change at the caller's site as it happens.
+
+        The function gets an `Ask`, and raises where the caller may not follow. The stream ends with the token.
+        """
+
+        def add(may_follow: D) -> D:
+            async def respond(request: HttpRequest, principal: Principal, last: str) -> Response:
+                await may_follow(_ask(request, principal, self._face.view()))
+                await changes.ready()
+                still = partial(self._face.still, request.headers["authorization"], principal)
+                listener = Listener(principal, still, last)
+                return EventStream(
+                    changes.events(listener),
+                    changes.listening(listener),
+                    headers={**NO_STORE, **UNBUFFERED},
+                )
+
+            self.respond(
+                respond,
+                {"last": LAST},
+                kinds,
+                path=path,
+                method="GET",
+                like=may_follow,
+                refuses=(Reason.LOG_UNAVAILABLE, *refuses),
+                response_class=EventStream,
+            )
+            return may_follow
 
         return add
 
