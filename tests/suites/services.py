@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from services.notifier.app import build as build_notifier
 from services.notifier.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.compensation import PolicyTried
+from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
@@ -38,6 +40,7 @@ from shared.runtime.engine.store import Line
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.history import Part, ReadHistory
 from shared.runtime.kafka.inbox import Record
+from shared.runtime.kafka.tail import Portion
 from shared.runtime.rebuild.sources import RawEvent, event_of
 from shared.runtime.service import App
 from shared.testing.builders import outbox, published, record
@@ -212,6 +215,7 @@ class Aboard:
                 news=self.news,
                 gone=self.topics.gone,
                 on_vault=self.topics.on_vault,
+                own_topic=self.own_topic,
             ),
             "compensation": build_compensation(
                 CompensationSettings(**given),
@@ -294,6 +298,26 @@ class Aboard:
             raise Rejected(Reason.HISTORY_TOO_LONG)
         for first in range(0, len(events), 50):
             yield Part(events[first : first + 50], min(first + 50, len(events)), len(events))
+
+    async def own_topic(self, back: int) -> AsyncGenerator[Portion]:
+        """What complaints published, as its topic would tell it."""
+        records = await published(self.stores["complaints"], ComplaintReceived.TOPIC)
+        done = max(0, len(records) - back)
+        whole = frozenset({0} if done == 0 else ())
+        while True:
+            new = [(0, one.value or b"") for one in records[done:]]
+            yield Portion(new, 1, whole, caught_up=True)
+            done = len(records)
+            await asyncio.sleep(0.01)
+            records = await published(self.stores["complaints"], ComplaintReceived.TOPIC)
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Complaints tells those who follow what changes."""
+        changes = asyncio.create_task(self.apps["complaints"].beside_api["changes"]())
+        yield
+        changes.cancel()
+        await asyncio.gather(changes, return_exceptions=True)
 
     async def ring(self, service: str = "notifier") -> None:
         """Ring every timer of a service that is due now, once."""

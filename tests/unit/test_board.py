@@ -36,6 +36,7 @@ from shared.runtime.http import face, live
 from shared.runtime.http.server import http_server
 from shared.testing.builders import record
 from shared.testing.clock import START
+from tests.suites import followers
 from tests.suites.described import undescribed
 from tests.suites.services import SITE, Aboard
 from tests.suites.signals import one_signal
@@ -461,54 +462,16 @@ async def test_a_site_without_a_policy_is_named_beside_the_boards_of_the_others(
 # ---- live ----------------------------------------------------------------------------------------
 
 
-class Follower:
+class Follower(followers.Follower):
     """Somebody who follows the board of a site: its events as they come."""
 
     def __init__(self, aboard: Aboard, bearer: str) -> None:
-        self.status: int | None = None
-        self.headers: dict[bytes, bytes] = {}
-        self.gone = asyncio.Event()
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._asked = False
-        scope = {
-            "type": "http",
-            "asgi": {"spec_version": "2.3"},
-            "method": "GET",
-            "path": f"/v1/board/{SITE}/stream",
-            "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {bearer}".encode())],
-        }
-        app = aboard.apps["audit"].api
-        self.answering = asyncio.create_task(app(scope, self._receive, self._send))
-
-    async def _receive(self) -> dict[str, Any]:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], dict(message["headers"])
-        elif message.get("body"):
-            self._chunks.put_nowait(message["body"])
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            self._chunks.put_nowait(None)
+        super().__init__(aboard.apps["audit"].api, f"/v1/board/{SITE}/stream", bearer)
 
     async def next(self) -> Any:
         """The next board; None at the end."""
-        async with asyncio.timeout(30):
-            while (chunk := await self._chunks.get()) is not None:
-                for line in chunk.decode().splitlines():
-                    if line.startswith("data: "):
-                        return from_json(line.removeprefix("data: "))
-        return None
-
-    async def leave(self) -> None:
-        self.gone.set()
-        async with asyncio.timeout(30):
-            await self.answering
+        event = await super().next()
+        return None if event is None else event.data
 
 
 @pytest.fixture

@@ -109,6 +109,10 @@ async def use_everything(aboard: Aboard) -> None:
 
 async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await ask.read("complaints?view=open", "complaints")
+    # Who follows a process that ends is told to read the list, and no more.
+    aboard.apps["complaints"].parts.health["running"] = lambda: False
+    async with aboard.telling():
+        await ask.read("complaints/live", "complaints")
 
     async def do(what: str, command: Any = None, who: str = "e-jonas") -> None:
         await ask.write(f"complaints/{about}/{what}", command, service="complaints", who=who)

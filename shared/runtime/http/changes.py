@@ -346,7 +346,7 @@ class Changes:
                     self._positions.write(listener.who, change.position),
                     change.event,
                 )
-            if listener.ended:
+            if listener.ended or not self._running():
                 return
             listener.woken.clear()
             await listener.woken.wait()
