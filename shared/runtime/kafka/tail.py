@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from time import monotonic
 from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.runtime.kafka.records import read_any_header
 from shared.runtime.kafka.watch import FETCH_MS, READ_BYTES, groupless_consumer, partitions
@@ -11,10 +14,13 @@ from shared.runtime.wires import Broker
 
 #: Records handed on at once: few enough that whoever reads them leaves the loop to others soon.
 TOGETHER_MAX = 500
+#: How often it is looked whether the topic is still the one that is read, in seconds: a consumer of a topic that was
+#: deleted and made anew may wait for ever, and does not tell.
+LOOK_S = 10.0
 
 
 class Torn(Exception):
-    """Records are missing between the last one that was read and the next, or partitions were added."""
+    """Records are missing behind the last one that was read, or the topic has other partitions now."""
 
 
 class Portion(NamedTuple):
@@ -48,7 +54,11 @@ async def tail(bootstrap: Broker | str, topic: str, back: int) -> AsyncGenerator
         whole = frozenset(place.partition for place in places if following[place] == 0)
         behind = {place for place in places if following[place] < ends[place]}
         yield Portion((), len(places), whole, not behind)
+        look_at = monotonic() + LOOK_S
         while True:
+            if monotonic() >= look_at:
+                look_at = monotonic() + LOOK_S
+                await _look(consumer, following)
             found = await consumer.getmany(timeout_ms=FETCH_MS, max_records=TOGETHER_MAX)
             records: list[tuple[int, bytes]] = []
             for place, batch in found.items():
@@ -59,3 +69,12 @@ async def tail(bootstrap: Broker | str, topic: str, back: int) -> AsyncGenerator
             behind = {place for place in behind if following[place] < ends[place]}
             if records or not behind:
                 yield Portion(records, len(places), whole, not behind)
+
+
+async def _look(consumer: AIOKafkaConsumer, following: Mapping[TopicPartition, int]) -> None:
+    """Raises Torn if a partition ends before what was read of it, or is not read any more; KafkaError if nobody says."""
+    if consumer.assignment() != following.keys():
+        raise Torn
+    ends = await consumer.end_offsets(list(following))
+    if any(ends[place] < offset for place, offset in following.items()):
+        raise Torn
