@@ -44,6 +44,12 @@ ROWS: Rows = (
                 "sum by (reason) (rate(http_refused_total[5m]))",
                 "{{reason}}",
             ),
+            (
+                "Clients that follow the queue, by process",
+                "short",
+                "live_listeners > 0",
+                "{{instance}}",
+            ),
         ),
     ),
     (

@@ -66,10 +66,6 @@ LOG_HOLES = Counter(
     ["service", "topic"],
 )
 LIVE_LISTENERS = Gauge("live_listeners", "Clients that follow the changes of their site here.")
-LIVE_RELOADS = Counter(
-    "live_reloads",
-    "Times that a client was told to read its list again, as it comes or is too slow.",
-)
 MEASURE_TODAY = Gauge(
     "measure_today",
     "Today's measures of a site so far, by measure and part; the same in every process.",

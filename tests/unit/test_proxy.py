@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from shared.runtime.http.changes import LISTENERS_MAX, LOOK_S, QUIET_LOOKS
 from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.runtime.http.server import KEEP_ALIVE_S, URL_BYTES_MAX
 from tests.suites.services import Aboard
@@ -55,7 +56,9 @@ def test_nginx_takes_the_configuration(tmp_path):
 
 
 async def test_every_route_is_passed_to_the_service_that_has_it(aboard: Aboard):
-    places = dict(re.findall(r"location (\S+) +\{ proxy_pass http://service_check_(\w+); }", TEXT))
+    places = dict(
+        re.findall(r"location (\S+) +\{[^}]* proxy_pass http://service_check_(\w+);\s+}", TEXT)
+    )
     for service, app in aboard.apps.items():
         for path in app.api.openapi()["paths"]:
             longest = max((one for one in places if path.startswith(one)), key=len, default=None)
@@ -70,3 +73,12 @@ def test_its_bounds_are_no_larger_than_ours_and_it_keeps_connections_for_a_short
     kept = re.findall(r"keepalive 64; keepalive_timeout (\d+)s;", TEXT)
     assert len(kept) == 4
     assert all(int(seconds) < KEEP_ALIVE_S for seconds in kept)
+
+
+def test_who_follows_the_queue_is_told_at_once_and_counts_apart_from_all_other_connections():
+    (live,) = re.findall(r"location /v1/complaints/live +\{([^}]*)}", TEXT)
+    assert "proxy_buffering off;" in live
+    (followers,) = re.findall(r"limit_conn service_check_followers (\d+);", live)
+    assert int(followers) >= LISTENERS_MAX
+    (silent_s,) = re.findall(r"proxy_read_timeout (\d+)s;", TEXT)
+    assert int(silent_s) > QUIET_LOOKS * LOOK_S

@@ -27,7 +27,7 @@ from shared.runtime.http.auth import Principal
 from shared.runtime.http.live import RETRY_MS
 from shared.runtime.kafka.inbox import Unread
 from shared.runtime.kafka.tail import Portion, Torn
-from shared.runtime.observe import LIVE_LISTENERS, LIVE_RELOADS, log
+from shared.runtime.observe import LIVE_LISTENERS, log
 
 #: Who follows in one process. Each holds a connection for hours, and the server takes 800 in all.
 LISTENERS_MAX = 500
@@ -268,7 +268,6 @@ class Changes:
 
     def _reload(self, listener: Listener) -> None:
         """Tell a listener to read the list again, in place of everything that waits for it."""
-        LIVE_RELOADS.inc()
         listener.queue.clear()
         listener.tell(self._at_once(listener, b"event: reload\ndata: {}\n\n"))
 
