@@ -23,6 +23,7 @@ from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
 from services.complaints.queue import api as queue_api
+from services.complaints.queue.handlers import Queue
 from services.complaints.selfservice import api as selfservice_api
 from services.complaints.selfservice import rules as selfservice_rules
 from services.complaints.selfservice.handlers import SelfService
@@ -126,7 +127,7 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
-            queue_api.routes(parts.face, changes),
+            queue_api.routes(parts.face, Queue(parts.vault), changes),
             lifecycle_api.routes(parts.face, lifecycle),
             timeline_api.routes(parts.face, lifecycle, timelines),
             customer_api.routes(parts.face, exports),

@@ -26,6 +26,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ConfirmationAsked,
     Language,
+    reference_of,
 )
 from shared.contracts.event import Event
 from shared.contracts.notifier import (
@@ -44,7 +45,6 @@ from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import (
     format_money,
     format_time,
-    reference_of,
     standing,
 )
 

@@ -27,7 +27,7 @@ from services.notifier.rules import (
 )
 from services.notifier.wording import Wording
 from shared.contracts.compensation import Basis
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import Language, reference_of
 from shared.contracts.intake import Contact
 from shared.contracts.notifier import (
     MessageAttempted,
@@ -49,7 +49,6 @@ from shared.runtime.words import (
     about,
     format_time,
     format_worth,
-    reference_of,
     say,
     title_of,
 )

@@ -86,6 +86,15 @@ def promise_id_of(complaint_id: str, number: int) -> str:
     return f"{complaint_id}/{number}"
 
 
+#: Characters of a complaint's id that customers tell us and staff find it by.
+REFERENCE_CHARS = 6
+
+
+def reference_of(complaint_id: str) -> str:
+    """The reference that a customer tells us, and by which staff find the complaint; hardly two of a site are the same."""
+    return complaint_id[-REFERENCE_CHARS:].upper()
+
+
 class ComplaintFact(Fact):
     """A fact of one complaint; they keep their order."""
 
@@ -127,6 +136,14 @@ class ComplaintReceived(ComplaintFact):
     )
     received_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was recorded here; promises count from it."
+    )
+    place: Annotated[Sealed | None, Data.PERSONAL] = Field(
+        None,
+        description="Where at the site it happened, sealed like the words; absent if it was not told.",
+    )
+    place_ref: Annotated[Id | None, Data.PERSONAL] = Field(
+        None,
+        description="Keyed fingerprint of site and place, by which employees find what else happened there; absent without a place.",
     )
     content: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None, Data.PERSONAL

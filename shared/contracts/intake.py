@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from shared.contracts.data import Data
 from shared.contracts.event import EmployeeId, SiteId
-from shared.contracts.names import CustomerName
+from shared.contracts.names import CustomerName, PlaceName
 from shared.kernel import Fact
 
 #: Longer than any letter in review collections; a longer text is abuse or a mistake.
@@ -87,6 +87,10 @@ class Told(Fact):
     )
     occurred_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When it happened, as it was told; null if unknown."
+    )
+    place: Annotated[PlaceName, Data.PERSONAL] = Field(
+        None,
+        description="Where at the site it happened, as people there call it: a cabin, a deck, a restaurant. In clear text; null if unknown.",
     )
 
 

@@ -34,12 +34,16 @@ def mailbox_of(address: str) -> tuple[str, str]:
     return local.partition("+")[0] or local, domain
 
 
-def named(customer: str | None) -> str | None:
+def named(name: str | None) -> str | None:
     """The name, or None if all its characters are invisible."""
-    return customer if customer is not None and alike(customer) else None
+    return name if name is not None and alike(name) else None
 
 
 #: What a source calls a customer.
 CustomerName = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=128)] | None, AfterValidator(named)
+]
+#: What people at a site call a place there.
+PlaceName = Annotated[
+    Annotated[str, StringConstraints(min_length=1, max_length=64)] | None, AfterValidator(named)
 ]

@@ -50,8 +50,6 @@ _DAY = {
 _ALSO = {"no": Language.NB, "nn": Language.NB}
 #: Languages looked at in one Accept-Language header; browsers send a handful.
 _ACCEPTED_MAX = 20
-#: Characters of a complaint's id that customers tell us and staff find it by.
-_REFERENCE_CHARS = 6
 
 
 def texts_in(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Text]]:
@@ -197,8 +195,3 @@ def title_of(item: str, policies: Iterable[Policy], language: str) -> str:
     name = item.partition("/")[0]
     found = (policy.checks[name].title for policy in policies if name in policy.checks)
     return next((in_language(title, language) for title in found), name)
-
-
-def reference_of(complaint_id: str) -> str:
-    """The reference that a customer tells us, and by which staff find the complaint."""
-    return complaint_id[-_REFERENCE_CHARS:].upper()

@@ -109,6 +109,7 @@ async def use_everything(aboard: Aboard) -> None:
 
 async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await ask.read("complaints?view=open", "complaints")
+    await ask.write("complaints/search", {"place": "deck 5"}, service="complaints")
     # Who follows a process that ends is told to read the list, and no more.
     aboard.apps["complaints"].parts.health["running"] = lambda: False
     async with aboard.telling():

@@ -67,6 +67,7 @@ class TwoSites:
                 "person": "em-a45b7929616ce4de89634d86f977802f",
                 "purpose": "a signal",
             },
+            "/v1/complaints/search": {"reference": "4C7D65"},
             "/v1/complaints/{complaint_id}/handover": {"colleague_id": "e-boreal"},
             "/v1/complaints/{complaint_id}/ask": {"question": "Which?"},
             "/v1/complaints/{complaint_id}/answer": {"answer": "The left one."},

@@ -115,7 +115,8 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact content counted counts_for ends explanation groups information note policy question raised_by role"
+        "answer code code_hash contact content counted counts_for ends explanation groups information note place place_ref"
+        " policy question raised_by role"
         " sender_ref text title why wrapped",
     ),
 }

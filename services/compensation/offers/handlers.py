@@ -25,7 +25,7 @@ from services.compensation.offers.rules import Offer, charged, chosen, lapse, of
 from services.compensation.staff.handlers import fallback_for
 from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
-from shared.contracts.complaints import Category, Language
+from shared.contracts.complaints import Category, Language, reference_of
 from shared.contracts.event import Flag, Id
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -38,7 +38,6 @@ from shared.runtime.words import (
     format_money,
     format_time,
     format_worth,
-    reference_of,
     standing,
     title_of,
 )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.complaints.customer.handlers import site_of
-from services.complaints.lifecycle.handlers import words_of
+from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
 from shared.contracts.complaints import Category, Language, Severity
@@ -52,6 +52,7 @@ CUSTOMER: JsonDict = {
             "promised_by": "2026-06-03T18:00:00Z",
             "round": 0,
             "text": "We waited two hours for cold soup.",
+            "place": "Restaurant, deck 5",
             "contact": {"name": "Kim", "email": "kim@example.org", "phone": None},
             "given": [
                 {
@@ -109,6 +110,10 @@ class ExportedComplaint(BaseModel):
         str | None,
         Field(description="What the customer told us; null once the words' time is over."),
     ]
+    place: Annotated[
+        str | None,
+        Field(description="Where it happened; null if it was not told, and as for `text`."),
+    ]
     contact: Annotated[
         Contact | None, Field(description="Where they can be reached; null if they did not say.")
     ]
@@ -160,7 +165,8 @@ class Exports:
             for complaint_id, complaint in here:
                 given = await _given(complaint_id, view)
                 text = await words_of(complaint, self._keys, view)
-                found.append(_opened(complaint_id, complaint, given, key, text))
+                place = await place_of(complaint, self._keys, view)
+                found.append(_opened(complaint_id, complaint, given, key, text, place))
             after = page.next
             if after is None or len(found) >= EXPORTED_MAX:
                 return ExportedCustomer(
@@ -214,6 +220,7 @@ def _opened(
     given: list[ExportedCheck],
     key: KeyRing,
     text: str | None,
+    place: str | None,
 ) -> ExportedComplaint:
     return ExportedComplaint(
         complaint_id=complaint_id,
@@ -226,6 +233,7 @@ def _opened(
         promised_by=complaint.promised_by,
         round=complaint.round,
         text=text,
+        place=place,
         contact=None
         if complaint.contact is None
         else Contact.model_validate_json(key.open("contact", complaint.contact)),

@@ -124,6 +124,10 @@ class Intake:
                 contact=None
                 if contact is None or contact.empty
                 else seals.contact.seal("contact", contact.model_dump_json()),
+                place=None if raised.place is None else seals.words.seal("place", raised.place),
+                place_ref=None
+                if raised.place is None
+                else self._names.place(raised.site, raised.place),
                 content=content,
                 reachable=contact is not None and contact.reachable,
                 sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),

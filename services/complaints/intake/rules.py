@@ -38,6 +38,8 @@ def receive(
     language: Language,
     text: str,
     contact: str | None,
+    place: str | None,
+    place_ref: str | None,
     content: str,
     reachable: bool,
     sender_ref: str,
@@ -61,6 +63,8 @@ def receive(
             raised_by=raised.raised_by,
             occurred_at=raised.occurred_at,
             received_at=now,
+            place=place,
+            place_ref=place_ref,
             content=content,
         ),
         ComplaintTriaged(

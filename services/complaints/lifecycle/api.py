@@ -31,8 +31,9 @@ from shared.contracts.complaints import (
     Outcome,
     ResolutionRecorded,
     Severity,
+    reference_of,
 )
-from shared.contracts.event import ComplaintId, Id, PromiseId, SiteId
+from shared.contracts.event import ComplaintId, CustomerRef, Id, PromiseId, SiteId
 from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -92,6 +93,9 @@ class ShownComplaint(Answer):
                     "waits_since": None,
                     "closes_at": None,
                     "text": "We waited two hours for cold soup.",
+                    "place": "Restaurant, deck 5",
+                    "reference": "4C7D65",
+                    "customer_ref": "c-2c26b46b68ffc68f",
                 }
             ]
         }
@@ -133,6 +137,14 @@ class ShownComplaint(Answer):
             description="What the customer told us; null once they were erased, or the words' time is over."
         ),
     ]
+    place: Annotated[
+        str | None,
+        Field(
+            description="Where it happened; null if it was not told, and as for `text`.",
+        ),
+    ]
+    reference: Annotated[str, Field(description="What letters call it, and the customer tells us.")]
+    customer_ref: CustomerRef
 
 
 class AskedAnswer(Answer):
@@ -214,11 +226,14 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
         """One complaint as employees of its site see it."""
         complaint = await lifecycle.of_site(complaint_id, ask.principal, ask.view)
         text = await lifecycle.read_text(complaint, ask.view)
+        place = await lifecycle.read_place(complaint, ask.view)
         return ShownComplaint.about(
             complaint,
             complaint_id=complaint_id,
             promise_id=complaint.promise_id(complaint_id),
             text=text,
+            place=place,
+            reference=reference_of(complaint_id),
         )
 
     _owners(to, lifecycle)

@@ -258,6 +258,10 @@ class Lifecycle:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
         return await words_of(complaint, self._keys, view)
 
+    async def read_place(self, complaint: Complaint, view: View) -> str | None:
+        """Where it happened; None if it was not told, or as for the words; raises Unavailable."""
+        return await place_of(complaint, self._keys, view)
+
     @staticmethod
     async def _works(site: str, employee_id: str, view: View) -> bool:
         """Whether the roster lists the employee as active."""
@@ -293,6 +297,15 @@ async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:
     """A complaint's words; None once its customer was erased or the words' time is over; raises Unavailable."""
     return await keys.open_words(
         complaint.customer_ref, "text", complaint.text, complaint.received_at, view
+    )
+
+
+async def place_of(complaint: Complaint, keys: Keys, view: View) -> str | None:
+    """Where it happened; None if it was not told, once its customer was erased, or as for the words; raises Unavailable."""
+    if complaint.place is None:
+        return None
+    return await keys.open_words(
+        complaint.customer_ref, "place", complaint.place, complaint.received_at, view
     )
 
 

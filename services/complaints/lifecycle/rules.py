@@ -29,6 +29,7 @@ from shared.contracts.complaints import (
     ResolutionRecorded,
     Severity,
     promise_id_of,
+    reference_of,
 )
 from shared.contracts.lifecycle import MOVES, OPEN, State
 from shared.contracts.roster import employee_name
@@ -61,7 +62,7 @@ class Complaint(Document):
     """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
-    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
+    SCHEMA: ClassVar[Schema] = Schema(3, read_by=2)
 
     state: State
     customer_ref: str
@@ -95,6 +96,11 @@ class Complaint(Document):
     ended_at: datetime | None = None
     #: The customer was erased.
     forgotten: bool | None = None
+    #: What the customer tells us, and staff find it by; None in older documents.
+    reference: str | None = None
+    #: Where it happened, sealed, and by what it is found; None if it was not told, and in older documents.
+    place: str | None = None
+    place_ref: str | None = None
 
     @property
     def promise(self) -> Promise | None:
@@ -167,6 +173,9 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         contact=fact.contact,
         content=fact.content,
         received_at=fact.received_at,
+        reference=reference_of(fact.complaint_id),
+        place=fact.place,
+        place_ref=fact.place_ref,
     )
 
 
@@ -301,7 +310,15 @@ def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
 def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
     """The customer was erased: no words, no contact, and nothing to compare a repeat with."""
     return complaint.model_copy(
-        update={"text": "", "contact": None, "content": None, "reachable": False, "forgotten": True}
+        update={
+            "text": "",
+            "contact": None,
+            "place": None,
+            "place_ref": None,
+            "content": None,
+            "reachable": False,
+            "forgotten": True,
+        }
     )
 
 
@@ -316,11 +333,15 @@ def complaint_of(fact: ComplaintFact) -> str:
 
 
 def stands(complaint: Complaint) -> Mapping[str, int]:
-    """Among the complaints of its customer, and in the lists of its site, until it is forgotten."""
+    """Where it is found: by customer, reference and place, and in the lists of its site, until it is forgotten."""
     if complaint.forgotten:
         return {}
-    received_at = complaint.received_at
-    own = {of_customer(complaint.customer_ref): score_at(received_at) if received_at else 0}
+    site, at = complaint.site, score_at(complaint.received_at) if complaint.received_at else 0
+    own = {of_customer(complaint.customer_ref): at}
+    if complaint.reference is not None:
+        own[by_reference(site)] = reference_score(complaint.reference)
+    if complaint.place_ref is not None:
+        own[at_place(site, complaint.place_ref)] = -at
     return {**own, **listed(complaint)}
 
 
@@ -331,8 +352,9 @@ def listed(complaint: Complaint) -> Mapping[str, int]:
         return {}
     if complaint.state not in OPEN:
         ended = complaint.ended_at or complaint.received_at
-        return {done_at(site): -score_at(ended) if ended else 0}
-    lists = [open_at(site)]
+        lists = [done_at(site), done_at(site, complaint.category)]
+        return dict.fromkeys(lists, -score_at(ended) if ended else 0)
+    lists = [open_at(site), open_at(site, complaint.category)]
     if complaint.employee_id is not None:
         lists.append(owned_by(site, complaint.employee_id))
     if complaint.asked_colleague is not None:
@@ -359,9 +381,9 @@ def urgency(complaint: Complaint) -> int:
     return rank * RANK + (int(promised_by.timestamp()) if promised_by is not None else 0)
 
 
-def open_at(site: str) -> str:
-    """The open complaints of a site."""
-    return f"open/{site}"
+def open_at(site: str, category: Category | None = None) -> str:
+    """The open complaints of a site; of one category, if that is given."""
+    return f"open/{site}" if category is None else f"open/{_within(site, category)}"
 
 
 def overdue_at(site: str) -> str:
@@ -369,9 +391,29 @@ def overdue_at(site: str) -> str:
     return f"overdue/{site}"
 
 
-def done_at(site: str) -> str:
-    """The complaints of a site for which nobody is to do anything more."""
-    return f"done/{site}"
+def done_at(site: str, category: Category | None = None) -> str:
+    """The complaints of a site for which nobody is to do anything more; of one category, if that is given."""
+    return f"done/{site}" if category is None else f"done/{_within(site, category)}"
+
+
+def by_reference(site: str) -> str:
+    """All complaints of a site that are not forgotten, by reference."""
+    return f"reference/{site}"
+
+
+def reference_score(reference: str) -> int:
+    """Where complaints of a reference stand: its characters as a number, which is below 2^53 for six of them."""
+    return int.from_bytes(reference.encode())
+
+
+def at_place(site: str, place_ref: str) -> str:
+    """The complaints about a place, the latest first."""
+    return f"place/{_within(site, place_ref)}"
+
+
+def _within(site: str, name: str) -> str:
+    """A name within a site, with a blank between, which neither contains."""
+    return f"{site} {name}"
 
 
 def owned_by(site: str, employee_id: str) -> str:

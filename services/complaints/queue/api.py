@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field
 
 from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, PromiseNow, Round
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.queue.handlers import Listed, changed, queue
+from services.complaints.queue.handlers import FindComplaints, Listed, Queue, changed
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ID_PATTERN, ComplaintId, SiteId
 from shared.contracts.lifecycle import State
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.view import View, cursor_of, place_of
+from shared.runtime.engine.view import PLACE_CHARS_MAX, Page, View, cursor_of, place_of
 from shared.runtime.http.answers import Answer, body_of
 from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.changes import Changes, Line, Shown
@@ -25,8 +25,8 @@ from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.roster import employed
 
 PAGE_MAX = 100
-#: A score with its sign, a dot and an id.
-CURSOR_CHARS_MAX = 17 + 1 + 128
+After = Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 class ListedComplaint(Answer):
@@ -40,6 +40,12 @@ class ListedComplaint(Answer):
     language: Annotated[Language, Field(description="Language in which the customer is answered.")]
     promised_by: PromisedBy
     overdue: Annotated[bool, Field(description="Whether the promise of this round was broken.")]
+    reference: Annotated[
+        str | None,
+        Field(
+            description="What letters call it, and the customer tells us; null in the oldest ones."
+        ),
+    ]
     round: Round
     promise_id: PromiseNow
     employee_id: Owner
@@ -65,6 +71,7 @@ class ComplaintList(Answer):
                             "safety": False,
                             "language": "en",
                             "overdue": False,
+                            "reference": "4C7D65",
                             "round": 0,
                             "promise_id": "co-9f86d081884c7d65/0",
                             "employee_id": "e-jonas",
@@ -114,12 +121,24 @@ def _told(line: Line, complaint: Complaint | None) -> Shown | None:
     if complaint is None:
         return None
     name = line.subject
-    row = None if complaint.forgotten else ListedComplaint.about(complaint, complaint_id=name)
+    row = None if complaint.forgotten else _row(name, complaint)
     change = ComplaintChange(complaint_id=name, change=line.type, complaint=row)
     return Shown(complaint.site, body_of(change))
 
 
-def routes(face: Face, changes: Changes) -> Routes:
+def _row(name: str, complaint: Complaint) -> ListedComplaint:
+    return ListedComplaint.about(
+        complaint, complaint_id=name, promise_id=complaint.promise_id(name)
+    )
+
+
+def _answered(page: Page[Complaint], ask: Ask) -> ComplaintList:
+    rows = [_row(name, complaint) for name, complaint in page.documents]
+    following = cursor_of(Complaint, page.next) if page.next is not None else None
+    return ComplaintList(site=ask.principal.site, complaints=rows, next=following)
+
+
+def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
     """The routes."""
     to = Routes(face)
 
@@ -140,8 +159,11 @@ def routes(face: Face, changes: Changes) -> Routes:
                 description="With `offered`: those that this department is asked to take over, and not I.",
             ),
         ] = None,
-        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
-        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        category: Annotated[
+            Category | None, Query(description="With `open` and `done`: those of this category.")
+        ] = None,
+        cursor: After = None,
+        limit: Limit = 50,
     ) -> ComplaintList:
         """The complaints of my site.
 
@@ -150,13 +172,27 @@ def routes(face: Face, changes: Changes) -> Routes:
         """
         await employed(ask.principal, ask.view)
         after = place_of(Complaint, cursor)
-        page = await queue(view, department, after, limit, ask.principal, ask.view)
-        shown = [
-            ListedComplaint.about(one, complaint_id=name, promise_id=one.promise_id(name))
-            for name, one in page.documents
-        ]
-        following = cursor_of(Complaint, page.next) if page.next is not None else None
-        return ComplaintList(site=ask.principal.site, complaints=shown, next=following)
+        page = await queue.listed(view, department, category, after, limit, ask.principal, ask.view)
+        return _answered(page, ask)
+
+    @to.read(
+        "/v1/complaints/search",
+        EMPLOYEE,
+        ComplaintList,
+        method="POST",
+        refuses=(Reason.CURSOR_INVALID, Reason.CUSTOMER_ERASED),
+    )
+    async def search_complaints(
+        ask: Ask, command: FindComplaints, cursor: After = None, limit: Limit = 50
+    ) -> ComplaintList:
+        """The complaints of my site with this reference, of this customer or about this place, the latest first.
+
+        Open ones and ended ones. It is a POST because a customer's name must not stand in a URL; it takes no key, and
+        shows no words. Only a place has further pages. Of a customer the first 200 are looked at.
+        """
+        await employed(ask.principal, ask.view)
+        after = place_of(Complaint, cursor)
+        return _answered(await queue.found(command, after, limit, ask.principal, ask.view), ask)
 
     @to.follow("/v1/complaints/live", EMPLOYEE, changes)
     async def follow_complaints(ask: Ask) -> None:

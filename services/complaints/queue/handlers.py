@@ -1,22 +1,49 @@
-"""Lists complaints from their sorted sets."""
+"""Lists complaints from their sorted sets, finds them by what a customer or a colleague names, and reads changed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.complaints.lifecycle.rules import (
     DEPARTMENT,
     Complaint,
+    at_place,
+    by_reference,
     done_at,
+    of_customer,
     offered_to,
     open_at,
     overdue_at,
     owned_by,
+    reference_score,
 )
-from shared.runtime.engine.store import Cursor
+from shared.contracts.complaints import REFERENCE_CHARS, Category
+from shared.contracts.event import Id, Outside
+from shared.contracts.names import CustomerName, PlaceName
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import Page, View
+from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.seal import Vault
+
+#: Complaints of one reference. Of a site with 10,000 complaints, one has the reference of another with a chance of 1 in 1,700.
+OF_ONE_REFERENCE_MAX = 8
+#: What a reference consists of, as people write it: letters in any case.
+Reference = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9._:/@+-]+$",
+        min_length=REFERENCE_CHARS,
+        max_length=REFERENCE_CHARS,
+        to_upper=True,
+    ),
+]
 
 
 class Listed(StrEnum):
@@ -29,24 +56,127 @@ class Listed(StrEnum):
     DONE = "done"
 
 
-async def queue(
-    which: Listed,
-    department: str | None,
-    after: Cursor | None,
-    limit: int,
-    who: Principal,
-    view: View,
-) -> Page[Complaint]:
-    """A page of complaints of the employee's site; `department` is the one they are offered to. Raises Unavailable."""
-    asked = who.subject if department is None else f"{DEPARTMENT}{department}"
-    names = {
-        Listed.OPEN: open_at(who.site),
-        Listed.MINE: owned_by(who.site, who.subject),
-        Listed.OFFERED: offered_to(who.site, asked),
-        Listed.OVERDUE: overdue_at(who.site),
-        Listed.DONE: done_at(who.site),
-    }
-    return await view.range(Complaint, names[which], after, limit)
+class FindComplaints(BaseModel):
+    """What complaints are looked for by: one of these."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"reference": "4C7D65"},
+                {"customer_ref": "c-2c26b46b68ffc68f"},
+                {"customer": "cabin 7214"},
+                {"customer": "778120", "source": "/booking"},
+                {"place": "Restaurant, deck 5"},
+            ]
+        },
+    )
+
+    reference: Annotated[
+        Reference | None,
+        Field(description="What letters call a complaint, and its customer tells us."),
+    ] = None
+    customer_ref: Annotated[
+        Id | None, Field(description="The customer of a complaint, as the complaint shows it.")
+    ] = None
+    customer: Annotated[
+        CustomerName, Field(description="A customer, as whoever raised the complaint called them.")
+    ] = None
+    source: Annotated[
+        Outside | None,
+        Field(
+            description="With `customer`: the source of the event that called them so; null for the employees of this site."
+        ),
+    ] = None
+    place: Annotated[
+        PlaceName,
+        Field(description="A place at the site, as it was called; case and blanks do not count."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one(self) -> FindComplaints:
+        named = (self.reference, self.customer_ref, self.customer, self.place)
+        if sum(one is not None for one in named) != 1:
+            raise ValueError("name one of reference, customer_ref, customer and place")
+        if self.source is not None and self.customer is None:
+            raise ValueError("a source is of a customer")
+        return self
+
+
+class Queue:
+    """The complaints of a site: listed, and found."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._names = vault.pseudonyms
+        self._keys = Keys(vault)
+
+    async def listed(
+        self,
+        which: Listed,
+        department: str | None,
+        category: Category | None,
+        after: Cursor | None,
+        limit: int,
+        who: Principal,
+        view: View,
+    ) -> Page[Complaint]:
+        """A page of complaints of the employee's site; `department` is the one they are offered to.
+
+        Raises Rejected(schema_invalid) for a category in a list that is not kept by categories, and Unavailable.
+        """
+        if category is not None and which not in (Listed.OPEN, Listed.DONE):
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/category",))
+        asked = who.subject if department is None else f"{DEPARTMENT}{department}"
+        names = {
+            Listed.OPEN: open_at(who.site, category),
+            Listed.MINE: owned_by(who.site, who.subject),
+            Listed.OFFERED: offered_to(who.site, asked),
+            Listed.OVERDUE: overdue_at(who.site),
+            Listed.DONE: done_at(who.site, category),
+        }
+        return await view.range(Complaint, names[which], after, limit)
+
+    async def found(
+        self,
+        by: FindComplaints,
+        after: Cursor | None,
+        limit: int,
+        who: Principal,
+        view: View,
+    ) -> Page[Complaint]:
+        """A page of complaints of the employee's site, the latest first; only a place may have more than one page.
+
+        Raises Rejected(customer_erased) after too many erasures of a customer of this name, and Unavailable.
+        """
+        if by.place is not None:
+            name = at_place(who.site, self._names.place(who.site, by.place))
+            return await view.range(Complaint, name, after, limit)
+        if by.reference is not None:
+            return await _of_reference(by.reference, who.site, view)
+        customer_ref = by.customer_ref
+        if customer_ref is None:
+            assert by.customer is not None
+            source = by.source or f"/site/{who.site}"
+            named = self._names.customer(source, by.customer)
+            customer_ref = await self._keys.current(named, view)
+        return await _of_customer(customer_ref, who.site, view)
+
+
+async def _of_reference(reference: str, site: str, view: View) -> Page[Complaint]:
+    """The complaints of a reference: one, or hardly ever more."""
+    score = reference_score(reference)
+    # Behind the place where an entry of this score and no key would be.
+    begin = Cursor(score, "")
+    page = await view.range(Complaint, by_reference(site), begin, OF_ONE_REFERENCE_MAX)
+    return Page([(name, one) for name, one in page.documents if one.reference == reference], None)
+
+
+async def _of_customer(customer_ref: str, site: str, view: View) -> Page[Complaint]:
+    """The complaints of a customer at the site, of the first `RANGE_MAX` that they have anywhere."""
+    page = await view.range(Complaint, of_customer(customer_ref), None, RANGE_MAX)
+    here = [(name, one) for name, one in page.documents if one.site == site]
+    return Page(here[::-1], None)
 
 
 async def changed(names: Sequence[str], view: View) -> list[Complaint | None]:

@@ -43,7 +43,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_money, format_time, reference_of, title_of
+from shared.runtime.words import format_money, format_time, title_of
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200

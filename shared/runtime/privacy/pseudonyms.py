@@ -51,6 +51,10 @@ class Pseudonyms:
             return self.customer_at(site, address)
         return "c-" + self._of("customer-of", complaint_id)
 
+    def place(self, site: str, place: str) -> str:
+        """For a place at a site, whatever the case and the blanks of its name."""
+        return "pl-" + self._of("place", site, alike(place))
+
     def employee(self, site: str, month: str, employee_id: str) -> str:
         """For an employee of a site in a month, on the record; another month gives another pseudonym."""
         return "em-" + self._of("employee", site, month, employee_id)
