@@ -191,11 +191,14 @@ class MemoryStore:
             if not scores:
                 del self.kept.indexes[name]
 
-    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+    async def range(
+        self, name: str, after: Cursor | None, limit: int, beside: Sequence[str] = ()
+    ) -> Range:
         """See Store."""
         assert 1 <= limit <= RANGE_MAX
         self._check_generation()
         scores = self.kept.indexes.get(name, {})
+        read = tuple(self.kept.documents.get(key, ABSENT) for key in beside)
         found: list[tuple[int, str, Versioned]] = []
         places = sorted(
             (score, key.encode(), key)
@@ -204,14 +207,14 @@ class MemoryStore:
         )
         for looked_at, (score, _, key) in enumerate(places):
             if looked_at == RANGE_SCAN_MAX:
-                return Range(found, Cursor(*places[looked_at - 1][::2]))
+                return Range(found, Cursor(*places[looked_at - 1][::2]), read)
             if key not in self.kept.documents:
                 self._index([Entry(name, key, None)])
             elif len(found) == limit:
-                return Range(found, Cursor(*found[-1][:2]))
+                return Range(found, Cursor(*found[-1][:2]), read)
             else:
                 found.append((score, key, self.kept.documents[key]))
-        return Range(found, None)
+        return Range(found, None, read)
 
     async def copied(self) -> None:
         """See Store: it has no replicas."""

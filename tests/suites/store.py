@@ -283,6 +283,17 @@ class StoreSuite:
         keys = [key for _, key, _ in (await store.range("s", first.next, 10)).found]
         assert keys == ["d:20", "d:4", "d:5", "d:6", "d:7", "d:1", "d:3"]
 
+    async def test_documents_beside_a_set_are_read_with_it_whether_or_not_they_are_there(
+        self, store
+    ):
+        await self.entered(store, ("d:1", 1), ("d:2", 2))
+        found = await store.range("s", None, 1, ["d:2", "none", "d:1"])
+        assert [key for _, key, _ in found.found] == ["d:1"]
+        assert found.next == Cursor(1, "d:1")
+        assert found.beside == (Versioned(1, b"d:2"), ABSENT, Versioned(1, b"d:1"))
+        empty = await store.range("other", None, 1, ["d:2"])
+        assert empty == Range([], None, (Versioned(1, b"d:2"),))
+
     async def test_a_refused_commit_moves_nothing_in_a_set(self, store):
         await self.entered(store, ("d:1", 1))
         refused = Commit([Write("d:1", 7, b"x")], entries=[Entry("s", "d:1", 5)])

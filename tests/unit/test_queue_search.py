@@ -214,6 +214,31 @@ async def test_a_list_that_is_not_kept_by_category_says_so(aboard: Aboard):
             assert [one["pointer"] for one in answer.json()["errors"]] == ["/category"]
 
 
+# ---- what it costs -------------------------------------------------------------------------------
+
+
+async def test_a_page_of_the_queue_is_one_trip_to_the_store(
+    aboard: Aboard, monkeypatch: pytest.MonkeyPatch
+):
+    """The employee who asks is read with it."""
+    for number in range(3):
+        await aboard.raise_complaint(number)
+    store, trips = aboard.stores["complaints"], list[str]()
+    for name in ("read", "balances", "fetch", "range"):
+        plain = getattr(store, name)
+
+        def counted(*words: Any, name: str = name, plain: Any = plain) -> Any:
+            trips.append(name)
+            return plain(*words)
+
+        monkeypatch.setattr(store, name, counted)
+    async with aboard.http("complaints") as phone:
+        for path in ("", "?limit=1", "?view=done", "?category=food", "?view=mine"):
+            trips.clear()
+            assert (await phone.get(f"/v1/complaints{path}")).status_code == 200
+            assert trips == ["range"], path
+
+
 # ---- who may find what ---------------------------------------------------------------------------
 
 

@@ -95,9 +95,11 @@ class Past:
         """See Reads."""
         return await self.read(keys), await self.balances(accounts)
 
-    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+    async def range(
+        self, name: str, after: Cursor | None, limit: int, beside: Sequence[str] = ()
+    ) -> Range:
         """See Reads; no decision about a wish reads a list."""
-        raise AssertionError(name, after, limit)
+        raise AssertionError(name, after, limit, beside)
 
     def unreadable(self, kind: str) -> Unavailable:
         """See Reads; the documents here are made of facts by this process."""

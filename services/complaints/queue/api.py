@@ -170,7 +170,6 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
         Open ones come by what hurts most and is due first: danger, then severity, then the promised time; those that
         wait for their customer last. Ended ones come the latest first.
         """
-        await employed(ask.principal, ask.view)
         after = place_of(Complaint, cursor)
         page = await queue.listed(view, department, category, after, limit, ask.principal, ask.view)
         return _answered(page, ask)

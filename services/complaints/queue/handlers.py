@@ -31,6 +31,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.seal import Vault
+from shared.runtime.roster import employed, employee_key
 
 #: Complaints of one reference. Of a site with 10,000 complaints, one has the reference of another with a chance of 1 in 1,700.
 OF_ONE_REFERENCE_MAX = 8
@@ -121,9 +122,10 @@ class Queue:
         who: Principal,
         view: View,
     ) -> Page[Complaint]:
-        """A page of complaints of the employee's site; `department` is the one they are offered to.
+        """A page of complaints of the employee's site, in one trip; `department` is the one they are offered to.
 
-        Raises Rejected(schema_invalid) for a category in a list that is not kept by categories, and Unavailable.
+        Raises Rejected(unknown_employee), Rejected(schema_invalid) for a category in a list that is not kept by
+        categories, and Unavailable.
         """
         if category is not None and which not in (Listed.OPEN, Listed.DONE):
             raise Rejected(Reason.SCHEMA_INVALID, where=("/category",))
@@ -135,7 +137,10 @@ class Queue:
             Listed.OVERDUE: overdue_at(who.site),
             Listed.DONE: done_at(who.site, category),
         }
-        return await view.range(Complaint, names[which], after, limit)
+        own = [employee_key(who.site, who.subject)]
+        page = await view.range(Complaint, names[which], after, limit, own)
+        await employed(who, view)
+        return page
 
     async def found(
         self,

@@ -280,19 +280,22 @@ class RedisStore:
         documents = [versioned(value) for value in found[: len(keys)]]
         return documents, [int(value or 0) for value in found[len(keys) :]]
 
-    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+    async def range(
+        self, name: str, after: Cursor | None, limit: int, beside: Sequence[str] = ()
+    ) -> Range:
         """Entries of a sorted set with their documents; see Store; raises Unavailable."""
         assert 1 <= limit <= RANGE_MAX
-        keys = [self._fixed[0], self._index + name]
+        keys = [self._fixed[0], self._index + name, *(self._prefix + key for key in beside)]
         args = [self._generation, self._prefix, limit, RANGE_SCAN_MAX, *(after or ())]
         answer = await self._ask(self._range(keys=keys, args=args))
         if not self._generation or not answer:
             raise self._stale()
-        score, key, *found = answer
+        score, key, read, *found = answer
         entries = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Range(
             [(int(score), key.decode(), versioned(value)) for score, key, value in entries],
             Cursor(int(score), key.decode()) if key else None,
+            tuple(versioned(value) for value in read),
         )
 
     async def _mget(self, groups: list[Sequence[str]]) -> list[list[bytes | None]]:

@@ -90,11 +90,12 @@ class Range(NamedTuple):
     """A part of a sorted set: score, key and document of each entry, and where the next part begins.
 
     `next` is None at the end of the set. It may be set behind fewer entries than were asked for, or none:
-    those in between were of documents that were forgotten.
+    those in between were of documents that were forgotten. `beside` are the documents that were read with it.
     """
 
     found: Sequence[tuple[int, str, Versioned]]
     next: Cursor | None
+    beside: Sequence[Versioned] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,13 @@ class Reads(Protocol):
         """Documents as by `read` and balances as by `balances`, in one trip."""
         ...
 
-    async def range(self, name: str, after: Cursor | None, limit: int) -> Range:
+    async def range(
+        self, name: str, after: Cursor | None, limit: int, beside: Sequence[str] = ()
+    ) -> Range:
         """Entries of a sorted set with their documents, lowest score first, from behind `after` on.
 
         At most `limit`, which is from 1 to `RANGE_MAX`. Entries of documents that were forgotten are
-        left out and dropped.
+        left out and dropped. Documents under the keys `beside` are read in the same trip, as by `read`.
         """
         ...
 

@@ -109,22 +109,30 @@ class View:
         return {account: self._balances[account] + self._posted[account] for account in accounts}
 
     async def range(
-        self, document: type[D], name: str, after: Cursor | None, limit: int
+        self,
+        document: type[D],
+        name: str,
+        after: Cursor | None,
+        limit: int,
+        beside: Sequence[str] = (),
     ) -> Page[D]:
         """A page of the documents that stand in a sorted set, lowest score first; raises Unavailable.
 
         At most `limit` of them, which is at most `RANGE_MAX`. What this commit itself puts into the set
-        is not seen. A commit after it expects the documents as they were read here.
+        is not seen. A commit after it expects the documents as they were read here. Documents under the keys
+        `beside` that are not known yet are read in the same trip.
         """
-        found, following = await self._store.range(name, after, limit)
+        beside = [key for key in beside if key not in self._read]
+        page = await self._store.range(name, after, limit, beside)
+        self._read.update(zip(beside, page.beside, strict=True))
         stands, kind, documents = self._domain.indexes[document], len(document.key("")), []
-        for score, key, read in found:
+        for score, key, read in page.found:
             self._read.setdefault(key, read)
             state = await self.get(document, key[kind:])
             # An entry outlives a document that was forgotten, and would be of one that is made anew.
             if state is not None and stands(state).get(name) == score:
                 documents.append((key[kind:], state))
-        return Page(documents, following)
+        return Page(documents, page.next)
 
 
 def cursor_of(document: type[Document], place: Cursor) -> str:

@@ -1,10 +1,10 @@
 -- A part of a sorted set with the documents that stand there, lowest score first; entries of one score
 -- are in the order of their keys' bytes. Entries whose document was forgotten are left out and dropped.
 --
--- KEYS: generation, the set. ARGV: expected generation, what documents' keys begin with, entries at
+-- KEYS: generation, the set, documents to read beside it. ARGV: expected generation, what documents' keys begin with, entries at
 -- most, entries to look at at most, then score and key of the entry to begin behind, if there is one.
--- Returns {} for another generation, else {score and key to go on behind ('' = the end), then score, key
--- and document of each entry}.
+-- Returns {} for another generation, else {score and key to go on behind ('' = the end), the documents beside it, then
+-- score, key and document of each entry}.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {} end
 local set, prefix, most, looks = KEYS[2], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -34,7 +34,8 @@ end
 
 local place = ARGV[5] and place_behind(ARGV[5], ARGV[6]) or 0
 local stop, found, gone = place + looks, 0, {}
-local answer = {'', ''}
+local beside = #KEYS > 2 and redis.call('MGET', unpack(KEYS, 3)) or {}
+local answer = {'', '', beside}
 local last_score, last_key
 while place < stop do
   local some = redis.call('ZRANGE', set, place, math.min(place + most, stop - 1), 'WITHSCORES')
