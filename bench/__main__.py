@@ -20,6 +20,7 @@ from bench import (
     growth,
     pipeline,
     postgres,
+    queue,
     quix_venv,
     rebuild,
     report,
@@ -32,7 +33,7 @@ from shared.ops import token
 from shared.runtime.rebuild.sources import Refused
 from shared.runtime.service import settle_memory
 
-PARTS = ("decision", "postgres", "growth", "pipeline", "audit", "rebuild")
+PARTS = ("decision", "postgres", "growth", "queue", "pipeline", "audit", "rebuild")
 SITES = 50
 #: API processes in the row with more than one.
 WORKERS = 2
@@ -47,6 +48,9 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.05, help="Length of a turn.")] = 3.0,
     employees: Annotated[
         int, typer.Option(min=10_000, help="Employees in the fuller store of growth.")
+    ] = 1_000_000,
+    complaints: Annotated[
+        int, typer.Option(min=10_000, help="Open complaints in the longer list of queue.")
     ] = 1_000_000,
     facts: Annotated[int, typer.Option(min=100, help="Checks to rebuild from.")] = 100_000,
 ) -> None:
@@ -72,6 +76,8 @@ def main(
                     case "growth":
                         scenes = world.scenes("growth", 1, seconds, rounds)
                         one = growth.measure(stack, scenes, employees, seconds=seconds)
+                    case "queue":
+                        one = queue.measure(stack, complaints, rounds=rounds, seconds=seconds)
                     case "pipeline":
                         one = _pipeline(stack, rounds, seconds, console)
                     case "audit":

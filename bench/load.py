@@ -113,6 +113,13 @@ async def run(urls: Sequence[str], requests: Iterator[bytes], connections: int) 
     return load
 
 
+def get(path: str, token: str) -> bytes:
+    """One GET as bytes, ready to be sent."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ).encode()
+
+
 def post(path: str, token: str, key: str, body: bytes) -> bytes:
     """One POST as bytes, ready to be sent."""
     return (

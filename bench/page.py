@@ -99,6 +99,7 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> str:
         "## Bytes in Redis",
         _redis(found),
         *_growth(found),
+        *_queue(found),
         *_audit(found),
         *_rebuild(found),
     ]
@@ -182,6 +183,20 @@ def _growth(found: Mapping[str, Any]) -> list[str]:
         f"Ratio {found['decision']['growth']:.2f}: the time of an answer with the most employees divided by that"
         " with the fewest, over four connections; below 1 is noise.",
         table(("employees in Redis", "p50 ms"), rows),
+    ]
+
+
+def _queue(found: Mapping[str, Any]) -> list[str]:
+    """Whether the first page of the queue takes longer where more complaints are open."""
+    one = found.get("queue")
+    if not one:
+        return []
+    rows = [(f"{int(count):,}", _shown(ms)) for count, ms in one["growth_p50_ms"].items()]
+    return [
+        "## The first page of the queue where more complaints are open",
+        f"Ratio {one['growth']:.2f}: the time of an answer with the longest list divided by that with the shortest, 50 complaints"
+        " each, over four connections; below 1 is noise. The list is whole; of its documents there are the first 200.",
+        table(("open complaints at the site", "p50 ms"), rows),
     ]
 
 

@@ -210,6 +210,16 @@ def _show_single(found: Mapping[str, Any], console: Console) -> None:
             ", ".join(f"{ms:.2f} ms with {int(count):,} employees" for count, ms in growth.items()),
             f"→ {found['decision']['growth']:.2f}",
         )
+    queue = found.get("queue")
+    if queue:
+        console.print(
+            "[bold]queue.growth:[/] p50 of",
+            ", ".join(
+                f"{ms:.2f} ms with {int(count):,} complaints"
+                for count, ms in queue["growth_p50_ms"].items()
+            ),
+            f"→ {queue['growth']:.2f}",
+        )
     audit = found.get("audit")
     if audit:
         console.print(

@@ -55,6 +55,7 @@ def report() -> dict[str, object]:
             **beside("quixstreams", {"quixstreams": measured("the pipeline")}),
         },
         "audit": {**measured("the record").as_json(), **RECORDED},
+        "queue": {"growth": 1.01, "growth_p50_ms": {"1000": 3.0, "1000000": 3.03}},
         "rebuild": {"facts": 10, "facts_per_second": 9.5},
     }
 
