@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -51,7 +52,7 @@ from shared.runtime.http.face import Face
 from shared.runtime.http.issuer import Issuer
 from shared.runtime.http.ops_port import CONNECTIONS_MAX as OPS_CONNECTIONS_MAX
 from shared.runtime.http.ops_port import ops_app
-from shared.runtime.http.server import Server, http_server
+from shared.runtime.http.server import CONNECTIONS_MAX, Server, http_server
 from shared.runtime.kafka.consumer import Stream, end_process
 from shared.runtime.kafka.inbox import Inbox, Record
 from shared.runtime.kafka.raises import Raises
@@ -77,6 +78,8 @@ HTTP_STOP_S, STREAM_STOP_S = 5, 8.0
 RETRY_S = 1.0
 #: How long a command waits for the word that its facts are on Kafka; without it, they are in the outbox.
 PUBLISHED_MS = 5000
+#: Files that a process may open: connections of clients, and some for Redis, Kafka and a second server.
+FILES = CONNECTIONS_MAX + 400
 #: Net allocations of objects before a collection of the youngest: about one large batch.
 GC_ALLOCATIONS = 100_000
 
@@ -538,6 +541,7 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
         await build(settings).run(stopping)
 
     settle_memory()
+    open_files()
     try:
         uvloop.run(run())
     except NoKeys as error:
@@ -548,6 +552,16 @@ def _end_for_settings(sentences: Sequence[str]) -> NoReturn:
     for sentence in sentences:
         log.critical("wrong_setting", says=sentence)
     sys.exit(2)
+
+
+def open_files() -> None:
+    """Let the process open as many files as it needs; as a rule it may open 1,024 until it asks for more."""
+    may, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if may != resource.RLIM_INFINITY and may < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    if wanted < FILES:
+        log.warning("few_files", may_open=wanted, needs=FILES)
 
 
 def settle_memory() -> None:

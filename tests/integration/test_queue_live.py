@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import resource
+import signal
 import time
 import uuid
 from collections import Counter
@@ -13,13 +16,16 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
+from devstack.processes import Service
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged
+from shared.ops import roster
+from shared.runtime.http.changes import LISTENERS_OF_ONE_MAX
 from shared.runtime.kafka import tail as module
 from shared.runtime.kafka.tail import Portion, Torn, tail
 from tests.suites.streams import administration, make, put
-from tests.system.world import PATIENCE_S, World, complaint, world
+from tests.system.world import PATIENCE_S, SITE, World, complaint, world
 
 LIVE = "/v1/complaints/live"
 #: In which a process must end that nobody follows; one that is followed may take no longer.
@@ -142,6 +148,74 @@ def test_a_process_for_the_api_alone_tells_what_another_one_settled(tmp_path: Pa
         follower.follow_until(6)
         assert Counter(follower.told) == Counter(published(here))
         assert follower.reloads == 1
+
+
+LISTENERS = 1_000
+#: What they may add to the process: less than 100 kB each.
+MEMORY_MAX_KB = 100_000
+
+
+async def hears(here: World, bearer: str, reloaded: asyncio.Semaphore, told: Counter[Told]) -> None:
+    """One listener: counts what it is told, by complaint and change, until the stream ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", here.ports["complaints"])
+    writer.write(f"GET {LIVE} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\n\r\n".encode())
+    assert b" 200 " in await reader.readline()
+    while line := await reader.readline():
+        if line == b"event: reload\n":
+            reloaded.release()
+        elif line.startswith(b"data: {") and line != b"data: {}\n":
+            data = from_json(line.removeprefix(b"data: "))
+            told[data["complaint_id"], data["change"]] += 1
+    writer.close()
+
+
+async def a_thousand_hear(here: World, service: Service) -> None:
+    employees = [f"e-{number}" for number in range(LISTENERS // LISTENERS_OF_ONE_MAX)]
+    bearers = [here.bearer(one)["Authorization"] for one in employees]
+    reloaded, told = asyncio.Semaphore(0), Counter[Told]()
+    before = resident_kb(service)
+    everybody = [
+        asyncio.create_task(hears(here, bearers[number % len(bearers)], reloaded, told))
+        for number in range(LISTENERS)
+    ]
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(LISTENERS):
+            await reloaded.acquire()
+        await asyncio.to_thread(raise_complaints, here, 0, 10)
+        while told.total() < 20 * LISTENERS:
+            assert not any(one.done() for one in everybody)
+            await asyncio.sleep(0.1)
+        assert resident_kb(service) - before < MEMORY_MAX_KB
+        service.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*everybody)
+    assert reloaded.locked(), "nobody was too slow"
+    assert set(told.values()) == {LISTENERS}
+
+
+def resident_kb(service: Service) -> int:
+    status = Path(f"/proc/{service.process.pid}/status").read_text(encoding="utf-8")
+    (found,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_thousand_employees_follow_one_process_in_bounded_memory(tmp_path: Path):
+    """All of them are told everything once, and the process stops in time."""
+    may, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(may, min(most, 2 * LISTENERS)), most))
+    employees = {
+        f"e-{number}": {"role": "deck"} for number in range(LISTENERS // LISTENERS_OF_ONE_MAX)
+    }
+    file = tmp_path / "roster.yaml"
+    file.write_bytes(to_json({"site": SITE, "employees": employees}))
+    with world(tmp_path) as here:
+        roster.publish(file, here.stack.bootstrap)
+        service = here.start("complaints")
+        service.wait_ready()
+        asyncio.run(a_thousand_hear(here, service))
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < STOPS_WITHIN_S
 
 
 # ---- the end of a topic --------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -366,3 +368,24 @@ def test_the_address_of_the_store_is_printed_without_what_opens_it(tmp_path, url
     shown = settings.model_dump(mode="json")
     assert shown["redis_url"] == printed
     assert not any(part in f"{shown}{settings!r}" for part in ("canary", "12/34"))
+
+
+# ---- open files ----------------------------------------------------------------------------------
+
+ASKS = """
+import resource, sys
+from shared.runtime import service
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, int(sys.argv[1])))
+service.open_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(("most", "opens"), [(module.FILES + 1, module.FILES), (512, 512)])
+def test_a_process_may_open_as_many_files_as_it_has_connections_for(most: int, opens: int):
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS, str(most)], capture_output=True, text=True, check=True
+    )
+    *said, opened = done.stdout.splitlines()
+    assert int(opened) == opens
+    assert ("few_files" in "".join(said) + done.stderr) == (opens < module.FILES)

@@ -29,8 +29,8 @@ from shared.runtime.kafka.inbox import Unread
 from shared.runtime.kafka.tail import Portion, Torn
 from shared.runtime.observe import LIVE_LISTENERS, log
 
-#: Who follows in one process. Each holds a connection for hours, and the server takes 800 in all.
-LISTENERS_MAX = 500
+#: Who follows in one process. Each holds a connection for hours, and the server takes 1,600 in all.
+LISTENERS_MAX = 1_000
 #: Of them, those of one principal: a phone, a desk and some tabs.
 LISTENERS_OF_ONE_MAX = 8
 #: Changes of all sites that a process keeps: with a row of half a kilobyte each, a few megabytes, and at a change a

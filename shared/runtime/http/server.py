@@ -44,8 +44,8 @@ PIPELINED_MAX = 8
 KEEP_ALIVE_S = 75
 #: How long a client may leave unread what we wrote.
 WRITE_S = 30.0
-#: A process may open 1,024 files as a rule; Redis, Kafka and a second server need some of them.
-CONNECTIONS_MAX = 800
+#: Of these, those who follow changes take 1,000. With what each may send at once, well below a container's memory.
+CONNECTIONS_MAX = 1_600
 #: Ticks of uvicorn (0.1 s) between looks at what connections wait for.
 LOOK_TICKS = 5
 #: Headers that announce a body.
