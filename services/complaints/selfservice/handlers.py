@@ -32,6 +32,7 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     ContactChanged,
     Language,
+    reference_of,
 )
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import OPEN, State, may
