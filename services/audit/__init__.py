@@ -3,9 +3,10 @@
 owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain of records per source partition; the
           measures of sites, counted from records; the boards that show them with what is open and at risk
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
-          reopened, overdue, closed, withdrawn, unfounded, forgotten; handover: offered, accepted, declined;
-          info: asked, received; resolution: recorded; words: added, expired; confirmation: asked, failed, given;
-          contact: changed; customer: erased; erasure: certified; complaints-replay: taken),
+          reopened, overdue, closed, withdrawn, unfounded, merged, split, forgotten; matter: changed;
+          handover: offered, accepted, declined; info: asked, received; resolution: recorded;
+          words: added, expired; confirmation: asked, failed, given; contact: changed;
+          customer: erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
           expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;

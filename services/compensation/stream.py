@@ -8,9 +8,12 @@ from services.compensation.incidents.handlers import Incidents
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import (
     ComplaintCorrected,
+    ComplaintMerged,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     CustomerErased,
+    MatterChanged,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -36,6 +39,9 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                 Handler(ComplaintTriaged, incidents.on_triaged),
                 Handler(ComplaintCorrected),
                 Handler(ComplaintReopened),
+                Handler(ComplaintMerged),
+                Handler(ComplaintSplit),
+                Handler(MatterChanged),
                 Handler(CustomerErased),
             ],
         ),

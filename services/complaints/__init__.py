@@ -9,9 +9,10 @@ consumes  recovery.intake.v1 (complaint: raised),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
-          reopened, overdue, closed, withdrawn, unfounded, forgotten; handover: offered, accepted, declined;
-          info: asked, received; resolution: recorded; words: added, expired; confirmation: asked, failed, given;
-          contact: changed; customer: erased; erasure: certified; complaints-replay: taken),
+          reopened, overdue, closed, withdrawn, unfounded, merged, split, forgotten; matter: changed;
+          handover: offered, accepted, declined; info: asked, received; resolution: recorded;
+          words: added, expired; confirmation: asked, failed, given; contact: changed;
+          customer: erased; erasure: certified; complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear
 """

@@ -16,9 +16,16 @@ from services.complaints.intake.api import KnownComplaint, PromisedAnswer
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle import api as lifecycle_api
 from services.complaints.lifecycle import rules as lifecycle_rules
-from services.complaints.lifecycle.api import AskedAnswer, HeardAnswer, ResolvedAnswer
+from services.complaints.lifecycle.api import (
+    AskedAnswer,
+    HeardAnswer,
+    MergedAnswer,
+    ResolvedAnswer,
+)
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.matters import api as matters_api
+from services.complaints.matters import rules as matters_rules
 from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
@@ -58,6 +65,7 @@ DOMAIN = Domain.of(
     "complaints",
     lifecycle_rules.SLICE,
     promise_rules.SLICE,
+    matters_rules.SLICE,
     timeline_rules.SLICE,
     selfservice_rules.SLICE,
     customer_rules.SLICE,
@@ -68,6 +76,7 @@ DOMAIN = Domain.of(
     shown={
         **shown_by(
             PromisedAnswer,
+            MergedAnswer,
             KnownComplaint,
             AskedAnswer,
             HeardAnswer,
@@ -129,6 +138,7 @@ def build(
             intake_api.routes(parts.face, intake),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
             lifecycle_api.routes(parts.face, lifecycle),
+            matters_api.routes(parts.face),
             timeline_api.routes(parts.face, lifecycle, timelines),
             customer_api.routes(parts.face, exports),
             selfservice_api.routes(parts.face, selfservice, Page()),

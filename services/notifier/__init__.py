@@ -1,7 +1,7 @@
 """notifier: tells customers, asks "did it help?", records the answer; tells role mailboxes about safety.
 
 owns      recovery.notifier.v1; what customers were told and answered
-consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, forgotten;
+consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, merged, split, forgotten;
           confirmation: asked; contact: changed),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
           redemption: captured, rolledback; offer: made; safety: noted),

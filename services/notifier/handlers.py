@@ -71,9 +71,9 @@ class Handlers:
         self._policies = Policies()
 
     def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
-        """Queue the acknowledgement, which says by when the customer hears from us."""
+        """Queue the acknowledgement, which says by when the customer hears from us; one for each matter."""
         fact = event.data
-        if not fact.has_contact or fact.answered:
+        if not fact.has_contact or fact.answered or fact.acknowledged:
             return only_folds(event)
         return self._queues(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact)
 

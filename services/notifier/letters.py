@@ -188,6 +188,8 @@ class Letters:
         """The values that the letter of this occasion needs besides greeting and site."""
         match message.occasion:
             case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
+                if message.occasion is Occasion.ACKNOWLEDGEMENT:
+                    await self._not_acknowledged(story, view)
                 link = self._mine(message.complaint_id, message.queued_at)
                 return {**self._promise(message, story, policy), "mine_url": link}
             case Occasion.CONFIRMATION:
@@ -199,6 +201,14 @@ class Letters:
             case _:
                 # A letter to a role mailbox is written by Alarms.
                 raise AssertionError(f"no letter to a customer is about {message.occasion}")
+
+    async def _not_acknowledged(self, story: Story, view: View) -> None:
+        """Raises Rejected(complaint_merged) if the same customer is acknowledged for the complaint that goes on."""
+        if story.merged_into is None:
+            return
+        head = await view.get(Story, story.merged_into)
+        if head is not None and head.contact and head.customer_ref == story.customer_ref:
+            raise Rejected(Reason.COMPLAINT_MERGED)
 
     def _promise(self, message: Message, story: Story, policy: Policy) -> dict[str, Says]:
         """The values of a letter that says by when the customer hears from us."""

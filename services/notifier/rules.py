@@ -32,8 +32,10 @@ from shared.contracts.complaints import (
     Action,
     Category,
     ComplaintForgotten,
+    ComplaintMerged,
     ComplaintReceived,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     ConfirmationAsked,
     ContactChanged,
@@ -54,7 +56,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
+from shared.kernel import Decision, Document, Fold, Posting, Schema, Slice, Timer
 
 #: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
@@ -105,6 +107,7 @@ class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     customer_ref: str
     site: str
@@ -120,6 +123,8 @@ class Story(Document):
     sender_ref: str | None = None
     #: The customer was erased.
     forgotten: bool | None = None
+    #: The complaint that goes on for it.
+    merged_into: str | None = None
 
 
 class Bound(NamedTuple):
@@ -543,6 +548,16 @@ def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
     return story.model_copy(update={"contact": None, "forgotten": True})
 
 
+def story_merged(story: Story, fact: ComplaintMerged) -> Story:
+    """Another complaint goes on for this one."""
+    return story.model_copy(update={"merged_into": fact.into})
+
+
+def story_split(story: Story, _: ComplaintSplit) -> Story:
+    """The complaint stands by itself again."""
+    return story.model_copy(update={"merged_into": None})
+
+
 def alarmed(alarm: Alarm | None, fact: SafetyNoted) -> Alarm:
     """The alarm with one more kind."""
     known = alarm.kinds if alarm else ()
@@ -645,6 +660,8 @@ SLICE = Slice(
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
         ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),
         ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
+        ComplaintMerged: (Fold(Story, lambda fact: fact.complaint_id, story_merged),),
+        ComplaintSplit: (Fold(Story, lambda fact: fact.complaint_id, story_split),),
         CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),

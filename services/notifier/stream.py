@@ -19,8 +19,10 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     ComplaintForgotten,
+    ComplaintMerged,
     ComplaintReceived,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     ConfirmationAsked,
     ContactChanged,
@@ -60,6 +62,8 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintForgotten),
                 Handler(ContactChanged),
                 Handler(ConfirmationAsked, handlers.on_confirmation_asked),
+                Handler(ComplaintMerged),
+                Handler(ComplaintSplit),
             ],
         ),
         Inbox(

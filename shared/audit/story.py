@@ -13,7 +13,7 @@ from shared.contracts.audit import RECORD_AT
 #: Records of one story at most; a check or complaint has some dozens.
 STORY_MAX = 1_000
 #: Details that name what a fact is about.
-ABOUT = ("check_id", "complaint_id", "offer_id", "incident_id", "redemption_id", "about")
+ABOUT = ("check_id", "complaint_id", "offer_id", "incident_id", "redemption_id", "about", "into")
 #: Of these, the ones whose own records belong to the same story. An incident would bring in other customers'.
 TOGETHER = ("check_id", "complaint_id", "offer_id")
 
@@ -94,6 +94,8 @@ def sentence(record: dict[str, Any]) -> str:
     parts += [
         str(details[name]) for name in ("item", "signal", "helped", "outcome") if name in details
     ]
+    if "into" in details:
+        parts.append(f"{'from' if happened == 'split' else 'into'} {details['into']}")
     if "explain_by" in details:
         parts.append("by a stretch")
     if "by" in details:  # somebody else than the employee whom it is about

@@ -22,6 +22,9 @@ from shared.contracts.intake import Channel
 from shared.contracts.months import Month
 from shared.kernel import Fact
 
+#: Complaints that are merged into one; whoever complains more often has another matter.
+MERGED_MAX = 50
+
 
 class Category(StrEnum):
     """What the complaint is about."""
@@ -69,6 +72,17 @@ class Action(StrEnum):
     EXPORT = "export"
     ERASURE = "erasure"
     CONTACT = "contact"
+
+
+class Sameness(StrEnum):
+    """Why two complaints are one matter."""
+
+    #: The customer raised both by themselves, with the same token.
+    SAME_SENDER = "same_sender"
+    #: An employee says so, and both came under the same name or address.
+    SAME_CUSTOMER = "same_customer"
+    #: An employee says so.
+    EMPLOYEE_SAYS = "employee_says"
 
 
 class Service(StrEnum):
@@ -192,6 +206,10 @@ class ComplaintTriaged(ComplaintFact):
     answered: Annotated[bool, Data.INTERNAL] = Field(
         default=False,
         description="Whether something was given on the spot already, so that nothing is left to acknowledge.",
+    )
+    acknowledged: Annotated[bool, Data.INTERNAL] = Field(
+        default=False,
+        description="Whether it was merged at once into a complaint of the same customer, so that no second acknowledgement is sent.",
     )
     counts_for: Annotated[Id | None, Data.PERSONAL] = Field(
         None,
@@ -363,6 +381,77 @@ class ComplaintCorrected(ComplaintFact):
     severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity from now on.")
     corrected_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was put right."
+    )
+
+
+class ComplaintMerged(ComplaintFact):
+    """A complaint is about the same matter as another one, which goes on for both."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.merged.v1"
+
+    into: ComplaintId = Field(description="Complaint that goes on for both.")
+    site: SiteId
+    employee_id: EmployeeId | None = Field(
+        None, description="Employee who merged it; absent if it was merged when it was received."
+    )
+    because: Annotated[Sameness, Data.INTERNAL] = Field(description="Why the two are one matter.")
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Which promise of the merged complaint ends: 0 for the first, then the number of the round."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="By when the customer hears from us about both; absent if the other one has no promise.",
+    )
+    merged_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was merged.")
+
+
+class ComplaintSplit(ComplaintFact):
+    """A complaint that was merged stands by itself again."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.split.v1"
+
+    into: ComplaintId = Field(description="Complaint that it was merged into.")
+    site: SiteId
+    employee_id: EmployeeId | None = Field(
+        None,
+        description="Employee who split it; absent if it was split because the customer of the other one was erased.",
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Which promise of it goes on: 0 for the first, then the number of the round."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="By when its customer hears from us; absent if this promise was broken before the merge.",
+    )
+    split_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was split.")
+
+
+class MatterChanged(ComplaintFact):
+    """Another complaint was merged into this one, or split from it."""
+
+    TYPE: ClassVar[str] = "recovery.matter.changed.v1"
+
+    site: SiteId
+    merged_ids: tuple[ComplaintId, ...] = Field(
+        (),
+        max_length=MERGED_MAX,
+        description="All complaints that are merged into this one now, at most 50.",
+    )
+    severity: Annotated[Severity, Data.INTERNAL] = Field(
+        description="Severity from now on: that of the worse one after a merge, unchanged after a split."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Which promise stands for all of them: 0 for the first, then the number of the round."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="By when the customer hears from us now; absent if that is unchanged."
+    )
+    asked_again_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="When the customer asked again, if the promise was kept before: checks given before then do not answer it. Absent otherwise.",
+    )
+    changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was merged or split."
     )
 
 

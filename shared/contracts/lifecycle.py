@@ -14,8 +14,10 @@ from shared.contracts.complaints import (
     ComplaintClaimed,
     ComplaintClosed,
     ComplaintConfirmed,
+    ComplaintMerged,
     ComplaintReceived,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
@@ -39,6 +41,8 @@ class State(StrEnum):
     CLOSED_NO_RESPONSE = "closed_no_response"
     WITHDRAWN = "withdrawn"
     NOT_A_COMPLAINT = "not_a_complaint"
+    #: Another complaint goes on for both.
+    MERGED = "merged"
 
 
 class Move(NamedTuple):
@@ -70,6 +74,10 @@ MOVES: Mapping[type[Fact], Move] = {
     ComplaintClosed: Move(frozenset({State.RESOLUTION_RECORDED}), State.CLOSED_NO_RESPONSE),
     ComplaintWithdrawn: Move(OPEN | {State.RESOLUTION_RECORDED}, State.WITHDRAWN),
     ComplaintUnfounded: Move(OPEN, State.NOT_A_COMPLAINT),
+    # The answer that one of them waits for is written down first.
+    ComplaintMerged: Move(OPEN - {State.AWAITING_INFO}, State.MERGED),
+    # Its owner has it again, as after a no of the customer.
+    ComplaintSplit: Move(frozenset({State.MERGED}), State.REOPENED),
 }
 
 

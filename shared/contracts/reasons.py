@@ -60,6 +60,8 @@ class Reason(StrEnum):
     ALREADY_DISMISSED = "already_dismissed", 409, "The signal was dismissed before."
     ALREADY_CLAIMED = "already_claimed", 409, "The complaint has an owner; `employee_id` says who."
     WRONG_STATE = "wrong_state", 409, "This cannot be done with a complaint where it stands; `state` says where."
+    COMPLAINT_MERGED = "complaint_merged", 409, "The complaint was merged into another one, which goes on for both; `complaint_id` says which."
+    NOT_MERGEABLE = "not_mergeable", 409, "The two cannot be merged this way: they are one already, others were merged into the first, too many into the second, or only the first is about danger."
     NOT_OFFERED = "not_offered", 409, "Nobody offers you the complaint, or not any more."
     UNKNOWN_COLLEAGUE = "unknown_colleague", 422, "The roster lists no such active employee of the site, or it is you."
     UNKNOWN_DEPARTMENT = "unknown_department", 422, "The site's policy has no such department."

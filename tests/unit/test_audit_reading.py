@@ -518,6 +518,14 @@ def test_the_story_of_a_complaint_goes_on_with_what_became_of_its_checks():
             "feedback received (k) no",
         ),
         (
+            {"what": "recovery.complaint.merged.v1", "who": "em-1", "details": {"into": "co-1"}},
+            "complaint merged (k) into co-1 by em-1",
+        ),
+        (
+            {"what": "recovery.complaint.split.v1", "details": {"into": "co-1"}},
+            "complaint split (k) from co-1",
+        ),
+        (
             {"what": "recovery.signal.raised.v1", "details": {"signal": "x", "persons": ["em-1"]}},
             "signal raised (k) x about em-1",
         ),

@@ -129,6 +129,10 @@ async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await do("resolve", {"outcome": "fixed", "note": "A new kettle."}, "e-ingrid")
     await do("withdraw")
     praise = await ask.write("complaints", {**LETTER, "text": "Lovely soup."}, service="complaints")
+    first = await ask.write("complaints", LETTER, service="complaints")
+    merge = {"into": first["complaint_id"]}
+    await ask.write(f"complaints/{praise['complaint_id']}/merge", merge, service="complaints")
+    await ask.write(f"complaints/{praise['complaint_id']}/split", service="complaints")
     await ask.write(f"complaints/{praise['complaint_id']}/unfounded", service="complaints")
 
 

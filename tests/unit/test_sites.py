@@ -73,6 +73,7 @@ class TwoSites:
             "/v1/complaints/{complaint_id}/answer": {"answer": "The left one."},
             "/v1/complaints/{complaint_id}/resolve": {"outcome": "fixed"},
             "/v1/complaints/{complaint_id}/correct": {},
+            "/v1/complaints/{complaint_id}/merge": {"into": self.complaint_id},
             MAKES: {"site": OTHER, "listing": {"role": "deck"}},
         }.get(asked.path)
 

@@ -31,13 +31,16 @@ from shared.contracts.complaints import (
     ComplaintCorrected,
     ComplaintFact,
     ComplaintForgotten,
+    ComplaintMerged,
     ComplaintOverdue,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     InfoAsked,
     InfoReceived,
+    MatterChanged,
     ResolutionRecorded,
     Severity,
 )
@@ -50,6 +53,7 @@ Over = (
     | ComplaintWithdrawn
     | ComplaintUnfounded
     | ComplaintForgotten
+    | ComplaintMerged
 )
 #: A broken promise, or that all was taken back, is shown for so long, if nobody answers: then the complaint is one of
 #: the past, and counted.
@@ -228,9 +232,29 @@ def corrected(before: Promise | None, fact: ComplaintCorrected) -> Promise:
 
 def over(before: Promise | None, _: Over) -> Promise:
     """The customer has nothing to wait for: it helped, something was done about the cause, they took the complaint
-    back, it was none, or they were erased.
+    back, it was none, they were erased, or another complaint goes on for this one.
     """
     return (before or Promise()).model_copy(update={"closed": True})
+
+
+def split(before: Promise | None, fact: ComplaintSplit) -> Promise:
+    """The complaint stands by itself again, with the promise that it had."""
+    known = before or Promise(site=fact.site)
+    return known.model_copy(
+        update={"closed": False, "promised_by": fact.promised_by or known.promised_by}
+    )
+
+
+def changed(before: Promise | None, fact: MatterChanged) -> Promise:
+    """The complaint goes on for others as well, or not any more."""
+    known = before or Promise(site=fact.site)
+    update: dict[str, object] = {"severity": fact.severity}
+    if fact.promised_by is not None:
+        since = fact.asked_again_at or known.since
+        update |= {"promised_by": fact.promised_by, "since": since}
+        if fact.asked_again_at is not None:
+            update["on_the_spot"] = False
+    return known.model_copy(update=update)
 
 
 def given(before: Answered | None, fact: CheckIssued) -> Answered:
@@ -387,6 +411,8 @@ SLICE = Slice(
         InfoAsked: (Fold(Promise, complaint_of, waiting),),
         InfoReceived: (Fold(Promise, complaint_of, goes_on),),
         ComplaintCorrected: (Fold(Promise, complaint_of, corrected),),
+        ComplaintSplit: (Fold(Promise, complaint_of, split),),
+        MatterChanged: (Fold(Promise, complaint_of, changed),),
         **dict.fromkeys(get_args(Over), _OVER),
         CheckIssued: (Fold(Answered, complaint_of, given),),
         OfferMade: (Fold(Answered, complaint_of, offered),),

@@ -12,6 +12,7 @@ from services.compensation.offers.rules import Offer
 from services.compensation.staff_context import StaffContext
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,41 @@ async def case_of_site(complaint_id: str, staff: StaffContext, view: View) -> Ca
     )
 
 
+async def case_to_give_for(complaint_id: str, staff: StaffContext, view: View) -> Case:
+    """A complaint of this site for which something may be given.
+
+    Raises what `case_of_site` does, and Rejected(complaint_merged) where another complaint goes on for it: the limits
+    of that one hold, and its customer may be another one, so the employee is told and repeats the wish for that.
+    """
+    case = await case_of_site(complaint_id, staff, view)
+    if case.merged_into is not None:
+        raise Rejected(Reason.COMPLAINT_MERGED, told={"complaint_id": case.merged_into})
+    return case
+
+
 async def given_lately(again: bool, case: Case, staff: StaffContext, view: View) -> bool:
     """Whether a colleague gave something a moment ago, and the employee did not say `again`.
 
-    A colleague's open offer counts as given, however old it is: the customer may choose at any moment.
-    A check that was taken back does not count.
+    What was given for complaints that are merged into this one counts as well. A colleague's open offer counts as
+    given, however old it is: the customer may choose at any moment. A check that was taken back does not count.
     """
-    if not again and await _offered_by_a_colleague(case, staff, view):
-        return True
+    if again:
+        return False
+    await view.prefetch([Case.key(one) for one in case.merged_ids])
+    merged = [await view.get(Case, one) for one in case.merged_ids]
+    for one in filter(None, (case, *merged)):
+        if await _offered_by_a_colleague(one, staff, view):
+            return True
+        if await _given_by_a_colleague(one, staff, view):
+            return True
+    return False
+
+
+async def _given_by_a_colleague(case: Case, staff: StaffContext, view: View) -> bool:
+    """Whether a colleague gave a check a moment ago that was not taken back."""
     apart = staff.policy.limits.complaint.apart
     lately = case.given_at is not None and view.now - case.given_at < apart
-    if again or not lately or case.given_by == staff.employee_id or not case.check_ids:
+    if not lately or case.given_by == staff.employee_id or not case.check_ids:
         return False
     last = await view.get(Check, case.check_ids[-1])
     return last is None or not last.taken_back

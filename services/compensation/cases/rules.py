@@ -18,14 +18,18 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import (
     Category,
     ComplaintCorrected,
+    ComplaintFact,
+    ComplaintMerged,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintTriaged,
     CustomerErased,
     Language,
+    MatterChanged,
     Service,
     Severity,
 )
-from shared.kernel import Document, Fold, Slice
+from shared.kernel import Document, Fold, Schema, Slice
 
 #: What a phone shows without scrolling; older checks and offers remain in their facts.
 HISTORY_MAX = 20
@@ -39,6 +43,7 @@ class Case(Document):
     """What compensation must know of a complaint."""
 
     KIND: ClassVar[str] = "case"
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     customer_ref: str
     site: str
@@ -57,6 +62,10 @@ class Case(Document):
     offer_ids: tuple[str, ...] = ()
     #: The customer it counts for in an incident, if that is not customer_ref.
     counts_for: str | None = None
+    #: The complaint that goes on for it, for which checks are given in its place.
+    merged_into: str | None = None
+    #: The complaints that it goes on for.
+    merged_ids: tuple[str, ...] = ()
 
     @property
     def customer(self) -> str:
@@ -111,6 +120,21 @@ def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
 def case_corrected(case: Case, fact: ComplaintCorrected) -> Case:
     """The case of a complaint that an employee put right."""
     return case.model_copy(update={"category": fact.category, "severity": fact.severity})
+
+
+def case_merged(case: Case, fact: ComplaintMerged) -> Case:
+    """The case of a complaint that another one goes on for."""
+    return case.model_copy(update={"merged_into": fact.into})
+
+
+def case_split(case: Case, _: ComplaintSplit) -> Case:
+    """The case of a complaint that stands by itself again."""
+    return case.model_copy(update={"merged_into": None})
+
+
+def case_changed(case: Case, fact: MatterChanged) -> Case:
+    """The case of a complaint that goes on for others as well, or not any more."""
+    return case.model_copy(update={"severity": fact.severity, "merged_ids": fact.merged_ids})
 
 
 def case_logged(case: Case | None, fact: ComplaintLogged) -> Case:
@@ -196,7 +220,7 @@ def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
     return max(filter(None, (history.stay_from, *began)), default=None)
 
 
-def case_id(fact: ComplaintTriaged | ComplaintCorrected | ComplaintReopened | CheckIssued) -> str:
+def case_id(fact: ComplaintFact | CheckIssued) -> str:
     """The id of the fact's complaint."""
     return fact.complaint_id
 
@@ -211,6 +235,9 @@ SLICE = Slice(
         ComplaintTriaged: (Fold(Case, case_id, case_triaged),),
         ComplaintCorrected: (Fold(Case, case_id, case_corrected),),
         ComplaintReopened: (Fold(Case, case_id, case_reopened),),
+        ComplaintMerged: (Fold(Case, case_id, case_merged),),
+        ComplaintSplit: (Fold(Case, case_id, case_split),),
+        MatterChanged: (Fold(Case, case_id, case_changed),),
         ComplaintLogged: (Fold(Case, case_id, case_logged),),
         CaseOpened: (Fold(Case, case_id, case_opened),),
         CheckIssued: (Fold(Case, case_id, case_given), Fold(History, customer_ref, history_of)),

@@ -438,6 +438,7 @@ def routes(face: Face, handlers: Checks, incidents: Incidents, answers: Answers)
         in_languages=True,
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
+            Reason.COMPLAINT_MERGED,
             Reason.UNKNOWN_INCIDENT,
             Reason.INCIDENT_CLOSED,
             Reason.AMOUNT_NOT_OFFERED,

@@ -10,7 +10,7 @@ from typing import Annotated, Self, TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.compensation.authority.rules import Exceeded, Headroom
-from services.compensation.cases.handlers import case_of_site, given_lately
+from services.compensation.cases.handlers import case_of_site, case_to_give_for, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.rules import (
@@ -283,7 +283,7 @@ class Checks:
             lawful(command, option, staff, None)
             return await self._on_the_spot(command, command.on_the_spot, option, staff, name, view)
         assert command.complaint_id is not None, "a wish is on the spot or for a complaint"
-        case = await case_of_site(command.complaint_id, staff, view)
+        case = await case_to_give_for(command.complaint_id, staff, view)
         lawful(command, option, staff, case.service)
         check_id = f"ck-{name}"
         request = check_request(

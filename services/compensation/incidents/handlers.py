@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compensation.authority.rules import Exceeded, Granted, Headroom, left_of
-from services.compensation.cases.handlers import case_of_site
+from services.compensation.cases.handlers import case_to_give_for
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.handlers import IssueCheck, check_request, coded, lawful
@@ -241,7 +242,7 @@ class Incidents:
         assert command.complaint_id is not None, "an incident's check is for a complaint"
         assert incident_id is not None, "the route sends nothing else here"
         staff = await self._context.staff(principal, view)
-        case = await case_of_site(command.complaint_id, staff, view)
+        case = await case_to_give_for(command.complaint_id, staff, view)
         incident = await view.get(Incident, incident_id)
         if incident is None or incident.site != staff.site or incident.reason is not case.category:
             raise Rejected(Reason.UNKNOWN_INCIDENT, where=("/incident_id",))
@@ -351,9 +352,7 @@ class Incidents:
         if incident.closed or incident.giving_by is None or incident.done >= incident.affected:
             return Decision()
         part = await view.get(Affected, affected_id(incident_id, incident.done)) or Affected()
-        next_ones = part.complaint_ids[incident.done % PART :]
-        await view.prefetch([Case.key(complaint_id) for complaint_id in next_ones])
-        cases = [await view.get(Case, complaint_id) for complaint_id in next_ones]
+        next_ones, cases = await _standing(part.complaint_ids[incident.done % PART :], view)
         check_ids = [group_check_id(incident_id, case.customer) if case else "" for case in cases]
         await view.prefetch([Check.key(check_id) for check_id in check_ids if check_id])
         policy, version = await self._context.policies.at(incident.site, view)
@@ -430,3 +429,17 @@ class Incidents:
         incident = await view.get(Incident, incident_id)
         assert incident is not None, f"incident {incident_id} is listed and not stored"
         return incident
+
+
+async def _standing(
+    complaint_ids: Sequence[str], view: View
+) -> tuple[Sequence[str], Sequence[Case | None]]:
+    """These complaints, or those that they were merged into, with their cases; raises Unavailable."""
+    await view.prefetch([Case.key(one) for one in complaint_ids])
+    known = [await view.get(Case, one) for one in complaint_ids]
+    standing = [
+        one if case is None or case.merged_into is None else case.merged_into
+        for one, case in zip(complaint_ids, known, strict=True)
+    ]
+    await view.prefetch([Case.key(one) for one in standing])
+    return standing, [await view.get(Case, one) for one in standing]

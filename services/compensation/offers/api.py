@@ -173,6 +173,7 @@ def _for_employees(
         in_languages=True,
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
+            Reason.COMPLAINT_MERGED,
             Reason.AMOUNT_NOT_OFFERED,
             Reason.ALREADY_COMPENSATED,
             Reason.CUSTOMER_ERASED,

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.compensation.authority.rules import Exceeded
-from services.compensation.cases.handlers import case_of_site, given_lately
+from services.compensation.cases.handlers import case_to_give_for, given_lately
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import Codes
 from services.compensation.checks.handlers import (
@@ -119,7 +119,7 @@ class Offers:
     ) -> Decision:
         """Offer the items and hold authority for the dearest; raises Rejected, Unavailable."""
         staff = await self._context.staff(principal, view)
-        case = await case_of_site(command.complaint_id, staff, view)
+        case = await case_to_give_for(command.complaint_id, staff, view)
         offer_id = f"of-{name}"
         options = [staff.option(item) for item in command.items]
         dearest = max(options, key=lambda option: option.cost_minor)

@@ -277,7 +277,7 @@ def routes(face: Face, handlers: Options, titles: Titles) -> Routes:
         "/v1/options",
         EMPLOYEE,
         OptionsShown,
-        refuses=(Reason.UNKNOWN_COMPLAINT,),
+        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.COMPLAINT_MERGED),
         in_languages=True,
     )
     async def list_options(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from services.compensation.authority.rules import Limit, left_of
-from services.compensation.cases.handlers import Gift, case_of_site, earlier_items, history
+from services.compensation.cases.handlers import Gift, case_to_give_for, earlier_items, history
 from services.compensation.cases.rules import Case
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.incidents.rules import Recent, recent_id
@@ -74,7 +74,7 @@ class Options:
         incident_id: str | None = None
         incident_option: Option | None = None
         if complaint_id is not None:
-            case = await case_of_site(complaint_id, staff, view)
+            case = await case_to_give_for(complaint_id, staff, view)
             recent = await view.get(Recent, recent_id(staff.site, case.category))
             incident_id = recent.incident_id if recent is not None else None
             if incident_id is not None:

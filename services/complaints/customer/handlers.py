@@ -23,6 +23,7 @@ from services.complaints.customer.rules import (
     forget,
 )
 from services.complaints.lifecycle.rules import Complaint, of_customer
+from services.complaints.matters.moves import split
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
@@ -32,7 +33,7 @@ from shared.contracts.vault import (
     last_over,
     name_of,
 )
-from shared.kernel import Decision, score_at
+from shared.kernel import Decision, Fact, score_at
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
@@ -180,7 +181,26 @@ class Customers:
         """The next of an erased customer's complaints are forgotten."""
         page = await view.range(Complaint, of_customer(customer_ref), None, STEP)
         found = [complaint_id for complaint_id, _ in page.documents]
-        return forget(customer_ref, found, view.now, more=page.next is not None)
+        forgotten = forget(customer_ref, found, view.now, more=page.next is not None)
+        return Decision((*await self._splits(customer_ref, page.documents, view), *forgotten.facts))
+
+    @staticmethod
+    async def _splits(
+        customer_ref: str, found: Sequence[tuple[str, Complaint]], view: View
+    ) -> Sequence[Fact]:
+        """Complaints of other customers stand by themselves again that were merged into one of these."""
+        facts: list[Fact] = []
+        for head_id, head in found:
+            await view.prefetch([Complaint.key(one) for one in head.merged_ids])
+            merged = [(one, await view.get(Complaint, one)) for one in head.merged_ids]
+            others = [
+                (name, one)
+                for name, one in merged
+                if one is not None and one.customer_ref != customer_ref and not one.forgotten
+            ]
+            if others:
+                facts += split(head, head_id, others, None, view.now)
+        return facts
 
     async def certifies(self, customer_ref: str, due_ms: int) -> None:
         """Certify an erasure.

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
-from services.complaints.lifecycle.api import COMPLAINT, PromisedBy, Round
+from services.complaints.lifecycle.api import COMPLAINT, MergedAnswer, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
 from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
 from shared.contracts.event import ComplaintId, Outside, PromiseId
@@ -172,11 +172,14 @@ def routes(face: Face, intake: Intake) -> Routes:
         "POST",
         "/v1/complaints",
         (Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM),
-        {200: KnownComplaint, 201: PromisedAnswer},
+        {200: KnownComplaint, 201: (PromisedAnswer, MergedAnswer)},
         refuses=(Reason.TIME_OUT_OF_RANGE, Reason.WRAPPING_KEY_MISSING),
     )
     async def raise_complaint(ask: Ask, command: RaiseComplaint) -> Decision:
-        """Raise a complaint; the answer is the promise."""
+        """Raise a complaint; the answer is the promise.
+
+        If a customer raised an open one about the same with the same token, the new one is merged into it.
+        """
         principal = ask.principal
         if command.site != principal.site:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/site",))

@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 
 from services.complaints.intake.rules import log, plausible, receive
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.matters.handlers import at_once
 from services.complaints.triage import Languages, triage
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
@@ -113,31 +114,32 @@ class Intake:
         seals = await self._keys.seals(customer_ref, raised.site, view)
         language = self._languages.detect(raised.text, raised.language)
         contact = raised.contact
-        return Decision(
-            seals.created
-            + receive(
-                raised,
-                complaint_id=complaint_id,
-                customer_ref=customer_ref,
-                language=language,
-                text=seals.words.seal("text", raised.text),
-                contact=None
-                if contact is None or contact.empty
-                else seals.contact.seal("contact", contact.model_dump_json()),
-                place=None if raised.place is None else seals.words.seal("place", raised.place),
-                place_ref=None
-                if raised.place is None
-                else self._names.place(raised.site, raised.place),
-                content=content,
-                reachable=contact is not None and contact.reachable,
-                sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
-                understood=triage(raised.text, language),
-                policy=policy,
-                policy_version=version,
-                now=view.now,
-                counts_for=counts_for,
-            )
+        facts = receive(
+            raised,
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            language=language,
+            text=seals.words.seal("text", raised.text),
+            contact=None
+            if contact is None or contact.empty
+            else seals.contact.seal("contact", contact.model_dump_json()),
+            place=None if raised.place is None else seals.words.seal("place", raised.place),
+            place_ref=None
+            if raised.place is None
+            else self._names.place(raised.site, raised.place),
+            content=content,
+            reachable=contact is not None and contact.reachable,
+            sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
+            understood=triage(raised.text, language),
+            policy=policy,
+            policy_version=version,
+            now=view.now,
+            counts_for=counts_for,
         )
+        if not by_customer:
+            return Decision((*seals.created, *facts))
+        named = raised.customer is not None
+        return Decision((*seals.created, *await at_once(*facts, view, named=named)))
 
     def event_name(self, source: str, event_id: str) -> str:
         """The pseudonym that stands for an event of another system from the moment it is read."""

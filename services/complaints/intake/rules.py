@@ -18,7 +18,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.intake import Channel, ComplaintRaised
 from shared.contracts.policy import Policy
-from shared.kernel import Decision, Fact
+from shared.kernel import Decision
 
 #: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
@@ -48,7 +48,7 @@ def receive(
     policy_version: int,
     now: datetime,
     counts_for: str | None = None,
-) -> tuple[Fact, ...]:
+) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says."""
     category, severity, safety, service = understood
     return (

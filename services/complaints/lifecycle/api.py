@@ -16,10 +16,12 @@ from services.complaints.lifecycle.handlers import (
     Lifecycle,
     Resolve,
 )
+from services.complaints.matters.handlers import suggested
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
     ComplaintCorrected,
+    ComplaintMerged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     HandoverAccepted,
@@ -92,6 +94,9 @@ class ShownComplaint(Answer):
                     "overdue": False,
                     "waits_since": None,
                     "closes_at": None,
+                    "merged_into": None,
+                    "merged_ids": [],
+                    "looks_like": [],
                     "text": "We waited two hours for cold soup.",
                     "place": "Restaurant, deck 5",
                     "reference": "4C7D65",
@@ -129,6 +134,20 @@ class ShownComplaint(Answer):
         datetime | None,
         Field(
             description="When it is closed if the customer says nothing to what was done; null before."
+        ),
+    ]
+    merged_into: Annotated[
+        ComplaintId | None,
+        Field(description="The complaint that goes on for it; null while it stands by itself."),
+    ]
+    merged_ids: Annotated[
+        list[ComplaintId],
+        Field(description="The complaints that it goes on for: so often the customer asked again."),
+    ]
+    looks_like: Annotated[
+        list[ComplaintId],
+        Field(
+            description="Open complaints under the same token, name or address, at most 5, which may be about the same."
         ),
     ]
     text: Annotated[
@@ -208,6 +227,27 @@ class ResolvedAnswer(Answer):
     recorded_at: Annotated[datetime, Field(description="When it was recorded.")]
 
 
+class MergedAnswer(Answer):
+    """A complaint was merged into another one about the same matter."""
+
+    OF: ClassVar[type[Fact]] = ComplaintMerged
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "complaint_id": "co-1b4f0e9851971998",
+                    "into": COMPLAINT["complaint_id"],
+                    "promised_by": COMPLAINT["promised_by"],
+                }
+            ]
+        }
+    )
+
+    complaint_id: Annotated[ComplaintId, Field(description="The complaint that was merged.")]
+    into: Annotated[ComplaintId, Field(description="The complaint that goes on for both.")]
+    promised_by: PromisedBy
+
+
 def routes(face: Face, lifecycle: Lifecycle) -> Routes:
     """The routes."""
     to = Routes(face)
@@ -227,6 +267,7 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
         complaint = await lifecycle.of_site(complaint_id, ask.principal, ask.view)
         text = await lifecycle.read_text(complaint, ask.view)
         place = await lifecycle.read_place(complaint, ask.view)
+        looks_like = await suggested(complaint_id, complaint, ask.view)
         return ShownComplaint.about(
             complaint,
             complaint_id=complaint_id,
@@ -234,6 +275,7 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
             text=text,
             place=place,
             reference=reference_of(complaint_id),
+            looks_like=looks_like,
         )
 
     _owners(to, lifecycle)
@@ -243,7 +285,12 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
 
 
 #: Why nothing can be done with a complaint.
-UNFIT = (Reason.UNKNOWN_COMPLAINT, Reason.WRONG_STATE, Reason.CUSTOMER_ERASED)
+UNFIT = (
+    Reason.UNKNOWN_COMPLAINT,
+    Reason.WRONG_STATE,
+    Reason.COMPLAINT_MERGED,
+    Reason.CUSTOMER_ERASED,
+)
 #: What is written about a customer is sealed.
 SEALING = (Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
 

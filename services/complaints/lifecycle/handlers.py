@@ -236,18 +236,23 @@ class Lifecycle:
         return moves.given(complaint, fact.complaint_id, fact.employee_id, view.now)
 
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
-        """Confirm or reopen the complaint as the customer answered "did it help?".
+        """Confirm or reopen the complaint as the customer answered "did it help?", or the one that it went into.
 
         Nothing comes of a no of a customer who was erased meanwhile: nobody could be written to.
         """
         fact = event.data
-        complaint = await known(fact.complaint_id, view)
+        complaint_id, complaint = fact.complaint_id, await known(fact.complaint_id, view)
+        if complaint.merged_into is not None:
+            complaint_id, complaint = (
+                complaint.merged_into,
+                await known(complaint.merged_into, view),
+            )
         if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
         policy, _ = await self._policies.at(complaint.site, view)
         return moves.take_feedback(
             complaint,
-            fact.complaint_id,
+            complaint_id,
             fact.helped,
             policy,
             view.now,

@@ -288,6 +288,8 @@ def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:
     """Why nobody can make a move, or do something that moves nothing, with a complaint where it stands."""
     if complaint.forgotten:
         return No(Reason.CUSTOMER_ERASED)
+    if complaint.merged_into is not None:
+        return No(Reason.COMPLAINT_MERGED, {"complaint_id": complaint.merged_into})
     fits = complaint.state in OPEN if move is None else may(complaint.state, move)
     return None if fits else No(Reason.WRONG_STATE, {"state": complaint.state})
 

@@ -44,6 +44,8 @@ SEVEREST_FIRST = (Severity.SEVERE, Severity.MODERATE, Severity.MILD)
 #: Larger than any time in seconds, so that what hurts more comes first whenever it is due. Scores stay below
 #: 2^53, which is what a sorted set holds exactly.
 RANK = 10**12
+#: Begins the `sender_ref` of a customer who raises complaints with a token of their own.
+PERSON = "pe-"
 #: Stands before a department's id in the name of its list; no employee's id begins so.
 DEPARTMENT = "@"
 
@@ -62,7 +64,7 @@ class Complaint(Document):
     """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
-    SCHEMA: ClassVar[Schema] = Schema(3, read_by=2)
+    SCHEMA: ClassVar[Schema] = Schema(3, read_by=3)
 
     state: State
     customer_ref: str
@@ -101,6 +103,12 @@ class Complaint(Document):
     #: Where it happened, sealed, and by what it is found; None if it was not told, and in older documents.
     place: str | None = None
     place_ref: str | None = None
+    #: The complaint that goes on for this one; None while it stands by itself.
+    merged_into: str | None = None
+    #: The complaints that this one goes on for.
+    merged_ids: tuple[str, ...] = ()
+    #: The customer who raised it with a token of their own; None if somebody else did, and in older documents.
+    sender_ref: str | None = None
 
     @property
     def promise(self) -> Promise | None:
@@ -195,9 +203,16 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         severity=fact.severity,
         safety=fact.safety,
         reachable=fact.has_contact,
+        sender_ref=sender_of(fact),
         promised_by=fact.promised_by,
         promises=(Promise(round=0, by=fact.promised_by),),
     )
+
+
+def sender_of(fact: ComplaintTriaged) -> str | None:
+    """The customer who raised a complaint with a token of their own; None if an employee or a system raised it."""
+    sender_ref = fact.sender_ref
+    return sender_ref if sender_ref is not None and sender_ref.startswith(PERSON) else None
 
 
 def claimed(complaint: Complaint, fact: ComplaintClaimed) -> Complaint:
@@ -348,7 +363,7 @@ def stands(complaint: Complaint) -> Mapping[str, int]:
 def listed(complaint: Complaint) -> Mapping[str, int]:
     """The lists that a complaint is in: open ones by what hurts most and is due first, ended ones the latest first."""
     site = complaint.site
-    if complaint.state is State.RECEIVED:
+    if complaint.state in (State.RECEIVED, State.MERGED):
         return {}
     if complaint.state not in OPEN:
         ended = complaint.ended_at or complaint.received_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from services.complaints.lifecycle.rules import OVERDUE, Complaint
+from services.complaints.matters.handlers import kept
 from services.complaints.promises.news import News
 from services.complaints.promises.rules import KeptAt, break_promise
 from shared.kernel import Decision
@@ -34,7 +35,8 @@ class Promises:
             kept_at = await view.get(KeptAt, complaint_id)
             if complaint is None:
                 return Decision()
-            return break_promise(complaint, complaint_id, int(number), kept_at, view.now)
+            merged = await kept(complaint.merged_ids, view)
+            return break_promise(complaint, complaint_id, int(number), kept_at, view.now, merged)
 
         if (await decide(self._settler.view())).facts:
             await self._news.read_until(datetime.fromtimestamp(due_ms / 1000, UTC))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
-from services.complaints.lifecycle.rules import Complaint
+from services.complaints.lifecycle.rules import Complaint, Promise
 from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import ComplaintOverdue, promise_id_of
 from shared.contracts.lifecycle import State
@@ -14,7 +14,7 @@ from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Slice
 
 #: What the customer does not wait for any more.
-NOTHING_TO_KEEP = (State.WITHDRAWN, State.NOT_A_COMPLAINT)
+NOTHING_TO_KEEP = (State.WITHDRAWN, State.NOT_A_COMPLAINT, State.MERGED)
 #: Moments stored per complaint; more are not needed to see that a promise was kept.
 KEPT_MAX = 16
 #: Checks listed per complaint in an export, the latest: as many as compensation lists of a complaint.
@@ -55,12 +55,18 @@ class VoidedCheck(Document):
 
 
 def break_promise(
-    complaint: Complaint, complaint_id: str, number: int, kept_at: KeptAt | None, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    number: int,
+    kept_at: KeptAt | None,
+    now: datetime,
+    kept_by_merged: Collection[datetime] = (),
 ) -> Decision:
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
     The promise is kept by a check or an offer for the complaint, by what was done about its cause, or by the
-    customer's word that it helped, within the promised time. It waits while the customer is asked something. To one
+    customer's word that it helped, within the promised time; also by what was given for complaints that are merged into
+    it (`kept_by_merged`), since this one was received. It waits while the customer is asked something. To one
     who was erased, or took the complaint back, nothing is to be kept or said any more.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
@@ -68,10 +74,9 @@ def break_promise(
         return Decision()
     if complaint.state in NOTHING_TO_KEEP or complaint.waits_since is not None:
         return Decision()
-    if any(
-        moment <= promise.by and (promise.since is None or moment > promise.since)
-        for moment in (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
-    ):
+    own = (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
+    since = promise.since or complaint.received_at
+    if keeps(promise, promise.since, own) or keeps(promise, since, kept_by_merged):
         return Decision()
     return Decision.of(
         ComplaintOverdue(
@@ -87,6 +92,11 @@ def break_promise(
             overdue_at=now,
         )
     )
+
+
+def keeps(promise: Promise, since: datetime | None, moments: Collection[datetime]) -> bool:
+    """Whether one of these moments is within the promised time, and after `since` if that is given."""
+    return any(moment <= promise.by and (since is None or moment > since) for moment in moments)
 
 
 def resolved(complaint: Complaint) -> Sequence[datetime]:

@@ -54,6 +54,10 @@ class ListedComplaint(Answer):
     received_at: Annotated[
         datetime | None, Field(description="When it was received; null in the oldest ones.")
     ]
+    merged_ids: Annotated[
+        list[ComplaintId],
+        Field(description="The complaints that it goes on for: so often the customer asked again."),
+    ]
 
 
 class ComplaintList(Answer):
@@ -78,6 +82,7 @@ class ComplaintList(Answer):
                             "asked_colleague": None,
                             "asked_department": "housekeeping",
                             "received_at": "2026-06-03T17:00:00Z",
+                            "merged_ids": [],
                         }
                     ],
                     "next": None,

@@ -19,7 +19,8 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
     wanted = {
         ("acknowledgement", one.data["complaint_id"])
         for one in evidence.of("complaint.triaged")
-        if one.data["has_contact"] and not one.data.get("answered")
+        if one.data["has_contact"]
+        and not (one.data.get("answered") or one.data.get("acknowledged"))
     }
     wanted |= {("check_given", one.data["check_id"]) for one in evidence.of("check.issued")}
     wanted |= {("check_offered", one.data["offer_id"]) for one in evidence.of("offer.made")}

@@ -1,0 +1,1 @@
+"""Makes one complaint of several about the same matter, and undoes it."""

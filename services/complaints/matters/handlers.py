@@ -1,0 +1,176 @@
+"""Finds complaints about the same matter, merges them and splits them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.rules import (
+    Complaint,
+    of_customer,
+    received,
+    sender_of,
+    triaged,
+)
+from services.complaints.matters.moves import merge, same_matter, split, why_same
+from services.complaints.matters.rules import Sender
+from services.complaints.promises.rules import KeptAt
+from shared.contracts.complaints import (
+    ComplaintMerged,
+    ComplaintReceived,
+    ComplaintTriaged,
+    Sameness,
+)
+from shared.contracts.event import ComplaintId
+from shared.contracts.lifecycle import may
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact, score_at
+from shared.runtime.engine.store import Cursor
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Principal
+from shared.runtime.roster import employed
+
+#: A customer's complaints of before are of another stay.
+SUGGESTED_WITHIN = timedelta(days=30)
+#: Complaints that are looked at for a suggestion, and suggestions that are shown: a phone's screen.
+LOOKED_AT_MAX, SUGGESTED_MAX = 20, 5
+
+
+class Merge(BaseModel):
+    """The complaint is about the same matter as another one."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"into": "co-1b4f0e9851971998"}]},
+    )
+
+    into: Annotated[ComplaintId, Field(description="The complaint that goes on for both.")]
+
+
+async def merging(complaint_id: str, command: Merge, who: Principal, view: View) -> Decision:
+    """Merge a complaint into another one, or into the one that this went into.
+
+    Raises Rejected(not_mergeable, complaint_merged, wrong_state, customer_erased, unknown_complaint), Unavailable.
+    """
+    other = await _of_site(complaint_id, who, view)
+    head_id, head = command.into, await _of_site(command.into, who, view, "/into")
+    if head.merged_into is not None:
+        head_id, head = head.merged_into, await _of_site(head.merged_into, who, view)
+    found = merge(
+        other,
+        complaint_id,
+        head,
+        head_id,
+        who.subject,
+        why_same(other, head),
+        view.now,
+        kept_by_other=await kept([complaint_id], view),
+        kept_by_head=await kept([head_id, *head.merged_ids], view),
+    )
+    if isinstance(found, No):
+        raise Rejected(found.reason, told=found.told)
+    return Decision(found)
+
+
+async def splitting(complaint_id: str, who: Principal, view: View) -> Decision:
+    """Let a merged complaint stand by itself again.
+
+    Raises Rejected(wrong_state, customer_erased, unknown_complaint), Unavailable.
+    """
+    other = await _of_site(complaint_id, who, view)
+    if other.forgotten:
+        raise Rejected(Reason.CUSTOMER_ERASED)
+    if other.merged_into is None:
+        raise Rejected(Reason.WRONG_STATE, told={"state": other.state})
+    head = await _of_site(other.merged_into, who, view)
+    pair = (complaint_id, other)
+    return Decision(split(head, other.merged_into, [pair], who.subject, view.now))
+
+
+async def at_once(
+    first: ComplaintReceived,
+    second: ComplaintTriaged,
+    view: View,
+    *,
+    named: bool,
+) -> Sequence[Fact]:
+    """The facts of a new complaint, merged at once if the same token raised an open one about the same.
+
+    `named`: its customer was named. Raises Unavailable.
+    """
+    alone = (first, second)
+    sender_ref = sender_of(second)
+    if sender_ref is None:
+        return alone
+    new = triaged(received(None, first), second)
+    for head_id, head in await _raised_by(sender_ref, view):
+        if not same_matter(new, head, named=named):
+            continue
+        found = merge(
+            new,
+            first.complaint_id,
+            head,
+            head_id,
+            None,
+            Sameness.SAME_SENDER,
+            view.now,
+            kept_by_head=await kept([head_id, *head.merged_ids], view),
+        )
+        if not isinstance(found, No):
+            return (first, second.model_copy(update={"acknowledged": True}), *found)
+    return alone
+
+
+async def suggested(complaint_id: str, complaint: Complaint, view: View) -> list[str]:
+    """Open complaints that may be about the same matter, by their ids; raises Unavailable.
+
+    Those of the same token, name or address. Whether they are, somebody must say.
+    """
+    received_at = complaint.received_at
+    if received_at is None or not may(complaint.state, ComplaintMerged):
+        return []
+    since = Cursor(score_at(received_at - SUGGESTED_WITHIN), "")
+    page = await view.range(Complaint, of_customer(complaint.customer_ref), since, LOOKED_AT_MAX)
+    own = complaint.sender_ref
+    raised = [] if own is None else await _raised_by(own, view)
+    found = {
+        name: one
+        for name, one in (*raised, *page.documents)
+        if one.site == complaint.site and may(one.state, ComplaintMerged) and not one.forgotten
+    }
+    return [name for name in found if name != complaint_id][:SUGGESTED_MAX]
+
+
+async def kept(complaint_ids: Sequence[str], view: View) -> set[datetime]:
+    """When customers of these complaints were given or offered something, or said that it helped; raises Unavailable."""
+    await view.prefetch([KeptAt.key(one) for one in complaint_ids])
+    found = [await view.get(KeptAt, one) for one in complaint_ids]
+    return {moment for one in found if one is not None for moment in one.at}
+
+
+async def _raised_by(sender_ref: str, view: View) -> Sequence[tuple[str, Complaint]]:
+    """The latest complaints with a token, each as the one that it went into, the latest first; raises Unavailable."""
+    sender = await view.get(Sender, sender_ref) or Sender()
+    await view.prefetch([Complaint.key(one) for one in sender.complaint_ids])
+    found: dict[str, Complaint] = {}
+    for name in reversed(sender.complaint_ids):
+        complaint = await view.get(Complaint, name)
+        if complaint is not None and complaint.merged_into is not None:
+            name = complaint.merged_into  # noqa: PLW2901 - the complaint that goes on for it
+            complaint = await view.get(Complaint, name)
+        if complaint is not None:
+            found.setdefault(name, complaint)
+    return list(found.items())
+
+
+async def _of_site(complaint_id: str, who: Principal, view: View, *where: str) -> Complaint:
+    await employed(who, view)
+    return await view.require(
+        Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, where=where, site=who.site
+    )

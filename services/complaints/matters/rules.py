@@ -1,0 +1,91 @@
+"""What merges and splits make of complaints: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from services.complaints.lifecycle.rules import (
+    OVERDUE,
+    Complaint,
+    Promise,
+    complaint_of,
+    sender_of,
+)
+from shared.contracts.complaints import (
+    ComplaintMerged,
+    ComplaintSplit,
+    ComplaintTriaged,
+    MatterChanged,
+)
+from shared.contracts.lifecycle import MOVES
+from shared.kernel import Document, Fold, Slice, Timer
+
+#: Complaints remembered per token, the latest: a new one may be about the same as one of them.
+REMEMBERED_MAX = 20
+
+
+class Sender(Document):
+    """A customer who raises complaints with a token of their own, by `sender_ref`: the latest of them."""
+
+    KIND: ClassVar[str] = "sender"
+
+    complaint_ids: tuple[str, ...] = ()
+
+
+def remembered(before: Sender | None, fact: ComplaintTriaged) -> Sender:
+    """The sender with one more complaint."""
+    known = () if before is None else before.complaint_ids
+    return Sender(complaint_ids=(*known, fact.complaint_id)[-REMEMBERED_MAX:])
+
+
+def merged(complaint: Complaint, fact: ComplaintMerged) -> Complaint:
+    """Another complaint goes on for this one; its owner is remembered in case it is split."""
+    return complaint.model_copy(
+        update={
+            "state": MOVES[ComplaintMerged].to,
+            "merged_into": fact.into,
+            "asked_colleague": None,
+            "asked_department": None,
+        }
+    )
+
+
+def stands_alone(complaint: Complaint, _: ComplaintSplit) -> Complaint:
+    """It stands by itself again; who owned it before owns it."""
+    return complaint.model_copy(update={"state": MOVES[ComplaintSplit].to, "merged_into": None})
+
+
+def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
+    """Others are merged into it, or not any more."""
+    update: dict[str, object] = {"merged_ids": fact.merged_ids, "severity": fact.severity}
+    if fact.promised_by is not None:
+        own = complaint.promise or Promise(round=fact.round, by=fact.promised_by)
+        since = fact.asked_again_at or own.since
+        promise = own._replace(by=fact.promised_by, since=since)
+        others = tuple(one for one in complaint.promises if one.round != fact.round)
+        update |= {"promised_by": fact.promised_by, "promises": (*others, promise)}
+    return complaint.model_copy(update=update)
+
+
+def silent(fact: ComplaintMerged) -> Sequence[Timer]:
+    """No timer while another complaint goes on for this one."""
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", None),)
+
+
+def due(fact: ComplaintSplit | MatterChanged) -> Sequence[Timer]:
+    """The timer of a promise that is to be kept from now on."""
+    if fact.promised_by is None:
+        return ()
+    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", fact.promised_by),)
+
+
+SLICE = Slice(
+    {
+        ComplaintTriaged: (Fold(Sender, sender_of, remembered),),
+        ComplaintMerged: (Fold(Complaint, complaint_of, merged),),
+        ComplaintSplit: (Fold(Complaint, complaint_of, stands_alone),),
+        MatterChanged: (Fold(Complaint, complaint_of, changed),),
+    },
+    timers={ComplaintMerged: silent, ComplaintSplit: due, MatterChanged: due},
+)

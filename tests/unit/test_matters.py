@@ -1,0 +1,570 @@
+"""The same customer about the same matter is one complaint, and what was merged can be split again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.rules import Complaint, Promise
+from services.complaints.matters.moves import merge, same_matter, split
+from services.complaints.matters.rules import REMEMBERED_MAX, changed, remembered
+from shared.contracts.complaints import (
+    MERGED_MAX,
+    Category,
+    ComplaintTriaged,
+    Language,
+    MatterChanged,
+    Sameness,
+    Severity,
+)
+from shared.contracts.lifecycle import State
+from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.policy import PolicyPublished
+from shared.contracts.reasons import Reason
+from shared.contracts.roster import EmployeeListed, Listing
+from shared.runtime.faults import Unavailable
+from shared.testing.builders import record
+from shared.testing.clock import START
+from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy
+from tests.unit.test_compensation_incidents import given_in, small_incidents, the_incident
+from tests.unit.test_lifecycle import do, names, seen
+from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
+
+COLD, COLDER = "The soup was cold.", "The soup is still cold, and nobody came to the table."
+OTHER = "ms-borealis"
+HOUR = timedelta(hours=1)
+SOON, LATE = START + HOUR, START + 3 * HOUR
+keys, offsets = count(), count(5000)
+
+
+def a_complaint(by: datetime = LATE, **more: Any) -> Complaint:
+    fields: dict[str, Any] = {
+        "state": State.CLAIMED,
+        "customer_ref": "c-1",
+        "site": SITE,
+        "language": Language.EN,
+        "text": "v1.x",
+        "category": Category.FOOD,
+        "severity": Severity.MILD,
+        "received_at": START,
+        "promised_by": by,
+        "promises": (Promise(0, by),),
+    }
+    return Complaint(**{**fields, **more})
+
+
+def merged(other: Complaint, head: Complaint, **more: Any) -> Any:
+    """The complaint that goes on for both, after a merge; or why there is none."""
+    facts = merge(
+        other, "co-2", head, "co-1", "e-ingrid", Sameness.EMPLOYEE_SAYS, START + 2 * HOUR, **more
+    )
+    if isinstance(facts, No):
+        return facts.reason
+    (fact,) = [one for one in facts if isinstance(one, MatterChanged)]
+    return changed(head, fact)
+
+
+async def complains(
+    aboard: Aboard,
+    text: str = COLD,
+    who: str = "kim",
+    kind: str = "customer",
+    site: str = SITE,
+    **more: Any,
+) -> str:
+    """A complaint over HTTP, by a customer with a token of their own unless it is an employee; its id."""
+    async with aboard.http("complaints", aboard.bearer(who, kind, site=site)) as client:
+        answer = await client.post(
+            "/v1/complaints",
+            json={"site": site, "text": text, **more},
+            headers={"Idempotency-Key": f"m-{next(keys)}"},
+        )
+    assert answer.status_code == 201, answer.text
+    await aboard.carry()
+    return str(answer.json()["complaint_id"])
+
+
+async def merges(aboard: Aboard, other: str, into: str, who: str = "e-ingrid") -> Any:
+    answer = await do(aboard, other, "merge", who, into=into)
+    await aboard.carry()
+    return answer
+
+
+async def says(aboard: Aboard, complaint_id: str, helped: Helped) -> None:
+    answer = FeedbackReceived(
+        complaint_id=complaint_id, check_id="ck-1", helped=helped, answered_at=aboard.clock()
+    )
+    await aboard.feed(
+        "complaints", FeedbackReceived.TOPIC, [record(answer, next(offsets))], partition=9
+    )
+    await aboard.carry()
+
+
+async def overdue(aboard: Aboard, **later: float) -> list[str]:
+    """The complaints whose promise was broken, after so much time."""
+    aboard.later(**later)
+    await aboard.ring("complaints")
+    await aboard.carry()
+    found = await aboard.facts("complaints")
+    return [one["complaint_id"] for one in found if one["type"].endswith("complaint.overdue.v1")]
+
+
+# ---- by itself -----------------------------------------------------------------------------------
+
+
+async def test_a_customer_who_asks_again_has_one_complaint_and_one_acknowledgement(aboard: Aboard):
+    """Two channels, one token: one complaint in the lists, one letter."""
+    contact = {"email": "kim@example.org"}
+    first = await complains(aboard, COLD, contact=contact)
+    second = await complains(aboard, COLDER, contact=contact, channel="web")
+    await aboard.ring()
+    assert [letter.recipient for letter in aboard.postbox.letters] == ["kim@example.org"]
+    assert await names(aboard, "open") == [first]
+    assert (await seen(aboard, f"/{first}"))["merged_ids"] == [second]
+    shown = await seen(aboard, f"/{second}")
+    assert (shown["state"], shown["merged_into"], shown["text"]) == ("merged", first, COLDER)
+    assert await names(aboard, "done") == []
+
+
+async def test_who_asks_again_is_told_what_stands(aboard: Aboard):
+    first = await complains(aboard)
+    promised = (await seen(aboard, f"/{first}"))["promised_by"]
+    aboard.later(minutes=20)
+    async with aboard.http("complaints", aboard.bearer("kim", "customer")) as client:
+        wish, key = {"site": SITE, "text": COLDER}, {"Idempotency-Key": "again"}
+        answers = [await client.post("/v1/complaints", json=wish, headers=key) for _ in range(2)]
+    assert {one.status_code for one in answers} == {201}
+    said, again = (one.json() for one in answers)
+    assert said == again
+    assert (said["into"], said["promised_by"]) == (first, promised)
+    assert said["complaint_id"] != first
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param({}, {"text": "The cabin next door plays loud music."}, id="something else"),
+        pytest.param({}, {"who": "lee"}, id="somebody else"),
+        pytest.param({}, {"contact": {"email": "kim@example.org"}}, id="an address"),
+        pytest.param({"customer": "cab-1"}, {"customer": "cab-2"}, id="another name"),
+        pytest.param({"text": "Hello."}, {"text": "Hello again."}, id="nothing is said"),
+        pytest.param(
+            {"contact": {"email": "kim@example.org"}}, {"who": "e-ingrid", "kind": "employee",
+            "contact": {"email": "kim@example.org"}}, id="an employee writes it down",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_not_surely_the_same_matter_stands_by_itself(aboard: Aboard, first, second):
+    one, two = await complains(aboard, **first), await complains(aboard, **second)
+    assert set(await names(aboard, "open")) == {one, two}
+
+
+async def test_a_matter_that_ended_is_not_taken_up_by_a_new_complaint(aboard: Aboard):
+    first = await complains(aboard)
+    await do(aboard, first, "claim")
+    await do(aboard, first, "resolve", outcome="fixed")
+    second = await complains(aboard, COLDER)
+    assert await names(aboard, "open") == [second]
+    assert (await seen(aboard, f"/{second}"))["looks_like"] == []
+
+
+async def test_two_complaints_at_the_same_moment_are_one(tmp_path):
+    """The token's latest complaints are a document: of two commits one sees the other."""
+    aboard = await Aboard(tmp_path).begin()
+    settler = aboard.apps["complaints"].parts.settler
+    settler.store = YieldingStore(aboard.stores["complaints"], [3, 1, 2, 5])
+    await asyncio.gather(*(complains(aboard, COLD) for _ in range(4)))
+    (head,) = await names(aboard, "open")
+    assert len((await seen(aboard, f"/{head}"))["merged_ids"]) == 3
+
+
+def test_danger_and_names_and_addresses_are_never_hidden_in_another_complaint():
+    head = a_complaint()
+    assert same_matter(a_complaint(), head, named=False)
+    assert same_matter(a_complaint(customer_ref="c-2"), head, named=False)
+    assert not same_matter(a_complaint(customer_ref="c-2"), head, named=True)
+    assert not same_matter(a_complaint(customer_ref="c-2", reachable=True), head, named=False)
+    assert not same_matter(a_complaint(reachable=True), head, named=True)
+    assert not same_matter(a_complaint(safety=True), head, named=False)
+    assert not same_matter(a_complaint(), a_complaint(state=State.AWAITING_INFO), named=False)
+    full = a_complaint(merged_ids=tuple(f"co-{n}" for n in range(MERGED_MAX)))
+    assert not same_matter(a_complaint(), full, named=False)
+
+
+def test_the_latest_complaints_of_a_token_are_remembered():
+    fact = ComplaintTriaged(
+        complaint_id="co-0", customer_ref="c-1", site=SITE, language=Language.EN,
+        category=Category.FOOD, severity=Severity.MILD, safety=False, promised_by=LATE,
+        policy_version=1, has_contact=False,
+    )  # fmt: skip
+    sender = None
+    for number in range(REMEMBERED_MAX + 5):
+        sender = remembered(sender, fact.model_copy(update={"complaint_id": f"co-{number}"}))
+    assert sender is not None
+    assert sender.complaint_ids[0] == "co-5"
+    assert len(sender.complaint_ids) == REMEMBERED_MAX
+
+
+# ---- by an employee ------------------------------------------------------------------------------
+
+
+async def test_equal_addresses_only_suggest_and_an_employee_merges(aboard: Aboard):
+    contact = {"email": "kim@example.org"}
+    first = await complains(aboard, COLD, contact=contact)
+    second = await complains(aboard, COLDER, "e-ingrid", "employee", contact=contact)
+    other = await complains(aboard, COLD, "e-ingrid", "employee")
+    assert (await seen(aboard, f"/{second}"))["looks_like"] == [first]
+    assert (await seen(aboard, f"/{other}"))["looks_like"] == []
+    answer = await merges(aboard, second, first)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["into"] == first
+    assert set(await names(aboard, "open")) == {first, other}
+    fact = [one for one in await aboard.facts("complaints") if "because" in one][-1]
+    assert (fact["because"], fact["employee_id"]) == ("same_customer", "e-ingrid")
+
+
+async def test_a_letter_that_waits_for_the_mail_server_is_no_second_acknowledgement(aboard: Aboard):
+    contact = {"email": "kim@example.org"}
+    aboard.postbox.failures = [Unavailable(Reason.MAIL_UNAVAILABLE)] * 2
+    first = await complains(aboard, COLD, contact=contact)
+    second = await complains(aboard, COLDER, "e-ingrid", "employee", contact=contact)
+    await aboard.ring()
+    await merges(aboard, second, first)
+    aboard.later(hours=1)
+    await aboard.ring()
+    assert len(aboard.postbox.letters) == 1
+    failed = [one for one in await aboard.facts("notifier") if "failed_at" in one]
+    assert [(one["complaint_id"], one["reason"]) for one in failed] == [
+        (second, Reason.COMPLAINT_MERGED)
+    ]
+
+
+async def test_a_merge_into_a_merged_one_goes_to_its_head_and_never_in_a_circle(aboard: Aboard):
+    first, second, third = [await complains(aboard, who=who) for who in ("a", "b", "c")]
+    assert (await merges(aboard, second, first)).status_code == 200
+    answer = await merges(aboard, third, second)
+    assert answer.json()["into"] == first
+    for other, into in ((first, second), (first, first), (first, third)):
+        refused = await merges(aboard, other, into)
+        assert (refused.status_code, refused.json()["type"]) == (409, "not_mergeable")
+    fourth = await complains(aboard, who="d")
+    refused = await merges(aboard, first, fourth)
+    assert refused.json()["type"] == "not_mergeable", "others were merged into it"
+    refused = await merges(aboard, second, fourth)
+    assert (refused.json()["type"], refused.json()["complaint_id"]) == ("complaint_merged", first)
+
+
+async def test_nothing_is_done_with_a_merged_complaint_and_the_answer_says_with_which(
+    aboard: Aboard,
+):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await do(aboard, second, "handover", colleague_id="e-jonas")
+    await merges(aboard, second, first)
+    for what, command in (
+        ("claim", {}), ("accept", {}), ("decline", {}), ("withdraw", {}), ("unfounded", {}),
+        ("handover", {"colleague_id": "e-jonas"}), ("ask", {"question": "Which?"}),
+        ("answer", {"answer": "The left one."}), ("resolve", {"outcome": "fixed"}),
+        ("correct", {"category": "noise"}),
+    ):  # fmt: skip
+        answer = await do(aboard, second, what, **command)
+        assert (answer.status_code, answer.json()["type"]) == (409, "complaint_merged"), what
+        assert answer.json()["complaint_id"] == first
+    assert await names(aboard, "offered", "e-jonas") == []
+
+
+async def test_what_is_of_another_site_is_not_there(aboard: Aboard):
+    policy = demo_policy().model_copy(update={"site": OTHER})
+    listed = EmployeeListed(
+        employee_id="e-boreal", site=OTHER, listing=Listing(role="reception"), listed_at=START
+    )
+    for fact in (PolicyPublished(site=OTHER, version=1, policy=policy), listed):
+        for service in ("complaints", "compensation", "notifier"):
+            await aboard.feed(service, fact.TOPIC, [record(fact, 900)], partition=3)
+    here, elsewhere = await complains(aboard), await complains(aboard, site=OTHER)
+    for who, site, other, into in (
+        ("e-ingrid", SITE, elsewhere, here),
+        ("e-ingrid", SITE, here, elsewhere),
+        ("e-boreal", OTHER, here, elsewhere),
+        ("e-boreal", OTHER, elsewhere, here),
+    ):
+        async with aboard.http("complaints", aboard.bearer(who, site=site)) as phone:
+            for what, command in (("merge", {"into": into}), ("split", None)):
+                answer = await phone.post(
+                    f"/v1/complaints/{other}/{what}",
+                    json=command,
+                    headers={"Idempotency-Key": f"m-{next(keys)}"},
+                )
+                refused = (answer.status_code, answer.json()["type"])
+                own = what == "split" and (site == SITE) == (other == here)
+                assert refused == ((409, "wrong_state") if own else (404, "unknown_complaint"))
+
+
+async def test_a_complaint_that_waits_for_its_customer_or_ended_is_not_merged(aboard: Aboard):
+    first, second, third = [await complains(aboard, who=who) for who in ("a", "b", "c")]
+    await do(aboard, second, "ask", question="Which?")
+    await do(aboard, third, "withdraw")
+    for other, into in ((second, first), (first, second), (third, first), (first, third)):
+        answer = await merges(aboard, other, into)
+        assert (answer.status_code, answer.json()["type"]) == (409, "wrong_state")
+
+
+def test_danger_is_merged_into_danger_alone():
+    danger = a_complaint(safety=True)
+    assert merged(danger, a_complaint()) is Reason.NOT_MERGEABLE
+    assert merged(a_complaint(), danger).safety
+    assert merged(a_complaint(forgotten=True), danger) is Reason.CUSTOMER_ERASED
+
+
+def test_the_worse_of_two_is_how_bad_it_is():
+    head = merged(a_complaint(severity=Severity.SEVERE), a_complaint())
+    assert head.severity is Severity.SEVERE
+
+
+async def test_a_claim_and_a_merge_at_once_leave_one_owner_and_one_complaint(tmp_path):
+    aboard = await Aboard(tmp_path).begin()
+    settler = aboard.apps["complaints"].parts.settler
+    settler.store = YieldingStore(aboard.stores["complaints"], [2, 1, 4])
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    both = await asyncio.gather(
+        do(aboard, second, "claim", "e-jonas"),
+        do(aboard, first, "claim", "e-sofia"),
+        do(aboard, second, "merge", into=first),
+        do(aboard, first, "merge", into=second),
+    )
+    merge_answers = sorted(one.status_code for one in both[2:])
+    assert merge_answers == [200, 409]
+    (head,) = await names(aboard, "open")
+    other = second if head == first else first
+    assert (await seen(aboard, f"/{other}"))["merged_into"] == head
+
+
+@pytest.mark.parametrize("script", [[2, 1, 4], [0, 3, 1, 1], [5, 0, 2]])
+async def test_a_handover_and_a_merge_at_once_leave_nobody_asked(tmp_path, script):
+    aboard = await Aboard(tmp_path).begin()
+    settler = aboard.apps["complaints"].parts.settler
+    settler.store = YieldingStore(aboard.stores["complaints"], script)
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await do(aboard, second, "handover", "e-ingrid", colleague_id="e-jonas")
+    accepted, merge_answer = await asyncio.gather(
+        do(aboard, second, "accept", "e-jonas"), do(aboard, second, "merge", into=first)
+    )
+    assert merge_answer.status_code == 200
+    shown = await seen(aboard, f"/{second}")
+    assert (shown["state"], shown["asked_colleague"]) == ("merged", None)
+    owner = "e-jonas" if accepted.status_code == 200 else "e-ingrid"
+    await do(aboard, second, "split")
+    assert (await seen(aboard, f"/{second}"))["employee_id"] == owner
+
+
+# ---- the promise ---------------------------------------------------------------------------------
+
+
+def test_the_promise_is_the_earlier_of_both():
+    assert merged(a_complaint(SOON), a_complaint(LATE)).promise.by == SOON
+    assert merged(a_complaint(LATE), a_complaint(SOON)).promise.by == SOON
+
+
+def test_a_promise_that_was_kept_or_broken_is_not_made_again():
+    broken = (Promise(0, SOON, broken=True),)
+    head = merged(a_complaint(promises=broken), a_complaint(LATE))
+    assert (head.promise.by, head.promise.broken) == (LATE, False)
+    assert merged(a_complaint(LATE), a_complaint(SOON, promises=broken)).promise.broken
+    kept = {START + timedelta(minutes=5)}
+    assert merged(a_complaint(SOON), a_complaint(LATE), kept_by_other=kept).promise.by == LATE
+
+
+def test_who_asks_again_after_something_was_given_has_a_promise_of_their_own():
+    asked = START + HOUR / 2
+    other = a_complaint(LATE, received_at=asked)
+    kept = {START + HOUR / 4}
+    head = merged(other, a_complaint(SOON), kept_by_head=kept)
+    assert (head.promise.by, head.promise.since) == (LATE, asked)
+    assert head.promised_by == LATE
+
+
+async def test_the_promise_of_two_complaints_rings_once(aboard: Aboard):
+    first = await complains(aboard, who="a")
+    aboard.later(minutes=30)
+    second = await complains(aboard, who="b")
+    await merges(aboard, first, second)
+    assert await overdue(aboard, hours=24) == [second]
+    fact = next(one for one in await aboard.facts("complaints") if "overdue_at" in one)
+    assert fact["promised_by"] == (await seen(aboard, f"/{first}"))["promised_by"]
+
+
+async def test_what_was_given_for_a_merged_complaint_keeps_the_promise(aboard: Aboard):
+    """Also if compensation heard of the merge later than it gave."""
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    assert (await do(aboard, second, "merge", into=first)).status_code == 200
+    aboard.later(minutes=1)
+    assert (await aboard.give(second, "cinema", "k")).status_code == 201
+    await aboard.carry()
+    assert await overdue(aboard, hours=24) == []
+
+
+async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await do(aboard, first, "claim", "e-jonas")
+    await aboard.give(second, "cinema", "k")
+    await merges(aboard, second, first)
+    await do(aboard, first, "resolve", "e-jonas", outcome="fixed")
+    await says(aboard, second, Helped.NO)
+    shown = await seen(aboard, f"/{first}")
+    assert (shown["state"], shown["round"], shown["employee_id"]) == ("reopened", 1, "e-jonas")
+    assert (await seen(aboard, f"/{second}"))["state"] == "merged"
+    await says(aboard, second, Helped.YES)
+    assert (await seen(aboard, f"/{first}"))["state"] == "confirmed"
+
+
+# ---- undone --------------------------------------------------------------------------------------
+
+
+async def test_a_split_complaint_has_the_owner_and_the_promise_that_it_had(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await do(aboard, second, "claim", "e-jonas")
+    before = await seen(aboard, f"/{second}")
+    await merges(aboard, second, first)
+    assert await names(aboard, "mine", "e-jonas") == []
+    assert (await do(aboard, second, "split", "e-sofia")).status_code == 200
+    after = await seen(aboard, f"/{second}")
+    same = ("employee_id", "promised_by", "round", "text", "category", "severity", "merged_into")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert await names(aboard, "mine", "e-jonas") == [second]
+    assert (await seen(aboard, f"/{first}"))["merged_ids"] == []
+    assert (await do(aboard, second, "split")).json()["type"] == "wrong_state"
+    assert set(await overdue(aboard, hours=24)) == {first, second}
+
+
+async def test_who_split_what_is_in_the_facts_of_both(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await merges(aboard, second, first)
+    await do(aboard, second, "split", "e-sofia")
+    facts = await aboard.facts("complaints")
+    (fact,) = [one for one in facts if "split_at" in one]
+    assert (fact["into"], fact["employee_id"]) == (first, "e-sofia")
+    told = [one for one in facts if one["type"].endswith("matter.changed.v1")]
+    assert [one["complaint_id"] for one in told] == [first, first]
+    assert [one.get("merged_ids") for one in told] == [[second], []]
+
+
+async def test_neither_complaint_has_the_words_of_the_other(aboard: Aboard):
+    first, second = await complains(aboard, COLD, "a"), await complains(aboard, COLDER, "b")
+    await merges(aboard, second, first)
+    async with aboard.http("complaints", aboard.bearer("crm", "privacy")) as crm:
+        for complaint_id, own, others in ((first, COLD, COLDER), (second, COLDER, COLD)):
+            store = aboard.stores["complaints"].kept.documents
+            document = Complaint.model_validate_json(store[Complaint.key(complaint_id)].body)
+            answer = await crm.get(f"/v1/customers/{document.customer_ref}/export")
+            assert own in answer.text
+            assert others not in answer.text
+    await do(aboard, second, "split")
+    assert (await seen(aboard, f"/{first}"))["text"] == COLD
+    assert (await seen(aboard, f"/{second}"))["text"] == COLDER
+
+
+def test_a_split_leaves_the_other_merges():
+    head = a_complaint(merged_ids=("co-2", "co-3"))
+    (told, *alone) = split(head, "co-1", [("co-2", a_complaint(merged_into="co-1"))], None, LATE)
+    assert isinstance(told, MatterChanged)
+    assert told.merged_ids == ("co-3",)
+    assert [one.key() for one in alone] == ["co-2"]
+
+
+async def test_when_a_customer_is_erased_what_others_asked_stands_by_itself_again(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await merges(aboard, second, first)
+    store = aboard.stores["complaints"].kept.documents
+    head = Complaint.model_validate_json(store[Complaint.key(first)].body)
+    async with aboard.http("complaints", aboard.bearer("crm", "privacy")) as crm:
+        answer = await crm.post(
+            f"/v1/customers/{head.customer_ref}/erasure", headers={"Idempotency-Key": "erase"}
+        )
+    assert answer.status_code == 201, answer.text
+    await aboard.ring("complaints")
+    await aboard.carry()
+    assert await names(aboard, "open") == [second]
+    assert (await aboard.give(second, "cinema", "k")).status_code == 201
+
+
+# ---- what others make of it ----------------------------------------------------------------------
+
+
+async def test_a_check_for_a_merged_complaint_is_refused_with_the_one_that_goes_on(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await merges(aboard, second, first)
+    offer = {"complaint_id": second, "reason": "food", "items": ["cinema", "sincere-words"]}
+    for answer in (
+        await aboard.give(second, "cinema", "k1"),
+        await aboard.post("offers", "k2", offer),
+        await aboard.get(f"options?complaint={second}"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (409, "complaint_merged")
+        assert answer.json()["complaint_id"] == first
+    assert (await aboard.give(first, "cinema", "k3")).status_code == 201
+    await do(aboard, second, "split")
+    await aboard.carry()
+    assert (await aboard.give(second, "cinema", "k4")).status_code == 201
+    assert (await aboard.get(f"checks?complaint={second}")).status_code == 200
+
+
+async def test_what_a_colleague_gave_for_a_merged_complaint_a_moment_ago_counts(aboard: Aboard):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    assert (await aboard.give(second, "cinema", "k1", "e-jonas")).status_code == 201
+    await aboard.carry()
+    await merges(aboard, second, first)
+    answer = await aboard.give(first, "cinema", "k2")
+    assert (answer.status_code, answer.json()["type"]) == (409, "already_compensated")
+    assert (await aboard.give(first, "cinema", "k3", again=True)).status_code == 201
+
+
+async def test_an_incident_gives_once_for_what_was_merged(tmp_path):
+    """The check is for the complaint that goes on, and its customer has it once."""
+    aboard = await Aboard(tmp_path, small_incidents()).begin()
+    found = [await complains(aboard, who=who) for who in ("a", "b", "c", "d")]
+    await merges(aboard, found[3], found[0])
+    incident = await the_incident(aboard)
+    await aboard.post(f"incidents/{incident['incident_id']}/give", "g")
+    await aboard.ring("compensation")
+    assert sorted(await given_in(aboard)) == sorted(found[:3])
+
+
+async def test_a_board_shows_one_promise_for_what_was_merged(tmp_path):
+    aboard = await Aboard(tmp_path, recording=True).begin()
+    first = await complains(aboard, who="a")
+    aboard.later(minutes=20)
+    second = await complains(aboard, who="b")
+    promised = (await seen(aboard, f"/{first}"))["promised_by"]
+    await merges(aboard, first, second)
+
+    async def shown() -> dict[str, str]:
+        manager = aboard.bearer("m-1", "manager")
+        async with aboard.http("audit", manager) as client:
+            answer = await client.get(f"/v1/board/{SITE}")
+        soon = answer.json()["promises"]["soon"]
+        return {one["complaint_id"]: one["promised_by"] for one in soon}
+
+    aboard.later(minutes=15)
+    assert await shown() == {second: promised}
+    await do(aboard, first, "split")
+    await aboard.carry()
+    assert (await shown()).keys() == {first, second}
+
+
+async def test_a_state_made_again_knows_what_is_merged(tmp_path):
+    """INV-06."""
+    sailing = await Sailing(tmp_path).begin()
+    first = await complains(sailing, who="a")
+    await complains(sailing, COLDER, who="a")
+    second, third = [await complains(sailing, who=who) for who in ("b", "c")]
+    await merges(sailing, second, first)
+    await merges(sailing, third, first)
+    await do(sailing, third, "split")
+    await sailing.carry()
+    for owner in ("complaints", "compensation"):
+        made, store = await rebuilt(sailing, owner), sailing.stores[owner]
+        assert differing(comparable(made, sailing), comparable(store, sailing)) == []
