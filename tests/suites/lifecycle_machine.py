@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -41,6 +41,15 @@ EMPLOYEES = {
 WHO = st.sampled_from(sorted(EMPLOYEES))
 WHICH = st.integers(0, 5)
 OPEN = {"triaged", "claimed", "awaiting_info", "reopened"}
+#: What may be merged, and what something may be merged into.
+MERGED = OPEN - {"awaiting_info"}
+#: What customers say, with what each is about and whether somebody is in danger.
+FOOD, DANGER, NOISE = (
+    "The soup was cold.",
+    "My son had an allergic reaction.",
+    "So much loud music.",
+)
+CUSTOMERS = st.sampled_from(["kim", "lee"])
 
 
 @dataclass
@@ -51,6 +60,15 @@ class Known:
     owner: str | None = None
     asked: str | None = None
     closes_at: datetime | None = None
+    text: str = FOOD
+    #: The customer who raised it with a token of their own.
+    token: str | None = None
+    into: str | None = None
+    merged: set[str] = field(default_factory=set)
+
+    def may_go_into(self, head: Known) -> bool:
+        """Whether it may be merged into another one, which is in a state for it."""
+        return self is not head and not self.merged and (self.text != DANGER or head.text == DANGER)
 
     def as_owner(self, who: str, move: str) -> tuple[int, str | None]:
         """What a move of its owner comes to."""
@@ -139,8 +157,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         self._runner.close()
         self._folder.cleanup()
 
-    def phone(self, who: str) -> httpx.AsyncClient:
-        bearer = token.sign(self.key, subject=who, kind="employee", site=SITE, now=self.clock())
+    def phone(self, who: str, kind: Any = "employee") -> httpx.AsyncClient:
+        bearer = token.sign(self.key, subject=who, kind=kind, site=SITE, now=self.clock())
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app.api, raise_app_exceptions=True),
             base_url="http://test",
@@ -165,16 +183,104 @@ class LifecycleMachine(RuleBasedStateMachine):
     def as_expected(
         self, name: str, what: str, who: str, expected: tuple[int, str | None], **command: Any
     ) -> bool:
+        if self.known[name].into is not None and expected[1] not in {"unknown_colleague", None}:
+            expected = (409, "complaint_merged")
         assert self.run(self._do(name, what, who, **command)) == expected, (what, self.known[name])
         return expected[0] == 200
 
-    @rule(text=st.sampled_from(["The soup was cold.", "My son had an allergic reaction."]))
+    @rule(text=st.sampled_from([FOOD, DANGER]))
     def raises(self, text: str) -> None:
         before = set(self.known)
         self.run(self._feed(raised(text)))
         documents = self.run(self._documents())
         (new,) = documents.keys() - before
-        self.known[new] = Known()
+        self.known[new] = Known(text=text)
+
+    @rule(who=CUSTOMERS, text=st.sampled_from([FOOD, NOISE]), times=st.integers(1, 3))
+    def asks_again(self, who: str, text: str, times: int) -> None:
+        """A customer raises it with a token of their own, also several times at once."""
+
+        async def all_of_them() -> list[str]:
+            return list(await asyncio.gather(*(self._raise(who, text) for _ in range(times))))
+
+        new = self.run(all_of_them())
+        heads = {
+            name
+            for name, one in self.known.items()
+            if (one.token, one.text) == (who, text) and one.state in MERGED
+        }
+        found = {name: self.run(self._document(name)) for name in new}
+        alone = [name for name, one in found.items() if one.merged_into is None]
+        assert len(alone) == (0 if heads else 1), "it is one matter, whoever was first"
+        for name in alone:
+            self.known[name] = Known(text=text, token=who)
+        for name in found.keys() - set(alone):
+            into = found[name].merged_into
+            assert into in (heads or set(alone))
+            self.known[name] = Known("merged", text=text, token=who, into=into)
+            self.known[str(into)].merged.add(name)
+
+    async def _raise(self, who: str, text: str) -> str:
+        async with self.phone(who, "customer") as phone:
+            answer = await phone.post(
+                "/v1/complaints",
+                json={"site": SITE, "text": text},
+                headers={"Idempotency-Key": f"k-{next(self._keys)}"},
+            )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["complaint_id"])
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, to=WHICH, who=WHO)
+    def merges(self, which: int, to: int, who: str) -> None:
+        (name, one), (into, head) = self.some(which), self.some(to)
+        if head.into is not None:
+            into, head = head.into, self.known[head.into]
+        expected = (200, None) if one.may_go_into(head) else (409, "not_mergeable")
+        if not {one.state, head.state} <= MERGED:
+            expected = (409, "wrong_state")
+        if self.as_expected(name, "merge", who, expected, into=self.some(to)[0]):
+            self._merged(name, into)
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, to=WHICH, whos=st.permutations(sorted(EMPLOYEES)))
+    def merges_at_once(self, which: int, to: int, whos: list[str]) -> None:
+        """One of two merges into each other happens, and never both; who claims meanwhile has what is left."""
+        (name, one), (into, head) = self.some(which), self.some(to)
+        fit = {one.state, head.state} <= {"triaged"}
+        if not fit or not one.may_go_into(head) or not head.may_go_into(one):
+            return
+
+        async def all_of_them() -> list[tuple[int, Any]]:
+            both = (
+                self._do(name, "merge", whos[0], into=into),
+                self._do(into, "merge", whos[1], into=name),
+                self._do(into, "claim", whos[2]),
+            )
+            return list(await asyncio.gather(*both))
+
+        first, second, claimed = self.run(all_of_them())
+        assert sorted([first, second])[0] == (200, None)
+        assert sorted([first, second])[1][0] == 409
+        assert claimed in [(200, None), (409, "complaint_merged")]
+        if claimed == (200, None):
+            head.owned(whos[2])
+        self._merged(*((name, into) if first == (200, None) else (into, name)))
+
+    def _merged(self, name: str, into: str) -> None:
+        self.known[name].moved("merged")
+        self.known[name].into = into
+        self.known[into].merged.add(name)
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, who=WHO)
+    def splits(self, which: int, who: str) -> None:
+        name, one = self.some(which)
+        expected = (200, None) if one.into is not None else (409, "wrong_state")
+        if self.as_expected(name, "split", who, expected):
+            self.known[str(one.into)].merged.remove(name)
+            one.into = None
+            one.moved("reopened")
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, whos=st.lists(WHO, min_size=1, max_size=4, unique=True))
@@ -187,7 +293,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
         found = self.run(all_of_them())
         if one.state not in OPEN:
-            assert set(found) == {(409, "wrong_state")}
+            assert set(found) == {(409, "wrong_state" if one.into is None else "complaint_merged")}
             return
         if one.owner is not None and (one.state != "reopened" or one.owner not in whos):
             assert set(found) == {(409, "already_claimed")}
@@ -308,6 +414,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             complaint_id=name, check_id="ck-1", helped=helped, answered_at=self.clock()
         )
         self.run(self._feed(answer))
+        one = one if one.into is None else self.known[one.into]
         asked = OPEN | {"resolution_recorded", "closed_no_response"}
         if helped is Helped.YES and one.state in asked:
             one.moved("confirmed")
@@ -337,6 +444,15 @@ class LifecycleMachine(RuleBasedStateMachine):
             page = await view.range(Complaint, name, None, 100)
             assert not found.keys() & {key for key, _ in page.documents}
             found |= dict(page.documents)
+        for name, one in self.known.items():
+            if one.into is not None:
+                assert name not in found, "what was merged is in no list"
+                found[name] = await self._document(name)
+        return found
+
+    async def _document(self, name: str) -> Complaint:
+        found = await self.app.parts.settler.view().get(Complaint, name)
+        assert found is not None
         return found
 
     async def _listed(self, who: str, **params: str) -> set[str]:
@@ -354,6 +470,16 @@ class LifecycleMachine(RuleBasedStateMachine):
         for name, one in found.items():
             asked = one.asked_colleague or (one.asked_department and f"@{one.asked_department}")
             assert asked == self.known[name].asked
+            assert one.merged_into == self.known[name].into
+            assert set(one.merged_ids) == self.known[name].merged
+        self.run(self._rings_once())
+
+    async def _rings_once(self) -> None:
+        """A merged complaint has no promise of its own that could be called broken."""
+        for member, _ in await self.store.due(10**14, 1000):
+            name, _, timer_id = member.partition("|")
+            if name == "overdue":
+                assert self.known[timer_id.rpartition("/")[0]].into is None
 
     @precondition(lambda self: self.known)
     @rule(who=WHO)
@@ -365,4 +491,5 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert self.run(self._listed(who, view="mine")) == mine
         offered = {name for name, one in opened.items() if one.asked == who}
         assert self.run(self._listed(who, view="offered")) == offered
-        assert self.run(self._listed(who, view="done")) == self.known.keys() - opened.keys()
+        ended = {name for name, one in self.known.items() if one.into is None} - opened.keys()
+        assert self.run(self._listed(who, view="done")) == ended
