@@ -58,7 +58,7 @@ class Loop:
             category=category,
             severity=severity,
             safety=safety,
-            promised_by=now + self._policy.promise(category, severity),
+            promised_by=self._policy.promised_by(category, severity, now),
             policy_version=1,
             has_contact=raised.contact is not None,
         )

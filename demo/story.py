@@ -210,7 +210,12 @@ def reachable(stage: Stage) -> list[str]:
 def give_first(stage: Stage, told: Told, phone: httpx.Client, cases: Sequence[str]) -> None:
     """Act 4: an employee asks what they may give, and gives it."""
     show = stage.show
-    show.act(4, f"{stage.employee_id} asks: what may I give this customer? And gives it")
+    show.act(4, f"{stage.employee_id} checks in, asks: what may I give this customer? And gives it")
+    # A no of the customer comes back to who is on shift.
+    shift = phone.post(
+        "/v1/me/shift", json={"hours": 8}, headers={"Idempotency-Key": str(uuid.uuid4())}
+    )
+    shift.raise_for_status()
     deadline = time.monotonic() + PATIENCE_S
     while True:
         answer = phone.get("/v1/options", params={"complaint": cases[0]})

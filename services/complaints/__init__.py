@@ -3,7 +3,7 @@
 owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
 consumes  recovery.intake.v1 (complaint: raised),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed; redemption: captured,
-          rolledback; offer: made, chosen, lapsed; complaint: logged),
+          rolledback; offer: made, chosen, lapsed; complaint: logged; shift: started, ended),
           recovery.notifier.v1 (feedback: received; message: sent, failed),
           recovery.vault.v1 (customer-key: created, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
@@ -11,7 +11,8 @@ consumes  recovery.intake.v1 (complaint: raised),
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
           reopened, overdue, closed, withdrawn, unfounded, merged, split, forgotten; matter: changed;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
-          words: added, expired; confirmation: asked, failed, given; contact: changed;
+          fix: asked, done, declined, late; promise: warned; words: added, expired;
+          confirmation: asked, failed, given; contact: changed;
           customer: erased; erasure: certified; complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear

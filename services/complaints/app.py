@@ -6,11 +6,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from services.complaints.colleagues import api as colleagues_api
+from services.complaints.colleagues import rules as colleague_rules
 from services.complaints.customer import api as customer_api
 from services.complaints.customer import rules as customer_rules
 from services.complaints.customer.api import ErasedCustomer
 from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import Customers, Gone, OnVault
+from services.complaints.fixes import api as fixes_api
+from services.complaints.fixes import rules as fix_rules
+from services.complaints.fixes.handlers import Fixing
 from services.complaints.intake import api as intake_api
 from services.complaints.intake.api import KnownComplaint, PromisedAnswer
 from services.complaints.intake.handlers import Intake
@@ -26,6 +31,8 @@ from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters import api as matters_api
 from services.complaints.matters import rules as matters_rules
+from services.complaints.playbooks import api as playbooks_api
+from services.complaints.playbooks.handlers import Playbooks
 from services.complaints.promises import rules as promise_rules
 from services.complaints.promises.handlers import Promises
 from services.complaints.promises.news import TOPICS, BrokerNews, News
@@ -45,7 +52,6 @@ from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.complaints import ComplaintReceived, ConfirmationAsked, WordsAdded
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
-from shared.contracts.roster import LISTED, EmployeeListed
 from shared.contracts.vault import CustomerKeyCreated
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.store import Store
@@ -68,11 +74,12 @@ DOMAIN = Domain.of(
     matters_rules.SLICE,
     timeline_rules.SLICE,
     selfservice_rules.SLICE,
+    fix_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    Slice({EmployeeListed: (LISTED,)}),
+    colleague_rules.SLICE,
     shown={
         **shown_by(
             PromisedAnswer,
@@ -111,6 +118,7 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     intake = Intake(parts.vault, languages or Languages())
     lifecycle = Lifecycle(parts.vault)
+    fixing = Fixing(lifecycle)
     settled = partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied)
     promises = Promises(parts.settler, news or BrokerNews(settled, now))
     gone = gone or partial(nothing_before, settings.broker, IN_CLEAR)
@@ -136,8 +144,11 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
+            colleagues_api.routes(parts.face),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
+            fixes_api.routes(parts.face, fixing),
             lifecycle_api.routes(parts.face, lifecycle),
+            playbooks_api.routes(parts.face, Playbooks(lifecycle)),
             matters_api.routes(parts.face),
             timeline_api.routes(parts.face, lifecycle, timelines),
             customer_api.routes(parts.face, exports),
@@ -145,7 +156,9 @@ def build(
         ),
         on_timer={
             lifecycle_rules.OVERDUE: promises.passed,
+            lifecycle_rules.WARN: parts.settler.on_timer(lifecycle_rules.WARN, promises.near),
             lifecycle_rules.CLOSE: parts.settler.on_timer(lifecycle_rules.CLOSE, lifecycle.closes),
+            fix_rules.LATE: parts.settler.on_timer(fix_rules.LATE, fixing.due),
             customer_rules.FORGET: parts.settler.on_timer(customer_rules.FORGET, customers.forgets),
             customer_rules.CERTIFY: customers.certifies,
             customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),

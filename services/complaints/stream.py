@@ -20,6 +20,8 @@ from shared.contracts.compensation import (
     OfferMade,
     RedemptionCaptured,
     RedemptionRolledBack,
+    ShiftEnded,
+    ShiftStarted,
 )
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
@@ -68,6 +70,8 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
             [
                 Handler(CheckIssued, deciding(lifecycle.on_issued, complaint_key)),
                 *(Handler(fact) for fact in TOLD),
+                Handler(ShiftStarted),
+                Handler(ShiftEnded),
                 Handler(
                     ComplaintLogged,
                     deciding(

@@ -192,6 +192,13 @@ class ComplaintTriaged(ComplaintFact):
         description="By when the customer hears from us."
     )
     policy_version: Version
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="When to warn of the promised time; absent if nobody is warned, or it is sooner than that.",
+    )
+    stay_ends_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
+        None, description="When the customer leaves, as it was told; absent if unknown."
+    )
     has_contact: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether a message reaches the customer: true if their contact has a mail address."
     )
@@ -309,6 +316,9 @@ class InfoReceived(ComplaintFact):
         None,
         description="By when the customer hears from us now; absent if the promise was over before it was asked.",
     )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
     answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the answer was written down."
     )
@@ -334,6 +344,84 @@ class ResolutionRecorded(ComplaintFact):
     )
     recorded_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was recorded."
+    )
+
+
+class FixFact(ComplaintFact):
+    """A fact of one fix: of something done about the cause of a complaint, by its name in the site's policy."""
+
+    fix: Annotated[Id, Data.INTERNAL] = Field(
+        description="The fix, by its name in the site's policy."
+    )
+
+
+class FixAsked(FixFact):
+    """An employee asks a colleague or a department to do something about the cause of a complaint."""
+
+    TYPE: ClassVar[str] = "recovery.fix.asked.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who asks.")
+    site: SiteId
+    colleague_id: EmployeeId | None = Field(
+        None, description="Employee who is asked; absent for a department."
+    )
+    department: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="Department that is asked; absent for a colleague."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Number of the round: 0 for the first, then how often the customer said no."
+    )
+    due_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="By when it is to be done, as the policy says."
+    )
+    policy_version: Version
+    asked_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was asked for.")
+
+
+class FixDone(FixFact):
+    """Something was done about the cause of a complaint; it keeps the promise of its round."""
+
+    TYPE: ClassVar[str] = "recovery.fix.done.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who recorded it as done.")
+    site: SiteId
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Number of the round: 0 for the first, then how often the customer said no."
+    )
+    done_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was done.")
+
+
+class FixDeclined(FixFact):
+    """Nobody is asked for a fix any more: who was asked does not do it, or who asked thought better of it."""
+
+    TYPE: ClassVar[str] = "recovery.fix.declined.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who declined.")
+    site: SiteId
+    declined_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they declined.")
+
+
+class FixLate(FixFact):
+    """The time for a fix passed, and it was not done; once per asking."""
+
+    TYPE: ClassVar[str] = "recovery.fix.late.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who asked for it.")
+    site: SiteId
+    colleague_id: EmployeeId | None = Field(
+        None, description="Employee who was asked; absent for a department."
+    )
+    department: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="Department that was asked; absent for a colleague."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Number of the round in which it was asked for: 0 for the first."
+    )
+    due_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="By when it was to be done."
+    )
+    late_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was noted that it was not done."
     )
 
 
@@ -423,6 +511,9 @@ class ComplaintSplit(ComplaintFact):
         None,
         description="By when its customer hears from us; absent if this promise was broken before the merge.",
     )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
     split_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was split.")
 
 
@@ -446,6 +537,9 @@ class MatterChanged(ComplaintFact):
     promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="By when the customer hears from us now; absent if that is unchanged."
     )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
     asked_again_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
         description="When the customer asked again, if the promise was kept before: checks given before then do not answer it. Absent otherwise.",
@@ -466,7 +560,10 @@ class ComplaintConfirmed(ComplaintFact):
 
 
 class ComplaintReopened(ComplaintFact):
-    """The customer said it did not help. The same employee keeps the complaint, with a new promise."""
+    """The customer said it did not help, and there is a new promise.
+
+    The same employee keeps the complaint; if they are off shift, a colleague on shift has it from now on.
+    """
 
     TYPE: ClassVar[str] = "recovery.complaint.reopened.v1"
 
@@ -476,13 +573,21 @@ class ComplaintReopened(ComplaintFact):
         description="Language in which the customer is answered."
     )
     employee_id: EmployeeId | None = Field(
-        None, description="Employee who has the complaint; absent if nobody ever took it on."
+        None, description="Employee who has the complaint now; absent if nobody ever took it on."
+    )
+    passed_from: EmployeeId | None = Field(
+        None,
+        description="Employee who had it until now and is off shift; absent if it stays with who had it.",
     )
     round: Annotated[int, Field(ge=1, le=1000), Data.INTERNAL] = Field(
         description="How many times the customer has said that it did not help, from 1."
     )
     promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="By when the customer hears from us again."
+    )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="When to warn of the promised time; absent if nobody is warned, or it is sooner than that.",
     )
     has_contact: Annotated[bool, Data.INTERNAL] = Field(
         description="Whether a message reaches the customer: true if their contact has a mail address."
@@ -492,6 +597,28 @@ class ComplaintReopened(ComplaintFact):
     )
     promise_id: PromiseId | None = Field(
         None, description="The promise that is made; absent in facts of before it was added."
+    )
+
+
+class PromiseWarned(ComplaintFact):
+    """A promised time is near, and the customer was neither given nor offered anything, and nothing was fixed; once per
+    promise, and not while it waits for the customer.
+    """
+
+    TYPE: ClassVar[str] = "recovery.promise.warned.v1"
+
+    site: SiteId
+    category: Annotated[Category, Data.INTERNAL] = Field(description="Category of the complaint.")
+    severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity of the complaint.")
+    employee_id: EmployeeId | None = Field(
+        None, description="Employee who has the complaint; absent if nobody took it on."
+    )
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Number of the round whose promise is near: 0 for the first."
+    )
+    promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="The promised time.")
+    warned_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was noted that it is near."
     )
 
 

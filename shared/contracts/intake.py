@@ -92,6 +92,10 @@ class Told(Fact):
         None,
         description="Where at the site it happened, as people there call it: a cabin, a deck, a restaurant. In clear text; null if unknown.",
     )
+    stay_ends_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
+        None,
+        description="When the customer leaves the site, if the source knows it: they hear from us before.",
+    )
 
 
 class ComplaintRaised(Told):

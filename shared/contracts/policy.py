@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import combinations, pairwise
 from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -31,6 +31,8 @@ from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, 
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
+from shared.contracts.hours import Weekday, after, between
+from shared.contracts.intake import Channel
 from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
@@ -48,6 +50,11 @@ ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$
 LocalTime = Annotated[time, PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Names = Annotated[dict[Language, Title], Field(min_length=1, max_length=16)]
+#: Some sentences, as somebody reads them before they speak.
+Say = Annotated[
+    dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=1000)]],
+    Field(max_length=16),
+]
 Loc = tuple[str | int, ...]
 #: A contradiction between fields: its location, the value found, what is wrong with it.
 Contradiction = tuple[Loc, object, str]
@@ -351,6 +358,15 @@ class Playbook(Part):
     suggest: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (), description="Options to show first, best first, by their names."
     )
+    fixes: Annotated[tuple[ItemId, ...], Field(max_length=16)] = Field(
+        (),
+        description="What to do about the cause, best first, by the names of fixes; every fix that fits if empty.",
+    )
+    say: Say = Field({}, description="What to say to the customer, by language.")
+    channel: Channel | None = Field(
+        None,
+        description="Channel on which the customer is answered first; null if any will do.",
+    )
 
 
 class Retry(Part):
@@ -498,6 +514,46 @@ class Department(Part):
     roles: Annotated[tuple[Id, ...], Field(min_length=1, max_length=50)] = Field(
         description="Roles of the roster whose employees belong to it."
     )
+    fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
+        (), description="Categories of complaints that it sees to; none in particular if empty."
+    )
+
+
+class Fix(Part):
+    """Something that can be done about the cause of a complaint. An empty `fits` fits every category."""
+
+    title: Names = Field(description="What it is called, by language.")
+    fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
+        (), description="Categories of complaints that it suits; every category if empty."
+    )
+    within: Duration = Field(
+        description="Duration from asking somebody for it, after which it is late."
+    )
+    department: Id | None = Field(
+        None, description="Department that does it, unless somebody else is asked; null for none."
+    )
+
+    def fits_category(self, category: Category) -> bool:
+        """Whether it suits a complaint of this category."""
+        return not self.fits or category in self.fits
+
+
+class OpenTime(Part):
+    """A time of the week in which somebody is at the site; over midnight if `ends` is not after `starts`."""
+
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = Field(
+        tuple(Weekday), description="Days of the week on which it begins."
+    )
+    starts: LocalTime = Field(description="Local time at which it begins.")
+    ends: LocalTime = Field(
+        description="Local time at which it ends; on the next day if not after `starts`."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A time with a zone."""
+        for name, at in (("starts", self.starts), ("ends", self.ends)):
+            if at.tzinfo is not None:
+                yield (name,), str(at), "must be a local time without a zone"
 
 
 class Policy(Part):
@@ -528,12 +584,23 @@ class Policy(Part):
     playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = Field(
         {}, description="What is done in each situation, by category and severity."
     )
+    hours: Annotated[tuple[OpenTime, ...], Field(max_length=21)] = Field(
+        (),
+        description="When somebody is at the site: promises count only then; always if empty.",
+    )
+    warn_before: Duration | None = Field(
+        None,
+        description="Duration before a promised time at which whoever has the complaint is warned; null for no warning.",
+    )
     close_after: Duration = Field(
         timedelta(days=7),
         description="Duration after what was done about a complaint from which it is closed if the customer says nothing.",
     )
     departments: Annotated[dict[Id, Department], Field(max_length=64)] = Field(
         {}, description="Departments that can be asked to take a complaint over, by id."
+    )
+    fixes: Annotated[dict[ItemId, Fix], Field(max_length=100)] = Field(
+        {}, description="What can be done about the cause of a complaint, by name."
     )
     notify: Notify = Field(description="How letters go out, and who is told about safety.")
     retention: Retention = Field(
@@ -611,10 +678,60 @@ class Policy(Part):
         names = self.outlets.get(name, {})
         return names.get(language) or next(iter(names.values()), name)
 
+    def departments_of(self, role: str) -> list[str]:
+        """The departments that employees of a role belong to, by id."""
+        return [name for name, one in self.departments.items() if role in one.roles]
+
+    def roles_for(self, category: Category) -> frozenset[str]:
+        """The roles of the departments that see to complaints of a category."""
+        return frozenset(
+            role for one in self.departments.values() if category in one.fits for role in one.roles
+        )
+
     def promise(self, category: Category, severity: Severity) -> timedelta:
         """By when the customer hears from us."""
         written = self.playbooks.get(category, {}).get(severity)
         return self.promise_default if written is None else written.promise
+
+    def promised_by(
+        self,
+        category: Category,
+        severity: Severity,
+        now: datetime,
+        stay_ends_at: datetime | None = None,
+    ) -> datetime:
+        """The promised time from now on, counted while somebody is at the site, and before the customer leaves."""
+        return self._before_the_end(
+            self.counted(self.promise(category, severity), now), now, stay_ends_at
+        )
+
+    def goes_on_until(
+        self, since: datetime, by: datetime, now: datetime, stay_ends_at: datetime | None = None
+    ) -> datetime:
+        """The promised time of a promise that waited from `since` until now, with the time that was left then."""
+        left = between(since, by, self.hours, ZoneInfo(self.timezone))
+        return self._before_the_end(self.counted(left, now), now, stay_ends_at)
+
+    def counted(self, duration: timedelta, start: datetime) -> datetime:
+        """When a duration from `start` is over that counts only while somebody is at the site."""
+        return after(duration, self.hours, ZoneInfo(self.timezone), start)
+
+    @staticmethod
+    def _before_the_end(by: datetime, now: datetime, stay_ends_at: datetime | None) -> datetime:
+        return by if stay_ends_at is None or stay_ends_at <= now else min(by, stay_ends_at)
+
+    def warn_at(self, by: datetime, now: datetime) -> datetime | None:
+        """When to warn of a promised time; None if nobody is warned, or the promise is shorter than that."""
+        if self.warn_before is None or by - self.warn_before <= now:
+            return None
+        return by - self.warn_before
+
+    def fixes_for(self, category: Category, severity: Severity) -> dict[str, Fix]:
+        """What to do about the cause: what the playbook names, else every fix that fits the category."""
+        named = self.playbook(category, severity).fixes
+        if named:
+            return {name: self.fixes[name] for name in named}
+        return {name: fix for name, fix in self.fixes.items() if fix.fits_category(category)}
 
     def playbook(self, category: Category, severity: Severity) -> Playbook:
         """The playbook; if there is none, the default promise and every item that fits the category."""
@@ -663,6 +780,7 @@ class Policy(Part):
             if missing:
                 where = ("departments", name, "title")
                 yield where, sorted(department.title), f"is missing {', '.join(missing)}"
+        yield from self._fixes_that_nobody_does()
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
         ):
@@ -678,6 +796,16 @@ class Policy(Part):
         for (name, regime), (later, other) in combinations(self.regimes.items(), 2):
             if regime.overlaps(other):
                 yield ("regimes", later, "reasons"), other.reasons, f"falls under {name} already"
+
+    def _fixes_that_nobody_does(self) -> Iterator[Contradiction]:
+        """Fixes of a department that is not there, and missing titles."""
+        for name, fix in self.fixes.items():
+            if missing := [one for one in self.languages if one not in fix.title]:
+                where: Loc = ("fixes", name, "title")
+                yield where, sorted(fix.title), f"is missing {', '.join(missing)}"
+            if fix.department is not None and fix.department not in self.departments:
+                where = ("fixes", name, "department")
+                yield where, fix.department, "is not one of the departments"
 
     def _outlets_without_a_name(self) -> Iterator[Contradiction]:
         """Places in `valid_at` that are not among the named outlets: probably misspelt."""
@@ -699,6 +827,15 @@ class Policy(Part):
                     if self.option(option) is None:
                         where = ("playbooks", category.value, severity.value, "suggest", position)
                         yield where, option, self._no_check()
+                at: Loc = ("playbooks", category.value, severity.value)
+                for position, fix in enumerate(playbook.fixes):
+                    if fix not in self.fixes:
+                        yield (*at, "fixes", position), fix, "is not one of the fixes"
+                missing = [
+                    one for one in self.languages if playbook.say and one not in playbook.say
+                ]
+                if missing:
+                    yield (*at, "say"), sorted(playbook.say), f"is missing {', '.join(missing)}"
 
 
 class PolicyPublished(Fact):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, time
-from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -17,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from shared.contracts.complaints import Language
 from shared.contracts.data import About, Data
 from shared.contracts.event import EmployeeId, Flag, Id, SiteId, fingerprint
+from shared.contracts.hours import Weekday
 from shared.contracts.policy import Contradiction, LocalTime, Part
 from shared.kernel import Document, Fact, Fold
 
@@ -29,18 +29,6 @@ NAME_CHARS_MAX = 128
 OWN_ACCOUNT = re.compile(
     r"(employee|stretch)/(?:([^ ]+) ([^ ]+?)|([0-9a-f]{32}))/((?:[A-Z]{3}/)?[0-9W/-]+)"
 )
-
-
-class Weekday(StrEnum):
-    """Days as ISO 8601 counts them."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
 
 
 class Shift(Part):

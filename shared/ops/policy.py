@@ -48,6 +48,8 @@ def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
                     ("playbooks", category.value),
                     f"{worse} is promised within {_iso(later)} and {milder} within {_iso(sooner)}",
                 )
+    yield from _doubtful_suggestions(policy)
+    yield from _doubtful_warnings(policy)
     most, what = _most_affordable(policy)
     for option in policy.options():
         if option.cost_minor > most:
@@ -60,6 +62,35 @@ def doubts(policy: Policy) -> Iterator[tuple[Loc, str]]:
         yield loc, f"costs {given.cost_minor}, the budget is {incidents.budget}"
     if not policy.notify.safety:
         yield ("notify", "safety"), "names no mailbox, so a safety concern is sent to nobody"
+
+
+def _doubtful_suggestions(policy: Policy) -> Iterator[tuple[Loc, str]]:
+    """Checks and fixes that a playbook suggests for a category that they do not fit."""
+    for category, by_severity in policy.playbooks.items():
+        for severity, playbook in by_severity.items():
+            at = ("playbooks", category.value, severity.value)
+            for number, name in enumerate(playbook.suggest):
+                if not policy.checks[name.partition("/")[0]].fits_category(category):
+                    yield (*at, "suggest", number), f"{name} does not fit {category}"
+            for number, name in enumerate(playbook.fixes):
+                if not policy.fixes[name].fits_category(category):
+                    yield (*at, "fixes", number), f"{name} does not fit {category}"
+
+
+def _doubtful_warnings(policy: Policy) -> Iterator[tuple[Loc, str]]:
+    """Promises that are shorter than the time before which somebody is warned of them.
+
+    Of danger a role mailbox is told at once.
+    """
+    if policy.warn_before is None:
+        return
+    for category, by_severity in policy.playbooks.items():
+        for severity, playbook in by_severity.items():
+            if playbook.promise <= policy.warn_before and category is not Category.SAFETY:
+                yield (
+                    ("playbooks", category.value, severity.value, "promise"),
+                    f"nobody is warned of it: warn_before is {_iso(policy.warn_before)}",
+                )
 
 
 def _iso(duration: timedelta) -> str:
@@ -138,8 +169,9 @@ def check_command(file: FileArgument, mailboxes: MailboxesOption = None) -> None
     """Print all problems of a policy file; exit status 1 if there is one.
 
     Compares the policy's role mailboxes with the file of their addresses. Warns of probable mistakes:
-    a worse complaint with a later promise than a milder one, a category without a playbook, a check
-    above everybody's authority, no mailbox for safety concerns.
+    a worse complaint with a later promise than a milder one, a category without a playbook, a suggestion
+    that does not fit its category, a promise too short to be warned of, a check above everybody's authority,
+    no mailbox for safety concerns.
     """
     try:
         known = None if mailboxes is None else load_mailboxes(mailboxes)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from shared.contracts.event import fingerprint
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
-from shared.kernel import Document, Fact, Fold
+from shared.kernel import Document, Fact, Fold, Schema
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Handler, Inbox
@@ -36,6 +36,7 @@ class PolicyVersion(Document):
     """One published version, whole."""
 
     KIND: ClassVar[str] = "policy-version"
+    SCHEMA: ClassVar[Schema] = Schema(2)
     LASTS: ClassVar[bool] = True
 
     policy: Policy

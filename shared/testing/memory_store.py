@@ -216,6 +216,11 @@ class MemoryStore:
                 found.append((score, key, self.kept.documents[key]))
         return Range(found, None, read)
 
+    async def sizes(self, names: Sequence[str]) -> list[int]:
+        """See Store."""
+        self._check_generation()
+        return [len(self.kept.indexes.get(name, {})) for name in names]
+
     async def copied(self) -> None:
         """See Store: it has no replicas."""
 

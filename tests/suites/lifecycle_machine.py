@@ -11,15 +11,18 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
+from zoneinfo import ZoneInfo
 
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.complaints.app import build
+from services.complaints.fixes.rules import Fixes, FixState
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.settings import Settings
-from shared.contracts.compensation import CheckIssued
+from shared.contracts.compensation import CheckIssued, ShiftEnded, ShiftStarted
+from shared.contracts.hours import covers
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
@@ -38,8 +41,15 @@ EMPLOYEES = {
     "e-sofia": "restaurant",
     "e-lars": None,
 }
+#: The department of each role, where it has one.
+ROLES = {"reception": "reception", "cabin-crew": "housekeeping", "restaurant": "restaurant"}
+ROSTER = demo_roster().employees
 WHO = st.sampled_from(sorted(EMPLOYEES))
+FIX = st.sampled_from(["clean-again", "cook-again"])
 WHICH = st.integers(0, 5)
+#: The departments that see to what is complained of here.
+SEEN_TO = {"The soup was cold.": {"restaurant"}, "My son had an allergic reaction.": set[str]()}
+ZONE = ZoneInfo(demo_policy().timezone)
 OPEN = {"triaged", "claimed", "awaiting_info", "reopened"}
 #: What may be merged, and what something may be merged into.
 MERGED = OPEN - {"awaiting_info"}
@@ -69,6 +79,9 @@ class Known:
     def may_go_into(self, head: Known) -> bool:
         """Whether it may be merged into another one, which is in a state for it."""
         return self is not head and not self.merged and (self.text != DANGER or head.text == DANGER)
+
+    #: By name: who asked for it and by when, or None once it was done or declined.
+    fixes: dict[str, tuple[str, str, datetime] | None] = field(default_factory=dict)
 
     def as_owner(self, who: str, move: str) -> tuple[int, str | None]:
         """What a move of its owner comes to."""
@@ -110,6 +123,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self._keys, self._offsets = count(), count(100)
         self.clock = Clock()
         self.known: dict[str, Known] = {}
+        self.checked_in: dict[str, datetime] = {}
 
     def run(self, awaitable: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -295,13 +309,14 @@ class LifecycleMachine(RuleBasedStateMachine):
         if one.state not in OPEN:
             assert set(found) == {(409, "wrong_state" if one.into is None else "complaint_merged")}
             return
-        if one.owner is not None and (one.state != "reopened" or one.owner not in whos):
+        free = one.owner is None or (one.state == "reopened" and not self.works(one.owner))
+        if not free and (one.state != "reopened" or one.owner not in whos):
             assert set(found) == {(409, "already_claimed")}
             return
         winners = [who for who, answer in zip(whos, found, strict=True) if answer[0] == 200]
         assert len(winners) == 1
         assert sorted({*found}) in ([(200, None)], [(200, None), (409, "already_claimed")])
-        assert one.owner in (None, winners[0])
+        assert free or one.owner == winners[0]
         one.owned(winners[0])
 
     @precondition(lambda self: self.known)
@@ -407,6 +422,42 @@ class LifecycleMachine(RuleBasedStateMachine):
             one.owned(who)
 
     @precondition(lambda self: self.known)
+    @rule(which=WHICH, who=WHO, fix=FIX)
+    def asks_for_a_fix(self, which: int, who: str, fix: str) -> None:
+        name, one = self.some(which)
+        expected: tuple[int, str | None] = (200, None)
+        if one.state not in OPEN:
+            expected = (409, "wrong_state")
+        elif one.fixes.get(fix) is not None:
+            expected = (409, "fix_asked")
+        if self.as_expected(name, "fix/ask", who, expected, fix=fix):
+            one.owned(who)
+            of = demo_policy().fixes[fix]
+            assert of.department is not None
+            one.fixes[fix] = who, of.department, self.clock() + of.within
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, who=WHO, fix=FIX)
+    def fixes(self, which: int, who: str, fix: str) -> None:
+        name, one = self.some(which)
+        asked = one.fixes.get(fix) is not None
+        expected = (200, None) if asked or one.state in OPEN else (409, "wrong_state")
+        if self.as_expected(name, "fix", who, expected, fix=fix):
+            if not asked:
+                one.owned(who)
+            one.fixes[fix] = None
+
+    @precondition(lambda self: self.known)
+    @rule(which=WHICH, who=WHO, fix=FIX)
+    def declines_a_fix(self, which: int, who: str, fix: str) -> None:
+        name, one = self.some(which)
+        asked = one.fixes.get(fix)
+        may = asked is not None and (who == asked[0] or EMPLOYEES[who] == asked[1])
+        expected = (200, None) if may else (409, "fix_not_asked")
+        if self.as_expected(name, "fix/decline", who, expected, fix=fix):
+            one.fixes[fix] = None
+
+    @precondition(lambda self: self.known)
     @rule(which=WHICH, helped=st.sampled_from(list(Helped)))
     def is_answered(self, which: int, helped: Helped) -> None:
         name, one = self.some(which)
@@ -419,8 +470,39 @@ class LifecycleMachine(RuleBasedStateMachine):
         if helped is Helped.YES and one.state in asked:
             one.moved("confirmed")
         if helped is Helped.NO and one.state in asked | {"confirmed", "withdrawn"}:
+            keeper = self.keeper(one)
             one.moved("reopened")
             one.closes_at = None
+            if keeper != one.owner:
+                one.owner, one.asked = keeper, None
+
+    def works(self, who: str) -> bool:
+        """Whether the roster or a check-in says that they work now."""
+        shift = ROSTER[who].shift
+        rostered = shift is not None and covers(shift, ZONE, self.clock())
+        return rostered or self.clock() < self.checked_in.get(who, self.clock())
+
+    def keeper(self, one: Known) -> str | None:
+        """Who has a complaint that did not help."""
+        there = [who for who in ROSTER if self.works(who)]
+        if one.owner is None or not there or one.owner in there:
+            return one.owner
+        beside = {ROLES[role] for role in [ROSTER[one.owner].role] if role in ROLES}
+        for departments in (SEEN_TO[one.text], beside):
+            if some := [who for who in there if ROLES.get(ROSTER[who].role) in departments]:
+                there = some
+                break
+        own = [other.owner for other in self.known.values() if other.state in OPEN]
+        return min(there, key=lambda who: (own.count(who), who))
+
+    @rule(who=WHO, hours=st.sampled_from([0, 2, 12]))
+    def checks_in(self, who: str, hours: int) -> None:
+        """For some hours, or out."""
+        now = self.clock()
+        self.checked_in[who] = until = now + timedelta(hours=hours)
+        ended = ShiftEnded(employee_id=who, site=SITE, ended_at=now)
+        started = ShiftStarted(employee_id=who, site=SITE, until=until, started_at=now)
+        self.run(self._feed(started if hours else ended))
 
     @rule(hours=st.sampled_from([1, 30, 24 * 8]))
     def time_passes(self, hours: int) -> None:
@@ -480,6 +562,18 @@ class LifecycleMachine(RuleBasedStateMachine):
             name, _, timer_id = member.partition("|")
             if name == "overdue":
                 assert self.known[timer_id.rpartition("/")[0]].into is None
+
+    @invariant()
+    def every_fix_is_asked_for_as_the_model_says(self) -> None:
+        for name, one in self.known.items():
+            kept = self.run(self.app.parts.settler.view().get(Fixes, name)) or Fixes(site=SITE)
+            asked = {
+                fix.fix: (fix.asked_by, fix.department, fix.due_by)
+                for fix in kept.fixes
+                if fix.state is FixState.ASKED
+            }
+            assert asked == {fix: of for fix, of in one.fixes.items() if of is not None}
+            assert {fix.fix for fix in kept.fixes} == one.fixes.keys()
 
     @precondition(lambda self: self.known)
     @rule(who=WHO)

@@ -253,6 +253,11 @@ class StoreSuite:
         )
         assert await store.range("other", None, 10) == Range([], None)
 
+    async def test_a_set_has_as_many_entries_as_documents_stand_in_it(self, store):
+        await self.entered(store, ("d:a", 4), ("d:b", 5))
+        await self.entered(store, ("d:c", 1), name="t")
+        assert await store.sizes(["s", "other", "t"]) == [2, 0, 1]
+
     async def test_a_set_is_read_from_a_score_on_whether_or_not_an_entry_has_it(self, store):
         await self.entered(store, ("d:a", 4), ("d:b", 5), ("d:c", 7))
         for score, keys in ((5, ["d:b", "d:c"]), (6, ["d:c"]), (8, [])):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compensation.authority.windows import Window, stay_of, windows_of, within_shift
+from services.compensation.authority.windows import Window, stay_of, windows_of
+from shared.contracts.hours import Weekday, covers
+from shared.contracts.roster import Shift
 from tests.suites.services import demo_policy
 
 POLICY = demo_policy()
@@ -126,5 +128,5 @@ def test_windows_never_go_back_and_end_where_the_next_begins(moment, starts, sec
 def test_a_shift_over_midnight_belongs_to_the_day_it_began(local, inside):
     zone = windows_of(POLICY, datetime(2026, 6, 3, tzinfo=UTC)).day.until.tzinfo
     now = datetime.fromisoformat(local).replace(tzinfo=zone)
-    wednesday = [2]
-    assert within_shift(wednesday, time(22), time(6), zone, now) is inside
+    wednesday = Shift(days=(Weekday.WED,), starts=time(22), ends=time(6))
+    assert covers(wednesday, zone, now) is inside

@@ -114,6 +114,8 @@ async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     aboard.apps["complaints"].parts.health["running"] = lambda: False
     async with aboard.telling():
         await ask.read("complaints/live", "complaints")
+    await ask.read("complaints/colleagues", "complaints")
+    await ask.read(f"complaints/{about}/playbook", "complaints")
 
     async def do(what: str, command: Any = None, who: str = "e-jonas") -> None:
         await ask.write(f"complaints/{about}/{what}", command, service="complaints", who=who)
@@ -126,6 +128,10 @@ async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await do("accept", who="e-ingrid")
     await do("handover", {"colleague_id": "e-jonas"}, "e-ingrid")
     await do("decline")
+    await do("fix/ask", {"fix": "clean-again"}, "e-ingrid")
+    await ask.read("complaints/fixes?department=housekeeping", "complaints")
+    await do("fix/decline", {"fix": "clean-again"})
+    await do("fix", {"fix": "clean-again"})
     await do("resolve", {"outcome": "fixed", "note": "A new kettle."}, "e-ingrid")
     await do("withdraw")
     praise = await ask.write("complaints", {**LETTER, "text": "Lovely soup."}, service="complaints")

@@ -329,7 +329,7 @@ def test_an_owner_takes_on_again_what_did_not_help():
 def test_a_promise_that_was_over_before_it_was_asked_does_not_come_again():
     late = START + timedelta(hours=2)
     waiting = standing(state=State.AWAITING_INFO, employee_id="e-1", waits_since=late)
-    found = hear(waiting, "co-1", "e-1", "v1.x", late + timedelta(hours=1))
+    found = hear(waiting, "co-1", "e-1", "v1.x", demo_policy(), late + timedelta(hours=1))
     assert not isinstance(found, No)
     (fact,) = found
     assert fact.model_dump()["promised_by"] is None
@@ -339,4 +339,4 @@ def test_no_timer_rings_while_the_promise_waits():
     asked = InfoAsked(
         complaint_id="co-1", employee_id="e-1", site=SITE, question="v1.x", round=2, asked_at=START
     )
-    assert list(waits(asked)) == [("overdue", "co-1/2", None)]
+    assert list(waits(asked)) == [("warn", "co-1/2", None), ("overdue", "co-1/2", None)]

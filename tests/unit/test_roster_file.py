@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.compensation.staff.rules import on_shift
-from shared.contracts.roster import Employee, EmployeeListed, Listing, Roster, Weekday
+from shared.contracts.hours import Weekday
+from shared.contracts.roster import Employee, EmployeeListed, Listing, Roster
 from shared.ops.__main__ import app
 from shared.ops.roster import (
     FILE_BYTES_MAX,

@@ -74,6 +74,9 @@ class TwoSites:
             "/v1/complaints/{complaint_id}/resolve": {"outcome": "fixed"},
             "/v1/complaints/{complaint_id}/correct": {},
             "/v1/complaints/{complaint_id}/merge": {"into": self.complaint_id},
+            "/v1/complaints/{complaint_id}/fix": {"fix": "clean-again"},
+            "/v1/complaints/{complaint_id}/fix/ask": {"fix": "clean-again"},
+            "/v1/complaints/{complaint_id}/fix/decline": {"fix": "clean-again"},
             MAKES: {"site": OTHER, "listing": {"role": "deck"}},
         }.get(asked.path)
 

@@ -90,6 +90,15 @@ async def test_one_that_is_ringing_is_not_rung_again_and_only_so_many_ring_at_on
     assert len(started) == 3 * AT_ONCE_MAX
 
 
+async def test_many_that_are_due_at_once_ring_as_fast_as_they_are_settled(store, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    await store.commit(Commit((), (), [(f"look|{n:03}", DUE) for n in range(3 * AT_ONCE_MAX)]))
+    rung: list[str] = []
+    async with running(store, settling(store, rung)):
+        await until(lambda: len(rung) == 3 * AT_ONCE_MAX)
+    assert len(set(rung)) == len(rung)
+
+
 @pytest.mark.parametrize(
     "error", [Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0), ValueError()]
 )

@@ -82,7 +82,7 @@ FIELDS: Mapping[str, Told] = {
     ),
     **_each(
         Told.AS_IS,
-        "burial consumer dead_offset department outcome dead_partition letter offset partition ticket topic"
+        "burial consumer dead_offset fix department outcome dead_partition letter offset partition ticket topic"
         " about acknowledged action affected again answered at_desk attempt basis because bound_by by_customer channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
@@ -93,7 +93,8 @@ FIELDS: Mapping[str, Told] = {
     ),
     **_each(
         Told.AS_IS,
-        "accepted_at added_at answered_at asked_again_at asked_at attempted_at began_at cancelled_at captured_at changed_at chosen_at claimed_at closed_at closes_at corrected_at declined_at found_at recorded_at withdrawn_at"
+        "accepted_at added_at answered_at asked_again_at asked_at attempted_at began_at cancelled_at captured_at changed_at chosen_at"
+        " claimed_at closed_at closes_at corrected_at declined_at done_at due_by found_at late_at recorded_at warn_at warned_at withdrawn_at"
         " certified_at complained_at confirmed_at counted_at destroyed_at ended_at erased_at expired_at expires_at explain_by explained_at"
         " failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
         " offered_at opened_at overdue_at praised_at promised_by queued_at received_at refused_at reopened_at"
@@ -107,7 +108,7 @@ FIELDS: Mapping[str, Told] = {
         "dismissed_at first_day numbers other_site persons raised_at signal signal_id",
     ),
     # A till may be an employee who stands in as one; `by` names a person as well, who looked or decided.
-    **_each(Told.EMPLOYEE, "by colleague_id till"),
+    **_each(Told.EMPLOYEE, "by colleague_id passed_from till"),
     **_each(Told.ACCOUNTS, "credits debits held"),
     **_each(Told.ITEMS, "alternatives options"),
     **_each(Told.LISTING, "listing"),
@@ -117,7 +118,7 @@ FIELDS: Mapping[str, Told] = {
         Told.LEFT_OUT,
         "answer code code_hash contact content counted counts_for ends explanation groups information note place place_ref"
         " policy question raised_by role"
-        " sender_ref text title why wrapped",
+        " sender_ref stay_ends_at text title why wrapped",
     ),
 }
 

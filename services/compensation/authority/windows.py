@@ -114,17 +114,3 @@ def _latest(starts: Sequence[time], zone: ZoneInfo, now: datetime) -> tuple[date
                 return (*begun, begins)
             begun = (on, start)
     raise AssertionError("tomorrow's window begins after now")
-
-
-def within_shift(
-    days: Sequence[int], starts: time, ends: time, zone: ZoneInfo, now: datetime
-) -> bool:
-    """Whether a moment lies in a weekly shift, which may end after midnight; Monday is 0 in `days`."""
-    today = now.astimezone(zone).date()
-    for on in (today - DAY, today):
-        if on.weekday() in days:
-            last = on if ends > starts else on + DAY
-            begins = datetime.combine(on, starts, tzinfo=zone).astimezone(UTC)
-            if begins <= now < datetime.combine(last, ends, tzinfo=zone).astimezone(UTC):
-                return True
-    return False

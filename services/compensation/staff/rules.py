@@ -8,16 +8,13 @@ from typing import ClassVar
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from services.compensation.authority.windows import within_shift
 from shared.contracts.compensation import ShiftEnded, ShiftStarted
-from shared.contracts.roster import LISTED, Employee, EmployeeListed, Weekday, employee_name
+from shared.contracts.hours import covers
+from shared.contracts.roster import LISTED, Employee, EmployeeListed, employee_name
 from shared.kernel import Document, Fold, Slice
 
 #: A crew is kept in this many parts, so that adding one of thousands rewrites one part and not all.
 CREW_PARTS = 16
-
-
-WEEKDAYS = tuple(Weekday)
 
 
 class Crew(Document):
@@ -47,10 +44,7 @@ def on_shift(employee: Employee, zone: ZoneInfo, now: datetime) -> bool:
     if employee.checked_in_until is not None and now < employee.checked_in_until:
         return True
     shift = employee.listing.shift
-    if shift is None:
-        return False
-    days = [WEEKDAYS.index(day) for day in shift.days]
-    return within_shift(days, shift.starts, shift.ends, zone, now)
+    return shift is not None and covers(shift, zone, now)
 
 
 def joined(crew: Crew | None, fact: EmployeeListed) -> Crew:

@@ -101,6 +101,10 @@ class Past:
         """See Reads; no decision about a wish reads a list."""
         raise AssertionError(name, after, limit, beside)
 
+    async def sizes(self, names: Sequence[str]) -> list[int]:
+        """See Reads; no decision about a wish counts a list."""
+        raise AssertionError(names)
+
     def unreadable(self, kind: str) -> Unavailable:
         """See Reads; the documents here are made of facts by this process."""
         raise AssertionError(kind)

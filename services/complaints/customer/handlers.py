@@ -184,9 +184,8 @@ class Customers:
         forgotten = forget(customer_ref, found, view.now, more=page.next is not None)
         return Decision((*await self._splits(customer_ref, page.documents, view), *forgotten.facts))
 
-    @staticmethod
     async def _splits(
-        customer_ref: str, found: Sequence[tuple[str, Complaint]], view: View
+        self, customer_ref: str, found: Sequence[tuple[str, Complaint]], view: View
     ) -> Sequence[Fact]:
         """Complaints of other customers stand by themselves again that were merged into one of these."""
         facts: list[Fact] = []
@@ -199,7 +198,8 @@ class Customers:
                 if one is not None and one.customer_ref != customer_ref and not one.forgotten
             ]
             if others:
-                facts += split(head, head_id, others, None, view.now)
+                policy, _ = await self._policies.at(head.site, view)
+                facts += split(head, head_id, others, None, policy, view.now)
         return facts
 
     async def certifies(self, customer_ref: str, due_ms: int) -> None:

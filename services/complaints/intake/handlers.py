@@ -139,7 +139,7 @@ class Intake:
         if not by_customer:
             return Decision((*seals.created, *facts))
         named = raised.customer is not None
-        return Decision((*seals.created, *await at_once(*facts, view, named=named)))
+        return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))
 
     def event_name(self, source: str, event_id: str) -> str:
         """The pseudonym that stands for an event of another system from the moment it is read."""

@@ -51,6 +51,8 @@ def receive(
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says."""
     category, severity, safety, service = understood
+    stay_ends_at = raised.stay_ends_at
+    promised_by = policy.promised_by(category, severity, now, stay_ends_at)
     return (
         ComplaintReceived(
             complaint_id=complaint_id,
@@ -75,8 +77,10 @@ def receive(
             category=category,
             severity=severity,
             safety=safety,
-            promised_by=now + policy.promise(category, severity),
+            promised_by=promised_by,
             promise_id=promise_id_of(complaint_id, 0),
+            warn_at=policy.warn_at(promised_by, now),
+            stay_ends_at=stay_ends_at,
             policy_version=policy_version,
             has_contact=reachable,
             service=service,
@@ -107,6 +111,7 @@ def log(
         occurred_at=logged.logged_at,
         received_at=now,
     )
+    promised_by = policy.promised_by(logged.reason, logged.severity, now)
     triaged = ComplaintTriaged(
         complaint_id=logged.complaint_id,
         customer_ref=logged.customer_ref,
@@ -115,8 +120,9 @@ def log(
         category=logged.reason,
         severity=logged.severity,
         safety=logged.safety is not None or logged.reason is Category.SAFETY,
-        promised_by=now + policy.promise(logged.reason, logged.severity),
+        promised_by=promised_by,
         promise_id=promise_id_of(logged.complaint_id, 0),
+        warn_at=None if logged.answered else policy.warn_at(promised_by, now),
         policy_version=policy_version,
         service=logged.service,
         has_contact=(

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from services.complaints.fixes.rules import Fixes
+from services.complaints.fixes.shown import ShownFix, shown
 from services.complaints.lifecycle.handlers import (
     AskCustomer,
     Correct,
@@ -71,6 +73,12 @@ Owner = Annotated[Id | None, Field(description="Its owner; null while it has non
 Asked = Annotated[
     Id | None, Field(description="Who is asked to take it over; null if nobody of this kind is.")
 ]
+PassedFrom = Annotated[
+    Id | None,
+    Field(
+        description="Who had it before and was off shift when the customer said no; null if it did not pass on."
+    ),
+]
 
 
 class ShownComplaint(Answer):
@@ -88,6 +96,7 @@ class ShownComplaint(Answer):
                     "employee_id": "e-jonas",
                     "asked_colleague": None,
                     "asked_department": None,
+                    "passed_from": None,
                     "round": 0,
                     "promise_id": "co-9f86d081884c7d65/0",
                     "reachable": True,
@@ -97,6 +106,7 @@ class ShownComplaint(Answer):
                     "merged_into": None,
                     "merged_ids": [],
                     "looks_like": [],
+                    "fixes": [],
                     "text": "We waited two hours for cold soup.",
                     "place": "Restaurant, deck 5",
                     "reference": "4C7D65",
@@ -117,6 +127,7 @@ class ShownComplaint(Answer):
     employee_id: Owner
     asked_colleague: Asked
     asked_department: Asked
+    passed_from: PassedFrom
     round: Round
     promise_id: PromiseNow
     reachable: Annotated[
@@ -149,6 +160,10 @@ class ShownComplaint(Answer):
         Field(
             description="Open complaints under the same token, name or address, at most 5, which may be about the same."
         ),
+    ]
+    fixes: Annotated[
+        list[ShownFix],
+        Field(description="What was done about the cause, or is asked for; the latest last."),
     ]
     text: Annotated[
         str | None,
@@ -268,6 +283,7 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
         text = await lifecycle.read_text(complaint, ask.view)
         place = await lifecycle.read_place(complaint, ask.view)
         looks_like = await suggested(complaint_id, complaint, ask.view)
+        fixes = shown(await ask.view.get(Fixes, complaint_id))
         return ShownComplaint.about(
             complaint,
             complaint_id=complaint_id,
@@ -276,6 +292,7 @@ def routes(face: Face, lifecycle: Lifecycle) -> Routes:
             place=place,
             reference=reference_of(complaint_id),
             looks_like=looks_like,
+            fixes=fixes,
         )
 
     _owners(to, lifecycle)

@@ -7,15 +7,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.complaints.colleagues.handlers import is_off_shift, keeper, works
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, Severity
 from shared.contracts.event import Event, Id
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
-from shared.contracts.roster import Employee, employee_name
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
@@ -127,11 +128,8 @@ class Lifecycle:
     async def claim(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """Take a complaint on; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        owner = complaint.employee_id
-        left = owner is not None and not await self._works(complaint.site, owner, view)
-        return _decided(
-            moves.claim(complaint, complaint_id, who.subject, view.now, owner_left=left)
-        )
+        away = await self._owner_away(complaint, view)
+        return decided(moves.claim(complaint, complaint_id, who.subject, view.now, owner_away=away))
 
     async def hand_over(
         self, complaint_id: str, command: HandOver, who: Principal, view: View
@@ -143,13 +141,13 @@ class Lifecycle:
         complaint = await self.of_site(complaint_id, who, view)
         colleague, department = command.colleague_id, command.department
         if colleague is not None and (
-            colleague == who.subject or not await self._works(complaint.site, colleague, view)
+            colleague == who.subject or not await works(complaint.site, colleague, view)
         ):
             raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
         policy, _ = await self._policies.at(complaint.site, view)
         if department is not None and department not in policy.departments:
             raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
-        return _decided(
+        return decided(
             moves.offer(complaint, complaint_id, who.subject, colleague, department, view.now)
         )
 
@@ -157,13 +155,13 @@ class Lifecycle:
         """Take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
         asked = await self._who(who, view)
-        return _decided(moves.accept(complaint, complaint_id, asked, view.now))
+        return decided(moves.accept(complaint, complaint_id, asked, view.now))
 
     async def decline(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """Do not take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
         asked = await self._who(who, view)
-        return _decided(moves.decline(complaint, complaint_id, asked, view.now))
+        return decided(moves.decline(complaint, complaint_id, asked, view.now))
 
     async def ask(
         self, complaint_id: str, command: AskCustomer, who: Principal, view: View
@@ -171,15 +169,18 @@ class Lifecycle:
         """Ask the customer something; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
         keys, sealed = await self._sealed(complaint, "question", command.question, view)
-        return _decided(moves.ask(complaint, complaint_id, who.subject, sealed, view.now), keys)
+        return decided(moves.ask(complaint, complaint_id, who.subject, sealed, view.now), keys)
 
     async def hear(
         self, complaint_id: str, command: HearCustomer, who: Principal, view: View
     ) -> Decision:
         """Write down what the customer answered; raises Rejected(wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
+        policy, _ = await self._policies.at(complaint.site, view)
         keys, sealed = await self._sealed(complaint, "answer", command.answer, view)
-        return _decided(moves.hear(complaint, complaint_id, who.subject, sealed, view.now), keys)
+        return decided(
+            moves.hear(complaint, complaint_id, who.subject, sealed, policy, view.now), keys
+        )
 
     async def resolve(
         self, complaint_id: str, command: Resolve, who: Principal, view: View
@@ -191,7 +192,7 @@ class Lifecycle:
         note = None
         if command.note is not None:
             keys, note = await self._sealed(complaint, "note", command.note, view)
-        return _decided(
+        return decided(
             moves.resolve(
                 complaint, complaint_id, who.subject, command.outcome, note, policy, view.now
             ),
@@ -201,19 +202,19 @@ class Lifecycle:
     async def withdraw(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """The customer takes it back; raises Rejected(wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        return _decided(moves.withdraw(complaint, complaint_id, who.subject, view.now))
+        return decided(moves.withdraw(complaint, complaint_id, who.subject, view.now))
 
     async def find_none(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """It is no complaint; raises Rejected(wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        return _decided(moves.find_none(complaint, complaint_id, who.subject, view.now))
+        return decided(moves.find_none(complaint, complaint_id, who.subject, view.now))
 
     async def correct(
         self, complaint_id: str, command: Correct, who: Principal, view: View
     ) -> Decision:
         """Put right what it is about; raises Rejected(wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        return _decided(
+        return decided(
             moves.correct(
                 complaint, complaint_id, who.subject, command.category, command.severity, view.now
             )
@@ -250,6 +251,7 @@ class Lifecycle:
         if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
         policy, _ = await self._policies.at(complaint.site, view)
+        no = fact.helped is Helped.NO
         return moves.take_feedback(
             complaint,
             complaint_id,
@@ -257,6 +259,7 @@ class Lifecycle:
             policy,
             view.now,
             answered_at=fact.answered_at,
+            keeper=await keeper(complaint, policy, view) if no else None,
         )
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
@@ -267,19 +270,23 @@ class Lifecycle:
         """Where it happened; None if it was not told, or as for the words; raises Unavailable."""
         return await place_of(complaint, self._keys, view)
 
-    @staticmethod
-    async def _works(site: str, employee_id: str, view: View) -> bool:
-        """Whether the roster lists the employee as active."""
-        found = await view.get(Employee, employee_name(site, employee_id))
-        return found is not None and found.listing.active
+    async def _owner_away(self, complaint: Complaint, view: View) -> bool:
+        """Whether the owner left the site, or is off shift with a complaint that did not help."""
+        owner = complaint.employee_id
+        if owner is None:
+            return False
+        if not await works(complaint.site, owner, view):
+            return True
+        if complaint.state is not State.REOPENED:
+            return False
+        policy, _ = await self._policies.at(complaint.site, view)
+        return await is_off_shift(complaint, policy, view)
 
     async def _who(self, who: Principal, view: View) -> Who:
         """Who asks, and to which departments they belong by their role."""
         listed = await employed(who, view)
         policy, _ = await self._policies.at(who.site, view)
-        role = listed.listing.role
-        belongs = [name for name, of in policy.departments.items() if role in of.roles]
-        return Who(who.subject, belongs)
+        return Who(who.subject, policy.departments_of(listed.listing.role))
 
     async def _sealed(
         self, complaint: Complaint, field: str, words: str, view: View
@@ -291,7 +298,7 @@ class Lifecycle:
         return seals.created, seals.words.seal(field, words)
 
 
-def _decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision:
+def decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision:
     """The decision of these facts, with others before them; raises Rejected where there is a no instead."""
     if isinstance(found, No):
         raise Rejected(found.reason, told=found.told)

@@ -48,14 +48,18 @@ class No(NamedTuple):
 
 
 def claim(
-    complaint: Complaint, complaint_id: str, who: str, now: datetime, *, owner_left: bool = False
+    complaint: Complaint, complaint_id: str, who: str, now: datetime, *, owner_away: bool = False
 ) -> Sequence[Fact] | No:
-    """An employee takes a complaint on. One that has an owner can only be taken from who left the site."""
+    """An employee takes a complaint on. One that has an owner can only be taken from who is away.
+
+    If its customer is asked something, the question and the promise wait on.
+    """
     owner = complaint.employee_id
     own_again = owner == who and complaint.state is State.REOPENED
-    if owner is not None and complaint.state in OPEN and not (own_again or owner_left):
+    if owner is not None and complaint.state in OPEN and not (own_again or owner_away):
         return No(Reason.ALREADY_CLAIMED, {"employee_id": owner})
-    if (no := _no(complaint, ComplaintClaimed)) is not None:
+    waits = owner_away and complaint.state is State.AWAITING_INFO
+    if (no := _no(complaint, None if waits else ComplaintClaimed)) is not None:
         return no
     return (_claimed(complaint, complaint_id, who, now),)
 
@@ -137,7 +141,12 @@ def ask(
 
 
 def hear(
-    complaint: Complaint, complaint_id: str, who: str | None, answer: str, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    who: str | None,
+    answer: str,
+    policy: Policy,
+    now: datetime,
 ) -> Sequence[Fact] | No:
     """The customer answered (`answer` is sealed); the promise has the time that was left.
 
@@ -148,7 +157,7 @@ def hear(
     promise, since = complaint.promise, complaint.waits_since
     by = None
     if promise is not None and since is not None and since < promise.by:
-        by = now + (promise.by - since)
+        by = policy.goes_on_until(since, promise.by, now, complaint.stay_ends_at)
     return (
         InfoReceived(
             complaint_id=complaint_id,
@@ -158,6 +167,7 @@ def hear(
             round=complaint.round,
             promise_id=promise_id_of(complaint_id, complaint.round),
             promised_by=by,
+            warn_at=None if by is None else policy.warn_at(by, now),
             answered_at=now,
         ),
     )
@@ -255,25 +265,32 @@ def take_feedback(
     now: datetime,
     *,
     answered_at: datetime | None = None,
+    keeper: str | None = None,
 ) -> Decision:
-    """Decide on the customer's answer: yes confirms; no reopens, with the same employee and a new promise."""
+    """Decide on the customer's answer: yes confirms; no reopens, with a new promise.
+
+    `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift.
+    """
     if helped is Helped.YES:
         if not may(complaint.state, ComplaintConfirmed):
             return Decision()
         return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
     if not may(complaint.state, ComplaintReopened):
         return Decision()
-    promise = policy.promise(complaint.category, complaint.severity)
+    owner = complaint.employee_id
+    by = policy.promised_by(complaint.category, complaint.severity, now, complaint.stay_ends_at)
     return Decision.of(
         ComplaintReopened(
             complaint_id=complaint_id,
             customer_ref=complaint.customer_ref,
             site=complaint.site,
             language=complaint.language,
-            employee_id=complaint.employee_id,
+            employee_id=keeper or owner,
+            passed_from=owner if keeper not in (None, owner) else None,
             round=complaint.round + 1,
             promise_id=promise_id_of(complaint_id, complaint.round + 1),
-            promised_by=now + promise,
+            promised_by=by,
+            warn_at=policy.warn_at(by, now),
             has_contact=(
                 complaint.contact is not None
                 if complaint.reachable is None

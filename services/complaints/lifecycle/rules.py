@@ -31,12 +31,12 @@ from shared.contracts.complaints import (
     promise_id_of,
     reference_of,
 )
-from shared.contracts.lifecycle import MOVES, OPEN, State
+from shared.contracts.lifecycle import MOVES, OPEN, State, may
 from shared.contracts.roster import employee_name
 from shared.kernel import Document, Fold, Schema, Slice, Timer, score_at
 
-#: The timer at the end of each promised time, and the one after what was done.
-OVERDUE, CLOSE = "overdue", "close"
+#: The timers before and at the end of each promised time, and the one after what was done.
+WARN, OVERDUE, CLOSE = "warn", "overdue", "close"
 #: Promises kept per complaint: a timer that fires late needs the promise of its own round.
 PROMISES_MAX = 8
 #: How open complaints are listed.
@@ -80,6 +80,8 @@ class Complaint(Document):
     #: Who is asked to take it over, by id; None if nobody is, or a department.
     asked_colleague: str | None = None
     asked_department: str | None = None
+    #: Who had it until the customer said no, and was off shift then; None if it stayed with who had it.
+    passed_from: str | None = None
     round: int = 0
     #: Hash of what was raised; None if an earlier build recorded it, or if it was told on the spot.
     content: str | None = None
@@ -92,6 +94,8 @@ class Complaint(Document):
     #: When what was done was recorded last, and when the complaint is closed without an answer.
     resolved_at: datetime | None = None
     closes_at: datetime | None = None
+    #: When the customer leaves; None if it is not known.
+    stay_ends_at: datetime | None = None
     #: None in older documents.
     received_at: datetime | None = None
     #: When it left the open ones; None while it is open, and in older documents.
@@ -130,30 +134,30 @@ class Complaint(Document):
 
 
 def promised(fact: ComplaintTriaged) -> Sequence[Timer]:
-    """The timer of the first promise, at the end of its time; none if it was kept on the spot."""
+    """The timers of the first promise; none if it was kept on the spot."""
     if fact.answered:
         return ()
-    return (_overdue(fact.complaint_id, 0, fact.promised_by),)
+    return clock(fact.complaint_id, 0, fact.promised_by, fact.warn_at)
 
 
 def promised_again(fact: ComplaintReopened) -> Sequence[Timer]:
-    """The timer of a later promise; what was done before did not help."""
+    """The timers of a later promise; what was done before did not help."""
     return (
-        _overdue(fact.complaint_id, fact.round, fact.promised_by),
+        *clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at),
         Timer(CLOSE, fact.complaint_id, None),
     )
 
 
 def waits(fact: InfoAsked) -> Sequence[Timer]:
     """No timer while the promise waits for the customer."""
-    return (_overdue(fact.complaint_id, fact.round, None),)
+    return clock(fact.complaint_id, fact.round, None, None)
 
 
 def goes_on(fact: InfoReceived) -> Sequence[Timer]:
-    """The timer of a promise that waited."""
+    """The timers of a promise that waited."""
     if fact.promised_by is None:
         return ()
-    return (_overdue(fact.complaint_id, fact.round, fact.promised_by),)
+    return clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at)
 
 
 def closes(fact: ResolutionRecorded) -> Sequence[Timer]:
@@ -166,8 +170,15 @@ def ends(fact: ComplaintConfirmed | ComplaintWithdrawn) -> Sequence[Timer]:
     return (Timer(CLOSE, fact.complaint_id, None),)
 
 
-def _overdue(complaint_id: str, number: int, due: datetime | None) -> Timer:
-    return Timer(OVERDUE, promise_id_of(complaint_id, number), due)
+def clock(
+    complaint_id: str, number: int, due: datetime | None, warn_at: datetime | None
+) -> Sequence[Timer]:
+    """The timers of the promise of one round; with a `due` of None they are removed."""
+    promise_id = promise_id_of(complaint_id, number)
+    overdue = Timer(OVERDUE, promise_id, due)
+    if due is not None and warn_at is None:
+        return (overdue,)
+    return (Timer(WARN, promise_id, warn_at), overdue)
 
 
 def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
@@ -204,6 +215,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         safety=fact.safety,
         reachable=fact.has_contact,
         sender_ref=sender_of(fact),
+        stay_ends_at=fact.stay_ends_at,
         promised_by=fact.promised_by,
         promises=(Promise(round=0, by=fact.promised_by),),
     )
@@ -216,15 +228,15 @@ def sender_of(fact: ComplaintTriaged) -> str | None:
 
 
 def claimed(complaint: Complaint, fact: ComplaintClaimed) -> Complaint:
-    """An employee owns it."""
-    return _moved(
-        complaint,
-        fact,
-        employee_id=fact.employee_id,
-        asked_colleague=None,
-        asked_department=None,
-        ended_at=None,
-    )
+    """An employee owns it. While its customer is asked something, nothing else changes."""
+    owned: dict[str, object] = {
+        "employee_id": fact.employee_id,
+        "asked_colleague": None,
+        "asked_department": None,
+    }
+    if not may(complaint.state, ComplaintClaimed):
+        return complaint.model_copy(update=owned)
+    return _moved(complaint, fact, ended_at=None, **owned)
 
 
 def offered(complaint: Complaint, fact: HandoverOffered) -> Complaint:
@@ -309,11 +321,16 @@ def unfounded(complaint: Complaint, fact: ComplaintUnfounded) -> Complaint:
 
 
 def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
-    """The customer said it did not help."""
+    """The customer said it did not help; who is asked to take it over stays asked if its owner stays."""
     promise = Promise(round=fact.round, by=fact.promised_by, since=fact.reopened_at)
+    passed = fact.passed_from is not None
     return _moved(
         complaint,
         fact,
+        employee_id=fact.employee_id,
+        passed_from=fact.passed_from,
+        asked_colleague=None if passed else complaint.asked_colleague,
+        asked_department=None if passed else complaint.asked_department,
         round=fact.round,
         promised_by=fact.promised_by,
         promises=(*complaint.promises, promise)[-PROMISES_MAX:],
@@ -331,6 +348,7 @@ def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
             "place": None,
             "place_ref": None,
             "content": None,
+            "stay_ends_at": None,
             "reachable": False,
             "forgotten": True,
         }
@@ -372,6 +390,8 @@ def listed(complaint: Complaint) -> Mapping[str, int]:
     lists = [open_at(site), open_at(site, complaint.category)]
     if complaint.employee_id is not None:
         lists.append(owned_by(site, complaint.employee_id))
+    if complaint.passed_from is not None:
+        lists.append(passed_from(site, complaint.passed_from))
     if complaint.asked_colleague is not None:
         lists.append(offered_to(site, complaint.asked_colleague))
     if complaint.asked_department is not None:
@@ -434,6 +454,11 @@ def _within(site: str, name: str) -> str:
 def owned_by(site: str, employee_id: str) -> str:
     """The open complaints of an employee."""
     return f"mine/{employee_name(site, employee_id)}"
+
+
+def passed_from(site: str, employee_id: str) -> str:
+    """The open complaints that passed from an employee who was off shift to a colleague."""
+    return f"passed/{employee_name(site, employee_id)}"
 
 
 def offered_to(site: str, who: str) -> str:

@@ -10,13 +10,14 @@ from shared.kernel import Decision
 from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
+from shared.runtime.policies import Policies
 
 INTO = "co-1b4f0e9851971998"
 
 
 def routes(face: Face) -> Routes:
     """The routes."""
-    to = Routes(face)
+    to, policies = Routes(face), Policies()
 
     @to.write(
         "POST",
@@ -30,7 +31,7 @@ def routes(face: Face) -> Routes:
 
         If that one was merged itself, into the one that it went into. The promise is the earlier of both.
         """
-        return await merging(complaint_id, command, ask.principal, ask.view)
+        return await merging(complaint_id, command, policies, ask.principal, ask.view)
 
     @to.write(
         "POST",
@@ -50,6 +51,6 @@ def routes(face: Face) -> Routes:
     )
     async def split_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
         """Let a merged complaint stand by itself again, with the owner and the promise that it had."""
-        return await splitting(complaint_id, ask.principal, ask.view)
+        return await splitting(complaint_id, policies, ask.principal, ask.view)
 
     return to

@@ -27,12 +27,14 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.event import ComplaintId
 from shared.contracts.lifecycle import may
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact, score_at
 from shared.runtime.engine.store import Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.policies import Policies
 from shared.runtime.roster import employed
 
 #: A customer's complaints of before are of another stay.
@@ -53,7 +55,9 @@ class Merge(BaseModel):
     into: Annotated[ComplaintId, Field(description="The complaint that goes on for both.")]
 
 
-async def merging(complaint_id: str, command: Merge, who: Principal, view: View) -> Decision:
+async def merging(
+    complaint_id: str, command: Merge, policies: Policies, who: Principal, view: View
+) -> Decision:
     """Merge a complaint into another one, or into the one that this went into.
 
     Raises Rejected(not_mergeable, complaint_merged, wrong_state, customer_erased, unknown_complaint), Unavailable.
@@ -62,6 +66,7 @@ async def merging(complaint_id: str, command: Merge, who: Principal, view: View)
     head_id, head = command.into, await _of_site(command.into, who, view, "/into")
     if head.merged_into is not None:
         head_id, head = head.merged_into, await _of_site(head.merged_into, who, view)
+    policy, _ = await policies.at(who.site, view)
     found = merge(
         other,
         complaint_id,
@@ -69,6 +74,7 @@ async def merging(complaint_id: str, command: Merge, who: Principal, view: View)
         head_id,
         who.subject,
         why_same(other, head),
+        policy,
         view.now,
         kept_by_other=await kept([complaint_id], view),
         kept_by_head=await kept([head_id, *head.merged_ids], view),
@@ -78,7 +84,7 @@ async def merging(complaint_id: str, command: Merge, who: Principal, view: View)
     return Decision(found)
 
 
-async def splitting(complaint_id: str, who: Principal, view: View) -> Decision:
+async def splitting(complaint_id: str, policies: Policies, who: Principal, view: View) -> Decision:
     """Let a merged complaint stand by itself again.
 
     Raises Rejected(wrong_state, customer_erased, unknown_complaint), Unavailable.
@@ -89,13 +95,15 @@ async def splitting(complaint_id: str, who: Principal, view: View) -> Decision:
     if other.merged_into is None:
         raise Rejected(Reason.WRONG_STATE, told={"state": other.state})
     head = await _of_site(other.merged_into, who, view)
+    policy, _ = await policies.at(who.site, view)
     pair = (complaint_id, other)
-    return Decision(split(head, other.merged_into, [pair], who.subject, view.now))
+    return Decision(split(head, other.merged_into, [pair], who.subject, policy, view.now))
 
 
 async def at_once(
     first: ComplaintReceived,
     second: ComplaintTriaged,
+    policy: Policy,
     view: View,
     *,
     named: bool,
@@ -119,6 +127,7 @@ async def at_once(
             head_id,
             None,
             Sameness.SAME_SENDER,
+            policy,
             view.now,
             kept_by_head=await kept([head_id, *head.merged_ids], view),
         )

@@ -17,6 +17,7 @@ from shared.contracts.complaints import (
     Sameness,
 )
 from shared.contracts.lifecycle import may
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -41,6 +42,7 @@ def merge(
     head_id: str,
     who: str | None,
     because: Sameness,
+    policy: Policy,
     now: datetime,
     *,
     kept_by_other: Collection[datetime] = (),
@@ -68,6 +70,7 @@ def merge(
             severity=min(other.severity, head.severity, key=SEVEREST_FIRST.index),
             round=head.round,
             promised_by=None if promise is None else promise.by,
+            warn_at=None if promise is None else policy.warn_at(promise.by, now),
             asked_again_at=None if promise is None else promise.since,
             changed_at=now,
         ),
@@ -89,6 +92,7 @@ def split(
     head_id: str,
     others: Sequence[tuple[str, Complaint]],
     who: str | None,
+    policy: Policy,
     now: datetime,
 ) -> Sequence[Fact]:
     """Undo merges into `head`: each of `others` stands by itself again, with the owner and the promise that it had.
@@ -104,20 +108,28 @@ def split(
         round=head.round,
         changed_at=now,
     )
-    return (changed, *(_alone(other, other_id, head_id, who, now) for other_id, other in others))
+    alone = (_alone(other, other_id, head_id, who, policy, now) for other_id, other in others)
+    return (changed, *alone)
 
 
 def _alone(
-    other: Complaint, other_id: str, head_id: str, who: str | None, now: datetime
+    other: Complaint,
+    other_id: str,
+    head_id: str,
+    who: str | None,
+    policy: Policy,
+    now: datetime,
 ) -> ComplaintSplit:
     promise = other.promise
+    by = None if promise is None or promise.broken else promise.by
     return ComplaintSplit(
         complaint_id=other_id,
         into=head_id,
         site=other.site,
         employee_id=who,
         round=other.round,
-        promised_by=None if promise is None or promise.broken else promise.by,
+        promised_by=by,
+        warn_at=None if by is None else policy.warn_at(by, now),
         split_at=now,
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from services.complaints.lifecycle.rules import (
-    OVERDUE,
     Complaint,
     Promise,
+    clock,
     complaint_of,
     sender_of,
 )
@@ -70,14 +70,14 @@ def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
 
 def silent(fact: ComplaintMerged) -> Sequence[Timer]:
     """No timer while another complaint goes on for this one."""
-    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", None),)
+    return clock(fact.complaint_id, fact.round, None, None)
 
 
 def due(fact: ComplaintSplit | MatterChanged) -> Sequence[Timer]:
-    """The timer of a promise that is to be kept from now on."""
+    """The timers of a promise that is to be kept from now on."""
     if fact.promised_by is None:
         return ()
-    return (Timer(OVERDUE, f"{fact.complaint_id}/{fact.round}", fact.promised_by),)
+    return clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at)
 
 
 SLICE = Slice(

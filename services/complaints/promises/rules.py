@@ -6,10 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
-from services.complaints.lifecycle.rules import Complaint, Promise
+from services.complaints.lifecycle.rules import PROMISES_MAX, Complaint, Promise
 from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
-from shared.contracts.complaints import ComplaintOverdue, promise_id_of
-from shared.contracts.lifecycle import State
+from shared.contracts.complaints import (
+    ComplaintOverdue,
+    FixDone,
+    PromiseWarned,
+    promise_id_of,
+)
+from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Slice
 
@@ -32,18 +37,26 @@ class Given(NamedTuple):
 
 
 class KeptAt(Document):
-    """When the customer of a complaint was given or offered something, or said that it helped.
+    """When the customer of a complaint was given or offered something, something was fixed, or they said that it helped.
 
     Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none. The
     checks given are kept for the customer's own export.
 
-    Folded from other services' facts alone, which come in any order: the latest moments, sorted, each once.
+    Folded mostly from other services' facts, which come in any order: the latest moments, sorted, each once.
     """
 
     KIND: ClassVar[str] = "heard"
 
     at: tuple[datetime, ...] = ()
     given: tuple[Given, ...] = ()
+
+
+class Warned(Document):
+    """Of which promises of a complaint somebody was warned: the latest ones, by round."""
+
+    KIND: ClassVar[str] = "warned"
+
+    rounds: tuple[int, ...] = ()
 
 
 class VoidedCheck(Document):
@@ -64,9 +77,9 @@ def break_promise(
 ) -> Decision:
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
-    The promise is kept by a check or an offer for the complaint, by what was done about its cause, or by the
-    customer's word that it helped, within the promised time; also by what was given for complaints that are merged into
-    it (`kept_by_merged`), since this one was received. It waits while the customer is asked something. To one
+    The promise is kept by a check or an offer for the complaint, by a fix or another thing done about its cause, or by
+    the customer's word that it helped, within the promised time; also by what was given for complaints that are merged
+    into it (`kept_by_merged`), since this one was received. It waits while the customer is asked something. To one
     who was erased, or took the complaint back, nothing is to be kept or said any more.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
@@ -74,9 +87,7 @@ def break_promise(
         return Decision()
     if complaint.state in NOTHING_TO_KEEP or complaint.waits_since is not None:
         return Decision()
-    own = (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
-    since = promise.since or complaint.received_at
-    if keeps(promise, promise.since, own) or keeps(promise, since, kept_by_merged):
+    if is_kept(complaint, promise, kept_at, kept_by_merged):
         return Decision()
     return Decision.of(
         ComplaintOverdue(
@@ -92,6 +103,54 @@ def break_promise(
             overdue_at=now,
         )
     )
+
+
+def warn(
+    complaint: Complaint,
+    complaint_id: str,
+    number: int,
+    kept_at: KeptAt | None,
+    kept_by_merged: Collection[datetime],
+    warned: Warned | None,
+    now: datetime,
+) -> Decision:
+    """A PromiseWarned fact if the promise of round `number` is near and not kept yet; once per round.
+
+    Nobody is warned of a promise that waits for the customer, that is over, or that another round took the place of.
+    """
+    promise = complaint.promise
+    if promise is None or promise.round != number or not now < promise.by:
+        return Decision()
+    if complaint.forgotten or complaint.state not in OPEN or complaint.waits_since is not None:
+        return Decision()
+    if (warned is not None and number in warned.rounds) or is_kept(
+        complaint, promise, kept_at, kept_by_merged
+    ):
+        return Decision()
+    return Decision.of(
+        PromiseWarned(
+            complaint_id=complaint_id,
+            site=complaint.site,
+            category=complaint.category,
+            severity=complaint.severity,
+            employee_id=complaint.employee_id,
+            round=number,
+            promised_by=promise.by,
+            warned_at=now,
+        )
+    )
+
+
+def is_kept(
+    complaint: Complaint,
+    promise: Promise,
+    kept_at: KeptAt | None,
+    kept_by_merged: Collection[datetime],
+) -> bool:
+    """Whether something that is known by now keeps the promise."""
+    own = (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
+    since = promise.since or complaint.received_at
+    return keeps(promise, promise.since, own) or keeps(promise, since, kept_by_merged)
 
 
 def keeps(promise: Promise, since: datetime | None, moments: Collection[datetime]) -> bool:
@@ -112,14 +171,20 @@ def overdue(complaint: Complaint, fact: ComplaintOverdue) -> Complaint:
     return complaint.model_copy(update={"promises": promises})
 
 
-def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived) -> KeptAt:
-    """The customer was given or offered something, or said that it helped."""
+#: What may keep a promise.
+Keeps = CheckIssued | OfferMade | FixDone | FeedbackReceived
+
+
+def kept(before: KeptAt | None, fact: Keeps) -> KeptAt:
+    """The customer was given or offered something, something was fixed, or they said that it helped."""
     known = before or KeptAt()
     match fact:
         case CheckIssued():
             moment = fact.issued_at
         case OfferMade():
             moment = fact.offered_at
+        case FixDone():
+            moment = fact.done_at
         case FeedbackReceived(helped=Helped.YES):
             moment = fact.answered_at
         case _:
@@ -131,12 +196,18 @@ def kept(before: KeptAt | None, fact: CheckIssued | OfferMade | FeedbackReceived
     return KeptAt(at=at, given=tuple(sorted({*known.given, check}))[-GIVEN_MAX:])
 
 
+def warned_of(before: Warned | None, fact: PromiseWarned) -> Warned:
+    """Somebody was warned of the promise of one round."""
+    rounds = before.rounds if before is not None else ()
+    return Warned(rounds=(*rounds, fact.round)[-PROMISES_MAX:])
+
+
 def voided(_: VoidedCheck | None, fact: CheckVoided) -> VoidedCheck:
     """The check was taken back."""
     return VoidedCheck(voided_at=fact.voided_at)
 
 
-def complaint_of(fact: ComplaintOverdue | CheckIssued | OfferMade | FeedbackReceived) -> str:
+def complaint_of(fact: ComplaintOverdue | PromiseWarned | Keeps) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
 
@@ -144,9 +215,11 @@ def complaint_of(fact: ComplaintOverdue | CheckIssued | OfferMade | FeedbackRece
 SLICE = Slice(
     {
         ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
+        PromiseWarned: (Fold(Warned, complaint_of, warned_of),),
         CheckIssued: (Fold(KeptAt, complaint_of, kept),),
         CheckVoided: (Fold(VoidedCheck, lambda fact: fact.check_id, voided),),
         OfferMade: (Fold(KeptAt, complaint_of, kept),),
+        FixDone: (Fold(KeptAt, complaint_of, kept),),
         FeedbackReceived: (Fold(KeptAt, complaint_of, kept),),
-    }
+    },
 )

@@ -9,7 +9,15 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.complaints.lifecycle.api import COMPLAINT, Asked, Owner, PromisedBy, PromiseNow, Round
+from services.complaints.lifecycle.api import (
+    COMPLAINT,
+    Asked,
+    Owner,
+    PassedFrom,
+    PromisedBy,
+    PromiseNow,
+    Round,
+)
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.queue.handlers import FindComplaints, Listed, Queue, changed
 from shared.contracts.complaints import Category, Language, Severity
@@ -51,6 +59,7 @@ class ListedComplaint(Answer):
     employee_id: Owner
     asked_colleague: Asked
     asked_department: Asked
+    passed_from: PassedFrom
     received_at: Annotated[
         datetime | None, Field(description="When it was received; null in the oldest ones.")
     ]
@@ -81,6 +90,7 @@ class ComplaintList(Answer):
                             "employee_id": "e-jonas",
                             "asked_colleague": None,
                             "asked_department": "housekeeping",
+                            "passed_from": None,
                             "received_at": "2026-06-03T17:00:00Z",
                             "merged_ids": [],
                         }
@@ -153,7 +163,7 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
         view: Annotated[
             Listed,
             Query(
-                description="`open`: somebody is still to do something; `mine`: of those, mine; `offered`: that I am asked to take over; `overdue`: whose promise was broken; `done`: the ended ones."
+                description="`open`: somebody is still to do something; `mine`: of those, mine; `offered`: that I am asked to take over; `passed`: that passed from me to a colleague while I was off shift; `overdue`: whose promise was broken; `done`: the ended ones."
             ),
         ] = Listed.OPEN,
         department: Annotated[

@@ -19,6 +19,7 @@ from services.complaints.lifecycle.rules import (
     open_at,
     overdue_at,
     owned_by,
+    passed_from,
     reference_score,
 )
 from shared.contracts.complaints import REFERENCE_CHARS, Category
@@ -53,6 +54,7 @@ class Listed(StrEnum):
     OPEN = "open"
     MINE = "mine"
     OFFERED = "offered"
+    PASSED = "passed"
     OVERDUE = "overdue"
     DONE = "done"
 
@@ -134,6 +136,7 @@ class Queue:
             Listed.OPEN: open_at(who.site, category),
             Listed.MINE: owned_by(who.site, who.subject),
             Listed.OFFERED: offered_to(who.site, asked),
+            Listed.PASSED: passed_from(who.site, who.subject),
             Listed.OVERDUE: overdue_at(who.site),
             Listed.DONE: done_at(who.site, category),
         }

@@ -132,8 +132,9 @@ class SelfService:
         timeline = await view.get(Timeline, complaint_id)
         seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
         sealed = seals.words.seal(field_of(complaint), words)
+        policy, _ = await self._policies.at(complaint.site, view)
         return _decided(
-            add_words(complaint, complaint_id, timeline, sealed, view.now), seals.created
+            add_words(complaint, complaint_id, timeline, sealed, policy, view.now), seals.created
         )
 
     async def withdraw(self, token: str, view: View) -> Decision:

@@ -18,6 +18,7 @@ from shared.contracts.complaints import (
     WordsAdded,
 )
 from shared.contracts.lifecycle import OPEN, State
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -41,6 +42,7 @@ def add_words(
     complaint_id: str,
     timeline: Timeline | None,
     sealed: str,
+    policy: Policy,
     now: datetime,
 ) -> Sequence[Fact] | No:
     """The customer adds words; they answer a question if one was asked. `sealed` is under `field_of` the complaint."""
@@ -51,7 +53,7 @@ def add_words(
     if added_since(timeline, now - DAY) >= WORDS_MAX:
         return No(Reason.TOO_MANY_WORDS)
     if complaint.state is State.AWAITING_INFO:
-        return hear(complaint, complaint_id, None, sealed, now)
+        return hear(complaint, complaint_id, None, sealed, policy, now)
     return (WordsAdded(complaint_id=complaint_id, site=complaint.site, text=sealed, added_at=now),)
 
 

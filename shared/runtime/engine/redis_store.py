@@ -298,6 +298,17 @@ class RedisStore:
             tuple(versioned(value) for value in read),
         )
 
+    async def sizes(self, names: Sequence[str]) -> list[int]:
+        """Entries of each sorted set; see Store; raises Unavailable."""
+        async with self._redis.pipeline(transaction=True) as asked:
+            asked.get(self._fixed[0])
+            for name in names:
+                asked.zcard(self._index + name)
+            marker, *found = await self._ask(asked.execute())
+        if not self._generation or (marker or b"").decode() != self._generation:
+            raise self._stale()
+        return [int(size) for size in found]
+
     async def _mget(self, groups: list[Sequence[str]]) -> list[list[bytes | None]]:
         keys = [self._fixed[0], *(key for group in groups for key in group)]
         marker, *values = await self._ask(self._redis.mget(keys))

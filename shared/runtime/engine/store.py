@@ -180,6 +180,10 @@ class Reads(Protocol):
         """
         ...
 
+    async def sizes(self, names: Sequence[str]) -> list[int]:
+        """How many entries each sorted set has, in order; also those whose document was forgotten."""
+        ...
+
     def unreadable(self, kind: str) -> Unavailable:
         """The Unavailable for something of this kind that was read and makes no sense to this build.
 

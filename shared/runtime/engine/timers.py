@@ -60,13 +60,22 @@ class Timers:
                 except Unavailable as unavailable:
                     log.warning("timers_wait", reason=unavailable.reason.value)
                     await asyncio.sleep(unavailable.retry_after_s)
-                await asyncio.sleep(LOOK_S)
+                await self._rest()
         finally:
             # What is cut off fires again in the next process: a letter that was just taken comes twice.
             if self._in_hand:
                 await asyncio.wait(self._in_hand.values(), timeout=IN_HAND_S)
             for task in self._in_hand.values():
                 task.cancel()
+
+    async def _rest(self) -> None:
+        """Wait before the next look; where all places are taken, no longer than until one is free."""
+        if len(self._in_hand) < AT_ONCE_MAX:
+            await asyncio.sleep(LOOK_S)
+        else:
+            await asyncio.wait(
+                self._in_hand.values(), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
+            )
 
     async def _look(self) -> None:
         clock = time.monotonic()

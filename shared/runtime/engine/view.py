@@ -134,6 +134,13 @@ class View:
                 documents.append((key[kind:], state))
         return Page(documents, page.next)
 
+    async def sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """How many documents stand in each sorted set, about; raises Unavailable.
+
+        What this commit itself changes is not counted, and a commit after it does not expect the same number.
+        """
+        return dict(zip(names, await self._store.sizes(names), strict=True)) if names else {}
+
 
 def cursor_of(document: type[Document], place: Cursor) -> str:
     """A place among documents of a sorted set as a client has it."""

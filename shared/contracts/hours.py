@@ -1,0 +1,109 @@
+"""Days and hours of a week by a site's clock: when somebody is there, and how time counts only then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+DAY = timedelta(days=1)
+#: As far as time is counted: the longest that a policy promises.
+AHEAD_MAX = timedelta(days=731)
+
+
+class Weekday(StrEnum):
+    """Days as ISO 8601 counts them."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+#: By the number that `date.weekday` gives a day.
+WEEKDAYS = tuple(Weekday)
+
+
+class Weekly(Protocol):
+    """A time of some days of each week; over midnight if `ends` is not after `starts`."""
+
+    @property
+    def days(self) -> Collection[Weekday]:
+        """Days on which it begins."""
+        ...
+
+    @property
+    def starts(self) -> time:
+        """Local time at which it begins."""
+        ...
+
+    @property
+    def ends(self) -> time:
+        """Local time at which it ends."""
+        ...
+
+
+def covers(weekly: Weekly, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether a moment lies in a weekly time."""
+    today = now.astimezone(zone).date()
+    for on in (today - DAY, today):
+        if WEEKDAYS[on.weekday()] in weekly.days:
+            last = on if weekly.ends > weekly.starts else on + DAY
+            begins = datetime.combine(on, weekly.starts, tzinfo=zone).astimezone(UTC)
+            if begins <= now < datetime.combine(last, weekly.ends, tzinfo=zone).astimezone(UTC):
+                return True
+    return False
+
+
+def spans(
+    hours: Sequence[Weekly], zone: ZoneInfo, start: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """When weekly times begin and end from `start` on, in order and apart, for as long as time is counted."""
+    first, reached = start.astimezone(zone).date() - DAY, start
+    for number in range(AHEAD_MAX.days + 2):
+        on = first + number * DAY
+        found = [
+            (
+                datetime.combine(on, one.starts, tzinfo=zone).astimezone(UTC),
+                datetime.combine(
+                    on if one.ends > one.starts else on + DAY, one.ends, tzinfo=zone
+                ).astimezone(UTC),
+            )
+            for one in hours
+            if WEEKDAYS[on.weekday()] in one.days
+        ]
+        for begins, ends in sorted(found):
+            if ends > reached:
+                yield max(begins, reached), ends
+                reached = ends
+
+
+def after(
+    duration: timedelta, hours: Sequence[Weekly], zone: ZoneInfo, start: datetime
+) -> datetime:
+    """The moment at which a duration from `start` is over that counts only in these hours; all count without any."""
+    if not hours:
+        return start + duration
+    left = duration
+    for begins, ends in spans(hours, zone, start):
+        if left <= ends - begins:
+            return begins + left
+        left -= ends - begins
+    return start + AHEAD_MAX
+
+
+def between(start: datetime, end: datetime, hours: Sequence[Weekly], zone: ZoneInfo) -> timedelta:
+    """How much of the time from `start` to `end` lies in these hours; all of it without any."""
+    if not hours:
+        return max(end - start, timedelta(0))
+    found = timedelta(0)
+    for begins, ends in spans(hours, zone, start):
+        if begins >= end:
+            break
+        found += min(ends, end) - begins
+    return found
