@@ -25,7 +25,7 @@ from services.complaints.selfservice.moves import (
 from services.complaints.selfservice.page import Shown, Told
 from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
 from services.complaints.timeline.handlers import Timelines
-from services.complaints.timeline.rules import Timeline, What, for_customer
+from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
 from shared.contracts.complaints import (
     Action,
     ComplaintWithdrawn,
@@ -36,6 +36,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import OPEN, State, may
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
@@ -44,7 +45,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_money, format_time, title_of
+from shared.runtime.words import format_money, format_time, in_language, title_of
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200
@@ -96,7 +97,7 @@ class SelfService:
                 Told(
                     when=format_time(entry.at, zone, language),
                     what=entry.what,
-                    title=title_of(entry.item, (policy,), language) if entry.item else "",
+                    title=_title(entry, policy, language),
                     worth=worth,
                     promised_by=by,
                     outcome=entry.outcome,
@@ -115,6 +116,7 @@ class SelfService:
             question=questions[-1] if questions else "",
             open=complaint.state in OPEN,
             promised_by=format_time(promised, zone, language) if promised is not None else "",
+            merged=complaint.state is State.MERGED,
             takes_words=complaint.state in TAKES_WORDS,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
@@ -216,3 +218,11 @@ def _decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decisio
     if isinstance(found, No):
         raise Rejected(found.reason, told=found.told)
     return Decision((*before, *found))
+
+
+def _title(entry: Entry, policy: Policy, language: Language) -> str:
+    """What a check or a fix is called; empty if it is about neither."""
+    if entry.item is not None:
+        return title_of(entry.item, (policy,), language)
+    fix = policy.fixes.get(entry.fix) if entry.fix is not None else None
+    return in_language(fix.title, language) if fix is not None else ""

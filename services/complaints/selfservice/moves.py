@@ -26,7 +26,7 @@ from shared.kernel import Fact
 WORDS_MAX = 20
 DAY = timedelta(days=1)
 #: Where a complaint takes more words: somebody still reads it.
-TAKES_WORDS = OPEN | {State.RESOLUTION_RECORDED}
+TAKES_WORDS = OPEN | {State.RESOLUTION_RECORDED, State.MERGED}
 
 
 class Code(NamedTuple):

@@ -85,6 +85,8 @@ class Shown:
     #: Whether somebody is still to do something, and by when the customer hears from us.
     open: bool
     promised_by: str
+    #: Whether it is looked after together with another one.
+    merged: bool
     takes_words: bool
     may_withdraw: bool
     reachable: bool
@@ -156,6 +158,8 @@ def standing(shown: Shown) -> str:
         return say(shown.language, "mine.standing.asked")
     if shown.open and shown.promised_by:
         return say(shown.language, "mine.standing.open", when=shown.promised_by)
+    if shown.merged:
+        return say(shown.language, "mine.standing.merged")
     return say(shown.language, "mine.standing.done")
 
 

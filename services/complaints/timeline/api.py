@@ -100,6 +100,24 @@ class TimelineEntry(Answer):
         ),
     ]
 
+    fix: Annotated[
+        Id | None,
+        Field(exclude_if=absent, description="What is done about the cause, by the policy."),
+    ]
+    into: Annotated[
+        ComplaintId | None,
+        Field(
+            exclude_if=absent, description="The complaint that goes on for both, or did until then."
+        ),
+    ]
+    complaint_id: Annotated[
+        ComplaintId | None,
+        Field(
+            exclude_if=absent,
+            description="The merged complaint that it happened to; absent where it happened to this one.",
+        ),
+    ]
+
     @classmethod
     def of(cls, complaint_id: str, entry: Entry, text: str | None) -> TimelineEntry:
         """An entry as employees see it."""
@@ -184,10 +202,12 @@ def routes(face: Face, lifecycle: Lifecycle, timelines: Timelines) -> Routes:
     ) -> ShownTimeline:
         """Everything that was added to a complaint, on whatever channel and by whomever, oldest first.
 
-        What another service says shows once it has come here; it may then stand before what was there already.
+        With what was added to complaints that are merged into it, as long as they are. What another service says shows once it has come here; it may then stand before what was there already.
         """
         complaint = await lifecycle.of_site(complaint_id, ask.principal, ask.view)
-        entries, left_out = await timelines.of(complaint_id, complaint, ask.view)
+        entries, left_out = await timelines.of(
+            complaint_id, complaint, ask.view, complaint.merged_ids
+        )
         found = behind(entries, cursor)
         shown = [
             TimelineEntry.of(complaint_id, entry, await timelines.words(entry, complaint, ask.view))

@@ -37,17 +37,24 @@ from shared.contracts.complaints import (
     ComplaintConfirmed,
     ComplaintCorrected,
     ComplaintForgotten,
+    ComplaintMerged,
     ComplaintOverdue,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     ContactChanged,
+    FixAsked,
+    FixDeclined,
+    FixDone,
+    FixLate,
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
     InfoAsked,
     InfoReceived,
     Outcome,
+    PromiseWarned,
     ResolutionRecorded,
     Severity,
     WordsAdded,
@@ -93,9 +100,14 @@ class What(StrEnum):
     REDEMPTION_UNDONE = "redemption_undone"
     CHECK_VOIDED = "check_voided"
     CHECK_EXPIRED = "check_expired"
+    FIX_ASKED = "fix_asked"
+    FIX_DECLINED = "fix_declined"
+    FIX_LATE = "fix_late"
+    FIX_DONE = "fix_done"
     RESOLVED = "resolved"
     LETTER_SENT = "letter_sent"
     LETTER_FAILED = "letter_failed"
+    PROMISE_NEAR = "promise_near"
     PROMISE_BROKEN = "promise_broken"
     FEEDBACK = "feedback"
     CONFIRMED = "confirmed"
@@ -103,6 +115,8 @@ class What(StrEnum):
     WITHDRAWN = "withdrawn"
     NOT_A_COMPLAINT = "not_a_complaint"
     CLOSED = "closed"
+    MERGED = "merged"
+    SPLIT = "split"
     FORGOTTEN = "forgotten"
 
 
@@ -163,6 +177,11 @@ class Entry:
     severity: Severity | None = None
     outcome: Outcome | None = None
     helped: Helped | None = None
+    fix: str | None = None
+    #: The complaint that another one was merged into, or split from.
+    into: str | None = None
+    #: The complaint that it happened to, where that is merged into the one whose timeline is read; never kept.
+    complaint_id: str | None = None
     occasion: Occasion | None = None
     #: Why a letter was not sent.
     reason: Reason | None = None
@@ -183,7 +202,11 @@ class Entry:
 
     def promise_id(self, complaint_id: str) -> str | None:
         """The promise that it is about; None if it is about none."""
-        return None if self.round is None else promise_id_of(complaint_id, self.round)
+        return (
+            None
+            if self.round is None
+            else promise_id_of(self.complaint_id or complaint_id, self.round)
+        )
 
 
 _FIELDS = tuple(field.name for field in fields(Entry))
@@ -217,6 +240,7 @@ class Row(NamedTuple):
 _WHO = ("employee_id",)
 _PROMISE = ("round", "promised_by")
 _LETTER = ("occasion",)
+_FIX = ("employee_id", "fix")
 #: By type of fact, of facts that name their complaint.
 OF_COMPLAINT: Mapping[type[Fact], Row] = {
     ComplaintClaimed: Row(What.CLAIMED, "claimed_at", _WHO),
@@ -230,13 +254,20 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     InfoReceived: Row(What.ANSWERED, "answered_at", (*_WHO, *_PROMISE), {"words": "answer"}),
     WordsAdded: Row(What.WORDS_ADDED, "added_at", (), {"words": "text"}),
     ContactChanged: Row(What.CONTACT_CHANGED, "changed_at"),
+    FixAsked: Row(What.FIX_ASKED, "asked_at", (*_FIX, "colleague_id", "department")),
+    FixDone: Row(What.FIX_DONE, "done_at", _FIX),
+    FixDeclined: Row(What.FIX_DECLINED, "declined_at", _FIX),
+    FixLate: Row(What.FIX_LATE, "late_at", ("fix", "colleague_id", "department")),
     ResolutionRecorded: Row(What.RESOLVED, "recorded_at", (*_WHO, "outcome"), {"words": "note"}),
+    PromiseWarned: Row(What.PROMISE_NEAR, "warned_at", _PROMISE),
     ComplaintOverdue: Row(What.PROMISE_BROKEN, "overdue_at", _PROMISE),
     ComplaintReopened: Row(What.REOPENED, "reopened_at", _PROMISE),
     ComplaintConfirmed: Row(What.CONFIRMED, "confirmed_at"),
     ComplaintClosed: Row(What.CLOSED, "closed_at"),
     ComplaintWithdrawn: Row(What.WITHDRAWN, "withdrawn_at", _WHO),
     ComplaintUnfounded: Row(What.NOT_A_COMPLAINT, "found_at", _WHO),
+    ComplaintMerged: Row(What.MERGED, "merged_at", (*_WHO, "into")),
+    ComplaintSplit: Row(What.SPLIT, "split_at", (*_WHO, "into")),
     ComplaintForgotten: Row(What.FORGOTTEN, "forgotten_at"),
     CheckIssued: Row(
         What.CHECK_GIVEN,
@@ -298,11 +329,20 @@ def checks_of(timeline: Timeline | None) -> Sequence[str]:
 def whole(
     complaint: Complaint, own: Timeline | None, checks: Mapping[str, Timeline]
 ) -> Sequence[Entry]:
-    """Everything that happened to a complaint, oldest first; `own` is its timeline, `checks` are its checks', by id."""
+    """Everything that happened to a complaint, oldest first; `own` is its timeline, `checks` are of all checks, by id."""
     known = own or Timeline()
     found = [*first(complaint, known), *known.entries]
-    for check_id, timeline in checks.items():
+    for check_id in checks_of(own):
+        timeline = checks.get(check_id, Timeline())
         found += [replace(entry, check_id=check_id) for entry in timeline.entries]
+    return sorted(found, key=order)
+
+
+def together(own: Sequence[Entry], merged: Mapping[str, Sequence[Entry]]) -> Sequence[Entry]:
+    """One timeline of a complaint and those merged into it, by their ids; oldest first."""
+    found = [*own]
+    for complaint_id, entries in merged.items():
+        found += [replace(entry, complaint_id=complaint_id) for entry in entries]
     return sorted(found, key=order)
 
 
@@ -362,6 +402,8 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.REDEMPTION_UNDONE: ("amount_minor", "currency"),
     What.CHECK_VOIDED: (),
     What.CHECK_EXPIRED: (),
+    What.FIX_ASKED: ("fix",),
+    What.FIX_DONE: ("fix",),
     What.RESOLVED: ("words", "outcome"),
     What.LETTER_SENT: ("occasion",),
     What.CONFIRMED: (),
@@ -369,6 +411,8 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.PROMISE_BROKEN: ("promised_by",),
     What.WITHDRAWN: (),
     What.CLOSED: (),
+    What.MERGED: (),
+    What.SPLIT: (),
 }
 
 
