@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,6 +35,8 @@ from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy
 from tests.unit.test_compensation_incidents import given_in, small_incidents, the_incident
 from tests.unit.test_lifecycle import do, names, seen
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
+from tests.unit.test_selfservice import opened, sent
+from tests.unit.test_timeline import entries
 
 COLD, COLDER = "The soup was cold.", "The soup is still cold, and nobody came to the table."
 OTHER = "ms-borealis"
@@ -61,7 +64,15 @@ def a_complaint(by: datetime = LATE, **more: Any) -> Complaint:
 def merged(other: Complaint, head: Complaint, **more: Any) -> Any:
     """The complaint that goes on for both, after a merge; or why there is none."""
     facts = merge(
-        other, "co-2", head, "co-1", "e-ingrid", Sameness.EMPLOYEE_SAYS, START + 2 * HOUR, **more
+        other,
+        "co-2",
+        head,
+        "co-1",
+        "e-ingrid",
+        Sameness.EMPLOYEE_SAYS,
+        demo_policy(),
+        START + 2 * HOUR,
+        **more,
     )
     if isinstance(facts, No):
         return facts.reason
@@ -409,16 +420,61 @@ async def test_what_was_given_for_a_merged_complaint_keeps_the_promise(aboard: A
 
 async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):
     first, second = [await complains(aboard, who=who) for who in ("a", "b")]
-    await do(aboard, first, "claim", "e-jonas")
+    await do(aboard, first, "claim", "e-aino")
     await aboard.give(second, "cinema", "k")
     await merges(aboard, second, first)
-    await do(aboard, first, "resolve", "e-jonas", outcome="fixed")
+    await do(aboard, first, "resolve", "e-aino", outcome="fixed")
     await says(aboard, second, Helped.NO)
     shown = await seen(aboard, f"/{first}")
-    assert (shown["state"], shown["round"], shown["employee_id"]) == ("reopened", 1, "e-jonas")
+    assert (shown["state"], shown["round"], shown["employee_id"]) == ("reopened", 1, "e-aino")
     assert (await seen(aboard, f"/{second}"))["state"] == "merged"
     await says(aboard, second, Helped.YES)
     assert (await seen(aboard, f"/{first}"))["state"] == "confirmed"
+
+
+async def test_what_is_merged_has_one_timeline_and_undone_neither_shows_the_others_words(
+    aboard: Aboard,
+):
+    first = await complains(aboard, COLD, who="a")
+    second = await complains(aboard, COLDER, who="b")
+    await aboard.give(second, "cinema", "k")
+    await merges(aboard, second, first)
+
+    async def told(name: str) -> list[tuple[str, str | None, str | None]]:
+        found = await entries(aboard, name)
+        return [(one["what"], one.get("text"), one.get("complaint_id")) for one in found]
+
+    both = await told(first)
+    assert ("received", COLD, None) in both
+    assert ("received", COLDER, second) in both
+    assert ("check_given", None, second) in both
+    assert ("merged", None, second) in both
+    assert ("received", COLD, None) not in await told(second)
+    await do(aboard, second, "split")
+    await aboard.carry()
+    assert COLDER not in str(await told(first))
+    assert COLD not in str(await told(second))
+    assert [what for what, *_ in await told(second)][-2:] == ["merged", "split"]
+
+
+async def test_a_link_shows_what_its_holder_wrote_also_once_it_is_merged(aboard: Aboard):
+    links = {}
+    for who, text in (("a", COLD), ("b", COLDER)):
+        name = await complains(aboard, text, who=who, contact={"email": f"{who}@example.org"})
+        await aboard.ring()
+        (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
+        links[who] = name, urlsplit(url).path
+    (first, of_first), (second, of_second) = links["a"], links["b"]
+    await merges(aboard, second, first)
+    page = (await opened(aboard, of_second)).text
+    assert (COLDER in page, COLD in page) == (True, False)
+    assert "together with another message" in page
+    assert COLDER not in (await opened(aboard, of_first)).text
+    await sent(aboard, f"{of_second}/words", text="It was the fish soup.")
+    await aboard.carry()
+    read = await entries(aboard, first)
+    assert "It was the fish soup." in [one.get("text") for one in read], "who goes on reads it"
+    assert "fish soup" not in (await opened(aboard, of_first)).text
 
 
 # ---- undone --------------------------------------------------------------------------------------
@@ -469,7 +525,9 @@ async def test_neither_complaint_has_the_words_of_the_other(aboard: Aboard):
 
 def test_a_split_leaves_the_other_merges():
     head = a_complaint(merged_ids=("co-2", "co-3"))
-    (told, *alone) = split(head, "co-1", [("co-2", a_complaint(merged_into="co-1"))], None, LATE)
+    (told, *alone) = split(
+        head, "co-1", [("co-2", a_complaint(merged_into="co-1"))], None, demo_policy(), LATE
+    )
     assert isinstance(told, MatterChanged)
     assert told.merged_ids == ("co-3",)
     assert [one.key() for one in alone] == ["co-2"]
