@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -458,9 +458,27 @@ def _scalers_login() -> list[Document]:
 
 def prefixes(service: str) -> list[str]:
     """The shortest paths that all routes of a service begin with, each whole up to its first parameter."""
+    found = sorted(_begin(path) for path in json.loads(openapi.rendered()[service])["paths"])
+    shortest = [one for one in found if not any(one.startswith(f"{other}/") for other in found)]
+    return list(dict.fromkeys(shortest))
+
+
+def streamed(service: str) -> list[str]:
+    """What the paths of a service's streams begin with, whose answers go on for hours."""
     paths = json.loads(openapi.rendered()[service])["paths"]
-    found = sorted({path.partition("{")[0].rstrip("/") for path in paths})
-    return [one for one in found if not any(one.startswith(f"{other}/") for other in found)]
+    return sorted(
+        _begin(path)
+        for path, operations in paths.items()
+        if any(
+            "text/event-stream" in str(one["responses"]["200"])
+            for one in operations.values()
+            if "200" in one["responses"]
+        )
+    )
+
+
+def _begin(path: str) -> str:
+    return path.partition("{")[0].rstrip("/")
 
 
 def _routes() -> list[Document]:
@@ -468,19 +486,28 @@ def _routes() -> list[Document]:
     for service in SERVICES:
         if not prefixes(service):  # a service may have no route of its own
             continue
-        rule = {
-            "matches": [
-                {"path": {"type": "PathPrefix", "value": prefix}} for prefix in prefixes(service)
-            ],
-            "backendRefs": [{"name": f"{service}-api", "port": 8080}],
-        }
+        long = streamed(service)
+        short = [prefix for prefix in prefixes(service) if prefix not in long]
+        # Without a word some gateways end an answer after a quarter of a minute.
+        rules = [
+            *([_rule(service, short)] if short else []),
+            *([{**_rule(service, long), "timeouts": {"request": "0s"}}] if long else []),
+        ]
         spec = {
             "parentRefs": [{"name": "service-check", "sectionName": "https"}],
             "hostnames": ["service-check.example"],
-            "rules": [rule],
+            "rules": rules,
         }
         found.append(_document("gateway.networking.k8s.io/v1", "HTTPRoute", f"{service}-api", spec))
     return found
+
+
+def _rule(service: str, begins: Sequence[str]) -> dict[str, Any]:
+    """Paths that begin so lead to the service's API."""
+    return {
+        "matches": [{"path": {"type": "PathPrefix", "value": prefix}} for prefix in begins],
+        "backendRefs": [{"name": f"{service}-api", "port": 8080}],
+    }
 
 
 # Secrets -----------------------------------------------------------------------------------------

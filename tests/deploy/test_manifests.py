@@ -942,6 +942,21 @@ def test_every_path_of_the_api_leads_to_its_service() -> None:
         named("prod", "Service", f"{service}-api")
 
 
+def test_a_stream_is_not_ended_by_the_gateway_and_other_answers_have_its_own_time() -> None:
+    rules = [
+        (match["path"]["value"], rule.get("timeouts"))
+        for route in rendered("prod", "HTTPRoute")
+        for rule in route["spec"]["rules"]
+        for match in rule.get("matches", ())
+    ]
+    for service in SERVICES:
+        for path, operations in json.loads(openapi.rendered()[service])["paths"].items():
+            if any("text/event-stream" in str(one) for one in operations.values()):
+                whole = [one for one in rules if f"{path}/".startswith(f"{one[0]}/")]
+                assert max(whole)[1] == {"request": "0s"}, path
+    assert ("/v1/complaints", None) in rules
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/docs", "/openapi.json", "/live", "/ready", "/"])
 def test_what_operators_look_at_has_no_route_from_outside(path: str) -> None:
     assert routed(path) == set()
