@@ -114,16 +114,21 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
         services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
         try:
             show.busy("starting the services")
-            complaints = services.start("complaints")
+            # Letters have links to it, and are written by a service that starts beside it.
+            port = free_port()
+            complaints = services.start("complaints", port=str(port))
             compensation = services.start("compensation")
             services.start("audit")
-            start_notifier(services, mailbox)
+            start_notifier(services, mailbox, f"http://127.0.0.1:{port}")
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
             show.busy(None)
             now = datetime.now(UTC)
-            signed = token.sign(key, subject=EMPLOYEE, kind="employee", site=SITE, now=now)
+
+            def signed(employee_id: str) -> str:
+                return token.sign(key, subject=employee_id, kind="employee", site=SITE, now=now)
+
             stage = Stage(
                 bootstrap=stack.bootstrap,
                 complaints=complaints.url,
@@ -131,7 +136,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
                 mailbox=mailbox,
                 eyes=eyes,
                 show=show,
-                token=signed,
+                signed=signed,
                 employee_id=EMPLOYEE,
             )
             told = play(stage, events, rate)
@@ -140,8 +145,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             if report is not None:
                 report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             if show.live:
-                theirs = token.sign(key, subject=VIEWER, kind="employee", site=SITE, now=now)
-                linger(show, services.running, theirs)
+                linger(show, services.running, signed(VIEWER))
         finally:
             show.busy("stopping")
             services.stop()
@@ -150,21 +154,22 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
     return all(result["agreements"].values())
 
 
-def start_notifier(services: Services, mailbox: Mailbox) -> None:
-    """Start the notifier; its links need its own address before it listens."""
+def start_notifier(services: Services, mailbox: Mailbox, complaints_url: str) -> None:
+    """Start the notifier; its links need its own address before it listens, and that of complaints."""
     port = free_port()
     services.start(
         "notifier",
         port=str(port),
         public_url=f"http://127.0.0.1:{port}",
+        complaints_url=complaints_url,
         smtp_host="127.0.0.1",
         smtp_port=str(mailbox.port),
     )
 
 
 def show_receipt(show: Show, result: dict[str, Any]) -> None:
-    """Act 7: the receipt."""
-    show.act(7, "The receipt, read back from the topics by an independent reader")
+    """Act 8: the receipt."""
+    show.act(8, "The receipt, read back from the topics by an independent reader")
     complaints, checks = result["complaints"], result["checks"]
     show.table("complaints", complaints.items())
     sums = ", ".join(f"{minor / 100:.2f} {name}" for name, minor in checks["amount_minor"].items())
@@ -180,7 +185,7 @@ def show_receipt(show: Show, result: dict[str, Any]) -> None:
 
 def linger(show: Show, services: Sequence[Service], signed: str) -> None:
     """Leave the services up on a terminal until Ctrl-C, which is how this ends well."""
-    show.act(8, "Now you. All of it stays up until Ctrl-C")
+    show.act(9, "Now you. All of it stays up until Ctrl-C")
     for service in services:
         show.say(f"{service.name:<13} {service.url}  described at {service.ops_url}/docs")
     show.say(f"a token for {VIEWER} (local demo only): {signed}")

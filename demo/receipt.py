@@ -12,6 +12,19 @@ from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
 from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
 
+#: What those who have a complaint and its customer do in the story.
+STORY = frozenset(
+    {
+        "claimed",
+        "fix_asked",
+        "fix_done",
+        "handover_offered",
+        "handover_accepted",
+        "words_added",
+        "resolved",
+    }
+)
+
 
 @dataclass
 class Told:
@@ -24,6 +37,8 @@ class Told:
     account_used_minor: int = 0
     letters: int = 0
     returned_to: str | None = None
+    followed: str | None = None
+    timeline: list[str] = field(default_factory=list)
     seconds_to_first_check: float = 0.0
 
 
@@ -64,6 +79,10 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
         "letters in the mailbox are the messages sent": told.letters == len(sent),
         "a complaint not helped is back with the same employee": told.returned_to
         in (None, told.employee_id),
+        "a complaint that was followed has its whole story in one timeline": STORY
+        <= {*told.timeline}
+        if told.followed is not None
+        else True,
         "facts of each partition are in commit order": all(
             numbers == sorted(numbers) for numbers in sequences.values()
         ),

@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,12 @@ SITE = "ms-aurora"
 #: One customer says that it helped and another that it did not.
 CASES_MIN = 2
 FEEDBACK = re.compile(r"https?://\S+/f/\S+")
+MINE = re.compile(r"https?://\S+/m/\S+")
+#: Who takes a complaint over from the story's employee, and who sees to its cause.
+COLLEAGUE, PEER, FIX = "e-ingrid", "e-lars", "bring-fan"
+#: Names the request of a form, so that the same one sent twice is done once.
+ONCE = re.compile(r'name="once" value="([^"]+)"')
+ADDED = "Thank you. It is much better now."
 
 
 class NothingToPlay(Exception):
@@ -61,8 +67,15 @@ class Stage:
     mailbox: Mailbox
     eyes: Eyes
     show: Show
-    token: str
+    #: Signs a token for an employee.
+    signed: Callable[[str], str]
     employee_id: str
+
+    def phone(self, base_url: str, employee_id: str | None = None) -> httpx.Client:
+        """A phone of the story's employee, or of a colleague."""
+        signed = self.signed(employee_id or self.employee_id)
+        headers = {"Authorization": f"Bearer {signed}"}
+        return httpx.Client(base_url=base_url, headers=headers, timeout=10.0)
 
 
 def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
@@ -74,15 +87,12 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
     acknowledge(stage, told)
     alarm(stage)
     cases = reachable(stage)
-    with httpx.Client(
-        base_url=stage.compensation,
-        headers={"Authorization": f"Bearer {stage.token}"},
-        timeout=10.0,
-    ) as phone:
+    with stage.phone(stage.compensation) as phone:
         give_first(stage, told, phone, cases)
         told.seconds_to_first_check = time.monotonic() - began
         give_until_exhausted(stage, told, phone, cases)
         hear(stage, told)
+        follow(stage, told, cases)
         scopes = phone.get("/v1/me/authority").json()["scopes"]
         mine = next(scope for scope in scopes if scope["scope"] == "employee_day")
         told.account_used_minor = mine["used_minor"]
@@ -338,11 +348,74 @@ def hear(stage: Stage, told: Told) -> None:
     reopened = next(eyes.of(ComplaintReopened))
     told.returned_to = reopened.employee_id
     assert reopened.complaint_id == by_code[code_in(letters[1], by_code) or ""]
-    state = httpx.get(
-        f"{stage.complaints}/v1/complaints/{reopened.complaint_id}",
-        headers={"Authorization": f"Bearer {stage.token}"},
-    ).json()
+    with stage.phone(stage.complaints) as phone:
+        state = phone.get(f"/v1/complaints/{reopened.complaint_id}").json()
     show.good(f"the complaint is {state['state']}, back with {state['employee_id']}")
+
+
+def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
+    """Act 7: a complaint is followed to its end by those who have it, and by its customer."""
+    show = stage.show
+    show.act(7, "One complaint is followed to its end, by those who have it and by its customer")
+    links, taken = links_of(stage), {check["complaint_id"] for check in told.given}
+    # The last one is the least severe: nobody has taken it on yet.
+    about = next((case for case in reversed(cases) if case in links and case not in taken), None)
+    if about is None:
+        show.say("there is none left that nobody has")
+        return
+    told.followed = about
+    with (
+        stage.phone(stage.complaints) as mine,
+        stage.phone(stage.complaints, COLLEAGUE) as theirs,
+        stage.phone(stage.complaints, PEER) as peer,
+    ):
+        do(mine, about, "claim")
+        show.good(f"{stage.employee_id} claims {about[:11]}…, which nobody had")
+        do(mine, about, "fix/ask", {"fix": FIX, "colleague_id": PEER})
+        do(peer, about, "fix", {"fix": FIX})
+        show.good(f"{PEER} is asked to {FIX}, and has done it")
+        do(mine, about, "handover", {"colleague_id": COLLEAGUE})
+        do(theirs, about, "accept")
+        show.good(f"{COLLEAGUE} is asked to take it over, and accepts")
+        page = httpx.get(links[about])
+        page.raise_for_status()
+        form = ONCE.search(page.text)
+        assert form is not None, page.text
+        httpx.post(
+            f"{links[about]}/words", data={"once": form.group(1), "text": ADDED}
+        ).raise_for_status()
+        show.good("the customer opens the link in their letter and adds a line")
+        do(theirs, about, "resolve", {"outcome": "fixed"})
+        timeline = theirs.get(f"/v1/complaints/{about}/timeline").raise_for_status().json()
+    for one in timeline["entries"]:
+        who = one.get("employee_id", one["who"])
+        show.say(f"| {one['at'][11:19]}  {one['what']:<18} {who}")
+    told.timeline = [one["what"] for one in timeline["entries"]]
+
+
+def links_of(stage: Stage) -> dict[str, str]:
+    """The link of each complaint that is in its acknowledgement."""
+    letters = {
+        letter.message_id.strip("<>").partition("@")[0]: letter for letter in stage.mailbox.letters
+    }
+    found = {}
+    for fact in stage.eyes.of(MessageSent):
+        letter = letters.get(fact.message_id)
+        link = MINE.search(letter.body) if letter is not None else None
+        if fact.occasion is Occasion.ACKNOWLEDGEMENT and link is not None:
+            found[fact.complaint_id] = link.group()
+    return found
+
+
+def do(
+    phone: httpx.Client, complaint_id: str, what: str, command: Mapping[str, Any] | None = None
+) -> None:
+    """One move of a complaint."""
+    phone.post(
+        f"/v1/complaints/{complaint_id}/{what}",
+        json=command,
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+    ).raise_for_status()
 
 
 def code_in(letter: Received, codes: Iterable[str]) -> str | None:
