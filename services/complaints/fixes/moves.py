@@ -120,8 +120,11 @@ def miss(
 
 
 def _no(complaint: Complaint, *, ended: bool = False) -> No | None:
-    """Why nothing can be done about a complaint any more; with `ended` one that ended is no reason."""
+    """Why nothing can be done about a complaint any more; with `ended` one that ended or was merged is no reason."""
     if complaint.forgotten:
         return No(Reason.CUSTOMER_ERASED)
-    fits = ended or complaint.state in OPEN
-    return None if fits else No(Reason.WRONG_STATE, {"state": complaint.state})
+    if ended or complaint.state in OPEN:
+        return None
+    if complaint.merged_into is not None:
+        return No(Reason.COMPLAINT_MERGED, {"complaint_id": complaint.merged_into})
+    return No(Reason.WRONG_STATE, {"state": complaint.state})
