@@ -164,7 +164,7 @@ def test_the_command_says_when_no_engine_answers() -> None:
 
 def test_a_stand_in_has_the_name_that_a_recipe_or_the_tests_give_the_real_image() -> None:
     base = re.findall(r"^ARG BASE=(.+)$", text("deploy/images/Containerfile"), flags=re.M)
-    servers = [f"docker.io/{composed()[name]['image']}" for name in ("kafka", "redis")]
+    servers = [composed()[name]["image"] for name in ("kafka", "redis")]
     assert [image.name for image in engine.IMAGES] == [*base, *servers]
     fixtures = text("tests/conftest.py")
     assert all(f'"{name.removeprefix("docker.io/")}"' in fixtures for name in servers)
@@ -197,6 +197,13 @@ def test_an_engine_answers_only_if_its_compose_does(
 def composed() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(text("deploy/compose.yaml"))
     return found["services"]
+
+
+def test_every_image_that_is_pulled_names_its_registry_as_podman_needs_it() -> None:
+    images = {one["image"] for one in composed().values()}
+    ours = {image for image in images if image.startswith("${SERVICE_CHECK_IMAGE:-")}
+    assert ours
+    assert [image for image in images - ours if not image.startswith("docker.io/")] == []
 
 
 STEPS = ("topics", "policy", "roster")
