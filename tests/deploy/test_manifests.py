@@ -973,6 +973,24 @@ def test_whoever_comes_without_tls_is_sent_to_https() -> None:
     assert "backendRefs" not in redirect
 
 
+def test_an_installation_names_its_host_once(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here, so nothing can be rendered")
+    shutil.copytree(K8S, tmp_path / "k8s")
+    overlay = tmp_path / "k8s/overlays/ours"
+    shutil.copytree(K8S / "overlays/prod", overlay)
+    chosen_here = overlay / "kustomization.yaml"
+    text = chosen_here.read_text(encoding="utf-8")
+    assert text.count("service-check.example") == 1
+    chosen_here.write_text(text.replace("service-check.example", "hotel.test"), encoding="utf-8")
+    done = subprocess.run(
+        ["kubectl", "kustomize", overlay], capture_output=True, text=True, check=True
+    )
+    prod = (K8S / "rendered/prod.yaml").read_text(encoding="utf-8")
+    assert "service-check.example" not in done.stdout
+    assert done.stdout.count("hotel.test") == prod.count("service-check.example")
+
+
 # Monitoring --------------------------------------------------------------------------------------
 
 
