@@ -59,7 +59,16 @@ LESSER_GPL = frozenset(
         "License :: OSI Approved :: GNU Lesser General Public License v2 or later (LGPLv2+)",
     }
 )
-ALLOWED = PERMISSIVE | LESSER_GPL
+#: Allowed because it asks for the source of the covered files alone. The image has these packages unchanged, as the Python
+#: files that PyPI has too.
+MOZILLA = frozenset({"MPL-2.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"})
+ALLOWED = PERMISSIVE | LESSER_GPL | MOZILLA
+
+#: Licences of packages whose metadata have none that the tool knows, each with the file of its wheel that says so.
+UNDECLARED = {
+    # LICENSE in its dist-info; its metadata say "3-Clause BSD License", which is no SPDX name.
+    "protobuf": "BSD-3-Clause",
+}
 
 #: Patterns of known kinds of secrets. Random strings and words like "password" are everywhere in a lock and in tests.
 SCAN = (
@@ -144,11 +153,15 @@ def _licences(bill: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
             f"{component['name']} {component['version']}",
             [
                 one.get("expression") or one["license"].get("id") or one["license"]["name"]
-                for one in component.get("licenses", ())
+                for one in component.get("licenses") or _undeclared(component["name"])
             ],
         )
         for component in bill["components"]
     ]
+
+
+def _undeclared(package: str) -> list[dict[str, Any]]:
+    return [{"license": {"id": UNDECLARED[package]}}] if package in UNDECLARED else []
 
 
 # Running the tools ---------------------------------------------------------------------------------
