@@ -59,8 +59,8 @@ LESSER_GPL = frozenset(
         "License :: OSI Approved :: GNU Lesser General Public License v2 or later (LGPLv2+)",
     }
 )
-#: Allowed because it asks for the source of the covered files alone. The image has these packages unchanged, as the Python
-#: files that PyPI has too.
+#: Allowed because it asks for the source of the covered files alone, and they are Python files. The image leaves out the
+#: tests of these packages and changes none of their files.
 MOZILLA = frozenset({"MPL-2.0", "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)"})
 ALLOWED = PERMISSIVE | LESSER_GPL | MOZILLA
 
