@@ -398,6 +398,38 @@ def test_who_asks_again_after_something_was_given_has_a_promise_of_their_own():
     assert head.promised_by == LATE
 
 
+def test_a_merge_tells_nobody_a_later_time_than_they_were_promised():
+    """The head's promise was kept, and its time is not over: what the other customer asks for is due by then."""
+    asked, kept = START + HOUR, {START + HOUR / 2}
+    other = a_complaint(START + 4 * HOUR, received_at=asked)
+    head = merged(other, a_complaint(START + 3 * HOUR), kept_by_head=kept)
+    assert (head.promise.by, head.promise.since) == (START + 3 * HOUR, asked)
+    assert head.promised_by == START + 3 * HOUR
+    over = merged(other, a_complaint(START + 2 * HOUR), kept_by_head=kept)
+    assert over.promised_by == START + 4 * HOUR
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+async def test_a_merge_leaves_what_was_promised_first_as_it_was(aboard: Aboard, fixed: bool):
+    """Whether the other promise is later, and this one was kept, or the other is earlier."""
+    noise = "The cabin next door plays loud music."
+    texts = (COLD, noise) if fixed else (noise, "There is a worm in my salad, I am furious!")
+    first = await complains(aboard, texts[0], "a")
+    promised = (await seen(aboard, f"/{first}"))["promised_by"]
+    if fixed:
+        await do(aboard, first, "fix", "e-sofia", fix="cook-again")
+        await aboard.carry()
+    aboard.later(minutes=5)
+    second = await complains(aboard, texts[1], "b")
+    assert (await merges(aboard, second, first)).status_code == 200
+    shown = await seen(aboard, f"/{first}")
+    assert shown["promised_by"] <= promised
+    told = {one.get("complaint_id"): one for one in await entries(aboard, first)
+            if one["what"] == "promised"}  # fmt: skip
+    assert told[None]["promised_by"] == promised
+    assert told[second]["promised_by"] == (await seen(aboard, f"/{second}"))["promised_by"]
+
+
 async def test_the_promise_of_two_complaints_rings_once(aboard: Aboard):
     first = await complains(aboard, who="a")
     aboard.later(minutes=30)
@@ -547,6 +579,62 @@ async def test_when_a_customer_is_erased_what_others_asked_stands_by_itself_agai
     await aboard.carry()
     assert await names(aboard, "open") == [second]
     assert (await aboard.give(second, "cinema", "k")).status_code == 201
+
+
+@pytest.mark.parametrize("by", ["an employee", "the link"])
+async def test_who_takes_their_complaint_back_takes_back_none_of_others(aboard: Aboard, by: str):
+    """One customer's own second complaint stays merged; another customer's has its owner and promise again."""
+    first = await complains(aboard, COLD, "a", contact={"email": "a@example.org"})
+    await aboard.ring()
+    (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
+    again = await complains(aboard, COLDER, "a")
+    second = await complains(aboard, who="b")
+    for other in {again, second} - set((await seen(aboard, f"/{first}"))["merged_ids"]):
+        await merges(aboard, other, first)
+    if by == "the link":
+        await sent(aboard, f"{urlsplit(url).path}/withdraw")
+    else:
+        await do(aboard, first, "withdraw", "e-sofia")
+    await aboard.carry()
+    assert await names(aboard, "open") == [second]
+    states = {one: (await seen(aboard, f"/{one}"))["state"] for one in (first, again, second)}
+    assert states == {first: "withdrawn", again: "merged", second: "reopened"}
+    assert (await seen(aboard, f"/{first}"))["merged_ids"] == [again]
+    (fact,) = [one for one in await aboard.facts("complaints") if "split_at" in one]
+    assert fact.get("employee_id") == ("e-sofia" if by == "an employee" else None)
+    await says(aboard, again, Helped.NO)
+    assert (await seen(aboard, f"/{first}"))["state"] == "reopened"
+    assert set(await overdue(aboard, hours=24)) == {first, second}
+
+
+async def test_what_was_merged_into_something_that_is_no_complaint_may_be_one(aboard: Aboard):
+    first, second = [await complains(aboard, text, "a") for text in (COLD, COLDER)]
+    third = await complains(aboard, who="b")
+    await merges(aboard, third, first)
+    assert (await do(aboard, first, "unfounded")).json()["complaint_id"] == first
+    await aboard.carry()
+    assert set(await names(aboard, "open")) == {second, third}
+    assert (await seen(aboard, f"/{first}"))["merged_ids"] == []
+
+
+@pytest.mark.parametrize("end", ["closed_no_response", "confirmed"])
+async def test_a_no_of_another_customer_opens_a_matter_that_ended_for_the_first(
+    aboard: Aboard, end: str
+):
+    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    await aboard.give(second, "cinema", "k")
+    await merges(aboard, second, first)
+    await do(aboard, first, "resolve", outcome="fixed")
+    if end == "confirmed":
+        await says(aboard, first, Helped.YES)
+    else:
+        aboard.later(days=10)
+        await aboard.ring("complaints")
+        await aboard.carry()
+    assert (await seen(aboard, f"/{first}"))["state"] == end
+    await says(aboard, second, Helped.NO)
+    assert await names(aboard, "open") == [first]
+    assert (await seen(aboard, f"/{first}"))["round"] == 1
 
 
 # ---- what others make of it ----------------------------------------------------------------------

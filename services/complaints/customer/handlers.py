@@ -23,7 +23,7 @@ from services.complaints.customer.rules import (
     forget,
 )
 from services.complaints.lifecycle.rules import Complaint, of_customer
-from services.complaints.matters.moves import split
+from services.complaints.matters.handlers import split_off
 from shared.contracts.event import Event
 from shared.contracts.reasons import Reason
 from shared.contracts.vault import (
@@ -190,16 +190,14 @@ class Customers:
         """Complaints of other customers stand by themselves again that were merged into one of these."""
         facts: list[Fact] = []
         for head_id, head in found:
-            await view.prefetch([Complaint.key(one) for one in head.merged_ids])
-            merged = [(one, await view.get(Complaint, one)) for one in head.merged_ids]
-            others = [
-                (name, one)
-                for name, one in merged
-                if one is not None and one.customer_ref != customer_ref and not one.forgotten
-            ]
-            if others:
-                policy, _ = await self._policies.at(head.site, view)
-                facts += split(head, head_id, others, None, policy, view.now)
+            facts += await split_off(
+                head_id,
+                head,
+                lambda one: one.customer_ref == customer_ref,
+                None,
+                self._policies,
+                view,
+            )
         return facts
 
     async def certifies(self, customer_ref: str, due_ms: int) -> None:

@@ -421,7 +421,10 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         examples={200: {**DONE, "withdrawn_at": NOW}},
     )
     async def withdraw_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
-        """The customer told me that they take the complaint back."""
+        """The customer told me that they take the complaint back.
+
+        Complaints of other customers that were merged into it stand by themselves again.
+        """
         return await lifecycle.withdraw(complaint_id, ask.principal, ask.view)
 
     @to.write(
@@ -433,7 +436,10 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         examples={200: {**DONE, "found_at": NOW}},
     )
     async def find_no_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
-        """The words are praise, a question or nothing, and no complaint."""
+        """The words are praise, a question or nothing, and no complaint.
+
+        Complaints that were merged into it stand by themselves again.
+        """
         return await lifecycle.find_none(complaint_id, ask.principal, ask.view)
 
     @to.write(

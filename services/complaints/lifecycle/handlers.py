@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -11,6 +12,8 @@ from services.complaints.colleagues.handlers import is_off_shift, keeper, works
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.matters.handlers import split_off
+from services.complaints.matters.moves import same_customer
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, Severity
 from shared.contracts.event import Event, Id
@@ -200,14 +203,31 @@ class Lifecycle:
         )
 
     async def withdraw(self, complaint_id: str, who: Principal, view: View) -> Decision:
-        """The customer takes it back; raises Rejected(wrong_state) and what `of_site` does."""
+        """The customer takes it back; raises Rejected(wrong_state) and what `of_site` does.
+
+        Complaints of other customers that were merged into it stand by themselves again.
+        """
         complaint = await self.of_site(complaint_id, who, view)
-        return decided(moves.withdraw(complaint, complaint_id, who.subject, view.now))
+        withdrawn = moves.withdraw(complaint, complaint_id, who.subject, view.now)
+        stays = partial(same_customer, head=complaint)
+        return decided(
+            withdrawn,
+            await split_off(complaint_id, complaint, stays, who.subject, self._policies, view),
+        )
 
     async def find_none(self, complaint_id: str, who: Principal, view: View) -> Decision:
-        """It is no complaint; raises Rejected(wrong_state) and what `of_site` does."""
+        """It is no complaint; raises Rejected(wrong_state) and what `of_site` does.
+
+        What was merged into it may be one, and stands by itself again: nobody opens this one again.
+        """
         complaint = await self.of_site(complaint_id, who, view)
-        return decided(moves.find_none(complaint, complaint_id, who.subject, view.now))
+        found = moves.find_none(complaint, complaint_id, who.subject, view.now)
+        return decided(
+            found,
+            await split_off(
+                complaint_id, complaint, lambda _: False, who.subject, self._policies, view
+            ),
+        )
 
     async def correct(
         self, complaint_id: str, command: Correct, who: Principal, view: View

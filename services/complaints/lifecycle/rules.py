@@ -76,6 +76,8 @@ class Complaint(Document):
     severity: Severity = Severity.MILD
     safety: bool = False
     promised_by: datetime | None = None
+    #: What was promised first; neither a question nor a merge changes it. None in older documents.
+    promised_first: datetime | None = None
     employee_id: str | None = None
     #: Who is asked to take it over, by id; None if nobody is, or a department.
     asked_colleague: str | None = None
@@ -217,6 +219,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         sender_ref=sender_of(fact),
         stay_ends_at=fact.stay_ends_at,
         promised_by=fact.promised_by,
+        promised_first=fact.promised_by,
         promises=(Promise(round=0, by=fact.promised_by),),
     )
 

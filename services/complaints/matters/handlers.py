@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -98,6 +98,31 @@ async def splitting(complaint_id: str, policies: Policies, who: Principal, view:
     policy, _ = await policies.at(who.site, view)
     pair = (complaint_id, other)
     return Decision(split(head, other.merged_into, [pair], who.subject, policy, view.now))
+
+
+async def split_off(
+    head_id: str,
+    head: Complaint,
+    stays: Callable[[Complaint], bool],
+    who: str | None,
+    policies: Policies,
+    view: View,
+) -> Sequence[Fact]:
+    """The facts by which complaints stand by themselves again before `head`, into which they were merged, ends.
+
+    Those that `stays` is true of, and those of erased customers, stay merged. Raises Unavailable.
+    """
+    await view.prefetch([Complaint.key(one) for one in head.merged_ids])
+    merged = [(one, await view.get(Complaint, one)) for one in head.merged_ids]
+    others = [
+        (name, one)
+        for name, one in merged
+        if one is not None and not one.forgotten and not stays(one)
+    ]
+    if not others:
+        return ()
+    policy, _ = await policies.at(head.site, view)
+    return split(head, head_id, others, who, policy, view.now)
 
 
 async def at_once(

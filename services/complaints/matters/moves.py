@@ -61,7 +61,7 @@ def merge(
             return No(Reason.WRONG_STATE, {"state": one.state})
     if other_id == head_id or other.merged_ids or not _fits(other, head):
         return No(Reason.NOT_MERGEABLE)
-    promise = standing(other, head, kept_by_other, kept_by_head)
+    promise = standing(other, head, kept_by_other, kept_by_head, now)
     return (
         MatterChanged(
             complaint_id=head_id,
@@ -143,16 +143,23 @@ def why_same(other: Complaint, head: Complaint) -> Sameness:
     return Sameness.EMPLOYEE_SAYS
 
 
+def same_customer(other: Complaint, head: Complaint) -> bool:
+    """Whether the same customer raised both, by their reference or their token."""
+    return why_same(other, head) is not Sameness.EMPLOYEE_SAYS
+
+
 def standing(
     other: Complaint,
     head: Complaint,
     kept_by_other: Collection[datetime],
     kept_by_head: Collection[datetime],
+    now: datetime,
 ) -> Promise | None:
     """The promise of `head` after a merge: the earlier of those still to be kept; None if that is its own.
 
     A broken promise has fired and does not fire again. If only the other one is still to be kept, nothing that the
-    customer was given before they asked again keeps it.
+    customer was given before they asked again keeps it, and it is due no later than the head's own, unless the time of
+    that is over: nobody is told a later time than they were promised.
     """
     own, theirs = head.promise, other.promise
     if theirs is None or theirs.broken or (own is not None and own.broken):
@@ -166,7 +173,8 @@ def standing(
         or keeps(own, own.since, kept_by_head)
         or keeps(own, own.since or head.received_at, kept_by_other)
     ):
-        return Promise(round=head.round, by=theirs.by, since=theirs.since or other.received_at)
+        by = own.by if own is not None and now < own.by < theirs.by else theirs.by
+        return Promise(round=head.round, by=by, since=theirs.since or other.received_at)
     return Promise(round=head.round, by=theirs.by) if theirs.by < own.by else None
 
 

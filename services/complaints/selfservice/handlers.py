@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.matters.handlers import split_off
+from services.complaints.matters.moves import same_customer
 from services.complaints.selfservice.moves import (
     TAKES_WORDS,
     Code,
@@ -140,9 +143,16 @@ class SelfService:
         )
 
     async def withdraw(self, token: str, view: View) -> Decision:
-        """Take the complaint back; raises Rejected(wrong_state) and what `opened` does."""
+        """Take the complaint back; raises Rejected(wrong_state) and what `opened` does.
+
+        Complaints of other customers that were merged into it stand by themselves again.
+        """
         complaint_id, complaint = await self.opened(token, view)
-        return _decided(moves.withdraw(complaint, complaint_id, None, view.now))
+        withdrawn = moves.withdraw(complaint, complaint_id, None, view.now)
+        stays = partial(same_customer, head=complaint)
+        return _decided(
+            withdrawn, await split_off(complaint_id, complaint, stays, None, self._policies, view)
+        )
 
     async def ask_code(self, token: str, action: Action, name: str, view: View) -> Decision:
         """Have a code sent to the customer's contact.

@@ -331,7 +331,7 @@ def whole(
 ) -> Sequence[Entry]:
     """Everything that happened to a complaint, oldest first; `own` is its timeline, `checks` are of all checks, by id."""
     known = own or Timeline()
-    found = [*first(complaint, known), *known.entries]
+    found = [*first(complaint), *known.entries]
     for check_id in checks_of(own):
         timeline = checks.get(check_id, Timeline())
         found += [replace(entry, check_id=check_id) for entry in timeline.entries]
@@ -346,28 +346,14 @@ def together(own: Sequence[Entry], merged: Mapping[str, Sequence[Entry]]) -> Seq
     return sorted(found, key=order)
 
 
-def first(complaint: Complaint, own: Timeline) -> Iterable[Entry]:
+def first(complaint: Complaint) -> Iterable[Entry]:
     """That a complaint was received, and promised an answer; nothing for one of the oldest, which does not say when."""
     if complaint.received_at is None:
         return
     at, words = complaint.received_at, complaint.text or None
     yield Entry(at=at, what=What.RECEIVED, words=words)
     if complaint.promised_by is not None:
-        yield Entry(at=at, what=What.PROMISED, round=0, promised_by=promised_first(complaint, own))
-
-
-def promised_first(complaint: Complaint, own: Timeline) -> datetime | None:
-    """By when the first promise was made, before it waited for answers; None where that is not known any more."""
-    by = next((promise.by for promise in complaint.promises if promise.round == 0), None)
-    if by is None or own.left_out:
-        return None
-    asked = complaint.received_at
-    for entry in own.entries:
-        if entry.what is What.ASKED:
-            asked = entry.at
-        elif entry.what is What.ANSWERED and entry.round == 0 and entry.promised_by is not None:
-            by -= entry.at - (asked or entry.at)
-    return by
+        yield Entry(at=at, what=What.PROMISED, round=0, promised_by=complaint.promised_first)
 
 
 def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
