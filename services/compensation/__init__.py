@@ -2,7 +2,7 @@
 
 owns      recovery.compensation.v1; accounts of authority and budgets, service checks from issue to end
 consumes  recovery.complaints.v1 (complaint: triaged, corrected, reopened, merged, split;
-          matter: changed; customer: erased),
+          matter: changed; safety: found; customer: erased),
           recovery.roster.v1 (employee: listed), recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)

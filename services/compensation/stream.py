@@ -14,6 +14,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     CustomerErased,
     MatterChanged,
+    SafetyFound,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -42,6 +43,7 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                 Handler(ComplaintMerged),
                 Handler(ComplaintSplit),
                 Handler(MatterChanged),
+                Handler(SafetyFound),
                 Handler(CustomerErased),
             ],
         ),

@@ -47,9 +47,15 @@ from services.complaints.stream import inboxes
 from services.complaints.timeline import api as timeline_api
 from services.complaints.timeline import rules as timeline_rules
 from services.complaints.timeline.handlers import Timelines
+from services.complaints.timeline.rules import Timeline
 from services.complaints.triage import Languages
 from shared.contracts.catalogue import SERVICES, dead_letters
-from shared.contracts.complaints import ComplaintReceived, ConfirmationAsked, WordsAdded
+from shared.contracts.complaints import (
+    ComplaintFact,
+    ComplaintReceived,
+    ConfirmationAsked,
+    WordsAdded,
+)
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.vault import CustomerKeyCreated
@@ -95,11 +101,12 @@ DOMAIN = Domain.of(
         ConfirmationAsked: {"complaint_id"},
     },
 )
-#: The facts that change a complaint.
+#: The facts that change a complaint, or add to what happened to it.
 CHANGING = frozenset(
     fact.TYPE
     for fact, rows in DOMAIN.folds.items()
-    if any(row.document is Complaint for row in rows)
+    if issubclass(fact, ComplaintFact)
+    and any(row.document in (Complaint, Timeline) for row in rows)
 )
 
 

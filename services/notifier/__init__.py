@@ -2,7 +2,7 @@
 
 owns      recovery.notifier.v1; what customers were told and answered
 consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, merged, split, forgotten;
-          confirmation: asked; contact: changed),
+          safety: found; confirmation: asked; contact: changed),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
           redemption: captured, rolledback; offer: made; safety: noted),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),

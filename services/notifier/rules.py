@@ -40,6 +40,7 @@ from shared.contracts.complaints import (
     ConfirmationAsked,
     ContactChanged,
     Language,
+    SafetyFound,
 )
 from shared.contracts.event import fingerprint
 from shared.contracts.notifier import (
@@ -503,7 +504,7 @@ def next_attempt(fact: MessageFact) -> Sequence[Timer]:
     return (Timer(SEND, fact.message_id, next_of(fact)),)
 
 
-def told_at_once(fact: SafetyNoted | ComplaintTriaged) -> Sequence[Timer]:
+def told_at_once(fact: SafetyNoted | SafetyFound | ComplaintTriaged) -> Sequence[Timer]:
     """The alarm of a complaint about somebody's safety."""
     if isinstance(fact, ComplaintTriaged) and not fact.safety:
         return ()
@@ -670,6 +671,7 @@ SLICE = Slice(
         RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
         RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
         SafetyNoted: (Fold(Alarm, lambda fact: fact.complaint_id, alarmed),),
+        SafetyFound: (),
         SafetyRouted: (Fold(Routed, lambda fact: fact.complaint_id),),
         OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
         MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
@@ -687,6 +689,7 @@ SLICE = Slice(
         MessageSent: next_attempt,
         MessageFailed: next_attempt,
         SafetyNoted: told_at_once,
+        SafetyFound: told_at_once,
         ComplaintTriaged: told_at_once,
     },
 )

@@ -26,6 +26,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ConfirmationAsked,
     ContactChanged,
+    SafetyFound,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -64,6 +65,7 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ConfirmationAsked, handlers.on_confirmation_asked),
                 Handler(ComplaintMerged),
                 Handler(ComplaintSplit),
+                Handler(SafetyFound),
             ],
         ),
         Inbox(

@@ -85,6 +85,7 @@ from shared.contracts.complaints import (
     MatterChanged,
     PromiseWarned,
     ResolutionRecorded,
+    SafetyFound,
     WordsAdded,
     WordsExpired,
 )
@@ -202,6 +203,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintWithdrawn, COMPLAINTS),
     Row(ComplaintUnfounded, COMPLAINTS),
     Row(ComplaintCorrected, COMPLAINTS, (COMPENSATION,)),
+    Row(SafetyFound, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintMerged, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ComplaintSplit, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(MatterChanged, COMPLAINTS, (COMPENSATION,)),

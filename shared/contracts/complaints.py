@@ -472,6 +472,18 @@ class ComplaintCorrected(ComplaintFact):
     )
 
 
+class SafetyFound(ComplaintFact):
+    """Somebody's safety is concerned, as later words or an employee say; the complaint is severe from then on.
+
+    Once per complaint, and not if its first words said so. The notifier writes to role mailboxes.
+    """
+
+    TYPE: ClassVar[str] = "recovery.safety.found.v1"
+
+    site: SiteId
+    found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was found.")
+
+
 class ComplaintMerged(ComplaintFact):
     """A complaint is about the same matter as another one, which goes on for both."""
 

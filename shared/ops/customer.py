@@ -21,7 +21,7 @@ from shared.contracts.compensation import (
     Safety,
     SafetyNoted,
 )
-from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged
+from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, SafetyFound
 from shared.contracts.event import AmountMinor, CheckId, ComplaintId, Currency, CustomerRef, Id
 from shared.contracts.intake import Channel
 from shared.contracts.notifier import (
@@ -69,7 +69,10 @@ class ExportedTelling(_Exported):
         datetime | None, Field(description="When it happened, as was said; null if nobody said.")
     ]
     safety: Annotated[
-        bool, Field(description="Whether the words were taken to be about somebody's safety.")
+        bool,
+        Field(
+            description="Whether the words, then or later, were taken to be about somebody's safety."
+        ),
     ] = False
     noted: Annotated[
         list[Safety], Field(description="What an employee said that somebody's safety is about.")
@@ -169,6 +172,7 @@ class Collected:
             for fact, take in (
                 (ComplaintReceived, self._received),
                 (ComplaintTriaged, self._triaged),
+                (SafetyFound, self._endangered),
                 (SafetyNoted, self._noted),
                 (CheckIssued, self._issued),
                 (CheckVoided, self._void),
@@ -225,6 +229,9 @@ class Collected:
 
     def _triaged(self, fact: ComplaintTriaged) -> None:
         self._now(self._complaints, fact.complaint_id, safety=fact.safety)
+
+    def _endangered(self, fact: SafetyFound) -> None:
+        self._now(self._complaints, fact.complaint_id, safety=True)
 
     def _noted(self, fact: SafetyNoted) -> None:
         if (known := self._complaints.get(fact.complaint_id)) is not None:

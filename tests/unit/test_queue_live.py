@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from services.complaints.app import CHANGING
-from shared.contracts.complaints import ComplaintClaimed, ComplaintRepeated
+from shared.contracts.complaints import (
+    ComplaintClaimed,
+    ComplaintRepeated,
+    FixAsked,
+    FixDeclined,
+    FixDone,
+    FixLate,
+    WordsAdded,
+)
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.runtime.http import changes
 from shared.testing.builders import record
 from tests.suites.followers import Follower, Told
 from tests.suites.services import SITE, Aboard
+from tests.unit.test_selfservice import link_of, sent
 
 LIVE = "/v1/complaints/live"
 OTHER = "ms-borealis"
@@ -94,6 +103,24 @@ async def test_no_word_of_a_customer_is_told(told: Aboard):
     assert "v1." not in said
     assert event.data["complaint"].keys() <= set((await listed(told))[0])
     assert kept.split('"customer_ref":"')[1].split('"')[0] not in said
+    await follower.leave()
+
+
+async def test_added_words_and_fixes_are_told_with_the_row_of_their_complaint(told: Aboard):
+    about, path = await link_of(told)
+    follower = await following(told)
+    await sent(told, f"{path}/words", text="And the wine was warm.")
+    for what, fix in (
+        ("fix/ask", "clean-again"),
+        ("fix/decline", "clean-again"),
+        ("fix", "cook-again"),
+    ):
+        await do(told, about, what, {"fix": fix})
+    for fact in (WordsAdded, FixAsked, FixDeclined, FixDone):
+        event = await until(follower, fact.TYPE)
+        assert event.data["complaint"]["complaint_id"] == about
+        assert "wine" not in str(event.data)
+    assert FixLate.TYPE in CHANGING
     await follower.leave()
 
 

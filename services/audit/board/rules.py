@@ -42,6 +42,7 @@ from shared.contracts.complaints import (
     InfoReceived,
     MatterChanged,
     ResolutionRecorded,
+    SafetyFound,
     Severity,
 )
 from shared.kernel import Document, Fold, Posting, Schema, Slice, score_at
@@ -230,6 +231,11 @@ def corrected(before: Promise | None, fact: ComplaintCorrected) -> Promise:
     return (before or Promise()).model_copy(update=update)
 
 
+def endangered(before: Promise | None, _: SafetyFound) -> Promise:
+    """The complaint turned out to be about somebody's safety."""
+    return (before or Promise()).model_copy(update={"severity": Severity.SEVERE})
+
+
 def over(before: Promise | None, _: Over) -> Promise:
     """The customer has nothing to wait for: it helped, something was done about the cause, they took the complaint
     back, it was none, they were erased, or another complaint goes on for this one.
@@ -411,6 +417,7 @@ SLICE = Slice(
         InfoAsked: (Fold(Promise, complaint_of, waiting),),
         InfoReceived: (Fold(Promise, complaint_of, goes_on),),
         ComplaintCorrected: (Fold(Promise, complaint_of, corrected),),
+        SafetyFound: (Fold(Promise, complaint_of, endangered),),
         ComplaintSplit: (Fold(Promise, complaint_of, split),),
         MatterChanged: (Fold(Promise, complaint_of, changed),),
         **dict.fromkeys(get_args(Over), _OVER),

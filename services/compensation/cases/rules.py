@@ -26,6 +26,7 @@ from shared.contracts.complaints import (
     CustomerErased,
     Language,
     MatterChanged,
+    SafetyFound,
     Service,
     Severity,
 )
@@ -120,6 +121,11 @@ def case_reopened(case: Case | None, fact: ComplaintReopened) -> Case:
 def case_corrected(case: Case, fact: ComplaintCorrected) -> Case:
     """The case of a complaint that an employee put right."""
     return case.model_copy(update={"category": fact.category, "severity": fact.severity})
+
+
+def case_endangered(case: Case, _: SafetyFound) -> Case:
+    """The case of a complaint that turned out to be about somebody's safety."""
+    return case.model_copy(update={"safety": True, "severity": Severity.SEVERE})
 
 
 def case_merged(case: Case, fact: ComplaintMerged) -> Case:
@@ -234,6 +240,7 @@ SLICE = Slice(
     {
         ComplaintTriaged: (Fold(Case, case_id, case_triaged),),
         ComplaintCorrected: (Fold(Case, case_id, case_corrected),),
+        SafetyFound: (Fold(Case, case_id, case_endangered),),
         ComplaintReopened: (Fold(Case, case_id, case_reopened),),
         ComplaintMerged: (Fold(Case, case_id, case_merged),),
         ComplaintSplit: (Fold(Case, case_id, case_split),),

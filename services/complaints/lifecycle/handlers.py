@@ -14,6 +14,7 @@ from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import split_off
 from services.complaints.matters.moves import same_customer
+from services.complaints.triage import triage
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, Severity
 from shared.contracts.event import Event, Id
@@ -182,7 +183,8 @@ class Lifecycle:
         policy, _ = await self._policies.at(complaint.site, view)
         keys, sealed = await self._sealed(complaint, "answer", command.answer, view)
         return decided(
-            moves.hear(complaint, complaint_id, who.subject, sealed, policy, view.now), keys
+            moves.hear(complaint, complaint_id, who.subject, sealed, policy, view.now),
+            (*keys, *await danger_in(command.answer, complaint, complaint_id, view)),
         )
 
     async def resolve(
@@ -323,6 +325,22 @@ def decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision
     if isinstance(found, No):
         raise Rejected(found.reason, told=found.told)
     return Decision((*before, *found))
+
+
+async def danger_in(
+    words: str, complaint: Complaint, complaint_id: str, view: View
+) -> Sequence[Fact]:
+    """What a customer's later words say of somebody's safety; raises Unavailable.
+
+    It is found in the complaint and in the one that goes on for it, so that neither a merge nor a split hides it.
+    """
+    if not triage(words, complaint.language).safety:
+        return ()
+    found = moves.find_danger(complaint, complaint_id, view.now)
+    if complaint.merged_into is None:
+        return found
+    head = await known(complaint.merged_into, view)
+    return (*found, *moves.find_danger(head, complaint.merged_into, view.now))
 
 
 async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:

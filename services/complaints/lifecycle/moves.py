@@ -23,6 +23,7 @@ from shared.contracts.complaints import (
     InfoReceived,
     Outcome,
     ResolutionRecorded,
+    SafetyFound,
     Severity,
     promise_id_of,
 )
@@ -232,19 +233,31 @@ def correct(
     severity: Severity | None,
     now: datetime,
 ) -> Sequence[Fact] | No:
-    """An employee puts right what the complaint is about, or how bad it is; a promise that was made is kept."""
+    """An employee puts right what the complaint is about, or how bad it is; a promise that was made is kept.
+
+    One that turns out to be about safety is severe, unless the employee says how bad it is.
+    """
     if (no := _no(complaint, None)) is not None:
         return no
+    found = find_danger(complaint, complaint_id, now) if category is Category.SAFETY else ()
     return (
+        *found,
         ComplaintCorrected(
             complaint_id=complaint_id,
             employee_id=who,
             site=complaint.site,
             category=category or complaint.category,
-            severity=severity or complaint.severity,
+            severity=severity or (Severity.SEVERE if found else complaint.severity),
             corrected_at=now,
         ),
     )
+
+
+def find_danger(complaint: Complaint, complaint_id: str, now: datetime) -> Sequence[Fact]:
+    """Somebody's safety is concerned; nothing if that is known of the complaint."""
+    if complaint.safety:
+        return ()
+    return (SafetyFound(complaint_id=complaint_id, site=complaint.site, found_at=now),)
 
 
 def close(complaint: Complaint, complaint_id: str, now: datetime) -> Decision:

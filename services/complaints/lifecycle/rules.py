@@ -27,6 +27,7 @@ from shared.contracts.complaints import (
     InfoReceived,
     Language,
     ResolutionRecorded,
+    SafetyFound,
     Severity,
     promise_id_of,
     reference_of,
@@ -303,6 +304,11 @@ def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
     return complaint.model_copy(update={"category": fact.category, "severity": fact.severity})
 
 
+def endangered(complaint: Complaint, _: SafetyFound) -> Complaint:
+    """Somebody's safety is concerned; what it is about, and the promise, stay."""
+    return complaint.model_copy(update={"safety": True, "severity": Severity.SEVERE})
+
+
 def confirmed(complaint: Complaint, fact: ComplaintConfirmed) -> Complaint:
     """The customer said it helped."""
     return _moved(complaint, fact, waits_since=None, ended_at=fact.confirmed_at)
@@ -482,6 +488,7 @@ SLICE = Slice(
         InfoReceived: (Fold(Complaint, complaint_of, heard),),
         ResolutionRecorded: (Fold(Complaint, complaint_of, resolved),),
         ComplaintCorrected: (Fold(Complaint, complaint_of, corrected),),
+        SafetyFound: (Fold(Complaint, complaint_of, endangered),),
         ComplaintConfirmed: (Fold(Complaint, complaint_of, confirmed),),
         ComplaintClosed: (Fold(Complaint, complaint_of, closed),),
         ComplaintWithdrawn: (Fold(Complaint, complaint_of, withdrawn),),

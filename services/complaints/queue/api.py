@@ -109,10 +109,15 @@ class ComplaintList(Answer):
 
 
 class ComplaintChange(Answer):
-    """A change of one complaint, as who follows the lists is told it."""
+    """A change of one complaint, or what was added to its timeline, as who follows the lists is told it."""
 
     complaint_id: ComplaintId
-    change: Annotated[str, Field(description="The type of the fact that changed it.")]
+    change: Annotated[
+        str,
+        Field(
+            description="The type of the fact that changed it, or that its timeline has now too."
+        ),
+    ]
     complaint: Annotated[
         ListedComplaint | None,
         Field(
@@ -124,7 +129,7 @@ class ComplaintChange(Answer):
 async def shown(
     changing: Collection[str], view: Callable[[], View], lines: Sequence[Line]
 ) -> list[Shown | None]:
-    """How each line is told, if it is a fact of the types that are `changing` a complaint; raises Unavailable."""
+    """How each line is told, if it is a fact of the types that are `changing` a complaint or its timeline; raises Unavailable."""
     names = {line.subject for line in lines if line.type in changing}
     found = dict(zip(names, await changed(list(names), view()), strict=True))
     return [
@@ -210,7 +215,7 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
 
     @to.follow("/v1/complaints/live", EMPLOYEE, changes)
     async def follow_complaints(ask: Ask) -> None:
-        """What changes in the complaints of my site, as it happens: server-sent events.
+        """What changes in the complaints of my site and their timelines, as it happens: server-sent events.
 
         An event `change` has a `ComplaintChange` as its data. An event `reload` says: what you show may lack changes, so
         read your lists again now; it comes first, unless `Last-Event-ID` names a position of mine that we still know. Come

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle import moves
+from services.complaints.lifecycle.handlers import danger_in
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import split_off
@@ -139,7 +140,8 @@ class SelfService:
         sealed = seals.words.seal(field_of(complaint), words)
         policy, _ = await self._policies.at(complaint.site, view)
         return _decided(
-            add_words(complaint, complaint_id, timeline, sealed, policy, view.now), seals.created
+            add_words(complaint, complaint_id, timeline, sealed, policy, view.now),
+            (*seals.created, *await danger_in(words, complaint, complaint_id, view)),
         )
 
     async def withdraw(self, token: str, view: View) -> Decision:
