@@ -19,6 +19,7 @@ from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.services import SITE, Aboard, raised
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
+from tests.unit.test_lifecycle import do
 
 LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
 LISTING = {"site": SITE, "listing": {"role": "deck"}}
@@ -207,7 +208,6 @@ async def help_oneself(aboard: Aboard) -> None:
     )
     await aboard.ring()
     link = re.findall(r"/m/\S+", aboard.postbox.letters[-1].body)[-1]
-    assert about
     async with aboard.http("complaints", "") as customer:
         await customer.get(link)
         for accept in ("", "text/html"):
@@ -222,6 +222,11 @@ async def help_oneself(aboard: Aboard) -> None:
             for accept in ("application/json", "text/html"):
                 told = {"Accept": accept}
                 await customer.post(f"{link}/confirm", data={"code": entered}, headers=told)
+        await do(aboard, about, "claim")
+        await do(aboard, about, "resolve", outcome="fixed")
+        for accept in ("", "text/html"):
+            told = {"action": "no", "text": "Still stale.", "once": f"helped-{accept or 'data'}"}
+            await customer.post(f"{link}/helped", data=told, headers={"Accept": accept})
         await customer.post(f"{link}/withdraw")
         await customer.post(f"{link}/withdraw", data={"once": "one-more-time"})
 

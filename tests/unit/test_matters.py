@@ -509,6 +509,26 @@ async def test_a_link_shows_what_its_holder_wrote_also_once_it_is_merged(aboard:
     assert "fish soup" not in (await opened(aboard, of_first)).text
 
 
+async def test_a_no_by_the_link_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):
+    first = await complains(aboard, who="a", contact={"email": "a@example.org"})
+    second = await complains(aboard, COLDER, who="b", contact={"email": "b@example.org"})
+    await aboard.ring()
+    (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
+    path = urlsplit(url).path
+    await do(aboard, first, "claim", "e-aino")
+    await merges(aboard, second, first)
+    withdrawn = await sent(aboard, f"{path}/withdraw")
+    assert (withdrawn.status_code, 'href="#standing"' in withdrawn.text) == (409, True)
+    await do(aboard, first, "resolve", "e-aino", outcome="fixed")
+    assert (await sent(aboard, f"{path}/words", text="Is anybody there?")).status_code == 409
+    assert f"{path}/helped" in (await opened(aboard, path)).text
+    await sent(aboard, f"{path}/helped", action="no", text="It is cold again.")
+    shown = await seen(aboard, f"/{first}")
+    assert (shown["state"], shown["round"], shown["employee_id"]) == ("reopened", 1, "e-aino")
+    assert (await seen(aboard, f"/{second}"))["state"] == "merged"
+    assert "It is cold again." in [one.get("text") for one in await entries(aboard, first)]
+
+
 # ---- undone --------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from services.complaints.selfservice.rules import (
 )
 from shared.contracts.complaints import Action, ConfirmationAsked, Language
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
+from shared.runtime.words import format_time, say
 from shared.testing.clock import START
 from tests.suites.services import Aboard, state
 from tests.unit.test_erasure import document, erase, ref_of
@@ -157,6 +158,148 @@ async def test_a_customer_takes_the_complaint_back(aboard: Aboard):
     assert "<textarea" not in page.text
     assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
     assert (await entries(aboard, name))[-1]["who"] == "customer"
+
+
+# ---- did it help? --------------------------------------------------------------------------------
+
+
+async def resolved(aboard: Aboard, outcome: str = "fixed", **told: Any) -> tuple[str, str]:
+    """A complaint for which something was done, and the path of its page."""
+    name, path = await link_of(aboard, **told)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "resolve", outcome=outcome)
+    return name, path
+
+
+def once_in(page: httpx.Response) -> str:
+    (once,) = set(re.findall(r'name="once" value="([^"]+)"', page.text))
+    return str(once)
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_once_something_was_done_the_page_asks_until_when_it_may_be_said_whether_it_helped(
+    aboard: Aboard, language: Language
+):
+    name, path = await resolved(aboard, language=language)
+    page = (await opened(aboard, path)).text
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    assert say(language, "check.ask") in page
+    assert f"{path}/helped" in page
+    assert f"{path}/words" not in page
+    until = format_time(datetime.fromisoformat(kept["closes_at"]), "Europe/Oslo", language)
+    assert until in page
+    aboard.later(days=30)
+    await aboard.ring()
+    late = (await opened(aboard, path)).text
+    assert document(aboard, "complaints", f"complaint:{name}")["state"] == "closed_no_response"
+    assert say(language, "mine.standing.closed") in late
+    assert f"{path}/helped" in late
+
+
+async def test_a_no_with_a_line_opens_the_complaint_again_once(aboard: Aboard):
+    name, path = await resolved(aboard)
+    once = once_in(await opened(aboard, path))
+    for _ in range(2):
+        answer = await sent(
+            aboard, f"{path}/helped", action="no", text="It is loud again.", once=once
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    told = await entries(aboard, name)
+    assert [one["what"] for one in told[-2:]] == ["words_added", "reopened"]
+    assert told[-2]["text"] == "It is loud again."
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    assert (kept["state"], kept["round"], kept["employee_id"]) == ("reopened", 1, "e-ingrid")
+    page = (await opened(aboard, path)).text
+    assert (f"{path}/words" in page, f"{path}/helped" in page) == (True, False)
+
+
+async def test_a_yes_confirms_and_keeps_the_promise(aboard: Aboard):
+    name, path = await resolved(aboard)
+    assert (await sent(aboard, f"{path}/helped", action="yes", text=" ")).status_code == 303
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    assert kept["state"] == "confirmed"
+    assert "words_added" not in [one["what"] for one in await entries(aboard, name)]
+    aboard.later(days=2)
+    await aboard.ring()
+    assert "promise_broken" not in [one["what"] for one in await entries(aboard, name)]
+    late = await sent(aboard, f"{path}/helped", action="no", text="No <more>", once="another-time")
+    assert (late.status_code, "No &lt;more&gt;" in late.text) == (409, True)
+
+
+async def test_words_alone_are_not_taken_where_nobody_reads_them_and_stay_on_the_page(
+    aboard: Aboard,
+):
+    name, path = await resolved(aboard)
+    page = await sent(aboard, f"{path}/words", text="It did not help at all")
+    assert page.status_code == 409
+    assert re.search(r"<textarea[^>]*>It did not help at all</textarea>", page.text)
+    assert f"{path}/helped" in page.text
+    assert "words_added" not in [one["what"] for one in await entries(aboard, name)]
+
+
+async def test_nobody_is_asked_whether_it_helped_before_something_was_done(aboard: Aboard):
+    _, path = await link_of(aboard)
+    assert f"{path}/helped" not in (await opened(aboard, path)).text
+    assert (await sent(aboard, f"{path}/helped", action="yes")).status_code == 409
+
+
+async def test_a_no_takes_a_line_only_as_long_as_words_fit_in_a_day(aboard: Aboard):
+    name, path = await link_of(aboard)
+    for number in range(WORDS_MAX):
+        await sent(aboard, f"{path}/words", text=f"{number}")
+    await do(aboard, name, "claim")
+    await do(aboard, name, "resolve", outcome="fixed")
+    page = await sent(aboard, f"{path}/helped", action="no", text="One more")
+    assert (page.status_code, "One more" in page.text) == (429, True)
+    assert (await sent(aboard, f"{path}/helped", action="no")).status_code == 303
+
+
+# ---- what the page says --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_other_words_under_the_same_request_stay_on_the_page_and_can_be_sent_again(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(aboard, language=language)
+    once = once_in(await opened(aboard, path))
+    await sent(aboard, f"{path}/words", text="First", once=once)
+    page = await sent(aboard, f"{path}/words", text="Second", once=once)
+    assert page.status_code == 422
+    assert say(language, "mine.fault.sent_before") in page.text
+    assert re.search(r"<textarea[^>]*>Second</textarea>", page.text)
+    again = await sent(aboard, f"{path}/words", text="Second", once=once_in(page))
+    assert again.status_code == 303
+    told = [one["text"] for one in await entries(aboard, name) if one["what"] == "words_added"]
+    assert sorted(told) == ["First", "Second"]
+
+
+@pytest.mark.parametrize("part", ["helped", "code"])
+async def test_an_unknown_button_is_said_on_the_page(aboard: Aboard, part: str):
+    _, path = await resolved(aboard, language=Language.EN)
+    page = await sent(aboard, f"{path}/{part}", action="everything", text="Hm")
+    assert (page.status_code, "Hm</textarea>" in page.text) == (422, True)
+    assert say(Language.EN, "mine.fault.button") in page.text
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_the_page_says_we_are_on_it_once_somebody_is(aboard: Aboard, language: Language):
+    name, path = await link_of(aboard, language=language)
+    on_it = say(language, "mine.standing.open", when="§").partition("§")[0]
+    assert on_it not in (await opened(aboard, path)).text
+    await do(aboard, name, "claim")
+    assert on_it in (await opened(aboard, path)).text
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_where_nothing_could_be_done_the_page_does_not_say_that_something_was(
+    aboard: Aboard, language: Language
+):
+    _, path = await resolved(aboard, "not_possible", language=language)
+    page = (await opened(aboard, path)).text
+    assert say(language, "mine.resolved.not_possible") in page
+    assert say(language, "mine.outcome.not_possible") in page
+    assert say(language, "mine.resolved.fixed") not in page
 
 
 # ---- one-time codes ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from services.complaints.selfservice.handlers import SelfService
 from services.complaints.selfservice.page import WORDS_CHARS_MAX, Page
 from services.complaints.selfservice.rules import VALID_FOR
 from shared.contracts.complaints import Action, ConfirmationGiven
+from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
@@ -37,7 +38,10 @@ ONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 LATER_S = 3600
 #: What is shown on the page, and not instead of it, by the part of the page that it is about.
 ON_PAGE = {
-    Reason.WRONG_STATE: ("mine.fault.state", "text"),
+    Reason.WRONG_STATE: ("mine.fault.state", "standing"),
+    Reason.COMPLAINT_MERGED: ("mine.fault.merged", "standing"),
+    Reason.IDEMPOTENCY_KEY_REUSED: ("mine.fault.sent_before", "standing"),
+    Reason.SCHEMA_INVALID: ("mine.fault.button", "standing"),
     Reason.TOO_MANY_WORDS: ("mine.fault.too_many_words", "text"),
     Reason.TOO_MANY_CODES: ("mine.fault.too_many_codes", "data"),
     Reason.NO_CONTACT: ("mine.fault.no_contact", "data"),
@@ -46,6 +50,7 @@ ON_PAGE = {
 ON_CODE = {
     Reason.CODE_WRONG: ("mine.fault.code_wrong", "code"),
     Reason.ADDRESS_REFUSED: ("mine.fault.email", "email"),
+    Reason.IDEMPOTENCY_KEY_REUSED: ("mine.fault.sent_before", "code"),
 }
 GONE = (Reason.UNKNOWN_SITE, Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING)
 
@@ -150,6 +155,25 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 
         return await done(token, "words", form, decide, request)
 
+    @to.link("POST", "/m/{token}/helped", refuses=REFUSED, response_class=HTMLResponse)
+    async def tell_helped(token: Token, request: Request) -> Response:
+        """Say whether what was done helped, with a line or without; a no opens the complaint again.
+
+        The answer is the page, for a browser by a redirect.
+        """
+        await checked(token, request)
+        form = await form_of(request)
+        text = form.text.replace("\r\n", "\n").strip()
+        if len(text) > WORDS_CHARS_MAX:
+            return await shown(token, 422, ("mine.fault.words", "text"), text)
+
+        async def decide(view: View, _: str) -> Decision:
+            if form.action not in set(Helped):
+                raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
+            return await selfservice.tell_helped(token, Helped(form.action), text, view)
+
+        return await done(token, "helped", form, decide, request)
+
     @to.link("POST", "/m/{token}/withdraw", refuses=REFUSED, response_class=HTMLResponse)
     async def withdraw_by_link(token: Token, request: Request) -> Response:
         """Take the complaint back; the answer is the page, for a browser by a redirect."""
@@ -165,10 +189,10 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         """Have a one-time code sent to the known contact; the answer is the page on which it is entered, for a browser by a redirect."""
         await checked(token, request)
         form = await form_of(request)
-        if form.action not in set(Action):
-            raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
 
         async def decide(view: View, name: str) -> Decision:
+            if form.action not in set(Action):
+                raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
             return await selfservice.ask_code(token, Action(form.action), name, view)
 
         return await done(token, "code", form, decide, request, after="/code")
@@ -197,9 +221,11 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         try:
             written = await write(token, "confirm", form, decide)
         except Rejected as rejected:
-            if rejected.reason not in ON_CODE or in_json:
+            if in_json or rejected.reason not in (*ON_CODE, *ON_PAGE):
                 raise
-            return await code_shown(token, rejected.reason)
+            if rejected.reason in ON_CODE:
+                return await code_shown(token, rejected.reason)
+            return await shown(token, rejected.reason.status, ON_PAGE[rejected.reason])
         fact = written.fact
         # Whoever sends the same form again reads it again, as long as the code would have been good.
         given = isinstance(fact, ConfirmationGiven) and face.view().now < fact.given_at + VALID_FOR

@@ -5,26 +5,28 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
 from pydantic import ValidationError
 
+from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle import moves
-from services.complaints.lifecycle.handlers import danger_in
+from services.complaints.lifecycle.handlers import danger_in, decided
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import split_off
 from services.complaints.matters.moves import same_customer
 from services.complaints.selfservice.moves import (
-    TAKES_WORDS,
     Code,
     add_words,
     ask_code,
     enter_code,
     field_of,
+    tell_helped,
 )
 from services.complaints.selfservice.page import Shown, Told
 from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
@@ -39,7 +41,8 @@ from shared.contracts.complaints import (
     reference_of,
 )
 from shared.contracts.intake import Contact
-from shared.contracts.lifecycle import OPEN, State, may
+from shared.contracts.lifecycle import ASKED, OPEN, State, may
+from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -88,6 +91,10 @@ class SelfService:
         policy, _ = await self._policies.at(complaint.site, view)
         entries, left_out = await self._timelines.of(complaint_id, complaint, view)
         language, zone = complaint.language, policy.timezone
+
+        def when(moment: datetime | None) -> str:
+            return "" if moment is None else format_time(moment, zone, language)
+
         told = []
         shown = for_customer(entries)
         for entry in shown[-SHOWN_MAX:]:
@@ -96,19 +103,19 @@ class SelfService:
                 if entry.amount_minor and entry.currency
                 else ""
             )
-            by = format_time(entry.promised_by, zone, language) if entry.promised_by else ""
             told.append(
                 Told(
-                    when=format_time(entry.at, zone, language),
+                    when=when(entry.at),
                     what=entry.what,
                     title=_title(entry, policy, language),
                     worth=worth,
-                    promised_by=by,
+                    promised_by=when(entry.promised_by),
                     outcome=entry.outcome,
                     words=await self._timelines.words(entry, complaint, view) or "",
                 )
             )
-        promised, asked = complaint.promised_by, complaint.state is State.AWAITING_INFO
+        head = await self._head(complaint, view)
+        asked = complaint.state is State.AWAITING_INFO
         questions = [one.words for one in told if one.what is What.ASKED] if asked else []
         return Shown(
             language=language,
@@ -118,10 +125,13 @@ class SelfService:
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
             question=questions[-1] if questions else "",
-            open=complaint.state in OPEN,
-            promised_by=format_time(promised, zone, language) if promised is not None else "",
+            state=head.state,
+            claimed=head.employee_id is not None,
+            promised_by=when(complaint.promised_by),
+            closes_at=when(head.closes_at),
             merged=complaint.state is State.MERGED,
-            takes_words=complaint.state in TAKES_WORDS,
+            takes_words=head.state in OPEN,
+            asks_helped=head.state in ASKED and not head.forgotten,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
         )
@@ -139,10 +149,41 @@ class SelfService:
         seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
         sealed = seals.words.seal(field_of(complaint), words)
         policy, _ = await self._policies.at(complaint.site, view)
-        return _decided(
-            add_words(complaint, complaint_id, timeline, sealed, policy, view.now),
+        head = await self._head(complaint, view)
+        return decided(
+            add_words(complaint, complaint_id, head, timeline, sealed, policy, view.now),
             (*seals.created, *await danger_in(words, complaint, complaint_id, view)),
         )
+
+    async def tell_helped(self, token: str, helped: Helped, line: str, view: View) -> Decision:
+        """Take the answer to "did it help?", with a line if it is not empty.
+
+        Raises Rejected(wrong_state, too_many_words) and what `opened` does.
+        """
+        complaint_id, complaint = await self.opened(token, view)
+        head = await self._head(complaint, view)
+        if await self._keys.erased(head.customer_ref, view):
+            raise Rejected(Reason.WRONG_STATE)
+        policy, _ = await self._policies.at(complaint.site, view)
+        timeline = await view.get(Timeline, complaint_id)
+        before: Sequence[Fact] = ()
+        sealed = None
+        if line:
+            seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
+            sealed = seals.words.seal("text", line)
+            before = (*seals.created, *await danger_in(line, complaint, complaint_id, view))
+        found = tell_helped(
+            complaint,
+            complaint_id,
+            head,
+            helped,
+            sealed,
+            timeline,
+            policy,
+            view.now,
+            keeper=await keeper(head, policy, view) if helped is Helped.NO else None,
+        )
+        return decided(found, before)
 
     async def withdraw(self, token: str, view: View) -> Decision:
         """Take the complaint back; raises Rejected(wrong_state) and what `opened` does.
@@ -152,7 +193,7 @@ class SelfService:
         complaint_id, complaint = await self.opened(token, view)
         withdrawn = moves.withdraw(complaint, complaint_id, None, view.now)
         stays = partial(same_customer, head=complaint)
-        return _decided(
+        return decided(
             withdrawn, await split_off(complaint_id, complaint, stays, None, self._policies, view)
         )
 
@@ -169,7 +210,7 @@ class SelfService:
         code = Code(
             confirmation_id, seals.contact.seal("code", digits), self._hash(confirmation_id, digits)
         )
-        return _decided(
+        return decided(
             ask_code(complaint, complaint_id, known, action, code, view.now), seals.created
         )
 
@@ -222,14 +263,17 @@ class SelfService:
         """The same as a page; raises Unavailable."""
         return await self._exports.page(exported, view)
 
+    async def _head(self, complaint: Complaint, view: View) -> Complaint:
+        """The complaint that goes on for this one, or itself; raises Rejected(unknown_complaint), Unavailable."""
+        into = complaint.merged_into
+        return (
+            complaint
+            if into is None
+            else await view.require(Complaint, into, Reason.UNKNOWN_COMPLAINT)
+        )
+
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
-
-
-def _decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision:
-    if isinstance(found, No):
-        raise Rejected(found.reason, told=found.told)
-    return Decision((*before, *found))
 
 
 def _title(entry: Entry, policy: Policy, language: Language) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.complaints.lifecycle.moves import No, hear
+from services.complaints.lifecycle.moves import No, hear, take_feedback
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.selfservice.rules import CODES_MAX, VALID_FOR, Confirmation
 from services.complaints.timeline.rules import Timeline, What
@@ -17,7 +17,8 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     WordsAdded,
 )
-from shared.contracts.lifecycle import OPEN, State
+from shared.contracts.lifecycle import ASKED, OPEN, State
+from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
@@ -25,8 +26,6 @@ from shared.kernel import Fact
 #: Texts added to a complaint by its link in a day: a bound on what a stranger with the link can write.
 WORDS_MAX = 20
 DAY = timedelta(days=1)
-#: Where a complaint takes more words: somebody still reads it.
-TAKES_WORDS = OPEN | {State.RESOLUTION_RECORDED, State.MERGED}
 
 
 class Code(NamedTuple):
@@ -40,26 +39,65 @@ class Code(NamedTuple):
 def add_words(
     complaint: Complaint,
     complaint_id: str,
+    head: Complaint,
     timeline: Timeline | None,
     sealed: str,
     policy: Policy,
     now: datetime,
 ) -> Sequence[Fact] | No:
-    """The customer adds words; they answer a question if one was asked. `sealed` is under `field_of` the complaint."""
+    """The customer adds words; they answer a question if one was asked. `sealed` is under `field_of` the complaint.
+
+    `head` is the complaint that goes on for it, or itself. Words are taken only while that is open: later nobody
+    reads them.
+    """
     if complaint.forgotten:
         return No(Reason.CUSTOMER_ERASED)
-    if complaint.state not in TAKES_WORDS:
-        return No(Reason.WRONG_STATE, {"state": complaint.state})
-    if added_since(timeline, now - DAY) >= WORDS_MAX:
-        return No(Reason.TOO_MANY_WORDS)
-    if complaint.state is State.AWAITING_INFO:
-        return hear(complaint, complaint_id, None, sealed, policy, now)
-    return (WordsAdded(complaint_id=complaint_id, site=complaint.site, text=sealed, added_at=now),)
+    if head.state not in OPEN:
+        return No(Reason.WRONG_STATE, {"state": head.state})
+    added = _words(complaint, complaint_id, timeline, sealed, now)
+    if isinstance(added, No) or complaint.state is not State.AWAITING_INFO:
+        return added
+    return hear(complaint, complaint_id, None, sealed, policy, now)
+
+
+def tell_helped(
+    complaint: Complaint,
+    complaint_id: str,
+    head: Complaint,
+    helped: Helped,
+    line: str | None,
+    timeline: Timeline | None,
+    policy: Policy,
+    now: datetime,
+    *,
+    keeper: str | None,
+) -> Sequence[Fact] | No:
+    """The customer says whether what was done helped, with a line of theirs if they like (`line` is sealed).
+
+    `head` is the complaint that goes on for it, or itself: the answer is about that one. `keeper` is who has it
+    after a no.
+    """
+    if complaint.forgotten or head.forgotten or head.state not in ASKED:
+        return No(Reason.WRONG_STATE, {"state": head.state})
+    added = () if line is None else _words(complaint, complaint_id, timeline, line, now)
+    if isinstance(added, No):
+        return added
+    head_id = complaint.merged_into or complaint_id
+    answer = take_feedback(head, head_id, helped, policy, now, answered_at=now, keeper=keeper)
+    return (*added, *answer.facts)
 
 
 def field_of(complaint: Complaint) -> str:
     """The field that a customer's words are sealed for: those of an answer, if they were asked something."""
     return "answer" if complaint.state is State.AWAITING_INFO else "text"
+
+
+def _words(
+    complaint: Complaint, complaint_id: str, timeline: Timeline | None, sealed: str, now: datetime
+) -> Sequence[Fact] | No:
+    if added_since(timeline, now - DAY) >= WORDS_MAX:
+        return No(Reason.TOO_MANY_WORDS)
+    return (WordsAdded(complaint_id=complaint_id, site=complaint.site, text=sealed, added_at=now),)
 
 
 def added_since(timeline: Timeline | None, moment: datetime) -> int:

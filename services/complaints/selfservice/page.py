@@ -8,6 +8,7 @@ from functools import partial
 
 from services.complaints.timeline.rules import What
 from shared.contracts.complaints import Action, Language, Outcome
+from shared.contracts.lifecycle import OPEN, State
 from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import say
 
@@ -15,12 +16,20 @@ from shared.runtime.words import say
 WORDS_CHARS_MAX = 2000
 
 _ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
-_MINE = f"""<p class="standing" role="status">{{{{ standing }}}}</p>
+_MINE = f"""<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
 {{% if shown.takes_words %}}{{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
 {{% endif %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
 <label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
 <textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required>{{{{ text }}}}</textarea>
 <button class="yes">{{{{ say("mine.words.send") }}}}</button></form>
+{{% elif shown.asks_helped %}}<h2>{{{{ say("check.ask") }}}}</h2>
+<form method="post" action="/m/{{{{ token }}}}/helped">{_ONCE}
+<label for="text">{{{{ say("mine.helped.line") }}}}</label>
+<textarea id="text" name="text" rows="3" maxlength="{WORDS_CHARS_MAX}">{{{{ text }}}}</textarea>
+<button class="yes" name="action" value="yes">{{{{ say("check.yes") }}}}</button>
+<button name="action" value="no">{{{{ say("check.no") }}}}</button></form>
+{{% elif text %}}<p>{{{{ say("mine.words.kept") }}}}</p>
+<blockquote>{{{{ text }}}}</blockquote>
 {{% endif %}}<h2>{{{{ say("mine.happened") }}}}</h2>
 {{% if shown.left_out %}}<p>{{{{ say("mine.left_out") }}}}</p>
 {{% endif %}}<ol class="told">
@@ -82,12 +91,17 @@ class Shown:
     asked: bool
     #: What they were asked; empty if nothing, or if the words' time is over.
     question: str
-    #: Whether somebody is still to do something, and by when the customer hears from us.
-    open: bool
+    #: Where the complaint stands, or the one that goes on for it, and whether an employee has that one.
+    state: State
+    claimed: bool
+    #: By when the customer hears from us, and until when they are asked whether it helped; may be empty.
     promised_by: str
+    closes_at: str
     #: Whether it is looked after together with another one.
     merged: bool
     takes_words: bool
+    #: Whether the customer is asked "did it help?".
+    asks_helped: bool
     may_withdraw: bool
     reachable: bool
 
@@ -115,7 +129,7 @@ class Page:
             shown=shown,
             standing=standing(shown),
             told=[
-                (one, words(f"mine.what.{one.what}"), more_of(one, shown.language))
+                (one, title_of(one, shown.language), more_of(one, shown.language))
                 for one in shown.told
             ],
             token=token,
@@ -156,11 +170,25 @@ def standing(shown: Shown) -> str:
     """One sentence on where the complaint stands."""
     if shown.asked:
         return say(shown.language, "mine.standing.asked")
-    if shown.open and shown.promised_by:
-        return say(shown.language, "mine.standing.open", when=shown.promised_by)
+    if shown.asks_helped:
+        closed = shown.state is State.CLOSED_NO_RESPONSE or not shown.closes_at
+        part = "closed" if closed else "resolved"
+        return say(shown.language, f"mine.standing.{part}", when=shown.closes_at)
+    if shown.state is State.RECEIVED:
+        return say(shown.language, "mine.standing.received")
+    if shown.state not in OPEN:
+        return say(shown.language, "mine.standing.done")
     if shown.merged:
         return say(shown.language, "mine.standing.merged")
-    return say(shown.language, "mine.standing.done")
+    part = "open" if shown.claimed else "unclaimed"
+    return say(shown.language, f"mine.standing.{part}", when=shown.promised_by)
+
+
+def title_of(one: Told, language: Language) -> str:
+    """What happened, in a few words; of what was done about the cause, by what came of it."""
+    if one.outcome is not None:
+        return say(language, f"mine.resolved.{one.outcome}")
+    return say(language, f"mine.what.{one.what}")
 
 
 def more_of(one: Told, language: Language) -> str:

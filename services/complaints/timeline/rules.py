@@ -388,7 +388,6 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.REDEMPTION_UNDONE: ("amount_minor", "currency"),
     What.CHECK_VOIDED: (),
     What.CHECK_EXPIRED: (),
-    What.FIX_ASKED: ("fix",),
     What.FIX_DONE: ("fix",),
     What.RESOLVED: ("words", "outcome"),
     What.LETTER_SENT: ("occasion",),
