@@ -280,7 +280,13 @@ def test_a_customer_is_shown_no_employee_no_cost_and_nothing_of_the_site_alone()
     for entry in shown:
         assert entry.employee_id is entry.colleague_id is entry.department is None
         assert entry.category is entry.severity is entry.reason is None
-    hidden = {What.CORRECTED, What.HANDOVER_OFFERED, What.LETTER_FAILED, What.FORGOTTEN}
+    hidden = {
+        What.CORRECTED,
+        What.HANDOVER_OFFERED,
+        What.LETTER_FAILED,
+        What.FORGOTTEN,
+        What.FIX_ASKED,
+    }
     assert not hidden & {entry.what for entry in shown}
     alarm = Entry(at=START, what=What.LETTER_SENT, occasion=Occasion.SAFETY)
     assert for_customer([alarm]) == []

@@ -115,6 +115,7 @@ class SelfService:
                 )
             )
         head = await self._head(complaint, view)
+        closes_at = head.closes_at if head.closes_at and view.now < head.closes_at else None
         asked = complaint.state is State.AWAITING_INFO
         questions = [one.words for one in told if one.what is What.ASKED] if asked else []
         return Shown(
@@ -128,7 +129,7 @@ class SelfService:
             state=head.state,
             claimed=head.employee_id is not None,
             promised_by=when(complaint.promised_by),
-            closes_at=when(head.closes_at),
+            closes_at=when(closes_at),
             merged=complaint.state is State.MERGED,
             takes_words=head.state in OPEN,
             asks_helped=head.state in ASKED and not head.forgotten,

@@ -94,7 +94,7 @@ class Shown:
     #: Where the complaint stands, or the one that goes on for it, and whether an employee has that one.
     state: State
     claimed: bool
-    #: By when the customer hears from us, and until when they are asked whether it helped; may be empty.
+    #: By when the customer hears from us, and by when they may say whether it helped; empty if there is no such time.
     promised_by: str
     closes_at: str
     #: Whether it is looked after together with another one.
@@ -171,8 +171,7 @@ def standing(shown: Shown) -> str:
     if shown.asked:
         return say(shown.language, "mine.standing.asked")
     if shown.asks_helped:
-        closed = shown.state is State.CLOSED_NO_RESPONSE or not shown.closes_at
-        part = "closed" if closed else "resolved"
+        part = "resolved" if shown.closes_at else "closed"
         return say(shown.language, f"mine.standing.{part}", when=shown.closes_at)
     if shown.state is State.RECEIVED:
         return say(shown.language, "mine.standing.received")
