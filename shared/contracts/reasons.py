@@ -67,6 +67,7 @@ class Reason(StrEnum):
     UNKNOWN_DEPARTMENT = "unknown_department", 422, "The site's policy has no such department."
     UNKNOWN_FIX = "unknown_fix", 422, "The site's policy has no such fix."
     FIX_ASKED = "fix_asked", 409, "Somebody is asked for this fix already; the complaint says who."
+    FIX_DONE = "fix_done", 409, "This fix is on record as done in this round; the complaint says by whom."
     FIX_NOT_ASKED = "fix_not_asked", 409, "Nobody asks you for this fix, or not any more."
     NO_INCIDENT = "no_incident", 409, "The site's policy has no check to give in an incident."
     NO_REGIME = "no_regime", 422, "No regime of the site covers this reason and service, so nothing is due by law."

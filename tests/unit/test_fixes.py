@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from services.complaints.fixes.rules import FIXES_MAX, Fixes, FixOf, FixState
@@ -149,6 +150,34 @@ async def test_a_fix_keeps_the_promise_of_its_round_and_of_no_later_one(aboard: 
     aboard.later(days=1)
     await aboard.ring("complaints")
     assert (await aboard.types("complaints"))[-1] == "complaint.overdue"
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+async def test_a_fix_is_done_once_in_a_round_and_again_if_asked_for(aboard: Aboard, is_asked: bool):
+    name = await aboard.raise_complaint()
+    if is_asked:
+        await do(aboard, name, "fix/ask", "e-ingrid", fix="clean-again")
+    assert (await do(aboard, name, "fix", "e-jonas", fix="clean-again")).status_code == 200
+    for who in ("e-jonas", "e-sofia"):
+        again = await do(aboard, name, "fix", who, fix="clean-again")
+        assert (again.status_code, again.json()["type"]) == (409, "fix_done")
+    assert (await aboard.types("complaints")).count("fix.done") == 1
+    assert (await do(aboard, name, "fix", "e-jonas", fix="bring-fan")).status_code == 200
+    await do(aboard, name, "fix/ask", "e-ingrid", fix="clean-again")
+    assert (await do(aboard, name, "fix", "e-jonas", fix="clean-again")).status_code == 200
+    await says_no(aboard, name)
+    assert (await do(aboard, name, "fix", "e-jonas", fix="clean-again")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/fixes", "/colleagues", "?view=offered"])
+async def test_a_list_of_a_department_that_is_not_there_is_refused(aboard: Aboard, path: str):
+    async with aboard.http("complaints", aboard.bearer("e-jonas", "employee")) as caller:
+        for name, status in (("housekeeping", 200), ("housekeping", 422)):
+            url = httpx.URL(f"/v1/complaints{path}").copy_merge_params({"department": name})
+            answer = await caller.get(url)
+            assert answer.status_code == status, answer.text
+    assert answer.json()["type"] == "unknown_department"
+    assert answer.json()["errors"][0]["pointer"] == "/department"
 
 
 async def test_a_check_has_its_own_life_beside_a_fix(aboard: Aboard):

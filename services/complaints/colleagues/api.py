@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import ConfigDict, Field
 
-from services.complaints.colleagues.handlers import crew, on_shift, opened_by
+from services.complaints.colleagues.handlers import crew, known_department, on_shift, opened_by
 from services.complaints.colleagues.rules import reports_shifts
 from shared.contracts.complaints import Category, Language
 from shared.contracts.event import ID_PATTERN, Id, SiteId
@@ -91,7 +91,12 @@ def routes(face: Face) -> Routes:
     """The routes."""
     to, policies = Routes(face), Policies()
 
-    @to.read("/v1/complaints/colleagues", EMPLOYEE, Colleagues, refuses=(Reason.UNKNOWN_SITE,))
+    @to.read(
+        "/v1/complaints/colleagues",
+        EMPLOYEE,
+        Colleagues,
+        refuses=(Reason.UNKNOWN_SITE, Reason.UNKNOWN_DEPARTMENT),
+    )
     async def list_colleagues(
         ask: Ask,
         department: Annotated[
@@ -113,6 +118,8 @@ def routes(face: Face) -> Routes:
         await employed(ask.principal, ask.view)
         site, view = ask.principal.site, ask.view
         policy, _ = await policies.at(site, view)
+        if department is not None:
+            known_department(department, policy)
         members = [one for one in await crew(site, view) if one.active]
         known = reports_shifts(members)
         there = on_shift(members, policy, view) if known else members

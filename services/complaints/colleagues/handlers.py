@@ -15,8 +15,10 @@ from services.complaints.colleagues.rules import (
 )
 from services.complaints.lifecycle.rules import Complaint, owned_by
 from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, employee_name
 from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
 
 
 async def crew(site: str, view: View) -> Sequence[Member]:
@@ -43,6 +45,12 @@ async def works(site: str, employee_id: str, view: View) -> bool:
     """Whether the roster lists the employee as active; raises Unavailable."""
     found = await view.get(Employee, employee_name(site, employee_id))
     return found is not None and found.listing.active
+
+
+def known_department(department: str, policy: Policy) -> None:
+    """Raises Rejected(unknown_department) for one that the policy does not have."""
+    if department not in policy.departments:
+        raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
 
 
 async def keeper(complaint: Complaint, policy: Policy, view: View) -> str | None:

@@ -73,7 +73,12 @@ def routes(face: Face, fixing: Fixing) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    @to.read("/v1/complaints/fixes", EMPLOYEE, AskedFixes, refuses=(Reason.CURSOR_INVALID,))
+    @to.read(
+        "/v1/complaints/fixes",
+        EMPLOYEE,
+        AskedFixes,
+        refuses=(Reason.CURSOR_INVALID, Reason.UNKNOWN_SITE, Reason.UNKNOWN_DEPARTMENT),
+    )
     async def list_fixes(
         ask: Ask,
         department: Annotated[
@@ -115,7 +120,7 @@ def _writes(to: Routes, fixing: Fixing) -> None:
         "/v1/complaints/{complaint_id}/fix",
         EMPLOYEE,
         {200: FixDone},
-        refuses=(*UNFIT, Reason.UNKNOWN_FIX),
+        refuses=(*UNFIT, Reason.UNKNOWN_FIX, Reason.FIX_DONE),
         examples={200: {**DONE, "fix": "clean-again", "round": 0, "done_at": NOW}},
     )
     async def do_fix(ask: Ask, complaint_id: Identifier, command: DoFix) -> Decision:

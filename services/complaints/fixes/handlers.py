@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.complaints.colleagues.handlers import works
+from services.complaints.colleagues.handlers import known_department, works
 from services.complaints.fixes import moves
 from services.complaints.fixes.rules import Fixes, asked_of
 from services.complaints.lifecycle.handlers import Lifecycle, decided
@@ -79,7 +79,7 @@ class Fixing:
         self._policies = Policies()
 
     async def do(self, complaint_id: str, command: DoFix, who: Principal, view: View) -> Decision:
-        """Record a fix as done; raises Rejected(unknown_fix, wrong_state) and what `Lifecycle.of_site` does."""
+        """Record a fix as done; raises Rejected(unknown_fix, fix_done, wrong_state) and what `Lifecycle.of_site` does."""
         complaint, fixes = await self._read(complaint_id, who, view)
         if (
             fixes.asked(command.fix) is None
@@ -100,8 +100,7 @@ class Fixing:
         colleague, department = command.colleague_id, command.department
         if colleague is None:
             department = department or fix.department
-            if department not in policy.departments:
-                raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
+            known_department(department, policy)
         elif colleague == who.subject or not await works(complaint.site, colleague, view):
             raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
         return decided(
@@ -142,10 +141,14 @@ class Fixing:
     async def asked(
         self, department: str | None, after: Cursor | None, limit: int, who: Principal, view: View
     ) -> Page[Fixes]:
-        """A page of complaints with fixes that the employee, or a department, is asked for; raises Unavailable.
+        """A page of complaints with fixes that the employee, or a department, is asked for.
 
-        What is first due comes first. Complaints that ended are left out, so a page may be shorter.
+        What is first due comes first. Complaints that ended are left out, so a page may be shorter. Raises
+        Rejected(unknown_site, unknown_department) and Unavailable.
         """
+        if department is not None:
+            policy, _ = await self._policies.at(who.site, view)
+            known_department(department, policy)
         asked = who.subject if department is None else f"{DEPARTMENT}{department}"
         page = await view.range(Fixes, asked_of(who.site, asked), after, limit)
         await view.prefetch([Complaint.key(name) for name, _ in page.documents])

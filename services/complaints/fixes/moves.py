@@ -19,11 +19,14 @@ def do(
 ) -> Sequence[Fact] | No:
     """An employee did a fix. Who does one that nobody asked for takes on a complaint that nobody works on.
 
-    One that was asked for may be done after the complaint was answered, too.
+    One that was asked for may be done after the complaint was answered, too. One that is done is done again only in
+    another round, or when somebody asks for it again.
     """
     asked = fixes.asked(fix)
     if (no := _no(complaint, ended=asked is not None)) is not None:
         return no
+    if fixes.is_done(fix, complaint.round):
+        return No(Reason.FIX_DONE)
     done = FixDone(
         complaint_id=complaint_id,
         employee_id=who,

@@ -61,6 +61,11 @@ class Fixes(Document):
         one = self.named(fix)
         return one if one is not None and one.state is FixState.ASKED else None
 
+    def is_done(self, fix: str, round_: int) -> bool:
+        """Whether the fix of this name is done in this round, and nobody is asked for it again."""
+        one = self.named(fix)
+        return one is not None and one.state is FixState.DONE and one.round == round_
+
     def with_one(self, fix: FixOf) -> Fixes:
         """With this fix as the latest."""
         kept = [*(one for one in self.fixes if one.fix != fix.fix), fix]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.complaints.colleagues.handlers import is_off_shift, keeper, works
+from services.complaints.colleagues.handlers import is_off_shift, keeper, known_department, works
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
@@ -149,8 +149,8 @@ class Lifecycle:
         ):
             raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
         policy, _ = await self._policies.at(complaint.site, view)
-        if department is not None and department not in policy.departments:
-            raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
+        if department is not None:
+            known_department(department, policy)
         return decided(
             moves.offer(complaint, complaint_id, who.subject, colleague, department, view.now)
         )

@@ -162,7 +162,12 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    @to.read("/v1/complaints", EMPLOYEE, ComplaintList, refuses=(Reason.CURSOR_INVALID,))
+    @to.read(
+        "/v1/complaints",
+        EMPLOYEE,
+        ComplaintList,
+        refuses=(Reason.CURSOR_INVALID, Reason.UNKNOWN_SITE, Reason.UNKNOWN_DEPARTMENT),
+    )
     async def list_complaints(
         ask: Ask,
         view: Annotated[

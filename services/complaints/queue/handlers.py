@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.complaints.colleagues.handlers import known_department
 from services.complaints.lifecycle.rules import (
     DEPARTMENT,
     Complaint,
@@ -30,6 +31,7 @@ from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import Page, View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
+from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.roster import employed, employee_key
@@ -113,6 +115,7 @@ class Queue:
     def __init__(self, vault: Vault) -> None:
         self._names = vault.pseudonyms
         self._keys = Keys(vault)
+        self._policies = Policies()
 
     async def listed(
         self,
@@ -124,10 +127,10 @@ class Queue:
         who: Principal,
         view: View,
     ) -> Page[Complaint]:
-        """A page of complaints of the employee's site, in one trip; `department` is the one they are offered to.
+        """A page of complaints of the employee's site, in one trip; a `department`, which they are offered to, is looked up in the policy.
 
         Raises Rejected(unknown_employee), Rejected(schema_invalid) for a category in a list that is not kept by
-        categories, and Unavailable.
+        categories, Rejected(unknown_site, unknown_department), and Unavailable.
         """
         if category is not None and which not in (Listed.OPEN, Listed.DONE):
             raise Rejected(Reason.SCHEMA_INVALID, where=("/category",))
@@ -143,6 +146,9 @@ class Queue:
         own = [employee_key(who.site, who.subject)]
         page = await view.range(Complaint, names[which], after, limit, own)
         await employed(who, view)
+        if department is not None:
+            policy, _ = await self._policies.at(who.site, view)
+            known_department(department, policy)
         return page
 
     async def found(
