@@ -66,7 +66,7 @@ from shared.runtime.http.changes import Changes, Tail
 from shared.runtime.kafka.tail import tail
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
-from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, Keys, stands
+from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, stands
 from shared.runtime.privacy.links import MINE, Tokens
 from shared.runtime.roster import still_employed
 from shared.runtime.service import App, Runtime, utc_now
@@ -132,7 +132,7 @@ def build(
     on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
     backups_kept = timedelta(days=settings.backups_kept_days)
     links = Tokens(parts.vault.derive(MINE), MINE, now)
-    timelines, exports = Timelines(parts.vault), Exports(Keys(parts.vault))
+    timelines, exports = Timelines(parts.vault), Exports(parts.vault)
     selfservice = SelfService(parts.vault, links, timelines, exports)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     view = parts.settler.view

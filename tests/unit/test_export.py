@@ -10,11 +10,11 @@ from pydantic_core import from_json
 
 import services.complaints.customer.export as module
 from services.complaints.customer import handlers
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import Language, reference_of
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.testing.builders import record
-from tests.suites.services import SITE, Aboard, raised
+from tests.suites.services import SITE, Aboard, demo_policy, raised
 from tests.unit.test_dead_letters import publish
 from tests.unit.test_erasure import ADDRESS, erase, ref_of
 from tests.unit.test_one_customer import on_the_spot, write_down
@@ -59,6 +59,7 @@ async def test_an_export_has_each_complaint_opened_with_what_was_given_for_it(ab
         "currency": "NOK",
         "voided_at": None,
     }
+    assert [entry["what"] for entry in one["happened"]] == ["promised", "claimed", "check_given"]
     assert [gift["item"] for gift in two["given"]] == ["cinema"]
 
 
@@ -78,8 +79,13 @@ async def test_the_page_says_the_same_in_the_customers_language_and_runs_nothing
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert f'<html lang="{language}">' in page.text
     assert "<script" not in page.text
-    for shown in ("&lt;script&gt;", "cold soup", ADDRESS, "cinema", complaint):
+    policy = demo_policy()
+    title = policy.checks["cinema"].title[language]
+    for shown in ("&lt;script&gt;", "cold soup", ADDRESS, title, policy.site_name):
         assert shown in page.text
+    assert reference_of(complaint) in page.text
+    for name in (complaint, SITE, ">cinema"):
+        assert name not in page.text, name
 
 
 async def test_a_check_that_was_taken_back_says_so_and_does_after_a_rebuild(tmp_path):
@@ -94,7 +100,7 @@ async def test_a_check_that_was_taken_back_says_so_and_does_after_a_rebuild(tmp_
     (one,) = (await exported(aboard, ref))["complaints"]
     assert [check["voided_at"] for check in one["given"]] == [None, "2026-06-03T14:02:00Z"]
     page = (await ask(aboard, f"{ref}/export.html")).text
-    assert page.count("withdrawn") + page.count("trukket tilbake") == 1
+    assert page.count(" – withdrawn") + page.count(" – trukket tilbake") == 1
     again = comparable(await rebuilt(aboard, "complaints"), aboard)
     assert differing(again, comparable(aboard.stores["complaints"], aboard)) == []
     assert f"voided:{given['check_id']}" in again["documents"]

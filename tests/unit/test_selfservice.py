@@ -18,12 +18,14 @@ from services.complaints.selfservice.rules import (
     Confirmation,
     asked,
 )
-from shared.contracts.complaints import Action, ConfirmationAsked, Language
+from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
 from shared.testing.clock import START
-from tests.suites.services import Aboard, state
+from tests.suites.services import Aboard, demo_policy, state
 from tests.unit.test_erasure import document, erase, ref_of
+from tests.unit.test_export import ATTACK, exported
+from tests.unit.test_export import ask as ask_export
 from tests.unit.test_lifecycle import STANDING, do
 from tests.unit.test_timeline import entries, example
 
@@ -345,6 +347,51 @@ async def test_a_form_that_is_sent_again_opens_nothing_once_its_code_is_over(abo
     aboard.clock.advance(VALID_FOR)
     late = await sent(aboard, f"{path}/confirm", **form)
     assert (late.status_code, "kari@" in late.text) == (409, False)
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_an_export_has_every_word_that_was_said_since_with_its_moment(
+    aboard: Aboard, language: Language
+):
+    leaves = "2026-06-07T08:00:00Z"
+    complaint, link = await link_of(
+        aboard, language=language, place="Cabin 7", stay_ends_at=leaves, text="Cold soup."
+    )
+    said = {
+        "asked": f"Which soup? {ATTACK}",
+        "answered": f"The red one. {ATTACK}",
+        "words_added": f"And the bread. {ATTACK}",
+        "resolved": f"A new pot. {ATTACK}",
+    }
+    moments = []
+    for what, text in said.items():
+        aboard.later(minutes=1)
+        moments.append(aboard.clock())
+        if what == "asked":
+            answer = await do(aboard, complaint, "ask", question=text)
+        elif what == "resolved":
+            await do(aboard, complaint, "fix", fix="cook-again")
+            answer = await do(aboard, complaint, "resolve", outcome="fixed", note=text)
+        else:
+            answer = await sent(aboard, f"{link}/words", text=text, once=f"request-{what}")
+        assert answer.status_code < 400, answer.text
+    ref = await ref_of(aboard, complaint)
+    (one,) = (await exported(aboard, ref))["complaints"]
+    assert (one["place"], one["stay_ends_at"], one["left_out"]) == ("Cabin 7", leaves, 0)
+    assert one["reference"] == reference_of(complaint)
+    spoken = [entry for entry in one["happened"] if "text" in entry]
+    assert {entry["what"]: entry["text"] for entry in spoken} == said
+    assert [datetime.fromisoformat(entry["at"]) for entry in spoken] == moments
+    page = (await ask_export(aboard, f"{ref}/export.html")).text
+    zone, fix = demo_policy().timezone, demo_policy().fixes["cook-again"].title[language]
+    left = format_time(datetime.fromisoformat(leaves), zone, language)
+    for shown in (*(text.partition(" <")[0] for text in said.values()), "Cabin 7", fix, left):
+        assert shown in page, shown
+    for what in said:
+        assert say(language, f"mine.what.{what}") in page
+    assert "<script" not in page
+    for hidden in ("e-ingrid", complaint, ref):
+        assert hidden not in page, hidden
 
 
 async def test_an_export_is_data_for_who_asks_for_data(aboard: Aboard):

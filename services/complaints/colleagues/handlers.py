@@ -47,8 +47,8 @@ async def works(site: str, employee_id: str, view: View) -> bool:
     return found is not None and found.listing.active
 
 
-def known_department(department: str, policy: Policy) -> None:
-    """Raises Rejected(unknown_department) for one that the policy does not have."""
+def known_department(department: str | None, policy: Policy) -> None:
+    """Raises Rejected(unknown_department) for none, and for one that the policy does not have."""
     if department not in policy.departments:
         raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
 

@@ -22,7 +22,6 @@ from shared.contracts.reasons import Reason
 from shared.kernel import score_at
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import configure
-from shared.runtime.privacy.keys import Keys
 from shared.runtime.service import Runtime, command_errors, settings_or_exit
 
 T = TypeVar("T")
@@ -127,7 +126,7 @@ def export_command(
     """Print everything that complaints knows of a customer, opened; hand it to nobody else."""
 
     async def read(parts: Runtime) -> str:
-        exports, view = Exports(Keys(parts.vault)), parts.settler.view()
+        exports, view = Exports(parts.vault), parts.settler.view()
         found = await exports.of(ref, None, view)
         return (
             found.model_dump_json(indent=2) if form == "json" else await exports.page(found, view)

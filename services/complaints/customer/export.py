@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +14,10 @@ from services.complaints.customer.handlers import site_of
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
-from shared.contracts.complaints import Category, Language, Severity
+from services.complaints.selfservice.page import more_of, told
+from services.complaints.timeline.handlers import Timelines
+from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
+from shared.contracts.complaints import Category, Language, Outcome, Severity, reference_of
 from shared.contracts.event import (
     AmountMinor,
     CheckId,
@@ -21,16 +26,20 @@ from shared.contracts.event import (
     CustomerRef,
     Id,
     SiteId,
+    absent,
 )
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import State
+from shared.contracts.notifier import Occasion
+from shared.contracts.policy import Policy
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import View
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.pages import Pages
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing, Keys
-from shared.runtime.words import format_money, format_time, say
+from shared.runtime.privacy.seal import Vault
+from shared.runtime.words import format_money, format_time, say, title_of
 
 #: Complaints in one export, the earliest: far more than a person has; a source that names everybody alike
 #: may have more, and `complete` says so.
@@ -43,6 +52,7 @@ CUSTOMER: JsonDict = {
     "complaints": [
         {
             "complaint_id": "co-9f86d081884c7d65",
+            "reference": reference_of("co-9f86d081884c7d65"),
             "site": "ms-aurora",
             "received_at": "2026-06-03T17:00:00Z",
             "state": "claimed",
@@ -53,6 +63,7 @@ CUSTOMER: JsonDict = {
             "round": 0,
             "text": "We waited two hours for cold soup.",
             "place": "Restaurant, deck 5",
+            "stay_ends_at": "2026-06-07T08:00:00Z",
             "contact": {"name": "Kim", "email": "kim@example.org", "phone": None},
             "given": [
                 {
@@ -64,6 +75,16 @@ CUSTOMER: JsonDict = {
                     "voided_at": None,
                 }
             ],
+            "happened": [
+                {
+                    "at": "2026-06-03T17:00:00Z",
+                    "what": "promised",
+                    "promised_by": "2026-06-03T18:00:00Z",
+                },
+                {"at": "2026-06-03T17:05:00Z", "what": "asked", "text": "Which table was it?"},
+                {"at": "2026-06-03T17:10:00Z", "what": "answered", "text": "The one by the door."},
+            ],
+            "left_out": 0,
         }
     ],
     "complete": True,
@@ -87,12 +108,54 @@ class ExportedCheck(BaseModel):
     ] = None
 
 
+class ExportedEntry(Answer):
+    """One thing that happened, as the customer's own page shows it; a field that says nothing of it is absent."""
+
+    at: Annotated[datetime, Field(description="When it happened.")]
+    what: Annotated[What, Field(description="What happened.")]
+    item: Annotated[
+        Id | None, Field(exclude_if=absent, description="Name of the check in the catalogue.")
+    ]
+    amount_minor: Annotated[
+        AmountMinor | None,
+        Field(
+            exclude_if=absent,
+            description="What a check is worth, or the part of it that was redeemed, in minor units of `currency`.",
+        ),
+    ]
+    currency: Annotated[
+        Currency | None, Field(exclude_if=absent, description="Currency code of ISO 4217.")
+    ]
+    promised_by: Annotated[
+        datetime | None,
+        Field(exclude_if=absent, description="By when the customer hears from us."),
+    ]
+    outcome: Annotated[
+        Outcome | None, Field(exclude_if=absent, description="What was done about the cause.")
+    ]
+    fix: Annotated[
+        Id | None,
+        Field(exclude_if=absent, description="What is done about the cause, by the policy."),
+    ]
+    occasion: Annotated[
+        Occasion | None, Field(exclude_if=absent, description="What the letter is about.")
+    ]
+    text: Annotated[
+        str | None,
+        Field(
+            exclude_if=absent,
+            description="What the customer added or answered, or what we asked or noted; absent without words, and once their time is over.",
+        ),
+    ]
+
+
 class ExportedComplaint(BaseModel):
     """One complaint, opened."""
 
     model_config = ConfigDict(frozen=True)
 
     complaint_id: ComplaintId
+    reference: Annotated[str, Field(description="What the customer calls it by.")]
     site: SiteId
     received_at: Annotated[
         datetime | None, Field(description="When it was recorded; null if an early build did so.")
@@ -114,11 +177,21 @@ class ExportedComplaint(BaseModel):
         str | None,
         Field(description="Where it happened; null if it was not told, and as for `text`."),
     ]
+    stay_ends_at: Annotated[
+        datetime | None, Field(description="When the customer leaves; null if it is not known.")
+    ]
     contact: Annotated[
         Contact | None, Field(description="Where they can be reached; null if they did not say.")
     ]
     given: Annotated[
         list[ExportedCheck], Field(description="What they were given for it, earliest first.")
+    ]
+    happened: Annotated[
+        list[ExportedEntry],
+        Field(description="What happened after the customer told us, oldest first."),
+    ]
+    left_out: Annotated[
+        int, Field(description="How many older entries of `happened` are not kept any more.")
     ]
 
 
@@ -144,8 +217,9 @@ class ExportedCustomer(Answer):
 class Exports:
     """Opens what is kept of a customer."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, vault: Vault) -> None:
+        self._keys = Keys(vault)
+        self._timelines = Timelines(vault)
         self._policies = Policies()
         self._pages = Pages(export=_EXPORT)
 
@@ -161,12 +235,8 @@ class Exports:
         while True:
             page = await view.range(Complaint, of_customer(customer_ref), after, RANGE_MAX)
             here = [pair for pair in page.documents if site in (None, pair[1].site)]
-            await view.prefetch([KeptAt.key(complaint_id) for complaint_id, _ in here])
-            for complaint_id, complaint in here:
-                given = await _given(complaint_id, view)
-                text = await words_of(complaint, self._keys, view)
-                place = await place_of(complaint, self._keys, view)
-                found.append(_opened(complaint_id, complaint, given, key, text, place))
+            await view.prefetch([kind.key(name) for name, _ in here for kind in (KeptAt, Timeline)])
+            found += [await self._opened(name, complaint, key, view) for name, complaint in here]
             after = page.next
             if after is None or len(found) >= EXPORTED_MAX:
                 return ExportedCustomer(
@@ -178,67 +248,48 @@ class Exports:
 
     async def page(self, exported: ExportedCustomer, view: View) -> str:
         """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable."""
-        latest = exported.complaints[-1]
-        zones = {
-            site: (await self._policies.at(site, view))[0].timezone
+        language = exported.complaints[-1].language
+        policies = {
+            site: (await self._policies.at(site, view))[0]
             for site in {one.site for one in exported.complaints}
         }
-        language = latest.language
         return self._pages.render(
             "export",
             language,
             say(language, "export.title"),
-            reference=exported.customer_ref,
-            complaints=[
-                (
-                    format_time(one.received_at, zones[one.site], language)
-                    if one.received_at
-                    else "",
-                    say(language, f"category.{one.category}"),
-                    one,
-                    [
-                        (
-                            check.item,
-                            format_money(check.value_minor, check.currency, language),
-                            format_time(check.issued_at, zones[one.site], language),
-                            format_time(check.voided_at, zones[one.site], language)
-                            if check.voided_at
-                            else "",
-                        )
-                        for check in one.given
-                    ],
-                )
-                for one in exported.complaints
-            ],
+            complaints=[_printed(one, policies[one.site], language) for one in exported.complaints],
             complete=exported.complete,
         )
 
-
-def _opened(
-    complaint_id: str,
-    complaint: Complaint,
-    given: list[ExportedCheck],
-    key: KeyRing,
-    text: str | None,
-    place: str | None,
-) -> ExportedComplaint:
-    return ExportedComplaint(
-        complaint_id=complaint_id,
-        site=complaint.site,
-        received_at=complaint.received_at,
-        state=complaint.state,
-        category=complaint.category,
-        severity=complaint.severity,
-        language=complaint.language,
-        promised_by=complaint.promised_by,
-        round=complaint.round,
-        text=text,
-        place=place,
-        contact=None
-        if complaint.contact is None
-        else Contact.model_validate_json(key.open("contact", complaint.contact)),
-        given=given,
-    )
+    async def _opened(
+        self, complaint_id: str, complaint: Complaint, key: KeyRing, view: View
+    ) -> ExportedComplaint:
+        entries, left_out = await self._timelines.of(complaint_id, complaint, view)
+        return ExportedComplaint(
+            complaint_id=complaint_id,
+            reference=reference_of(complaint_id),
+            site=complaint.site,
+            received_at=complaint.received_at,
+            state=complaint.state,
+            category=complaint.category,
+            severity=complaint.severity,
+            language=complaint.language,
+            promised_by=complaint.promised_by,
+            round=complaint.round,
+            text=await words_of(complaint, self._keys, view),
+            place=await place_of(complaint, self._keys, view),
+            stay_ends_at=complaint.stay_ends_at,
+            contact=None
+            if complaint.contact is None
+            else Contact.model_validate_json(key.open("contact", complaint.contact)),
+            given=await _given(complaint_id, view),
+            happened=[
+                ExportedEntry.about(entry, text=await self._timelines.words(entry, complaint, view))
+                for entry in for_customer(entries)
+                if entry.what is not What.RECEIVED  # Its words are those of the complaint.
+            ],
+            left_out=left_out,
+        )
 
 
 async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
@@ -253,16 +304,61 @@ async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
     return found
 
 
-_EXPORT = """<p>{{ say("export.why", reference=reference) }}</p>
-{% for when, about, one, given in complaints %}<section>
-<h2>{{ about }}{% if when %} – {{ when }}{% endif %}</h2>
+def _printed(
+    exported: ExportedComplaint, policy: Policy, language: Language
+) -> Mapping[str, object]:
+    """A complaint, ready to print: times at the site, and titles in place of ids."""
+    moment = partial(format_time, zone=policy.timezone, language=language)
+    happened = [
+        told(Entry(**entry.model_dump(exclude={"text"})), entry.text or "", policy, language)
+        for entry in exported.happened
+    ]
+    return {
+        "about": say(language, f"category.{exported.category}"),
+        "when": moment(exported.received_at) if exported.received_at else "",
+        "text": exported.text,
+        "reference": exported.reference,
+        "site": policy.site_name,
+        "place": exported.place,
+        "leaves": moment(exported.stay_ends_at) if exported.stay_ends_at else "",
+        "contact": exported.contact,
+        "given": [
+            (
+                title_of(check.item, (policy,), language),
+                format_money(check.value_minor, check.currency, language),
+                moment(check.issued_at),
+                moment(check.voided_at) if check.voided_at else "",
+            )
+            for check in exported.given
+        ],
+        "happened": [
+            (one, say(language, f"mine.what.{one.what}"), more_of(one, language))
+            for one in happened
+        ],
+        "left_out": exported.left_out,
+    }
+
+
+_EXPORT = """<p>{{ say("export.why") }}</p>
+{% for one in complaints %}<section>
+<h2>{{ one.about }}{% if one.when %} – {{ one.when }}{% endif %}</h2>
 <p>{{ say("export.words_over") if one.text is none else one.text }}</p>
 <div class="card"><dl>
-<dt>{{ say("export.reference") }}</dt><dd>{{ one.complaint_id }}</dd>
-<dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>
-{% if one.contact %}{% for part in (one.contact.name, one.contact.email, one.contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
-{% endfor %}{% endif %}{% for item, worth, at, voided in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ item }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
+<dt>{{ say("export.reference") }}</dt><dd>{{ one.reference }}</dd>
+<dt>{{ say("export.site") }}</dt><dd>{{ one.site }}{% if one.place %}, {{ one.place }}{% endif %}</dd>
+{% if one.leaves %}<dt>{{ say("export.leaves") }}</dt><dd>{{ one.leaves }}</dd>
+{% endif %}{% if one.contact %}{% for part in (one.contact.name, one.contact.email, one.contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
+{% endfor %}{% endif %}{% for title, worth, at, voided in one.given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
 {% endfor %}</dl></div>
-</section>
+{% if one.happened %}<h3>{{ say("mine.happened") }}</h3>
+{% if one.left_out %}<p>{{ say("mine.left_out") }}</p>
+{% endif %}<ol class="told">
+{% for entry, title, more in one.happened %}<li><p class="when">{{ entry.when }}</p>
+<p class="what">{{ title }}</p>
+{% if more %}<p>{{ more }}</p>
+{% endif %}{% if entry.words %}<blockquote>{{ entry.words }}</blockquote>
+{% endif %}</li>
+{% endfor %}</ol>
+{% endif %}</section>
 {% endfor %}{% if not complete %}<p>{{ say("export.more") }}</p>
 {% endif %}"""

@@ -28,10 +28,10 @@ from services.complaints.selfservice.moves import (
     field_of,
     tell_helped,
 )
-from services.complaints.selfservice.page import Shown, Told
+from services.complaints.selfservice.page import Shown, told
 from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
 from services.complaints.timeline.handlers import Timelines
-from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
+from services.complaints.timeline.rules import Timeline, What, for_customer
 from shared.contracts.complaints import (
     Action,
     ComplaintWithdrawn,
@@ -43,7 +43,6 @@ from shared.contracts.complaints import (
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import ASKED, OPEN, State, may
 from shared.contracts.notifier import Helped
-from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
@@ -52,7 +51,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_money, format_time, in_language, title_of
+from shared.runtime.words import format_time
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200
@@ -95,34 +94,20 @@ class SelfService:
         def when(moment: datetime | None) -> str:
             return "" if moment is None else format_time(moment, zone, language)
 
-        told = []
         shown = for_customer(entries)
-        for entry in shown[-SHOWN_MAX:]:
-            worth = (
-                format_money(entry.amount_minor, entry.currency, language)
-                if entry.amount_minor and entry.currency
-                else ""
-            )
-            told.append(
-                Told(
-                    when=when(entry.at),
-                    what=entry.what,
-                    title=_title(entry, policy, language),
-                    worth=worth,
-                    promised_by=when(entry.promised_by),
-                    outcome=entry.outcome,
-                    words=await self._timelines.words(entry, complaint, view) or "",
-                )
-            )
+        happened = [
+            told(entry, await self._timelines.words(entry, complaint, view) or "", policy, language)
+            for entry in shown[-SHOWN_MAX:]
+        ]
         head = await self._head(complaint, view)
         closes_at = head.closes_at if head.closes_at and view.now < head.closes_at else None
         asked = complaint.state is State.AWAITING_INFO
-        questions = [one.words for one in told if one.what is What.ASKED] if asked else []
+        questions = [one.words for one in happened if one.what is What.ASKED] if asked else []
         return Shown(
             language=language,
             site_name=policy.site_name,
             reference=reference_of(complaint_id),
-            told=told,
+            told=happened,
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
             question=questions[-1] if questions else "",
@@ -275,11 +260,3 @@ class SelfService:
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
-
-
-def _title(entry: Entry, policy: Policy, language: Language) -> str:
-    """What a check or a fix is called; empty if it is about neither."""
-    if entry.item is not None:
-        return title_of(entry.item, (policy,), language)
-    fix = policy.fixes.get(entry.fix) if entry.fix is not None else None
-    return in_language(fix.title, language) if fix is not None else ""

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.complaints.timeline.rules import What
+from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
+from shared.contracts.policy import Policy
 from shared.runtime.http.pages import Fault, Pages
-from shared.runtime.words import say
+from shared.runtime.words import format_money, format_time, in_language, say, title_of
 
 #: The longest text that a customer may add, as an employee's.
 WORDS_CHARS_MAX = 2000
@@ -129,7 +130,7 @@ class Page:
             shown=shown,
             standing=standing(shown),
             told=[
-                (one, title_of(one, shown.language), more_of(one, shown.language))
+                (one, what_happened(one, shown.language), more_of(one, shown.language))
                 for one in shown.told
             ],
             token=token,
@@ -183,11 +184,38 @@ def standing(shown: Shown) -> str:
     return say(shown.language, f"mine.standing.{part}", when=shown.promised_by)
 
 
-def title_of(one: Told, language: Language) -> str:
+def what_happened(one: Told, language: Language) -> str:
     """What happened, in a few words; of what was done about the cause, by what came of it."""
     if one.outcome is not None:
         return say(language, f"mine.resolved.{one.outcome}")
     return say(language, f"mine.what.{one.what}")
+
+
+def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
+    """An entry of a timeline with its words, ready to print at the time of the policy's site."""
+    worth = (
+        format_money(entry.amount_minor, entry.currency, language)
+        if entry.amount_minor and entry.currency
+        else ""
+    )
+    by = format_time(entry.promised_by, policy.timezone, language) if entry.promised_by else ""
+    return Told(
+        when=format_time(entry.at, policy.timezone, language),
+        what=entry.what,
+        title=_title(entry, policy, language),
+        worth=worth,
+        promised_by=by,
+        outcome=entry.outcome,
+        words=words,
+    )
+
+
+def _title(entry: Entry, policy: Policy, language: Language) -> str:
+    """What a check or a fix is called; empty if it is about neither."""
+    if entry.item is not None:
+        return title_of(entry.item, (policy,), language)
+    fix = policy.fixes.get(entry.fix) if entry.fix is not None else None
+    return in_language(fix.title, language) if fix is not None else ""
 
 
 def more_of(one: Told, language: Language) -> str:
