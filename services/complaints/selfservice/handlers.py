@@ -251,12 +251,9 @@ class SelfService:
 
     async def _head(self, complaint: Complaint, view: View) -> Complaint:
         """The complaint that goes on for this one, or itself; raises Rejected(unknown_complaint), Unavailable."""
-        into = complaint.merged_into
-        return (
-            complaint
-            if into is None
-            else await view.require(Complaint, into, Reason.UNKNOWN_COMPLAINT)
-        )
+        if complaint.merged_into is None:
+            return complaint
+        return await view.require(Complaint, complaint.merged_into, Reason.UNKNOWN_COMPLAINT)
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
