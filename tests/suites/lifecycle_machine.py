@@ -77,6 +77,8 @@ class Known:
     merged: set[str] = field(default_factory=set)
     #: By name: who asked for it and by when, or None once it was done or declined.
     fixes: dict[str, tuple[str, str, datetime] | None] = field(default_factory=dict)
+    #: The fixes that are done in this round, and not asked for again.
+    done: set[str] = field(default_factory=set)
 
     def may_go_into(self, head: Known) -> bool:
         """Whether it may be merged into another one, which is in a state for it."""
@@ -436,17 +438,23 @@ class LifecycleMachine(RuleBasedStateMachine):
             of = demo_policy().fixes[fix]
             assert of.department is not None
             one.fixes[fix] = who, of.department, self.clock() + of.within
+            one.done.discard(fix)
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, who=WHO, fix=FIX)
     def fixes(self, which: int, who: str, fix: str) -> None:
         name, one = self.some(which)
         asked = one.fixes.get(fix) is not None
-        expected = (200, None) if asked or one.state in OPEN else (409, "wrong_state")
+        expected: tuple[int, str | None] = (200, None)
+        if not asked and one.state not in OPEN:
+            expected = (409, "wrong_state")
+        elif fix in one.done:
+            expected = (409, "fix_done")
         if self.as_expected(name, "fix", who, expected, fix=fix):
             if not asked:
                 one.owned(who)
             one.fixes[fix] = None
+            one.done.add(fix)
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, who=WHO, fix=FIX)
@@ -474,6 +482,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             keeper = self.keeper(one)
             one.moved("reopened")
             one.closes_at = None
+            one.done.clear()
             if keeper != one.owner:
                 one.owner, one.asked = keeper, None
 
