@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tracemalloc
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -113,6 +114,13 @@ async def running(changes: Changes) -> AsyncIterator[Changes]:
     yield changes
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
+
+
+async def caught_up(changes: Changes) -> None:
+    """The process read the twelve lines of its topic."""
+    async with asyncio.timeout(20):
+        while sorted(changes._position) != [11, 12]:
+            await asyncio.sleep(0)
 
 
 class Client:
@@ -275,6 +283,35 @@ async def test_each_place_in_the_topic_is_gone_on_from_without_gap_or_repeat(wor
             missed = [f"c-{number}" for number in range(had + 1, 13)]
             assert await again.told(12 - had) == missed
             assert await again.hears_nothing()
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_who_changes_between_processes_that_read_partitions_in_other_orders_hears_each_once(
+    world: World, seed: int
+):
+    """Whatever the orders, and whenever the client changes."""
+    dice, other = random.Random(seed), World()
+    async with running(world.process()) as one, running(other.process()) as two:
+        async with Client(one) as client:
+            await client.next()
+            last = client.last
+        for each in (world, other):
+            lines: dict[int, list[bytes]] = {0: [], 1: []}
+            for number in range(1, 13):
+                lines[number % PARTITIONS].append(line(number, f"c-{number}"))
+            order = dice.sample([number % PARTITIONS for number in range(12)], 12)
+            each.says(*((partition, lines[partition].pop(0)) for partition in order))
+        await caught_up(one), await caught_up(two)
+        told: list[str] = []
+        while len(told) < 12:
+            several = dice.randint(1, min(3, 12 - len(told)))
+            async with Client(dice.choice([one, two]), last=last) as client:
+                told += await client.told(several)
+                last = client.last
+        assert sorted(told) == sorted(f"c-{number}" for number in range(1, 13))
+        for process in (one, two):
+            async with Client(process, last=last) as client:
+                assert await client.hears_nothing()
 
 
 async def test_a_position_older_than_the_ring_means_that_the_list_is_read_again(world: World):

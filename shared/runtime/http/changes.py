@@ -125,6 +125,8 @@ class Listener:
         self.who = who
         self.still = still
         self.last = last
+        #: How far it was told.
+        self.position: Position = ()
         self.queue: deque[Change] = deque()
         self.woken = asyncio.Event()
         self.ended = False
@@ -135,6 +137,17 @@ class Listener:
         self.queue.append(change)
         self.quiet = 0
         self.woken.set()
+
+    def move_on(self, change: Change) -> None:
+        """Move its position on to an event that it is sent.
+
+        A change leaves no partition further back: another process may have read the partitions in another order.
+        """
+        if change.partition < 0:
+            self.position = change.position
+        else:
+            both = zip(self.position, change.position, strict=True)
+            self.position = tuple(max(own, read) for own, read in both)
 
     def end(self) -> None:
         """End its stream; what waits for it is not sent any more."""
@@ -310,23 +323,23 @@ class Changes:
 
     def _go_on(self, listener: Listener) -> None:
         """Put into a listener's queue what it missed; tell it to reload if that is not known, or too much."""
-        missed = self._missed(listener)
-        if missed is None or len(missed) > QUEUE_MAX:
+        last = self._positions.read(listener.who, listener.last)
+        missed = None if last is None else self._missed(listener.who.site, last)
+        if last is None or missed is None or len(missed) > QUEUE_MAX:
             self._reload(listener)
             return
+        listener.position = last
         for change in missed:
             listener.tell(change)
 
-    def _missed(self, listener: Listener) -> list[Change] | None:
-        """The changes of its site behind the position that a listener came with; None if the ring lacks some."""
-        last = self._positions.read(listener.who, listener.last)
-        if last is None or len(last) != len(self._position):
+    def _missed(self, site: str, last: Position) -> list[Change] | None:
+        """The changes of a site behind a position; None if the ring lacks some."""
+        if len(last) != len(self._position):
             return None
         for had, floor, now in zip(last, self._floors, self._position, strict=True):
             # Ahead of us is who comes from a process that has read more of the topic.
             if had > now or (had < now and (floor is None or had < floor)):
                 return None
-        site = listener.who.site
         return [
             change
             for change in self._ring
@@ -341,10 +354,9 @@ class Changes:
                 change = listener.queue.popleft()
                 if not listener.still():
                     return
-                yield b"id: %s\n%s" % (
-                    self._positions.write(listener.who, change.position),
-                    change.event,
-                )
+                listener.move_on(change)
+                written = self._positions.write(listener.who, listener.position)
+                yield b"id: %s\n%s" % (written, change.event)
             if listener.ended or not self._running():
                 return
             listener.woken.clear()
