@@ -871,7 +871,19 @@ async def test_my_checks_are_listed_a_page_at_a_time_newest_first(aboard: Aboard
     assert len((await aboard.get(f"checks?complaint={complaint}")).json()["checks"]) == 5
     yesterday = (await aboard.get("checks?cursor=2026-06-02")).json()
     assert yesterday == {"checks": [], "next": None}
-    assert (await aboard.get("checks?cursor=x.y")).json()["type"] == Reason.CURSOR_INVALID
+    for of in ("", f"complaint={complaint}&"):
+        given_here = (await aboard.get(f"checks?{of}limit=1")).json()["next"]
+        wrong = [
+            "x.y",
+            "20260602",
+            "2026-06-02.",
+            "2026-06-02.0",
+            given_here[:-1],
+            given_here + "x",
+        ]
+        for one in wrong:
+            answer = (await aboard.get(f"checks?{of}cursor={one}")).json()
+            assert answer["type"] == Reason.CURSOR_INVALID, one
     assert (await aboard.get("checks", aboard.bearer("e-sofia"))).json()["checks"] == []
 
 

@@ -300,6 +300,28 @@ async def test_open_complaints_are_listed_by_what_hurts_most_and_is_due_first(ab
     assert {*first, *(one["complaint_id"] for one in rest["complaints"])} == {mild, danger, soup}
 
 
+async def test_a_cursor_that_no_list_gave_is_refused(aboard: Aboard):
+    for number in range(2):
+        await aboard.raise_complaint(number)
+    given = (await seen(aboard, "", limit=1))["next"]
+    wrong = [
+        "",
+        "0",
+        "-1",
+        "1.x",
+        "x",
+        given[:-1],
+        given[1:],
+        given + "x",
+        f"+{given}",
+        f" {given}",
+    ]
+    async with aboard.http("complaints") as phone:
+        for cursor in [*wrong, given.replace("co-", "co-0"), given.replace(".", ".0", 1)]:
+            answer = await phone.get("/v1/complaints", params={"cursor": cursor})
+            assert (answer.status_code, answer.json()["type"]) == (422, "cursor_invalid"), cursor
+
+
 @pytest.mark.parametrize(
     ("more", "less"),
     [

@@ -186,7 +186,10 @@ async def test_pages_have_every_entry_once_and_an_answer_that_is_known_is_not_se
         path = f"/v1/complaints/{name}/timeline"
         tag = (await phone.get(path)).headers["ETag"]
         assert (await phone.get(path, headers={"If-None-Match": tag})).status_code == 304
-        assert (await phone.get(path, params={"cursor": "x.y"})).json()["type"] == "cursor_invalid"
+        given = (await phone.get(path, params={"limit": 2})).json()["next"]
+        for wrong in ("x.y", "1.x", "0", given[:-1], given + "x"):
+            answer = await phone.get(path, params={"cursor": wrong})
+            assert answer.json()["type"] == "cursor_invalid", wrong
 
 
 async def test_an_erased_customers_timeline_has_no_words(aboard: Aboard):

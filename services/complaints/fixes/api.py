@@ -15,7 +15,7 @@ from shared.contracts.complaints import FixAsked, FixDeclined, FixDone
 from shared.contracts.event import ID_PATTERN, ComplaintId, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
-from shared.runtime.engine.view import cursor_of, place_of
+from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of, place_of
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import EMPLOYEE
 from shared.runtime.http.face import Face
@@ -23,8 +23,6 @@ from shared.runtime.http.routes import Ask, Identifier, Routes
 from shared.runtime.roster import employed
 
 PAGE_MAX = 100
-#: A score with its sign, a dot and an id.
-CURSOR_CHARS_MAX = 17 + 1 + 128
 
 
 class AskedFix(ShownFix):
@@ -89,7 +87,7 @@ def routes(face: Face, fixing: Fixing) -> Routes:
                 description="Those that this department is asked for, and not I.",
             ),
         ] = None,
-        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
+        cursor: Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
     ) -> AskedFixes:
         """The fixes that I am asked for, or a department; complaints with what is first due come first."""

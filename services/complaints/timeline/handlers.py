@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import dropwhile
 
@@ -20,6 +21,9 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.privacy.keys import CustomerKey, Keys
 from shared.runtime.privacy.seal import Vault
+
+#: An entry as a cursor names it: the moment in µs since the epoch, a dot and a hash of 128 bits.
+NAME = re.compile(r"[0-9]{1,17}\.[0-9a-f]{32}")
 
 
 class Timelines:
@@ -75,8 +79,9 @@ def behind(entries: Sequence[Entry], cursor: str | None) -> Sequence[Entry]:
     """The entries behind the one that the cursor names, or behind its moment; raises Rejected(cursor_invalid)."""
     if cursor is None:
         return entries
-    moment, _, name = cursor.partition(".")
-    if not (moment.isdecimal() and name.isalnum()):
+    if NAME.fullmatch(cursor) is None:
         raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",))
     found = list(dropwhile(lambda entry: entry.name != cursor, entries))
-    return found[1:] or [entry for entry in entries if score_at(entry.at) > int(moment)]
+    return found[1:] or [
+        entry for entry in entries if score_at(entry.at) > int(cursor.partition(".")[0])
+    ]

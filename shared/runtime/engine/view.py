@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
+from zlib import crc32
 
 from pydantic import ValidationError
 
@@ -20,8 +21,8 @@ D = TypeVar("D", bound=Document)
 #: bytes than this; larger ones, such as a complaint with its text, are read few times and parsed each time.
 PARSED_MAX = 2000
 PARSED_BYTES_MAX = 4096
-#: A place in a list as a client has it: a score with its sign, a dot and an id.
-PLACE_CHARS_MAX = 17 + 1 + 128
+#: A place in a list as a client has it: a score with its sign, an id and a checksum, with dots between them.
+PLACE_CHARS_MAX = 17 + 1 + 128 + 1 + 8
 
 
 class Arrival(NamedTuple):
@@ -143,19 +144,28 @@ class View:
 
 
 def cursor_of(document: type[Document], place: Cursor) -> str:
-    """A place among documents of a sorted set as a client has it."""
-    return f"{place.score}.{place.key.removeprefix(document.key(''))}"
+    """A place among documents of a sorted set as a client has it.
+
+    Its checksum tells a cursor that was cut or mistyped, which would name some other place.
+    """
+    name = f"{place.score}.{place.key.removeprefix(document.key(''))}"
+    return f"{name}.{crc32(name.encode()):08x}"
 
 
 def place_of(document: type[Document], cursor: str | None) -> Cursor | None:
     """The place that `cursor_of` printed, None for the beginning; raises Rejected(cursor_invalid)."""
     if cursor is None:
         return None
-    score, _, document_id = cursor.partition(".")
+    name, _, _ = cursor.rpartition(".")
+    score, _, document_id = name.partition(".")
     try:
-        return Cursor(int(score), document.key(document_id))
+        place = Cursor(int(score), document.key(document_id))
     except ValueError:
         raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
+    # Printed again, because several texts are read as the same number.
+    if cursor_of(document, place) != cursor:
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",))
+    return place
 
 
 def parsed(document: type[D], body: bytes) -> D:
