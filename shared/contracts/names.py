@@ -34,9 +34,21 @@ def mailbox_of(address: str) -> tuple[str, str]:
     return local.partition("+")[0] or local, domain
 
 
+def visible(text: str) -> bool:
+    """Whether a text has a character that is seen: not blanks, control characters and zero-width characters alone."""
+    return any(map(alike, text))
+
+
+def legible(text: str) -> str:
+    """The text; raises ValueError if all its characters are invisible."""
+    if not visible(text):
+        raise ValueError("nothing of it is seen")
+    return text
+
+
 def named(name: str | None) -> str | None:
     """The name, or None if all its characters are invisible."""
-    return name if name is not None and alike(name) else None
+    return name if name is not None and visible(name) else None
 
 
 #: What a source calls a customer.

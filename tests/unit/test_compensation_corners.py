@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import ValidationError
+
+from services.compensation.checks.handlers import Explain, OnTheSpot
 from tests.unit.test_fault_cases import Aboard, Reason, policy
 
 
@@ -74,3 +78,11 @@ async def test_another_till_does_not_capture_what_this_one_holds(tmp_path):
         f"redemptions/{held['redemption_id']}/capture", "c", {}, a.bearer("till-2", "till")
     )
     assert r.status_code == 404
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\x00\x1b", "\u2060 \u3164"])
+def test_a_log_and_an_explanation_of_which_nothing_is_seen_are_refused(unseen: str):
+    with pytest.raises(ValidationError):
+        OnTheSpot(text=unseen)
+    with pytest.raises(ValidationError):
+        Explain(explanation=unseen)

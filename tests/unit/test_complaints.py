@@ -173,6 +173,22 @@ async def test_a_complaint_raised_on_the_phone_is_answered_with_its_promise(aboa
         assert seen.json() == unknown.json(), "a foreign complaint looks like an unknown one"
 
 
+@pytest.mark.parametrize("unseen", [" ", "\n\t", "\x00", "\x1b", "\u200b\u200d \ufeff", "\u3164"])
+@pytest.mark.parametrize("field", ["text", "place"])
+async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_of_a_publisher_taken(
+    aboard: Aboard, field: str, unseen: str
+):
+    sent = {"site": "ms-aurora", "text": "My cabin is filthy", field: unseen}
+    async with aboard.http("complaints") as phone:
+        refused = await phone.post("/v1/complaints", json=sent, headers={"Idempotency-Key": "k"})
+        assert (refused.status_code, refused.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+        assert refused.json()["errors"][0]["pointer"] == f"/{field}"
+        name = await aboard.raise_complaint(**{field: unseen})
+        assert await aboard.dead("complaints") == []
+        shown = (await phone.get(f"/v1/complaints/{name}")).json()
+    assert shown["place"] is None
+
+
 async def listed(aboard: Aboard, employee_id: str, site: str, number: int, **listing: Any) -> None:
     """Complaints reads one more listing from the roster's topic."""
     fact = EmployeeListed(

@@ -7,8 +7,10 @@ from itertools import count
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from services.complaints.app import DOMAIN
+from services.complaints.lifecycle.handlers import AskCustomer
 from services.complaints.lifecycle.moves import No, claim, hear, take_feedback
 from services.complaints.lifecycle.rules import (
     CLOSE,
@@ -362,3 +364,9 @@ def test_no_timer_rings_while_the_promise_waits():
         complaint_id="co-1", employee_id="e-1", site=SITE, question="v1.x", round=2, asked_at=START
     )
     assert list(waits(asked)) == [("warn", "co-1/2", None), ("overdue", "co-1/2", None)]
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\x00\x1b", "\u2060 \u3164"])
+def test_a_line_of_which_nothing_is_seen_is_refused(unseen: str):
+    with pytest.raises(ValidationError):
+        AskCustomer(question=unseen)

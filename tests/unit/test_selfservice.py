@@ -133,7 +133,7 @@ async def test_words_answer_what_was_asked_and_the_promise_goes_on(aboard: Aboar
     assert (kept["state"], kept.get("waits_since")) == ("claimed", None)
 
 
-@pytest.mark.parametrize("text", ["", "  \r\n", "x" * 2001])
+@pytest.mark.parametrize("text", ["", "  \r\n", "\u200b\u2060 \u3164", "\x00\x1b", "x" * 2001])
 async def test_words_that_do_not_fit_are_said_on_the_page(aboard: Aboard, text: str):
     name, path = await link_of(aboard)
     page = await sent(aboard, f"{path}/words", text=text)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Self, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from services.compensation.authority.rules import Exceeded, Headroom
 from services.compensation.cases.handlers import case_of_site, case_to_give_for, given_lately
@@ -43,7 +50,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.event import Currency, Flag, Id
 from shared.contracts.intake import Contact
-from shared.contracts.names import CustomerName
+from shared.contracts.names import CustomerName, legible
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.store import Cursor
@@ -100,7 +107,12 @@ class OnTheSpot(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: Annotated[
-        Annotated[str, StringConstraints(min_length=1, max_length=LOG_CHARS_MAX)] | None,
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=LOG_CHARS_MAX),
+            AfterValidator(legible),
+        ]
+        | None,
         Field(
             description="What the customer said, as the employee writes it down; null if there is no time to write, because the wish's `reason` says what it is about."
         ),
@@ -251,6 +263,7 @@ class Explain(BaseModel):
             max_length=EXPLANATION_CHARS_MAX,
             pattern=r"^[^\r\n]+$",
         ),
+        AfterValidator(legible),
         Field(description="Why it was stretched, in one line."),
     ]
 
@@ -434,14 +447,15 @@ class Checks:
         Newest first; raises Rejected(cursor_invalid, unknown_complaint), Unavailable.
         """
         staff = await self._context.staff(principal, view)
-        day, before = parsed(cursor, staff)
+        day, after = parsed(cursor, staff)
         if complaint_id is None:
-            return await self._given_in(day, place_of(Check, before), most, staff, view)
+            return await self._given_in(day, after, most, staff, view)
         ids = (await case_of_site(complaint_id, staff, view)).check_ids
         end = len(ids)
-        if before is not None:
+        if after is not None:
             # The cursor is an id and not an index, because the list drops its oldest and indexes move.
             # An id that was dropped is older than all that are left, so nothing follows it.
+            before = after.key.removeprefix(Check.key(""))
             end = ids.index(before) if before in ids else 0
         first = max(0, end - most)
         chosen = ids[first:end][::-1]
@@ -449,7 +463,7 @@ class Checks:
         found = [(check_id, await view.get(Check, check_id)) for check_id in chosen]
         return Page(
             tuple((check_id, check) for check_id, check in found if check is not None),
-            f"{day}.{ids[first]}" if first else None,
+            f"{day}.{cursor_of(Check, Cursor(0, Check.key(ids[first])))}" if first else None,
         )
 
     async def _given_in(
@@ -598,13 +612,15 @@ def done(decision: Decision) -> Decision:
     return decision
 
 
-def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, str | None]:
-    """The day and place that a cursor names, today without one; raises Rejected."""
+def parsed(cursor: str | None, staff: StaffContext) -> tuple[str, Cursor | None]:
+    """The day and place that a cursor names, today without one; raises Rejected(cursor_invalid)."""
     if cursor is None:
         return staff.windows.day.id, None
-    day, _, place = cursor.partition(".")
+    day, dot, place = cursor.partition(".")
     try:
-        datetime.fromisoformat(day)
+        plain = date.fromisoformat(day).isoformat() == day
     except ValueError:
-        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",)) from None
-    return day, place or None
+        plain = False
+    if not plain:
+        raise Rejected(Reason.CURSOR_INVALID, where=("/cursor",))
+    return day, place_of(Check, place if dot else None)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.lifecycle.api import COMPLAINT, MergedAnswer, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
 from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
 from shared.contracts.event import ComplaintId, Outside, PromiseId
-from shared.contracts.intake import Channel, ComplaintRaised, Told
+from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Told
 from shared.contracts.lifecycle import State
+from shared.contracts.names import legible
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
@@ -47,6 +48,14 @@ class RaiseComplaint(Told):
             description="How the complaint reached the caller; by default `desk` for an employee, `app` for a customer, `partner` for a system."
         ),
     ] = None
+
+    @field_validator("text", "place", mode="before")
+    @classmethod
+    def _legible(cls, told: object) -> object:
+        """Refuse words and places of which nothing is seen; of what other systems publish, they are taken as they are."""
+        if isinstance(told, str):
+            legible(told[:TEXT_MAX])  # what is longer is refused for that
+        return told
 
 
 #: The channel by kind of caller, if the command names none.

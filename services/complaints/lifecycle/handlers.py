@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from services.complaints.colleagues.handlers import is_off_shift, keeper, known_department, works
 from services.complaints.lifecycle import moves
@@ -19,6 +26,7 @@ from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, Severity
 from shared.contracts.event import Event, Id
 from shared.contracts.lifecycle import State
+from shared.contracts.names import legible
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -31,7 +39,11 @@ from shared.runtime.privacy.seal import Vault
 from shared.runtime.roster import employed
 
 #: A question, an answer or what was done: as much as is read at a counter.
-Line = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
+    AfterValidator(legible),
+]
 
 
 class HandOver(BaseModel):

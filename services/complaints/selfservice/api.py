@@ -18,6 +18,7 @@ from services.complaints.selfservice.handlers import SelfService
 from services.complaints.selfservice.page import WORDS_CHARS_MAX, Page
 from services.complaints.selfservice.rules import VALID_FOR
 from shared.contracts.complaints import Action, ConfirmationGiven
+from shared.contracts.names import visible
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -147,7 +148,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         await checked(token, request)
         form = await form_of(request)
         text = form.text.replace("\r\n", "\n").strip()
-        if not text or len(text) > WORDS_CHARS_MAX:
+        if len(text) > WORDS_CHARS_MAX or not visible(text):
             return await shown(token, 422, ("mine.fault.words", "text"), text)
 
         async def decide(view: View, _: str) -> Decision:
