@@ -42,6 +42,7 @@ from shared.ops.topics import (
     BootstrapOption,
     NoBroker,
     bootstrap_servers,
+    no_topic,
     running_groups,
     scan,
 )
@@ -119,7 +120,7 @@ def spans(broker: Broker, topic: str) -> dict[int, Span]:
     with closing(KafkaConsumer(**broker.client(), group_id=None)) as consumer:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
-            raise Refused(f"there is no topic {topic}: run `topics create` first")
+            raise Refused(no_topic(topic))
         places = [TopicPartition(topic, number) for number in sorted(numbers)]
         firsts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
         return {one.partition: Span(first=firsts[one], end=ends[one]) for one in places}

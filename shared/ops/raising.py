@@ -23,12 +23,21 @@ from aiokafka.errors import KafkaError as AioKafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from redis.exceptions import NoPermissionError
 
 from shared.contracts.catalogue import AUDIT, OTHER_SYSTEMS, SERVICES, TOPICS, subscriptions
 from shared.contracts.event import format_time
 from shared.contracts.topics import PARTITIONS_MAX, TopicRaised
 from shared.ops import topics
-from shared.ops.rebuild import KafkaLog, RedisOption, ShardOption, domain_of, redis_address
+from shared.ops.rebuild import (
+    KafkaLog,
+    RedisOfOption,
+    RedisOption,
+    ShardOption,
+    domain_of,
+    login_refused,
+    stores,
+)
 from shared.ops.topics import PATIENCE_S, RETRY_S, BootstrapOption, NoBroker, bootstrap_servers
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import partition_of
@@ -99,6 +108,14 @@ class Stopped:
 
     async def take(self, holder: str) -> str | None:
         """Take the relay's lease, so that the service publishes nothing. Waits until it has run out; says why it has not."""
+        try:
+            return await self._take(holder)
+        except (Unavailable, NoPermissionError) as error:
+            if why := login_refused(error):
+                return f"the store of {self.name} refused the login ({why}): give its own user and password with --redis-of"
+            return f"the store of {self.name} cannot be used: {error}"  # a reason code
+
+    async def _take(self, holder: str) -> str | None:
         sources = Sources(domain_of(self.name))
         published = await last_published(self.log, sources, {f"recovery.{self.name}.v1"})
         if not await self.store.open_generation(published):
@@ -158,7 +175,7 @@ async def stopped(
             yield found
         finally:
             for one in found.values():
-                with suppress(Unavailable):
+                with suppress(Unavailable, NoPermissionError):
                     await one.store.release("relay", holder)
 
 
@@ -298,17 +315,6 @@ async def raise_topics(
             say(f"every broker knows {partitions} partitions of each")
 
 
-def stores(given: str | None, of: Sequence[str]) -> Mapping[str, StoreAddress]:
-    """How the store of each service is reached: `of` has `service=address`, all others are at `given`.
-
-    Raises NoBroker, typer.BadParameter, and typer.Exit as `redis_address` does.
-    """
-    named = dict(one.split("=", 1) for one in of if "=" in one)
-    if len(named) < len(of) or not named.keys() <= set(SERVICES):
-        raise typer.BadParameter(f"--redis-of is SERVICE=ADDRESS, of {', '.join(SERVICES)}")
-    return {service: redis_address(named.get(service, given)) for service in SERVICES}
-
-
 def raise_command(
     partitions: Annotated[
         int,
@@ -322,14 +328,7 @@ def raise_command(
     ] = None,
     bootstrap: BootstrapOption = None,
     redis_url: RedisOption = None,
-    redis_of: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="REDIS_OF",
-            metavar="SERVICE=ADDRESS",
-            help="The address of one service's store, where it has a user or a server of its own.",
-        ),
-    ] = None,
+    redis_of: RedisOfOption = None,
     shard: ShardOption = "c0",
     apply: Annotated[
         bool, typer.Option("--apply", help="Do it; without this, only say whether it can be done.")

@@ -17,6 +17,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,7 +29,7 @@ from rich.progress import (
 
 from shared.contracts.catalogue import SERVICES, dead_letters, topics
 from shared.kernel import Domain
-from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, reached
+from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, no_topic, reached
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka.inbox import Record
@@ -46,6 +47,8 @@ FETCH_WAIT_MS = 50
 #: A partition without data for this long counts as unreadable.
 PATIENCE_S = 60.0
 RETRY_S = 0.2
+#: A wrong user or password, or a user without the right to this service's keys.
+LOGIN_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
 #: Time between two lines of progress when the output is not a terminal.
 LINE_EVERY_S = 2.0
 
@@ -65,13 +68,18 @@ class KafkaLog:
             max_partition_fetch_bytes=FETCH_BYTES,
         )
         self._places: list[TopicPartition] = []
+        #: Topics of the catalogue that the broker does not have.
+        self.missing: Sequence[str] = ()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[KafkaLog]:
-        """A connected log for a `with` block; raises KafkaError, and Refused if topics are missing."""
-        self._places = await self._partitions()
-        await self._consumer.start()
+    async def opened(self, *, whole: bool = True) -> AsyncIterator[KafkaLog]:
+        """A connected log for a `with` block; raises KafkaError, and Refused if it must be whole and topics are missing."""
         try:
+            self._places = await self._partitions()
+            if whole and self.missing:
+                raise Refused("; ".join(map(no_topic, self.missing)))
+            await self._consumer.start()
+            await asyncio.sleep(0)  # a stop fails where the client's tasks have not begun
             self._consumer.assign(self._places)
             self._consumer.pause(*self._places)
             yield self
@@ -80,14 +88,12 @@ class KafkaLog:
 
     async def _partitions(self) -> list[TopicPartition]:
         admin = AIOKafkaAdminClient(**self._broker.client())
-        await admin.start()
         try:
+            await admin.start()
             described = await admin.describe_topics([topic.name for topic in topics()])
         finally:
             await admin.close()
-        missing = sorted(one["topic"] for one in described if not one["partitions"])
-        if missing:
-            raise Refused(f"there is no topic {', '.join(missing)}")
+        self.missing = sorted(one["topic"] for one in described if not one["partitions"])
         return sorted(
             TopicPartition(one["topic"], part["partition"])
             for one in described
@@ -105,9 +111,9 @@ class KafkaLog:
     async def committed(self) -> Mapping[Place, int]:
         """See Log; raises KafkaError."""
         admin = AIOKafkaAdminClient(**self._broker.client())
-        await admin.start()
         deadline = time.monotonic() + PATIENCE_S
         try:
+            await admin.start()
             while True:
                 try:
                     found = await admin.list_consumer_group_offsets(self._group)
@@ -217,6 +223,14 @@ RedisOption = Annotated[
     str | None,
     typer.Option("--redis", help="Redis's address; default: REDIS_URL, else the stack's."),
 ]
+RedisOfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="REDIS_OF",
+        metavar="SERVICE=ADDRESS",
+        help="The address of one service's store, where it has a user or a server of its own.",
+    ),
+]
 ShardOption = Annotated[
     str, typer.Option(envvar="SERVICE_CHECK_SHARD", help="Shard tag in every key.")
 ]
@@ -229,6 +243,23 @@ def redis_address(given: str | None) -> StoreAddress:
     with status 2 after a sentence for each setting that is wrong.
     """
     return reached(StoreSettings, "REDIS_URL", given).store
+
+
+def stores(given: str | None, of: Sequence[str]) -> Mapping[str, StoreAddress]:
+    """How the store of each service is reached: `of` has `service=address`, all others are at `given`.
+
+    Raises NoBroker, typer.BadParameter, and typer.Exit as `redis_address` does.
+    """
+    named = dict(one.split("=", 1) for one in of if "=" in one)
+    if len(named) < len(of) or not named.keys() <= set(SERVICES):
+        raise typer.BadParameter(f"--redis-of is SERVICE=ADDRESS, of {', '.join(SERVICES)}")
+    return {service: redis_address(named.get(service, given)) for service in SERVICES}
+
+
+def login_refused(error: Exception) -> str | None:
+    """The class of the error by which a store refused our user or its password; None of any other error."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    return type(cause).__name__ if isinstance(cause, LOGIN_REFUSED) else None
 
 
 def domain_of(service: str) -> Domain:
@@ -276,8 +307,11 @@ def _command(service: str) -> None:
         except (Refused, NoBroker, TimeoutError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from error
-        except (Unavailable, KafkaError) as error:
+        except (Unavailable, NoPermissionError, KafkaError) as error:
             # The error's text may contain an address with its password.
+            if why := login_refused(error):
+                typer.echo(f"the store of {service} refused the login: {why}", err=True)
+                raise typer.Exit(1) from error
             what = error.reason.value if isinstance(error, Unavailable) else type(error).__name__
             typer.echo(f"rebuild failed: {what}; run the same command again", err=True)
             raise typer.Exit(1) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -17,14 +17,24 @@ import typer
 from aiokafka.errors import KafkaError as AioKafkaError
 from kafka.errors import KafkaError
 from pydantic_core import from_json
+from redis.exceptions import NoPermissionError
 
-from shared.contracts.catalogue import SERVICES, subscriptions
+from shared.contracts.catalogue import SERVICES, dead_letters, subscriptions
+from shared.contracts.deadletters import DeadLetterFact
 from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.ops import dlq, topics
-from shared.ops.rebuild import KafkaLog, RedisOption, ShardOption, domain_of, redis_address
-from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers
+from shared.ops.rebuild import (
+    KafkaLog,
+    RedisOfOption,
+    RedisOption,
+    ShardOption,
+    domain_of,
+    login_refused,
+    stores,
+)
+from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, no_topic
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.relay import OLDEST_LINES, oldest_s
 from shared.runtime.engine.settle import fence_key
@@ -36,7 +46,9 @@ from shared.runtime.wires import Broker, StoreAddress
 #: Timers looked at; more that are due are told as "at least".
 TIMERS_MAX = 1000
 #: What the store of a service is.
-OURS, STALE, UNREADABLE, AWAY = "ours", "stale", "unreadable", "away"
+OURS, STALE, UNREADABLE, AWAY, REFUSED = "ours", "stale", "unreadable", "away", "refused"
+#: The service's own topic is missing, so there is nothing to compare its store with.
+UNKNOWN = "unknown"
 
 
 @dataclass
@@ -57,19 +69,24 @@ class Health:
 
     service: str
     store: str = AWAY
+    #: The class of the error by which the store refused the login.
+    store_error: str | None = None
     sequence: int | None = None
     outbox_lines: int | None = None
     outbox_oldest_s: float | None = None
     timers_due: int | None = None
     timers_oldest_s: float | None = None
     reads: dict[str, Reading] = field(default_factory=dict)
-    #: Open ones, by reason.
-    dead_letters: dict[str, int] = field(default_factory=dict)
+    #: Its own topics and those it reads that the broker does not have.
+    missing: Sequence[str] = ()
+    #: Open ones, by reason; None where their topic is missing.
+    dead_letters: dict[str, int] | None = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
         """Whether the service can serve; what merely waits is well."""
-        return self.store == OURS and not any(one.cut for one in self.reads.values())
+        cut = any(one.cut for one in self.reads.values())
+        return self.store == OURS and not self.missing and not cut
 
 
 async def of_service(
@@ -87,9 +104,8 @@ async def of_service(
         if health.store == OURS:  # a store that is not ours says nothing
             await _waiting(store, health, now)
             fences = await _fences(store, sorted(spans))
-    except Unavailable as unavailable:
-        unreadable = unavailable.reason is Reason.STORE_UNREADABLE
-        health.store = UNREADABLE if unreadable else AWAY
+    except (Unavailable, NoPermissionError) as error:
+        health.store, health.store_error = _why(error), login_refused(error)
     for place, (first, end) in spans.items():
         one = health.reads.setdefault(place.topic, Reading())
         one.lag += max(end - max(committed.get(place, 0), first), 0)
@@ -99,6 +115,14 @@ async def of_service(
             one.behind = (one.behind or 0) + max(end - max(fences[place] + 1, first), 0)
             one.cut += fences[place] >= end
     return health
+
+
+def _why(error: Unavailable | NoPermissionError) -> str:
+    """What a store is that cannot be used, by its error."""
+    if login_refused(error):
+        return REFUSED
+    unreadable = isinstance(error, Unavailable) and error.reason is Reason.STORE_UNREADABLE
+    return UNREADABLE if unreadable else AWAY
 
 
 async def _waiting(store: RedisStore, health: Health, now: datetime) -> None:
@@ -123,24 +147,35 @@ async def _fences(store: RedisStore, places: Sequence[Place]) -> dict[Place, int
 
 
 async def services(
-    bootstrap: Broker | str, redis_url: StoreAddress | str, shard: str
+    bootstrap: Broker | str, redis: Mapping[str, StoreAddress | str], shard: str
 ) -> list[Health]:
-    """The health of all services. Waits for both servers; raises Refused, KafkaError, TimeoutError."""
+    """The health of all services, each with its store. Waits for both servers; raises KafkaError, TimeoutError."""
     found = []
     for service in SERVICES:
         domain = domain_of(service)
-        store = RedisStore(redis_url, service, shard, domain.schemas)
+        store = RedisStore(redis[service], service, shard, domain.schemas)
+        own = f"recovery.{service}.v1"
         try:
-            async with KafkaLog(bootstrap, f"recovery-{service}").opened() as log:
-                sources = Sources(domain)
-                found.append(await of_service(service, log, sources, store, datetime.now(UTC)))
+            async with KafkaLog(bootstrap, f"recovery-{service}").opened(whole=False) as log:
+                if own in log.missing:
+                    health = Health(service, UNKNOWN)
+                else:
+                    now = datetime.now(UTC)
+                    health = await of_service(service, log, Sources(domain), store, now)
+                used = {own, dead_letters(service), *subscriptions(service)}
+                health.missing = [name for name in log.missing if name in used]
+                found.append(health)
         finally:
             await store.close()
     return found
 
 
-def open_letters(bootstrap: Broker | str, now: datetime) -> dict[str, dict[str, int]]:
-    """Open dead letters by service and reason. Blocks; raises as `topics.scan`."""
+def open_letters(
+    bootstrap: Broker | str, now: datetime, missing: Set[str]
+) -> dict[str, dict[str, int]]:
+    """Open dead letters by reason of each service whose topics are there. Blocks; raises as `topics.scan`."""
+    if DeadLetterFact.TOPIC in missing:
+        return {}
     decided = dlq.first_decisions(dlq.decisions(bootstrap, now))
     return {
         service: dict(
@@ -151,6 +186,7 @@ def open_letters(bootstrap: Broker | str, now: datetime) -> dict[str, dict[str, 
             )
         )
         for service in SERVICES
+        if dead_letters(service) not in missing
     }
 
 
@@ -163,14 +199,15 @@ def policies(bootstrap: Broker | str) -> dict[str, int]:
     return found
 
 
-def _lines(found: Sequence[Health], versions: Mapping[str, int]) -> Iterator[str]:
+def _lines(found: Sequence[Health], versions: Mapping[str, int] | None) -> Iterator[str]:
     row = "{:14}{:8}{:>10}{:>10}{:>12}{:>10}{:>10}  {}"
     yield row.format(
         "service", "store", "outbox", "oldest", "timers due", "behind", "lag", "dead letters, open"
     )
     for one in found:
         known = [reading.behind for reading in one.reads.values() if reading.behind is not None]
-        letters = ", ".join(f"{number} {why}" for why, number in sorted(one.dead_letters.items()))
+        by_reason = sorted((one.dead_letters or {}).items())
+        letters = ", ".join(f"{number} {why}" for why, number in by_reason)
         more = "+" if one.timers_due == TIMERS_MAX else ""
         yield row.format(
             one.service,
@@ -178,19 +215,27 @@ def _lines(found: Sequence[Health], versions: Mapping[str, int]) -> Iterator[str
             _told(one.outbox_lines),
             _told(one.outbox_oldest_s, "s"),
             _told(one.timers_due) + more,
-            sum(known) if len(known) == len(one.reads) else "?",
-            sum(reading.lag for reading in one.reads.values()),
-            letters or "none",
+            sum(known) if one.reads and len(known) == len(one.reads) else "?",
+            sum(reading.lag for reading in one.reads.values()) if one.reads else "?",
+            "?" if one.dead_letters is None else letters or "none",
         )
     for one in found:
         for topic, reading in sorted(one.reads.items()):
             if reading.behind or reading.cut:
                 cut = f", {reading.cut} partitions end before what was applied" * bool(reading.cut)
                 yield f"{one.service} is {reading.behind} behind on {topic}{cut}"
-    told = ", ".join(
-        f"{dlq.readable(site)} {version}" for site, version in sorted(versions.items())
-    )
-    yield f"policies: {told or 'none'}"
+    for one in found:
+        if one.store_error:
+            why = f"refused the login ({one.store_error})"
+            yield f"the store of {one.service} {why}: give its own user and password with --redis-of"
+    yield from map(no_topic, sorted(_missing(found)))
+    by_site = sorted((versions or {}).items())
+    told = ", ".join(f"{dlq.readable(site)} {version}" for site, version in by_site)
+    yield f"policies: {'?' if versions is None else told or 'none'}"
+
+
+def _missing(found: Sequence[Health]) -> set[str]:
+    return {name for one in found for name in one.missing}
 
 
 def _told(number: float | None, unit: str = "") -> str:
@@ -204,6 +249,7 @@ app = typer.Typer(name="status", help="How all services are, on one screen.")
 def status_command(
     bootstrap: BootstrapOption = None,
     redis_url: RedisOption = None,
+    redis_of: RedisOfOption = None,
     shard: ShardOption = "c0",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document, for machines.")
@@ -211,16 +257,15 @@ def status_command(
 ) -> None:
     """Show what waits in each service, its dead letters, and the versions of policies.
 
-    Exit status 1 if a store is away, stale or unreadable, or a topic ends before what was applied.
+    Exit status 1 if a store is away, stale, unreadable or refuses the login, a topic is missing, or one ends before
+    what was applied.
     """
     try:
-        where, redis, now = (
-            bootstrap_servers(bootstrap),
-            redis_address(redis_url),
-            datetime.now(UTC),
-        )
+        where, redis = bootstrap_servers(bootstrap), stores(redis_url, redis_of or ())
         found = asyncio.run(services(where, redis, shard))
-        letters, versions = open_letters(where, now), policies(where)
+        missing = _missing(found)
+        letters = open_letters(where, datetime.now(UTC), missing)
+        versions = None if PolicyPublished.TOPIC in missing else policies(where)
     except (NoBroker, Refused, LookupError, TimeoutError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -229,7 +274,7 @@ def status_command(
         typer.echo(f"Kafka does not answer: {type(error).__name__}", err=True)
         raise typer.Exit(1) from error
     for one in found:
-        one.dead_letters = letters[one.service]
+        one.dead_letters = letters.get(one.service)
     if as_json:
         told: dict[str, Any] = {"services": [asdict(one) for one in found], "policies": versions}
         typer.echo(json.dumps(told))

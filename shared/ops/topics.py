@@ -44,6 +44,15 @@ class NoBroker(LookupError):
     """No address of Kafka is known."""
 
 
+def no_topic(name: str) -> str:
+    """What an operator is told where a topic is missing: of a compacted one that was lost, a copy comes back first."""
+    told = f"there is no topic {name}"
+    if any(topic.name == name and topic.cleanup == "compact" for topic in topics()):
+        lost = "see the runbook, *A compacted topic was lost*, before you create it"
+        return f"{told}: if it was lost, {lost}; on a new broker run `topics create`"
+    return f"{told}: run `topics create` first"
+
+
 def bootstrap_servers(given: str | None = None) -> Broker:
     """How Kafka is reached: at `given`, else KAFKA_BOOTSTRAP_SERVERS, else the local stack's address.
 
@@ -197,7 +206,7 @@ def scan(
     ) as consumer:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
-            raise LookupError(f"there is no topic {topic}: run `topics create` first")
+            raise LookupError(no_topic(topic))
         wanted = numbers if key is None else {partition_of(key, len(numbers))}
         parts = [TopicPartition(topic, number) for number in sorted(wanted)]
         consumer.assign(parts)

@@ -387,7 +387,7 @@ class App:
     async def _open_generation(self, *, may_begin: bool = True) -> None:
         """Wait until the store holds our state; begin a new state if nothing was ever published."""
         owner, store = self.parts.domain.owner, self.parts.store
-        told = False
+        told: list[dict[str, str]] = []
         while True:
             try:
                 on_topic = await last_published(owner, self.parts.settings.broker)
@@ -398,12 +398,16 @@ class App:
                 ):
                     log.info("store_usable", service=owner)
                     return
-                reason = Reason.STORE_STALE
+                why = {"reason": Reason.STORE_STALE.value}
             except Unavailable as unavailable:
-                reason = unavailable.reason
-            if not told:
-                log.error("store_not_usable", service=owner, reason=reason.value)
-                told = True
+                why = {"reason": unavailable.reason.value}
+                if (
+                    unavailable.__cause__ is not None
+                ):  # a refused login is not a server that is away
+                    why["error"] = type(unavailable.__cause__).__name__
+            if why not in told:
+                log.error("store_not_usable", service=owner, **why)
+                told.append(why)
             await asyncio.sleep(RETRY_S)
 
     async def _keep_generation(self) -> None:

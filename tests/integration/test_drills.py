@@ -80,7 +80,9 @@ def all_keys(redis: Redis) -> dict[bytes, bytes | None]:
 def caught_up(everything: World) -> bool:
     """Whether all that is on the topics is applied; a group may have acknowledged it before the loss."""
     stack = everything.stack
-    found = asyncio.run(status.services(stack.bootstrap, stack.redis_url, "c0"))
+    found = asyncio.run(
+        status.services(stack.bootstrap, dict.fromkeys(SERVICES, stack.redis_url), "c0")
+    )
     return all(one.behind == 0 for health in found for one in health.reads.values())
 
 

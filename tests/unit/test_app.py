@@ -13,12 +13,15 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from services.complaints.settings import Settings
 from shared.contracts.reasons import Reason
 from shared.kernel import Schema
 from shared.runtime import service as module
+from shared.runtime.engine.redis_store import unavailable
 from shared.runtime.engine.store import Commit
 from shared.runtime.faults import Unavailable
 from shared.runtime.kafka import watch
@@ -135,6 +138,28 @@ async def test_a_service_whose_store_a_later_build_wrote_says_so_and_serves_noth
     assert (ready.status_code, ready.json()["schema"]) == (503, False)
     assert [line["reason"] for line in logs if line["event"] == "store_not_usable"] == [
         "store_unreadable"
+    ]
+
+
+async def test_a_login_that_the_store_refuses_is_told_even_where_the_store_was_away_before(
+    aboard: Aboard, app, store, monkeypatch
+):
+    topic_ends_at(monkeypatch, app, 3)
+    errors = [RedisConnectionError(), RedisConnectionError(), AuthenticationError("of alice")]
+
+    async def refuses(_published: int | None) -> bool:
+        await asyncio.sleep(0)
+        error = errors.pop(0) if len(errors) > 1 else errors[0]
+        raise unavailable(error) from error
+
+    monkeypatch.setattr(store, "open_generation", refuses)
+    with capture_logs() as logs:
+        async with background(app._open_generation()):
+            await turns()
+    told = [line for line in logs if line["event"] == "store_not_usable"]
+    assert [(line["reason"], line["error"]) for line in told] == [
+        ("store_unavailable", "ConnectionError"),
+        ("store_unavailable", "AuthenticationError"),
     ]
 
 

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import typer
+from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.contracts.catalogue import AUDIT, SERVICES, TOPICS
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.topics import TopicRaised
 from shared.ops import raising
-from shared.ops.raising import GROWING, Raising, Stopped, plan, readers, refuse, stores
+from shared.ops.raising import GROWING, Raising, Stopped, plan, readers, refuse
+from shared.ops.rebuild import stores
+from shared.runtime.engine.redis_store import unavailable
 from shared.runtime.engine.settle import Fence, fence_key
 from shared.runtime.engine.store import Commit, Line, Write
 from shared.runtime.kafka.inbox import Record
@@ -184,6 +188,26 @@ async def test_a_store_that_lacks_what_was_published_is_refused():
     store = MemoryStore()
     one = Stopped(AUDIT, store, log)  # type: ignore[arg-type]  # as much of both as is used
     assert "rebuild it first" in str(await one.take("me"))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (AuthenticationError("of alice"), "refused the login (AuthenticationError)"),
+        (NoPermissionError("of alice"), "refused the login (NoPermissionError)"),
+        (RedisConnectionError("at alice"), "cannot be used: store_unavailable"),
+    ],
+)
+async def test_a_store_that_cannot_be_used_is_named(monkeypatch, error, why):
+    async def refuses(*_: object) -> bool:
+        raise unavailable(error) from error
+
+    log, store = Ends(), MemoryStore()
+    log.found = {Place(RECORD, 0): (0, 0)}
+    monkeypatch.setattr(store, "open_generation", refuses)
+    told = str(await Stopped(AUDIT, store, log).take("me"))  # type: ignore[arg-type]  # as much of both as is used
+    assert told.startswith(f"the store of audit {why}")
+    assert "alice" not in told
 
 
 def test_what_lies_behind_a_raise_lies_behind_our_last_fact_of_then():
