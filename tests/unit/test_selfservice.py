@@ -387,8 +387,8 @@ async def test_an_export_has_every_word_that_was_said_since_with_its_moment(
     left = format_time(datetime.fromisoformat(leaves), zone, language)
     for shown in (*(text.partition(" <")[0] for text in said.values()), "Cabin 7", fix, left):
         assert shown in page, shown
-    for what in said:
-        assert say(language, f"mine.what.{what}") in page
+    for title in ("what.asked", "what.answered", "what.words_added", "resolved.fixed"):
+        assert say(language, f"mine.{title}") in page
     assert "<script" not in page
     for hidden in ("e-ingrid", complaint, ref):
         assert hidden not in page, hidden

@@ -14,7 +14,7 @@ from services.complaints.customer.handlers import site_of
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
-from services.complaints.selfservice.page import more_of, told
+from services.complaints.selfservice.page import more_of, told, what_happened
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
 from shared.contracts.complaints import Category, Language, Outcome, Severity, reference_of
@@ -332,8 +332,7 @@ def _printed(
             for check in exported.given
         ],
         "happened": [
-            (one, say(language, f"mine.what.{one.what}"), more_of(one, language))
-            for one in happened
+            (one, what_happened(one, language), more_of(one, language)) for one in happened
         ],
         "left_out": exported.left_out,
     }
