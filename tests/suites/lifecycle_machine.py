@@ -474,7 +474,8 @@ class LifecycleMachine(RuleBasedStateMachine):
             complaint_id=name, check_id="ck-1", helped=helped, answered_at=self.clock()
         )
         self.run(self._feed(answer))
-        one = one if one.into is None else self.known[one.into]
+        if one.into is not None:
+            one = self._answered(name, one)
         asked = OPEN | {"resolution_recorded", "closed_no_response"}
         if helped is Helped.YES and one.state in asked:
             one.moved("confirmed")
@@ -485,6 +486,18 @@ class LifecycleMachine(RuleBasedStateMachine):
             one.done.clear()
             if keeper != one.owner:
                 one.owner, one.asked = keeper, None
+
+    def _answered(self, name: str, one: Known) -> Known:
+        """What the customer of a merged complaint answers for: its head, unless that is another customer's."""
+        head = self.known[str(one.into)]
+        own, other = (self.run(self._document(of)) for of in (name, str(one.into)))
+        same_token = own.sender_ref is not None and own.sender_ref == other.sender_ref
+        if same_token or own.customer_ref == other.customer_ref:
+            return head
+        head.merged.remove(name)
+        one.into = None
+        one.moved("reopened")
+        return one
 
     def works(self, who: str) -> bool:
         """Whether the roster or a check-in says that they work now."""

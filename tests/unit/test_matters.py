@@ -38,6 +38,7 @@ from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 from tests.unit.test_selfservice import opened, sent
 from tests.unit.test_timeline import entries
 
+LOUD = "The cabin next door plays loud music."
 COLD, COLDER = "The soup was cold.", "The soup is still cold, and nobody came to the table."
 OTHER = "ms-borealis"
 HOUR = timedelta(hours=1)
@@ -451,7 +452,7 @@ async def test_what_was_given_for_a_merged_complaint_keeps_the_promise(aboard: A
 
 
 async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):
-    first, second = [await complains(aboard, who=who) for who in ("a", "b")]
+    first, second = [await complains(aboard, text) for text in (COLD, LOUD)]
     await do(aboard, first, "claim", "e-aino")
     await aboard.give(second, "cinema", "k")
     await merges(aboard, second, first)
@@ -462,6 +463,27 @@ async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboa
     assert (await seen(aboard, f"/{second}"))["state"] == "merged"
     await says(aboard, second, Helped.YES)
     assert (await seen(aboard, f"/{first}"))["state"] == "confirmed"
+
+
+async def test_what_another_customer_answers_is_about_their_own_complaint(aboard: Aboard):
+    """Nobody is written to about what another customer said, and nobody's complaint ends by it."""
+    first, second = [
+        await complains(aboard, who=who, contact={"email": f"{who}@example.org"}) for who in "ab"
+    ]
+    await aboard.give(second, "cinema", "k")
+    await merges(aboard, second, first)
+    await aboard.ring()
+    written = len(aboard.postbox.letters)
+    await says(aboard, second, Helped.NO)
+    await aboard.ring()
+    assert [one.recipient for one in aboard.postbox.letters[written:]] == ["b@example.org"]
+    assert (await seen(aboard, f"/{first}"))["state"] == "triaged"
+    shown = await seen(aboard, f"/{second}")
+    assert (shown["state"], shown["round"], shown["merged_into"]) == ("reopened", 1, None)
+    await merges(aboard, second, first)
+    await says(aboard, second, Helped.YES)
+    assert (await seen(aboard, f"/{second}"))["state"] == "confirmed"
+    assert await names(aboard, "open") == [first]
 
 
 async def test_what_is_merged_has_one_timeline_and_undone_neither_shows_the_others_words(
@@ -511,7 +533,8 @@ async def test_a_link_shows_what_its_holder_wrote_also_once_it_is_merged(aboard:
 
 async def test_a_no_by_the_link_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):
     first = await complains(aboard, who="a", contact={"email": "a@example.org"})
-    second = await complains(aboard, COLDER, who="b", contact={"email": "b@example.org"})
+    await aboard.ring()
+    second = await complains(aboard, LOUD, who="a", contact={"email": "a@example.org"})
     await aboard.ring()
     (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
     path = urlsplit(url).path
@@ -638,7 +661,7 @@ async def test_what_was_merged_into_something_that_is_no_complaint_may_be_one(ab
 
 
 @pytest.mark.parametrize("end", ["closed_no_response", "confirmed"])
-async def test_a_no_of_another_customer_opens_a_matter_that_ended_for_the_first(
+async def test_a_no_of_another_customer_is_about_their_own_also_once_the_first_ended(
     aboard: Aboard, end: str
 ):
     first, second = [await complains(aboard, who=who) for who in ("a", "b")]
@@ -653,8 +676,8 @@ async def test_a_no_of_another_customer_opens_a_matter_that_ended_for_the_first(
         await aboard.carry()
     assert (await seen(aboard, f"/{first}"))["state"] == end
     await says(aboard, second, Helped.NO)
-    assert await names(aboard, "open") == [first]
-    assert (await seen(aboard, f"/{first}"))["round"] == 1
+    assert await names(aboard, "open") == [second]
+    assert (await seen(aboard, f"/{first}"))["state"] == end
 
 
 # ---- what others make of it ----------------------------------------------------------------------

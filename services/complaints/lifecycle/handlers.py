@@ -20,7 +20,7 @@ from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import split_off
-from services.complaints.matters.moves import same_customer
+from services.complaints.matters.moves import answered, same_customer
 from services.complaints.triage import triage
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, Severity
@@ -271,30 +271,30 @@ class Lifecycle:
         return moves.given(complaint, fact.complaint_id, fact.employee_id, view.now)
 
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
-        """Confirm or reopen the complaint as the customer answered "did it help?", or the one that it went into.
+        """Confirm or reopen the complaint as the customer answered "did it help?", or the one of theirs that it went into.
 
         Nothing comes of a no of a customer who was erased meanwhile: nobody could be written to.
         """
         fact = event.data
-        complaint_id, complaint = fact.complaint_id, await known(fact.complaint_id, view)
-        if complaint.merged_into is not None:
-            complaint_id, complaint = (
-                complaint.merged_into,
-                await known(complaint.merged_into, view),
-            )
+        complaint = await known(fact.complaint_id, view)
+        into = complaint.merged_into
+        head = None if into is None else await known(into, view)
+        policy, _ = await self._policies.at(complaint.site, view)
+        about = answered(complaint, fact.complaint_id, head, policy, view.now)
+        complaint = about.complaint
         if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
-        policy, _ = await self._policies.at(complaint.site, view)
         no = fact.helped is Helped.NO
-        return moves.take_feedback(
+        found = moves.take_feedback(
             complaint,
-            complaint_id,
+            about.complaint_id,
             fact.helped,
             policy,
             view.now,
             answered_at=fact.answered_at,
             keeper=await keeper(complaint, policy, view) if no else None,
         )
+        return Decision((*about.before, *found.facts)) if found.facts else found
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""

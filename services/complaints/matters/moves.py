@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import SEVEREST_FIRST, Complaint, Promise
@@ -16,7 +17,7 @@ from shared.contracts.complaints import (
     MatterChanged,
     Sameness,
 )
-from shared.contracts.lifecycle import may
+from shared.contracts.lifecycle import MOVES, may
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
@@ -146,6 +147,35 @@ def why_same(other: Complaint, head: Complaint) -> Sameness:
 def same_customer(other: Complaint, head: Complaint) -> bool:
     """Whether the same customer raised both, by their reference or their token."""
     return why_same(other, head) is not Sameness.EMPLOYEE_SAYS
+
+
+class Answered(NamedTuple):
+    """The complaint that a customer's answer is about, and the facts that come before it."""
+
+    complaint_id: str
+    complaint: Complaint
+    before: Sequence[Fact] = ()
+
+
+def answered(
+    complaint: Complaint,
+    complaint_id: str,
+    head: Complaint | None,
+    policy: Policy,
+    now: datetime,
+) -> Answered:
+    """The complaint that "did it help?" is answered for, where it was asked about this one; `head` goes on for it, if any does.
+
+    That is the head if the same customer raised both. Otherwise this one is split from it first: nobody answers for
+    another customer, and each is written to about what they said themselves.
+    """
+    if head is None or complaint.merged_into is None:
+        return Answered(complaint_id, complaint)
+    if same_customer(complaint, head):
+        return Answered(complaint.merged_into, head)
+    before = split(head, complaint.merged_into, [(complaint_id, complaint)], None, policy, now)
+    alone = complaint.model_copy(update={"state": MOVES[ComplaintSplit].to, "merged_into": None})
+    return Answered(complaint_id, alone, before)
 
 
 def standing(

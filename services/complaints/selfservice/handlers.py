@@ -19,7 +19,7 @@ from services.complaints.lifecycle.handlers import danger_in, decided
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import split_off
-from services.complaints.matters.moves import same_customer
+from services.complaints.matters.moves import answered, same_customer
 from services.complaints.selfservice.moves import (
     Code,
     add_words,
@@ -151,6 +151,7 @@ class SelfService:
         if await self._keys.erased(head.customer_ref, view):
             raise Rejected(Reason.WRONG_STATE)
         policy, _ = await self._policies.at(complaint.site, view)
+        about = answered(complaint, complaint_id, head, policy, view.now)
         timeline = await view.get(Timeline, complaint_id)
         before: Sequence[Fact] = ()
         sealed = None
@@ -162,12 +163,13 @@ class SelfService:
             complaint,
             complaint_id,
             head,
+            about,
             helped,
             sealed,
             timeline,
             policy,
             view.now,
-            keeper=await keeper(head, policy, view) if helped is Helped.NO else None,
+            keeper=await keeper(about.complaint, policy, view) if helped is Helped.NO else None,
         )
         return decided(found, before)
 

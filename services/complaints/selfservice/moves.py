@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from services.complaints.lifecycle.moves import No, hear, take_feedback
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.matters.moves import Answered
 from services.complaints.selfservice.rules import CODES_MAX, VALID_FOR, Confirmation
 from services.complaints.timeline.rules import Timeline, What
 from shared.contracts.complaints import (
@@ -64,6 +65,7 @@ def tell_helped(
     complaint: Complaint,
     complaint_id: str,
     head: Complaint,
+    about: Answered,
     helped: Helped,
     line: str | None,
     timeline: Timeline | None,
@@ -74,17 +76,24 @@ def tell_helped(
 ) -> Sequence[Fact] | No:
     """The customer says whether what was done helped, with a line of theirs if they like (`line` is sealed).
 
-    `head` is the complaint that goes on for it, or itself: the answer is about that one. `keeper` is who has it
-    after a no.
+    `head` is the complaint that goes on for it, or itself, and `about` the one that is answered for. `keeper` is who
+    has that one after a no.
     """
     if complaint.forgotten or head.forgotten or head.state not in ASKED:
         return No(Reason.WRONG_STATE, {"state": head.state})
     added = () if line is None else _words(complaint, complaint_id, timeline, line, now)
     if isinstance(added, No):
         return added
-    head_id = complaint.merged_into or complaint_id
-    answer = take_feedback(head, head_id, helped, policy, now, answered_at=now, keeper=keeper)
-    return (*added, *answer.facts)
+    answer = take_feedback(
+        about.complaint,
+        about.complaint_id,
+        helped,
+        policy,
+        now,
+        answered_at=now,
+        keeper=keeper,
+    )
+    return (*added, *about.before, *answer.facts)
 
 
 def field_of(complaint: Complaint) -> str:
