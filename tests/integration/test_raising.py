@@ -326,7 +326,8 @@ def test_topics_are_raised_between_two_times_of_traffic_and_everything_is_exact(
         traffic.flow(12)
         sent_again(everything)
         wrong, moved = overtaken(exact(everything, traffic))
-        assert (wrong, moved > 20) == ([], True), (wrong, moved)
+        # How many keys have facts on both sides depends on how fast the machine is.
+        assert (wrong, moved > 0) == ([], True), (wrong, moved)
         stopped(everything, services)
         made_again(everything, redis)
         services = started(everything, *SERVICES)

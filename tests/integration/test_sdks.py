@@ -31,6 +31,7 @@ from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.deadletters import DeadLetterFact
 from shared.contracts.event import CONTENT_TYPE
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.topics import TopicRaised
 from tests.system import auditor
 from tests.system.world import Read, World, complaint, complaint_id, until, world
 
@@ -39,8 +40,10 @@ JAVA = Path(__file__).parent / "java"
 #: Compiling the program and one run of it take seconds.
 JAVA_TIMEOUT_S = 120
 WORDS = "Suppen var kald, sa gjesten. 🍲"
-#: Nobody records or sends dead letters again here, and their facts have the form of all others.
-ELSEWHERE = {fact.TOPIC for fact in (FactRecorded, HeadsSigned, Notice, DeadLetterFact)}
+#: Nobody records, raises topics or sends dead letters again here, and their facts have the form of all others.
+ELSEWHERE = {
+    fact.TOPIC for fact in (FactRecorded, HeadsSigned, Notice, DeadLetterFact, TopicRaised)
+}
 FACTS = [
     topic.name for topic in TOPICS if ".dlq." not in topic.name and topic.name not in ELSEWHERE
 ]

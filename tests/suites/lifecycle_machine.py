@@ -295,9 +295,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         name, one = self.some(which)
         expected = (200, None) if one.into is not None else (409, "wrong_state")
         if self.as_expected(name, "split", who, expected):
-            self.known[str(one.into)].merged.remove(name)
-            one.into = None
-            one.moved("reopened")
+            self._stands_alone(name)
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, whos=st.lists(WHO, min_size=1, max_size=4, unique=True))
@@ -389,6 +387,9 @@ class LifecycleMachine(RuleBasedStateMachine):
         expected = (200, None) if one.state in states else (409, "wrong_state")
         if self.as_expected(name, what, who, expected):
             one.moved({"withdraw": "withdrawn", "unfounded": "not_a_complaint"}[what])
+            for other in sorted(one.merged):
+                if what == "unfounded" or not self._same_customer(other, name):
+                    self._stands_alone(other)
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, who=WHO)
@@ -490,14 +491,23 @@ class LifecycleMachine(RuleBasedStateMachine):
     def _answered(self, name: str, one: Known) -> Known:
         """What the customer of a merged complaint answers for: its head, unless that is another customer's."""
         head = self.known[str(one.into)]
-        own, other = (self.run(self._document(of)) for of in (name, str(one.into)))
-        same_token = own.sender_ref is not None and own.sender_ref == other.sender_ref
-        if same_token or own.customer_ref == other.customer_ref:
+        if self._same_customer(name, str(one.into)):
             return head
-        head.merged.remove(name)
+        self._stands_alone(name)
+        return one
+
+    def _same_customer(self, one: str, other: str) -> bool:
+        """Whether the same customer raised both."""
+        first, second = (self.run(self._document(name)) for name in (one, other))
+        same_token = first.sender_ref is not None and first.sender_ref == second.sender_ref
+        return same_token or first.customer_ref == second.customer_ref
+
+    def _stands_alone(self, name: str) -> None:
+        """A merged complaint is split from the one that it went into."""
+        one = self.known[name]
+        self.known[str(one.into)].merged.remove(name)
         one.into = None
         one.moved("reopened")
-        return one
 
     def works(self, who: str) -> bool:
         """Whether the roster or a check-in says that they work now."""
