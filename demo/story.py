@@ -171,12 +171,7 @@ def acknowledge(stage: Stage, told: Told) -> None:
 def of_occasion(stage: Stage, occasion: Occasion) -> list[Received]:
     """The letters that came because of one occasion."""
     sent = {fact.message_id for fact in stage.eyes.of(MessageSent) if fact.occasion is occasion}
-    # A Message-ID is "<message_id@domain>".
-    return [
-        letter
-        for letter in stage.mailbox.letters
-        if letter.message_id.strip("<>").partition("@")[0] in sent
-    ]
+    return [letter for letter in stage.mailbox.letters if letter.fact_id in sent]
 
 
 def alarm(stage: Stage) -> None:
@@ -395,9 +390,7 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
 
 def links_of(stage: Stage) -> dict[str, str]:
     """The link of each complaint that is in its acknowledgement."""
-    letters = {
-        letter.message_id.strip("<>").partition("@")[0]: letter for letter in stage.mailbox.letters
-    }
+    letters = {letter.fact_id: letter for letter in stage.mailbox.letters}
     found = {}
     for fact in stage.eyes.of(MessageSent):
         letter = letters.get(fact.message_id)

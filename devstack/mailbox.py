@@ -26,6 +26,11 @@ class Received:
     body: str
     message_id: str
 
+    @property
+    def fact_id(self) -> str:
+        """The message's id as facts have it; a Message-ID is "<message_id@domain>"."""
+        return self.message_id.strip("<>").partition("@")[0]
+
 
 class Mailbox:
     """Receives letters on a free port; `refuse` makes it refuse them as a broken server would."""

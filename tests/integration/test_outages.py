@@ -147,7 +147,6 @@ class System:
         """Every accepted write exists once in topics and stores, in order; INV-01, 02, 05, 06, 08."""
         for owner, service in self.services.items():
             assert service.process.poll() is None, f"{owner} ended by itself: {service.log}"
-        self.world.settle_down(*OWNERS)
         reads = auditor.exact(self.world, COMPLAINTS, COMPENSATION, NOTIFIER)
         facts = auditor.facts(reads)
         assert auditor.out_of_order(reads) == []

@@ -222,7 +222,7 @@ def authority_in(accounts: Mapping[str, int]) -> dict[str, int]:
 def letters_wrong(events: Sequence[Fact], letters: Iterable[Received]) -> list[str]:
     """INV-05: one letter per message; a second only if a fact says that the fate of the first is unknown."""
     wrong: list[str] = []
-    got = Counter(letter.message_id.strip("<>").partition("@")[0] for letter in letters)
+    got = Counter(letter.fact_id for letter in letters)
     unknown: Counter[str] = Counter()
     for data in of(events, MessageAttempted.TYPE):
         unknown[data["message_id"]] += bool(data["repeats_unknown"])

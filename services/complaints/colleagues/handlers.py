@@ -19,6 +19,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, employee_name
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Principal
 
 
 async def crew(site: str, view: View) -> Sequence[Member]:
@@ -45,6 +46,12 @@ async def works(site: str, employee_id: str, view: View) -> bool:
     """Whether the roster lists the employee as active; raises Unavailable."""
     found = await view.get(Employee, employee_name(site, employee_id))
     return found is not None and found.listing.active
+
+
+async def known_colleague(employee_id: str, who: Principal, view: View) -> None:
+    """Raises Rejected(unknown_colleague) for who asks, and for one who does not work at the site; and Unavailable."""
+    if employee_id == who.subject or not await works(who.site, employee_id, view):
+        raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
 
 
 def known_department(department: str | None, policy: Policy) -> None:

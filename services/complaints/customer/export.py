@@ -17,7 +17,18 @@ from services.complaints.promises.rules import KeptAt, VoidedCheck
 from services.complaints.selfservice.page import more_of, told, what_happened
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
-from shared.contracts.complaints import Category, Language, Outcome, Severity, reference_of
+from services.complaints.timeline.shown import (
+    EntryAmount,
+    EntryAt,
+    EntryCurrency,
+    EntryFix,
+    EntryItem,
+    EntryOccasion,
+    EntryOutcome,
+    EntryPromise,
+    EntryWhat,
+)
+from shared.contracts.complaints import Category, Language, Severity, reference_of
 from shared.contracts.event import (
     AmountMinor,
     CheckId,
@@ -30,7 +41,6 @@ from shared.contracts.event import (
 )
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import State
-from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import View
@@ -111,35 +121,15 @@ class ExportedCheck(BaseModel):
 class ExportedEntry(Answer):
     """One thing that happened, as the customer's own page shows it; a field that says nothing of it is absent."""
 
-    at: Annotated[datetime, Field(description="When it happened.")]
-    what: Annotated[What, Field(description="What happened.")]
-    item: Annotated[
-        Id | None, Field(exclude_if=absent, description="Name of the check in the catalogue.")
-    ]
-    amount_minor: Annotated[
-        AmountMinor | None,
-        Field(
-            exclude_if=absent,
-            description="What a check is worth, or the part of it that was redeemed, in minor units of `currency`.",
-        ),
-    ]
-    currency: Annotated[
-        Currency | None, Field(exclude_if=absent, description="Currency code of ISO 4217.")
-    ]
-    promised_by: Annotated[
-        datetime | None,
-        Field(exclude_if=absent, description="By when the customer hears from us."),
-    ]
-    outcome: Annotated[
-        Outcome | None, Field(exclude_if=absent, description="What was done about the cause.")
-    ]
-    fix: Annotated[
-        Id | None,
-        Field(exclude_if=absent, description="What is done about the cause, by the policy."),
-    ]
-    occasion: Annotated[
-        Occasion | None, Field(exclude_if=absent, description="What the letter is about.")
-    ]
+    at: EntryAt
+    what: EntryWhat
+    item: EntryItem
+    amount_minor: EntryAmount
+    currency: EntryCurrency
+    promised_by: EntryPromise
+    outcome: EntryOutcome
+    fix: EntryFix
+    occasion: EntryOccasion
     text: Annotated[
         str | None,
         Field(

@@ -7,11 +7,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.complaints.colleagues.handlers import known_department, works
+from services.complaints.colleagues.handlers import known_colleague, known_department
 from services.complaints.fixes import moves
 from services.complaints.fixes.rules import Fixes, asked_of
 from services.complaints.lifecycle.handlers import Lifecycle, decided
-from services.complaints.lifecycle.moves import Who
 from services.complaints.lifecycle.rules import DEPARTMENT, Complaint
 from shared.contracts.event import Id
 from shared.contracts.lifecycle import OPEN
@@ -23,7 +22,6 @@ from shared.runtime.engine.view import Page, View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
-from shared.runtime.roster import employed
 
 FixName = Annotated[ItemId, Field(description="The fix, by its name in the site's policy.")]
 
@@ -81,9 +79,8 @@ class Fixing:
     async def do(self, complaint_id: str, command: DoFix, who: Principal, view: View) -> Decision:
         """Record a fix as done; raises Rejected(unknown_fix, fix_done, wrong_state) and what `Lifecycle.of_site` does."""
         complaint, fixes = await self._read(complaint_id, who, view)
-        if (
-            fixes.asked(command.fix) is None
-        ):  # one that was asked for may have left the policy since
+        # One that was asked for may have left the policy since.
+        if fixes.asked(command.fix) is None:
             await self._fix(complaint.site, command.fix, view)
         return decided(moves.do(complaint, complaint_id, fixes, who.subject, command.fix, view.now))
 
@@ -101,8 +98,8 @@ class Fixing:
         if colleague is None:
             department = department or fix.department
             known_department(department, policy)
-        elif colleague == who.subject or not await works(complaint.site, colleague, view):
-            raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
+        else:
+            await known_colleague(colleague, who, view)
         return decided(
             moves.ask(
                 complaint,
@@ -123,9 +120,7 @@ class Fixing:
     ) -> Decision:
         """Do not do a fix; raises Rejected(fix_not_asked) and what `Lifecycle.of_site` does."""
         complaint, fixes = await self._read(complaint_id, who, view)
-        role = (await employed(who, view)).listing.role
-        policy, _ = await self._policies.at(complaint.site, view)
-        asked = Who(who.subject, policy.departments_of(role))
+        asked = await self._lifecycle.who(who, view)
         return decided(moves.decline(complaint, complaint_id, fixes, asked, command.fix, view.now))
 
     async def due(self, timer_id: str, view: View) -> Decision:

@@ -15,7 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from services.complaints.colleagues.handlers import is_off_shift, keeper, known_department, works
+from services.complaints.colleagues.handlers import (
+    is_off_shift,
+    keeper,
+    known_colleague,
+    known_department,
+    works,
+)
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
@@ -156,10 +162,8 @@ class Lifecycle:
         """
         complaint = await self.of_site(complaint_id, who, view)
         colleague, department = command.colleague_id, command.department
-        if colleague is not None and (
-            colleague == who.subject or not await works(complaint.site, colleague, view)
-        ):
-            raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
+        if colleague is not None:
+            await known_colleague(colleague, who, view)
         policy, _ = await self._policies.at(complaint.site, view)
         if department is not None:
             known_department(department, policy)
@@ -170,13 +174,13 @@ class Lifecycle:
     async def accept(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """Take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        asked = await self._who(who, view)
+        asked = await self.who(who, view)
         return decided(moves.accept(complaint, complaint_id, asked, view.now))
 
     async def decline(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """Do not take over what was offered; raises Rejected(not_offered, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
-        asked = await self._who(who, view)
+        asked = await self.who(who, view)
         return decided(moves.decline(complaint, complaint_id, asked, view.now))
 
     async def ask(
@@ -222,12 +226,7 @@ class Lifecycle:
         Complaints of other customers that were merged into it stand by themselves again.
         """
         complaint = await self.of_site(complaint_id, who, view)
-        withdrawn = moves.withdraw(complaint, complaint_id, who.subject, view.now)
-        stays = partial(same_customer, head=complaint)
-        return decided(
-            withdrawn,
-            await split_off(complaint_id, complaint, stays, who.subject, self._policies, view),
-        )
+        return await taken_back(complaint, complaint_id, who.subject, self._policies, view)
 
     async def find_none(self, complaint_id: str, who: Principal, view: View) -> Decision:
         """It is no complaint; raises Rejected(wrong_state) and what `of_site` does.
@@ -277,8 +276,7 @@ class Lifecycle:
         """
         fact = event.data
         complaint = await known(fact.complaint_id, view)
-        into = complaint.merged_into
-        head = None if into is None else await known(into, view)
+        head = await head_of(complaint, view)
         policy, _ = await self._policies.at(complaint.site, view)
         about = answered(complaint, fact.complaint_id, head, policy, view.now)
         complaint = about.complaint
@@ -316,8 +314,8 @@ class Lifecycle:
         policy, _ = await self._policies.at(complaint.site, view)
         return await is_off_shift(complaint, policy, view)
 
-    async def _who(self, who: Principal, view: View) -> Who:
-        """Who asks, and to which departments they belong by their role."""
+    async def who(self, who: Principal, view: View) -> Who:
+        """Who asks, and to which departments they belong by their role; raises Rejected(unknown_employee), Unavailable."""
         listed = await employed(who, view)
         policy, _ = await self._policies.at(who.site, view)
         return Who(who.subject, policy.departments_of(listed.listing.role))
@@ -351,8 +349,28 @@ async def danger_in(
     found = moves.find_danger(complaint, complaint_id, view.now)
     if complaint.merged_into is None:
         return found
-    head = await known(complaint.merged_into, view)
+    head = await head_of(complaint, view)
     return (*found, *moves.find_danger(head, complaint.merged_into, view.now))
+
+
+async def taken_back(
+    complaint: Complaint, complaint_id: str, who: str | None, policies: Policies, view: View
+) -> Decision:
+    """The customer takes a complaint back; `who` wrote it down, None if the customer did it by their link.
+
+    Complaints of other customers that were merged into it stand by themselves again. Raises Rejected(wrong_state)
+    and Unavailable.
+    """
+    withdrawn = moves.withdraw(complaint, complaint_id, who, view.now)
+    stays = partial(same_customer, head=complaint)
+    return decided(withdrawn, await split_off(complaint_id, complaint, stays, who, policies, view))
+
+
+async def head_of(complaint: Complaint, view: View) -> Complaint:
+    """The complaint that goes on for this one, or itself; raises Rejected(unknown_complaint), Unavailable."""
+    if complaint.merged_into is None:
+        return complaint
+    return await known(complaint.merged_into, view)
 
 
 async def words_of(complaint: Complaint, keys: Keys, view: View) -> str | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import SEVEREST_FIRST, Complaint, Promise
+from services.complaints.matters.rules import stands_alone
 from services.complaints.promises.rules import keeps
 from shared.contracts.complaints import (
     MERGED_MAX,
@@ -17,7 +18,7 @@ from shared.contracts.complaints import (
     MatterChanged,
     Sameness,
 )
-from shared.contracts.lifecycle import MOVES, may
+from shared.contracts.lifecycle import may
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
@@ -160,22 +161,21 @@ class Answered(NamedTuple):
 def answered(
     complaint: Complaint,
     complaint_id: str,
-    head: Complaint | None,
+    head: Complaint,
     policy: Policy,
     now: datetime,
 ) -> Answered:
-    """The complaint that "did it help?" is answered for, where it was asked about this one; `head` goes on for it, if any does.
+    """The complaint that "did it help?" is answered for, where it was asked about this one; `head` goes on for it, or is it.
 
     That is the head if the same customer raised both. Otherwise this one is split from it first: nobody answers for
     another customer, and each is written to about what they said themselves.
     """
-    if head is None or complaint.merged_into is None:
+    if complaint.merged_into is None:
         return Answered(complaint_id, complaint)
     if same_customer(complaint, head):
         return Answered(complaint.merged_into, head)
     before = split(head, complaint.merged_into, [(complaint_id, complaint)], None, policy, now)
-    alone = complaint.model_copy(update={"state": MOVES[ComplaintSplit].to, "merged_into": None})
-    return Answered(complaint_id, alone, before)
+    return Answered(complaint_id, stands_alone(complaint), before)
 
 
 def standing(
@@ -194,15 +194,9 @@ def standing(
     own, theirs = head.promise, other.promise
     if theirs is None or theirs.broken or (own is not None and own.broken):
         return None
-    if keeps(theirs, theirs.since, kept_by_other) or keeps(
-        theirs, theirs.since or other.received_at, kept_by_head
-    ):
+    if keeps(theirs, other.received_at, kept_by_other, kept_by_head):
         return None
-    if (
-        own is None
-        or keeps(own, own.since, kept_by_head)
-        or keeps(own, own.since or head.received_at, kept_by_other)
-    ):
+    if own is None or keeps(own, head.received_at, kept_by_head, kept_by_other):
         by = own.by if own is not None and now < own.by < theirs.by else theirs.by
         return Promise(round=head.round, by=by, since=theirs.since or other.received_at)
     return Promise(round=head.round, by=theirs.by) if theirs.by < own.by else None

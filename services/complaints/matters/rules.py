@@ -51,7 +51,7 @@ def merged(complaint: Complaint, fact: ComplaintMerged) -> Complaint:
     )
 
 
-def stands_alone(complaint: Complaint, _: ComplaintSplit) -> Complaint:
+def stands_alone(complaint: Complaint) -> Complaint:
     """It stands by itself again; who owned it before owns it."""
     return complaint.model_copy(update={"state": MOVES[ComplaintSplit].to, "merged_into": None})
 
@@ -84,7 +84,7 @@ SLICE = Slice(
     {
         ComplaintTriaged: (Fold(Sender, sender_of, remembered),),
         ComplaintMerged: (Fold(Complaint, complaint_of, merged),),
-        ComplaintSplit: (Fold(Complaint, complaint_of, stands_alone),),
+        ComplaintSplit: (Fold(Complaint, complaint_of, lambda before, _: stands_alone(before)),),
         MatterChanged: (Fold(Complaint, complaint_of, changed),),
     },
     timers={ComplaintMerged: silent, ComplaintSplit: due, MatterChanged: due},

@@ -149,13 +149,22 @@ def is_kept(
 ) -> bool:
     """Whether something that is known by now keeps the promise."""
     own = (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
-    since = promise.since or complaint.received_at
-    return keeps(promise, promise.since, own) or keeps(promise, since, kept_by_merged)
+    return keeps(promise, complaint.received_at, own, kept_by_merged)
 
 
-def keeps(promise: Promise, since: datetime | None, moments: Collection[datetime]) -> bool:
-    """Whether one of these moments is within the promised time, and after `since` if that is given."""
-    return any(moment <= promise.by and (since is None or moment > since) for moment in moments)
+def keeps(
+    promise: Promise,
+    received_at: datetime | None,
+    own: Collection[datetime],
+    merged: Collection[datetime],
+) -> bool:
+    """Whether one of these moments is within the promised time; those of `merged` complaints since this one was received."""
+    since = promise.since or received_at
+    return any(
+        moment <= promise.by and (begins is None or moment > begins)
+        for begins, moments in ((promise.since, own), (since, merged))
+        for moment in moments
+    )
 
 
 def resolved(complaint: Complaint) -> Sequence[datetime]:

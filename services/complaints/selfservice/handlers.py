@@ -6,7 +6,6 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 
 from pydantic import ValidationError
@@ -14,12 +13,10 @@ from pydantic import ValidationError
 from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
-from services.complaints.lifecycle import moves
-from services.complaints.lifecycle.handlers import danger_in, decided
+from services.complaints.lifecycle.handlers import danger_in, decided, head_of, taken_back
 from services.complaints.lifecycle.moves import No
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.matters.handlers import split_off
-from services.complaints.matters.moves import answered, same_customer
+from services.complaints.matters.moves import answered
 from services.complaints.selfservice.moves import (
     Code,
     add_words,
@@ -99,7 +96,7 @@ class SelfService:
             told(entry, await self._timelines.words(entry, complaint, view) or "", policy, language)
             for entry in shown[-SHOWN_MAX:]
         ]
-        head = await self._head(complaint, view)
+        head = await head_of(complaint, view)
         closes_at = head.closes_at if head.closes_at and view.now < head.closes_at else None
         asked = complaint.state is State.AWAITING_INFO
         questions = [one.words for one in happened if one.what is What.ASKED] if asked else []
@@ -135,7 +132,7 @@ class SelfService:
         seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
         sealed = seals.words.seal(field_of(complaint), words)
         policy, _ = await self._policies.at(complaint.site, view)
-        head = await self._head(complaint, view)
+        head = await head_of(complaint, view)
         return decided(
             add_words(complaint, complaint_id, head, timeline, sealed, policy, view.now),
             (*seals.created, *await danger_in(words, complaint, complaint_id, view)),
@@ -147,7 +144,7 @@ class SelfService:
         Raises Rejected(wrong_state, too_many_words) and what `opened` does.
         """
         complaint_id, complaint = await self.opened(token, view)
-        head = await self._head(complaint, view)
+        head = await head_of(complaint, view)
         if await self._keys.erased(head.customer_ref, view):
             raise Rejected(Reason.WRONG_STATE)
         policy, _ = await self._policies.at(complaint.site, view)
@@ -174,16 +171,9 @@ class SelfService:
         return decided(found, before)
 
     async def withdraw(self, token: str, view: View) -> Decision:
-        """Take the complaint back; raises Rejected(wrong_state) and what `opened` does.
-
-        Complaints of other customers that were merged into it stand by themselves again.
-        """
+        """Take the complaint back; raises Rejected(wrong_state) and what `opened` does."""
         complaint_id, complaint = await self.opened(token, view)
-        withdrawn = moves.withdraw(complaint, complaint_id, None, view.now)
-        stays = partial(same_customer, head=complaint)
-        return decided(
-            withdrawn, await split_off(complaint_id, complaint, stays, None, self._policies, view)
-        )
+        return await taken_back(complaint, complaint_id, None, self._policies, view)
 
     async def ask_code(self, token: str, action: Action, name: str, view: View) -> Decision:
         """Have a code sent to the customer's contact.
@@ -250,12 +240,6 @@ class SelfService:
     async def export_page(self, exported: ExportedCustomer, view: View) -> str:
         """The same as a page; raises Unavailable."""
         return await self._exports.page(exported, view)
-
-    async def _head(self, complaint: Complaint, view: View) -> Complaint:
-        """The complaint that goes on for this one, or itself; raises Rejected(unknown_complaint), Unavailable."""
-        if complaint.merged_into is None:
-            return complaint
-        return await view.require(Complaint, complaint.merged_into, Reason.UNKNOWN_COMPLAINT)
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()

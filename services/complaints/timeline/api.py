@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
@@ -10,19 +9,28 @@ from pydantic import ConfigDict, Field
 
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.timeline.handlers import Timelines, behind
-from services.complaints.timeline.rules import ENTRIES_MAX, Entry, What, Who
-from shared.contracts.complaints import Category, Outcome, Severity
+from services.complaints.timeline.rules import ENTRIES_MAX, Entry, Who
+from services.complaints.timeline.shown import (
+    EntryAmount,
+    EntryAt,
+    EntryCurrency,
+    EntryFix,
+    EntryItem,
+    EntryOccasion,
+    EntryOutcome,
+    EntryPromise,
+    EntryWhat,
+)
+from shared.contracts.complaints import Category, Severity
 from shared.contracts.event import (
-    AmountMinor,
     CheckId,
     ComplaintId,
-    Currency,
     Id,
     PromiseId,
     SiteId,
     absent,
 )
-from shared.contracts.notifier import Helped, Occasion
+from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import EMPLOYEE
@@ -37,8 +45,8 @@ CURSOR_CHARS_MAX = 17 + 1 + 32
 class TimelineEntry(Answer):
     """One thing that happened; a field that says nothing of it is absent."""
 
-    at: Annotated[datetime, Field(description="When it happened.")]
-    what: Annotated[What, Field(description="What happened.")]
+    at: EntryAt
+    what: EntryWhat
     who: Annotated[Who, Field(description="Its customer, an employee, or a service of ours.")]
     employee_id: Annotated[
         Id | None, Field(exclude_if=absent, description="The employee who did it.")
@@ -56,39 +64,22 @@ class TimelineEntry(Answer):
         Id | None, Field(exclude_if=absent, description="The offer that it is about.")
     ]
     redemption_id: Annotated[Id | None, Field(exclude_if=absent, description="The redemption.")]
-    item: Annotated[
-        Id | None, Field(exclude_if=absent, description="Name of the check in the catalogue.")
-    ]
-    amount_minor: Annotated[
-        AmountMinor | None,
-        Field(
-            exclude_if=absent,
-            description="What a check is worth, or the part of it that was redeemed, in minor units of `currency`.",
-        ),
-    ]
-    currency: Annotated[
-        Currency | None, Field(exclude_if=absent, description="Currency code of ISO 4217.")
-    ]
+    item: EntryItem
+    amount_minor: EntryAmount
+    currency: EntryCurrency
     promise_id: Annotated[
         PromiseId | None, Field(exclude_if=absent, description="The promise that it is about.")
     ]
-    promised_by: Annotated[
-        datetime | None,
-        Field(exclude_if=absent, description="By when the customer hears from us."),
-    ]
+    promised_by: EntryPromise
     category: Annotated[
         Category | None, Field(exclude_if=absent, description="Category from then on.")
     ]
     severity: Annotated[
         Severity | None, Field(exclude_if=absent, description="Severity from then on.")
     ]
-    outcome: Annotated[
-        Outcome | None, Field(exclude_if=absent, description="What was done about the cause.")
-    ]
+    outcome: EntryOutcome
     helped: Annotated[Helped | None, Field(exclude_if=absent, description="The customer's answer.")]
-    occasion: Annotated[
-        Occasion | None, Field(exclude_if=absent, description="What the letter is about.")
-    ]
+    occasion: EntryOccasion
     reason: Annotated[
         Reason | None, Field(exclude_if=absent, description="Why the letter was not sent.")
     ]
@@ -100,10 +91,7 @@ class TimelineEntry(Answer):
         ),
     ]
 
-    fix: Annotated[
-        Id | None,
-        Field(exclude_if=absent, description="What is done about the cause, by the policy."),
-    ]
+    fix: EntryFix
     into: Annotated[
         ComplaintId | None,
         Field(
