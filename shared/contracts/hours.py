@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -51,13 +51,11 @@ class Weekly(Protocol):
 def covers(weekly: Weekly, zone: ZoneInfo, now: datetime) -> bool:
     """Whether a moment lies in a weekly time."""
     today = now.astimezone(zone).date()
-    for on in (today - DAY, today):
-        if WEEKDAYS[on.weekday()] in weekly.days:
-            last = on if weekly.ends > weekly.starts else on + DAY
-            begins = datetime.combine(on, weekly.starts, tzinfo=zone).astimezone(UTC)
-            if begins <= now < datetime.combine(last, weekly.ends, tzinfo=zone).astimezone(UTC):
-                return True
-    return False
+    return any(
+        begins <= now < ends
+        for on in (today - DAY, today)
+        for begins, ends in _begun([weekly], zone, on)
+    )
 
 
 def spans(
@@ -67,20 +65,21 @@ def spans(
     first, reached = start.astimezone(zone).date() - DAY, start
     for number in range(AHEAD_MAX.days + 2):
         on = first + number * DAY
-        found = [
-            (
-                datetime.combine(on, one.starts, tzinfo=zone).astimezone(UTC),
-                datetime.combine(
-                    on if one.ends > one.starts else on + DAY, one.ends, tzinfo=zone
-                ).astimezone(UTC),
-            )
-            for one in hours
-            if WEEKDAYS[on.weekday()] in one.days
-        ]
-        for begins, ends in sorted(found):
+        for begins, ends in sorted(_begun(hours, zone, on)):
             if ends > reached:
                 yield max(begins, reached), ends
                 reached = ends
+
+
+def _begun(
+    hours: Iterable[Weekly], zone: ZoneInfo, on: date
+) -> Iterator[tuple[datetime, datetime]]:
+    """When the weekly times begin and end that begin on a day."""
+    for one in hours:
+        if WEEKDAYS[on.weekday()] in one.days:
+            last = on if one.ends > one.starts else on + DAY
+            begins = datetime.combine(on, one.starts, tzinfo=zone).astimezone(UTC)
+            yield begins, datetime.combine(last, one.ends, tzinfo=zone).astimezone(UTC)
 
 
 def after(

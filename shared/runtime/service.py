@@ -401,9 +401,8 @@ class App:
                 why = {"reason": Reason.STORE_STALE.value}
             except Unavailable as unavailable:
                 why = {"reason": unavailable.reason.value}
-                if (
-                    unavailable.__cause__ is not None
-                ):  # a refused login is not a server that is away
+                # A refused login is not a server that is away.
+                if unavailable.__cause__ is not None:
                     why["error"] = type(unavailable.__cause__).__name__
             if why not in told:
                 log.error("store_not_usable", service=owner, **why)
