@@ -7,17 +7,25 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.notifier.adapters import SignedLinks, SmtpMailer
-from services.notifier.alarms import Alarms
-from services.notifier.api import HeardFeedback, routes
-from services.notifier.handlers import Handlers
-from services.notifier.letters import Letters
-from services.notifier.page import Page
-from services.notifier.ports import Mailer
-from services.notifier.rules import ALARM, SEND, SLICE
+from services.notifier.channels.ports import Mailer
+from services.notifier.channels.smtp import SmtpMailer
+from services.notifier.feedback import rules as feedback_rules
+from services.notifier.feedback.api import HeardFeedback, routes
+from services.notifier.feedback.handlers import Feedback
+from services.notifier.feedback.page import Page
+from services.notifier.messages import rules as message_rules
+from services.notifier.messages.handlers import Messages
+from services.notifier.messages.letters import Letters
+from services.notifier.messages.links import Links
+from services.notifier.messages.rules import SEND
+from services.notifier.messages.sending import Sending
+from services.notifier.safety import rules as safety_rules
+from services.notifier.safety.handlers import Alarms
+from services.notifier.safety.rules import ALARM
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
-from services.notifier.wording import Wording
+from services.notifier.subjects import rules as subject_rules
+from services.notifier.wording.wording import Wording
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
@@ -29,12 +37,15 @@ from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens, mine_link
 from shared.runtime.service import App, Runtime, utc_now
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).parent / "wording/templates"
 #: What role mailboxes read.
-TEMPLATES_STAFF = Path(__file__).with_name("templates_staff")
+TEMPLATES_STAFF = Path(__file__).parent / "wording/templates_staff"
 DOMAIN = Domain.of(
     "notifier",
-    SLICE,
+    subject_rules.SLICE,
+    message_rules.SLICE,
+    safety_rules.SLICE,
+    feedback_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
@@ -53,29 +64,26 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
-    links = SignedLinks(answers, settings.public_url, choices, settings.offers_url)
+    links = Links(answers, settings.public_url, choices, settings.offers_url)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
-    wording, page = Wording(TEMPLATES), Page()
+    wording, keys = Wording(TEMPLATES), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
     alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
-    keys, effects = Keys(parts.vault), Effects(parts.settler, parts.crash)
-    letters = Letters(
-        keys,
-        mailer or SmtpMailer(settings.mail_server, now),
-        links,
-        wording,
-        alarms,
-        parts.vault.pseudonyms.mailbox,
-        partial(mine_link, mine, settings.complaints_url),
-    )
-    handlers = Handlers(parts.settler, keys, letters, links, wording)
+    to_mine = partial(mine_link, mine, settings.complaints_url)
+    letters = Letters(keys, links, wording, alarms.letter, to_mine)
+    mailer = mailer or SmtpMailer(settings.mail_server, now)
+    sending = Sending(letters, mailer, parts.vault.pseudonyms.mailbox)
+    feedback = Feedback(parts.settler, keys, letters, links, wording)
     return App(
         parts,
-        inboxes=inboxes(handlers, alarms),
+        inboxes=inboxes(Messages(), alarms),
         api=parts.face.api(
             "notifier",
             "Customers are told, asked whether it helped, and heard.",
-            routes(parts.face, handlers, page),
+            routes(parts.face, feedback, Page()),
         ),
-        on_timer={SEND: effects.on_timer(SEND, letters), ALARM: alarms.route},
+        on_timer={
+            SEND: Effects(parts.settler, parts.crash).on_timer(SEND, sending),
+            ALARM: alarms.route,
+        },
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.notifier.alarms import Alarms
-from services.notifier.handlers import Handlers
+from services.notifier.messages.handlers import Messages
+from services.notifier.safety.handlers import Alarms
 from shared.contracts.compensation import (
     CheckExpired,
     CheckIssued,
@@ -44,7 +44,7 @@ LIVES = (
 )
 
 
-def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
+def inboxes(messages: Messages, alarms: Alarms) -> Sequence[Inbox]:
     """Everything the notifier consumes."""
     return (
         Inbox(
@@ -58,11 +58,11 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
             ComplaintTriaged.TOPIC,
             [
                 Handler(ComplaintReceived),
-                Handler(ComplaintTriaged, handlers.on_triaged),
-                Handler(ComplaintReopened, handlers.on_reopened),
+                Handler(ComplaintTriaged, messages.on_triaged),
+                Handler(ComplaintReopened, messages.on_reopened),
                 Handler(ComplaintForgotten),
                 Handler(ContactChanged),
-                Handler(ConfirmationAsked, handlers.on_confirmation_asked),
+                Handler(ConfirmationAsked, messages.on_confirmation_asked),
                 Handler(ComplaintMerged),
                 Handler(ComplaintSplit),
                 Handler(SafetyFound),
@@ -71,10 +71,10 @@ def inboxes(handlers: Handlers, alarms: Alarms) -> Sequence[Inbox]:
         Inbox(
             CheckIssued.TOPIC,
             [
-                Handler(CheckIssued, handlers.on_issued),
+                Handler(CheckIssued, messages.on_issued),
                 *(Handler(fact) for fact in LIVES),
                 Handler(SafetyNoted),
-                Handler(OfferMade, handlers.on_offered),
+                Handler(OfferMade, messages.on_offered),
             ],
         ),
     )

@@ -21,9 +21,10 @@ from services.compensation.staff.rules import Crew
 from services.compensation.usage.rules import OpenWindow
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.settings import Settings as ComplaintsSettings
-from services.notifier.rules import Message, Story
-from services.notifier.rules import State as MessageState
+from services.notifier.messages.rules import Message
+from services.notifier.messages.rules import State as MessageState
 from services.notifier.settings import Settings as NotifierSettings
+from services.notifier.subjects.rules import Story
 from shared.contracts.catalogue import FACTS, topics
 from shared.contracts.compensation import Basis, CheckKind, Safety, Scope
 from shared.contracts.complaints import Category, Severity

@@ -136,7 +136,7 @@ def test_the_images_language_model_finds_what_the_whole_one_finds(tmp_path: Path
     recipe["keep"](MODEL_LANGUAGES, langid.MODEL_DIR / langid.MODEL_FILE, cut)
     ours = langid.LanguageIdentifier.from_modelpath(cut)
     assert set(ours.labels) == MODEL_LANGUAGES
-    for path in sorted(ROOT.glob("services/notifier/templates/*.txt")):
+    for path in sorted(ROOT.glob("services/notifier/wording/templates/*.txt")):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert ours.rank(line) == whole.rank(line), line
 

@@ -23,7 +23,7 @@ from services.complaints.app import build as build_complaints
 from services.complaints.settings import Settings as ComplaintsSettings
 from services.complaints.triage import Languages
 from services.notifier.app import build as build_notifier
-from services.notifier.ports import Letter
+from services.notifier.channels.ports import Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.compensation import PolicyTried
 from shared.contracts.complaints import ComplaintReceived

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from services.notifier.app import TEMPLATES_STAFF
-from services.notifier.rules import alarmed
+from services.notifier.safety.rules import alarmed
 from services.notifier.settings import Settings
-from services.notifier.wording import Wording
+from services.notifier.wording.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.letters import Letters
-from services.notifier.rules import ATTEMPT_LASTS, RETRY_LONGEST, SEND, State, not_sent
+from services.notifier.messages.rules import ATTEMPT_LASTS, RETRY_LONGEST, SEND, State, not_sent
+from services.notifier.messages.sending import Sending
 from shared.contracts.notifier import MessageDelayed, Occasion
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.crash import nowhere
@@ -54,7 +54,7 @@ async def due(aboard: Aboard, crash: Callable[[str], None]) -> None:
     """Run the letters that are due now, in a process of their own."""
     app = aboard.apps["notifier"]
     letters = app.on_timer[SEND].args[1]
-    assert isinstance(letters, Letters)
+    assert isinstance(letters, Sending)
     effects = Effects(app.parts.settler, crash)
     now_ms = int(aboard.clock().timestamp() * 1000)
     for member, due_ms in await aboard.stores["notifier"].due(now_ms, 100):

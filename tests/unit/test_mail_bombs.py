@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from pydantic_core import from_json
 
-from services.notifier.rules import LETTERS_MAX, bounds_of
+from services.notifier.messages.rules import LETTERS_MAX, bounds_of
 from shared.contracts.intake import ComplaintRaised, Contact
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Acknowledge

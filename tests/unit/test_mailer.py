@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from devstack.stack import free_port
-from services.notifier import adapters
-from services.notifier.adapters import SmtpMailer
-from services.notifier.ports import Letter
-from services.notifier.rules import ATTEMPT_LASTS
+from services.notifier.channels import smtp
+from services.notifier.channels.ports import Letter
+from services.notifier.channels.smtp import SmtpMailer
+from services.notifier.messages.rules import ATTEMPT_LASTS
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Unknown
@@ -176,10 +176,10 @@ TAKEN = Contact.model_json_schema()["properties"]["email"]["anyOf"][0]["pattern"
 @given(st.from_regex(TAKEN))
 def test_whatever_the_intake_takes_for_an_address_is_written_or_refused(recipient):
     try:
-        address = adapters.spoken(recipient)
+        address = smtp.spoken(recipient)
     except ValueError:
         return
-    adapters.written(letter(recipient), "service@aurora.example", address, Clock()()).as_bytes()
+    smtp.written(letter(recipient), "service@aurora.example", address, Clock()()).as_bytes()
 
 
 async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():
@@ -229,14 +229,14 @@ async def test_a_server_that_refuses_us_or_the_letter_is_asked_again_later(answe
 @pytest.mark.parametrize("body", [HANGS_UP, ""], ids=["hangs up", "says nothing"])
 async def test_of_a_letter_that_the_server_did_not_answer_nobody_knows_the_fate(monkeypatch, body):
     """Case 39: it may have come, so it is neither kept for sure nor simply sent again."""
-    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
     server = Server(body=body)
     assert await hand_over(server, letter()) == Unknown()
     assert len(server.bodies) == 1
 
 
 async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch):
-    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
     assert await hand_over(Server(QUIT=""), letter()) == Delivered()
 
 
@@ -252,9 +252,9 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    assert 2 * adapters.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
-    monkeypatch.setattr(adapters, "SMTP_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(adapters.Conversation, "connect", never)
+    assert 2 * smtp.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+    monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(smtp.Conversation, "connect", never)
     async with asyncio.timeout(10):
         assert await SmtpMailer(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
             Reason.MAIL_UNAVAILABLE

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from services.notifier.adapters import SignedLinks
-from services.notifier.letters import Letters
-from services.notifier.ports import Letter
-from services.notifier.rules import (
+from services.notifier.channels.ports import Letter
+from services.notifier.messages.letters import Letters
+from services.notifier.messages.links import Links
+from services.notifier.messages.rules import (
     ATTEMPT_LASTS,
     PARTS_COME_WITHIN,
     RETRY_LONGEST,
@@ -29,9 +29,8 @@ from services.notifier.rules import (
     not_sent,
     queue,
     sent,
-    story_promised,
-    story_received,
 )
+from services.notifier.subjects.rules import story_promised, story_received
 from shared.contracts.complaints import ComplaintReceived, ComplaintTriaged, Language
 from shared.contracts.notifier import Helped, MessageDelayed, MessageFailed, Occasion
 from shared.contracts.policy import PolicyPublished, Retry
@@ -69,7 +68,7 @@ def message(state: State = State.QUEUED, tries: int = 0) -> Message:
 async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect():
     """And not, without a word, the letter of another occasion."""
     nobody: Any = None
-    letters = Letters(nobody, nobody, nobody, nobody, nobody, nobody, nobody)
+    letters = Letters(nobody, nobody, nobody, nobody, nobody)
     alarm = message().model_copy(update={"occasion": Occasion.SAFETY})
     with pytest.raises(AssertionError, match="safety"):
         await letters._particulars(alarm, nobody, nobody, nobody, nobody)
@@ -154,9 +153,9 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
     )
 
 
-def links_of(secret: bytes, clock: Clock) -> SignedLinks:
+def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
-    return SignedLinks(answers, "http://ship/", choices, "http://desk/")
+    return Links(answers, "http://ship/", choices, "http://desk/")
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

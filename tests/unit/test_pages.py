@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.notifier.page import blocks_of
+from services.notifier.feedback.page import blocks_of
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason

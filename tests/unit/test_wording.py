@@ -10,8 +10,8 @@ import pytest
 from babel.numbers import UnknownCurrencyError
 from jinja2 import TemplateNotFound, UndefinedError
 
-import services.notifier
-from services.notifier.wording import Wording, greeting_name
+import services.notifier.wording
+from services.notifier.wording.wording import Wording, greeting_name
 from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import (
@@ -24,7 +24,7 @@ from shared.runtime.words import (
 
 pytestmark = pytest.mark.unit
 
-TEMPLATES = Path(services.notifier.__file__).parent / "templates"
+TEMPLATES = Path(services.notifier.wording.__file__).parent / "templates"
 #: What customers read.
 OCCASIONS = [one for one in Occasion if one is not Occasion.SAFETY]
 VALUES = {

@@ -1,4 +1,4 @@
-"""The adapters of the notifier: mail by SMTP, links signed under a derived secret."""
+"""Mail by SMTP."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any
 import aiosmtplib
 from aiosmtplib import SMTPResponse
 
-from services.notifier.ports import Letter
+from services.notifier.channels.ports import Letter
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.observe import log
-from shared.runtime.privacy.links import Tokens, check_link, offer_link
 from shared.runtime.wires import MailServer
 
 #: Timeout for a mail server to accept a letter; a slower server is overloaded and tried later. The
@@ -123,30 +122,3 @@ def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
     """Whether a refusal is permanent and about the address, not about us as the sender."""
     about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
     return refused.code >= PERMANENT and not about_us
-
-
-class SignedLinks:
-    """`Links` as short signed tokens: our own for answers, and compensation's for choices."""
-
-    def __init__(self, answers: Tokens, public_url: str, choices: Tokens, offers_url: str) -> None:
-        self._answers = answers
-        self._public_url = public_url.rstrip("/")
-        self._choices = choices
-        self._offers_url = offers_url
-
-    def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
-        """See Links."""
-        return check_link(self._answers, self._public_url, complaint_id, check_id, valid_until)
-
-    def offer(self, offer_id: str, expires_at: datetime) -> str:
-        """See Links."""
-        return offer_link(self._choices, self._offers_url, offer_id, expires_at)
-
-    def read(self, token: str) -> tuple[str, str]:
-        """See Links."""
-        claims = self._answers.read(token)
-        return claims["complaint"], claims["check"]
-
-    def complaint_of(self, token: str) -> str | None:
-        """See Links."""
-        return self._answers.told(token).get("complaint")

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from itertools import dropwhile, groupby
 
-from services.notifier.wording import Rendered
+from services.notifier.wording.wording import Rendered
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.runtime.http.pages import Pages

@@ -11,8 +11,8 @@ from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.notifier.handlers import Handlers
-from services.notifier.page import Page
+from services.notifier.feedback.handlers import Feedback
+from services.notifier.feedback.page import Page
 from shared.contracts.event import ComplaintId
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
@@ -44,16 +44,16 @@ class HeardFeedback(Answer):
     complaint_id: ComplaintId
 
 
-def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
+def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
     """The routes."""
     to = Routes(face)
 
     async def read(token: str, request: Request) -> tuple[str, str]:
         """Complaint and check of a link; also notes the customer's language, for a refusal's page."""
-        complaint_id = handlers.complaint_of(token)
+        complaint_id = feedback.complaint_of(token)
         if complaint_id is not None:
-            request.state.language = await handlers.language_of(complaint_id)
-        return handlers.read(token)
+            request.state.language = await feedback.language_of(complaint_id)
+        return feedback.read(token)
 
     gone = (
         Reason.UNKNOWN_SITE,
@@ -65,7 +65,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
     @to.link("GET", "/f/{token}", refuses=gone, response_class=HTMLResponse)
     async def show_check(token: Token, request: Request) -> Response:
         """A check's page: everything its letter says, and "did it help?"."""
-        shown = await handlers.shown(*await read(token, request))
+        shown = await feedback.shown(*await read(token, request))
         return HTMLResponse(page.show(shown, token), headers=PAGE_HEADERS)
 
     @to.link("GET", "/f/{token}/{helped}", hidden=True)
@@ -89,7 +89,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(view: View, _name: str) -> Decision:
-            return await handlers.answer(complaint_id, check_id, helped, view)
+            return await feedback.answer(complaint_id, check_id, helped, view)
 
         try:
             written = await face.write(
@@ -104,7 +104,7 @@ def routes(face: Face, handlers: Handlers, page: Page) -> Routes:
             if rejected.reason is Reason.LINK_INVALID:
                 raise
             # The stored response to a request expires after two days; the customer's answer does not.
-            known = await handlers.answered(check_id)
+            known = await feedback.answered(check_id)
             if known is None or not (by_browser or known is helped):
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)

@@ -1,67 +1,31 @@
-"""The handlers of the notifier: queue messages, record answers, show a check's page."""
+"""What customers answer, and the page that asks them."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from services.notifier.letters import Letters, Says
-from services.notifier.page import Shown
-from services.notifier.ports import Links
-from services.notifier.rules import (
-    TAKEN,
-    Answer,
-    CheckLife,
-    GivenCheck,
-    Message,
-    Standing,
-    Story,
-    message_id_of,
-    queue,
-    take_answer,
-)
-from services.notifier.wording import Wording
-from shared.contracts.compensation import CheckIssued, OfferMade
-from shared.contracts.complaints import (
-    ComplaintReopened,
-    ComplaintTriaged,
-    ConfirmationAsked,
-    Language,
-    reference_of,
-)
-from shared.contracts.event import Event
-from shared.contracts.notifier import (
-    Helped,
-    Occasion,
-)
+from services.notifier.feedback.page import Shown
+from services.notifier.feedback.rules import Answer, take_answer
+from services.notifier.messages.letters import Letters, Says
+from services.notifier.messages.links import Links
+from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
+from services.notifier.wording.wording import Wording
+from shared.contracts.complaints import Language, reference_of
+from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.words import (
-    format_money,
-    format_time,
-    standing,
-)
-
-#: What a customer is told of.
-Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
+from shared.runtime.words import format_money, format_time, standing
 
 
-class Handlers:
-    """The inputs of the notifier and what they need."""
+class Feedback:
+    """Shows what a customer was given, and takes their answer."""
 
     def __init__(
-        self,
-        settler: Settler,
-        keys: Keys,
-        letters: Letters,
-        links: Links,
-        wording: Wording,
+        self, settler: Settler, keys: Keys, letters: Letters, links: Links, wording: Wording
     ) -> None:
         self._settler = settler
         self._keys = keys
@@ -69,57 +33,6 @@ class Handlers:
         self._links = links
         self._wording = wording
         self._policies = Policies()
-
-    def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
-        """Queue the acknowledgement, which says by when the customer hears from us; one for each matter."""
-        fact = event.data
-        if not fact.has_contact or fact.answered or fact.acknowledged:
-            return only_folds(event)
-        return self._queues(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact)
-
-    def on_issued(self, event: Event[CheckIssued]) -> Prepared:
-        """Queue the letter that says what was given and asks whether it helped."""
-        return self._queues(Occasion.CHECK_GIVEN, event.data.check_id, event.data)
-
-    def on_offered(self, event: Event[OfferMade]) -> Prepared:
-        """Queue the letter with the link to choose by."""
-        return self._queues(Occasion.CHECK_OFFERED, event.data.offer_id, event.data)
-
-    def on_reopened(self, event: Event[ComplaintReopened]) -> Prepared:
-        """Queue the letter after a no: the case is open again, and by when the customer hears from us."""
-        fact = event.data
-        if not fact.has_contact:
-            return only_folds(event)
-        return self._queues(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact)
-
-    def on_confirmation_asked(self, event: Event[ConfirmationAsked]) -> Prepared:
-        """Queue the letter with the one-time code."""
-        return self._queues(Occasion.CONFIRMATION, event.data.confirmation_id, event.data)
-
-    def _queues(self, occasion: Occasion, about: str, fact: Told) -> Prepared:
-        message_id = message_id_of(occasion, about)
-        decide = partial(self._queue, message_id, occasion, about, fact)
-        return Prepared(decide, [Message.key(message_id)])
-
-    async def _queue(
-        self, message_id: str, occasion: Occasion, about: str, fact: Told, view: View
-    ) -> Decision:
-        """Queue a message unless it was queued before: a cause may come twice."""
-        if await view.get(Message, message_id) is not None:
-            return Decision()
-        return queue(
-            message_id,
-            occasion,
-            about,
-            complaint_id=fact.complaint_id,
-            customer_ref=fact.customer_ref,
-            site=fact.site,
-            language=fact.language,
-            now=view.now,
-            promise_id=fact.promise_id
-            if isinstance(fact, ComplaintTriaged | ComplaintReopened)
-            else None,
-        )
 
     async def answer(
         self, complaint_id: str, check_id: str, helped: Helped, view: View

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from services.notifier.ports import Letter
-from services.notifier.rules import ALARM, Alarm, Message, Routed, Story, route
-from services.notifier.wording import Wording
+from services.notifier.channels.ports import Letter
+from services.notifier.messages.rules import Message
+from services.notifier.safety.rules import ALARM, Alarm, Routed, route
+from services.notifier.subjects.rules import Story
+from services.notifier.wording.wording import Wording
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
 from shared.contracts.policy import PolicyPublished

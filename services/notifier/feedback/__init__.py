@@ -1,0 +1,1 @@
+"""Did it help? The page and the answer."""

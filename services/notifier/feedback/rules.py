@@ -1,0 +1,52 @@
+"""The answer to "did it help?": pure rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from services.notifier.subjects.rules import Story
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+)
+from shared.kernel import Decision, Document, Fold, Slice
+
+
+class Answer(Document):
+    """What the customer answered about a check."""
+
+    KIND: ClassVar[str] = "answer-given"
+
+    helped: Helped
+    answered_at: datetime | None = None
+
+    def promise(self, story: Story) -> datetime | None:
+        """By when the customer hears from us after a no; None until complaints has promised it."""
+        later = story.promised_by is not None and (
+            self.answered_at is None or story.promised_by > self.answered_at
+        )
+        return story.promised_by if self.helped is Helped.NO and story.round and later else None
+
+
+def take_answer(
+    story: Story | None, complaint_id: str, check_id: str, helped: Helped, now: datetime
+) -> Decision:
+    """A FeedbackReceived fact with the customer's answer."""
+    return Decision.of(
+        FeedbackReceived(
+            complaint_id=complaint_id,
+            check_id=check_id,
+            helped=helped,
+            answered_at=now,
+            site=story.site if story else None,
+        )
+    )
+
+
+def answered(_: Answer | None, fact: FeedbackReceived) -> Answer:
+    """The customer's answer."""
+    return Answer(helped=fact.helped, answered_at=fact.answered_at)
+
+
+SLICE = Slice({FeedbackReceived: (Fold(Answer, lambda fact: fact.check_id, answered),)})

@@ -1,0 +1,1 @@
+"""The life of a message: queued, written, handed over, its fate."""

@@ -1,0 +1,34 @@
+"""The links in letters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.runtime.privacy.links import Tokens, check_link, offer_link
+
+
+class Links:
+    """The links customers answer and choose by: short signed tokens, our own for answers, compensation's for choices."""
+
+    def __init__(self, answers: Tokens, public_url: str, choices: Tokens, offers_url: str) -> None:
+        self._answers = answers
+        self._public_url = public_url.rstrip("/")
+        self._choices = choices
+        self._offers_url = offers_url
+
+    def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
+        """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
+        return check_link(self._answers, self._public_url, complaint_id, check_id, valid_until)
+
+    def offer(self, offer_id: str, expires_at: datetime) -> str:
+        """The address where a customer chooses, until the offer lapses."""
+        return offer_link(self._choices, self._offers_url, offer_id, expires_at)
+
+    def read(self, token: str) -> tuple[str, str]:
+        """Complaint and check of a link's token; raises Rejected(link_invalid)."""
+        claims = self._answers.read(token)
+        return claims["complaint"], claims["check"]
+
+    def complaint_of(self, token: str) -> str | None:
+        """The complaint of a token, also of an expired one; None if the token is not ours."""
+        return self._answers.told(token).get("complaint")

@@ -1,0 +1,1 @@
+"""What messages are about, as far as it is known."""

@@ -1,0 +1,286 @@
+"""What the notifier knows of what messages are about: complaints, checks, offers and one-time codes: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from shared.contracts.compensation import (
+    Basis,
+    CheckExpired,
+    CheckIssued,
+    CheckKind,
+    CheckResumed,
+    CheckSuspended,
+    CheckVoided,
+    OfferMade,
+    Option,
+    RedemptionCaptured,
+    RedemptionRolledBack,
+)
+from shared.contracts.complaints import (
+    Action,
+    Category,
+    ComplaintForgotten,
+    ComplaintMerged,
+    ComplaintReceived,
+    ComplaintReopened,
+    ComplaintSplit,
+    ComplaintTriaged,
+    ConfirmationAsked,
+    ContactChanged,
+    Language,
+)
+from shared.kernel import Document, Fold, Schema, Slice
+
+
+class Standing(StrEnum):
+    """Where a check stands for the customer who holds it."""
+
+    USABLE = "usable"
+    PARTLY_USED = "partly_used"
+    USED = "used"
+    SUSPENDED = "suspended"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+#: Where a till takes the code.
+TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
+
+
+class Story(Document):
+    """What the notifier must know of a complaint to write to its customer."""
+
+    KIND: ClassVar[str] = "story"
+    SCHEMA: ClassVar[Schema] = Schema(2)
+
+    customer_ref: str
+    site: str
+    language: Language
+    contact: str | None = None
+    category: Category = Category.OTHER
+    promised_by: datetime | None = None
+    #: How often the customer said that it did not help, as far as complaints has recorded it.
+    round: int = 0
+    #: The customer's words say that somebody's safety is concerned.
+    safety: bool = False
+    #: The pseudonym of who raised it.
+    sender_ref: str | None = None
+    #: The customer was erased.
+    forgotten: bool | None = None
+    #: The complaint that goes on for it.
+    merged_into: str | None = None
+
+
+class GivenCheck(Document):
+    """The parts of a check that a message needs; titles come from the policy that it was given under."""
+
+    KIND: ClassVar[str] = "given"
+
+    complaint_id: str
+    item: str
+    policy_version: int
+    value_minor: int
+    currency: str
+    percent: int | None = None
+    bill_up_to_minor: int | None = None
+    code: str
+    valid_until: datetime
+    valid_at: tuple[str, ...] = ()
+    reason: Category = Category.OTHER
+    basis: Basis = Basis.GOODWILL
+    regime: str | None = None
+    information: str | None = None
+
+
+class CheckLife(Document):
+    """What became of a check after it was given, folded from compensation's facts."""
+
+    KIND: ClassVar[str] = "check-life"
+
+    redeemed_minor: int = 0
+    redeemed_at: datetime | None = None
+    suspended: bool = False
+    voided: bool = False
+    expired: bool = False
+
+    def left_minor(self, check: GivenCheck) -> int:
+        """What can still be redeemed, in minor units; a percentage is spent after one use."""
+        if check.percent is not None and self.redeemed_minor:
+            return 0
+        return check.value_minor - self.redeemed_minor
+
+    def standing(self, check: GivenCheck, now: datetime) -> Standing:
+        """Where the check stands now; a used check stays used whatever comes after."""
+        if self.redeemed_minor and not self.left_minor(check):
+            return Standing.USED
+        if self.voided:
+            return Standing.VOIDED
+        if not check.value_minor:  # an apology does not expire and has no code to suspend
+            return Standing.USABLE
+        if self.expired or check.valid_until <= now:
+            return Standing.EXPIRED
+        if self.suspended:
+            return Standing.SUSPENDED
+        return Standing.PARTLY_USED if self.redeemed_minor else Standing.USABLE
+
+
+class Offered(Document):
+    """The parts of an offer that a message needs: options, until when, and what is due by law besides."""
+
+    KIND: ClassVar[str] = "offered"
+
+    policy_version: int
+    currency: str
+    #: Items by value in minor units, as stored before options carried percentages.
+    items: tuple[tuple[str, int], ...] = ()
+    options: tuple[Option, ...] = ()
+    expires_at: datetime
+    reason: Category = Category.OTHER
+    regime: str | None = None
+    information: str | None = None
+
+    def choices(self) -> Sequence[Option]:
+        """The options, also of an offer that was stored before options carried percentages."""
+        return self.options or tuple(
+            Option(
+                item=item,
+                kind=CheckKind.EXPERIENCE,
+                value_minor=value,
+                cost_minor=0,
+                currency=self.currency,
+            )
+            for item, value in self.items
+        )
+
+
+class OneTimeCode(Document):
+    """A one-time code that a customer is sent: sealed, what it is for, and until when it is taken."""
+
+    KIND: ClassVar[str] = "one-time-code"
+
+    action: Action
+    code: str
+    expires_at: datetime
+
+
+def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
+    """The complaint with its customer, language and contact."""
+    told: dict[str, Any] = {
+        "customer_ref": fact.customer_ref,
+        "site": fact.site,
+        "language": fact.language,
+        "contact": fact.contact,
+    }
+    return story.model_copy(update=told) if story else Story(**told)
+
+
+def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
+    """The complaint with its promise; the received fact comes first on the same partition."""
+    known = story or Story(
+        customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
+    )
+    update: dict[str, object] = {"promised_by": fact.promised_by}
+    if isinstance(fact, ComplaintReopened):
+        update |= {"round": fact.round}
+    else:
+        update |= {
+            "category": fact.category,
+            "safety": fact.safety,
+            "sender_ref": fact.sender_ref,
+        }
+    return known.model_copy(update=update)
+
+
+def story_contact(story: Story, fact: ContactChanged) -> Story:
+    """The complaint with another contact; none for a customer who was erased."""
+    return story if story.forgotten else story.model_copy(update={"contact": fact.contact})
+
+
+def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
+    """The complaint without its contact: the customer was erased."""
+    return story.model_copy(update={"contact": None, "forgotten": True})
+
+
+def story_merged(story: Story, fact: ComplaintMerged) -> Story:
+    """Another complaint goes on for this one."""
+    return story.model_copy(update={"merged_into": fact.into})
+
+
+def story_split(story: Story, _: ComplaintSplit) -> Story:
+    """The complaint stands by itself again."""
+    return story.model_copy(update={"merged_into": None})
+
+
+def given(_: GivenCheck | None, fact: CheckIssued) -> GivenCheck:
+    """The check as it was given."""
+    return GivenCheck.model_validate(fact.model_dump(include=set(GivenCheck.model_fields)))
+
+
+def redeemed(life: CheckLife | None, fact: RedemptionCaptured) -> CheckLife:
+    """The check after a till redeemed a part of it, or all."""
+    life = life or CheckLife()
+    redeemed_minor = life.redeemed_minor + fact.amount_minor
+    return life.model_copy(
+        update={"redeemed_minor": redeemed_minor, "redeemed_at": fact.captured_at}
+    )
+
+
+def rolled_back(life: CheckLife | None, fact: RedemptionRolledBack) -> CheckLife:
+    """The check after a redemption was undone."""
+    life = life or CheckLife()
+    redeemed_minor = max(0, life.redeemed_minor - fact.amount_minor)
+    return life.model_copy(update={"redeemed_minor": redeemed_minor})
+
+
+def _life(**changes: bool) -> tuple[Fold]:
+    return (
+        Fold(
+            CheckLife,
+            lambda fact: fact.check_id,
+            lambda life, _: (life or CheckLife()).model_copy(update=changes),
+        ),
+    )
+
+
+def offered(_: Offered | None, fact: OfferMade) -> Offered:
+    """The offer as it was made."""
+    return Offered(
+        policy_version=fact.policy_version,
+        currency=fact.options[0].currency,
+        options=fact.options,
+        expires_at=fact.expires_at,
+        reason=fact.reason,
+        regime=fact.regime,
+        information=fact.information,
+    )
+
+
+def code_sent(_: OneTimeCode | None, fact: ConfirmationAsked) -> OneTimeCode:
+    """The code as it was asked for."""
+    return OneTimeCode(action=fact.action, code=fact.code, expires_at=fact.expires_at)
+
+
+SLICE = Slice(
+    {
+        ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
+        ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
+        ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),
+        ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
+        ComplaintMerged: (Fold(Story, lambda fact: fact.complaint_id, story_merged),),
+        ComplaintSplit: (Fold(Story, lambda fact: fact.complaint_id, story_split),),
+        CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
+        CheckVoided: _life(voided=True),
+        CheckExpired: _life(expired=True),
+        CheckSuspended: _life(suspended=True),
+        CheckResumed: _life(suspended=False),
+        RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
+        RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
+        OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
+    }
+)
