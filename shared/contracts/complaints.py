@@ -467,6 +467,20 @@ class ComplaintCorrected(ComplaintFact):
     site: SiteId
     category: Annotated[Category, Data.INTERNAL] = Field(description="Category from now on.")
     severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity from now on.")
+    round: Annotated[int | None, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        None,
+        description="Which promise is sooner from now on: 0 for the first, then the number of the round; absent if none is.",
+    )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that is sooner from now on; absent if none is."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="By when the customer hears from us now, which is never later than before; absent if that is unchanged.",
+    )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
     corrected_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was put right."
     )
@@ -481,6 +495,20 @@ class SafetyFound(ComplaintFact):
     TYPE: ClassVar[str] = "recovery.safety.found.v1"
 
     site: SiteId
+    round: Annotated[int | None, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        None,
+        description="Which promise is sooner from now on: 0 for the first, then the number of the round; absent if none is.",
+    )
+    promise_id: PromiseId | None = Field(
+        None, description="The promise that is sooner from now on; absent if none is."
+    )
+    promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="By when the customer hears from us now, which is never later than before; absent if that is unchanged.",
+    )
+    warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
     found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was found.")
 
 
@@ -521,10 +549,17 @@ class ComplaintSplit(ComplaintFact):
     )
     promised_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
-        description="By when its customer hears from us; absent if this promise was broken before the merge.",
+        description="By when its customer hears from us; absent if this promise was broken.",
     )
     warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When to warn of the promised time; absent if nobody is warned of it."
+    )
+    overdue: Annotated[bool, Data.INTERNAL] = Field(
+        False, description="Whether its promise was broken while the other one went on for it."
+    )
+    warned: Annotated[bool, Data.INTERNAL] = Field(
+        False,
+        description="Whether somebody was warned of its promise while the other one went on for it.",
     )
     split_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was split.")
 
@@ -555,6 +590,14 @@ class MatterChanged(ComplaintFact):
     asked_again_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None,
         description="When the customer asked again, if the promise was kept before: checks given before then do not answer it. Absent otherwise.",
+    )
+    promise_of: PromiseId | None = Field(
+        None,
+        description="The promise of a merged complaint that stands for all of them now; absent if it is this one's own.",
+    )
+    overdue: Annotated[bool, Data.INTERNAL] = Field(
+        False,
+        description="Whether that time passed while another promise, which was broken, stood for all of them.",
     )
     changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was merged or split."
@@ -629,6 +672,10 @@ class PromiseWarned(ComplaintFact):
         description="Number of the round whose promise is near: 0 for the first."
     )
     promised_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="The promised time.")
+    promise_of: PromiseId | None = Field(
+        None,
+        description="The promise of a merged complaint that it is; absent if it is this one's own.",
+    )
     warned_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was noted that it is near."
     )

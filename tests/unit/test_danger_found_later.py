@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import Category, ComplaintCorrected, SafetyFound, Severity
 from shared.testing.clock import START
-from tests.suites.services import Aboard
+from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_alarms import told
 from tests.unit.test_erasure import document
 from tests.unit.test_lifecycle import STANDING, do, names, seen
 from tests.unit.test_matters import complains, merges
 from tests.unit.test_selfservice import link_of, sent
+from tests.unit.test_timeline import entries
 
 DANGER = "Now my child has an allergic reaction and cannot breathe."
 SAFETY = ("severe", True)
@@ -60,6 +62,11 @@ async def corrected(aboard: Aboard, name: str, path: str) -> None:
     assert (await do(aboard, name, "correct", category="safety")).status_code == 200
 
 
+def at(aboard: Aboard, **later: float) -> str:
+    """A moment from now, as answers have it."""
+    return f"{aboard.clock() + timedelta(**later):%Y-%m-%dT%H:%M:%SZ}"
+
+
 @pytest.mark.parametrize("speak", [by_link, answered_by_link, written_down, corrected])
 async def test_danger_that_is_spoken_of_later_is_first_in_the_list_and_told_once(
     aboard: Aboard, speak: Any
@@ -75,11 +82,80 @@ async def test_danger_that_is_spoken_of_later_is_first_in_the_list_and_told_once
     assert (await names(aboard, "open"))[0] == name
     assert document(aboard, "compensation", f"case:{name}")["safety"] is True
     after = await seen(aboard, f"/{name}")
-    assert after["promised_by"] == before["promised_by"]
+    assert after["promised_by"] == at(aboard, minutes=5), "as the playbook for safety promises"
+    assert after["promised_by"] < before["promised_by"]
+    assert after["promise_id"] == before["promise_id"]
     await by_link(aboard, name, path)
     assert len(await reached(aboard)) == 1
     facts = await aboard.facts("complaints")
     assert [one["type"] for one in facts].count(SafetyFound.TYPE) == 1
+
+
+async def test_a_promise_that_is_sooner_rings_at_its_new_time_and_once(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await by_link(aboard, name, path)
+    aboard.later(minutes=5)
+    for _ in range(2):
+        await aboard.ring("complaints")
+        found = [one for one in await aboard.facts("complaints") if "overdue_at" in one]
+        assert [one["promised_by"] for one in found] == [at(aboard)]
+    aboard.later(hours=30)
+    await aboard.ring("complaints")
+    assert (await aboard.types("complaints")).count("complaint.overdue") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "minutes"),
+    [
+        ("The soup was a bit salty.", {"severity": "moderate"}, 60),
+        ("The soup was a bit salty.", {"category": "noise", "severity": "severe"}, 30),
+        ("The soup was a bit salty.", {"category": "other"}, None),
+        ("The soup was cold.", {"severity": "mild"}, None),
+    ],
+)
+async def test_a_correction_makes_a_promise_sooner_and_never_later(
+    aboard: Aboard, text: str, command: dict[str, str], minutes: int | None
+):
+    name = await aboard.raise_complaint(text=text)
+    aboard.later(minutes=7)
+    before = (await seen(aboard, f"/{name}"))["promised_by"]
+    assert (await do(aboard, name, "correct", **command)).status_code == 200
+    after = await seen(aboard, f"/{name}")
+    assert after["promised_by"] == (before if minutes is None else at(aboard, minutes=minutes))
+    (told,) = [one for one in await entries(aboard, name) if one["what"] == "corrected"]
+    assert told.get("promised_by") == (None if minutes is None else after["promised_by"])
+
+
+async def test_a_promise_that_waits_is_sooner_once_its_customer_has_answered(aboard: Aboard):
+    name = await aboard.raise_complaint(text="The soup was a bit salty.")
+    await do(aboard, name, "ask", question="Which soup?")
+    await do(aboard, name, "correct", severity="severe")
+    aboard.later(hours=3)
+    await aboard.ring("complaints")
+    assert "complaint.overdue" not in await aboard.types("complaints")
+    await do(aboard, name, "answer", answer="The fish soup.")
+    assert (await seen(aboard, f"/{name}"))["promised_by"] == at(aboard, minutes=15)
+
+
+async def test_a_no_that_speaks_of_danger_is_promised_what_danger_is(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await aboard.carry()
+    await sent(aboard, f"{path}/helped", action="no", text=DANGER)
+    shown = await seen(aboard, f"/{name}")
+    assert (shown["state"], shown["severity"]) == ("reopened", "severe")
+    assert shown["promised_by"] == at(aboard, minutes=5)
+
+
+async def test_danger_found_while_merged_makes_both_promises_sooner(aboard: Aboard):
+    first = await complains(aboard, who="a")
+    second, path = await link_of(aboard)
+    await merges(aboard, second, first)
+    await by_link(aboard, second, path)
+    assert (await seen(aboard, f"/{first}"))["promised_by"] == at(aboard, minutes=5)
+    await do(aboard, second, "split")
+    found = [(await seen(aboard, f"/{one}"))["promised_by"] for one in (first, second)]
+    assert found == [at(aboard, minutes=5)] * 2
 
 
 async def test_later_words_without_danger_change_nothing(aboard: Aboard):
@@ -104,7 +180,7 @@ async def test_a_merge_or_a_split_does_not_hide_danger_that_is_spoken_of_later(a
 
 @pytest.mark.parametrize("severity", [None, Severity.MILD])
 def test_who_corrects_to_safety_may_say_how_bad_it_is(severity: Severity | None):
-    facts = moves.correct(STANDING, "co-1", "e-1", Category.SAFETY, severity, START)
+    facts = moves.correct(STANDING, "co-1", "e-1", Category.SAFETY, severity, demo_policy(), START)
     assert not isinstance(facts, moves.No)
     found, put_right = facts
     assert isinstance(found, SafetyFound)
@@ -114,4 +190,4 @@ def test_who_corrects_to_safety_may_say_how_bad_it_is(severity: Severity | None)
 
 def test_a_complaint_about_safety_is_found_to_be_so_once():
     known: Complaint = STANDING.model_copy(update={"safety": True})
-    assert moves.find_danger(known, "co-1", START) == ()
+    assert moves.find_danger(known, "co-1", demo_policy(), START) == ()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, permutations
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from services.complaints.lifecycle.moves import No
-from services.complaints.lifecycle.rules import Complaint, Promise
-from services.complaints.matters.moves import merge, same_matter, split
+from services.complaints.lifecycle.rules import Complaint, Promise, heard
+from services.complaints.matters.moves import Merged, merge, same_matter, split
 from services.complaints.matters.rules import REMEMBERED_MAX, changed, remembered
 from shared.contracts.complaints import (
     MERGED_MAX,
     Category,
     ComplaintTriaged,
+    InfoReceived,
     Language,
     MatterChanged,
     Sameness,
@@ -40,6 +41,7 @@ from tests.unit.test_timeline import entries
 
 LOUD = "The cabin next door plays loud music."
 COLD, COLDER = "The soup was cold.", "The soup is still cold, and nobody came to the table."
+SALTY = "The soup was a bit salty."
 OTHER = "ms-borealis"
 HOUR = timedelta(hours=1)
 SOON, LATE = START + HOUR, START + 3 * HOUR
@@ -571,6 +573,129 @@ async def test_a_split_complaint_has_the_owner_and_the_promise_that_it_had(aboar
     assert set(await overdue(aboard, hours=24)) == {first, second}
 
 
+async def two_promises(aboard: Aboard) -> tuple[str, str, datetime, datetime]:
+    """A complaint with one merged into it that was promised earlier; their promised times, its own first."""
+    head, other = await complains(aboard, SALTY, "a"), await complains(aboard, COLD, "b")
+    own, theirs = [(await seen(aboard, f"/{one}"))["promised_by"] for one in (head, other)]
+    assert theirs < own
+    assert (await merges(aboard, other, head)).status_code == 200
+    assert (await seen(aboard, f"/{head}"))["promised_by"] == theirs
+    return head, other, datetime.fromisoformat(own), datetime.fromisoformat(theirs)
+
+
+async def rings(aboard: Aboard, until: datetime) -> list[tuple[str, str]]:
+    """Whose promises were warned of and broken by a moment, in their order."""
+    aboard.clock.advance(until - aboard.clock())
+    await aboard.ring("complaints")
+    await aboard.carry()
+    return [
+        (one["type"].split(".")[2], one["complaint_id"])
+        for one in await aboard.facts("complaints")
+        if one["type"].endswith(("promise.warned.v1", "complaint.overdue.v1"))
+    ]
+
+
+async def test_a_promise_that_rang_for_two_rings_once_also_after_a_split(aboard: Aboard):
+    head, other, own, theirs = await two_promises(aboard)
+    assert await rings(aboard, theirs) == [("overdue", head)]
+    await do(aboard, other, "split")
+    assert (await seen(aboard, f"/{other}"))["overdue"], "it was broken, if by another name"
+    assert await rings(aboard, own - timedelta(seconds=1)) == [("overdue", head), ("warned", head)]
+    assert await rings(aboard, own) == [("overdue", head), ("warned", head), ("overdue", head)]
+    assert await names(aboard, "overdue") == [other, head]
+
+
+async def test_who_was_told_of_one_broken_promise_is_not_told_of_another_that_passed_meanwhile(
+    aboard: Aboard,
+):
+    head, other, own, theirs = await two_promises(aboard)
+    assert await rings(aboard, theirs) == [("overdue", head)]
+    aboard.clock.advance(own - theirs)
+    await do(aboard, other, "split")
+    assert await rings(aboard, own + 24 * HOUR) == [("overdue", head)]
+
+
+async def test_a_warning_of_a_promise_comes_once_whoever_goes_on_for_it(aboard: Aboard):
+    head, other, _, theirs = await two_promises(aboard)
+    await do(aboard, other, "split")
+    near = theirs - timedelta(minutes=10)
+    assert await rings(aboard, near) == [("warned", other)]
+    await merges(aboard, other, head)
+    assert await rings(aboard, near + timedelta(minutes=1)) == [("warned", other)]
+    await do(aboard, other, "split")
+    assert await rings(aboard, theirs) == [("warned", other), ("overdue", other)]
+
+
+async def test_a_merge_that_is_undone_gives_the_head_its_own_promise_back(aboard: Aboard):
+    head, other, own, theirs = await two_promises(aboard)
+    await do(aboard, other, "split")
+    await aboard.carry()
+    shown = [(await seen(aboard, f"/{one}"))["promised_by"] for one in (head, other)]
+    assert [datetime.fromisoformat(one) for one in shown] == [own, theirs]
+    kept = aboard.stores["complaints"].kept.documents[Complaint.key(head)].body
+    assert Complaint.model_validate_json(kept).promises == (Promise(0, own),)
+    found = await rings(aboard, own)
+    assert [one for one in found if one[0] == "overdue"] == [("overdue", other), ("overdue", head)]
+
+
+def test_of_several_merges_the_promises_of_those_that_stay_stand():
+    head = a_complaint(START + 10 * HOUR, merged_ids=())
+    others = {f"co-{n}": a_complaint(START + n * HOUR) for n in (6, 7, 8)}
+
+    def joined(before: Complaint, name: str) -> Complaint:
+        facts = merge(
+            others[name], name, before, "co-1", None, Sameness.SAME_SENDER, demo_policy(), START
+        )
+        assert not isinstance(facts, No)
+        (fact,) = [one for one in facts if isinstance(one, MatterChanged)]
+        return changed(before, fact)
+
+    def parted(before: Complaint, name: str) -> Complaint:
+        stay = [Merged(one, others[one]) for one in before.merged_ids if one != name]
+        fact, _ = split(
+            before, "co-1", [(name, others[name])], None, demo_policy(), START, stay=stay
+        )
+        assert isinstance(fact, MatterChanged)
+        return changed(before, fact)
+
+    for order in permutations(others):
+        whole = head
+        for name in order:
+            whole = joined(whole, name)
+        assert whole.promised_by == START + 6 * HOUR
+        for away in permutations(others):
+            left, stay = whole, set(others)
+            for name in away:
+                left = parted(left, name)
+                stay.remove(name)
+                due = min((others[one].promised_by for one in stay), default=head.promised_by)
+                assert left.promised_by == due
+            assert (left.promises, left.own_promise) == (head.promises, None)
+
+
+async def test_a_promise_that_waited_with_another_waited_itself():
+    own, stood = Promise(0, LATE), Promise(0, SOON, of="co-2/0")
+    waits = a_complaint(promises=(stood,), own_promise=own, state=State.AWAITING_INFO)
+    answer = InfoReceived(
+        complaint_id="co-1", employee_id="e-aino", site=SITE, answer="v1.x", round=0,
+        promised_by=SOON + HOUR, answered_at=LATE,
+    )  # fmt: skip
+    goes_on = heard(waits, answer)
+    assert goes_on.own_promise == Promise(0, LATE + HOUR)
+
+
+async def test_what_a_split_gave_back_is_there_again_after_a_rebuild(tmp_path):
+    sailing = await Sailing(tmp_path).begin()
+    head, other, _, theirs = await two_promises(sailing)
+    await rings(sailing, theirs)
+    await do(sailing, other, "split")
+    await sailing.carry()
+    made = await rebuilt(sailing, "complaints")
+    store = sailing.stores["complaints"]
+    assert differing(comparable(made, sailing), comparable(store, sailing)) == []
+    assert (await seen(sailing, f"/{head}"))["overdue"] is False
+
+
 async def test_who_split_what_is_in_the_facts_of_both(aboard: Aboard):
     first, second = [await complains(aboard, who=who) for who in ("a", "b")]
     await merges(aboard, second, first)
@@ -741,7 +866,7 @@ async def test_a_board_shows_one_promise_for_what_was_merged(tmp_path):
     assert await shown() == {second: promised}
     await do(aboard, first, "split")
     await aboard.carry()
-    assert (await shown()).keys() == {first, second}
+    assert await shown() == {first: promised}, "the other one has its own, later promise again"
 
 
 async def test_a_state_made_again_knows_what_is_merged(tmp_path):

@@ -227,13 +227,17 @@ def goes_on(before: Promise | None, fact: InfoReceived) -> Promise:
 
 def corrected(before: Promise | None, fact: ComplaintCorrected) -> Promise:
     """The complaint is about something else, or worse or better than it seemed."""
-    update = {"category": fact.category, "severity": fact.severity}
-    return (before or Promise()).model_copy(update=update)
+    known = before or Promise()
+    by = fact.promised_by or known.promised_by
+    update = {"category": fact.category, "severity": fact.severity, "promised_by": by}
+    return known.model_copy(update=update)
 
 
-def endangered(before: Promise | None, _: SafetyFound) -> Promise:
+def endangered(before: Promise | None, fact: SafetyFound) -> Promise:
     """The complaint turned out to be about somebody's safety."""
-    return (before or Promise()).model_copy(update={"severity": Severity.SEVERE})
+    known = before or Promise()
+    by = fact.promised_by or known.promised_by
+    return known.model_copy(update={"severity": Severity.SEVERE, "promised_by": by})
 
 
 def over(before: Promise | None, _: Over) -> Promise:
@@ -247,7 +251,11 @@ def split(before: Promise | None, fact: ComplaintSplit) -> Promise:
     """The complaint stands by itself again, with the promise that it had."""
     known = before or Promise(site=fact.site)
     return known.model_copy(
-        update={"closed": False, "promised_by": fact.promised_by or known.promised_by}
+        update={
+            "closed": False,
+            "promised_by": fact.promised_by or known.promised_by,
+            "broken": known.broken or fact.overdue,
+        }
     )
 
 
@@ -257,7 +265,7 @@ def changed(before: Promise | None, fact: MatterChanged) -> Promise:
     update: dict[str, object] = {"severity": fact.severity}
     if fact.promised_by is not None:
         since = fact.asked_again_at or known.since
-        update |= {"promised_by": fact.promised_by, "since": since}
+        update |= {"promised_by": fact.promised_by, "since": since, "broken": fact.overdue}
         if fact.asked_again_at is not None:
             update["on_the_spot"] = False
     return known.model_copy(update=update)

@@ -86,9 +86,9 @@ FIELDS: Mapping[str, Told] = {
         " about acknowledged action affected again answered at_desk attempt basis because bound_by by_customer channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
-        " into item kind kinds language left mailbox mailboxes merged_ids message_id number occasion offer_id offered"
-        " percent promise_id reachable redemption_id regime remaining repeats_unknown round safety scope service"
-        " severity skipped valid_at version version_in_force waited_s window"
+        " into item kind kinds language left mailbox mailboxes merged_ids message_id number occasion offer_id offered overdue"
+        " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
+        " severity skipped valid_at version version_in_force waited_s warned window"
         " draft partitions period run_id sequences since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at",
     ),
     **_each(

@@ -451,5 +451,5 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         examples={200: {**DONE, "category": "noise", "severity": "moderate", "corrected_at": NOW}},
     )
     async def correct_complaint(ask: Ask, complaint_id: Identifier, command: Correct) -> Decision:
-        """Put right what a complaint is about, or how bad it is. The promise that was made stays."""
+        """Put right what a complaint is about, or how bad it is. A promise is sooner then if the playbook says so, and never later."""
         return await lifecycle.correct(complaint_id, command, ask.principal, ask.view)

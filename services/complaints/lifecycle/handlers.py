@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -25,15 +25,16 @@ from services.complaints.colleagues.handlers import (
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.matters.handlers import split_off
-from services.complaints.matters.moves import answered, same_customer
+from services.complaints.matters.handlers import answered, split_off
+from services.complaints.matters.moves import same_customer
 from services.complaints.triage import triage
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Outcome, Severity
+from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity
 from shared.contracts.event import Event, Id
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
 from shared.contracts.notifier import FeedbackReceived, Helped
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
@@ -198,9 +199,11 @@ class Lifecycle:
         complaint = await self.of_site(complaint_id, who, view)
         policy, _ = await self._policies.at(complaint.site, view)
         keys, sealed = await self._sealed(complaint, "answer", command.answer, view)
+        danger = await danger_in(command.answer, complaint, complaint_id, policy, view)
+        known = moves.with_danger(complaint, danger.own)
         return decided(
-            moves.hear(complaint, complaint_id, who.subject, sealed, policy, view.now),
-            (*keys, *await danger_in(command.answer, complaint, complaint_id, view)),
+            moves.hear(known, complaint_id, who.subject, sealed, policy, view.now),
+            (*keys, *danger.facts),
         )
 
     async def resolve(
@@ -247,9 +250,16 @@ class Lifecycle:
     ) -> Decision:
         """Put right what it is about; raises Rejected(wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
+        policy, _ = await self._policies.at(complaint.site, view)
         return decided(
             moves.correct(
-                complaint, complaint_id, who.subject, command.category, command.severity, view.now
+                complaint,
+                complaint_id,
+                who.subject,
+                command.category,
+                command.severity,
+                policy,
+                view.now,
             )
         )
 
@@ -278,7 +288,7 @@ class Lifecycle:
         complaint = await known(fact.complaint_id, view)
         head = await head_of(complaint, view)
         policy, _ = await self._policies.at(complaint.site, view)
-        about = answered(complaint, fact.complaint_id, head, policy, view.now)
+        about = await answered(complaint, fact.complaint_id, head, policy, view)
         complaint = about.complaint
         if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
@@ -337,20 +347,32 @@ def decided(found: Sequence[Fact] | No, before: Sequence[Fact] = ()) -> Decision
     return Decision((*before, *found))
 
 
+class Danger(NamedTuple):
+    """That somebody's safety is concerned, found of the complaint itself and of the one that goes on for it."""
+
+    own: Sequence[SafetyFound] = ()
+    of_head: Sequence[SafetyFound] = ()
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        """All that was found."""
+        return (*self.own, *self.of_head)
+
+
 async def danger_in(
-    words: str, complaint: Complaint, complaint_id: str, view: View
-) -> Sequence[Fact]:
+    words: str, complaint: Complaint, complaint_id: str, policy: Policy, view: View
+) -> Danger:
     """What a customer's later words say of somebody's safety; raises Unavailable.
 
     It is found in the complaint and in the one that goes on for it, so that neither a merge nor a split hides it.
     """
     if not triage(words, complaint.language).safety:
-        return ()
-    found = moves.find_danger(complaint, complaint_id, view.now)
+        return Danger()
+    own = moves.find_danger(complaint, complaint_id, policy, view.now)
     if complaint.merged_into is None:
-        return found
+        return Danger(own)
     head = await head_of(complaint, view)
-    return (*found, *moves.find_danger(head, complaint.merged_into, view.now))
+    return Danger(own, moves.find_danger(head, complaint.merged_into, policy, view.now))
 
 
 async def taken_back(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.complaints.lifecycle.rules import Complaint
+from services.complaints.lifecycle.rules import Complaint, endangered
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
@@ -231,33 +231,86 @@ def correct(
     who: str,
     category: Category | None,
     severity: Severity | None,
+    policy: Policy,
     now: datetime,
 ) -> Sequence[Fact] | No:
-    """An employee puts right what the complaint is about, or how bad it is; a promise that was made is kept.
+    """An employee puts right what the complaint is about, or how bad it is; its promise may be sooner by that.
 
     One that turns out to be about safety is severe, unless the employee says how bad it is.
     """
     if (no := _no(complaint, None)) is not None:
         return no
-    found = find_danger(complaint, complaint_id, now) if category is Category.SAFETY else ()
+    danger = category is Category.SAFETY
+    found = find_danger(complaint, complaint_id, policy, now) if danger else ()
+    known = with_danger(complaint, found)
+    category, severity = category or known.category, severity or known.severity
+    by = sooner(known, category, severity, policy, now)
     return (
         *found,
         ComplaintCorrected(
             complaint_id=complaint_id,
             employee_id=who,
             site=complaint.site,
-            category=category or complaint.category,
-            severity=severity or (Severity.SEVERE if found else complaint.severity),
+            category=category,
+            severity=severity,
+            round=None if by is None else complaint.round,
+            promise_id=None if by is None else promise_id_of(complaint_id, complaint.round),
+            promised_by=by,
+            warn_at=None if by is None else policy.warn_at(by, now),
             corrected_at=now,
         ),
     )
 
 
-def find_danger(complaint: Complaint, complaint_id: str, now: datetime) -> Sequence[Fact]:
-    """Somebody's safety is concerned; nothing if that is known of the complaint."""
+def find_danger(
+    complaint: Complaint, complaint_id: str, policy: Policy, now: datetime
+) -> Sequence[SafetyFound]:
+    """Somebody's safety is concerned, and the promise may be sooner by that; nothing if that is known of the complaint."""
     if complaint.safety:
         return ()
-    return (SafetyFound(complaint_id=complaint_id, site=complaint.site, found_at=now),)
+    known = complaint.model_copy(update={"safety": True})
+    by = sooner(known, complaint.category, Severity.SEVERE, policy, now)
+    return (
+        SafetyFound(
+            complaint_id=complaint_id,
+            site=complaint.site,
+            round=None if by is None else complaint.round,
+            promise_id=None if by is None else promise_id_of(complaint_id, complaint.round),
+            promised_by=by,
+            warn_at=None if by is None else policy.warn_at(by, now),
+            found_at=now,
+        ),
+    )
+
+
+def with_danger(complaint: Complaint, found: Sequence[SafetyFound]) -> Complaint:
+    """The complaint as it is after what was found of it."""
+    for fact in found:
+        complaint = endangered(complaint, fact)
+    return complaint
+
+
+def sooner(
+    complaint: Complaint, category: Category, severity: Severity, policy: Policy, now: datetime
+) -> datetime | None:
+    """When the customer hears from us by the playbook of these, counted from now; None unless that is sooner than promised.
+
+    A promise that waits for its customer is counted from when it began to wait, so that it has the playbook's time left.
+    """
+    promise = complaint.promise
+    if promise is None or promise.broken or complaint.state not in OPEN:
+        return None
+    since = complaint.waits_since or now
+    by = promised(complaint, category, severity, policy, since)
+    return by if by < promise.by else None
+
+
+def promised(
+    complaint: Complaint, category: Category, severity: Severity, policy: Policy, since: datetime
+) -> datetime:
+    """When the customer hears from us by the playbook of these, and by that for safety where somebody is in danger."""
+    about = (category, Category.SAFETY) if complaint.safety else (category,)
+    return min(policy.promised_by(one, severity, since, complaint.stay_ends_at) for one in about)
 
 
 def close(complaint: Complaint, complaint_id: str, now: datetime) -> Decision:
@@ -291,7 +344,7 @@ def take_feedback(
     if not may(complaint.state, ComplaintReopened):
         return Decision()
     owner = complaint.employee_id
-    by = policy.promised_by(complaint.category, complaint.severity, now, complaint.stay_ends_at)
+    by = promised(complaint, complaint.category, complaint.severity, policy, now)
     return Decision.of(
         ComplaintReopened(
             complaint_id=complaint_id,

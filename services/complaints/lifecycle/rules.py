@@ -59,13 +59,15 @@ class Promise(NamedTuple):
     #: Only what was given or said after this moment counts; None in the first round.
     since: datetime | None = None
     broken: bool = False
+    #: The promise of a merged complaint that stands here, by its id; None if it is the complaint's own.
+    of: str | None = None
 
 
 class Complaint(Document):
     """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
-    SCHEMA: ClassVar[Schema] = Schema(3, read_by=3)
+    SCHEMA: ClassVar[Schema] = Schema(4, read_by=4)
 
     state: State
     customer_ref: str
@@ -92,6 +94,8 @@ class Complaint(Document):
     reachable: bool | None = None
     #: The latest ones, one per round.
     promises: tuple[Promise, ...] = ()
+    #: The promise of this round as it was before that of a merged complaint took its place; None if none did.
+    own_promise: Promise | None = None
     #: From when on the promise waits for the customer's answer; None while it does not wait.
     waits_since: datetime | None = None
     #: When what was done was recorded last, and when the complaint is closed without an answer.
@@ -149,6 +153,13 @@ def promised_again(fact: ComplaintReopened) -> Sequence[Timer]:
         *clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at),
         Timer(CLOSE, fact.complaint_id, None),
     )
+
+
+def sooner(fact: ComplaintCorrected | SafetyFound) -> Sequence[Timer]:
+    """The timers of a promise that is sooner than it was."""
+    if fact.promised_by is None or fact.round is None:
+        return ()
+    return clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at)
 
 
 def waits(fact: InfoAsked) -> Sequence[Timer]:
@@ -273,7 +284,10 @@ def waiting(complaint: Complaint, fact: InfoAsked) -> Complaint:
 
 def heard(complaint: Complaint, fact: InfoReceived) -> Complaint:
     """The promise goes on, with the time that was left."""
-    by = fact.promised_by
+    by, own = fact.promised_by, complaint.own_promise
+    if by is not None and own is not None and complaint.promise is not None:
+        # It waited as well, for as long as the promise that stands in its place.
+        own = own._replace(by=own.by + (by - complaint.promise.by))
     promises = tuple(
         one._replace(by=by) if by is not None and one.round == fact.round else one
         for one in complaint.promises
@@ -283,6 +297,7 @@ def heard(complaint: Complaint, fact: InfoReceived) -> Complaint:
         fact,
         waits_since=None,
         promises=promises,
+        own_promise=own,
         promised_by=by or complaint.promised_by,
     )
 
@@ -300,13 +315,29 @@ def resolved(complaint: Complaint, fact: ResolutionRecorded) -> Complaint:
 
 
 def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
-    """Another category or severity."""
-    return complaint.model_copy(update={"category": fact.category, "severity": fact.severity})
+    """Another category or severity, and a sooner promise if those have one."""
+    return _sooner(complaint, fact).model_copy(
+        update={"category": fact.category, "severity": fact.severity}
+    )
 
 
-def endangered(complaint: Complaint, _: SafetyFound) -> Complaint:
-    """Somebody's safety is concerned; what it is about, and the promise, stay."""
-    return complaint.model_copy(update={"safety": True, "severity": Severity.SEVERE})
+def endangered(complaint: Complaint, fact: SafetyFound) -> Complaint:
+    """Somebody's safety is concerned, which may make the promise sooner; what it is about stays."""
+    return _sooner(complaint, fact).model_copy(update={"safety": True, "severity": Severity.SEVERE})
+
+
+def _sooner(complaint: Complaint, fact: ComplaintCorrected | SafetyFound) -> Complaint:
+    """The complaint with the promise of a fact, which is its own then, also if that of a merged one stood here."""
+    by = fact.promised_by
+    if by is None:
+        return complaint
+    promises = tuple(
+        one._replace(by=by, of=None) if one.round == fact.round else one
+        for one in complaint.promises
+    )
+    return complaint.model_copy(
+        update={"promised_by": by, "promises": promises, "own_promise": None}
+    )
 
 
 def confirmed(complaint: Complaint, fact: ComplaintConfirmed) -> Complaint:
@@ -343,6 +374,7 @@ def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
         round=fact.round,
         promised_by=fact.promised_by,
         promises=(*complaint.promises, promise)[-PROMISES_MAX:],
+        own_promise=None,
         waits_since=None,
         ended_at=None,
     )
@@ -501,6 +533,8 @@ SLICE = Slice(
         ComplaintReopened: promised_again,
         InfoAsked: waits,
         InfoReceived: goes_on,
+        ComplaintCorrected: sooner,
+        SafetyFound: sooner,
         ResolutionRecorded: closes,
         ComplaintConfirmed: ends,
         ComplaintWithdrawn: ends,

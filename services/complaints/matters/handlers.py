@@ -16,12 +16,21 @@ from services.complaints.lifecycle.rules import (
     sender_of,
     triaged,
 )
-from services.complaints.matters.moves import merge, same_matter, split, why_same
-from services.complaints.matters.rules import Sender
-from services.complaints.promises.rules import KeptAt
+from services.complaints.matters.moves import (
+    Answered,
+    Merged,
+    merge,
+    same_customer,
+    same_matter,
+    split,
+    why_same,
+)
+from services.complaints.matters.rules import Sender, stands_alone
+from services.complaints.promises.rules import KeptAt, Warned
 from shared.contracts.complaints import (
     ComplaintMerged,
     ComplaintReceived,
+    ComplaintSplit,
     ComplaintTriaged,
     Sameness,
 )
@@ -67,6 +76,7 @@ async def merging(
     if head.merged_into is not None:
         head_id, head = head.merged_into, await _of_site(head.merged_into, who, view)
     policy, _ = await policies.at(who.site, view)
+    warned = await view.get(Warned, complaint_id)
     found = merge(
         other,
         complaint_id,
@@ -78,6 +88,7 @@ async def merging(
         view.now,
         kept_by_other=await kept([complaint_id], view),
         kept_by_head=await kept([head_id, *head.merged_ids], view),
+        warned=warned is not None and other.round in warned.rounds,
     )
     if isinstance(found, No):
         raise Rejected(found.reason, told=found.told)
@@ -97,7 +108,59 @@ async def splitting(complaint_id: str, policies: Policies, who: Principal, view:
     head = await _of_site(other.merged_into, who, view)
     policy, _ = await policies.at(who.site, view)
     pair = (complaint_id, other)
-    return Decision(split(head, other.merged_into, [pair], who.subject, policy, view.now))
+    return Decision(await undone(other.merged_into, head, [pair], who.subject, policy, view))
+
+
+async def undone(
+    head_id: str,
+    head: Complaint,
+    others: Sequence[tuple[str, Complaint]],
+    who: str | None,
+    policy: Policy,
+    view: View,
+) -> Sequence[Fact]:
+    """The facts by which `others` stand by themselves again that were merged into `head`; raises Unavailable."""
+    gone = {name for name, _ in others}
+    left = [name for name in head.merged_ids if name not in gone]
+    await view.prefetch(
+        [
+            Warned.key(head_id),
+            *(KeptAt.key(name) for name in (head_id, *left)),
+            *(Complaint.key(name) for name in left),
+        ]
+    )
+    found = [(name, await view.get(Complaint, name)) for name in left]
+    return split(
+        head,
+        head_id,
+        others,
+        who,
+        policy,
+        view.now,
+        stay=[
+            Merged(name, one, await kept([name], view)) for name, one in found if one is not None
+        ],
+        kept_by_head=await kept([head_id], view),
+        warned=await view.get(Warned, head_id),
+    )
+
+
+async def answered(
+    complaint: Complaint, complaint_id: str, head: Complaint, policy: Policy, view: View
+) -> Answered:
+    """The complaint that "did it help?" is answered for, where it was asked about this one; `head` goes on for it, or is it.
+
+    That is the head if the same customer raised both. Otherwise this one is split from it first: nobody answers for
+    another customer, and each is written to about what they said themselves. Raises Unavailable.
+    """
+    if complaint.merged_into is None:
+        return Answered(complaint_id, complaint)
+    if same_customer(complaint, head):
+        return Answered(complaint.merged_into, head)
+    pair = (complaint_id, complaint)
+    before = await undone(complaint.merged_into, head, [pair], None, policy, view)
+    (parted,) = (one for one in before if isinstance(one, ComplaintSplit))
+    return Answered(complaint_id, stands_alone(complaint, parted), before)
 
 
 async def split_off(
@@ -122,7 +185,7 @@ async def split_off(
     if not others:
         return ()
     policy, _ = await policies.at(head.site, view)
-    return split(head, head_id, others, who, policy, view.now)
+    return await undone(head_id, head, others, who, policy, view)
 
 
 async def at_once(

@@ -6,10 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.moves import No, sooner
 from services.complaints.lifecycle.rules import SEVEREST_FIRST, Complaint, Promise
-from services.complaints.matters.rules import stands_alone
-from services.complaints.promises.rules import keeps
+from services.complaints.promises.rules import Warned, keeps
 from shared.contracts.complaints import (
     MERGED_MAX,
     Category,
@@ -17,8 +16,9 @@ from shared.contracts.complaints import (
     ComplaintSplit,
     MatterChanged,
     Sameness,
+    promise_id_of,
 )
-from shared.contracts.lifecycle import may
+from shared.contracts.lifecycle import MOVES, may
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
@@ -49,10 +49,12 @@ def merge(
     *,
     kept_by_other: Collection[datetime] = (),
     kept_by_head: Collection[datetime] = (),
+    warned: bool = False,
 ) -> Sequence[Fact] | No:
     """Merge a complaint into another one, which goes on for both (`who` is None if nobody had to say so).
 
-    `kept_by_…`: when the customer of each was given or offered something, or said that it helped.
+    `kept_by_…`: when the customer of each was given or offered something, or said that it helped; `warned`: whether
+    somebody was warned of the promise of `other`.
     """
     if other.forgotten or head.forgotten:
         return No(Reason.CUSTOMER_ERASED)
@@ -63,7 +65,7 @@ def merge(
             return No(Reason.WRONG_STATE, {"state": one.state})
     if other_id == head_id or other.merged_ids or not _fits(other, head):
         return No(Reason.NOT_MERGEABLE)
-    promise = standing(other, head, kept_by_other, kept_by_head, now)
+    promise = standing(other, other_id, head, kept_by_other, kept_by_head, now)
     return (
         MatterChanged(
             complaint_id=head_id,
@@ -72,8 +74,9 @@ def merge(
             severity=min(other.severity, head.severity, key=SEVEREST_FIRST.index),
             round=head.round,
             promised_by=None if promise is None else promise.by,
-            warn_at=None if promise is None else policy.warn_at(promise.by, now),
+            warn_at=None if promise is None or warned else policy.warn_at(promise.by, now),
             asked_again_at=None if promise is None else promise.since,
+            promise_of=None if promise is None else promise.of,
             changed_at=now,
         ),
         ComplaintMerged(
@@ -89,6 +92,22 @@ def merge(
     )
 
 
+class Answered(NamedTuple):
+    """The complaint that a customer's answer is about, and the facts that come before it."""
+
+    complaint_id: str
+    complaint: Complaint
+    before: Sequence[Fact] = ()
+
+
+class Merged(NamedTuple):
+    """A complaint that is merged into another one, and when its customer was given or offered something, or said that it helped."""
+
+    complaint_id: str
+    complaint: Complaint
+    kept: Collection[datetime] = ()
+
+
 def split(
     head: Complaint,
     head_id: str,
@@ -96,22 +115,76 @@ def split(
     who: str | None,
     policy: Policy,
     now: datetime,
+    *,
+    stay: Sequence[Merged] = (),
+    kept_by_head: Collection[datetime] = (),
+    warned: Warned | None = None,
 ) -> Sequence[Fact]:
     """Undo merges into `head`: each of `others` stands by itself again, with the owner and the promise that it had.
 
-    The head keeps an earlier promise that it got by a merge: what was promised is not put off.
+    So does the head: a promise that it got from one of `others` goes with that, unless one of those that `stay` is
+    still to be kept sooner than its own. `warned`: of which promises somebody was warned by the head.
     """
-    gone = {other_id for other_id, _ in others}
-    changed = MatterChanged(
+    gone = [(other_id, promise_id_of(other_id, other.round)) for other_id, other in others]
+    own = _own_again(head, {promise for _, promise in gone}, stay, kept_by_head, now)
+    ids = [other_id for other_id, _ in others]
+    again = MatterChanged(
         complaint_id=head_id,
         site=head.site,
-        merged_ids=tuple(one for one in head.merged_ids if one not in gone),
+        merged_ids=tuple(one for one in head.merged_ids if one not in ids),
         severity=head.severity,
         round=head.round,
+        promised_by=None if own is None else own.by,
+        warn_at=None if own is None or own.broken else policy.warn_at(own.by, now),
+        asked_again_at=None if own is None else own.since,
+        promise_of=None if own is None else own.of,
+        overdue=own is not None and own.broken,
         changed_at=now,
     )
-    alone = (_alone(other, other_id, head_id, who, policy, now) for other_id, other in others)
-    return (changed, *alone)
+    told = () if warned is None else warned.of
+    alone = (
+        _alone(
+            other,
+            other_id,
+            head_id,
+            who,
+            policy,
+            now,
+            overdue=rang(head, promise),
+            warned=promise in told,
+        )
+        for (other_id, other), (_, promise) in zip(others, gone, strict=True)
+    )
+    return (again, *alone)
+
+
+def rang(head: Complaint, promise_id: str) -> bool:
+    """Whether the promise of a merged complaint was broken while it stood for `head`."""
+    return any(one.broken and one.of == promise_id for one in head.promises)
+
+
+def _own_again(
+    head: Complaint,
+    gone: Collection[str],
+    stay: Sequence[Merged],
+    kept_by_head: Collection[datetime],
+    now: datetime,
+) -> Promise | None:
+    """The promise of `head` once these promises of merged complaints are `gone`; None if it stays as it is.
+
+    If the one that goes was broken, its own does not ring as well for a time that is over: the customer is told once.
+    """
+    stood, own = head.promise, head.own_promise
+    if stood is None or own is None or stood.of not in gone:
+        return None
+    own = own._replace(broken=own.broken or (stood.broken and own.by <= now))
+    others = tuple(one for one in head.promises if one.round != head.round)
+    alone = head.model_copy(update={"promises": (*others, own), "own_promise": None})
+    for one_id, one, kept in stay:
+        found = standing(one, one_id, alone, kept, kept_by_head, now)
+        if found is not None:
+            alone = alone.model_copy(update={"promises": (*others, found)})
+    return alone.promise
 
 
 def _alone(
@@ -121,9 +194,16 @@ def _alone(
     who: str | None,
     policy: Policy,
     now: datetime,
+    *,
+    overdue: bool,
+    warned: bool,
 ) -> ComplaintSplit:
     promise = other.promise
-    by = None if promise is None or promise.broken else promise.by
+    by = None if promise is None or promise.broken or overdue else promise.by
+    if by is not None:
+        # What was found of it while it was merged, like danger, may make its promise sooner.
+        alone = other.model_copy(update={"state": MOVES[ComplaintSplit].to})
+        by = sooner(alone, other.category, other.severity, policy, now) or by
     return ComplaintSplit(
         complaint_id=other_id,
         into=head_id,
@@ -131,7 +211,9 @@ def _alone(
         employee_id=who,
         round=other.round,
         promised_by=by,
-        warn_at=None if by is None else policy.warn_at(by, now),
+        warn_at=None if by is None or warned else policy.warn_at(by, now),
+        overdue=overdue,
+        warned=warned,
         split_at=now,
     )
 
@@ -150,36 +232,9 @@ def same_customer(other: Complaint, head: Complaint) -> bool:
     return why_same(other, head) is not Sameness.EMPLOYEE_SAYS
 
 
-class Answered(NamedTuple):
-    """The complaint that a customer's answer is about, and the facts that come before it."""
-
-    complaint_id: str
-    complaint: Complaint
-    before: Sequence[Fact] = ()
-
-
-def answered(
-    complaint: Complaint,
-    complaint_id: str,
-    head: Complaint,
-    policy: Policy,
-    now: datetime,
-) -> Answered:
-    """The complaint that "did it help?" is answered for, where it was asked about this one; `head` goes on for it, or is it.
-
-    That is the head if the same customer raised both. Otherwise this one is split from it first: nobody answers for
-    another customer, and each is written to about what they said themselves.
-    """
-    if complaint.merged_into is None:
-        return Answered(complaint_id, complaint)
-    if same_customer(complaint, head):
-        return Answered(complaint.merged_into, head)
-    before = split(head, complaint.merged_into, [(complaint_id, complaint)], None, policy, now)
-    return Answered(complaint_id, stands_alone(complaint), before)
-
-
 def standing(
     other: Complaint,
+    other_id: str,
     head: Complaint,
     kept_by_other: Collection[datetime],
     kept_by_head: Collection[datetime],
@@ -192,14 +247,15 @@ def standing(
     that is over: nobody is told a later time than they were promised.
     """
     own, theirs = head.promise, other.promise
+    of = promise_id_of(other_id, other.round)
     if theirs is None or theirs.broken or (own is not None and own.broken):
         return None
     if keeps(theirs, other.received_at, kept_by_other, kept_by_head):
         return None
     if own is None or keeps(own, head.received_at, kept_by_head, kept_by_other):
         by = own.by if own is not None and now < own.by < theirs.by else theirs.by
-        return Promise(round=head.round, by=by, since=theirs.since or other.received_at)
-    return Promise(round=head.round, by=theirs.by) if theirs.by < own.by else None
+        return Promise(round=head.round, by=by, since=theirs.since or other.received_at, of=of)
+    return Promise(round=head.round, by=theirs.by, of=of) if theirs.by < own.by else None
 
 
 def _fits(other: Complaint, head: Complaint) -> bool:

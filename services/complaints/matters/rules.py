@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from services.complaints.lifecycle.rules import (
+    PROMISES_MAX,
     Complaint,
     Promise,
     clock,
     complaint_of,
     sender_of,
 )
+from services.complaints.promises.rules import Warned
 from shared.contracts.complaints import (
     ComplaintMerged,
     ComplaintSplit,
@@ -51,21 +53,52 @@ def merged(complaint: Complaint, fact: ComplaintMerged) -> Complaint:
     )
 
 
-def stands_alone(complaint: Complaint) -> Complaint:
+def stands_alone(complaint: Complaint, fact: ComplaintSplit) -> Complaint:
     """It stands by itself again; who owned it before owns it."""
-    return complaint.model_copy(update={"state": MOVES[ComplaintSplit].to, "merged_into": None})
+    by = fact.promised_by
+    promises = tuple(
+        one._replace(by=by or one.by, broken=one.broken or fact.overdue)
+        if one.round == fact.round
+        else one
+        for one in complaint.promises
+    )
+    return complaint.model_copy(
+        update={
+            "state": MOVES[ComplaintSplit].to,
+            "merged_into": None,
+            "promises": promises,
+            "promised_by": by or complaint.promised_by,
+        }
+    )
 
 
 def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
     """Others are merged into it, or not any more."""
     update: dict[str, object] = {"merged_ids": fact.merged_ids, "severity": fact.severity}
     if fact.promised_by is not None:
-        own = complaint.promise or Promise(round=fact.round, by=fact.promised_by)
-        since = fact.asked_again_at or own.since
-        promise = own._replace(by=fact.promised_by, since=since)
+        own = complaint.own_promise or complaint.promise
+        before = complaint.promise if fact.promise_of is not None else own
+        known = before or Promise(round=fact.round, by=fact.promised_by)
+        promise = Promise(
+            round=fact.round,
+            by=fact.promised_by,
+            since=fact.asked_again_at or known.since,
+            broken=fact.overdue,
+            of=fact.promise_of,
+        )
         others = tuple(one for one in complaint.promises if one.round != fact.round)
-        update |= {"promised_by": fact.promised_by, "promises": (*others, promise)}
+        update |= {
+            "promised_by": fact.promised_by,
+            "promises": (*others, promise),
+            "own_promise": own if fact.promise_of is not None else None,
+        }
     return complaint.model_copy(update=update)
+
+
+def warned_meanwhile(before: Warned | None, fact: ComplaintSplit) -> Warned:
+    """Somebody was warned of its promise while another complaint went on for it."""
+    known = before or Warned()
+    return known.model_copy(update={"rounds": (*known.rounds, fact.round)[-PROMISES_MAX:]})
 
 
 def silent(fact: ComplaintMerged) -> Sequence[Timer]:
@@ -74,17 +107,21 @@ def silent(fact: ComplaintMerged) -> Sequence[Timer]:
 
 
 def due(fact: ComplaintSplit | MatterChanged) -> Sequence[Timer]:
-    """The timers of a promise that is to be kept from now on."""
+    """The timers of a promise that is to be kept from now on; none for one that was broken."""
     if fact.promised_by is None:
         return ()
-    return clock(fact.complaint_id, fact.round, fact.promised_by, fact.warn_at)
+    by = None if fact.overdue else fact.promised_by
+    return clock(fact.complaint_id, fact.round, by, fact.warn_at)
 
 
 SLICE = Slice(
     {
         ComplaintTriaged: (Fold(Sender, sender_of, remembered),),
         ComplaintMerged: (Fold(Complaint, complaint_of, merged),),
-        ComplaintSplit: (Fold(Complaint, complaint_of, lambda before, _: stands_alone(before)),),
+        ComplaintSplit: (
+            Fold(Complaint, complaint_of, stands_alone),
+            Fold(Warned, lambda fact: fact.complaint_id if fact.warned else None, warned_meanwhile),
+        ),
         MatterChanged: (Fold(Complaint, complaint_of, changed),),
     },
     timers={ComplaintMerged: silent, ComplaintSplit: due, MatterChanged: due},

@@ -16,7 +16,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.notifier import FeedbackReceived, Helped
-from shared.kernel import Decision, Document, Fold, Slice
+from shared.kernel import Decision, Document, Fold, Schema, Slice
 
 #: What the customer does not wait for any more.
 NOTHING_TO_KEEP = (State.WITHDRAWN, State.NOT_A_COMPLAINT, State.MERGED)
@@ -52,11 +52,19 @@ class KeptAt(Document):
 
 
 class Warned(Document):
-    """Of which promises of a complaint somebody was warned: the latest ones, by round."""
+    """Of which promises of a complaint somebody was warned: the latest ones."""
 
     KIND: ClassVar[str] = "warned"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
+    #: Its own, by round.
     rounds: tuple[int, ...] = ()
+    #: Those of merged complaints that stood for it, by their ids.
+    of: tuple[str, ...] = ()
+
+    def names(self, promise: Promise) -> bool:
+        """Whether somebody was warned of this promise."""
+        return promise.round in self.rounds if promise.of is None else promise.of in self.of
 
 
 class VoidedCheck(Document):
@@ -114,7 +122,7 @@ def warn(
     warned: Warned | None,
     now: datetime,
 ) -> Decision:
-    """A PromiseWarned fact if the promise of round `number` is near and not kept yet; once per round.
+    """A PromiseWarned fact if the promise of round `number` is near and not kept yet; once per promise.
 
     Nobody is warned of a promise that waits for the customer, that is over, or that another round took the place of.
     """
@@ -123,7 +131,7 @@ def warn(
         return Decision()
     if complaint.forgotten or complaint.state not in OPEN or complaint.waits_since is not None:
         return Decision()
-    if (warned is not None and number in warned.rounds) or is_kept(
+    if (warned is not None and warned.names(promise)) or is_kept(
         complaint, promise, kept_at, kept_by_merged
     ):
         return Decision()
@@ -136,6 +144,7 @@ def warn(
             employee_id=complaint.employee_id,
             round=number,
             promised_by=promise.by,
+            promise_of=promise.of,
             warned_at=now,
         )
     )
@@ -206,9 +215,11 @@ def kept(before: KeptAt | None, fact: Keeps) -> KeptAt:
 
 
 def warned_of(before: Warned | None, fact: PromiseWarned) -> Warned:
-    """Somebody was warned of the promise of one round."""
-    rounds = before.rounds if before is not None else ()
-    return Warned(rounds=(*rounds, fact.round)[-PROMISES_MAX:])
+    """Somebody was warned of the promise that stands in one round."""
+    known = before or Warned()
+    if fact.promise_of is not None:
+        return Warned(rounds=known.rounds, of=(*known.of, fact.promise_of)[-PROMISES_MAX:])
+    return Warned(rounds=(*known.rounds, fact.round)[-PROMISES_MAX:], of=known.of)
 
 
 def voided(_: VoidedCheck | None, fact: CheckVoided) -> VoidedCheck:

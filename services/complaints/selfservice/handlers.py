@@ -14,9 +14,9 @@ from services.complaints.colleagues.handlers import keeper
 from services.complaints.customer.export import ExportedCustomer, Exports
 from services.complaints.customer.handlers import erasing
 from services.complaints.lifecycle.handlers import danger_in, decided, head_of, taken_back
-from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.moves import No, with_danger
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.matters.moves import answered
+from services.complaints.matters.handlers import answered
 from services.complaints.selfservice.moves import (
     Code,
     add_words,
@@ -133,9 +133,11 @@ class SelfService:
         sealed = seals.words.seal(field_of(complaint), words)
         policy, _ = await self._policies.at(complaint.site, view)
         head = await head_of(complaint, view)
+        danger = await danger_in(words, complaint, complaint_id, policy, view)
+        complaint = with_danger(complaint, danger.own)
         return decided(
             add_words(complaint, complaint_id, head, timeline, sealed, policy, view.now),
-            (*seals.created, *await danger_in(words, complaint, complaint_id, view)),
+            (*seals.created, *danger.facts),
         )
 
     async def tell_helped(self, token: str, helped: Helped, line: str, view: View) -> Decision:
@@ -148,14 +150,17 @@ class SelfService:
         if await self._keys.erased(head.customer_ref, view):
             raise Rejected(Reason.WRONG_STATE)
         policy, _ = await self._policies.at(complaint.site, view)
-        about = answered(complaint, complaint_id, head, policy, view.now)
         timeline = await view.get(Timeline, complaint_id)
         before: Sequence[Fact] = ()
         sealed = None
         if line:
             seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
             sealed = seals.words.seal("text", line)
-            before = (*seals.created, *await danger_in(line, complaint, complaint_id, view))
+            danger = await danger_in(line, complaint, complaint_id, policy, view)
+            before = (*seals.created, *danger.facts)
+            complaint = with_danger(complaint, danger.own)
+            head = with_danger(head, danger.of_head)
+        about = await answered(complaint, complaint_id, head, policy, view)
         found = tell_helped(
             complaint,
             complaint_id,

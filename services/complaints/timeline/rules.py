@@ -249,7 +249,9 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     ),
     HandoverAccepted: Row(What.HANDOVER_ACCEPTED, "accepted_at", _WHO),
     HandoverDeclined: Row(What.HANDOVER_DECLINED, "declined_at", _WHO),
-    ComplaintCorrected: Row(What.CORRECTED, "corrected_at", (*_WHO, "category", "severity")),
+    ComplaintCorrected: Row(
+        What.CORRECTED, "corrected_at", (*_WHO, "category", "severity", *_PROMISE)
+    ),
     InfoAsked: Row(What.ASKED, "asked_at", (*_WHO, "round"), {"words": "question"}),
     InfoReceived: Row(What.ANSWERED, "answered_at", (*_WHO, *_PROMISE), {"words": "answer"}),
     WordsAdded: Row(What.WORDS_ADDED, "added_at", (), {"words": "text"}),
