@@ -92,6 +92,11 @@ class Known:
         state = "claimed" if self.state in {"triaged", "reopened"} else self.state
         return (200, None) if state in states[move] else (409, "wrong_state")
 
+    def helped_by(self, who: str) -> None:
+        """Who gives or mends something has what nobody has, and takes nothing from its owner."""
+        if self.owner in (None, who):
+            self.owned(who)
+
     def owned(self, who: str) -> None:
         if self.state in {"triaged", "reopened"}:
             self.state, self.owner, self.asked = "claimed", who, None
@@ -422,8 +427,7 @@ class LifecycleMachine(RuleBasedStateMachine):
                 )
             )
         )
-        if one.state in {"triaged", "reopened"}:
-            one.owned(who)
+        one.helped_by(who)
 
     @precondition(lambda self: self.known)
     @rule(which=WHICH, who=WHO, fix=FIX)
@@ -435,7 +439,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         elif one.fixes.get(fix) is not None:
             expected = (409, "fix_asked")
         if self.as_expected(name, "fix/ask", who, expected, fix=fix):
-            one.owned(who)
+            one.helped_by(who)
             of = demo_policy().fixes[fix]
             assert of.department is not None
             one.fixes[fix] = who, of.department, self.clock() + of.within
@@ -453,7 +457,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             expected = (409, "fix_done")
         if self.as_expected(name, "fix", who, expected, fix=fix):
             if not asked:
-                one.owned(who)
+                one.helped_by(who)
             one.fixes[fix] = None
             one.done.add(fix)
 

@@ -67,9 +67,8 @@ def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new
     assert (again.state, again.employee_id, again.round) == (State.REOPENED, "e-1", 1)
     assert again.promised_by == START + timedelta(minutes=15)
     assert take_feedback(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
-    assert given(again, "co-1", "e-2", START).facts, (
-        "an opened complaint is whose who gives something now"
-    )
+    assert given(again, "co-1", "e-2", START).facts == (), "it has an owner"
+    assert given(again, "co-1", "e-1", START).facts, "who is at work on it again"
 
 
 async def test_an_accepted_complaint_is_received_triaged_and_promised_at_once(aboard: Aboard):

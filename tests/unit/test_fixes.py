@@ -46,6 +46,35 @@ async def test_a_department_is_asked_for_what_it_does_and_one_of_it_does_it(aboa
     assert (fix["asked_by"], fix["employee_id"], fix["state"]) == ("e-ingrid", "e-jonas", "done")
 
 
+@pytest.mark.parametrize("how", ["fix", "fix/ask", "check"])
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_who_helps_takes_no_complaint_from_its_owner(
+    aboard: Aboard, how: str, reopened: bool
+):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "claim", "e-aino")
+    if reopened:
+        await says_no(aboard, name)
+    before = await seen(aboard, f"/{name}")
+    assert before["state"] == ("reopened" if reopened else "claimed")
+    if how == "check":
+        assert (await aboard.give(name, "cinema", "k1")).status_code == 201
+        await aboard.carry()
+    else:
+        assert (await do(aboard, name, how, "e-jonas", fix="clean-again")).status_code == 200
+    after = await seen(aboard, f"/{name}")
+    assert (after["state"], after["employee_id"]) == (before["state"], "e-aino")
+    assert [one["fix"] for one in after["fixes"]] == ([] if how == "check" else ["clean-again"])
+
+
+async def test_the_owner_of_a_reopened_complaint_is_at_work_on_it_again_by_a_fix(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "claim", "e-aino")
+    await says_no(aboard, name)
+    await do(aboard, name, "fix", "e-aino", fix="cook-again")
+    assert (await seen(aboard, f"/{name}"))["state"] == "claimed"
+
+
 async def test_a_colleague_is_asked_in_place_of_the_department(aboard: Aboard):
     name = await aboard.raise_complaint()
     told = await do(aboard, name, "fix/ask", "e-ingrid", fix="bring-fan", colleague_id="e-lars")

@@ -66,9 +66,10 @@ def claim(
 
 
 def given(complaint: Complaint, complaint_id: str, who: str, now: datetime) -> Decision:
-    """Who gives the customer something owns a complaint that nobody works on."""
-    unclaimed = complaint.employee_id is None or complaint.state is State.REOPENED
-    if not unclaimed or not may(complaint.state, ComplaintClaimed):
+    """Who gives the customer something, or sees to the cause, owns a complaint that nobody has; one that has an owner stays theirs."""
+    free = complaint.employee_id is None
+    again = complaint.employee_id == who and complaint.state is State.REOPENED
+    if not (free or again) or not may(complaint.state, ComplaintClaimed):
         return Decision()
     return Decision.of(_claimed(complaint, complaint_id, who, now))
 
