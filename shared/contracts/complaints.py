@@ -612,6 +612,13 @@ class ComplaintConfirmed(ComplaintFact):
     confirmed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the customer said that it helped."
     )
+    site: SiteId | None = Field(
+        None, description="Site of the complaint; absent in facts of before it was added."
+    )
+    by_link: Annotated[bool, Data.INTERNAL] = Field(
+        False,
+        description="Whether the customer said so on the page of their link; otherwise a fact of the notifier says so too.",
+    )
 
 
 class ComplaintReopened(ComplaintFact):
@@ -649,6 +656,10 @@ class ComplaintReopened(ComplaintFact):
     )
     reopened_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When the customer said so; checks given before then do not answer it."
+    )
+    by_link: Annotated[bool, Data.INTERNAL] = Field(
+        False,
+        description="Whether the customer said so on the page of their link; otherwise a fact of the notifier says so too.",
     )
     promise_id: PromiseId | None = Field(
         None, description="The promise that is made; absent in facts of before it was added."

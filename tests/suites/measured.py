@@ -26,7 +26,7 @@ EXAMPLES = Path(__file__).parents[2] / "shared" / "contracts" / "examples"
 NAMES = Vault(MASTER).pseudonyms
 #: The facts that are counted, short.
 COUNTED = (
-    "complaint.triaged", "complaint.reopened", "complaint.overdue", "check.issued", "check.refused",
+    "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
     "message.sent", "message.failed", "authority.counted", "window.closed",
 )  # fmt: skip
@@ -95,6 +95,8 @@ def told(chance: Random, start: datetime) -> Told:
             changes |= {
                 "reason": chance.choice(["no_contact", "customer_erased", "address_refused"])
             }
+        case "complaint.reopened" | "complaint.confirmed":
+            changes |= {"by_link": chance.random() < 0.5}
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "authority.counted" | "window.closed":
@@ -271,10 +273,13 @@ def computed(slow: Slow) -> dict[tuple[str, str], float | None]:
 def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | None]:
     """The measures of what became of it."""
     overdue, reopened = slow.of("complaint.overdue"), slow.of("complaint.reopened")
-    triaged, answers = slow.of("complaint.triaged"), slow.of("feedback.received")
+    triaged = slow.of("complaint.triaged")
+    answers = [one.helped for one in slow.of("feedback.received")]
+    answers += ["yes" for one in slow.of("complaint.confirmed") if one.by_link]
+    answers += ["no" for one in reopened if one.by_link]
     sent, failed = len(slow.of("message.sent")), slow.of("message.failed")
     untried = sum(one.reason in ("no_contact", "customer_erased") for one in failed)
-    helped = sum(one.helped == "yes" for one in answers)
+    helped = answers.count("yes")
     spent = cost + 10_000 * len(triaged)
     redeemed = slow.money("redemption.captured", "amount_minor")
     rolled_back = slow.money("redemption.rolledback", "amount_minor")

@@ -26,15 +26,18 @@ from services.audit.measures.rules import (
     accounts_of,
 )
 from shared.contracts.catalogue import AUDIT, FACTS, subscriptions
+from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
 from shared.money import AMOUNT_MINOR_MAX, BALANCE_MAX
 from shared.ops import dashboard
 from shared.runtime.observe import MEASURE_TODAY
+from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.described import undescribed
 from tests.suites.measured import COUNTED, Slow, Told, compare, computed, fact, records
 from tests.suites.services import SITE, Aboard
 from tests.unit.test_rebuild import Sailing, Voyage
+from tests.unit.test_selfservice import resolved, sent
 
 ROOT = Path(__file__).parents[2]
 TODAY = START.date()
@@ -208,6 +211,28 @@ async def test_checks_taken_back_are_counted_beside_those_given(aboard: Aboard):
     found = await shown(aboard)
     assert (found.value("checks_given"), found.value("checks_taken_back")) == (2, 1)
     assert found["time_to_compensation", "p50"]["counted"] == 1
+
+
+@pytest.mark.parametrize("helped", ["yes", "no"])
+async def test_an_answer_counts_once_on_the_customers_page_and_to_a_letter(
+    aboard: Aboard, helped: str
+):
+    """On the page it is the fact of complaints alone; to a letter, complaints makes a second one of the notifier's."""
+    name, path = await resolved(aboard)
+    assert (await sent(aboard, f"{path}/helped", action=helped)).status_code == 303
+    await aboard.carry()
+    rate = 100.0 if helped == "yes" else 0.0
+    found = await shown(aboard)
+    assert (found.value("helped_rate"), found["helped_rate", ""]["counted"]) == (rate, 1)
+    other = await aboard.raise_complaint(1)
+    answer = FeedbackReceived(
+        complaint_id=other, check_id="ck-1", helped=Helped(helped), answered_at=START, site=SITE
+    )
+    for service in ("complaints", AUDIT):
+        await aboard.feed(service, FeedbackReceived.TOPIC, [record(answer, 4_000)], partition=9)
+    await aboard.carry()
+    found = await shown(aboard)
+    assert (found.value("helped_rate"), found["helped_rate", ""]["counted"]) == (rate, 2)
 
 
 # ---- late records --------------------------------------------------------------------------------

@@ -422,7 +422,7 @@ MEASURES = (
         "helped_rate",
         Leads.LAGGING,
         Unit.PERCENT,
-        'answers "yes" to "did it help?" / answers',
+        'answers "yes" to "did it help?" / answers, to a letter or on the customer\'s page',
         (FEEDBACK,),
         _percent(_helped, _sum(FEEDBACK)),
     ),

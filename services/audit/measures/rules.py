@@ -32,6 +32,7 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import (
     Category,
     ComplaintOverdue,
+    ComplaintConfirmed,
     ComplaintReopened,
     ComplaintTriaged,
 )
@@ -178,6 +179,15 @@ def _detail(name: str) -> Callable[[Recorded], str | None]:
     return lambda one: str(one.details[name]) if name in one.details else None
 
 
+def _helped(one: Recorded) -> str | None:
+    """The answer to "did it help?"; None of a complaint that was moved by an answer which is a fact of its own."""
+    if one.what == FeedbackReceived.TYPE:
+        return _detail("helped")(one)
+    if not one.details.get("by_link"):
+        return None
+    return Helped.YES if one.what == ComplaintConfirmed.TYPE else Helped.NO
+
+
 def waited_s(one: Recorded) -> int | None:
     """How long a customer waited for the first check, in seconds; None of another check, or if nobody knows."""
     details = one.details
@@ -267,8 +277,8 @@ ROLLED_BACK = Counter(
 )
 FEEDBACK = Counter(
     "feedback",
-    (FeedbackReceived,),
-    cell=_detail("helped"),
+    (FeedbackReceived, ComplaintConfirmed, ComplaintReopened),
+    cell=_helped,
     cells=tuple(one.value for one in Helped),
 )
 MESSAGES = Counter(

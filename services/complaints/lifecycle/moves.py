@@ -333,15 +333,21 @@ def take_feedback(
     *,
     answered_at: datetime | None = None,
     keeper: str | None = None,
+    by_link: bool = False,
 ) -> Decision:
     """Decide on the customer's answer: yes confirms; no reopens, with a new promise.
 
-    `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift.
+    `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift. `by_link`: the customer
+    said it on their page, so that no other fact has the answer.
     """
     if helped is Helped.YES:
         if not may(complaint.state, ComplaintConfirmed):
             return Decision()
-        return Decision.of(ComplaintConfirmed(complaint_id=complaint_id, confirmed_at=now))
+        return Decision.of(
+            ComplaintConfirmed(
+                complaint_id=complaint_id, site=complaint.site, confirmed_at=now, by_link=by_link
+            )
+        )
     if not may(complaint.state, ComplaintReopened):
         return Decision()
     owner = complaint.employee_id
@@ -364,6 +370,7 @@ def take_feedback(
                 else complaint.reachable
             ),
             reopened_at=answered_at,
+            by_link=by_link,
         )
     )
 

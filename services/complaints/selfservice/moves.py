@@ -92,6 +92,7 @@ def tell_helped(
         now,
         answered_at=now,
         keeper=keeper,
+        by_link=True,
     )
     return (*added, *about.before, *answer.facts)
 
