@@ -59,7 +59,7 @@ class Reason(StrEnum):
     UNKNOWN_SIGNAL = "unknown_signal", 404, "There is no such signal, or it is of another site."
     ALREADY_DISMISSED = "already_dismissed", 409, "The signal was dismissed before."
     ALREADY_CLAIMED = "already_claimed", 409, "The complaint has an owner; `employee_id` says who."
-    WRONG_STATE = "wrong_state", 409, "This cannot be done with a complaint where it stands; `state` says where."
+    WRONG_STATE = "wrong_state", 409, "This cannot be done with a complaint where it stands; `state` says where, and `can` what can be done."
     COMPLAINT_MERGED = "complaint_merged", 409, "The complaint was merged into another one, which goes on for both; `complaint_id` says which."
     NOT_MERGEABLE = "not_mergeable", 409, "The two cannot be merged this way: they are one already, others were merged into the first, too many into the second, or only the first is about danger."
     NOT_OFFERED = "not_offered", 409, "Nobody offers you the complaint, or not any more."

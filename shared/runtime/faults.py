@@ -8,7 +8,7 @@ The reason has the status that either is answered with over HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from shared.contracts.reasons import Reason
@@ -17,7 +17,7 @@ from shared.contracts.reasons import Reason
 class Rejected(Exception):
     """This input will never be accepted; `where` are field locations, never values.
 
-    `told` are numbers, ids and codes that the caller can go on with; they become fields of the problem.
+    `told` are numbers, ids and codes, or lists of codes, that the caller can go on with; they become fields of the problem.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Rejected(Exception):
         reason: Reason,
         *,
         where: tuple[str, ...] = (),
-        told: Mapping[str, int | str] = MappingProxyType({}),
+        told: Mapping[str, int | str | Sequence[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason

@@ -116,7 +116,28 @@ async def test_a_wrong_field_is_named_by_its_place_and_its_value_is_not_repeated
     answer = await phone.post(PATH, json=body, headers={"Idempotency-Key": "k"})
     is_problem(answer, 422, Reason.SCHEMA_INVALID)
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    assert set(answer.json()["errors"][0]) == {"pointer", "rule"}
+    assert set(answer.json()["errors"][0]) == {"pointer", "rule", "detail"}
+    assert "xxx" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({**BODY, "channel": "telepathy-4711"}, "'app'"),
+        ({**BODY, "text": "x" * 20_001}, "at most 20000 characters"),
+        ({**BODY, "contact": {"email": "4711"}}, "should match pattern"),
+        ({**BODY, "occurred_at": "the day 4711"}, "a valid datetime"),
+        ({**BODY, "4711": "x"}, "no field of this name"),
+        ({**BODY, "text": "\u200b"}, "nothing of it is seen"),
+        ({"site": "ms-aurora"}, "It is needed"),
+        ({**BODY, "language": 4711}, "a valid string"),
+    ],
+)
+async def test_a_refusal_says_what_is_taken_and_never_what_was_sent(phone, body, said):
+    answer = await phone.post(PATH, json=body, headers={"Idempotency-Key": "k"})
+    (error,) = answer.json()["errors"]
+    assert said in error["detail"], error
+    assert "4711" not in error["detail"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])

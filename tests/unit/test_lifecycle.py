@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from services.complaints.app import DOMAIN
 from services.complaints.lifecycle.handlers import AskCustomer
-from services.complaints.lifecycle.moves import No, claim, hear, take_feedback
+from services.complaints.lifecycle.moves import No, can, claim, hear, take_feedback
 from services.complaints.lifecycle.rules import (
     CLOSE,
     RANK,
@@ -370,3 +370,30 @@ def test_no_timer_rings_while_the_promise_waits():
 def test_a_line_of_which_nothing_is_seen_is_refused(unseen: str):
     with pytest.raises(ValidationError):
         AskCustomer(question=unseen)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("triaged", "claim handover ask fix resolve correct merge withdraw unfounded"),
+        ("claimed", "claim handover ask fix resolve correct merge withdraw unfounded"),
+        ("awaiting_info", "handover answer fix resolve correct withdraw unfounded"),
+        ("resolution_recorded", "withdraw"),
+        ("merged", "split"),
+        ("confirmed", ""),
+    ],
+)
+def test_who_is_refused_for_where_a_complaint_stands_is_told_what_can_be_done(
+    state: str, expected: str
+):
+    assert can(State(state)) == tuple(expected.split())
+
+
+async def test_a_refusal_says_where_the_complaint_stands_and_what_can_be_done(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    refused = await do(aboard, name, "answer", answer="The left one.")
+    assert (refused.status_code, refused.json()["state"]) == (409, "triaged")
+    assert refused.json()["can"] == list(can(State.TRIAGED))
+    await do(aboard, name, "withdraw")
+    again = await do(aboard, name, "withdraw")
+    assert (again.json()["state"], again.json()["can"]) == ("withdrawn", [])

@@ -31,8 +31,8 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     Category,
-    ComplaintOverdue,
     ComplaintConfirmed,
+    ComplaintOverdue,
     ComplaintReopened,
     ComplaintTriaged,
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.complaints.fixes.rules import Fixes
-from services.complaints.lifecycle.moves import No, Who, given
+from services.complaints.lifecycle.moves import No, Who, given, wrong_state
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import FixAsked, FixDeclined, FixDone, FixLate
 from shared.contracts.lifecycle import OPEN
@@ -130,4 +130,4 @@ def _no(complaint: Complaint, *, ended: bool = False) -> No | None:
         return None
     if complaint.merged_into is not None:
         return No(Reason.COMPLAINT_MERGED, {"complaint_id": complaint.merged_into})
-    return No(Reason.WRONG_STATE, {"state": complaint.state})
+    return wrong_state(complaint.state)

@@ -13,7 +13,9 @@ from shared.contracts.complaints import (
     ComplaintClosed,
     ComplaintConfirmed,
     ComplaintCorrected,
+    ComplaintMerged,
     ComplaintReopened,
+    ComplaintSplit,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     HandoverAccepted,
@@ -45,7 +47,40 @@ class No(NamedTuple):
     """Why an employee cannot do something with a complaint, and what they are told beside."""
 
     reason: Reason
-    told: Mapping[str, str] = {}
+    told: Mapping[str, str | Sequence[str]] = {}
+
+
+#: What an employee does with a complaint, by the last part of its route, and the fact that moves it; None moves nothing.
+ACTIONS: Mapping[str, type[Fact] | None] = {
+    "claim": ComplaintClaimed,
+    "handover": None,
+    "ask": InfoAsked,
+    "answer": InfoReceived,
+    "fix": None,
+    "resolve": ResolutionRecorded,
+    "correct": None,
+    "merge": ComplaintMerged,
+    "split": ComplaintSplit,
+    "withdraw": ComplaintWithdrawn,
+    "unfounded": ComplaintUnfounded,
+}
+#: Those that take the complaint on first, if nobody works on it.
+OF_OWNER = ("ask", "resolve")
+
+
+def can(state: State) -> tuple[str, ...]:
+    """What an employee can do with a complaint that stands here, whoever has it."""
+    return tuple(
+        name
+        for name, move in ACTIONS.items()
+        if (state in OPEN if move is None else may(state, move))
+        or (name in OF_OWNER and may(state, ComplaintClaimed))
+    )
+
+
+def wrong_state(state: State) -> No:
+    """That a complaint which stands here cannot be moved so, and what can be done with it."""
+    return No(Reason.WRONG_STATE, {"state": state, "can": can(state)})
 
 
 def claim(
@@ -382,7 +417,7 @@ def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:
     if complaint.merged_into is not None:
         return No(Reason.COMPLAINT_MERGED, {"complaint_id": complaint.merged_into})
     fits = complaint.state in OPEN if move is None else may(complaint.state, move)
-    return None if fits else No(Reason.WRONG_STATE, {"state": complaint.state})
+    return None if fits else wrong_state(complaint.state)
 
 
 def _as_owner(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.complaints.lifecycle.moves import No
+from services.complaints.lifecycle.moves import No, wrong_state
 from services.complaints.lifecycle.rules import (
     Complaint,
     of_customer,
@@ -104,7 +104,7 @@ async def splitting(complaint_id: str, policies: Policies, who: Principal, view:
     if other.forgotten:
         raise Rejected(Reason.CUSTOMER_ERASED)
     if other.merged_into is None:
-        raise Rejected(Reason.WRONG_STATE, told={"state": other.state})
+        raise Rejected(Reason.WRONG_STATE, told=wrong_state(other.state).told)
     head = await _of_site(other.merged_into, who, view)
     policy, _ = await policies.at(who.site, view)
     pair = (complaint_id, other)

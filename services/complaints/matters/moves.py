@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.complaints.lifecycle.moves import No, sooner
+from services.complaints.lifecycle.moves import No, sooner, wrong_state
 from services.complaints.lifecycle.rules import SEVEREST_FIRST, Complaint, Promise
 from services.complaints.promises.rules import Warned, keeps
 from shared.contracts.complaints import (
@@ -62,7 +62,7 @@ def merge(
         return No(Reason.COMPLAINT_MERGED, {"complaint_id": other.merged_into})
     for one in (other, head):
         if not may(one.state, ComplaintMerged):
-            return No(Reason.WRONG_STATE, {"state": one.state})
+            return wrong_state(one.state)
     if other_id == head_id or other.merged_ids or not _fits(other, head):
         return No(Reason.NOT_MERGEABLE)
     promise = standing(other, other_id, head, kept_by_other, kept_by_head, now)

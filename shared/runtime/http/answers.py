@@ -90,6 +90,13 @@ class ProblemPart(BaseModel):
         str | None,
         Field(exclude_if=absent, description="Which rule it breaks, as pydantic names it."),
     ] = None
+    detail: Annotated[
+        str | None,
+        Field(
+            exclude_if=absent,
+            description="What is taken there, in words: the allowed values, the bounds. It never repeats what was sent.",
+        ),
+    ] = None
 
 
 class Problem(BaseModel):
@@ -121,6 +128,13 @@ class Problem(BaseModel):
     ] = None
     state: Annotated[
         str | None, Field(exclude_if=absent, description="Where the complaint stands.")
+    ] = None
+    can: Annotated[
+        list[str] | None,
+        Field(
+            exclude_if=absent,
+            description="What can be done with the complaint where it stands, by the last part of each route.",
+        ),
     ] = None
     left_minor: Annotated[
         AmountMinor | None,

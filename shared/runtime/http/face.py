@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 
+from typing import Any
+
 from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
@@ -46,6 +48,16 @@ BODY_BYTES_MAX = 256 * 1024
 TRACE: ContextVar[str | None] = ContextVar("trace", default=None)
 #: The methods that a span names; a client may make up others.
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+#: The longest text of a rule; those of closed lists name all their values.
+DETAIL_CHARS_MAX = 500
+#: Rules that are checked here, or whose text by pydantic quotes what was sent.
+OWN_RULES = {
+    "extra_forbidden": "There is no field of this name",
+    "repeated": "It can be given once",
+    "missing": "It is needed",
+    "json_type": "A body is JSON, with the header Content-Type: application/json",
+    "union_tag_invalid": "Its kind is none of those that are described",
+}
 #: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
 
@@ -311,7 +323,11 @@ class Face:
         if any(item["loc"][0] == "header" for item in found):  # the only header that is checked
             return problem(Reason.IDEMPOTENCY_KEY_MISSING)
         errors = [
-            {"pointer": "/" + "/".join(str(part) for part in item["loc"][1:]), "rule": item["type"]}
+            {
+                "pointer": "/" + "/".join(str(part) for part in item["loc"][1:]),
+                "rule": item["type"],
+                "detail": detail_of(item),
+            }
             for item in found[:20]
         ]
         return refused(request, Reason.SCHEMA_INVALID, extra={"errors": errors})
@@ -330,6 +346,18 @@ class Face:
     async def _failed(self, request: HttpRequest, error: Exception) -> Response:
         log.error("request_failed", error=type(error).__name__, at=raised_at(error))
         return refused(request, Reason.HANDLER_FAILED)
+
+
+def detail_of(wrong: Mapping[str, Any]) -> str:
+    """What is taken in place of what was sent, in words: of the model alone, and never a value that was sent."""
+    rule, told = wrong["type"], wrong.get("ctx", {})
+    if rule in OWN_RULES:
+        return OWN_RULES[rule]
+    if rule == "value_error":
+        # Our own validators raise ValueError, and say nothing of the value. Those of libraries may quote it.
+        ours = type(told.get("error")) is ValueError
+        return str(told["error"])[:DETAIL_CHARS_MAX] if ours else "It is not valid"
+    return str(wrong.get("msg", rule))[:DETAIL_CHARS_MAX]
 
 
 def _allowed(request: HttpRequest) -> str:

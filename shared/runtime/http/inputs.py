@@ -106,7 +106,7 @@ async def _body(request: Request, parameter: Parameter) -> BaseModel:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         try:
             body.decode()
