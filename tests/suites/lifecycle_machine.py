@@ -19,7 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.complaints.app import build
 from services.complaints.fixes.rules import Fixes, FixState
-from services.complaints.lifecycle.rules import Complaint
+from services.complaints.lifecycle.rules import Complaint, Promise
+from services.complaints.matters.handlers import kept
+from services.complaints.promises.rules import KeptAt, Warned, is_kept
 from services.complaints.settings import Settings
 from shared.contracts.compensation import CheckIssued, ShiftEnded, ShiftStarted
 from shared.contracts.hours import covers
@@ -541,9 +543,10 @@ class LifecycleMachine(RuleBasedStateMachine):
         started = ShiftStarted(employee_id=who, site=SITE, until=until, started_at=now)
         self.run(self._feed(started if hours else ended))
 
-    @rule(hours=st.sampled_from([1, 30, 24 * 8]))
-    def time_passes(self, hours: int) -> None:
-        self.clock.advance(timedelta(hours=hours))
+    @rule(minutes=st.sampled_from([55, 60, 30 * 60, 8 * 24 * 60]))
+    def time_passes(self, minutes: int) -> None:
+        """The demo policy warns ten minutes before a promised time: after 55 minutes of an hour."""
+        self.clock.advance(timedelta(minutes=minutes))
         self.run(self._ring())
         for one in self.known.values():
             due = one.closes_at is not None and one.closes_at <= self.clock()
@@ -552,9 +555,34 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     async def _ring(self) -> None:
         now_ms = int(self.clock().timestamp() * 1000)
-        for member, due in await self.store.due(now_ms, 1000):
-            name, _, timer_id = member.partition("|")
-            await self.app.on_timer[name](timer_id, due)
+        due = [(*member.split("|", 1), at) for member, at in await self.store.due(now_ms, 1000)]
+        near = {timer_id.rpartition("/")[0] for name, timer_id, _ in due if name == "warn"}
+        expected = [(name, *await self._warned(name, rings=name in near)) for name in self.known]
+        for name, timer_id, at in due:
+            await self.app.on_timer[str(name)](timer_id, at)
+        for name, promise, warned in expected:
+            assert (await self._warnings(name)).names(promise) == warned, self.known[name]
+
+    async def _warned(self, name: str, *, rings: bool) -> tuple[Promise, bool]:
+        """The promise of a complaint, and whether somebody is warned of it once its timer, if it `rings`, has fired."""
+        one, view = await self._document(name), self.app.parts.settler.view()
+        promise = one.promise
+        assert promise is not None
+        if (await self._warnings(name)).names(promise):
+            return promise, True
+        waits = self.known[name].state not in MERGED or self.clock() >= promise.by
+        given = await view.get(KeptAt, name)
+        is_near = rings and not waits
+        return promise, is_near and not is_kept(
+            one, promise, given, await kept(one.merged_ids, view)
+        )
+
+    async def _warnings(self, name: str) -> Warned:
+        """Of which promises somebody was warned, of each once."""
+        found = await self.app.parts.settler.view().get(Warned, name) or Warned()
+        assert len({*found.rounds}) == len(found.rounds)
+        assert len({*found.of}) == len(found.of)
+        return found
 
     async def _documents(self) -> dict[str, Complaint]:
         found: dict[str, Complaint] = {}

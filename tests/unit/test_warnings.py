@@ -108,6 +108,14 @@ async def test_a_customer_who_leaves_sooner_hears_from_us_before(aboard: Aboard)
     assert datetime.fromisoformat((await seen(aboard, f"/{name}"))["promised_by"]) == leaves
 
 
+async def test_whoever_hears_of_danger_is_told_what_to_say_and_to_do(aboard: Aboard):
+    name = await aboard.raise_complaint(text="My son had an allergic reaction.")
+    shown = await seen(aboard, f"/{name}/playbook")
+    assert shown["say"].keys() == {"nb", "sv", "da", "en"}
+    assert [one["item"] for one in shown["checks"]] == ["sincere-words"]
+    assert [one["fix"] for one in shown["fixes"]] == ["stay-with-them", "first-aid", "make-safe"]
+
+
 async def test_a_playbook_says_what_to_say_and_to_do(aboard: Aboard):
     name = await aboard.raise_complaint()
     await do(aboard, name, "correct", category="noise", severity="severe")
