@@ -159,6 +159,14 @@ class ComplaintReceived(ComplaintFact):
         None,
         description="Keyed fingerprint of site and place, by which employees find what else happened there; absent without a place.",
     )
+    contact_refs: Annotated[
+        tuple[Id, ...],
+        Field(max_length=2),
+        Data.PERSONAL,
+    ] = Field(
+        (),
+        description="Keyed fingerprints of site and mail address, and of site and telephone, by which employees find the complaint.",
+    )
     content: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None, Data.PERSONAL
     ] = Field(
@@ -805,6 +813,14 @@ class ContactChanged(ComplaintFact):
     site: SiteId
     contact: Annotated[Sealed, Data.PERSONAL] = Field(
         description="Name, mail address and telephone as JSON, sealed under the customer's key."
+    )
+    contact_refs: Annotated[
+        tuple[Id, ...],
+        Field(max_length=2),
+        Data.PERSONAL,
+    ] = Field(
+        (),
+        description="Keyed fingerprints of site and mail address, and of site and telephone, by which employees find the complaint.",
     )
     changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was changed.")
 

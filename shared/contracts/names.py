@@ -12,6 +12,8 @@ from pydantic import AfterValidator, StringConstraints
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+#: As many as a number has in Norway and Denmark, and all but the first of a Swedish mobile's.
+PHONE_DIGITS = 8
 #: Control and format characters: zero-width blanks and joiners, directions, soft hyphens.
 _NO_SIGN = ("Cc", "Cf")
 
@@ -32,6 +34,11 @@ def mailbox_of(address: str) -> tuple[str, str]:
     """
     local, _, domain = alike(address).rpartition("@")
     return local.partition("+")[0] or local, domain
+
+
+def number_of(phone: str) -> str:
+    """A telephone number to compare by: its last eight digits, so that it is the same with a country's code and without."""
+    return "".join(sign for sign in phone if sign.isdigit())[-PHONE_DIGITS:]
 
 
 def visible(text: str) -> bool:

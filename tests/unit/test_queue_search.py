@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 
-from services.complaints.lifecycle.rules import Complaint, stands
-from shared.contracts.complaints import reference_of
+from services.complaints.lifecycle.rules import Complaint, forgotten, stands
+from services.complaints.selfservice.rules import reached
+from shared.contracts.complaints import (
+    ComplaintForgotten,
+    ContactChanged,
+    Language,
+    reference_of,
+)
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.lifecycle import State
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.testing.builders import record
+from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard
 
 OTHER = "ms-borealis"
@@ -56,6 +64,59 @@ async def with_another_site(aboard: Aboard) -> None:
         employee_id="e-boreal", site=OTHER, listing=Listing(role="any"), listed_at=aboard.clock()
     )
     await aboard.feed("complaints", EmployeeListed.TOPIC, [record(listing, 0)], 9)
+
+
+# ---- by contact ----------------------------------------------------------------------------------
+
+KIM = {"email": "kim@example.org", "phone": "+47 912 34 567"}
+
+
+async def test_a_complaint_is_found_by_its_customers_address_and_telephone(
+    aboard: Aboard, caplog: pytest.LogCaptureFixture
+):
+    """Whatever the customer is called, and however the address and the number are written."""
+    unnamed = await aboard.raise_complaint(1, contact=KIM)
+    named = await aboard.raise_complaint(2, contact=KIM, customer="cabin 7214")
+    await aboard.raise_complaint(3, contact={"email": "lee@example.org", "phone": "91234568"})
+    await aboard.raise_complaint(4)
+    for by in (
+        {"email": "KIM@example.org"},
+        {"email": "kim+aurora@example.org"},
+        {"phone": "91234567"},
+        {"phone": "0047 91 23 45 67"},
+    ):
+        assert set(await search(aboard, **by)) == {unnamed, named}, by
+    assert await search(aboard, email="nobody@example.org") == []
+    assert await search(aboard, phone="(---)") == []
+    assert await refused(aboard, email="kim@example.org", phone="91234567") == (
+        422,
+        "schema_invalid",
+    )
+    kept = str(aboard.stores["complaints"].kept.documents) + caplog.text
+    assert not [one for one in ("kim@", "91234567", "912 34") if one in kept.lower()]
+
+
+async def test_a_telephone_alone_finds_a_complaint_and_of_another_site_nothing(aboard: Aboard):
+    await with_another_site(aboard)
+    name = await aboard.raise_complaint(contact={"phone": "91 23 45 67"})
+    assert await search(aboard, phone="91234567") == [name]
+    assert await search(aboard, "e-boreal", OTHER, phone="91234567") == []
+
+
+async def test_a_contact_that_was_changed_is_found_by_the_new_address_alone(aboard: Aboard):
+    contact = ContactChanged(
+        complaint_id="co-1", site=SITE, contact="v1.x", contact_refs=("ct-2",), changed_at=START
+    )
+    known = Complaint(
+        state=State.TRIAGED, customer_ref="c-1", site=SITE, language=Language.EN, text="v1.x",
+        contact_refs=("ct-1",),
+    )  # fmt: skip
+    assert f"contact/{SITE} ct-1" in stands(known)
+    changed = stands(reached(known, contact))
+    assert (f"contact/{SITE} ct-1" in changed, f"contact/{SITE} ct-2" in changed) == (False, True)
+    assert stands(forgotten(known, ComplaintForgotten(
+        complaint_id="co-1", customer_ref="c-1", more=False, forgotten_at=START
+    ))) == {}  # fmt: skip
 
 
 # ---- by reference --------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact content counted counts_for ends explanation groups information note place place_ref"
+        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information note place place_ref"
         " policy question raised_by role"
         " sender_ref stay_ends_at text title why wrapped",
     ),

@@ -127,6 +127,9 @@ class Intake:
             place_ref=None
             if raised.place is None
             else self._names.place(raised.site, raised.place),
+            contact_refs=()
+            if contact is None
+            else self._names.contacts(raised.site, contact.email, contact.phone),
             content=content,
             reachable=contact is not None and contact.reachable,
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),

@@ -40,6 +40,7 @@ def receive(
     contact: str | None,
     place: str | None,
     place_ref: str | None,
+    contact_refs: tuple[str, ...],
     content: str,
     reachable: bool,
     sender_ref: str,
@@ -67,6 +68,7 @@ def receive(
             received_at=now,
             place=place,
             place_ref=place_ref,
+            contact_refs=contact_refs,
             content=content,
         ),
         ComplaintTriaged(

@@ -114,6 +114,8 @@ class Complaint(Document):
     #: Where it happened, sealed, and by what it is found; None if it was not told, and in older documents.
     place: str | None = None
     place_ref: str | None = None
+    #: What it is found by if somebody names the customer's mail address or telephone; empty in older documents.
+    contact_refs: tuple[str, ...] = ()
     #: The complaint that goes on for this one; None while it stands by itself.
     merged_into: str | None = None
     #: The complaints that this one goes on for.
@@ -209,6 +211,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         reference=reference_of(fact.complaint_id),
         place=fact.place,
         place_ref=fact.place_ref,
+        contact_refs=fact.contact_refs,
     )
 
 
@@ -388,6 +391,7 @@ def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
             "contact": None,
             "place": None,
             "place_ref": None,
+            "contact_refs": (),
             "content": None,
             "stay_ends_at": None,
             "reachable": False,
@@ -407,7 +411,7 @@ def complaint_of(fact: ComplaintFact) -> str:
 
 
 def stands(complaint: Complaint) -> Mapping[str, int]:
-    """Where it is found: by customer, reference and place, and in the lists of its site, until it is forgotten."""
+    """Where it is found: by customer, reference, place and contact, and in the lists of its site, until it is forgotten."""
     if complaint.forgotten:
         return {}
     site, at = complaint.site, score_at(complaint.received_at) if complaint.received_at else 0
@@ -416,6 +420,8 @@ def stands(complaint: Complaint) -> Mapping[str, int]:
         own[by_reference(site)] = reference_score(complaint.reference)
     if complaint.place_ref is not None:
         own[at_place(site, complaint.place_ref)] = -at
+    for contact_ref in complaint.contact_refs:
+        own[of_contact(site, contact_ref)] = -at
     return {**own, **listed(complaint)}
 
 
@@ -485,6 +491,11 @@ def reference_score(reference: str) -> int:
 def at_place(site: str, place_ref: str) -> str:
     """The complaints about a place, the latest first."""
     return f"place/{_within(site, place_ref)}"
+
+
+def of_contact(site: str, contact_ref: str) -> str:
+    """The complaints of whoever has a mail address or a telephone, the latest first."""
+    return f"contact/{_within(site, contact_ref)}"
 
 
 def _within(site: str, name: str) -> str:

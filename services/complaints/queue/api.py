@@ -211,8 +211,8 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
     ) -> ComplaintList:
         """The complaints of my site with this reference, of this customer or about this place, the latest first.
 
-        Open ones and ended ones. It is a POST because a customer's name must not stand in a URL; it takes no key, and
-        shows no words. Only a place has further pages. Of a customer the first 200 are looked at.
+        A customer is known by a mail address, a telephone, or what a source calls them, like a booking. Open ones and ended
+        ones. It is a POST because none of these may stand in a URL; it takes no key, and shows no words. Only a place has further pages. Of a customer the first 200 are looked at.
         """
         await employed(ask.principal, ask.view)
         after = place_of(Complaint, cursor)

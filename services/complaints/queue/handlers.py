@@ -15,6 +15,7 @@ from services.complaints.lifecycle.rules import (
     at_place,
     by_reference,
     done_at,
+    of_contact,
     of_customer,
     offered_to,
     open_at,
@@ -25,8 +26,10 @@ from services.complaints.lifecycle.rules import (
 )
 from shared.contracts.complaints import REFERENCE_CHARS, Category
 from shared.contracts.event import Id, Outside
+from shared.contracts.intake import Address, Phone
 from shared.contracts.names import CustomerName, PlaceName
 from shared.contracts.reasons import Reason
+from shared.kernel import score_at
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import Page, View
 from shared.runtime.faults import Rejected
@@ -73,6 +76,8 @@ class FindComplaints(BaseModel):
                 {"customer_ref": "c-2c26b46b68ffc68f"},
                 {"customer": "cabin 7214"},
                 {"customer": "778120", "source": "/booking"},
+                {"email": "kim@example.org"},
+                {"phone": "+47 912 34 567"},
                 {"place": "Restaurant, deck 5"},
             ]
         },
@@ -94,6 +99,13 @@ class FindComplaints(BaseModel):
             description="With `customer`: the source of the event that called them so; null for the employees of this site."
         ),
     ] = None
+    email: Annotated[
+        Address | None, Field(description="The customer's mail address, as a letter finds it.")
+    ] = None
+    phone: Annotated[
+        Phone | None,
+        Field(description="The customer's telephone, with a country's code or without."),
+    ] = None
     place: Annotated[
         PlaceName,
         Field(description="A place at the site, as it was called; case and blanks do not count."),
@@ -101,9 +113,18 @@ class FindComplaints(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> FindComplaints:
-        named = (self.reference, self.customer_ref, self.customer, self.place)
+        named = (
+            self.reference,
+            self.customer_ref,
+            self.customer,
+            self.email,
+            self.phone,
+            self.place,
+        )
         if sum(one is not None for one in named) != 1:
-            raise ValueError("name one of reference, customer_ref, customer and place")
+            raise ValueError(
+                "name one of reference, customer_ref, customer, email, phone and place"
+            )
         if self.source is not None and self.customer is None:
             raise ValueError("a source is of a customer")
         return self
@@ -168,6 +189,8 @@ class Queue:
             return await view.range(Complaint, name, after, limit)
         if by.reference is not None:
             return await _of_reference(by.reference, who.site, view)
+        if by.email is not None or by.phone is not None:
+            return await self._of_contact(by.email, by.phone, who.site, view)
         customer_ref = by.customer_ref
         if customer_ref is None:
             assert by.customer is not None
@@ -175,6 +198,27 @@ class Queue:
             named = self._names.customer(source, by.customer)
             customer_ref = await self._keys.current(named, view)
         return await _of_customer(customer_ref, who.site, view)
+
+    async def _of_contact(
+        self, email: str | None, phone: str | None, site: str, view: View
+    ) -> Page[Complaint]:
+        """The complaints of whoever has an address or a telephone, the first `RANGE_MAX`, the latest first.
+
+        Of those that were told on the spot, only the ones of a customer who is known by their address.
+        """
+        found: dict[str, Complaint] = {}
+        for contact_ref in self._names.contacts(site, email, phone):
+            page = await view.range(Complaint, of_contact(site, contact_ref), None, RANGE_MAX)
+            found |= dict(page.documents)
+        if email is not None:
+            known = await self._keys.current(self._names.customer_at(site, email), view)
+            found |= dict((await _of_customer(known, site, view)).documents)
+        latest = sorted(
+            found.items(),
+            key=lambda one: score_at(one[1].received_at) if one[1].received_at else 0,
+            reverse=True,
+        )
+        return Page(latest, None)
 
 
 async def _of_reference(reference: str, site: str, view: View) -> Page[Complaint]:

@@ -61,6 +61,7 @@ class SelfService:
 
     def __init__(self, vault: Vault, links: Tokens, timelines: Timelines, exports: Exports) -> None:
         self._keys = Keys(vault)
+        self._names = vault.pseudonyms
         self._secret = vault.derive("confirmation")
         self._links = links
         self._timelines = timelines
@@ -234,6 +235,7 @@ class SelfService:
             complaint_id=complaint_id,
             site=complaint.site,
             contact=key.seal("contact", contact.model_dump_json()),
+            contact_refs=self._names.contacts(complaint.site, contact.email, contact.phone),
             changed_at=view.now,
         )
 

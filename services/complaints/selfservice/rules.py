@@ -67,7 +67,13 @@ def given(before: Confirmation, _: ConfirmationGiven) -> Confirmation:
 
 def reached(complaint: Complaint, fact: ContactChanged) -> Complaint:
     """The complaint with another contact."""
-    return complaint.model_copy(update={"contact": fact.contact, "reachable": True})
+    return complaint.model_copy(
+        update={
+            "contact": fact.contact,
+            "contact_refs": fact.contact_refs,
+            "reachable": True,
+        }
+    )
 
 
 def complaint_of(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 
 from shared.contracts.event import joined
-from shared.contracts.names import alike, mailbox_of
+from shared.contracts.names import alike, mailbox_of, number_of
 
 
 class Pseudonyms:
@@ -54,6 +54,13 @@ class Pseudonyms:
     def place(self, site: str, place: str) -> str:
         """For a place at a site, whatever the case and the blanks of its name."""
         return "pl-" + self._of("place", site, alike(place))
+
+    def contacts(self, site: str, email: str | None, phone: str | None) -> tuple[str, ...]:
+        """For a mail address and a telephone at a site, for each of them that there is."""
+        known = [] if email is None else ["ct-" + self._of("contact", site, *mailbox_of(email))]
+        if phone is not None and (number := number_of(phone)):
+            known.append("ct-" + self._of("contact-phone", site, number))
+        return tuple(known)
 
     def employee(self, site: str, month: str, employee_id: str) -> str:
         """For an employee of a site in a month, on the record; another month gives another pseudonym."""
