@@ -278,7 +278,7 @@ async def test_a_list_that_is_not_kept_by_category_says_so(aboard: Aboard):
 # ---- what it costs -------------------------------------------------------------------------------
 
 
-async def test_a_page_of_the_queue_is_one_trip_to_the_store(
+async def test_a_page_of_the_queue_is_one_trip_to_the_store_and_one_for_the_keys_of_its_words(
     aboard: Aboard, monkeypatch: pytest.MonkeyPatch
 ):
     """The employee who asks is read with it."""
@@ -297,7 +297,11 @@ async def test_a_page_of_the_queue_is_one_trip_to_the_store(
         for path in ("", "?limit=1", "?view=done", "?category=food", "?view=mine"):
             trips.clear()
             assert (await phone.get(f"/v1/complaints{path}")).status_code == 200
-            assert trips == ["range"], path
+            is_empty = path in {"?view=done", "?view=mine"}
+            # In memory, a fetch consists of the other two.
+            words = [] if is_empty else ["fetch", "read", "balances"]
+            expected = ["range", *words]
+            assert trips == expected, path
 
 
 # ---- who may find what ---------------------------------------------------------------------------
@@ -365,3 +369,42 @@ def test_a_document_of_before_stands_where_it_stood():
         employee_id="e-1",
     )
     assert {name.partition("/")[0] for name in stands(old)} == {"customer", "open", "mine"}
+
+
+# ---- what a person recognises a complaint by -----------------------------------------------------
+
+
+async def rows(aboard: Aboard, **by: Any) -> list[dict[str, Any]]:
+    async with aboard.http("complaints") as phone:
+        answer = await phone.get("/v1/complaints", params=by)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["complaints"]
+    return found
+
+
+async def test_a_row_has_the_place_the_category_and_the_beginning_of_the_words(aboard: Aboard):
+    long = "The soup was cold.\n\n  And nobody came to our table for two hours, " + "again " * 40
+    await aboard.raise_complaint(1, text=long, place=PLACE)
+    await aboard.raise_complaint(2, text="The soup was cold.")
+    first, second = sorted(await rows(aboard), key=lambda one: one["place"] is None)
+    assert first["place"] == PLACE
+    assert first["beginning"].startswith("The soup was cold. And nobody came to our table")
+    assert (len(first["beginning"]), first["beginning"][-1]) == (80, "…")
+    assert (second["place"], second["beginning"]) == (None, "The soup was cold.")
+    assert first["category_title"]["en"] == "Food and service"
+    assert first["category_title"].keys() == {"nb", "sv", "da", "en"}
+    async with aboard.http("complaints") as phone:
+        found = await phone.post("/v1/complaints/search", json={"place": PLACE})
+    assert found.json()["complaints"] == [first]
+
+
+async def test_a_list_is_shown_without_the_words_whose_key_is_missing(aboard: Aboard):
+    for number in range(5):
+        await aboard.raise_complaint(number, place=PLACE, customer=f"cab-{number}")
+    store = aboard.stores["complaints"]
+    kept = store.kept.documents
+    missing = next(name for name in kept if name.startswith("key:"))
+    kept.pop(missing)
+    found = await rows(aboard)
+    assert [one["beginning"] is None for one in found].count(True) == 1
+    assert all((one["place"] is None) == (one["beginning"] is None) for one in found)

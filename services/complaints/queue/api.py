@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated
 
 from fastapi import Query
@@ -23,6 +24,7 @@ from services.complaints.queue.handlers import FindComplaints, Listed, Queue, ch
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ID_PATTERN, ComplaintId, SiteId
 from shared.contracts.lifecycle import State
+from shared.contracts.policy import Names
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.view import PLACE_CHARS_MAX, Page, View, cursor_of, place_of
 from shared.runtime.http.answers import Answer, body_of
@@ -31,6 +33,7 @@ from shared.runtime.http.changes import Changes, Line, Shown
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Routes
 from shared.runtime.roster import employed
+from shared.runtime.words import say
 
 PAGE_MAX = 100
 After = Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)]
@@ -38,11 +41,12 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 class ListedComplaint(Answer):
-    """One complaint of a list; its words are read by themselves."""
+    """One complaint as the lists are told of it live."""
 
     complaint_id: ComplaintId
     state: Annotated[State, Field(description="Where the complaint stands.")]
     category: Annotated[Category, Field(description="Category of the complaint.")]
+    category_title: Annotated[Names, Field(description="The category in words, by language.")]
     severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     language: Annotated[Language, Field(description="Language in which the customer is answered.")]
@@ -69,6 +73,24 @@ class ListedComplaint(Answer):
     ]
 
 
+class ComplaintRow(ListedComplaint):
+    """One complaint of a list, with what a person recognises it by.
+
+    What is told live has no words: it is kept for a while, and would outlast an erasure.
+    """
+
+    place: Annotated[
+        str | None,
+        Field(description="Where it happened; null if it was not told, and as for `beginning`."),
+    ]
+    beginning: Annotated[
+        str | None,
+        Field(
+            description="The beginning of what the customer told us, at most 80 characters; null once they were erased, or the words' time is over."
+        ),
+    ]
+
+
 class ComplaintList(Answer):
     """A page of a list of complaints."""
 
@@ -80,6 +102,12 @@ class ComplaintList(Answer):
                     "complaints": [
                         {
                             **COMPLAINT,
+                            "category_title": {
+                                "nb": "Mat og servering",
+                                "en": "Food and service",
+                            },
+                            "place": "Restaurant, deck 5",
+                            "beginning": "We waited two hours for cold soup.",
                             "state": "claimed",
                             "safety": False,
                             "language": "en",
@@ -102,7 +130,7 @@ class ComplaintList(Answer):
     )
 
     site: SiteId
-    complaints: Annotated[list[ListedComplaint], Field(description="The complaints.")]
+    complaints: Annotated[list[ComplaintRow], Field(description="The complaints.")]
     next: Annotated[
         str | None, Field(description="The cursor of the next page; null at the last one.")
     ]
@@ -148,12 +176,32 @@ def _told(line: Line, complaint: Complaint | None) -> Shown | None:
 
 def _row(name: str, complaint: Complaint) -> ListedComplaint:
     return ListedComplaint.about(
-        complaint, complaint_id=name, promise_id=complaint.promise_id(name)
+        complaint,
+        complaint_id=name,
+        category_title=in_words(complaint.category),
+        promise_id=complaint.promise_id(name),
     )
 
 
-def _answered(page: Page[Complaint], ask: Ask) -> ComplaintList:
-    rows = [_row(name, complaint) for name, complaint in page.documents]
+@cache
+def in_words(category: Category) -> dict[str, str]:
+    """A category in every language."""
+    return {language: say(language, f"category.{category}") for language in Language}
+
+
+async def _answered(page: Page[Complaint], queue: Queue, ask: Ask) -> ComplaintList:
+    found = await queue.recognised(page.documents, ask.view)
+    rows = [
+        ComplaintRow.about(
+            complaint,
+            complaint_id=name,
+            category_title=in_words(complaint.category),
+            promise_id=complaint.promise_id(name),
+            place=told.place,
+            beginning=told.beginning,
+        )
+        for (name, complaint), told in zip(page.documents, found, strict=True)
+    ]
     following = cursor_of(Complaint, page.next) if page.next is not None else None
     return ComplaintList(site=ask.principal.site, complaints=rows, next=following)
 
@@ -197,7 +245,7 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
         """
         after = place_of(Complaint, cursor)
         page = await queue.listed(view, department, category, after, limit, ask.principal, ask.view)
-        return _answered(page, ask)
+        return await _answered(page, queue, ask)
 
     @to.read(
         "/v1/complaints/search",
@@ -212,11 +260,12 @@ def routes(face: Face, queue: Queue, changes: Changes) -> Routes:
         """The complaints of my site with this reference, of this customer or about this place, the latest first.
 
         A customer is known by a mail address, a telephone, or what a source calls them, like a booking. Open ones and ended
-        ones. It is a POST because none of these may stand in a URL; it takes no key, and shows no words. Only a place has further pages. Of a customer the first 200 are looked at.
+        ones. It is a POST because none of these may stand in a URL; it takes no key. Only a place has further pages. Of a customer the first 200 are looked at.
         """
         await employed(ask.principal, ask.view)
         after = place_of(Complaint, cursor)
-        return _answered(await queue.found(command, after, limit, ask.principal, ask.view), ask)
+        page = await queue.found(command, after, limit, ask.principal, ask.view)
+        return await _answered(page, queue, ask)
 
     @to.follow("/v1/complaints/live", EMPLOYEE, changes)
     async def follow_complaints(ask: Ask) -> None:

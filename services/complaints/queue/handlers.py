@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -32,15 +32,17 @@ from shared.contracts.reasons import Reason
 from shared.kernel import score_at
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import Page, View
-from shared.runtime.faults import Rejected
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
-from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.keys import CustomerKey, Keys
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.roster import employed, employee_key
 
 #: Complaints of one reference. Of a site with 10,000 complaints, one has the reference of another with a chance of 1 in 1,700.
 OF_ONE_REFERENCE_MAX = 8
+#: As much of a customer's words as fits into one line of a list.
+BEGINNING_CHARS_MAX = 80
 #: What a reference consists of, as people write it: letters in any case.
 Reference = Annotated[
     str,
@@ -130,6 +132,13 @@ class FindComplaints(BaseModel):
         return self
 
 
+class Recognised(NamedTuple):
+    """What a person recognises a complaint by; None where there is nothing (any more) to read."""
+
+    place: str | None
+    beginning: str | None
+
+
 class Queue:
     """The complaints of a site: listed, and found."""
 
@@ -171,6 +180,33 @@ class Queue:
             policy, _ = await self._policies.at(who.site, view)
             known_department(department, policy)
         return page
+
+    async def recognised(
+        self, complaints: Sequence[tuple[str, Complaint]], view: View
+    ) -> Sequence[Recognised]:
+        """What each is recognised by, all read in one trip; raises Unavailable."""
+        await view.prefetch([CustomerKey.key(one.customer_ref) for _, one in complaints])
+        return [
+            Recognised(
+                await self._read(one, "place", one.place, view),
+                beginning_of(await self._read(one, "text", one.text, view)),
+            )
+            for _, one in complaints
+        ]
+
+    async def _read(
+        self, complaint: Complaint, field: str, sealed: str | None, view: View
+    ) -> str | None:
+        """Some of a complaint's words; None also while their key has not come: a list is shown without them."""
+        if not sealed:
+            return None
+        ref, at = complaint.customer_ref, complaint.received_at
+        try:
+            return await self._keys.open_words(ref, field, sealed, at, view)
+        except Unavailable as missing:
+            if missing.reason not in (Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING):
+                raise
+            return None
 
     async def found(
         self,
@@ -219,6 +255,14 @@ class Queue:
             reverse=True,
         )
         return Page(latest, None)
+
+
+def beginning_of(words: str | None) -> str | None:
+    """The beginning of words, in one line."""
+    if words is None:
+        return None
+    line = " ".join(words[: 10 * BEGINNING_CHARS_MAX].split())
+    return line if len(line) <= BEGINNING_CHARS_MAX else f"{line[: BEGINNING_CHARS_MAX - 1]}…"
 
 
 async def _of_reference(reference: str, site: str, view: View) -> Page[Complaint]:
