@@ -218,7 +218,7 @@ async def test_an_answer_counts_once_on_the_customers_page_and_to_a_letter(
     aboard: Aboard, helped: str
 ):
     """On the page it is the fact of complaints alone; to a letter, complaints makes a second one of the notifier's."""
-    name, path = await resolved(aboard)
+    _, path = await resolved(aboard)
     assert (await sent(aboard, f"{path}/helped", action=helped)).status_code == 303
     await aboard.carry()
     rate = 100.0 if helped == "yes" else 0.0

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from services.complaints.lifecycle.rules import (
-    PROMISES_MAX,
     Complaint,
     Promise,
     clock,
     complaint_of,
     sender_of,
 )
-from services.complaints.promises.rules import Warned
 from shared.contracts.complaints import (
     ComplaintMerged,
     ComplaintSplit,
@@ -95,12 +93,6 @@ def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
     return complaint.model_copy(update=update)
 
 
-def warned_meanwhile(before: Warned | None, fact: ComplaintSplit) -> Warned:
-    """Somebody was warned of its promise while another complaint went on for it."""
-    known = before or Warned()
-    return known.model_copy(update={"rounds": (*known.rounds, fact.round)[-PROMISES_MAX:]})
-
-
 def silent(fact: ComplaintMerged) -> Sequence[Timer]:
     """No timer while another complaint goes on for this one."""
     return clock(fact.complaint_id, fact.round, None, None)
@@ -118,10 +110,7 @@ SLICE = Slice(
     {
         ComplaintTriaged: (Fold(Sender, sender_of, remembered),),
         ComplaintMerged: (Fold(Complaint, complaint_of, merged),),
-        ComplaintSplit: (
-            Fold(Complaint, complaint_of, stands_alone),
-            Fold(Warned, lambda fact: fact.complaint_id if fact.warned else None, warned_meanwhile),
-        ),
+        ComplaintSplit: (Fold(Complaint, complaint_of, stands_alone),),
         MatterChanged: (Fold(Complaint, complaint_of, changed),),
     },
     timers={ComplaintMerged: silent, ComplaintSplit: due, MatterChanged: due},

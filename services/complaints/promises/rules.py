@@ -10,6 +10,7 @@ from services.complaints.lifecycle.rules import PROMISES_MAX, Complaint, Promise
 from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import (
     ComplaintOverdue,
+    ComplaintSplit,
     FixDone,
     PromiseWarned,
     promise_id_of,
@@ -222,6 +223,12 @@ def warned_of(before: Warned | None, fact: PromiseWarned) -> Warned:
     return Warned(rounds=(*known.rounds, fact.round)[-PROMISES_MAX:], of=known.of)
 
 
+def warned_meanwhile(before: Warned | None, fact: ComplaintSplit) -> Warned:
+    """Somebody was warned of its promise while another complaint went on for it."""
+    known = before or Warned()
+    return known.model_copy(update={"rounds": (*known.rounds, fact.round)[-PROMISES_MAX:]})
+
+
 def voided(_: VoidedCheck | None, fact: CheckVoided) -> VoidedCheck:
     """The check was taken back."""
     return VoidedCheck(voided_at=fact.voided_at)
@@ -236,6 +243,9 @@ SLICE = Slice(
     {
         ComplaintOverdue: (Fold(Complaint, complaint_of, overdue),),
         PromiseWarned: (Fold(Warned, complaint_of, warned_of),),
+        ComplaintSplit: (
+            Fold(Warned, lambda fact: fact.complaint_id if fact.warned else None, warned_meanwhile),
+        ),
         CheckIssued: (Fold(KeptAt, complaint_of, kept),),
         CheckVoided: (Fold(VoidedCheck, lambda fact: fact.check_id, voided),),
         OfferMade: (Fold(KeptAt, complaint_of, kept),),
