@@ -67,7 +67,7 @@ from shared.runtime.kafka.tail import tail
 from shared.runtime.kafka.watch import nothing_before, settled_to_the_end, with_key
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, CustomerKey, stands
-from shared.runtime.privacy.links import MINE, Tokens
+from shared.runtime.privacy.links import FEEDBACK, MINE, Tokens, check_link
 from shared.runtime.roster import still_employed
 from shared.runtime.service import App, Runtime, utc_now
 
@@ -133,7 +133,9 @@ def build(
     backups_kept = timedelta(days=settings.backups_kept_days)
     links = Tokens(parts.vault.derive(MINE), MINE, now)
     timelines, exports = Timelines(parts.vault), Exports(parts.vault)
-    selfservice = SelfService(parts.vault, links, timelines, exports)
+    answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
+    check_page = partial(check_link, answers, settings.answers_url)
+    selfservice = SelfService(parts.vault, links, check_page, timelines, exports)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     view = parts.settler.view
     changes = Changes(

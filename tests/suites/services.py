@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -177,14 +177,24 @@ class Topics:
         return [(key, value) for key, value in self.vault if key.startswith(prefix)]
 
 
+#: The services of an `Aboard`, which are also the names of its stores.
+SERVED = ("complaints", "compensation", "notifier", "audit")
+
+
 class Aboard:
     """Complaints, compensation, notifier and audit, each on its own store, with the demo policy in force.
 
-    Audit is given the policy alone unless it is `recording`: to record everything takes as long again.
+    The stores are in memory unless others are given, which are open. Audit is given the policy alone unless it is
+    `recording`: to record everything takes as long again.
     """
 
     def __init__(
-        self, directory: Path, policy: Policy | None = None, *, recording: bool = False
+        self,
+        directory: Path,
+        policy: Policy | None = None,
+        *,
+        recording: bool = False,
+        stores: Mapping[str, Any] | None = None,
     ) -> None:
         self.recording = recording
         self.clock = Clock()
@@ -195,9 +205,7 @@ class Aboard:
         self.topics = Topics()
         self.policy = policy or demo_policy()
         self.key: OKPKey = token.demo_key(directory)
-        self.stores = {
-            name: MemoryStore() for name in ("complaints", "compensation", "notifier", "audit")
-        }
+        self.stores: dict[str, Any] = dict(stores or {name: MemoryStore() for name in SERVED})
         given = {
             "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
             "REDIS_URL": "redis://nowhere.invalid",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -25,10 +25,16 @@ from services.complaints.selfservice.moves import (
     field_of,
     tell_helped,
 )
-from services.complaints.selfservice.page import Shown, told
-from services.complaints.selfservice.rules import CODE_DIGITS, Confirmation
+from services.complaints.selfservice.page import Given, Shown, told
+from services.complaints.selfservice.rules import (
+    CODE_DIGITS,
+    Confirmation,
+    missed,
+    shortened,
+    unusable,
+)
 from services.complaints.timeline.handlers import Timelines
-from services.complaints.timeline.rules import Timeline, What, for_customer
+from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
 from shared.contracts.complaints import (
     Action,
     ComplaintWithdrawn,
@@ -40,18 +46,22 @@ from shared.contracts.complaints import (
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import ASKED, OPEN, State, may
 from shared.contracts.notifier import Helped
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
+from shared.contracts.roster import Employee, employee_name
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.privacy.links import Tokens
+from shared.runtime.privacy.links import FOLLOWED_FOR, Tokens
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_time
+from shared.runtime.words import format_time, in_language
 
 #: Entries on the page, the newest: one is read on a phone.
 SHOWN_MAX = 200
+#: The address of a check's page, by the ids of its complaint and of itself, and a time until which it is open.
+CheckPage = Callable[[str, str, datetime], str]
 #: Who asked for an erasure, where the customer did by their link.
 CUSTOMER = "customer"
 
@@ -59,11 +69,19 @@ CUSTOMER = "customer"
 class SelfService:
     """What a customer sees and does by the link in their letter."""
 
-    def __init__(self, vault: Vault, links: Tokens, timelines: Timelines, exports: Exports) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        links: Tokens,
+        check_page: CheckPage,
+        timelines: Timelines,
+        exports: Exports,
+    ) -> None:
         self._keys = Keys(vault)
         self._names = vault.pseudonyms
         self._secret = vault.derive("confirmation")
         self._links = links
+        self._check_page = check_page
         self._timelines = timelines
         self._exports = exports
         self._policies = Policies()
@@ -99,6 +117,11 @@ class SelfService:
         ]
         head = await head_of(complaint, view)
         closes_at = head.closes_at if head.closes_at and view.now < head.closes_at else None
+        promised_by = complaint.promised_by
+        if promised_by is not None and promised_by <= view.now:
+            promised_by = None
+        done = [one for one in happened if one.what is What.RESOLVED]
+        asks_helped = head.state in ASKED and not head.forgotten
         asked = complaint.state is State.AWAITING_INFO
         questions = [one.words for one in happened if one.what is What.ASKED] if asked else []
         return Shown(
@@ -106,19 +129,39 @@ class SelfService:
             site_name=policy.site_name,
             reference=reference_of(complaint_id),
             told=happened,
+            heard=shortened(next((one.words for one in happened if one.what is What.RECEIVED), "")),
+            done=done[-1] if done and asks_helped else None,
+            given=self._given(complaint_id, entries, policy, language),
+            missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
             question=questions[-1] if questions else "",
             state=head.state,
             claimed=head.employee_id is not None,
-            promised_by=when(complaint.promised_by),
+            department=await department_of(head, policy, view),
+            promised_by=when(promised_by),
             closes_at=when(closes_at),
             merged=complaint.state is State.MERGED,
             takes_words=head.state in OPEN,
-            asks_helped=head.state in ASKED and not head.forgotten,
+            asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
         )
+
+    def _given(
+        self, complaint_id: str, entries: Sequence[Entry], policy: Policy, language: Language
+    ) -> Sequence[Given]:
+        """The checks that the customer was given, with what they need to use them."""
+        given = []
+        for entry in entries:
+            if entry.what is not What.CHECK_GIVEN or entry.check_id is None:
+                continue
+            became = [one.what for one in entries if one.check_id == entry.check_id]
+            one = told(entry, "", policy, language)
+            until = entry.at + FOLLOWED_FOR
+            link = self._check_page(complaint_id, entry.check_id, until)
+            given.append(Given(one.title, one.worth, unusable(became), link))
+        return given
 
     async def asked_for(self, token: str, view: View) -> Action | None:
         """What a code is taken for now; None if none is; raises what `opened` does."""
@@ -250,3 +293,15 @@ class SelfService:
 
     def _hash(self, confirmation_id: str, digits: str) -> str:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
+
+
+async def department_of(complaint: Complaint, policy: Policy, view: View) -> str:
+    """The department of the employee who has it, in the complaint's language; empty if they belong to none."""
+    if complaint.employee_id is None:
+        return ""
+    employee = await view.get(Employee, employee_name(complaint.site, complaint.employee_id))
+    if employee is None:
+        return ""
+    departments = policy.departments.values()
+    titles = [one.title for one in departments if employee.listing.role in one.roles]
+    return in_language(titles[0], complaint.language) if titles else ""

@@ -17,8 +17,22 @@ from shared.runtime.words import format_money, format_time, in_language, say, ti
 WORDS_CHARS_MAX = 2000
 
 _ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
-_MINE = f"""<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
-{{% if shown.takes_words %}}{{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
+_MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", when=shown.missed) }}}}</p>
+{{% endif %}}{{% if shown.heard %}}<h2>{{{{ say("mine.what.received") }}}}</h2>
+<blockquote>{{{{ shown.heard }}}}</blockquote>
+{{% endif %}}<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
+{{% if owner %}}<dl><dt>{{{{ say("mine.owner.title") }}}}</dt><dd>{{{{ owner }}}}</dd></dl>
+{{% endif %}}{{% if done %}}<h2>{{{{ done[1] }}}}</h2>
+<p>{{{{ done[2] }}}}</p>
+{{% if done[0].words %}}<blockquote>{{{{ done[0].words }}}}</blockquote>
+{{% endif %}}{{% endif %}}{{% if shown.given %}}<h2>{{{{ say("mine.given.title") }}}}</h2>
+{{% for one in shown.given %}}<div class="card">
+<p>{{{{ one.title }}}}{{% if one.worth %}} ({{{{ one.worth }}}}){{% endif %}}</p>
+{{% if one.became %}}{{{{ say("mine.what." ~ one.became) }}}}
+{{% else %}}<a href="{{{{ one.link }}}}">{{{{ say("mine.given.show") }}}}</a>
+{{% endif %}}</div>
+{{% endfor %}}{{% endif %}}{{% if shown.takes_words %}}<h2>{{{{ say("mine.now") }}}}</h2>
+{{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
 {{% endif %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
 <label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
 <textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required>{{{{ text }}}}</textarea>
@@ -31,16 +45,7 @@ _MINE = f"""<p class="standing" id="standing" role="status">{{{{ standing }}}}</
 <button name="action" value="no">{{{{ say("check.no") }}}}</button></form>
 {{% elif text %}}<p>{{{{ say("mine.words.kept") }}}}</p>
 <blockquote>{{{{ text }}}}</blockquote>
-{{% endif %}}<h2>{{{{ say("mine.happened") }}}}</h2>
-{{% if shown.left_out %}}<p>{{{{ say("mine.left_out") }}}}</p>
-{{% endif %}}<ol class="told">
-{{% for one, title, more in told %}}<li><p class="when">{{{{ one.when }}}}</p>
-<p class="what">{{{{ title }}}}</p>
-{{% if more %}}<p>{{{{ more }}}}</p>
-{{% endif %}}{{% if one.words %}}<blockquote>{{{{ one.words }}}}</blockquote>
-{{% endif %}}</li>
-{{% endfor %}}</ol>
-{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
+{{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
 <p>{{{{ say("mine.withdraw.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
 {{% endif %}}<details id="data"><summary>{{{{ say("mine.data.title") }}}}</summary>
@@ -51,6 +56,15 @@ _MINE = f"""<p class="standing" id="standing" role="status">{{{{ standing }}}}</
 <button name="action" value="erasure">{{{{ say("mine.data.erasure") }}}}</button></form>
 {{% else %}}<p>{{{{ say("mine.data.no_contact", reference=shown.reference) }}}}</p>
 {{% endif %}}</details>
+<h2>{{{{ say("mine.happened") }}}}</h2>
+{{% if shown.left_out %}}<p>{{{{ say("mine.left_out") }}}}</p>
+{{% endif %}}<ol class="told">
+{{% for one, title, more in told %}}<li><p class="when">{{{{ one.when }}}}</p>
+<p class="what">{{{{ title }}}}</p>
+{{% if more %}}<p>{{{{ more }}}}</p>
+{{% endif %}}{{% if one.words %}}<blockquote>{{{{ one.words }}}}</blockquote>
+{{% endif %}}</li>
+{{% endfor %}}</ol>
 <p>{{{{ say("mine.help", reference=shown.reference) }}}}</p>
 """
 _CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
@@ -79,6 +93,16 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A check that the customer was given: what became of it, if it cannot be used, and the page that has its code."""
+
+    title: str
+    worth: str
+    became: What | None
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What the page shows."""
 
@@ -86,6 +110,13 @@ class Shown:
     site_name: str
     reference: str
     told: Sequence[Told]
+    #: What they wrote first, or its beginning; empty if the words' time is over.
+    heard: str
+    #: What was done, while they are asked whether it helped.
+    done: Told | None
+    given: Sequence[Given]
+    #: The time of the last promise that was broken, while the complaint is not over; empty if none was.
+    missed: str
     #: Whether older entries are not kept any more.
     left_out: bool
     #: Whether the customer was asked something and did not answer yet.
@@ -95,7 +126,9 @@ class Shown:
     #: Where the complaint stands, or the one that goes on for it, and whether an employee has that one.
     state: State
     claimed: bool
-    #: By when the customer hears from us, and by when they may say whether it helped; empty if there is no such time.
+    #: The department of that employee; empty if they belong to none.
+    department: str
+    #: By when the customer hears from us, and by when they may say whether it helped; empty if there is no such time to come.
     promised_by: str
     closes_at: str
     #: Whether it is looked after together with another one.
@@ -129,10 +162,9 @@ class Page:
             faults=[fault] if fault is not None else [],
             shown=shown,
             standing=standing(shown),
-            told=[
-                (one, what_happened(one, shown.language), more_of(one, shown.language))
-                for one in shown.told
-            ],
+            owner=owner(shown),
+            done=told_of(shown.done, shown.language) if shown.done is not None else None,
+            told=[told_of(one, shown.language) for one in shown.told],
             token=token,
             once=once,
             text=text,
@@ -180,8 +212,25 @@ def standing(shown: Shown) -> str:
         return say(shown.language, "mine.standing.done")
     if shown.merged:
         return say(shown.language, "mine.standing.merged")
+    if not shown.promised_by:
+        part = "owed" if shown.missed else "going"
+        return say(shown.language, f"mine.standing.{part}", reference=shown.reference)
     part = "open" if shown.claimed else "unclaimed"
     return say(shown.language, f"mine.standing.{part}", when=shown.promised_by)
+
+
+def owner(shown: Shown) -> str:
+    """Who looks after the complaint, by department and never by name; empty once it is over."""
+    if shown.state not in OPEN:
+        return ""
+    if not shown.claimed:
+        return say(shown.language, "mine.owner.all")
+    return shown.department or say(shown.language, "mine.owner.one")
+
+
+def told_of(one: Told, language: Language) -> tuple[Told, str, str]:
+    """An entry with its title and what else is said of it."""
+    return one, what_happened(one, language), more_of(one, language)
 
 
 def what_happened(one: Told, language: Language) -> str:
@@ -223,7 +272,8 @@ def more_of(one: Told, language: Language) -> str:
     if one.title:
         return f"{one.title} ({one.worth})" if one.worth else one.title
     if one.promised_by:
-        return say(language, "mine.by", when=one.promised_by)
+        part = "promised_for" if one.what is What.PROMISE_BROKEN else "by"
+        return say(language, f"mine.{part}", when=one.promised_by)
     if one.outcome is not None:
         return say(language, f"mine.outcome.{one.outcome}")
     return one.worth

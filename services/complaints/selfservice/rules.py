@@ -1,11 +1,14 @@
-"""One-time codes, which some of what a customer does by their link needs: pure rules."""
+"""One-time codes, which some of what a customer does by their link needs, and what its page says first: pure rules."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.timeline.rules import What
 from shared.contracts.complaints import (
     Action,
     ConfirmationAsked,
@@ -13,6 +16,7 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     ContactChanged,
 )
+from shared.contracts.lifecycle import ASKED, OPEN
 from shared.kernel import Document, Fold, Slice
 
 #: Short enough to be read from a mail and typed; with as many tries as below, one guess in 200,000 fits.
@@ -22,6 +26,10 @@ TRIES_MAX = 5
 VALID_FOR = timedelta(minutes=10)
 #: Codes asked for of one complaint in a day: more than anybody needs, and a bound on letters and on guesses.
 CODES_MAX = 5
+#: As much of the first words as leaves what follows on the first screen of a phone; the list has them whole.
+HEARD_CHARS_MAX = 280
+#: What makes a check unusable; a page of its own tells what is left of it otherwise.
+UNUSABLE = frozenset({What.CHECK_SUSPENDED, What.CHECK_VOIDED, What.CHECK_EXPIRED})
 
 
 class Confirmation(Document):
@@ -74,6 +82,39 @@ def reached(complaint: Complaint, fact: ContactChanged) -> Complaint:
             "reachable": True,
         }
     )
+
+
+def missed(complaint: Complaint, head: Complaint, now: datetime) -> datetime | None:
+    """The time of the last promise that was broken, while the customer waits or is asked whether it helped.
+
+    `head` is the complaint that goes on for this one. Its promise may have been for an earlier time than its customer
+    was told: nothing was broken to this one before their own time.
+    """
+    broken = [promise.by for promise in head.promises if promise.broken]
+    if not broken or head.state not in OPEN | ASKED:
+        return None
+    if complaint.merged_into is None:
+        return broken[-1]
+    own = complaint.promised_by
+    return own if own is not None and own <= now else None
+
+
+def unusable(steps: Iterable[What]) -> What | None:
+    """What made a check unusable, of what happened to it in order; None if it can be used."""
+    found = None
+    for what in steps:
+        if what in UNUSABLE:
+            found = what
+        elif what is What.CHECK_RESUMED:
+            found = None
+    return found
+
+
+def shortened(words: str) -> str:
+    """The words, or their beginning up to the end of a word."""
+    if len(words) <= HEARD_CHARS_MAX:
+        return words
+    return re.sub(r"\s+\S*$", "", words[:HEARD_CHARS_MAX]) + " …"
 
 
 def complaint_of(

@@ -49,6 +49,8 @@ _FRAME = """<!doctype html>
   .errors ul { margin: 0 0 1rem; padding: 0 0 0 1.2rem }
   .errors a { color: var(--red); font-weight: 600 }
   .standing { font-weight: 600; border-left: .3rem solid var(--green); padding-left: .8rem }
+  .missed { font-weight: 600; border-left: .3rem solid var(--red); padding-left: .8rem }
+  dl { margin: 0 0 1rem }
   .card { background: var(--soft); border-radius: .8rem; padding: 1rem 1.1rem; margin: 0 0 1rem }
   .card p { font-weight: 600; margin: 0 }
   .card dl { margin: .75rem 0 0 }
@@ -74,7 +76,7 @@ _FRAME = """<!doctype html>
            color: var(--ink); cursor: pointer }
   button.yes, button:hover { background: var(--green); color: var(--on-green) }
   button small { display: block; font-size: .9rem }
-  a { color: var(--green) }
+  a { color: var(--green); display: inline-block; min-width: 2.75rem; padding: .55rem 0 }
   a:focus-visible, button:focus-visible, summary:focus-visible, textarea:focus-visible, input:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
 </style>
 </head>

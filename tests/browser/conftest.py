@@ -1,0 +1,94 @@
+"""The customer's pages as their browser shows them: services on a real store, behind one address, and one Chromium.
+
+Chromium's own accessibility tree, its layout and its rules for forms are what these tests are for. What the pages say
+is tested without a browser, in tests/unit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from devstack.stack import Stack
+from shared.runtime.engine.redis_store import RedisStore
+from shared.runtime.http.server import http_server
+from tests.browser.guest import Guest
+from tests.suites.services import SERVED, Aboard
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+#: Nothing that a browser does for itself: no look for updates, no sync, no graphics card.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+#: What serves the pages, by the beginnings of their paths, as deploy/proxy/nginx.conf has it.
+SERVES = {"/m/": "complaints", "/f/": "notifier", "/o/": "compensation"}
+
+
+def chromium() -> str:
+    """The browser of this machine; skips where there is none."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if found is None:
+        pytest.skip("no chromium: `apt-get install chromium`, or CHROMIUM=path of one")
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for the whole run."""
+    path = chromium()
+    reason = "no playwright: `make setup` installs it from the lock"
+    playwright = pytest.importorskip("playwright.async_api", reason=reason)
+    async with playwright.async_playwright() as started:
+        running = await started.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        await running.close()
+
+
+class Behind:
+    """All pages at one address, as behind the proxy."""
+
+    def __init__(self, aboard: Aboard) -> None:
+        self.aboard = aboard
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        name = SERVES.get(scope["path"][:3], "complaints")
+        await self.aboard.apps[name].api(scope, receive, send)
+
+
+@asynccontextmanager
+async def open_to_guests(redis_url: str, browser: Browser, directory: Path) -> AsyncIterator[Guest]:
+    """Services on a store of their own, and a guest whose phone reaches them."""
+    async with AsyncExitStack() as stack:
+        shard, stores = token_hex(4), {}
+        for name in SERVED:
+            stores[name] = store = RedisStore(redis_url, name, shard)
+            await store.open()
+            stack.push_async_callback(store.close)
+        aboard = await Aboard(directory, stores=stores).begin()
+        server = http_server(Behind(aboard), stop_s=1)
+        server.config.port = 0
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with Guest.with_phone(browser, aboard, f"http://127.0.0.1:{port}") as guest:
+            yield guest
+        server.should_exit = True
+        await serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def guest(stack: Stack, browser: Browser, tmp_path: Path) -> AsyncIterator[Guest]:
+    """A guest at services of their own."""
+    async with open_to_guests(stack.redis_url, browser, tmp_path) as one:
+        yield one

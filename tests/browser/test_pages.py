@@ -1,0 +1,264 @@
+"""Every state of every page that customers see, in a real browser: readable by everybody, usable with a thumb."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from devstack.stack import Stack
+from services.complaints.selfservice.rules import VALID_FOR
+from shared.contracts.complaints import Language
+from shared.runtime.privacy.links import FOLLOWED_FOR
+from shared.runtime.words import say
+from tests.browser.conftest import open_to_guests
+from tests.browser.guest import Guest
+from tests.suites.proxy import Proxy
+from tests.unit.test_lifecycle import do
+from tests.unit.test_pages import befall, given, offered, path_of
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.parametrize("language", list(Language)),
+]
+TOLD = {
+    "nb": "Suppen var kald, og ingen kom til bordet på en time.\nVi var fire, og barna frøs.",
+    "sv": "Soppan var kall, och ingen kom till bordet på en timme.\nVi var fyra, och barnen frös.",
+    "da": "Suppen var kold, og ingen kom til bordet i en time.\nVi var fire, og børnene frøs.",
+    "en": "The soup was cold, and nobody came to the table for an hour.\nWe were four.",
+}
+ASKED = {
+    "nb": "Hvilket bord satt dere ved?",
+    "sv": "Vid vilket bord satt ni?",
+    "da": "Hvilket bord sad I ved?",
+    "en": "Which table did you sit at?",
+}
+MORE = {
+    "nb": "Det var bordet ved døren.",
+    "sv": "Det var bordet vid dörren.",
+    "da": "Det var bordet ved døren.",
+    "en": "It was the table by the door.",
+}
+DONE = {
+    "nb": "Kjøkkenet har laget ny suppe, og kelneren har bedt om unnskyldning.",
+    "sv": "Köket har lagat ny soppa, och servitören har bett om ursäkt.",
+    "da": "Køkkenet har lavet ny suppe, og tjeneren har undskyldt.",
+    "en": "The kitchen made new soup, and the waiter apologised.",
+}
+
+
+async def link_of(
+    guest: Guest, language: Language, offset: int = 0, **told: Any
+) -> tuple[str, str]:
+    """A complaint of the guest, and the path of the link in the letter that says so."""
+    told = {"text": TOLD[language], **told}
+    name = await guest.aboard.raise_complaint(offset, language=language, **told)
+    await guest.aboard.ring()
+    await guest.aboard.carry()
+    (url,) = [word for word in guest.aboard.postbox.letters[-1].body.split() if "/m/" in word]
+    return name, urlsplit(url).path
+
+
+async def code_of(guest: Guest) -> str:
+    """The code in the latest letter."""
+    await guest.aboard.carry()
+    await guest.aboard.ring()
+    (code,) = re.findall(r"\b\d{6}\b", guest.aboard.postbox.letters[-1].body)
+    return str(code)
+
+
+async def time_passes(guest: Guest, **by: float) -> None:
+    """Let time pass, and everything happen that waits for it."""
+    guest.aboard.later(**by)
+    await guest.aboard.ring("complaints")
+    await guest.aboard.carry()
+
+
+async def test_a_complaint_from_its_first_moment_until_it_helped(guest: Guest, language: Language):
+    aboard = guest.aboard
+    name, path = await link_of(guest, language)
+    page = await guest.opens(path)
+    await guest.sees("promised", page, language)
+    await guest.phone.fill("#text", " \n ")
+    page = await guest.presses(say(language, "mine.words.send"))
+    await guest.sees("empty-words", page, language, 422)
+    await guest.phone.fill("#text", MORE[language])
+    page = await guest.presses(say(language, "mine.words.send"))
+    assert MORE[language] in await guest.text()
+    aboard.later(minutes=2)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "ask", question=ASKED[language])
+    page = await guest.opens(path)
+    assert ASKED[language] in await guest.text()
+    await guest.sees("asked", page, language)
+    await guest.phone.fill("#text", MORE[language])
+    page = await guest.presses(say(language, "mine.words.send"))
+    await guest.sees("claimed", page, language)
+    aboard.later(minutes=2)
+    await aboard.give(name, "cinema", "k", again=True)
+    await aboard.carry()
+    await do(aboard, name, "resolve", outcome="fixed", note=DONE[language])
+    page = await guest.opens(path)
+    await guest.sees("resolved", page, language)
+    await guest.phone.fill("#text", MORE[language])
+    page = await guest.presses(say(language, "check.no"))
+    await guest.sees("reopened", page, language)
+    aboard.later(minutes=2)
+    await do(aboard, name, "resolve", outcome="explained")
+    await guest.opens(path)
+    page = await guest.presses(say(language, "check.yes"))
+    await guest.sees("confirmed", page, language)
+
+
+async def test_a_complaint_that_ends_otherwise(guest: Guest, language: Language):
+    aboard = guest.aboard
+    _, path = await link_of(guest, language)
+    await guest.opens(path)
+    await guest.phone.fill("#text", MORE[language])
+    behind = await guest.phone.context.new_page()
+    await behind.goto(guest.base + path)
+    await behind.locator("summary").filter(has_text=say(language, "mine.withdraw.title")).click()
+    await behind.locator("button").filter(has_text=say(language, "mine.withdraw.do")).click()
+    await behind.wait_for_load_state()
+    await behind.close()
+    page = await guest.presses(say(language, "mine.words.send"))
+    assert MORE[language] in await guest.text()
+    await guest.sees("too-late-words", page, language, 409)
+    await guest.sees("withdrawn", await guest.opens(path), language)
+    name, path = await link_of(guest, language, 1)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "resolve", outcome="not_possible")
+    await time_passes(guest, days=30)
+    await guest.sees("closed", await guest.opens(path), language)
+
+
+async def test_a_promise_that_was_broken_is_said_first(guest: Guest, language: Language):
+    aboard = guest.aboard
+    name, path = await link_of(guest, language)
+    await time_passes(guest, days=1)
+    await guest.sees("overdue", await guest.opens(path), language)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "resolve", outcome="fixed", note=DONE[language])
+    await guest.sees("resolved-late", await guest.opens(path), language)
+
+
+async def test_a_complaint_that_is_merged(guest: Guest, language: Language):
+    aboard = guest.aboard
+    contact = {"email": "kari@example.org"}
+    first, _ = await link_of(guest, language, contact=contact)
+    second, path = await link_of(guest, language, 1, contact={"email": "ola@example.org"})
+    merged = await do(aboard, second, "merge", into=first)
+    assert merged.status_code == 200, merged.text
+    await guest.sees("merged", await guest.opens(path), language)
+    await guest.unfolds(say(language, "mine.data.title"))
+
+
+async def test_codes(guest: Guest, language: Language):
+    aboard = guest.aboard
+    _, path = await link_of(guest, language)
+
+    async def asks(action: str) -> Any:
+        await guest.opens(path)
+        await guest.unfolds(say(language, "mine.data.title"))
+        return await guest.presses(say(language, f"mine.data.{action}"))
+
+    await guest.sees("code-export", await asks("export"), language)
+    code = await code_of(guest)
+    await guest.phone.fill("#code", f"{(int(code) + 1) % 10**6:06}")
+    page = await guest.presses(say(language, "mine.code.do"))
+    await guest.sees("code-wrong", page, language, 409)
+    await guest.phone.fill("#code", code)
+    await guest.sees("export", await guest.presses(say(language, "mine.code.do")), language)
+    await asks("contact")
+    code = await code_of(guest)
+    await guest.phone.fill("#email", "kari@nowhere")
+    await guest.phone.fill("#code", code)
+    page = await guest.presses(say(language, "mine.code.do"))
+    await guest.sees("email-wrong", page, language, 422)
+    await guest.phone.fill("#email", "new@example.org")
+    await guest.phone.fill("#code", code)
+    page = await guest.presses(say(language, "mine.code.do"))
+    assert say(language, "mine.what.contact_changed") in await guest.text()
+    await asks("export")
+    code = await code_of(guest)
+    aboard.clock.advance(VALID_FOR)
+    await guest.phone.fill("#code", code)
+    page = await guest.presses(say(language, "mine.code.do"))
+    await guest.sees("code-over", page, language, 409)
+    await guest.sees("code-erasure", await asks("erasure"), language)
+    await guest.phone.fill("#code", await code_of(guest))
+    await guest.sees("erased", await guest.presses(say(language, "mine.code.do")), language)
+    await guest.sees("link-of-the-erased", await guest.opens(path), language, 404)
+
+
+async def test_links_that_lead_nowhere(guest: Guest, language: Language):
+    _, path = await link_of(guest, language)
+    check = await given(guest.aboard, language=language)
+    foreign = path_of(check["link"]).replace("/f/", "/m/")
+    await guest.phone.context.set_extra_http_headers({"Accept-Language": language})
+    await guest.sees("link-foreign", await guest.opens(foreign), language, 404)
+    guest.aboard.clock.advance(FOLLOWED_FOR + timedelta(seconds=1))
+    await guest.sees("link-expired", await guest.opens(path), language, 404)
+
+
+async def test_a_check(guest: Guest, language: Language):
+    check = await given(guest.aboard, "taxfree-card/50000", language)
+    path = path_of(check["link"])
+    await guest.sees("check", await guest.opens(path), language)
+    await guest.sees("check-no", await guest.presses(say(language, "check.no")), language)
+    await guest.aboard.carry()
+    page = await guest.presses(say(language, "check.look_again"))
+    await guest.sees("check-promised", page, language)
+    for step in ("use a part", "suspend", "resume", "void"):
+        await befall(guest.aboard, check, step)
+        await guest.aboard.carry()
+        page = await guest.opens(path)
+        if step != "resume":
+            await guest.sees(f"check-{step.replace(' ', '-')}", page, language)
+
+
+async def test_a_check_that_helped(guest: Guest, language: Language):
+    check = await given(guest.aboard, "cinema", language, contact=None)
+    page = await guest.opens(path_of(check["link"]))
+    await guest.sees("check-unreachable", page, language)
+    await guest.sees("check-yes", await guest.presses(say(language, "check.yes")), language)
+    guest.aboard.later(days=30)
+    await guest.sees("check-expired", await guest.opens(path_of(check["link"])), language)
+
+
+async def test_an_offer(guest: Guest, language: Language):
+    path = path_of((await offered(guest.aboard, language))["link"])
+    await guest.sees("offer", await guest.opens(path), language)
+    button = guest.phone.locator("button").first
+    await button.evaluate("one => one.value = 'gone'")
+    page = await guest.presses(await button.inner_text())
+    await guest.sees("offer-unknown", page, language, 409)
+    button = guest.phone.locator("button").first
+    page = await guest.presses(await button.inner_text())
+    await guest.sees("offer-chosen", page, language)
+    guest.aboard.later(days=30)
+    await guest.sees("offer-expired", await guest.opens(path), language)
+
+
+async def test_an_offer_that_is_over(guest: Guest, language: Language):
+    path = path_of((await offered(guest.aboard, language))["link"])
+    guest.aboard.later(days=3)
+    await guest.sees("offer-over", await guest.opens(path), language)
+
+
+async def test_a_store_that_is_away(stack: Stack, browser: Any, tmp_path: Path, language: Language):
+    proxy = Proxy(urlsplit(stack.redis_url).port or 0)
+    async with proxy.serving() as port:
+        url = urlsplit(stack.redis_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
+        async with open_to_guests(url, browser, tmp_path) as guest:
+            _, path = await link_of(guest, language)
+            await guest.phone.context.set_extra_http_headers({"Accept-Language": language})
+            proxy.leads_to = 1  # nobody listens there
+            proxy.cut(b"")
+            await asyncio.sleep(0)
+            await guest.sees("away", await guest.opens(path), language, 503)
