@@ -114,12 +114,12 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
         services = Services(RUN / "demo", environment(RUN, stack.bootstrap, stack.redis_url))
         try:
             show.busy("starting the services")
-            # Letters have links to it, and are written by a service that starts beside it.
-            port = free_port()
-            complaints = services.start("complaints", port=str(port))
-            compensation = services.start("compensation")
+            # Letters link to complaints' pages, and those to the notifier's; both start at once.
+            port, answers = free_port(), free_port()
+            complaints = services.start("complaints", port=str(port), answers_url=local(answers))
+            compensation = services.start("compensation", answers_url=local(answers))
             services.start("audit")
-            start_notifier(services, mailbox, f"http://127.0.0.1:{port}")
+            start_notifier(services, mailbox, answers, local(port))
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
@@ -154,13 +154,17 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
     return all(result["agreements"].values())
 
 
-def start_notifier(services: Services, mailbox: Mailbox, complaints_url: str) -> None:
+def local(port: int) -> str:
+    """The address of a port of this machine."""
+    return f"http://127.0.0.1:{port}"
+
+
+def start_notifier(services: Services, mailbox: Mailbox, port: int, complaints_url: str) -> None:
     """Start the notifier; its links need its own address before it listens, and that of complaints."""
-    port = free_port()
     services.start(
         "notifier",
         port=str(port),
-        public_url=f"http://127.0.0.1:{port}",
+        public_url=local(port),
         complaints_url=complaints_url,
         smtp_host="127.0.0.1",
         smtp_port=str(mailbox.port),

@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from devstack.stack import Stack
+from shared.contracts.complaints import Language
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.http.server import http_server
 from tests.browser.guest import Guest
@@ -66,7 +67,9 @@ class Behind:
 
 
 @asynccontextmanager
-async def open_to_guests(redis_url: str, browser: Browser, directory: Path) -> AsyncIterator[Guest]:
+async def open_to_guests(
+    redis_url: str, browser: Browser, directory: Path, language: Language
+) -> AsyncIterator[Guest]:
     """Services on a store of their own, and a guest whose phone reaches them."""
     async with AsyncExitStack() as stack:
         shard, stores = token_hex(4), {}
@@ -81,14 +84,16 @@ async def open_to_guests(redis_url: str, browser: Browser, directory: Path) -> A
         while not server.started:
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        async with Guest.with_phone(browser, aboard, f"http://127.0.0.1:{port}") as guest:
+        async with Guest.with_phone(browser, aboard, port, language) as guest:
             yield guest
         server.should_exit = True
         await serving
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def guest(stack: Stack, browser: Browser, tmp_path: Path) -> AsyncIterator[Guest]:
+async def guest(
+    stack: Stack, browser: Browser, tmp_path: Path, language: Language
+) -> AsyncIterator[Guest]:
     """A guest at services of their own."""
-    async with open_to_guests(stack.redis_url, browser, tmp_path) as one:
+    async with open_to_guests(stack.redis_url, browser, tmp_path, language) as one:
         yield one

@@ -41,10 +41,13 @@ size => [...document.querySelectorAll('a, button, input, textarea, summary')]
 class Guest:
     """One customer of an `Aboard`, and their phone."""
 
-    def __init__(self, aboard: Aboard, base: str, phone: Page, measured: Page) -> None:
+    def __init__(
+        self, aboard: Aboard, base: str, phone: Page, measured: Page, language: Language
+    ) -> None:
         self.aboard = aboard
         self.base = base
         self.phone = phone
+        self.language = language
         self._measured = measured
         self._said: list[str] = []
         phone.on("console", self._heard)
@@ -56,13 +59,20 @@ class Guest:
 
     @classmethod
     @asynccontextmanager
-    async def with_phone(cls, browser: Browser, aboard: Aboard, base: str) -> AsyncIterator[Self]:
-        """The guest, until the end of the `with` block."""
-        phone = await browser.new_context(viewport=PHONE, java_script_enabled=False, locale="nb-NO")
+    async def with_phone(
+        cls, browser: Browser, aboard: Aboard, port: int, language: Language
+    ) -> AsyncIterator[Self]:
+        """The guest, until the end of the `with` block; their phone speaks their language."""
+        phone = await browser.new_context(
+            viewport=PHONE, java_script_enabled=False, locale=language
+        )
         measured = await browser.new_context(viewport=PHONE)
-        yield cls(aboard, base, await phone.new_page(), await measured.new_page())
-        await measured.close()
-        await phone.close()
+        base = f"http://127.0.0.1:{port}"
+        try:
+            yield cls(aboard, base, await phone.new_page(), await measured.new_page(), language)
+        finally:
+            await measured.close()
+            await phone.close()
 
     async def opens(self, path: str) -> Response:
         """Open a link."""
@@ -70,7 +80,7 @@ class Guest:
         assert response is not None
         return response
 
-    async def presses(self, words: str) -> Response:
+    async def presses(self, words: str | re.Pattern[str]) -> Response:
         """Press a button, or follow a link, and wait for the page that comes."""
         button = self.phone.locator("button, a").filter(has_text=words).first
         async with self.phone.expect_response(
@@ -89,26 +99,24 @@ class Guest:
         text = await self.phone.locator("main").inner_text()
         return re.sub(r"[\s\u00a0\u202f]+", " ", text)
 
-    async def sees(
-        self, state: str, response: Response, language: Language, status: int = 200
-    ) -> None:
+    async def sees(self, state: str, response: Response, status: int = 200) -> None:
         """Look at the page of one state with everybody's eyes."""
         assert response.status == status, state
         headers = await response.all_headers()
         for name, value in PAGE_HEADERS.items():
             assert headers[name.lower()] == value, state
         assert "script-src" not in headers["content-security-policy"]
-        assert await self.phone.locator("html").get_attribute("lang") == language
-        await self._has_a_title(language, state)
+        assert await self.phone.locator("html").get_attribute("lang") == self.language, state
+        await self._has_a_title(state)
         await self._leads_to_the_errors(state)
-        await self._is_for_everybody(state, language)
+        await self._is_for_everybody(state)
         assert self._said == [], state
 
-    async def _has_a_title(self, language: Language, state: str) -> None:
+    async def _has_a_title(self, state: str) -> None:
         title, heading = await self.phone.title(), await self.phone.locator("h1").inner_text()
         assert heading in title, state
         wrong = await self.phone.locator(".errors").count()
-        assert title.startswith(say(language, "errors.prefix") + ":") == bool(wrong), state
+        assert title.startswith(say(self.language, "errors.prefix") + ":") == bool(wrong), state
 
     async def _leads_to_the_errors(self, state: str) -> None:
         """Each error is a link to its part of the page, and a field among those has the focus then."""
@@ -122,7 +130,7 @@ class Guest:
             else:
                 assert await field.evaluate("one => one.matches(':target')"), state
 
-    async def _is_for_everybody(self, state: str, language: Language) -> None:
+    async def _is_for_everybody(self, state: str) -> None:
         from axe_playwright_python.async_playwright import Axe
 
         page = self._measured
@@ -131,12 +139,13 @@ class Guest:
         await page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         found = await Axe().run(page)
         assert found.response["violations"] == [], f"{state}: {found.generate_report()}"
-        assert await page.evaluate(SMALL, TARGET_PX) == [], state
+        small = await page.evaluate(SMALL, TARGET_PX)
+        assert small == [], f"{state}: {small}"
         await page.set_viewport_size(NARROW)
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= NARROW["width"], f"{state}: {width} px wide"
         if PICTURES:
-            await self._pictured(page, Path(PICTURES), f"{state}-{language}")
+            await self._pictured(page, Path(PICTURES), f"{state}-{self.language}")
 
     async def _pictured(self, page: Page, folder: Path, name: str) -> None:
         await page.set_content(await self.phone.content())
