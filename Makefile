@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration test-deploy chaos roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -57,10 +57,13 @@ test: $(READY) ## All tests, on real Kafkas and Redises of their own
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: $(READY) ## The tests that need nothing
-	@$(BIN)/python -m pytest -m "not integration and not e2e and not live"
+	@$(BIN)/python -m pytest -m "not integration and not browser and not e2e and not live"
 
 test-integration: $(READY) ## The tests on a real Kafka and Redis
 	@$(WITH_ENGINE) $(BIN)/python -m pytest -m "integration or e2e"
+
+test-browser: $(READY) ## The customer's pages in Chromium; PICTURES=folder takes pictures of them
+	@$(if $(PICTURES),PICTURES="$(PICTURES)") $(BIN)/python -m pytest -m browser
 
 test-deploy: $(READY) ## The image and the manifests in containers, under restarts and kills; root and podman
 	@$(WITH_ENGINE) $(BIN)/python -m pytest -m live tests/live

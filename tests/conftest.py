@@ -32,12 +32,12 @@ TESTS = Path(__file__).parent
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 MARKS = {
-    "unit", "property", "contracts", "architecture", "deploy", "integration", "e2e", "live",
+    "unit", "property", "contracts", "architecture", "deploy", "integration", "browser", "e2e", "live",
 }  # fmt: skip
 
 
 #: Folders whose files take longest: they begin first, so that no worker is left with one at the end.
-LONGEST = ("e2e", "integration", "property")
+LONGEST = ("e2e", "integration", "browser", "property")
 
 
 def folder_of(item: pytest.Item) -> str:

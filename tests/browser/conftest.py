@@ -81,13 +81,15 @@ async def open_to_guests(
         server = http_server(Behind(aboard), stop_s=1)
         server.config.port = 0
         serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with Guest.with_phone(browser, aboard, port, language) as guest:
-            yield guest
-        server.should_exit = True
-        await serving
+        try:
+            while not server.started:
+                await asyncio.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            async with Guest.with_phone(browser, aboard, port, language) as guest:
+                yield guest
+        finally:
+            server.should_exit = True
+            await serving
 
 
 @pytest_asyncio.fixture(loop_scope="session")

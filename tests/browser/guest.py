@@ -127,6 +127,7 @@ class Guest:
             await link.press("Enter")
             if await field.evaluate("one => one.matches('input, textarea')"):
                 assert await field.evaluate("one => one === document.activeElement"), state
+                assert await field.get_attribute("aria-invalid") == "true", state
             else:
                 assert await field.evaluate("one => one.matches(':target')"), state
 

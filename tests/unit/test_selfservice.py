@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,15 +11,22 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from services.complaints.lifecycle.rules import Promise
 from services.complaints.selfservice.moves import WORDS_MAX, enter_code
 from services.complaints.selfservice.rules import (
     CODES_MAX,
+    HEARD_CHARS_MAX,
     TRIES_MAX,
     VALID_FOR,
     Confirmation,
     asked,
+    missed,
+    shortened,
+    unusable,
 )
+from services.complaints.timeline.rules import What
 from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
+from shared.contracts.lifecycle import State
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
 from shared.testing.clock import START
@@ -160,6 +168,168 @@ async def test_a_customer_takes_the_complaint_back(aboard: Aboard):
     assert "<textarea" not in page.text
     assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
     assert (await entries(aboard, name))[-1]["who"] == "customer"
+
+
+# ---- what the page says first --------------------------------------------------------------------
+
+
+def in_order(page: str, *told: str) -> bool:
+    """Whether a page says all of this, each behind the one before."""
+    body = html.unescape(page.partition("<main>")[2])
+    places = [body.find(one) for one in told]
+    return -1 not in places and places == sorted(places)
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_the_page_says_what_we_heard_by_when_who_has_it_what_was_given_and_what_to_do(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(aboard, language=language, text="Suppen var kold i kväll.")
+    await do(aboard, name, "claim", "e-jonas")
+    await aboard.give(name, "cinema", "k", again=True)
+    await aboard.carry()
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    when = format_time(
+        datetime.fromisoformat(kept["promised_by"]), demo_policy().timezone, language
+    )
+    page = (await opened(aboard, path)).text
+    told = ["Suppen var kold", say(language, "mine.standing.open", when=when)]
+    told += [demo_policy().departments["housekeeping"].title[language]]
+    told += [say(language, f"mine.{part}") for part in ("given.title", "given.show", "now")]
+    assert in_order(page, *told, say(language, "mine.withdraw.title"))
+    assert "e-jonas" not in page
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_promise_that_was_broken_is_said_first_with_the_new_time_once_there_is_one(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(aboard, language=language)
+    promised = document(aboard, "complaints", f"complaint:{name}")["promised_by"]
+
+    def when(moment: str) -> str:
+        return format_time(datetime.fromisoformat(moment), demo_policy().timezone, language)
+
+    missed = say(language, "mine.missed", when=when(promised))
+    assert missed not in (await opened(aboard, path)).text
+    aboard.later(days=1)
+    await aboard.ring("complaints")
+    page = (await opened(aboard, path)).text
+    owed = say(language, "mine.standing.owed", reference=reference_of(name))
+    assert in_order(page, "</h1>", missed, "The soup was cold", owed)
+    assert say(language, "mine.standing.unclaimed", when=when(promised)) not in page
+    assert say(language, "mine.promised_for", when=when(promised)) in page
+    await do(aboard, name, "claim")
+    await do(aboard, name, "resolve", outcome="fixed")
+    await sent(aboard, f"{path}/helped", action="no")
+    again = document(aboard, "complaints", f"complaint:{name}")["promised_by"]
+    page = (await opened(aboard, path)).text
+    assert in_order(page, missed, say(language, "mine.standing.open", when=when(again)))
+    await do(aboard, name, "resolve", outcome="fixed")
+    await sent(aboard, f"{path}/helped", action="yes", once="a-later-request")
+    assert missed not in (await opened(aboard, path)).text, "it is over"
+
+
+async def test_a_promise_that_was_kept_is_not_shown_once_its_time_is_over(aboard: Aboard):
+    name, path = await link_of(aboard, language=Language.EN)
+    await do(aboard, name, "claim")
+    await aboard.give(name, "cinema", "k", again=True)
+    await aboard.carry()
+    aboard.later(days=1)
+    await aboard.ring("complaints")
+    page = (await opened(aboard, path)).text
+    assert say(Language.EN, "mine.standing.going") in page
+    assert "did not keep" not in page
+
+
+@pytest.mark.parametrize(("who", "shown"), [("e-sofia", "The restaurant"), ("e-lars", "One of us")])
+async def test_who_has_it_is_a_department_and_nobody_by_name(aboard: Aboard, who: str, shown: str):
+    name, path = await link_of(aboard, language=Language.EN)
+    assert "<dd>All of us, until one takes it on</dd>" in (await opened(aboard, path)).text
+    await do(aboard, name, "claim", who)
+    page = (await opened(aboard, path)).text
+    assert (f"<dd>{shown}</dd>" in page, who in page) == (True, False)
+
+
+async def test_the_page_leads_to_the_code_of_what_was_given_as_long_as_it_can_be_used(
+    aboard: Aboard,
+):
+    name, path = await link_of(aboard, language=Language.EN)
+    await do(aboard, name, "claim")
+    check = (await aboard.give(name, "cinema", "k", again=True)).json()
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert check["code"] not in page
+    (link,) = re.findall(r'href="(http[^"]+/f/[^"]+)"', page)
+    async with aboard.http("notifier", "") as phone:
+        answer = await phone.get(urlsplit(link).path, headers=BROWSER)
+    assert (answer.status_code, check["code"] in answer.text) == (200, True)
+    voided = await aboard.post(f"checks/{check['check_id']}/void", "v")
+    assert voided.status_code == 200
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert "/f/" not in page
+    assert in_order(page, "What you were given", "What you were given was withdrawn", "now")
+
+
+async def test_what_was_written_stays_in_a_field_that_is_marked_as_wrong(aboard: Aboard):
+    _, path = await link_of(aboard)
+    assert 'aria-invalid="true"' not in (await opened(aboard, path)).text
+    page = (await sent(aboard, f"{path}/words", text="x" * 2001)).text
+    field = re.search(r"<textarea[^>]*>x{2001}<", page)
+    assert field is not None
+    assert 'aria-invalid="true" aria-describedby="why-text"' in field[0]
+    assert 'id="why-text"' in page
+
+
+BY, LATER = START + timedelta(hours=1), START + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "expected"),
+    [
+        ({}, LATER, BY),
+        ({"state": State.CONFIRMED}, LATER, None),
+        ({"promises": (Promise(0, BY),)}, LATER, None),
+        ({"promises": (Promise(0, BY, broken=True), Promise(1, LATER))}, LATER, BY),
+    ],
+)
+def test_the_last_broken_promise_is_said_while_the_complaint_is_not_over(changes, now, expected):
+    broken = {"state": State.CLAIMED, "promises": (Promise(0, BY, broken=True),), **changes}
+    one = STANDING.model_copy(update=broken)
+    assert missed(one, one, now) == expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(BY, None), (LATER, LATER)])
+def test_what_was_broken_to_another_customer_is_not_broken_to_one_who_was_promised_later(
+    now, expected
+):
+    head = STANDING.model_copy(update={"promises": (Promise(0, BY, broken=True),)})
+    own = {"state": State.MERGED, "merged_into": "co-head", "promised_by": LATER}
+    assert missed(STANDING.model_copy(update=own), head, now) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([What.CHECK_GIVEN], None),
+        ([What.CHECK_GIVEN, What.CHECK_REDEEMED], None),
+        ([What.CHECK_SUSPENDED], What.CHECK_SUSPENDED),
+        ([What.CHECK_SUSPENDED, What.CHECK_RESUMED], None),
+        ([What.CHECK_SUSPENDED, What.CHECK_VOIDED], What.CHECK_VOIDED),
+        ([What.CHECK_REDEEMED, What.CHECK_EXPIRED], What.CHECK_EXPIRED),
+    ],
+)
+def test_a_check_is_unusable_by_what_happened_to_it_last(steps, expected):
+    assert unusable(steps) is expected
+
+
+def test_long_words_are_shortened_at_the_end_of_a_word():
+    short = "word " * 56
+    assert shortened(short) == short
+    long = shortened("word " * 57)
+    assert (long.endswith("word …"), len(long) <= HEARD_CHARS_MAX + 2) == (True, True)
+    assert len(shortened("x" * 20_000)) == HEARD_CHARS_MAX + 2
 
 
 # ---- did it help? --------------------------------------------------------------------------------

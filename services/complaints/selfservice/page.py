@@ -35,12 +35,12 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 {{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
 {{% endif %}}<form method="post" action="/m/{{{{ token }}}}/words">{_ONCE}
 <label for="text">{{{{ say("mine.words.answer") if shown.asked else say("mine.words.add") }}}}</label>
-<textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required>{{{{ text }}}}</textarea>
+<textarea id="text" name="text" rows="5" maxlength="{WORDS_CHARS_MAX}" required{{{{ amiss("text") }}}}>{{{{ text }}}}</textarea>
 <button class="yes">{{{{ say("mine.words.send") }}}}</button></form>
 {{% elif shown.asks_helped %}}<h2>{{{{ say("check.ask") }}}}</h2>
 <form method="post" action="/m/{{{{ token }}}}/helped">{_ONCE}
 <label for="text">{{{{ say("mine.helped.line") }}}}</label>
-<textarea id="text" name="text" rows="3" maxlength="{WORDS_CHARS_MAX}">{{{{ text }}}}</textarea>
+<textarea id="text" name="text" rows="3" maxlength="{WORDS_CHARS_MAX}"{{{{ amiss("text") }}}}>{{{{ text }}}}</textarea>
 <button class="yes" name="action" value="yes">{{{{ say("check.yes") }}}}</button>
 <button name="action" value="no">{{{{ say("check.no") }}}}</button></form>
 {{% elif text %}}<p>{{{{ say("mine.words.kept") }}}}</p>
@@ -62,7 +62,7 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 {{% for one, title, more in told %}}<li><p class="when">{{{{ one.when }}}}</p>
 <p class="what">{{{{ title }}}}</p>
 {{% if more %}}<p>{{{{ more }}}}</p>
-{{% endif %}}{{% if one.words %}}<blockquote>{{{{ one.words }}}}</blockquote>
+{{% endif %}}{{% if one.words and one.words != shown.heard %}}<blockquote>{{{{ one.words }}}}</blockquote>
 {{% endif %}}</li>
 {{% endfor %}}</ol>
 <p>{{{{ say("mine.help", reference=shown.reference) }}}}</p>
@@ -71,9 +71,9 @@ _CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
 <p>{{{{ what }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
 {{% if changes_contact %}}<label for="email">{{{{ say("mine.code.email") }}}}</label>
-<input id="email" name="email" type="email" autocomplete="email" maxlength="254" required>
+<input id="email" name="email" type="email" autocomplete="email" maxlength="254" required{{{{ amiss("email") }}}}>
 {{% endif %}}<label for="code">{{{{ say("mine.code.label") }}}}</label>
-<input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required>
+<input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required{{{{ amiss("code") }}}}>
 <button class="yes">{{{{ say("mine.code.do") }}}}</button></form>
 <p><a href="/m/{{{{ token }}}}">{{{{ say("mine.back") }}}}</a></p>
 """
@@ -211,7 +211,8 @@ def standing(shown: Shown) -> str:
     if shown.state not in OPEN:
         return say(shown.language, "mine.standing.done")
     if shown.merged:
-        return say(shown.language, "mine.standing.merged")
+        by = say(shown.language, "mine.by", when=shown.promised_by) if shown.promised_by else ""
+        return f"{say(shown.language, 'mine.standing.merged')} {by}".rstrip()
     if not shown.promised_by:
         part = "owed" if shown.missed else "going"
         return say(shown.language, f"mine.standing.{part}", reference=shown.reference)

@@ -6,11 +6,12 @@ a customer who opened it in a browser cannot read a problem document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
 
 from shared.contracts.complaints import Language
 from shared.runtime.words import accepted_language, known_language, say, weighed
@@ -46,13 +47,13 @@ _FRAME = """<!doctype html>
   p { margin: 0 0 1rem }
   .errors { border: .25rem solid var(--red); border-radius: .8rem; padding: 1rem 1.1rem 0; margin: 0 0 1.5rem }
   .errors h2 { margin: 0 0 .5rem }
-  .errors ul { margin: 0 0 1rem; padding: 0 0 0 1.2rem }
-  .errors a { color: var(--red); font-weight: 600 }
+  .errors ul { list-style: none; margin: 0 0 .5rem; padding: 0 }
   .standing { font-weight: 600; border-left: .3rem solid var(--green); padding-left: .8rem }
   .missed { font-weight: 600; border-left: .3rem solid var(--red); padding-left: .8rem }
   dl { margin: 0 0 1rem }
   .card { background: var(--soft); border-radius: .8rem; padding: 1rem 1.1rem; margin: 0 0 1rem }
   .card p { font-weight: 600; margin: 0 }
+  .card a { margin-bottom: -.55rem }
   .card dl { margin: .75rem 0 0 }
   dt { font-size: .9rem }
   dd { margin: 0 0 .6rem; font-weight: 600 }
@@ -62,6 +63,7 @@ _FRAME = """<!doctype html>
   textarea, input:not([type=hidden]) { font: inherit; box-sizing: border-box; width: 100%; margin: 0 0 .75rem;
            padding: .6rem .8rem; border-radius: .8rem; border: 2px solid var(--green); background: var(--paper);
            color: var(--ink) }
+  textarea[aria-invalid], input[aria-invalid] { border-color: var(--red) }
   .told { list-style: none; margin: 0 0 1.5rem; padding: 0 }
   .told li { border-left: .3rem solid var(--soft); padding: 0 0 1rem .8rem }
   .told p, .told blockquote { margin-bottom: 0 }
@@ -77,6 +79,7 @@ _FRAME = """<!doctype html>
   button.yes, button:hover { background: var(--green); color: var(--on-green) }
   button small { display: block; font-size: .9rem }
   a { color: var(--green); display: inline-block; min-width: 2.75rem; padding: .55rem 0 }
+  .errors a { color: var(--red); font-weight: 600 }
   a:focus-visible, button:focus-visible, summary:focus-visible, textarea:focus-visible, input:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
 </style>
 </head>
@@ -85,7 +88,7 @@ _FRAME = """<!doctype html>
 {% if site_name %}<p class="site">{{ site_name }}</p>
 {% endif %}{% if faults %}<section class="errors" role="alert" aria-labelledby="errors">
 <h2 id="errors">{{ say("errors.title", count=faults|length) }}</h2>
-<ul>{% for fault in faults %}<li><a href="#{{ fault.part }}">{{ fault.text }}</a></li>{% endfor %}</ul>
+<ul>{% for fault in faults %}<li><a href="#{{ fault.part }}" id="why-{{ fault.part }}">{{ fault.text }}</a></li>{% endfor %}</ul>
 </section>
 {% endif %}<h1>{{ title }}</h1>
 {% block body %}{% for line in lines %}<p>{{ line }}</p>
@@ -129,18 +132,27 @@ class Pages:
     ) -> str:
         """One page; the customer's errors are on top.
 
-        A body has its words from `say`. Raises jinja2.UndefinedError for a missing value, KeyError for
+        A body has its words from `say`, and the attributes of a field with an error from `amiss`. Raises jinja2.UndefinedError for a missing value, KeyError for
         missing words.
         """
         known = known_language(language)
+        parts = {fault.part for fault in faults}
         return self._texts.get_template(name).render(
             language=known,
             title=title,
             site_name=site_name,
             faults=faults,
             say=partial(say, known),
+            amiss=partial(_amiss, parts),
             **values,
         )
+
+
+def _amiss(parts: Collection[str], part: str) -> Markup:
+    """The attributes of a field: that it is wrong, and where it says why, if it is one of those parts."""
+    if part not in parts:
+        return Markup("")
+    return Markup(' aria-invalid="true" aria-describedby="why-{}"').format(part)
 
 
 _PROBLEMS = Pages()
