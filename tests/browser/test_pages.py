@@ -179,6 +179,7 @@ async def test_codes(guest: Guest, language: Language):
     await guest.phone.fill("#code", code)
     page = await guest.presses(say(language, "mine.code.do"))
     await guest.sees("email-wrong", page, 422)
+    assert await guest.phone.input_value("#email") == "o'brien@example.org"
     await guest.phone.fill("#email", "new@example.org")
     await guest.phone.fill("#code", code)
     page = await guest.presses(say(language, "mine.code.do"))
@@ -234,7 +235,7 @@ async def test_an_offer(guest: Guest, language: Language):
     await guest.sees("offer", await guest.opens(path))
     await guest.phone.locator("button").first.evaluate("one => one.value = 'gone'")
     page = await guest.presses("20")
-    await guest.sees("offer-unknown", page, 409)
+    await guest.sees("offer-unknown", page, 422)
     page = await guest.presses("20")
     await guest.sees("offer-chosen", page)
     guest.aboard.later(days=30)

@@ -618,6 +618,7 @@ async def test_a_new_address_needs_the_code_that_was_sent_to_the_one_before(aboa
     assert 'type="email"' in (await opened(aboard, f"{path}/code")).text
     amiss = await sent(aboard, f"{path}/confirm", code=code, email="nowhere")
     assert (amiss.status_code, 'href="#email"' in amiss.text) == (422, True)
+    assert 'value="nowhere"' in amiss.text
     answer = await sent(aboard, f"{path}/confirm", code=code, email=" new@example.org ")
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     await aboard.give(name, "cinema", "k", again=True)

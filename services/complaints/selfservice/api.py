@@ -97,7 +97,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         later = {"Retry-After": str(LATER_S)} if status == 429 else {}
         return HTMLResponse(body, status, {**PAGE_HEADERS, **later})
 
-    async def code_shown(token: str, wrong: Reason | None = None) -> Response:
+    async def code_shown(token: str, wrong: Reason | None = None, email: str = "") -> Response:
         """The page for a code while one is taken, else the complaint's."""
         action = await selfservice.asked_for(token, face.view())
         status = wrong.status if wrong is not None else 200
@@ -106,7 +106,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             return await shown(token, status, over if wrong else None)
         found = await selfservice.shown(token, face.view())
         fault = Fault(say(found.language, ON_CODE[wrong][0]), ON_CODE[wrong][1]) if wrong else None
-        body = page.ask_code(found, action, token, once(), fault=fault)
+        body = page.ask_code(found, action, token, once(), fault=fault, email=email)
         return HTMLResponse(body, status, PAGE_HEADERS)
 
     async def done(
@@ -225,7 +225,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             if in_json or rejected.reason not in (*ON_CODE, *ON_PAGE):
                 raise
             if rejected.reason in ON_CODE:
-                return await code_shown(token, rejected.reason)
+                return await code_shown(token, rejected.reason, form.email)
             return await shown(token, rejected.reason.status, ON_PAGE[rejected.reason])
         fact = written.fact
         # Whoever sends the same form again reads it again, as long as the code would have been good.
@@ -233,7 +233,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         if not given:
             if in_json:
                 raise Rejected(Reason.CODE_WRONG)
-            return await code_shown(token, Reason.CODE_WRONG)
+            return await code_shown(token, Reason.CODE_WRONG, form.email)
         assert isinstance(fact, ConfirmationGiven)
         if fact.action is Action.CONTACT:
             return to_page(f"/m/{token}")

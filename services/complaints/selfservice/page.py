@@ -48,7 +48,7 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 {{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
 <p>{{{{ say("mine.withdraw.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
-{{% endif %}}<details id="data"><summary>{{{{ say("mine.data.title") }}}}</summary>
+{{% endif %}}<details id="data"{{% if amiss("data") %}} open{{% endif %}}><summary>{{{{ say("mine.data.title") }}}}</summary>
 {{% if shown.reachable %}}<p>{{{{ say("mine.data.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/code">{_ONCE}
 <button name="action" value="export">{{{{ say("mine.data.export") }}}}</button>
@@ -71,7 +71,7 @@ _CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
 <p>{{{{ what }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
 {{% if changes_contact %}}<label for="email">{{{{ say("mine.code.email") }}}}</label>
-<input id="email" name="email" type="email" autocomplete="email" maxlength="254" required{{{{ amiss("email") }}}}>
+<input id="email" name="email" type="email" autocomplete="email" maxlength="254" value="{{{{ email }}}}" required{{{{ amiss("email") }}}}>
 {{% endif %}}<label for="code">{{{{ say("mine.code.label") }}}}</label>
 <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="12" required{{{{ amiss("code") }}}}>
 <button class="yes">{{{{ say("mine.code.do") }}}}</button></form>
@@ -171,9 +171,16 @@ class Page:
         )
 
     def ask_code(
-        self, shown: Shown, action: Action, token: str, once: str, *, fault: Fault | None = None
+        self,
+        shown: Shown,
+        action: Action,
+        token: str,
+        once: str,
+        *,
+        fault: Fault | None = None,
+        email: str = "",
     ) -> str:
-        """The page on which a code is entered."""
+        """The page on which a code is entered; with a fault on top, and the address that was given then."""
         words = partial(say, shown.language)
         return self._pages.render(
             "code",
@@ -183,6 +190,7 @@ class Page:
             faults=[fault] if fault is not None else [],
             what=words(f"mine.code.{action}"),
             changes_contact=action is Action.CONTACT,
+            email=email,
             token=token,
             once=once,
         )

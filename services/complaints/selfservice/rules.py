@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -114,7 +113,8 @@ def shortened(words: str) -> str:
     """The words, or their beginning up to the end of a word."""
     if len(words) <= HEARD_CHARS_MAX:
         return words
-    return re.sub(r"\s+\S*$", "", words[:HEARD_CHARS_MAX]) + " …"
+    beginning, blank, _ = words[:HEARD_CHARS_MAX].rpartition(" ")
+    return (beginning if blank else words[:HEARD_CHARS_MAX]) + " …"
 
 
 def complaint_of(
