@@ -26,9 +26,9 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 <p>{{{{ done[2] }}}}</p>
 {{% if done[0].words %}}<blockquote>{{{{ done[0].words }}}}</blockquote>
 {{% endif %}}{{% endif %}}{{% if shown.given %}}<h2>{{{{ say("mine.given.title") }}}}</h2>
-{{% for one in shown.given %}}<div class="card">
+{{% for one, became in given %}}<div class="card">
 <p>{{{{ one.title }}}}{{% if one.worth %}} ({{{{ one.worth }}}}){{% endif %}}</p>
-{{% if one.became %}}{{{{ say("mine.what." ~ one.became) }}}}
+{{% if became %}}{{{{ became }}}}
 {{% else %}}<a href="{{{{ one.link }}}}">{{{{ say("mine.given.show") }}}}</a>
 {{% endif %}}</div>
 {{% endfor %}}{{% endif %}}{{% if shown.takes_words %}}<h2>{{{{ say("mine.now") }}}}</h2>
@@ -164,6 +164,10 @@ class Page:
             standing=standing(shown),
             owner=owner(shown),
             done=told_of(shown.done, shown.language) if shown.done is not None else None,
+            given=[
+                (one, words(f"mine.what.{one.became}") if one.became is not None else "")
+                for one in shown.given
+            ],
             told=[told_of(one, shown.language) for one in shown.told],
             token=token,
             once=once,

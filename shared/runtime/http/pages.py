@@ -88,7 +88,7 @@ _FRAME = """<!doctype html>
 {% if site_name %}<p class="site">{{ site_name }}</p>
 {% endif %}{% if faults %}<section class="errors" role="alert" aria-labelledby="errors">
 <h2 id="errors">{{ say("errors.title", count=faults|length) }}</h2>
-<ul>{% for fault in faults %}<li><a href="#{{ fault.part }}" id="why-{{ fault.part }}">{{ fault.text }}</a></li>{% endfor %}</ul>
+<ul>{% for fault in faults %}<li id="why-{{ fault.part }}"><a href="#{{ fault.part }}">{{ fault.text }}</a></li>{% endfor %}</ul>
 </section>
 {% endif %}<h1>{{ title }}</h1>
 {% block body %}{% for line in lines %}<p>{{ line }}</p>
