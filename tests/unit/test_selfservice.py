@@ -251,6 +251,16 @@ async def test_who_has_it_is_a_department_and_nobody_by_name(aboard: Aboard, who
     assert (f"<dd>{shown}</dd>" in page, who in page) == (True, False)
 
 
+async def test_who_has_a_merged_complaint_is_said_in_the_language_of_each_customer(aboard: Aboard):
+    first, _ = await link_of(aboard, language=Language.NB)
+    second, path = await link_of(
+        aboard, language=Language.DA, offset=1, contact={"email": "ola@example.org"}
+    )
+    await do(aboard, first, "claim", "e-jonas")
+    assert (await do(aboard, second, "merge", "e-jonas", into=first)).status_code == 200
+    assert "<dd>Rengøring</dd>" in (await opened(aboard, path)).text
+
+
 async def test_the_page_leads_to_the_code_of_what_was_given_as_long_as_it_can_be_used(
     aboard: Aboard,
 ):

@@ -138,7 +138,7 @@ class SelfService:
             question=questions[-1] if questions else "",
             state=head.state,
             claimed=head.employee_id is not None,
-            department=await department_of(head, policy, view),
+            department=await department_of(head, language, policy, view),
             promised_by=when(promised_by),
             closes_at=when(closes_at),
             merged=complaint.state is State.MERGED,
@@ -295,8 +295,13 @@ class SelfService:
         return hmac.digest(self._secret, f"{confirmation_id}/{digits}".encode(), sha256).hex()
 
 
-async def department_of(complaint: Complaint, policy: Policy, view: View) -> str:
-    """The department of the employee who has it, in the complaint's language; empty if they belong to none."""
+async def department_of(
+    complaint: Complaint, language: Language, policy: Policy, view: View
+) -> str:
+    """The department of the employee who has a complaint, in a language; empty if they belong to none.
+
+    Raises Unavailable.
+    """
     if complaint.employee_id is None:
         return ""
     employee = await view.get(Employee, employee_name(complaint.site, complaint.employee_id))
@@ -304,4 +309,4 @@ async def department_of(complaint: Complaint, policy: Policy, view: View) -> str
         return ""
     departments = policy.departments.values()
     titles = [one.title for one in departments if employee.listing.role in one.roles]
-    return in_language(titles[0], complaint.language) if titles else ""
+    return in_language(titles[0], language) if titles else ""
