@@ -94,8 +94,8 @@ async def open_to_guests(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guest(
-    stack: Stack, browser: Browser, tmp_path: Path, language: Language
+    browser: Browser, stack: Stack, tmp_path: Path, language: Language
 ) -> AsyncIterator[Guest]:
-    """A guest at services of their own."""
+    """A guest at services of their own; no store is started where there is no browser."""
     async with open_to_guests(stack.redis_url, browser, tmp_path, language) as one:
         yield one

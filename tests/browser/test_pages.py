@@ -248,7 +248,7 @@ async def test_an_offer_that_is_over(guest: Guest, language: Language):
     await guest.sees("offer-over", await guest.opens(path))
 
 
-async def test_a_store_that_is_away(stack: Stack, browser: Any, tmp_path: Path, language: Language):
+async def test_a_store_that_is_away(browser: Any, stack: Stack, tmp_path: Path, language: Language):
     proxy = Proxy(urlsplit(stack.redis_url).port or 0)
     async with proxy.serving() as port:
         url = urlsplit(stack.redis_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
