@@ -24,6 +24,7 @@ from services.notifier.safety.handlers import Alarms
 from services.notifier.safety.rules import ALARM
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
+from services.notifier.subjects import moves as subject_moves
 from services.notifier.subjects import rules as subject_rules
 from services.notifier.wording.wording import Wording
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
@@ -43,6 +44,7 @@ TEMPLATES_STAFF = Path(__file__).parent / "wording/templates_staff"
 DOMAIN = Domain.of(
     "notifier",
     subject_rules.SLICE,
+    subject_moves.SLICE,
     message_rules.SLICE,
     safety_rules.SLICE,
     feedback_rules.SLICE,

@@ -24,7 +24,7 @@ OfSite = Annotated[
 
 
 class Occasion(StrEnum):
-    """Why a message is sent; one message per complaint, check, offer or confirmation, and occasion.
+    """Why a message is sent; one message per occasion and what it is about.
 
     All go to the customer, except `safety`, which goes to the site's role mailboxes.
     """
@@ -35,6 +35,14 @@ class Occasion(StrEnum):
     CHECK_OFFERED = "check_offered"
     SAFETY = "safety"
     CONFIRMATION = "confirmation"
+    QUESTION_ASKED = "question_asked"
+    RESOLUTION_TOLD = "resolution_told"
+    PROMISE_AT_RISK = "promise_at_risk"
+    PROMISE_BROKEN = "promise_broken"
+    THANKED = "thanked"
+    CLOSED = "closed"
+    FEEDBACK_ASKED = "feedback_asked"
+    CHECK_EXPIRING = "check_expiring"
 
 
 class Helped(StrEnum):
@@ -71,14 +79,18 @@ class MessageQueued(MessageFact):
     )
     site: SiteId
     about: Annotated[Id, Data.PERSONAL] = Field(
-        description="Id of the complaint, check, offer or confirmation that it is about; after a reopening `<complaint_id>/<round>`."
+        description="Id of the complaint, check, offer or confirmation that it is about; of a promise `<complaint_id>/<round>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`."
     )
     mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."
     )
-    queued_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it became due.")
+    queued_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was queued.")
     promise_id: PromiseId | None = Field(
         None, description="The promise that it tells the customer of; absent if of none."
+    )
+    due_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="When it is due, and sent if what it says is still true then; absent if that is at once.",
     )
 
 

@@ -411,6 +411,18 @@ class Notify(Part):
         Retry(), description="How a message that the provider did not take is tried again."
     )
     acknowledge: Acknowledge = Field(Acknowledge(), description="Daily bounds on acknowledgements.")
+    feedback_again_after: Duration | None = Field(
+        None,
+        description="Duration after which a customer who did not say whether it helped is asked once more; null for never.",
+    )
+    check_ends_before: Duration | None = Field(
+        None,
+        description="Duration before the end of a check at which its customer is reminded of it, if something is left on it; null for never.",
+    )
+    at_risk: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether customers are told that a promised time is near and may not be kept; if not, whoever has the complaint is warned alone.",
+    )
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (),
         description="Role mailboxes that are told when somebody's safety is concerned, by their ids; the notifier's own file has the addresses.",

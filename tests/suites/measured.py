@@ -93,7 +93,9 @@ def told(chance: Random, start: datetime) -> Told:
             changes |= {"amount_minor": minor}
         case "message.failed":
             changes |= {
-                "reason": chance.choice(["no_contact", "customer_erased", "address_refused"])
+                "reason": chance.choice(
+                    ["no_contact", "customer_erased", "address_refused", "no_longer_true"]
+                )
             }
         case "complaint.reopened" | "complaint.confirmed":
             changes |= {"by_link": chance.random() < 0.5}
@@ -278,6 +280,7 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     answers += ["yes" for one in slow.of("complaint.confirmed") if one.by_link]
     answers += ["no" for one in reopened if one.by_link]
     sent, failed = len(slow.of("message.sent")), slow.of("message.failed")
+    failed = [one for one in failed if one.reason != "no_longer_true"]
     untried = sum(one.reason in ("no_contact", "customer_erased") for one in failed)
     helped = answers.count("yes")
     spent = cost + 10_000 * len(triaged)

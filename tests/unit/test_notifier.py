@@ -45,7 +45,7 @@ from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, Silence
 
 ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
-(QUEUED,) = queue(
+QUEUED = queue(
     ID,
     Occasion.ACKNOWLEDGEMENT,
     "co-1",
@@ -54,7 +54,7 @@ ID = message_id_of(Occasion.ACKNOWLEDGEMENT, "co-1")
     site="ms-aurora",
     language=Language.EN,
     now=START,
-).facts
+)
 AWAY = Unavailable(Reason.MAIL_UNAVAILABLE)
 
 

@@ -250,9 +250,12 @@ _NO_ADDRESS = (Reason.NO_CONTACT, Reason.CUSTOMER_ERASED)
 SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
 
-def _fate(one: Recorded) -> str:
+def _fate(one: Recorded) -> str | None:
+    """What became of a message; None if it had nothing true to say any more, so that nobody lacks it."""
     if one.what == MessageSent.TYPE:
         return SENT
+    if one.why == Reason.NO_LONGER_TRUE:
+        return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 
 

@@ -2,77 +2,219 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from services.notifier.messages.rules import Message, message_id_of, queue
+from services.notifier.subjects.moves import moment_of, promise_of, question_of, resolution_of
+from services.notifier.subjects.rules import Story
 from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
+    ComplaintClosed,
+    ComplaintConfirmed,
+    ComplaintOverdue,
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
+    InfoAsked,
+    PromiseWarned,
+    ResolutionRecorded,
 )
 from shared.contracts.event import Event
-from shared.contracts.notifier import (
-    Occasion,
-)
+from shared.contracts.notifier import MessageQueued, Occasion
+from shared.contracts.policy import Notify
+from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.kafka.inbox import Prepared, only_folds
+from shared.runtime.policies import Policies, PolicyHead
 
-#: What a customer is told of.
+#: Facts that say themselves to whom, where and in which language is written.
 Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
+#: Facts of a complaint for which the notifier looks that up.
+Move = (
+    InfoAsked
+    | ResolutionRecorded
+    | PromiseWarned
+    | ComplaintOverdue
+    | ComplaintConfirmed
+    | ComplaintClosed
+)
+
+
+class About(NamedTuple):
+    """A message to queue: why, about what, and when it is due; at once if `due_at` is None."""
+
+    occasion: Occasion
+    id: str
+    due_at: datetime | None = None
+    promise_id: str | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The message's id."""
+        return message_id_of(self.occasion, self.id)
+
+
+#: The messages that remind of one, by what the site's policy says.
+Reminders = Callable[[Notify], Iterable[About]]
+
+
+def reminders_of_check(fact: CheckIssued, notify: Notify) -> Iterable[About]:
+    """Whether it helped is asked once more; and before its end, a check with something on it is remembered."""
+    if notify.feedback_again_after is not None:
+        due_at = fact.issued_at + notify.feedback_again_after
+        yield About(Occasion.FEEDBACK_ASKED, fact.check_id, due_at)
+    if notify.check_ends_before is not None and fact.value_minor:
+        due_at = fact.valid_until - notify.check_ends_before
+        if due_at > fact.issued_at:
+            yield About(Occasion.CHECK_EXPIRING, fact.check_id, due_at)
+
+
+def reminders_of_resolution(fact: ResolutionRecorded, notify: Notify) -> Iterable[About]:
+    """Whether it helped is asked once more, if the complaint is not closed before."""
+    if notify.feedback_again_after is not None:
+        due_at = fact.recorded_at + notify.feedback_again_after
+        if due_at < fact.closes_at:
+            yield About(Occasion.FEEDBACK_ASKED, resolution_of(fact), due_at)
+
+
+def queued(about: About, complaint_id: str, to: Told | Story, now: datetime) -> MessageQueued:
+    """A message to the customer, queued."""
+    return queue(
+        about.message_id,
+        about.occasion,
+        about.id,
+        complaint_id=complaint_id,
+        customer_ref=to.customer_ref,
+        site=to.site,
+        language=to.language,
+        now=now,
+        promise_id=about.promise_id,
+        due_at=about.due_at,
+    )
 
 
 class Messages:
-    """Queues a message for what a customer is told of."""
+    """Queues messages for what a customer is told of."""
+
+    def __init__(self) -> None:
+        self._policies = Policies()
 
     def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
         """Queue the acknowledgement, which says by when the customer hears from us; one for each matter."""
         fact = event.data
         if not fact.has_contact or fact.answered or fact.acknowledged:
             return only_folds(event)
-        return self._queues(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, fact)
+        about = About(Occasion.ACKNOWLEDGEMENT, fact.complaint_id, promise_id=fact.promise_id)
+        return self._queues(fact, about)
 
     def on_issued(self, event: Event[CheckIssued]) -> Prepared:
-        """Queue the letter that says what was given and asks whether it helped."""
-        return self._queues(Occasion.CHECK_GIVEN, event.data.check_id, event.data)
+        """Queue the letter that says what was given and asks whether it helped, and the reminders of both."""
+        fact = event.data
+        about = About(Occasion.CHECK_GIVEN, fact.check_id)
+        return self._queues(fact, about, partial(reminders_of_check, fact))
 
     def on_offered(self, event: Event[OfferMade]) -> Prepared:
         """Queue the letter with the link to choose by."""
-        return self._queues(Occasion.CHECK_OFFERED, event.data.offer_id, event.data)
+        return self._queues(event.data, About(Occasion.CHECK_OFFERED, event.data.offer_id))
 
     def on_reopened(self, event: Event[ComplaintReopened]) -> Prepared:
         """Queue the letter after a no: the case is open again, and by when the customer hears from us."""
         fact = event.data
         if not fact.has_contact:
             return only_folds(event)
-        return self._queues(Occasion.REOPENED, f"{fact.complaint_id}/{fact.round}", fact)
+        round_id = f"{fact.complaint_id}/{fact.round}"
+        return self._queues(fact, About(Occasion.REOPENED, round_id, promise_id=fact.promise_id))
 
     def on_confirmation_asked(self, event: Event[ConfirmationAsked]) -> Prepared:
         """Queue the letter with the one-time code."""
-        return self._queues(Occasion.CONFIRMATION, event.data.confirmation_id, event.data)
+        return self._queues(event.data, About(Occasion.CONFIRMATION, event.data.confirmation_id))
 
-    def _queues(self, occasion: Occasion, about: str, fact: Told) -> Prepared:
-        message_id = message_id_of(occasion, about)
-        decide = partial(self._queue, message_id, occasion, about, fact)
-        return Prepared(decide, [Message.key(message_id)])
+    def on_asked(self, event: Event[InfoAsked]) -> Prepared:
+        """Queue the letter with the question that the promise waits for."""
+        return self._tells(event.data, About(Occasion.QUESTION_ASKED, question_of(event.data)))
+
+    def on_resolved(self, event: Event[ResolutionRecorded]) -> Prepared:
+        """Queue the letter that says what was done and asks whether it helped, and its reminder."""
+        fact = event.data
+        about = About(Occasion.RESOLUTION_TOLD, resolution_of(fact))
+        return self._tells(fact, about, partial(reminders_of_resolution, fact))
+
+    def on_warned(self, event: Event[PromiseWarned]) -> Prepared:
+        """Queue the letter that says that a promise may not be kept, if the policy wants customers told so early."""
+        fact = event.data
+        about = About(Occasion.PROMISE_AT_RISK, promise_of(fact))
+
+        async def decide(view: View) -> Decision:
+            notify = await self._notify(fact.site, view)
+            wanted = notify is not None and notify.at_risk
+            return await self._of_story(fact, about, None, view) if wanted else Decision()
+
+        return Prepared(decide, [Message.key(about.message_id), Story.key(fact.complaint_id)])
+
+    def on_overdue(self, event: Event[ComplaintOverdue]) -> Prepared:
+        """Queue the letter that says that a promise was not kept: we say it first."""
+        about = About(
+            Occasion.PROMISE_BROKEN, promise_of(event.data), promise_id=event.data.promise_id
+        )
+        return self._tells(event.data, about)
+
+    def on_confirmed(self, event: Event[ComplaintConfirmed]) -> Prepared:
+        """Queue the thanks for the customer's yes."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.confirmed_at)
+        return self._tells(fact, About(Occasion.THANKED, about))
+
+    def on_closed(self, event: Event[ComplaintClosed]) -> Prepared:
+        """Queue the letter that says that the case was closed without an answer."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.closed_at)
+        return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def _queues(self, fact: Told, about: About, reminders: Reminders | None = None) -> Prepared:
+        """Queue what a fact tells its customer, and what reminds of it later."""
+
+        async def decide(view: View) -> Decision:
+            return await self._queue(fact, fact, about, reminders, view)
+
+        return Prepared(decide, [Message.key(about.message_id)])
+
+    def _tells(self, fact: Move, about: About, reminders: Reminders | None = None) -> Prepared:
+        """The same for a fact that does not say who its customer is."""
+        decide = partial(self._of_story, fact, about, reminders)
+        return Prepared(decide, [Message.key(about.message_id), Story.key(fact.complaint_id)])
+
+    async def _of_story(
+        self, fact: Move, about: About, reminders: Reminders | None, view: View
+    ) -> Decision:
+        """Queue it for the complaint's customer, if they can be written to; raises Rejected(unknown_complaint)."""
+        story = await view.require(Story, fact.complaint_id, Reason.UNKNOWN_COMPLAINT)
+        if story.reachable is False:
+            return Decision()
+        return await self._queue(fact, story, about, reminders, view)
 
     async def _queue(
-        self, message_id: str, occasion: Occasion, about: str, fact: Told, view: View
+        self,
+        fact: Told | Move,
+        to: Told | Story,
+        about: About,
+        reminders: Reminders | None,
+        view: View,
     ) -> Decision:
-        """Queue a message unless it was queued before: a cause may come twice."""
-        if await view.get(Message, message_id) is not None:
+        """Queue a message and its reminders unless it was queued before: a cause may come twice."""
+        if await view.get(Message, about.message_id) is not None:
             return Decision()
-        return queue(
-            message_id,
-            occasion,
-            about,
-            complaint_id=fact.complaint_id,
-            customer_ref=fact.customer_ref,
-            site=fact.site,
-            language=fact.language,
-            now=view.now,
-            promise_id=fact.promise_id
-            if isinstance(fact, ComplaintTriaged | ComplaintReopened)
-            else None,
-        )
+        wanted = [about]
+        if reminders is not None and (notify := await self._notify(to.site, view)) is not None:
+            wanted += reminders(notify)
+        return Decision.of(*(queued(one, fact.complaint_id, to, view.now) for one in wanted))
+
+    async def _notify(self, site: str, view: View) -> Notify | None:
+        """What a site's policy says of messages; None while there is none: then nothing is reminded of."""
+        if await view.get(PolicyHead, site) is None:
+            return None
+        policy, _ = await self._policies.at(site, view)
+        return policy.notify

@@ -6,11 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from services.notifier.channels.ports import Letter
+from services.notifier.feedback.rules import Answer
+from services.notifier.messages.course import Course, only_if
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import Message
+from services.notifier.subjects.moves import Reached, is_last, is_resolved
 from services.notifier.subjects.rules import (
+    TAKEN,
     CheckLife,
     GivenCheck,
+    Keeper,
     Offered,
     OneTimeCode,
     Standing,
@@ -31,6 +36,7 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.words import (
     about,
+    format_money,
     format_time,
     format_worth,
     say,
@@ -60,6 +66,7 @@ class Letters:
         self._wording = wording
         self._to_mailbox = to_mailbox
         self._mine = mine
+        self._course = Course(keys)
         self._policies = Policies()
 
     async def write(self, message_id: str, message: Message, view: View) -> Letter:
@@ -98,17 +105,23 @@ class Letters:
             case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
                 if message.occasion is Occasion.ACKNOWLEDGEMENT:
                     await self._not_acknowledged(story, view)
-                link = self._mine(message.complaint_id, message.queued_at)
-                return {**self._promise(message, story, policy), "mine_url": link}
+                link = self._mine(message.complaint_id, message.told_at)
+                keeper = story.keeper or Keeper.SAME
+                promise = self._promise(message, story, policy)
+                return {**promise, "mine_url": link, "with_whom": keeper}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
             case Occasion.CHECK_GIVEN:
                 return await self._given(message, policy, key, view)
             case Occasion.CHECK_OFFERED:
                 return await self._choice(message, policy, view)
+            case Occasion.CHECK_EXPIRING:
+                return await self._expiring(message, policy, key, view)
+            case Occasion.FEEDBACK_ASKED:
+                return await self._asked_again(message, story, policy, key, view)
             case _:
-                # A letter to a role mailbox is written by Alarms.
-                raise AssertionError(f"no letter to a customer is about {message.occasion}")
+                values = await self._course.values(message, story, policy, view)
+                return {**values, "mine_url": self._mine(message.complaint_id, message.told_at)}
 
     async def _not_acknowledged(self, story: Story, view: View) -> None:
         """Raises Rejected(complaint_merged) if the same customer is acknowledged for the complaint that goes on."""
@@ -150,15 +163,45 @@ class Letters:
         self, message: Message, policy: Policy, key: KeyRing, view: View
     ) -> dict[str, Says]:
         """The values of a letter about a check; raises Rejected(check_ended) if it was taken back."""
-        check = await view.get(GivenCheck, message.about)
-        if check is None:
-            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
-        life = await view.get(CheckLife, message.about) or CheckLife()
+        check, life = await check_of(message.about, view)
         if life.standing(check, view.now) is Standing.VOIDED:
             raise Rejected(Reason.CHECK_ENDED)
         link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
         gift = await self.gift(check, policy, message.language, key, view)
         return {**gift, "feedback_url": link}
+
+    async def _expiring(
+        self, message: Message, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """The values of a letter about a check that ends soon; raises Rejected(no_longer_true) if no till takes it."""
+        check, life = await check_of(message.about, view)
+        standing = life.standing(check, view.now)
+        only_if(standing in TAKEN)
+        left = format_money(life.left_minor(check), check.currency, message.language)
+        gift = await self.gift(check, policy, message.language, key, view)
+        return {**gift, "left": left if standing is Standing.PARTLY_USED else ""}
+
+    async def _asked_again(
+        self, message: Message, story: Story, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """The values of the one reminder to say whether it helped.
+
+        Raises Rejected(no_longer_true) once the customer said so, took the complaint back or was asked of something later.
+        """
+        if message.about.startswith(f"{message.complaint_id}/"):
+            only_if(is_resolved(story, message.about))
+            return {
+                "title": "",
+                "feedback_url": self._mine(message.complaint_id, message.told_at),
+                "about": about(story.category, message.language),
+                "reference": reference_of(message.complaint_id),
+            }
+        check, life = await check_of(message.about, view)
+        answered = await view.get(Answer, message.about) is not None
+        reached = await view.get(Reached, message.complaint_id)
+        only_if(not answered and life.standing(check, view.now) is not Standing.VOIDED)
+        only_if(is_last(story, reached, message.about))
+        return await self._given(message, policy, key, view)
 
     async def gift(
         self,
@@ -225,6 +268,14 @@ class Letters:
         if story.contact is None:
             return Contact()
         return Contact.model_validate_json(key.open("contact", story.contact))
+
+
+async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:
+    """A check and what became of it; raises Unavailable while it has not come."""
+    check = await view.get(GivenCheck, check_id)
+    if check is None:
+        raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+    return check, await view.get(CheckLife, check_id) or CheckLife()
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:

@@ -28,7 +28,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fold, Posting, Slice, Timer
+from shared.kernel import Decision, Document, Fold, Posting, Schema, Slice, Timer
 
 #: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
@@ -67,6 +67,7 @@ class Message(Document):
     """One message: occasion, what it is about, its fate, and the time of its next attempt until then."""
 
     KIND: ClassVar[str] = "message"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     complaint_id: str
     customer_ref: str
@@ -78,10 +79,17 @@ class Message(Document):
     mailbox: str | None = None
     state: State
     queued_at: datetime
+    #: When it is due; None if that was at once.
+    due_at: datetime | None = None
     next_at: datetime | None = None
     attempt: int = 0
     #: Whether an attempt was made although an earlier one may have arrived.
     repeats_unknown: bool = False
+
+    @property
+    def told_at(self) -> datetime:
+        """From when on the customer may be told."""
+        return self.due_at or self.queued_at
 
 
 def message_id_of(occasion: Occasion, about: str) -> str:
@@ -100,20 +108,20 @@ def queue(
     language: Language,
     now: datetime,
     promise_id: str | None = None,
-) -> Decision:
-    """A MessageQueued fact for a message that is due now."""
-    return Decision.of(
-        MessageQueued(
-            message_id=message_id,
-            complaint_id=complaint_id,
-            customer_ref=customer_ref,
-            occasion=occasion,
-            language=language,
-            site=site,
-            about=about,
-            queued_at=now,
-            promise_id=promise_id,
-        )
+    due_at: datetime | None = None,
+) -> MessageQueued:
+    """A message to a customer that is due now, or at `due_at`."""
+    return MessageQueued(
+        message_id=message_id,
+        complaint_id=complaint_id,
+        customer_ref=customer_ref,
+        occasion=occasion,
+        language=language,
+        site=site,
+        about=about,
+        queued_at=now,
+        promise_id=promise_id,
+        due_at=due_at,
     )
 
 
@@ -240,7 +248,7 @@ def next_of(fact: MessageFact) -> datetime | None:
     """The time of the message's next attempt; None once its fate is known."""
     match fact:
         case MessageQueued():
-            return fact.queued_at
+            return fact.due_at or fact.queued_at
         case MessageAttempted():
             return fact.attempted_at + ATTEMPT_LASTS
         case MessageDelayed():

@@ -56,7 +56,7 @@ class Sending:
         except (Rejected, Unavailable) as missing:
             if missing.reason not in PARTS:
                 raise
-            if view.now - message.queued_at > PARTS_COME_WITHIN:
+            if view.now - message.told_at > PARTS_COME_WITHIN:
                 raise Rejected(missing.reason) from None
             raise Unavailable(missing.reason) from None
 

@@ -33,6 +33,7 @@ from shared.contracts.complaints import (
     ContactChanged,
     Language,
 )
+from shared.contracts.lifecycle import MOVES, State
 from shared.kernel import Document, Fold, Schema, Slice
 
 
@@ -51,11 +52,19 @@ class Standing(StrEnum):
 TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
 
 
+class Keeper(StrEnum):
+    """Who has a complaint that was opened again, as its customer is told."""
+
+    SAME = "same"
+    COLLEAGUE = "colleague"
+    NOBODY = "nobody"
+
+
 class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
-    SCHEMA: ClassVar[Schema] = Schema(2)
+    SCHEMA: ClassVar[Schema] = Schema(3)
 
     customer_ref: str
     site: str
@@ -73,6 +82,17 @@ class Story(Document):
     forgotten: bool | None = None
     #: The complaint that goes on for it.
     merged_into: str | None = None
+    #: Where it stands; None in older documents, until it moves again.
+    state: State | None = None
+    #: Whether a message reaches the customer: they have a mail address. None in older documents.
+    reachable: bool | None = None
+    #: What the customer was asked last, and what was done last; the ids of Question and Resolution.
+    question_id: str | None = None
+    resolution_id: str | None = None
+    #: Who has it after a no of the customer.
+    keeper: Keeper | None = None
+    #: When the customer last said whether it helped, or took it back.
+    said_at: datetime | None = None
 
 
 class GivenCheck(Document):
@@ -183,9 +203,18 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     known = story or Story(
         customer_ref=fact.customer_ref, site=fact.site, language=fact.language, contact=None
     )
-    update: dict[str, object] = {"promised_by": fact.promised_by}
+    update: dict[str, object] = {
+        "state": MOVES[type(fact)].to,
+        "promised_by": fact.promised_by,
+        "reachable": fact.has_contact,
+    }
     if isinstance(fact, ComplaintReopened):
-        update |= {"round": fact.round}
+        keeper = Keeper.NOBODY if fact.employee_id is None else Keeper.SAME
+        update |= {
+            "round": fact.round,
+            "keeper": keeper if fact.passed_from is None else Keeper.COLLEAGUE,
+            "said_at": fact.reopened_at or known.said_at,
+        }
     else:
         update |= {
             "category": fact.category,
@@ -197,22 +226,30 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
 
 def story_contact(story: Story, fact: ContactChanged) -> Story:
     """The complaint with another contact; none for a customer who was erased."""
-    return story if story.forgotten else story.model_copy(update={"contact": fact.contact})
+    if story.forgotten:
+        return story
+    return story.model_copy(update={"contact": fact.contact, "reachable": True})
 
 
 def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
     """The complaint without its contact: the customer was erased."""
-    return story.model_copy(update={"contact": None, "forgotten": True})
+    return story.model_copy(update={"contact": None, "reachable": False, "forgotten": True})
 
 
 def story_merged(story: Story, fact: ComplaintMerged) -> Story:
     """Another complaint goes on for this one."""
-    return story.model_copy(update={"merged_into": fact.into})
+    return story.model_copy(update={"merged_into": fact.into, "state": MOVES[type(fact)].to})
 
 
-def story_split(story: Story, _: ComplaintSplit) -> Story:
+def story_split(story: Story, fact: ComplaintSplit) -> Story:
     """The complaint stands by itself again."""
-    return story.model_copy(update={"merged_into": None})
+    return story.model_copy(
+        update={
+            "merged_into": None,
+            "state": MOVES[type(fact)].to,
+            "promised_by": fact.promised_by or story.promised_by,
+        }
+    )
 
 
 def given(_: GivenCheck | None, fact: CheckIssued) -> GivenCheck:

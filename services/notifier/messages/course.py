@@ -1,0 +1,110 @@
+"""What letters say of a complaint's course: a question, what was done, a promise, how it ended.
+
+Each is written when it goes, and says only what is true then.
+"""
+
+from __future__ import annotations
+
+from services.notifier.messages.rules import Message
+from services.notifier.subjects.moves import (
+    LatePromise,
+    Question,
+    Reached,
+    Resolution,
+    is_asked,
+    is_late,
+    is_resolved,
+    stands,
+)
+from services.notifier.subjects.rules import Story
+from shared.contracts.complaints import reference_of
+from shared.contracts.lifecycle import State
+from shared.contracts.notifier import Occasion
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.words import about, format_time
+
+
+class Course:
+    """The values of letters about a complaint's course."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    async def values(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, str]:
+        """What the letter says besides greeting, site and links.
+
+        Raises Rejected(no_longer_true), and Unavailable while a part has not come.
+        """
+        match message.occasion:
+            case Occasion.QUESTION_ASKED:
+                told = await self._question(message, story, view)
+            case Occasion.RESOLUTION_TOLD:
+                told = await self._resolution(message, story, policy, view)
+            case Occasion.PROMISE_AT_RISK | Occasion.PROMISE_BROKEN:
+                told = await self._promise(message, story, policy, view)
+            case Occasion.THANKED:
+                told = only_if(stands(story, State.CONFIRMED))
+            case Occasion.CLOSED:
+                told = only_if(stands(story, State.CLOSED_NO_RESPONSE))
+            case _:
+                # A letter to a role mailbox is written by Alarms.
+                raise AssertionError(f"no letter to a customer is about {message.occasion}")
+        return told | {
+            "about": about(story.category, message.language),
+            "reference": reference_of(message.complaint_id),
+        }
+
+    async def _question(self, message: Message, story: Story, view: View) -> dict[str, str]:
+        question = await view.get(Question, message.about)
+        if question is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        only_if(is_asked(story, message.about))
+        words = await self._keys.open_words(
+            story.customer_ref, "question", question.question, question.asked_at, view
+        )
+        if words is None:  # the time of words of that month is over
+            raise Rejected(Reason.NO_LONGER_TRUE)
+        return {"question": words}
+
+    async def _resolution(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, str]:
+        resolution = await view.get(Resolution, message.about)
+        if resolution is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        only_if(is_resolved(story, message.about))
+        words = None
+        if resolution.note is not None:
+            words = await self._keys.open_words(
+                story.customer_ref, "note", resolution.note, resolution.recorded_at, view
+            )
+        return {
+            "outcome": resolution.outcome,
+            "resolution": words or "",
+            "closes_at": format_time(resolution.closes_at, policy.timezone, message.language),
+        }
+
+    async def _promise(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, str]:
+        promise = await view.get(LatePromise, message.about)
+        if promise is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        reached = await view.get(Reached, message.complaint_id)
+        near = view.now < promise.promised_by
+        only_if(is_late(story, promise, reached))
+        only_if(near or message.occasion is Occasion.PROMISE_BROKEN)
+        return {"promised_by": format_time(promise.promised_by, policy.timezone, message.language)}
+
+
+def only_if(true: bool) -> dict[str, str]:
+    """No values; raises Rejected(no_longer_true) if what the letter says does not hold any more."""
+    if not true:
+        raise Rejected(Reason.NO_LONGER_TRUE)
+    return {}

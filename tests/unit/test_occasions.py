@@ -1,0 +1,379 @@
+"""Customers are told what concerns them, once, first by us, and nothing that is no longer true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.notifier.channels.ports import Letter
+from shared.contracts.notifier import Occasion
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from tests.suites.services import Aboard, demo_policy
+from tests.unit.test_erasure import erase
+from tests.unit.test_lifecycle import do
+
+#: Food that is mild is promised within four hours by the demo policy.
+PROMISED = timedelta(hours=4)
+QUESTION = "Which of the two lifts was it?"
+NOTE = "A fan is in your cabin, and the neighbours were spoken to."
+
+
+async def settled(aboard: Aboard) -> None:
+    """All services have heard of each other, and what is due was sent."""
+    for _ in range(3):
+        await aboard.carry()
+        await aboard.ring()
+
+
+async def english(aboard: Aboard, offset: int = 0) -> str:
+    """A mild complaint that was acknowledged."""
+    name = await aboard.raise_complaint(offset, text="The soup was a bit salty.", language="en")
+    await settled(aboard)
+    return name
+
+
+async def fates(aboard: Aboard) -> dict[str, Sequence[str]]:
+    """By occasion, what became of its messages: `sent`, a reason, or `queued`."""
+    found: dict[str, dict[str, str]] = {}
+    for fact in await aboard.facts("notifier"):
+        match fact["type"].split(".")[1:3]:
+            case ["message", "queued"]:
+                found.setdefault(fact["occasion"], {})[fact["message_id"]] = "queued"
+            case ["message", "sent"]:
+                found[fact["occasion"]][fact["message_id"]] = "sent"
+            case ["message", "failed"]:
+                found[fact["occasion"]][fact["message_id"]] = fact["reason"]
+    return {occasion: list(of.values()) for occasion, of in found.items()}
+
+
+def last(aboard: Aboard) -> Letter:
+    return aboard.postbox.letters[-1]
+
+
+def flat(letter: Letter) -> str:
+    return " ".join(letter.body.split())
+
+
+def link_in(letter: Letter, kind: str) -> str:
+    """The path of the link of this kind."""
+    (url,) = [word for word in letter.body.split() if f"/{kind}/" in word]
+    return f"/{kind}/" + url.partition(f"/{kind}/")[2]
+
+
+async def answers(aboard: Aboard, check_letter: Letter, helped: str) -> None:
+    """The customer answers on a check's page."""
+    async with aboard.http("notifier", "") as customer:
+        answer = await customer.post(f"{link_in(check_letter, 'f')}/{helped}")
+    assert answer.status_code == 200
+    await settled(aboard)
+
+
+def changed(**notify: Any) -> Policy:
+    policy = demo_policy().model_dump(mode="json")
+    return Policy.model_validate({**policy, "notify": {**policy["notify"], **notify}})
+
+
+async def reminding(tmp_path: Path) -> Aboard:
+    policy = changed(feedback_again_after="P2D", check_ends_before="P2D")
+    return await Aboard(tmp_path, policy).begin()
+
+
+# ---- a question ----------------------------------------------------------------------------------
+
+
+async def test_a_question_comes_by_mail_with_the_link_where_it_is_answered(aboard: Aboard):
+    name = await english(aboard)
+    assert (await do(aboard, name, "ask", question=QUESTION)).status_code == 200
+    await settled(aboard)
+    assert QUESTION in last(aboard).body
+    assert "?" not in last(aboard).subject
+    async with aboard.http("complaints", "") as customer:
+        page = await customer.get(link_in(last(aboard), "m"))
+    assert QUESTION in page.text
+    assert (await fates(aboard))[Occasion.QUESTION_ASKED] == ["sent"]
+    assert QUESTION not in repr(aboard.stores["notifier"].kept)
+
+
+async def test_each_question_has_its_letter(aboard: Aboard):
+    name = await english(aboard)
+    for number in range(2):
+        await do(aboard, name, "ask", question=f"{number + 1}. {QUESTION}")
+        await settled(aboard)
+        await do(aboard, name, "answer", answer="The one by the pool.")
+        aboard.later(minutes=1)
+    assert (await fates(aboard))[Occasion.QUESTION_ASKED] == ["sent", "sent"]
+
+
+@pytest.mark.parametrize("how", ["answer", "withdraw"])
+async def test_a_question_that_is_over_is_not_sent(aboard: Aboard, how: str):
+    name = await english(aboard)
+    await do(aboard, name, "ask", question=QUESTION)
+    command = {"answer": "The one by the pool."} if how == "answer" else {}
+    assert (await do(aboard, name, how, **command)).status_code == 200
+    letters = len(aboard.postbox.letters)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.QUESTION_ASKED] == [Reason.NO_LONGER_TRUE]
+    assert len(aboard.postbox.letters) == letters
+
+
+async def test_whoever_has_no_address_is_asked_nothing_by_mail(aboard: Aboard):
+    name = await aboard.raise_complaint(contact=None)
+    await do(aboard, name, "ask", question=QUESTION)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    assert await fates(aboard) == {}
+
+
+# ---- what was done -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["fixed", "explained", "not_possible"])
+@pytest.mark.parametrize("note", [NOTE, None])
+async def test_what_was_done_is_told_in_the_employees_words_and_asks_whether_it_helped(
+    aboard: Aboard, outcome: str, note: str | None
+):
+    name = await english(aboard)
+    more = {"note": note} if note else {}
+    assert (await do(aboard, name, "resolve", outcome=outcome, **more)).status_code == 200
+    await settled(aboard)
+    letter = last(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+    assert (NOTE in letter.body) is (note is not None)
+    assert "Did it help?" in letter.body
+    assert "/m/" in letter.body
+    assert NOTE not in repr(aboard.stores["notifier"].kept)
+
+
+async def test_what_was_done_is_not_told_to_whoever_said_meanwhile_that_it_helped(aboard: Aboard):
+    name = await english(aboard)
+    given = await aboard.give(name, "cinema", "k1")
+    assert given.status_code == 201
+    await settled(aboard)
+    check = last(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await aboard.carry()
+    async with aboard.http("notifier", "") as customer:
+        await customer.post(f"{link_in(check, 'f')}/yes")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == [Reason.NO_LONGER_TRUE]
+    assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
+
+
+# ---- promises ------------------------------------------------------------------------------------
+
+
+async def test_a_broken_promise_is_told_by_us_first_once(aboard: Aboard):
+    name = await english(aboard)
+    promised = aboard.postbox.letters[-1].body.partition("hear from us by ")[2].split(".")[0]
+    for _ in range(3):
+        aboard.clock.advance(PROMISED)
+        await aboard.ring("complaints")
+        await settled(aboard)
+    assert (await fates(aboard))[Occasion.PROMISE_BROKEN] == ["sent"]
+    assert "late" in last(aboard).subject
+    assert promised in flat(last(aboard))
+    queued = [fact for fact in await aboard.facts("notifier") if "queued" in fact["type"]]
+    assert (queued[-1]["about"], queued[-1]["promise_id"]) == (f"{name}/0", f"{name}/0")
+
+
+@pytest.mark.parametrize("how", ["check", "resolve", "ask", "withdraw"])
+async def test_of_a_broken_promise_nobody_is_told_who_was_answered_meanwhile(
+    aboard: Aboard, how: str
+):
+    name = await english(aboard)
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await aboard.carry()
+    aboard.later(seconds=1)
+    match how:
+        case "check":
+            assert (await aboard.give(name, "cinema", "k1")).status_code == 201
+        case "resolve":
+            await do(aboard, name, "resolve", outcome="fixed")
+        case "ask":
+            await do(aboard, name, "ask", question=QUESTION)
+        case "withdraw":
+            await do(aboard, name, "withdraw")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.PROMISE_BROKEN] == [Reason.NO_LONGER_TRUE]
+
+
+@pytest.mark.parametrize("at_risk", [True, False])
+async def test_customers_are_told_of_a_promise_at_risk_only_if_the_policy_says_so(
+    tmp_path: Path, at_risk: bool
+):
+    aboard = await Aboard(tmp_path, changed(at_risk=at_risk)).begin()
+    await english(aboard)
+    aboard.clock.advance(PROMISED - timedelta(minutes=10))
+    await aboard.ring("complaints")
+    await settled(aboard)
+    found = await fates(aboard)
+    assert found.get(Occasion.PROMISE_AT_RISK) == (["sent"] if at_risk else None)
+
+
+async def test_a_promise_that_was_broken_is_not_at_risk_any_more(tmp_path: Path):
+    aboard = await Aboard(tmp_path, changed(at_risk=True)).begin()
+    await english(aboard)
+    aboard.clock.advance(PROMISED - timedelta(minutes=10))
+    await aboard.ring("complaints")
+    await aboard.carry()
+    aboard.later(minutes=10)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    found = await fates(aboard)
+    assert found[Occasion.PROMISE_AT_RISK] == [Reason.NO_LONGER_TRUE]
+    assert found[Occasion.PROMISE_BROKEN] == ["sent"]
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+
+async def test_who_says_that_it_helped_is_thanked_once(aboard: Aboard):
+    name = await english(aboard)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    await answers(aboard, last(aboard), "yes")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
+    assert last(aboard).subject.startswith("Thank you")
+
+
+async def test_a_case_that_is_closed_without_an_answer_says_so_and_how_it_is_opened_again(
+    aboard: Aboard,
+):
+    name = await english(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    aboard.clock.advance(aboard.policy.close_after)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.CLOSED] == ["sent"]
+    async with aboard.http("complaints", "") as customer:
+        page = await customer.get(link_in(last(aboard), "m"))
+    assert "/helped" in page.text
+
+
+async def test_a_second_chance_says_who_has_it_as_it_is(aboard: Aboard):
+    """With who has it already; nobody is named where nobody took it on."""
+    name = await english(aboard)
+    await do(aboard, name, "claim", "e-jonas")
+    await do(aboard, name, "handover", "e-jonas", colleague_id="e-ingrid")
+    await do(aboard, name, "accept", "e-ingrid")
+    await aboard.give(name, "cinema", "k1", "e-ingrid")
+    await settled(aboard)
+    await answers(aboard, last(aboard), "no")
+    assert "open again with the person who has it already" in flat(last(aboard))
+    assert "all along" not in flat(last(aboard))
+
+
+# ---- reminders -----------------------------------------------------------------------------------
+
+
+async def test_whoever_did_not_say_whether_it_helped_is_asked_once_more(tmp_path: Path):
+    aboard = await reminding(tmp_path)
+    name = await english(aboard)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    link = link_in(last(aboard), "f")
+    aboard.later(days=2, seconds=-1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FEEDBACK_ASKED] == ["queued"]
+    aboard.later(seconds=1)
+    await settled(aboard)
+    assert link_in(last(aboard), "f") == link
+    aboard.later(days=2)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FEEDBACK_ASKED] == ["sent"]
+
+
+async def test_it_is_asked_once_more_what_came_of_what_was_done(tmp_path: Path):
+    aboard = await reminding(tmp_path)
+    name = await english(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    aboard.later(days=2)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FEEDBACK_ASKED] == ["sent"]
+    assert "/m/" in last(aboard).body
+
+
+@pytest.mark.parametrize("how", ["yes", "no", "withdraw", "another", "resolve", "void", "erased"])
+async def test_nobody_is_reminded_who_answered_or_of_what_something_came_after(
+    tmp_path: Path, how: str
+):
+    aboard = await reminding(tmp_path)
+    name = await english(aboard)
+    given = (await aboard.give(name, "cinema", "k1")).json()
+    await settled(aboard)
+    aboard.later(hours=1)
+    wanted: list[str] = [Reason.NO_LONGER_TRUE]
+    match how:
+        case "yes" | "no":
+            await answers(aboard, last(aboard), how)
+        case "withdraw":
+            await do(aboard, name, "withdraw")
+        case "another":
+            more = await aboard.give(name, "cinema", "k2", again=True)
+            assert more.status_code == 201
+            wanted.append("sent")
+        case "resolve":
+            await do(aboard, name, "resolve", outcome="fixed")
+            wanted.append("sent")
+        case "void":
+            voided = await aboard.post(f"checks/{given['check_id']}/void", "k2")
+            assert voided.status_code == 200, voided.text
+        case "erased":
+            (ref,) = {
+                fact["customer_ref"]
+                for fact in await aboard.facts("notifier")
+                if "queued" in fact["type"]
+            }
+            await erase(aboard, ref)
+            wanted = [Reason.CUSTOMER_ERASED]
+    await settled(aboard)
+    aboard.later(days=2)
+    await settled(aboard)
+    assert sorted((await fates(aboard))[Occasion.FEEDBACK_ASKED]) == sorted(wanted)
+
+
+@pytest.mark.parametrize("how", ["whole", "used", "void"])
+async def test_a_check_is_remembered_before_it_ends_if_something_is_left_on_it(
+    tmp_path: Path, how: str
+):
+    aboard = await reminding(tmp_path)
+    given = (await aboard.give(await english(aboard), "dinner-for-two", "k1")).json()
+    await settled(aboard)
+    aboard.later(hours=1)
+    if how == "used":
+        till = aboard.bearer("till-1", "till")
+        used = await aboard.post("redemptions", "k2", {"code": given["code"]}, till)
+        assert used.status_code == 201, used.text
+    if how == "void":
+        await aboard.post(f"checks/{given['check_id']}/void", "k2")
+    aboard.clock.advance(
+        datetime.fromisoformat(given["valid_until"]) - timedelta(days=2) - aboard.clock()
+    )
+    await settled(aboard)
+    sent = how == "whole"
+    fate = "sent" if sent else Reason.NO_LONGER_TRUE
+    assert (await fates(aboard))[Occasion.CHECK_EXPIRING] == [fate]
+    told = [one for one in aboard.postbox.letters if one.subject.startswith("Still yours")]
+    assert [given["code"] in one.body for one in told] == [True] * sent
+
+
+async def test_an_apology_does_not_end_and_is_not_remembered(tmp_path: Path):
+    aboard = await reminding(tmp_path)
+    await aboard.give(await english(aboard), "sincere-words", "k1")
+    await settled(aboard)
+    assert Occasion.CHECK_EXPIRING not in await fates(aboard)
+
+
+async def test_a_site_that_says_nothing_of_reminders_sends_none(aboard: Aboard):
+    await aboard.give(await english(aboard), "dinner-for-two", "k1")
+    await settled(aboard)
+    assert set(await fates(aboard)) == {Occasion.ACKNOWLEDGEMENT, Occasion.CHECK_GIVEN}
