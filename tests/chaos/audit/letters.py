@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
+from services.notifier.subjects.moves import moment_of
 from tests.chaos.audit.evidence import Evidence
 from tests.chaos.audit.verdict import Verdict, more_than_once
 from tests.chaos.diary import Diary
@@ -32,10 +34,41 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
         for one in evidence.of("complaint.reopened")
         if one.data["has_contact"]
     }
+    moves = told_of_moves(evidence)
+    forgotten = {one.data["complaint_id"] for one in evidence.of("complaint.forgotten")}
+    # A customer who was erased meanwhile is told of no further move.
+    spared = {what for what in moves if what[1].partition("/")[0] in forgotten} - queued.keys()
+    wanted |= moves - spared
     wrong = [f"{what} is queued {times} times" for what, times in queued.items() if times > 1]
     wrong += [f"{what} is not queued" for what in sorted(wanted - queued.keys())]
     wrong += [f"{what} is queued for nothing" for what in sorted(queued.keys() - wanted)]
     return Verdict("a message is queued once per occasion", f"{len(queued)} messages", wrong)
+
+
+def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
+    """What customers with an address are told of the course of their complaints."""
+    written_to = {
+        one.data["complaint_id"]
+        for one in (*evidence.of("complaint.triaged"), *evidence.of("complaint.reopened"))
+        if one.data["has_contact"]
+    }
+    of_moment = (
+        ("question_asked", "info.asked", "asked_at"),
+        ("resolution_told", "resolution.recorded", "recorded_at"),
+        ("thanked", "complaint.confirmed", "confirmed_at"),
+        ("closed", "complaint.closed", "closed_at"),
+    )
+    told = {
+        (occasion, moment_of(one.data["complaint_id"], datetime.fromisoformat(one.data[at])))
+        for occasion, kind, at in of_moment
+        for one in evidence.of(kind)
+        if one.data["complaint_id"] in written_to
+    }
+    return told | {
+        ("promise_broken", f"{one.data['complaint_id']}/{one.data['round']}")
+        for one in evidence.of("complaint.overdue")
+        if one.data["complaint_id"] in written_to
+    }
 
 
 def one_fate_each(evidence: Evidence, _: Diary) -> Verdict:
