@@ -51,6 +51,7 @@ COLLEAGUE, PEER, FIX = "e-ingrid", "e-lars", "bring-fan"
 #: Names the request of a form, so that the same one sent twice is done once.
 ONCE = re.compile(r'name="once" value="([^"]+)"')
 ADDED = "Thank you. It is much better now."
+DONE = "Lars brought a fan, and looked in again an hour later."
 
 
 class NothingToPlay(Exception):
@@ -380,7 +381,7 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
             f"{links[about]}/words", data={"once": form.group(1), "text": ADDED}
         ).raise_for_status()
         show.good("the customer opens the link in their letter and adds a line")
-        do(theirs, about, "resolve", {"outcome": "fixed"})
+        do(theirs, about, "resolve", {"outcome": "fixed", "note": DONE})
         timeline = theirs.get(f"/v1/complaints/{about}/timeline").raise_for_status().json()
     for one in timeline["entries"]:
         who = one.get("employee_id", one["who"])
@@ -428,10 +429,17 @@ def answer(letter: Received, helped: str) -> None:
 def settle_down(stage: Stage, told: Told) -> None:
     """Wait for the last message, so that everything can be counted."""
     eyes = stage.eyes
+    wanted = {Occasion.REOPENED, Occasion.THANKED}
+    if told.followed is not None:
+        wanted.add(Occasion.RESOLUTION_TOLD)
     eyes.until(
-        lambda: any(fact.occasion is Occasion.REOPENED for fact in eyes.of(MessageSent)),
-        "telling of the reopening",
+        lambda: wanted <= {fact.occasion for fact in eyes.of(MessageSent)},
+        "telling the customers what came of it",
         PATIENCE_S,
     )
+    for letter in of_occasion(stage, Occasion.RESOLUTION_TOLD):
+        stage.show.good("the customer is told what was done, and asked whether it helped")
+        for line in letter.body.splitlines()[2:7]:
+            stage.show.say("| " + line)
     eyes.until(lambda: not eyes.unrecorded(), "the record of every fact", PATIENCE_S)
     told.letters = len(stage.mailbox.letters)

@@ -54,7 +54,9 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
         "acknowledgement": 35,
         "check_given": 6,
         "reopened": 1,
+        "resolution_told": 1,
         "safety": 4,
+        "thanked": 1,
     }
     assert all(receipt["agreements"].values()), receipt["agreements"]
     assert "authority_exhausted" in shown
