@@ -258,8 +258,8 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageFailed, NOTIFIER, (COMPLAINTS,)),
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
-    # The first service to seal makes the key, so both services that seal read the other's keys.
-    Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
+    # The first service to seal makes the key, so the services that seal read each other's keys.
+    Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION, NOTIFIER)),
     Row(CustomerKeyRewrapped, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     # A restored backup says it of keys that were destroyed since, which complaints must hear as well.
     Row(CustomerKeyDestroyed, COMPLAINTS, WITH_CUSTOMERS, also_from=(OPERATOR,)),

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
 from shared.contracts.data import Data
-from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, SiteId
+from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, Sealed, SiteId
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -49,6 +49,8 @@ class Helped(StrEnum):
     """The answer to "did it help?"."""
 
     YES = "yes"
+    #: As after a no, there is more to do.
+    PARTLY = "partly"
     NO = "no"
 
 
@@ -196,6 +198,10 @@ class FeedbackReceived(Fact):
         description="When the customer answered."
     )
     site: OfSite = None
+    line: Annotated[Sealed | None, Data.SPECIAL] = Field(
+        None,
+        description="What the customer wrote with it, sealed under a key of the customer and the month; absent if nothing.",
+    )
 
     def key(self) -> str:
         """The complaint."""

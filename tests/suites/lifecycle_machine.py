@@ -486,7 +486,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         asked = OPEN | {"resolution_recorded", "closed_no_response"}
         if helped is Helped.YES and one.state in asked:
             one.moved("confirmed")
-        if helped is Helped.NO and one.state in asked | {"confirmed", "withdrawn"}:
+        if helped is not Helped.YES and one.state in asked | {"confirmed", "withdrawn"}:
             keeper = self.keeper(one)
             one.moved("reopened")
             one.closes_at = None

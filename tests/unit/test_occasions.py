@@ -15,7 +15,7 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_erasure import erase
-from tests.unit.test_lifecycle import do
+from tests.unit.test_lifecycle import do, seen
 
 #: Food that is mild is promised within four hours by the demo policy.
 PROMISED = timedelta(hours=4)
@@ -379,3 +379,67 @@ async def test_a_site_that_says_nothing_of_reminders_sends_none(aboard: Aboard):
     await aboard.give(await english(aboard), "dinner-for-two", "k1")
     await settled(aboard)
     assert set(await fates(aboard)) == {Occasion.ACKNOWLEDGEMENT, Occasion.CHECK_GIVEN}
+
+
+# ---- partly, and a line --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("helped", ["yes", "partly", "no"])
+async def test_a_line_with_the_answer_is_read_by_who_has_the_complaint_and_is_sealed(
+    aboard: Aboard, helped: str
+):
+    line = "The second soup was warm, the bread was not."
+    name = await english(aboard)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    path = link_in(last(aboard), "f")
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(path)
+        assert f'formaction="{path}/partly"' in page.text
+        assert "script" not in page.text
+        first = await customer.post(f"{path}/{helped}", data={"text": line})
+        again = await customer.post(f"{path}/{helped}", data={"text": "Something else."})
+    assert (first.status_code, again.json()) == (200, first.json())
+    await settled(aboard)
+    entries = (await seen(aboard, f"/{name}/timeline"))["entries"]
+    told = [one for one in entries if one["what"] == "feedback"]
+    assert [(one["helped"], one["text"]) for one in told] == [(helped, line)]
+    for store in aboard.stores.values():
+        assert "second soup" not in repr(store.kept)
+
+
+async def test_partly_is_no_end_who_has_it_goes_on_and_the_customer_hears_by_when(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "claim", "e-jonas")
+    await aboard.give(name, "cinema", "k1", "e-jonas")
+    await settled(aboard)
+    check = last(aboard)
+    await answers(aboard, check, "partly")
+    assert (await fates(aboard))[Occasion.REOPENED] == ["sent"]
+    found = await seen(aboard, f"/{name}")
+    assert (found["state"], found["round"]) == ("reopened", 1)
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(link_in(check, "f"))
+    assert "You will hear from us by" in page.text
+
+
+async def test_a_line_that_speaks_of_danger_is_heard(aboard: Aboard):
+    name = await english(aboard)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    async with aboard.http("notifier", "") as customer:
+        data = {"text": "And my daughter was taken to the hospital."}
+        await customer.post(f"{link_in(last(aboard), 'f')}/partly", data=data)
+    await settled(aboard)
+    assert "safety.found" in await aboard.types("complaints")
+    assert "safety.routed" in await aboard.types("notifier")
+
+
+async def test_a_line_that_is_too_long_is_refused_and_nothing_is_answered(aboard: Aboard):
+    name = await english(aboard)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    async with aboard.http("notifier", "") as customer:
+        path = f"{link_in(last(aboard), 'f')}/no"
+        assert (await customer.post(path, data={"text": "a" * 501})).status_code == 422
+    assert "feedback.received" not in await aboard.types("notifier")

@@ -282,7 +282,8 @@ class Lifecycle:
     async def on_feedback(self, event: Event[FeedbackReceived], view: View) -> Decision:
         """Confirm or reopen the complaint as the customer answered "did it help?", or the one of theirs that it went into.
 
-        Nothing comes of a no of a customer who was erased meanwhile: nobody could be written to.
+        Nothing comes of a no of a customer who was erased meanwhile: nobody could be written to. Their line may speak
+        of somebody's safety, as any words may.
         """
         fact = event.data
         complaint = await known(fact.complaint_id, view)
@@ -290,9 +291,10 @@ class Lifecycle:
         policy, _ = await self._policies.at(complaint.site, view)
         about = await answered(complaint, fact.complaint_id, head, policy, view)
         complaint = about.complaint
-        if fact.helped is Helped.NO and await self._keys.erased(complaint.customer_ref, view):
+        more = fact.helped is not Helped.YES
+        if more and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
-        no = fact.helped is Helped.NO
+        danger = await self._danger_in_line(fact, view)
         found = moves.take_feedback(
             complaint,
             about.complaint_id,
@@ -300,9 +302,19 @@ class Lifecycle:
             policy,
             view.now,
             answered_at=fact.answered_at,
-            keeper=await keeper(complaint, policy, view) if no else None,
+            keeper=await keeper(complaint, policy, view) if more else None,
         )
-        return Decision((*about.before, *found.facts)) if found.facts else found
+        return Decision((*danger, *about.before, *found.facts)) if found.facts else Decision(danger)
+
+    async def _danger_in_line(self, fact: FeedbackReceived, view: View) -> Sequence[Fact]:
+        """What the customer's line says of somebody's safety; raises Unavailable while its key has not come."""
+        if fact.line is None:
+            return ()
+        complaint = await known(fact.complaint_id, view)
+        words = await self._keys.open_words(
+            complaint.customer_ref, "line", fact.line, fact.answered_at, view
+        )
+        return await danger_in(words, complaint, fact.complaint_id, view) if words else ()
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""

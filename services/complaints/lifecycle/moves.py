@@ -370,7 +370,7 @@ def take_feedback(
     keeper: str | None = None,
     by_link: bool = False,
 ) -> Decision:
-    """Decide on the customer's answer: yes confirms; no reopens, with a new promise.
+    """Decide on the customer's answer: yes confirms; partly and no reopen, with a new promise: there is more to do.
 
     `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift. `by_link`: the customer
     said it on their page, so that no other fact has the answer.

@@ -215,7 +215,9 @@ class SelfService:
             timeline,
             policy,
             view.now,
-            keeper=await keeper(about.complaint, policy, view) if helped is Helped.NO else None,
+            keeper=await keeper(about.complaint, policy, view)
+            if helped is not Helped.YES
+            else None,
         )
         return decided(found, before)
 

@@ -42,6 +42,7 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 <label for="text">{{{{ say("mine.helped.line") }}}}</label>
 <textarea id="text" name="text" rows="3" maxlength="{WORDS_CHARS_MAX}"{{{{ amiss("text") }}}}>{{{{ text }}}}</textarea>
 <button class="yes" name="action" value="yes">{{{{ say("check.yes") }}}}</button>
+<button name="action" value="partly">{{{{ say("check.partly") }}}}</button>
 <button name="action" value="no">{{{{ say("check.no") }}}}</button></form>
 {{% elif text %}}<p>{{{{ say("mine.words.kept") }}}}</p>
 <blockquote>{{{{ text }}}}</blockquote>

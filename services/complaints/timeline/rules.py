@@ -148,6 +148,7 @@ SEALED_AS: Mapping[What, str] = {
     What.ASKED: "question",
     What.ANSWERED: "answer",
     What.RESOLVED: "note",
+    What.FEEDBACK: "line",
 }
 _RANK = {what: rank for rank, what in enumerate(What)}
 
@@ -282,7 +283,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     OfferLapsed: Row(What.OFFER_LAPSED, "lapsed_at", ("offer_id",)),
     MessageSent: Row(What.LETTER_SENT, "sent_at", _LETTER),
     MessageFailed: Row(What.LETTER_FAILED, "failed_at", (*_LETTER, "reason")),
-    FeedbackReceived: Row(What.FEEDBACK, "answered_at", ("check_id", "helped")),
+    FeedbackReceived: Row(What.FEEDBACK, "answered_at", ("check_id", "helped"), {"words": "line"}),
 }
 _REDEMPTION = ("redemption_id", "amount_minor", "currency")
 #: The same of facts that name a check alone; nobody needs its id once more under the check.
@@ -367,12 +368,15 @@ def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
             **{field: getattr(entry, field) for field in FOR_CUSTOMER[entry.what]},
         )
         for entry in entries
-        if entry.what in FOR_CUSTOMER and entry.occasion is not Occasion.SAFETY
+        if entry.what in FOR_CUSTOMER
+        and entry.occasion is not Occasion.SAFETY
+        and (entry.what is not What.FEEDBACK or entry.words is not None)
     ]
 
 
 _WORTH = ("item", "amount_minor", "currency")
-#: What customers are shown, and which fields of it. Their answer to "did it help?" shows by what it led to.
+#: What customers are shown, and which fields of it. Their answer to "did it help?" shows by what it led to, and by
+#: what they wrote with it.
 FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.RECEIVED: ("words",),
     What.PROMISED: ("promised_by",),
@@ -393,6 +397,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.FIX_DONE: ("fix",),
     What.RESOLVED: ("words", "outcome"),
     What.LETTER_SENT: ("occasion",),
+    What.FEEDBACK: ("words",),
     What.CONFIRMED: (),
     What.REOPENED: ("promised_by",),
     What.PROMISE_BROKEN: ("promised_by",),

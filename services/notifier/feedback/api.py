@@ -6,13 +6,15 @@ Opening the link changes nothing, because mail scanners open links too; only the
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
+from urllib.parse import parse_qs
 
 from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.notifier.feedback.handlers import Feedback
-from services.notifier.feedback.page import Page
+from services.notifier.feedback.page import LINE_CHARS_MAX, Page
+from services.notifier.wording.wording import one_line
 from shared.contracts.event import ComplaintId
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.reasons import Reason
@@ -24,6 +26,9 @@ from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
+
+#: The form has one field; whoever sends more of them is no browser.
+FIELDS_MAX = 10
 
 
 class GiveFeedback(BaseModel):
@@ -77,19 +82,20 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         "POST",
         "/f/{token}/{helped}",
         answers={200: HeardFeedback},
-        refuses=(*gone, Reason.ALREADY_ANSWERED),
+        refuses=(*gone, Reason.ALREADY_ANSWERED, Reason.SCHEMA_INVALID),
     )
     async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
-        """The customer's answer; the same answer again changes nothing.
+        """The customer's answer, with a line as the form's `text` or without; the same answer again changes nothing.
 
         A browser is redirected to the page, which shows the first answer.
         """
         complaint_id, check_id = await read(token, request)
+        line = await line_of(request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(view: View, _name: str) -> Decision:
-            return await feedback.answer(complaint_id, check_id, helped, view)
+            return await feedback.answer(complaint_id, check_id, helped, line, view)
 
         try:
             written = await face.write(
@@ -112,3 +118,15 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         return to_page(f"/f/{token}") if by_browser else response
 
     return to
+
+
+async def line_of(request: Request) -> str:
+    """What the customer wrote with their answer, without what is not seen; raises Rejected(schema_invalid) if too long."""
+    try:
+        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise Rejected(Reason.SCHEMA_INVALID) from None
+    line = one_line(found.get("text", [""])[0])
+    if len(line) > LINE_CHARS_MAX:
+        raise Rejected(Reason.SCHEMA_INVALID, where=("/text",))
+    return line

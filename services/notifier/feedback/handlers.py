@@ -35,9 +35,9 @@ class Feedback:
         self._policies = Policies()
 
     async def answer(
-        self, complaint_id: str, check_id: str, helped: Helped, view: View
+        self, complaint_id: str, check_id: str, helped: Helped, line: str, view: View
     ) -> Decision:
-        """The customer's answer; raises Rejected(already_answered) if there was one.
+        """The customer's answer, with a line if it is not empty; raises Rejected(already_answered) if there was one.
 
         Raises Rejected(link_invalid) if the customer was erased: nobody could be written to.
         """
@@ -48,7 +48,12 @@ class Feedback:
             raise Rejected(Reason.LINK_INVALID)
         if answered:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        return take_answer(story, complaint_id, check_id, helped, view.now)
+        if story is None or not line:
+            return take_answer(story, complaint_id, check_id, helped, view.now)
+        seals = await self._keys.seals(story.customer_ref, story.site, view)
+        sealed = seals.words.seal("line", line)
+        taken = take_answer(story, complaint_id, check_id, helped, view.now, sealed)
+        return Decision((*seals.created, *taken.facts))
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""

@@ -30,9 +30,15 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 {% else %}<p>{{ block|join(" ") }}</p>
 {% endif %}{% endfor %}{% if not reachable %}<p>{{ say("check.keep") }}</p>
 {% endif %}{% if not helped %}<h2>{{ say("check.ask") }}</h2>
-<form method="post" action="/f/{{ token }}/yes"><button class="yes">{{ say("check.yes") }}</button></form>
-<form method="post" action="/f/{{ token }}/no"><button>{{ say("check.no") }}</button></form>
+<form method="post" action="/f/{{ token }}/yes">
+<label for="text">{{ say("mine.helped.line") }}</label>
+<input id="text" name="text" maxlength="{{ line_max }}">
+<button class="yes">{{ say("check.yes") }}</button>
+<button formaction="/f/{{ token }}/partly">{{ say("check.partly") }}</button>
+<button formaction="/f/{{ token }}/no">{{ say("check.no") }}</button></form>
 {% endif %}"""
+#: The longest line that a customer may write with their answer.
+LINE_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Shown:
     #: Whether we can write to the customer; if not, the page asks them to keep the link.
     reachable: bool
     helped: Helped | None = None
-    #: After a no: by when the customer hears from us, once that is promised.
+    #: If there is more to do: by when the customer hears from us, once that is promised.
     promised_by: datetime | None = None
 
 
@@ -83,6 +89,7 @@ class Page:
             code=shown.code,
             standing=shown.standing,
             reachable=shown.reachable,
+            line_max=LINE_CHARS_MAX,
         )
 
 
@@ -90,7 +97,7 @@ def _answered(shown: Shown) -> tuple[str, list[str], str]:
     """Heading and lines for an answer, and the text of a link to reload while the next promise is missing."""
     words = partial(say, shown.language)
     more = words("check.more", reference=shown.reference)
-    if shown.helped is not Helped.NO:
+    if shown.helped in (None, Helped.YES):
         return words("check.glad"), [more], ""
     sorry, again = words("check.sorry"), words("check.open_again")
     if shown.promised_by is None:

@@ -22,17 +22,23 @@ class Answer(Document):
     answered_at: datetime | None = None
 
     def promise(self, story: Story) -> datetime | None:
-        """By when the customer hears from us after a no; None until complaints has promised it."""
+        """By when the customer hears from us if there is more to do; None until complaints has promised it."""
         later = story.promised_by is not None and (
             self.answered_at is None or story.promised_by > self.answered_at
         )
-        return story.promised_by if self.helped is Helped.NO and story.round and later else None
+        more = self.helped is not Helped.YES
+        return story.promised_by if more and story.round and later else None
 
 
 def take_answer(
-    story: Story | None, complaint_id: str, check_id: str, helped: Helped, now: datetime
+    story: Story | None,
+    complaint_id: str,
+    check_id: str,
+    helped: Helped,
+    now: datetime,
+    line: str | None = None,
 ) -> Decision:
-    """A FeedbackReceived fact with the customer's answer."""
+    """A FeedbackReceived fact with the customer's answer; `line` is what they wrote with it, sealed."""
     return Decision.of(
         FeedbackReceived(
             complaint_id=complaint_id,
@@ -40,6 +46,7 @@ def take_answer(
             helped=helped,
             answered_at=now,
             site=story.site if story else None,
+            line=line,
         )
     )
 
