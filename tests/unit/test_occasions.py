@@ -14,6 +14,7 @@ from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from tests.suites.services import Aboard, demo_policy
+from tests.unit.test_compensation_life import redeem
 from tests.unit.test_erasure import erase
 from tests.unit.test_lifecycle import do, seen
 
@@ -350,10 +351,7 @@ async def test_a_check_is_remembered_before_it_ends_if_something_is_left_on_it(
     await settled(aboard)
     aboard.later(hours=1)
     if how == "used":
-        till = aboard.bearer("till-1", "till")
-        used = await aboard.post("redemptions", "k2", {"code": given["code"]}, till)
-        name = used.json()["redemption_id"]
-        used = await aboard.post(f"redemptions/{name}/capture", "k3", None, till)
+        used = await redeem(aboard, given["code"], "k2", capture=True)
         assert used.status_code == 200, used.text
     if how == "void":
         await aboard.post(f"checks/{given['check_id']}/void", "k2")

@@ -87,6 +87,7 @@ async def test_a_timeline_has_what_everybody_added_oldest_first(aboard: Aboard):
         ("answered", "employee"),
         ("check_given", "employee"),
         ("letter_sent", "service"),
+        ("letter_failed", "service"),  # the question, which was answered meanwhile
         ("check_redeemed", "customer"),
         ("resolved", "employee"),
     ]
@@ -279,7 +280,14 @@ def test_of_more_entries_than_are_kept_the_newest_stay_in_whatever_order_they_co
 def test_a_customer_is_shown_no_employee_no_cost_and_nothing_of_the_site_alone():
     every = [entry for fact in TOLD for entry in folded([example(fact)]).entries]
     shown = for_customer(every)
-    assert {entry.what for entry in shown} == {entry.what for entry in every} & FOR_CUSTOMER.keys()
+    wordless = {What.FEEDBACK}  # an answer without a line shows by what it led to
+    assert {entry.what for entry in shown} == {
+        entry.what for entry in every
+    } & FOR_CUSTOMER.keys() - wordless
+    (line,) = for_customer(
+        [Entry(at=START, what=What.FEEDBACK, check_id="ck-1", helped=Helped.YES, words="v1.x")]
+    )
+    assert (line.words, line.check_id, line.helped) == ("v1.x", None, None)
     for entry in shown:
         assert entry.employee_id is entry.colleague_id is entry.department is None
         assert entry.category is entry.severity is entry.reason is None
