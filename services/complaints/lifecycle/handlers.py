@@ -289,12 +289,14 @@ class Lifecycle:
         complaint = await known(fact.complaint_id, view)
         head = await head_of(complaint, view)
         policy, _ = await self._policies.at(complaint.site, view)
+        danger = await self._danger_in_line(fact, complaint, policy, view)
+        complaint = moves.with_danger(complaint, danger.own)
+        head = moves.with_danger(head, danger.of_head)
         about = await answered(complaint, fact.complaint_id, head, policy, view)
         complaint = about.complaint
         more = fact.helped is not Helped.YES
         if more and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
-        danger = await self._danger_in_line(fact, view)
         found = moves.take_feedback(
             complaint,
             about.complaint_id,
@@ -304,17 +306,20 @@ class Lifecycle:
             answered_at=fact.answered_at,
             keeper=await keeper(complaint, policy, view) if more else None,
         )
-        return Decision((*danger, *about.before, *found.facts)) if found.facts else Decision(danger)
+        return Decision((*danger.facts, *(about.before if found.facts else ()), *found.facts))
 
-    async def _danger_in_line(self, fact: FeedbackReceived, view: View) -> Sequence[Fact]:
+    async def _danger_in_line(
+        self, fact: FeedbackReceived, complaint: Complaint, policy: Policy, view: View
+    ) -> Danger:
         """What the customer's line says of somebody's safety; raises Unavailable while its key has not come."""
         if fact.line is None:
-            return ()
-        complaint = await known(fact.complaint_id, view)
+            return Danger()
         words = await self._keys.open_words(
             complaint.customer_ref, "line", fact.line, fact.answered_at, view
         )
-        return await danger_in(words, complaint, fact.complaint_id, view) if words else ()
+        if words is None:
+            return Danger()
+        return await danger_in(words, complaint, fact.complaint_id, policy, view)
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
