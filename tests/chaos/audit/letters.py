@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from services.notifier.subjects.moves import moment_of
 from tests.chaos.audit.evidence import Evidence
 from tests.chaos.audit.verdict import Verdict, more_than_once
 from tests.chaos.diary import Diary
@@ -59,7 +58,7 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         ("closed", "complaint.closed", "closed_at"),
     )
     told = {
-        (occasion, moment_of(one.data["complaint_id"], datetime.fromisoformat(one.data[at])))
+        (occasion, f"{one.data['complaint_id']}/{micros(one.data[at])}")
         for occasion, kind, at in of_moment
         for one in evidence.of(kind)
         if one.data["complaint_id"] in written_to
@@ -69,6 +68,11 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         for one in evidence.of("complaint.overdue")
         if one.data["complaint_id"] in written_to
     }
+
+
+def micros(moment: str) -> int:
+    """A moment in µs since the epoch, by which what happens again is named."""
+    return round(datetime.fromisoformat(moment).timestamp() * 1_000_000)
 
 
 def one_fate_each(evidence: Evidence, _: Diary) -> Verdict:
