@@ -101,13 +101,7 @@ def words(
     program, *more = container.get("command", [""])
     if program:
         found.append(f"--entrypoint={program}")
-    return [*found, image_of(container), *more, *container.get("args", [])]
-
-
-def image_of(container: Document) -> str:
-    """An image's whole name: one with a folder and no host is Docker's, ours is of this machine."""
-    name: str = container["image"]
-    return f"docker.io/{name}" if "/" in name and "." not in name.partition("/")[0] else name
+    return [*found, container["image"], *more, *container.get("args", [])]
 
 
 def _written(volume: Document, sources: Sources, place: Path, group: int) -> Path:
