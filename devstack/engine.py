@@ -7,6 +7,7 @@ tests, never for production. `make engine` and `make engine-down` are its comman
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import shlex
 import shutil
@@ -209,14 +210,35 @@ def serve() -> None:
 def provide(image: Image) -> None:
     """Leave an image as it is, pull it, or make its stand-in; blocks for up to some minutes. Raises StackError."""
     if _succeeds("podman", "image", "exists", image.name):
-        label = _run("podman", "image", "inspect", "--format", "{{.Labels}}", image.name)
-        _say(f"{image.name} is here{', a stand-in' if STAND_IN in label else ''}")
+        made_by = _label(image)
+        if made_by in ("", recipe(image)):
+            _say(f"{image.name} is here{', a stand-in' if made_by else ''}")
+            return
+        _say(f"{image.name} is a stand-in that was made differently: making it again")
+        install(MAKER)
+        make(image)
     elif _succeeds("podman", "pull", "--quiet", image.name):
         _say(f"{image.name} is pulled")
     else:
         _say(f"{image.name} cannot be pulled: making a stand-in of Debian {image.suite}'s packages")
         install(MAKER)
         make(image)
+
+
+def _label(image: Image) -> str:
+    """By which recipe a stand-in was made; empty for a real image."""
+    form = f'{{{{index .Labels "{STAND_IN}"}}}}'
+    return _run("podman", "image", "inspect", "--format", form, image.name).strip()
+
+
+def recipe(image: Image) -> str:
+    """The fingerprint of everything that a stand-in is made of, without fetching any of it."""
+    made = hashlib.sha256(
+        repr((image.suite, image.packages, image.changes, image.commands)).encode()
+    )
+    for source in (*sorted(SOURCES.glob("*.sh")), POM_FILE):
+        made.update(source.read_bytes())
+    return made.hexdigest()[:12]
 
 
 def make(image: Image) -> None:
@@ -241,7 +263,7 @@ def make(image: Image) -> None:
             str(root),
             *_mirrors(),
         )
-        changes = (*image.changes, f"LABEL {STAND_IN}=true")
+        changes = (*image.changes, f"LABEL {STAND_IN}={recipe(image)}")
         words = [word for change in changes for word in ("--change", change)]
         _run("podman", "import", "--quiet", *words, str(root), image.name)
 

@@ -7,6 +7,7 @@ import re
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,22 @@ def test_a_stand_in_has_the_name_that_a_recipe_or_the_tests_give_the_real_image(
 def test_a_stand_in_is_of_the_version_of_kafka_that_developers_run() -> None:
     version = re.findall(r"<version>(4[\d.]+)</version>", text("deploy/kafka/pom.xml"))
     assert [engine.IMAGES[1].name.rpartition(":")[2]] == version
+
+
+@pytest.mark.parametrize(("label", "made"), [("", 0), ("of now", 0), ("true", 1)])
+def test_a_stand_in_of_another_recipe_is_made_again_and_a_real_image_is_left(
+    monkeypatch: pytest.MonkeyPatch, label: str, made: int
+) -> None:
+    """The store's stand-in kept a folder that its recipe removed later, and nobody could start it."""
+    (image,) = [one for one in engine.IMAGES if "valkey" in one.name]
+    said = engine.recipe(image) if label == "of now" else label
+    remade: list[engine.Image] = []
+    monkeypatch.setattr(engine, "_run", lambda *_: f"{said}\n")
+    monkeypatch.setattr(engine, "install", lambda _programs: None)
+    monkeypatch.setattr(engine, "make", remade.append)
+    engine.provide(image)
+    assert remade == [image] * made
+    assert engine.recipe(replace(image, commands=())) != engine.recipe(image)
 
 
 @pytest.mark.parametrize("compose", ["docker compose", "podman-compose"])
