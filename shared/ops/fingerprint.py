@@ -7,16 +7,18 @@ keeps a history.
 from __future__ import annotations
 
 import binascii
-import os
 from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from shared.ops.token import RUN_DIR
+from shared.ops.topics import reached
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.runtime.privacy.seal import Vault
+from shared.runtime.settings import FromOutside
 
 KEY_VARIABLE = "SERVICE_CHECK_MASTER_KEY"
 
@@ -30,10 +32,18 @@ SourceOption = Annotated[
 ]
 
 
+class MasterKey(FromOutside):
+    """The services' master key, from the environment or from the folder of secrets."""
+
+    master_key: SecretStr | None = None
+
+
 def vault(run_dir: Path = RUN_DIR) -> Vault:
-    """The vault of the master key in the environment, else of the local stack's. Raises typer.Exit."""
+    """The vault of the services' master key, else of the local stack's. Raises typer.Exit."""
     path = run_dir / "master.key"
-    given = os.environ.get(KEY_VARIABLE) or (path.read_text("ascii") if path.exists() else "")
+    known = reached(MasterKey, KEY_VARIABLE, None).master_key
+    stacks = path.read_text("ascii") if known is None and path.exists() else ""
+    given = stacks if known is None else known.get_secret_value()
     try:
         return Vault(b64decode(given, validate=True))
     except (ValueError, binascii.Error) as error:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -36,6 +36,7 @@ from shared.ops.rebuild import (
     ShardOption,
     domain_of,
     login_refused,
+    password_of,
     stores,
 )
 from shared.ops.topics import PATIENCE_S, RETRY_S, BootstrapOption, NoBroker, bootstrap_servers
@@ -55,6 +56,8 @@ RECORD = "recovery.audit.v1"
 LEASE_MS = 30_000
 #: A relay that died keeps its lease for 10 s, and a raise that died for as long as `LEASE_MS`.
 LEASE_PATIENCE_S = 40.0
+#: Time between two lines about what is waited for.
+LINE_EVERY_S = 3.0
 GROWING = tuple(topic.name for topic in TOPICS if topic.grows)
 #: What ends the command with a sentence; anything else is a defect.
 EXPECTED = (Refused, NoBroker, Unavailable, KafkaError, AioKafkaError, OSError)
@@ -98,6 +101,31 @@ def plan(there: Mapping[str, int], partitions: int, wanted: Sequence[str]) -> Se
     )
 
 
+class Wait:
+    """A wait with a deadline, of which the operator is told once every few seconds."""
+
+    def __init__(self, patience_s: float, tell: Callable[[str], None]) -> None:
+        self._deadline = time.monotonic() + patience_s
+        self._until = datetime.now(UTC) + timedelta(seconds=patience_s)
+        self._tell = tell
+        self._told = 0.0
+
+    async def more(self, what: str) -> bool:
+        """Pause before the next look at `what`, and say so; False once the deadline has passed."""
+        now = time.monotonic()
+        if now > self._deadline:
+            return False
+        if now - self._told >= LINE_EVERY_S:
+            self._tell(f"waiting for {what}, until {self._until:%H:%M:%S} UTC at most")
+            self._told = now
+        await asyncio.sleep(RETRY_S)
+        return True
+
+
+def silent(_line: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Stopped:
     """One service that is stopped: its store, its topics, and why it is not at rest, if it is not."""
@@ -105,6 +133,8 @@ class Stopped:
     name: str
     store: RedisStore
     log: KafkaLog
+    #: Is told what is waited for.
+    waits: Callable[[str], None] = silent
 
     async def take(self, holder: str) -> str | None:
         """Take the relay's lease, so that the service publishes nothing. Waits until it has run out; says why it has not."""
@@ -112,7 +142,7 @@ class Stopped:
             return await self._take(holder)
         except (Unavailable, NoPermissionError) as error:
             if why := login_refused(error):
-                return f"the store of {self.name} refused the login ({why}): give its own user and password with --redis-of"
+                return f"the store of {self.name} refused the login ({why}): set {password_of(self.name)}, or give its address with --redis-of"
             return f"the store of {self.name} cannot be used: {error}"  # a reason code
 
     async def _take(self, holder: str) -> str | None:
@@ -120,11 +150,12 @@ class Stopped:
         published = await last_published(self.log, sources, {f"recovery.{self.name}.v1"})
         if not await self.store.open_generation(published):
             return f"the store of {self.name} lacks what was published: rebuild it first"
-        deadline = time.monotonic() + LEASE_PATIENCE_S
+        wait = Wait(LEASE_PATIENCE_S, self.waits)
         while not await self.hold(holder):
-            if time.monotonic() > deadline:
+            if not await wait.more(
+                f"the lease of {self.name}'s relay to be given back or to run out"
+            ):
                 return f"{self.name} still publishes: stop all its processes"
-            await asyncio.sleep(RETRY_S)
         return None
 
     async def hold(self, holder: str) -> bool:
@@ -158,7 +189,11 @@ def offset_of(fence: bytes) -> int:
 
 @asynccontextmanager
 async def stopped(
-    broker: Broker, redis: Mapping[str, StoreAddress], shard: str, holder: str
+    broker: Broker,
+    redis: Mapping[str, StoreAddress],
+    shard: str,
+    holder: str,
+    waits: Callable[[str], None] = silent,
 ) -> AsyncIterator[Mapping[str, Stopped]]:
     """All services, none of which publishes in a `with` block. Raises Refused with every reason why one might."""
     if running := topics.running_groups(broker):
@@ -169,7 +204,7 @@ async def stopped(
             store = RedisStore(redis[name], name, shard, domain_of(name).schemas)
             opened.push_async_callback(store.close)
             log = await opened.enter_async_context(KafkaLog(broker, f"recovery-{name}").opened())
-            found[name] = Stopped(name, store, log)
+            found[name] = Stopped(name, store, log, waits)
         try:
             refuse([await one.take(holder) for one in found.values()])
             yield found
@@ -194,11 +229,13 @@ class Raising:
         services: Mapping[str, Stopped],
         *,
         holder: str,
-        done: Callable[[str], None] = lambda _step: None,
+        waits: Callable[[str], None] = silent,
+        done: Callable[[str], None] = silent,
     ) -> None:
         self._broker = broker
         self._services = services
         self._holder = holder
+        self._waits = waits
         #: Is told each step that is done; a test ends the process there.
         self._done = done
 
@@ -249,14 +286,13 @@ class Raising:
 
         Raises TimeoutError, Refused, and Kafka's own errors.
         """
-        deadline = time.monotonic() + PATIENCE_S
+        wait = Wait(PATIENCE_S, self._waits)
         while late := await self._late(wanted):
-            if time.monotonic() > deadline:
+            if not await wait.more(f"{late} to know the new partitions"):
                 raise TimeoutError(
                     f"{late} does not know the new partitions yet: give it again before you start the services"
                 )
             await self._hold()
-            await asyncio.sleep(RETRY_S)
 
     async def _late(self, wanted: Mapping[str, int]) -> str | None:
         """A broker that does not know them yet."""
@@ -291,21 +327,20 @@ async def raise_topics(
     *,
     apply: bool,
     say: Callable[[str], None],
-    done: Callable[[str], None] = lambda _step: None,
+    waits: Callable[[str], None] = silent,
+    done: Callable[[str], None] = silent,
 ) -> None:
     """Give topics so many partitions, or say what would be done; safe to repeat after any failure.
 
-    Blocks. Raises Refused, TimeoutError, Unavailable, and Kafka's own errors.
+    What is asked is checked before anything else. `waits` is told what is waited for. Blocks. Raises Refused, TimeoutError, Unavailable, and Kafka's own errors.
     """
+    there = topics.partition_counts(broker)
+    wanting = plan(there, partitions, wanted)
     holder = default_holder()
-    async with stopped(broker, redis, shard, holder) as services:
-        raising = Raising(broker, services, holder=holder, done=done)
-        spans = await services[AUDIT].log.spans(wanted)
-        there = dict(Counter(place.topic for place in spans))
+    async with stopped(broker, redis, shard, holder, waits) as services:
+        raising = Raising(broker, services, holder=holder, waits=waits, done=done)
         now = datetime.now(UTC)
-        facts = [
-            await raising.at_rest(name, partitions, now) for name in plan(there, partitions, wanted)
-        ]
+        facts = [await raising.at_rest(name, partitions, now) for name in wanting]
         for fact in facts:
             say(f"{fact.topic}: from {there[fact.topic]} to {partitions} partitions")
             if apply:
@@ -342,7 +377,10 @@ def raise_command(
     try:
         broker, redis = bootstrap_servers(bootstrap), stores(redis_url, redis_of or ())
         names = tuple(wanted or GROWING)
-        run = raise_topics(broker, redis, shard, partitions, names, apply=apply, say=typer.echo)
+        run = raise_topics(
+            broker, redis, shard, partitions, names,
+            apply=apply, say=typer.echo, waits=partial(typer.echo, err=True),
+        )  # fmt: skip
         asyncio.run(run)
     except EXPECTED as error:
         told = isinstance(error, Refused | NoBroker | TimeoutError)

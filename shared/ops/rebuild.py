@@ -9,14 +9,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from pydantic import Field, SecretStr, create_model
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 from rich.progress import (
     BarColumn,
@@ -36,7 +38,7 @@ from shared.runtime.kafka.inbox import Record
 from shared.runtime.rebuild.rebuild import Rebuild, Rebuilt, Told
 from shared.runtime.rebuild.sources import Place, Refused
 from shared.runtime.service import settle_memory, utc_now
-from shared.runtime.settings import StoreSettings, default_holder
+from shared.runtime.settings import FromOutside, StoreSettings, default_holder
 from shared.runtime.wires import Broker, StoreAddress
 
 #: Bytes fetched from one partition at once; the client holds as much again for each partition.
@@ -245,15 +247,37 @@ def redis_address(given: str | None) -> StoreAddress:
     return reached(StoreSettings, "REDIS_URL", given).store
 
 
+def password_of(service: str) -> str:
+    """The variable, or the file of secrets, with a service's password, for commands that read every store."""
+    return f"REDIS_PASSWORD_{service.upper()}"
+
+
+def store_passwords() -> Mapping[str, str]:
+    """The passwords of those services that have one of their own; the user is the service. Raises as `redis_address`."""
+    fields: dict[str, Any] = {
+        service: (SecretStr | None, Field(None, validation_alias=password_of(service)))
+        for service in SERVICES
+    }
+    known = reached(
+        create_model("StorePasswords", __base__=FromOutside, **fields), "REDIS_PASSWORD", None
+    )
+    given = {service: getattr(known, service) for service in SERVICES}
+    return {name: one.get_secret_value() for name, one in given.items() if one is not None}
+
+
 def stores(given: str | None, of: Sequence[str]) -> Mapping[str, StoreAddress]:
     """How the store of each service is reached: `of` has `service=address`, all others are at `given`.
 
-    Raises NoBroker, typer.BadParameter, and typer.Exit as `redis_address` does.
+    A user or a password in an address goes before `store_passwords`. Raises NoBroker, typer.BadParameter, and
+    typer.Exit as `redis_address` does.
     """
     named = dict(one.split("=", 1) for one in of if "=" in one)
     if len(named) < len(of) or not named.keys() <= set(SERVICES):
         raise typer.BadParameter(f"--redis-of is SERVICE=ADDRESS, of {', '.join(SERVICES)}")
-    return {service: redis_address(named.get(service, given)) for service in SERVICES}
+    found = {service: redis_address(named.get(service, given)) for service in SERVICES}
+    for service, password in store_passwords().items():
+        found[service] = replace(found[service], username=service, password=password)
+    return found
 
 
 def login_refused(error: Exception) -> str | None:

@@ -32,6 +32,7 @@ from shared.ops.rebuild import (
     ShardOption,
     domain_of,
     login_refused,
+    password_of,
     stores,
 )
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, no_topic
@@ -227,7 +228,7 @@ def _lines(found: Sequence[Health], versions: Mapping[str, int] | None) -> Itera
     for one in found:
         if one.store_error:
             why = f"refused the login ({one.store_error})"
-            yield f"the store of {one.service} {why}: give its own user and password with --redis-of"
+            yield f"the store of {one.service} {why}: set {password_of(one.service)}, or give its address with --redis-of"
     yield from map(no_topic, sorted(_missing(found)))
     by_site = sorted((versions or {}).items())
     told = ", ".join(f"{dlq.readable(site)} {version}" for site, version in by_site)

@@ -176,6 +176,12 @@ def differences(bootstrap: Broker | str, *, replication: int = 1) -> dict[str, t
     return found
 
 
+def partition_counts(broker: Broker) -> dict[str, int]:
+    """How many partitions each topic has that is there. Blocks; raises Kafka's own errors."""
+    with closing(KafkaAdminClient(**broker.client())) as admin:
+        return {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
+
+
 def running_groups(broker: Broker) -> Sequence[str]:
     """The groups of services that have members. Blocks; raises Kafka's own errors."""
     groups = [f"recovery-{service}" for service in SERVICES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -21,6 +22,7 @@ from shared.runtime.engine.store import Commit, Line, Write
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.kafka.raises import PRODUCERS, Raises
 from shared.runtime.rebuild.sources import Place, Refused
+from shared.runtime.wires import Broker
 from shared.testing.builders import record
 from shared.testing.clock import START
 from shared.testing.memory_store import MemoryStore
@@ -126,6 +128,42 @@ def test_a_services_store_may_have_an_address_of_its_own():
             stores("redis://all:1/0", [wrong])
 
 
+def test_a_services_password_may_be_a_file_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "REDIS_PASSWORD").write_text("everybody's")
+    (tmp_path / "REDIS_PASSWORD_AUDIT").write_text("audit's")
+    monkeypatch.setenv("SERVICE_CHECK_SECRETS_DIR", str(tmp_path))
+    found = stores("redis://all:1/0", ())
+    logins = {name: (one.username, one.password) for name, one in found.items()}
+    assert logins == {**dict.fromkeys(SERVICES, (None, "everybody's")), AUDIT: (AUDIT, "audit's")}
+    named = stores("redis://all:1/0", ["audit=rediss://alice@its-own:2/0"])[AUDIT].client()
+    assert (named["username"], named["password"], named["host"]) == ("alice", "audit's", "its-own")
+
+
+def test_a_file_of_a_password_that_cannot_be_read_is_a_sentence_without_it(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "REDIS_PASSWORD_AUDIT").write_bytes(b"\xff\xfe12345")
+    monkeypatch.setenv("SERVICE_CHECK_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(typer.Exit):
+        stores("redis://all:1/0", ())
+    told = capsys.readouterr().err
+    assert "cannot be read as text" in told
+    assert "12345" not in told
+
+
+async def test_what_is_asked_is_checked_before_anybody_is_waited_for(monkeypatch):
+    def waits(*_: object) -> None:
+        raise AssertionError("a topic's number can be told without it")
+
+    monkeypatch.setattr(raising, "stopped", waits)
+    monkeypatch.setattr(raising.topics, "partition_counts", lambda _broker: THERE)
+    for number, wanted, why in ((3, GROWING, "never taken away"), (6, ["things"], "no topic of")):
+        with pytest.raises(Refused, match=why):
+            await raising.raise_topics(
+                Broker("none:1"), {}, "c0", number, wanted, apply=True, say=print
+            )
+
+
 async def test_a_topic_is_at_rest_where_everybody_has_settled_all_of_it():
     services = await at_rest(Ends((0, 7), (0, 0), (9, 9)))
     rest = Raising(None, services, holder="me")  # type: ignore[arg-type]  # no broker is asked
@@ -178,6 +216,14 @@ async def test_while_a_relay_has_its_lease_its_service_counts_as_running(monkeyp
     one.log = log  # type: ignore[assignment]  # as much of it as is used
     assert await one.take("me") is None
     assert "audit still publishes" in str(await one.take("another"))
+    monkeypatch.setattr(raising, "LEASE_PATIENCE_S", 0.3)
+    told: list[str] = []
+    one.waits = told.append
+    assert "audit still publishes" in str(await one.take("another"))
+    (line,) = told  # once every few seconds
+    assert re.fullmatch(
+        r"waiting for the lease of audit's relay .*, until \d\d:\d\d:\d\d UTC at most", line
+    )
     await one.store.release("relay", "me")
     assert await one.take("another") is None
 
