@@ -34,6 +34,7 @@ from shared.contracts.topics import TopicRaised
 from shared.contracts.vault import CustomerKeyCreated
 from shared.ops import dashboard, manifests, openapi
 from shared.ops.__main__ import app
+from shared.ops.rebuild import password_of
 from shared.runtime import observe
 from shared.runtime.settings import SECRETS_DIR
 
@@ -562,16 +563,15 @@ def test_the_job_for_another_kafka_makes_the_topics_alike() -> None:
     ]  # fmt: skip
 
 
-def test_the_component_of_traces_names_a_collector_to_every_service_and_opens_the_way(
-    tmp_path: Path,
-) -> None:
+def changed_by(component: str, folder: Path) -> dict[str, Document]:
+    """What a component that no overlay has adds to `prod` or changes there."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not here, so nothing can be rendered")
-    shutil.copytree(K8S, tmp_path / "k8s")
-    overlay = tmp_path / "k8s/overlays/traced"
+    shutil.copytree(K8S, folder / "k8s")
+    overlay = folder / "k8s/overlays/more"
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(
-        "namespace: service-check\nresources: [../prod]\ncomponents: [../../components/traces]\n",
+        f"namespace: service-check\nresources: [../prod]\ncomponents: [../../components/{component}]\n",
         encoding="utf-8",
     )
     done = subprocess.run(
@@ -580,8 +580,27 @@ def test_the_component_of_traces_names_a_collector_to_every_service_and_opens_th
     found = [one for one in yaml.safe_load_all(done.stdout) if one]
     assert [problem for one in found for problem in problems(one)] == []
     before = {in_words(one): one for one in rendered("prod")}
-    changed = {in_words(one): one for one in found if one != before.get(in_words(one))}
-    (way,) = [one for one in changed if one not in before]
+    return {in_words(one): one for one in found if one != before.get(in_words(one))}
+
+
+def test_the_operators_pod_has_the_master_key_only_by_a_component_of_its_own(
+    tmp_path: Path,
+) -> None:
+    ((where, job),) = changed_by("operator-keys", tmp_path).items()
+    assert where == "CronJob operator"
+    volumes = {one["name"]: one for one in pod_of(job)["spec"]["volumes"]}
+    *before, added = volumes["secrets"]["projected"]["sources"]
+    item = {"key": "key", "path": "SERVICE_CHECK_MASTER_KEY"}
+    assert added == {"secret": {"name": "master-key", "items": [item]}}
+    files = {one["secret"]["items"][0]["path"] for one in before}
+    assert files == secret_files("prod", where).keys()
+
+
+def test_the_component_of_traces_names_a_collector_to_every_service_and_opens_the_way(
+    tmp_path: Path,
+) -> None:
+    changed = changed_by("traces", tmp_path)
+    (way,) = [one for one in changed if one.startswith("NetworkPolicy ")]
     assert way == "NetworkPolicy services-to-collector"
     assert changed.keys() - {way} == {
         f"Deployment {service}-{face}" for service in SERVICES for face in ("api", "stream")
@@ -793,14 +812,34 @@ def test_every_process_comes_to_the_store_over_tls_as_its_own_user(overlay: str)
         for container in containers(pod):
             given = {one["name"]: one.get("value") for one in container.get("env", [])}
             if "REDIS_URL" in given:
+                mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+                assert str(Path(given["REDIS_SSL_CAFILE"]).parent) in mounts, where
+            if "REDIS_USERNAME" in given:
                 service = given["REDIS_USERNAME"]
                 assert where.split()[1].startswith(f"{service}-")
                 assert secret_files(overlay, where)["REDIS_PASSWORD"] == (
                     f"{service}-store",
                     "password",
                 )
-                mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-                assert str(Path(given["REDIS_SSL_CAFILE"]).parent) in mounts, where
+
+
+@in_each
+def test_an_operator_has_a_pod_with_every_store_and_no_master_key_that_ends_by_itself(
+    overlay: str,
+) -> None:
+    spec = named(overlay, "CronJob", "operator")["spec"]
+    assert spec["suspend"] is True
+    job = spec["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert container["command"] == ["sleep", str(job["activeDeadlineSeconds"])]
+    found = secret_files(overlay, "CronJob operator")
+    assert found == {
+        "KAFKA_SASL_PASSWORD": (OPERATOR, "password"),
+        **{password_of(service): (f"{service}-store", "password") for service in SERVICES},
+    }
+    given = {one["name"] for one in container["env"]}
+    assert {"REDIS_URL", "REDIS_SSL_CAFILE", "KAFKA_SSL_CAFILE", SECRETS_DIR} < given
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
 
 
 # Network -----------------------------------------------------------------------------------------
@@ -876,7 +915,8 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     """Every connection that there is."""
     mine = who(overlay)
     faces = {f"{service}-{face}" for service in SERVICES for face in FACES}
-    operations = {f"{service}-rebuild" for service in SERVICES} | {"publish", "backup", "restore"}
+    operations = {f"{service}-rebuild" for service in SERVICES} | {"publish", "operator"}
+    operations |= {"backup", "restore"}
     found = {(one, "dns", 53) for one in mine}
     found |= {(one, "kafka", 9093) for one in faces | operations}
     found |= {(one, "valkey", 6379) for one in faces | operations}

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,6 +209,33 @@ class Cluster:
                 f"--network={self.name}", f"--ip={next(self.addresses)}",
                 *words(spec, container, self.sources, folder, {}),
             )  # fmt: skip
+
+    @contextmanager
+    def operating(self) -> Iterator[Callable[..., tuple[int, str]]]:
+        """The operator's pod in a `with` block: gives an operator command, and returns its status and what it said."""
+        template = self.document("CronJob", "operator")["spec"]["jobTemplate"]["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        number = next(self._numbers)
+        name, folder = f"{self.name}-operator-{number}", self.folder / f"volumes/operator-{number}"
+        network = (f"--network={self.name}", f"--ip={next(self.addresses)}")
+        more = words(template["spec"], container, self.sources, folder, {})
+        podman("run", "--detach", f"--name={name}", *network, *more)
+
+        def give(*command: str) -> tuple[int, str]:
+            done = subprocess.run(
+                ["podman", "exec", name, "python", "-m", "shared.ops", *command],
+                capture_output=True, text=True, check=False, timeout=START_S,
+            )  # fmt: skip
+            return done.returncode, done.stdout + done.stderr
+
+        yield give
+        podman("rm", "--force", "--time=0", name)
+
+    def stop_services(self) -> list[Pod]:
+        """Stop every process of a service; returns their pods, which `podman start` starts again. Blocks."""
+        found = [pod for pod in self.pods.values() if pod.workload not in SERVERS]
+        podman("stop", "--time=45", *(pod.name for pod in found), timeout_s=START_S)
+        return found
 
     def begin(self, workload: str) -> Pod:
         """Start one more pod of a Deployment, without waiting."""

@@ -27,6 +27,8 @@ from redis.exceptions import NoPermissionError
 from devstack.stack import ROOT
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import SERVICES, TOPICS
+from shared.ops.raising import GROWING
+from shared.ops.topics import partition_counts
 from tests.chaos import report
 from tests.chaos.audit import evidence as audit
 from tests.chaos.audit import intake, ledger, letters, order, privacy, promises, record, requests
@@ -35,6 +37,7 @@ from tests.chaos.diary import CANARY, Asked, Diary
 from tests.chaos.publisher import Publisher
 from tests.chaos.world import drained, generous, under_way
 from tests.live.cluster import FACES, IMAGE, SERVERS, Cluster, running
+from tests.live.pods import podman
 from tests.system.world import SITE, until
 
 # Clients of a killed broker leave sockets to the collector.
@@ -252,3 +255,22 @@ def test_a_kill_of_any_container_loses_nothing_that_was_accepted_and_does_nothin
     lines = [*report.summary(diary, found), *report.verdicts(verdicts)]
     print("\n".join(lines))
     assert [one.states for one in verdicts if not one.holds] == [], "\n".join(lines)
+
+
+def test_an_operator_looks_at_everything_and_raises_topics_in_the_pod_of_the_manifests(live: Live):
+    """With no more rights than the manifests give, and no secret in a variable."""
+    there = live.cluster
+    with there.operating() as give:
+        for command in ("status", "topics show", "dlq list", "policy check /site/policy.yaml"):
+            status, said = give(*command.split())
+            assert status == 0, (command, said)
+        status, said = give("topics", "raise", "13", "--apply")
+        assert (status, "stop all services first" in said) == (1, True), said
+        stopped = there.stop_services()
+        status, said = give("topics", "raise", "13", "--apply")
+        assert (status, "now start the services" in said) == (0, True), said
+        podman("start", *(pod.name for pod in stopped))
+        there.wait_all_ready()
+        until(lambda: give("status")[0] == 0, "every service to be well")
+    counts = partition_counts(there.as_admin())
+    assert {counts[name] for name in GROWING} == {13}
