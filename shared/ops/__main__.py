@@ -20,6 +20,7 @@ from shared.ops import (
     rebuild,
     roster,
     status,
+    store,
     token,
     topics,
 )
@@ -41,6 +42,7 @@ for group in (
     audit,
     customer,
     fingerprint,
+    store,
     token,
     docs,
     manifests,

@@ -61,6 +61,13 @@ BROKERS = "service-check-kafka-bootstrap"
 #: SCAN, which a rebuild needs, shows the names of all keys; no name holds personal data.
 STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +@transaction +eval +evalsha +script|load -@dangerous -@admin +info"
 
+#: What the operator may do there: have the file of users read again, and look at it. No key and no channel.
+OPERATORS_RIGHTS = "resetchannels -@all +acl|load +acl|list"
+#: Whoever has a password at the store.
+STORE_USERS = (*SERVICES, OPERATOR)
+#: A password's hash in the file of users, and of the one beside it while it is replaced, as a template of External Secrets.
+HASHES = "#{{{{ .{0} | sha256sum }}}}{{{{ if .{0}_also }}}} #{{{{ .{0}_also | sha256sum }}}}{{{{ end }}}}"
+
 #: The user that the store itself reads its file as: off, so that nobody can be it, and with every right.
 STORE_DEFAULT = "user default off ~* &* +@all"
 
@@ -513,19 +520,25 @@ def _rule(service: str, begins: Sequence[str]) -> dict[str, Any]:
 # Secrets -----------------------------------------------------------------------------------------
 
 
-def store_user(service: str, password_hash: str) -> str:
-    """The line of a service's user in the store's file of users, with the SHA-256 of its password."""
-    return f"user {service} on #{password_hash} ~{service}:* &{service}:* {STORE_RIGHTS}"
+def store_user(user: str, passwords: str) -> str:
+    """The line of a user in the store's file of users; `passwords` as `hashed` gives them."""
+    own = f"~{user}:* &{user}:* {STORE_RIGHTS}"
+    return f"user {user} on {passwords} {OPERATORS_RIGHTS if user == OPERATOR else own}"
 
 
-def store_users(hashes: Mapping[str, str]) -> str:
-    """The store's file of users: one per service, and nobody without a password.
+def store_users(passwords: Mapping[str, str]) -> str:
+    """The store's file of users: one per service, the operator, and nobody without a password.
 
     A store that starts reads its file as the default user, with that user's rights in a transaction: without
     them it would leave out every transaction, and so what services wrote. Nobody can log in as that user.
     """
-    lines = [store_user(service, hashes[service]) for service in SERVICES]
+    lines = [store_user(user, passwords[user]) for user in STORE_USERS]
     return "\n".join([STORE_DEFAULT, *lines]) + "\n"
+
+
+def hashed(*passwords: str) -> str:
+    """Passwords as the store's file of users has them."""
+    return " ".join(f"#{hashlib.sha256(one.encode()).hexdigest()}" for one in passwords)
 
 
 def own_files() -> Iterator[tuple[str, str, str]]:
@@ -538,7 +551,6 @@ def own_files() -> Iterator[tuple[str, str, str]]:
 
 def _external_secrets() -> list[Document]:
     """Each secret of a workload, from the operator's store."""
-    users = {service: f"{{{{ .{service} | sha256sum }}}}" for service in SERVICES}
     whole: dict[str, tuple[dict[str, tuple[str, str]], Mapping[str, str] | None]] = {
         "master-key": ({"key": ("master-key", "key")}, None),
         "issuer-keys": ({FILES["jwks"]: ("issuer-keys", "jwks")}, None),
@@ -547,8 +559,8 @@ def _external_secrets() -> list[Document]:
             for service, setting, name in own_files()
         },
         **{
-            f"{service}-store": ({"password": (f"store/{service}", "password")}, None)
-            for service in SERVICES
+            f"{who}-store": ({"password": (f"store/{who}", "password")}, None)
+            for who in STORE_USERS
         },
         **{
             f"{service}-mail": ({"password": ("mail", "password")}, None)
@@ -556,8 +568,9 @@ def _external_secrets() -> list[Document]:
             if "smtp_password" in settings_of(service)
         },
         "valkey-users": (
-            {service: (f"store/{service}", "password") for service in SERVICES},
-            {"users.acl": store_users(users)},
+            {who: (f"store/{who}", "password") for who in STORE_USERS}
+            | {f"{who}_also": (f"store/{who}", "also") for who in STORE_USERS},
+            {"users.acl": store_users({who: HASHES.format(who) for who in STORE_USERS})},
         ),
     }
     return [_external_secret(name, *parts) for name, parts in whole.items()]
@@ -692,8 +705,7 @@ def secrets_command(
     what the first one sealed cannot be read any more.
     """
     demo_key(run_dir)
-    passwords = {service: secrets.token_hex(24) for service in SERVICES}
-    hashes = {name: hashlib.sha256(one.encode()).hexdigest() for name, one in passwords.items()}
+    passwords = {who: secrets.token_hex(24) for who in STORE_USERS}
     pem = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     signing_key = Ed25519PrivateKey.generate().private_bytes(*pem).decode()
     files = {"mailboxes": mailboxes.read_text(encoding="utf-8"), "signing_key": signing_key}
@@ -702,7 +714,9 @@ def secrets_command(
         "issuer-keys": {FILES["jwks"]: (run_dir / JWKS_FILE).read_text(encoding="utf-8")},
         **{f"{who}-{name}": {FILES[one]: files[one]} for who, one, name in own_files()},
         **{f"{name}-store": {"password": one} for name, one in passwords.items()},
-        "valkey-users": {"users.acl": store_users(hashes)},
+        "valkey-users": {
+            "users.acl": store_users({who: hashed(one) for who, one in passwords.items()})
+        },
     }
     documents = [
         {

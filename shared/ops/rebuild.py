@@ -29,7 +29,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from shared.contracts.catalogue import SERVICES, dead_letters, topics
+from shared.contracts.catalogue import OPERATOR, SERVICES, dead_letters, topics
 from shared.kernel import Domain
 from shared.ops.topics import BootstrapOption, NoBroker, bootstrap_servers, no_topic, reached
 from shared.runtime.engine.redis_store import RedisStore
@@ -247,21 +247,21 @@ def redis_address(given: str | None) -> StoreAddress:
     return reached(StoreSettings, "REDIS_URL", given).store
 
 
-def password_of(service: str) -> str:
-    """The variable, or the file of secrets, with a service's password, for commands that read every store."""
-    return f"REDIS_PASSWORD_{service.upper()}"
+def password_of(user: str) -> str:
+    """The variable, or the file of secrets, with the password of a user of the store, for operator commands."""
+    return f"REDIS_PASSWORD_{user.upper()}"
 
 
 def store_passwords() -> Mapping[str, str]:
-    """The passwords of those services that have one of their own; the user is the service. Raises as `redis_address`."""
+    """The passwords that are known of services, each the name of its user, and of the operator. Raises as `redis_address`."""
+    users = (*SERVICES, OPERATOR)
     fields: dict[str, Any] = {
-        service: (SecretStr | None, Field(None, validation_alias=password_of(service)))
-        for service in SERVICES
+        user: (SecretStr | None, Field(None, validation_alias=password_of(user))) for user in users
     }
     known = reached(
         create_model("StorePasswords", __base__=FromOutside, **fields), "REDIS_PASSWORD", None
     )
-    given = {service: getattr(known, service) for service in SERVICES}
+    given = {user: getattr(known, user) for user in users}
     return {name: one.get_secret_value() for name, one in given.items() if one is not None}
 
 
@@ -275,8 +275,9 @@ def stores(given: str | None, of: Sequence[str]) -> Mapping[str, StoreAddress]:
     if len(named) < len(of) or not named.keys() <= set(SERVICES):
         raise typer.BadParameter(f"--redis-of is SERVICE=ADDRESS, of {', '.join(SERVICES)}")
     found = {service: redis_address(named.get(service, given)) for service in SERVICES}
-    for service, password in store_passwords().items():
-        found[service] = replace(found[service], username=service, password=password)
+    passwords = store_passwords()
+    for service in passwords.keys() & set(SERVICES):
+        found[service] = replace(found[service], username=service, password=passwords[service])
     return found
 
 

@@ -489,10 +489,15 @@ def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> No
         assert wanted[secret] <= one["stringData"].keys()
     users = printed["valkey-users"]["stringData"]["users.acl"].splitlines()
     assert users[0] == "user default off ~* &* +@all", "the store reads its file with these rights"
+    assert re.fullmatch(rf"user operator on #\w{{64}} {re.escape(RELOADS)}", users.pop())
     for service, line in zip(SERVICES, users[1:], strict=True):
         assert f" ~{service}:* &{service}:* -@all " in line
         assert "password" not in line
-    assert "#{{ .complaints | sha256sum }} " in json.dumps(rendered("prod", "ExternalSecret"))
+    assert "#{{ .complaints | sha256sum }}" in json.dumps(rendered("prod", "ExternalSecret"))
+
+
+#: No key and no channel: whoever replaces passwords reads nothing.
+RELOADS = "resetchannels -@all +acl|load +acl|list"
 
 
 # Kafka -------------------------------------------------------------------------------------------
@@ -835,7 +840,7 @@ def test_an_operator_has_a_pod_with_every_store_and_no_master_key_that_ends_by_i
     found = secret_files(overlay, "CronJob operator")
     assert found == {
         "KAFKA_SASL_PASSWORD": (OPERATOR, "password"),
-        **{password_of(service): (f"{service}-store", "password") for service in SERVICES},
+        **{password_of(user): (f"{user}-store", "password") for user in manifests.STORE_USERS},
     }
     given = {one["name"] for one in container["env"]}
     assert {"REDIS_URL", "REDIS_SSL_CAFILE", "KAFKA_SSL_CAFILE", SECRETS_DIR} < given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from hashlib import sha256
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,7 +14,7 @@ import shared.runtime.engine.redis_store as module
 from devstack.stack import Stack
 from shared.contracts.reasons import Reason
 from shared.kernel import Schema
-from shared.ops.manifests import store_user
+from shared.ops.manifests import hashed, store_user
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.engine.schemas import RUNTIME
 from shared.runtime.engine.store import (
@@ -60,7 +59,7 @@ class TestRedisStore(StoreSuite):
     async def server(self, stack: Stack) -> AsyncIterator[redis.Redis]:
         """The server as an operator has it: raw."""
         client = redis.Redis.from_url(stack.redis_url)
-        user = store_user(OWNER, sha256(PASSWORD.encode()).hexdigest()).split()
+        user = store_user(OWNER, hashed(PASSWORD)).split()
         await client.execute_command("ACL", "SETUSER", *user[1:])
         yield client
         await client.aclose()

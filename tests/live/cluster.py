@@ -33,8 +33,9 @@ from redis.retry import Retry
 from devstack import pids
 from devstack.mailbox import Mailbox
 from devstack.stack import ROOT, RUN_DIRECTORY
-from shared.contracts.catalogue import SERVICES
+from shared.contracts.catalogue import OPERATOR, SERVICES
 from shared.ops import token
+from shared.ops.manifests import hashed, store_users
 from shared.runtime.wires import Broker
 from tests.live.kafka import Kafka
 from tests.live.pods import Document, PodmanFailed, Sources, podman, words
@@ -230,6 +231,36 @@ class Cluster:
 
         yield give
         podman("rm", "--force", "--time=0", name)
+
+    @contextmanager
+    def replacing_passwords(self) -> Iterator[None]:
+        """Give every service other passwords at the store and at Kafka, in the runbook's steps.
+
+        The block replaces their processes. The store takes both passwords meanwhile, Kafka the new ones alone. Blocks.
+        """
+        made = self.sources.secrets
+        (store,) = self.of("valkey")
+        file = self.folder / f"volumes/{store.name}/users/users.acl"
+        operator = {OPERATOR: hashed(made[f"{OPERATOR}-store"]["password"])}
+        before = {service: made[f"{service}-store"]["password"] for service in SERVICES}
+        after, at_kafka = ({one: secrets.token_hex(24) for one in SERVICES} for _ in range(2))
+        with self.operating() as give:
+
+            def accept(passwords: dict[str, str], number: int) -> None:
+                file.write_text(store_users(operator | passwords), encoding="utf-8")
+                status, said = give("store", "reload-users")
+                assert (status, said.count(f": {number} password")) == (
+                    0,
+                    len(SERVICES) + (number == 1),
+                ), said
+
+            accept({one: hashed(before[one], after[one]) for one in SERVICES}, 2)
+            self.kafka.replace_passwords(at_kafka)
+            for service in SERVICES:
+                made[f"{service}-store"] = {"password": after[service]}
+                made[service] = {"password": at_kafka[service]}
+            yield
+            accept({one: hashed(after[one]) for one in SERVICES}, 1)
 
     def stop_services(self) -> list[Pod]:
         """Stop every process of a service; returns their pods, which `podman start` starts again. Blocks."""

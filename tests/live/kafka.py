@@ -48,7 +48,7 @@ class Kafka:
     #: What services call it.
     name: str
     ca: Path
-    passwords: Mapping[str, str]
+    passwords: dict[str, str]
     admin_password: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
 
     def as_admin(self) -> Broker:
@@ -121,13 +121,7 @@ class Kafka:
     def set_up(self, users: Sequence[Document], topics: Sequence[Document]) -> None:
         """Make the users with their rights, and the topics, as an operator of Kafka does. Blocks."""
         with closing(KafkaAdminClient(**self.as_admin().client())) as admin:
-            mechanism = ScramMechanism.SCRAM_SHA_512
-            admin.alter_user_scram_credentials(
-                [
-                    UserScramCredentialUpsertion(user, mechanism, password)
-                    for user, password in self.passwords.items()
-                ]
-            )
+            self._set_passwords(admin, self.passwords)
             admin.create_acls([acl for user in users for acl in _acls(user)])
             for topic in topics:
                 spec = topic["spec"]
@@ -139,6 +133,21 @@ class Kafka:
                 admin.create_topics({topic["metadata"]["name"]: options})
             names = [topic["metadata"]["name"] for topic in topics]
             admin.wait_for_topics(names, timeout_ms=60_000)
+
+    def replace_passwords(self, passwords: Mapping[str, str]) -> None:
+        """Give users other passwords, as Strimzi does once a Secret is deleted: the ones before are refused. Blocks."""
+        with closing(KafkaAdminClient(**self.as_admin().client())) as admin:
+            self._set_passwords(admin, passwords)
+        self.passwords.update(passwords)
+
+    def _set_passwords(self, admin: KafkaAdminClient, passwords: Mapping[str, str]) -> None:
+        mechanism = ScramMechanism.SCRAM_SHA_512
+        admin.alter_user_scram_credentials(
+            [
+                UserScramCredentialUpsertion(user, mechanism, password)
+                for user, password in passwords.items()
+            ]
+        )
 
 
 def _acls(user: Document) -> Iterator[ACL]:

@@ -203,9 +203,11 @@ def test_a_service_is_refused_another_services_keys_in_the_store(live: Live):
                     store.get(f"{other}:{{c0}}:any")
 
 
-def test_every_service_is_replaced_under_traffic_and_no_request_fails(live: Live):
+def test_every_service_is_replaced_and_gets_new_passwords_under_traffic_and_no_request_fails(
+    live: Live,
+):
     before = len(live.diary.asked)
-    with live.traffic("roll"):
+    with live.traffic("roll"), live.cluster.replacing_passwords():
         workloads = [f"{service}-{face}" for service in SERVICES for face in FACES]
         with ThreadPoolExecutor(len(workloads)) as at_once:  # as one `kubectl apply` does
             statuses = dict(zip(workloads, at_once.map(live.cluster.roll, workloads), strict=True))
