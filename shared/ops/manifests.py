@@ -38,7 +38,7 @@ from shared.ops.backup import AUDIT, BACKED_UP, ERASURES, VAULT
 from shared.ops.lock import runtime_lock
 from shared.ops.token import JWKS_FILE, RUN_DIR, demo_key
 from shared.ops.topics import REPLICATION_SAFE, configs
-from shared.runtime.settings import BrokerSettings, RuntimeSettings, StoreSettings
+from shared.runtime.settings import PREFIX, BrokerSettings, RuntimeSettings, StoreSettings
 
 ROOT = Path(__file__).parents[2]
 K8S = Path("deploy/k8s")
@@ -657,7 +657,10 @@ def _contained(service: str) -> dict[str, str]:
     given = {
         "kafka_bootstrap": "kafka:9095",
         "redis_url": "redis://redis:6379/0",
-        "master_key": "${SERVICE_CHECK_MASTER_KEY:-}",
+        **{
+            name: f"${{{PREFIX}{name.upper()}:-}}"
+            for name in ("master_key", "wrapping_key", "wrapping_key_also")
+        },
         "host": "0.0.0.0",  # noqa: S104 - inside of its container
         "port": "8080",
         "ops_port": "9000",

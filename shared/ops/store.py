@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 
 import typer
-from redis import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from shared.contracts.catalogue import OPERATOR
@@ -26,16 +26,15 @@ def store() -> None:
     """The users of the store."""
 
 
-def reload_users(where: StoreAddress) -> Mapping[str, int]:
+async def reload_users(where: StoreAddress) -> Mapping[str, int]:
     """Have the store read its file of users again; returns how many passwords each user has now.
 
-    Connections that are open stay. Blocks; raises RedisError, and leaves the users as they were if the file is wrong.
+    Connections that are open stay. Raises RedisError, and leaves the users as they were if the file is wrong.
     """
     pool = ConnectionPool(**where.client(), socket_timeout=PATIENCE_S, decode_responses=True)
-    with closing(Redis(connection_pool=pool)) as client:
-        client.acl_load()
-        lines = [str(one) for one in client.acl_list()]
-    pool.disconnect()
+    async with Redis.from_pool(pool) as client:
+        await client.acl_load()
+        lines = [str(one) for one in await client.acl_list()]
     return {line.split()[1]: len(re.findall(r" #[0-9a-f]{64}", line)) for line in lines}
 
 
@@ -50,7 +49,7 @@ def reload_users_command(redis_url: RedisOption = None) -> None:
         if password is None:
             typer.echo(f"set {password_of(OPERATOR)}, best as a file", err=True)
             raise typer.Exit(2)
-        found = reload_users(replace(address, username=OPERATOR, password=password))
+        found = asyncio.run(reload_users(replace(address, username=OPERATOR, password=password)))
     except NoBroker as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -228,8 +228,9 @@ STEPS = ("topics", "policy", "roster")
 
 def test_every_container_is_watched_restarted_and_of_a_pinned_image() -> None:
     for name, one in composed().items():
-        assert one["restart"] == ("on-failure:5" if name in STEPS else "unless-stopped"), name
-        assert ("test" in one["healthcheck"]) is (name not in STEPS), name
+        restart = {**dict.fromkeys(STEPS, "on-failure:5"), "operator": "no"}
+        assert one["restart"] == restart.get(name, "unless-stopped"), name
+        assert ("test" in one["healthcheck"]) is (name not in restart), name
         assert re.search(r":(?!latest$)[\w.]+}?$", one["image"]), name
         assert "mem_limit" in one, name
         for port in one.get("ports", ()):
@@ -252,10 +253,15 @@ def test_a_profile_brings_what_it_needs_and_tests_get_kafka_and_redis_alone() ->
         "always": {"kafka", "redis"},
         "services": {*SERVICES, *STEPS, "mail"},
         "observability": {"prometheus", "grafana"},
+        "operator": {"operator"},
     }
     for name, one in composed().items():
         for other in one.get("depends_on", ()):
             assert other in by_profile["always"] | by_profile.get(one["profiles"][0], set()), name
+
+
+#: Keys that wrap customers' keys: set while they are replaced.
+WRAPPING = {"wrapping_key", "wrapping_key_also"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -267,6 +273,7 @@ def test_a_services_container_gets_its_settings_and_its_files(service: str) -> N
     assert given.keys() <= known.keys()
     assert {name for name, field in known.items() if field.is_required()} <= given.keys()
     assert one["command"] == [f"services.{service}"]
+    assert {manifests.variable(name, settings[name]) for name in WRAPPING} <= given.keys()
     mounted = {volume.split(":")[-2] for volume in one["volumes"]}
     assert {value for value in given.values() if value.startswith("/etc/")} <= mounted
     assert one["stop_grace_period"] == "45s"

@@ -229,8 +229,10 @@ class Cluster:
             )  # fmt: skip
             return done.returncode, done.stdout + done.stderr
 
-        yield give
-        podman("rm", "--force", "--time=0", name)
+        try:
+            yield give
+        finally:
+            podman("rm", "--force", "--time=0", name)
 
     @contextmanager
     def replacing_passwords(self) -> Iterator[None]:
