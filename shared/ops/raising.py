@@ -73,12 +73,8 @@ def readers(topic: str) -> Sequence[str]:
     return tuple(service for service in SERVICES if topic in subscriptions(service))
 
 
-def plan(there: Mapping[str, int], partitions: int, wanted: Sequence[str]) -> Sequence[str]:
-    """The topics to raise, in their order; `there` is how many partitions each topic has.
-
-    Audit's topic comes first, because a record lies in the partition with its source's number. Those that have as
-    many already are left out. Raises Refused.
-    """
+def refuse_names(wanted: Sequence[str]) -> None:
+    """Raise Refused for the first topic that is never raised; asks nobody."""
     known = {topic.name: topic for topic in TOPICS}
     for name in wanted:
         if name not in known:
@@ -89,6 +85,15 @@ def plan(there: Mapping[str, int], partitions: int, wanted: Sequence[str]) -> Se
             )
         if not known[name].grows:
             raise Refused(f"{name} cannot be raised: it stays small")
+
+
+def plan(there: Mapping[str, int], partitions: int, wanted: Sequence[str]) -> Sequence[str]:
+    """The topics to raise, in their order; `there` is how many partitions each topic has.
+
+    Audit's topic comes first, because a record lies in the partition with its source's number. Those that have as
+    many already are left out. Raises Refused.
+    """
+    for name in wanted:
         if name not in there:
             raise Refused(f"there is no topic {name}: run `topics create` first")
         if there[name] > partitions:
@@ -334,6 +339,7 @@ async def raise_topics(
 
     What is asked is checked before anything else. `waits` is told what is waited for. Blocks. Raises Refused, TimeoutError, Unavailable, and Kafka's own errors.
     """
+    refuse_names(wanted)
     there = topics.partition_counts(broker)
     wanting = plan(there, partitions, wanted)
     holder = default_holder()

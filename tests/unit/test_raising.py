@@ -14,7 +14,7 @@ from shared.contracts.catalogue import AUDIT, SERVICES, TOPICS
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.topics import TopicRaised
 from shared.ops import raising
-from shared.ops.raising import GROWING, Raising, Stopped, plan, readers, refuse
+from shared.ops.raising import GROWING, Raising, Stopped, plan, readers, refuse, refuse_names
 from shared.ops.rebuild import stores
 from shared.runtime.engine.redis_store import unavailable
 from shared.runtime.engine.settle import Fence, fence_key
@@ -91,6 +91,7 @@ async def at_rest(log: Ends, **fences: int) -> dict[str, Stopped]:
 )
 def test_what_cannot_be_raised_exactly_is_refused_with_a_sentence(partitions, wanted, why):
     with pytest.raises(Refused, match=why):
+        refuse_names(wanted)
         plan(THERE, partitions, wanted)
 
 
@@ -151,17 +152,26 @@ def test_a_file_of_a_password_that_cannot_be_read_is_a_sentence_without_it(
     assert "12345" not in told
 
 
-async def test_what_is_asked_is_checked_before_anybody_is_waited_for(monkeypatch):
-    def waits(*_: object) -> None:
-        raise AssertionError("a topic's number can be told without it")
+def waits(*_: object) -> None:
+    raise AssertionError("it can be told without this")
 
+
+async def give(partitions: int, wanted: Sequence[str]) -> None:
+    where = Broker("nowhere:1")
+    await raising.raise_topics(where, {}, "c0", partitions, wanted, apply=True, say=print)
+
+
+async def test_what_is_asked_is_checked_before_anybody_is_waited_for(monkeypatch):
     monkeypatch.setattr(raising, "stopped", waits)
     monkeypatch.setattr(raising.topics, "partition_counts", lambda _broker: THERE)
-    for number, wanted, why in ((3, GROWING, "never taken away"), (6, ["things"], "no topic of")):
-        with pytest.raises(Refused, match=why):
-            await raising.raise_topics(
-                Broker("none:1"), {}, "c0", number, wanted, apply=True, say=print
-            )
+    with pytest.raises(Refused, match="never taken away"):
+        await give(3, GROWING)
+
+
+async def test_a_name_of_no_topic_is_refused_before_kafka_is_asked(monkeypatch):
+    monkeypatch.setattr(raising.topics, "partition_counts", waits)
+    with pytest.raises(Refused, match="no topic of the catalogue"):
+        await give(6, ["things"])
 
 
 async def test_a_topic_is_at_rest_where_everybody_has_settled_all_of_it():
