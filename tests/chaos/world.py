@@ -154,12 +154,9 @@ class World:
 
 
 def under_way(
-    services: Iterable[str],
-    redis: Callable[[str], Redis],
-    kafka: Broker | str,
-    work: tuple[bytes, ...] = WORK,
+    services: Iterable[str], redis: Callable[[str], Redis], kafka: Broker | str
 ) -> list[str]:
-    """Unfinished work of the services, one line each; empty if there is none. `work` are timers that count. Blocks."""
+    """Unfinished work of the services, one line each; empty if there is none. Blocks."""
     found: list[str] = []
     for owner in services:
         with closing(redis(owner)) as store:
@@ -167,7 +164,7 @@ def under_way(
                 found.append(f"{owner}: {lines} lines wait for the relay")
             timers: Any = store.zrange(f"{owner}:{{c0}}:timers", 0, -1, withscores=True)
         now_ms = time.time() * 1000
-        waits = [one for one, due in timers if one.startswith(work) or due <= now_ms]
+        waits = [one for one, due in timers if one.startswith(WORK) or due <= now_ms]
         if waits:
             found.append(f"{owner}: {len(waits)} timers wait, as {waits[0]!r}")
     for owner in services if not found else ():

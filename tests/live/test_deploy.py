@@ -35,7 +35,7 @@ from tests.chaos.audit import intake, ledger, letters, order, privacy, promises,
 from tests.chaos.desk import Caller, Desk, Known, ask_all_again
 from tests.chaos.diary import CANARY, Asked, Diary
 from tests.chaos.publisher import Publisher
-from tests.chaos.world import WORK, drained, generous, under_way
+from tests.chaos.world import drained, generous, under_way
 from tests.live.cluster import FACES, IMAGE, SERVERS, Cluster, running
 from tests.live.pods import podman
 from tests.system.world import SITE, until
@@ -50,8 +50,6 @@ IMAGE_DEADLINE_S = 600
 DESKS, PAUSE_S, PER_S = 2, 0.4, 2.0
 #: As a proxy waits: a request is slow, not failed, while much else runs on this machine.
 TIMEOUT_S = 30.0
-#: Heads of the record too, a minute after it: one that is signed while topics and stores are read is in one of both.
-TIMERS = (*WORK, b"heads|")
 #: Requests before the first and after the last change, so that a change has something to break.
 AROUND = 10
 
@@ -76,7 +74,7 @@ class Live:
     def drain(self) -> list[str]:
         """Wait until no work is left; returns what is left if nothing moves. Blocks."""
         there = self.cluster
-        return drained(lambda: under_way(SERVICES, there.redis, there.as_admin(), TIMERS))
+        return drained(lambda: under_way(SERVICES, there.redis, there.as_admin()))
 
     @contextmanager
     def traffic(self, name: str) -> Iterator[None]:
