@@ -23,11 +23,11 @@ from services.complaints.app import build as build_complaints
 from services.complaints.settings import Settings as ComplaintsSettings
 from services.complaints.triage import Languages
 from services.notifier.app import build as build_notifier
-from services.notifier.channels.ports import Letter
+from services.notifier.channels.ports import MAIL_SERVER, Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.compensation import PolicyTried
 from shared.contracts.complaints import ComplaintReceived
-from shared.contracts.intake import ComplaintRaised, Contact
+from shared.contracts.intake import ComplaintRaised, Contact, MessageChannel
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Roster
@@ -99,9 +99,13 @@ class Silence(Exception):
 
 
 class Postbox:
-    """A `Mailer` that keeps letters, or fares as it is told to, once per entry."""
+    """A `Channel` that keeps letters, or fares as it is told to, once per entry."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, name: str = MAIL_SERVER, channel: MessageChannel = MessageChannel.EMAIL
+    ) -> None:
+        self.name = name
+        self.channel = channel
         self.letters: list[Letter] = []
         self.failures: list[Exception] = []
 
@@ -189,6 +193,8 @@ class Aboard:
         self.recording = recording
         self.clock = Clock()
         self.postbox = Postbox()
+        #: What customers get as text messages, where a policy has that channel.
+        self.phone = Postbox("first", MessageChannel.SMS)
         self.news = AllRead()
         #: How compensation reads its topic again.
         self.past: ReadHistory = self.history
@@ -227,7 +233,7 @@ class Aboard:
                 NotifierSettings(**given, mailboxes=ROOT / "policy" / "mailboxes.yaml"),
                 now=now,
                 store=stores["notifier"],
-                mailer=self.postbox,
+                channels=[self.postbox, self.phone],
             ),
             "audit": build_audit(AuditSettings(**given), now=now, store=stores["audit"]),
         }

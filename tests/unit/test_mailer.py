@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from devstack.stack import free_port
 from services.notifier.channels import smtp
 from services.notifier.channels.ports import Letter
-from services.notifier.channels.smtp import SmtpMailer
+from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.messages.rules import ATTEMPT_LASTS
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
@@ -87,7 +87,7 @@ def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.ex
 
 async def hand_over(server: Server, one: Letter) -> bool:
     async with serving(server) as port:
-        return await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(one)
+        return await SmtpChannel(MailServer("127.0.0.1", port), Clock()).send(one)
 
 
 async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apart():
@@ -243,7 +243,7 @@ async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch
 async def test_no_server_at_all_is_asked_again_later():
     async with serving(Server()) as port:
         pass
-    assert await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(letter()) == Later(
+    assert await SmtpChannel(MailServer("127.0.0.1", port), Clock()).send(letter()) == Later(
         Reason.MAIL_UNAVAILABLE
     )
 
@@ -256,7 +256,7 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(smtp.Conversation, "connect", never)
     async with asyncio.timeout(10):
-        assert await SmtpMailer(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
+        assert await SmtpChannel(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
             Reason.MAIL_UNAVAILABLE
         )
 
@@ -320,7 +320,7 @@ def secured(request, authority):
 async def test_a_letter_goes_by_tls_and_with_a_login(secured, authority):
     how, port, kept = secured
     server = MailServer("127.0.0.1", port, how, tls_of(authority.ca), "me", PASSWORD)
-    assert await SmtpMailer(server, Clock()).send(letter()) == Delivered()
+    assert await SmtpChannel(server, Clock()).send(letter()) == Delivered()
     assert kept.users == ["me"]
 
 
@@ -338,7 +338,7 @@ async def test_a_letter_waits_where_the_server_is_not_trusted_or_does_not_trust_
         "in the clear": replace(right, tls="none", username="", password=""),
     }[wrong]
     with capture_logs() as logs:
-        assert await SmtpMailer(server, Clock()).send(letter()) == Later(Reason.MAIL_UNAVAILABLE)
+        assert await SmtpChannel(server, Clock()).send(letter()) == Later(Reason.MAIL_UNAVAILABLE)
     assert kept.users == []
     assert [line["event"] for line in logs] in (["mail_waits"], [])
     assert PASSWORD not in f"{logs} {right!r}"

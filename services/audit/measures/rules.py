@@ -240,9 +240,11 @@ _NO_ADDRESS = (Reason.NO_CONTACT, Reason.CUSTOMER_ERASED)
 SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
 
-def _fate(one: Recorded) -> str:
+def _fate(one: Recorded) -> str | None:
     if one.what == MessageSent.TYPE:
         return SENT
+    if one.details.get("next_channel"):  # the message on that channel has a fate of its own
+        return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 
 

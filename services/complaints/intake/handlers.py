@@ -128,7 +128,7 @@ class Intake:
             if raised.place is None
             else self._names.place(raised.site, raised.place),
             content=content,
-            reachable=contact is not None and contact.reachable,
+            reachable=policy.notify.reaches(contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
             understood=triage(raised.text, language),
             policy=policy,

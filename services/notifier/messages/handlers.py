@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from services.notifier.messages.rules import Message, message_id_of, queue
@@ -12,12 +13,15 @@ from shared.contracts.complaints import (
     ConfirmationAsked,
 )
 from shared.contracts.event import Event
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     Occasion,
 )
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Prepared, only_folds
+from shared.runtime.policies import Policies
 
 #: What a customer is told of.
 Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
@@ -25,6 +29,9 @@ Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | Confirma
 
 class Messages:
     """Queues a message for what a customer is told of."""
+
+    def __init__(self) -> None:
+        self._policies = Policies()
 
     def on_triaged(self, event: Event[ComplaintTriaged]) -> Prepared:
         """Queue the acknowledgement, which says by when the customer hears from us; one for each matter."""
@@ -53,18 +60,20 @@ class Messages:
         return self._queues(Occasion.CONFIRMATION, event.data.confirmation_id, event.data)
 
     def _queues(self, occasion: Occasion, about: str, fact: Told) -> Prepared:
-        message_id = message_id_of(occasion, about)
-        decide = partial(self._queue, message_id, occasion, about, fact)
-        return Prepared(decide, [Message.key(message_id)])
+        ids = [message_id_of(occasion, about, channel) for channel in MessageChannel]
+        decide = partial(self._queue, ids, occasion, about, fact)
+        return Prepared(decide, [Message.key(message_id) for message_id in ids])
 
     async def _queue(
-        self, message_id: str, occasion: Occasion, about: str, fact: Told, view: View
+        self, ids: Sequence[str], occasion: Occasion, about: str, fact: Told, view: View
     ) -> Decision:
-        """Queue a message unless it was queued before: a cause may come twice."""
-        if await view.get(Message, message_id) is not None:
-            return Decision()
+        """Queue a message on the first channel, unless it was queued before on any: a cause may come twice."""
+        for message_id in ids:
+            if await view.get(Message, message_id) is not None:
+                return Decision()
+        channel = await self._first_channel(fact.site, view)
         return queue(
-            message_id,
+            message_id_of(occasion, about, channel),
             occasion,
             about,
             complaint_id=fact.complaint_id,
@@ -75,4 +84,13 @@ class Messages:
             promise_id=fact.promise_id
             if isinstance(fact, ComplaintTriaged | ComplaintReopened)
             else None,
+            channel=channel,
         )
+
+    async def _first_channel(self, site: str, view: View) -> MessageChannel:
+        """The policy's first channel; e-mail of a site whose policy has not come, for which letters wait."""
+        try:
+            policy, _ = await self._policies.at(site, view)
+        except Rejected:
+            return MessageChannel.EMAIL
+        return policy.notify.channels[0]
