@@ -59,6 +59,25 @@ def demo_policy() -> Policy:
     return found
 
 
+#: What the notifier's links begin with, and the URLs that providers report to.
+PUBLIC_URL = "http://test"
+#: Secrets of the providers: `first` posts forms, `second` speaks JSON, `returns` is a mail relay.
+FORM_SECRET = "secret-of-first"
+REPORT_KEY = b"k" * 32
+
+
+def providers_file(directory: Path) -> Path:
+    """The operator's file of providers, in a directory of the test."""
+    path, key = directory / "providers.yaml", b64encode(REPORT_KEY).decode()
+    path.write_text(f"""
+providers:
+  first: {{wire: form, url: "https://first.invalid/", username: AC1, secret: {FORM_SECRET}}}
+  second: {{wire: json, url: "https://second.invalid/", secret: b, report_secret: "whsec_{key}"}}
+  returns: {{wire: relay, report_secret: "whsec_{key}"}}
+""")
+    return path
+
+
 @cache
 def demo_roster() -> Roster:
     found = roster_file.load(ROOT / "policy" / "roster.yaml")
@@ -230,7 +249,12 @@ class Aboard:
                 history=self._past,
             ),
             "notifier": build_notifier(
-                NotifierSettings(**given, mailboxes=ROOT / "policy" / "mailboxes.yaml"),
+                NotifierSettings(
+                    **given,
+                    mailboxes=ROOT / "policy" / "mailboxes.yaml",
+                    providers=providers_file(directory),
+                    public_url=PUBLIC_URL,
+                ),
                 now=now,
                 store=stores["notifier"],
                 channels=[self.postbox, self.phone],
