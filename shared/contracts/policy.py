@@ -371,7 +371,7 @@ class Playbook(Part):
 
 #: Shown in a mail program's list; quotes, brackets and line ends would end the header's field.
 SenderName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"""^[^\x00-\x1f\x7f"<>@,;:\\]+$""")
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"""^[^\r\n\t"<>@,;:\\]+$""")
 ]
 #: What networks show as the sender: a number, or up to 11 characters with a letter among them (GSM 03.38).
 SmsSender = Annotated[

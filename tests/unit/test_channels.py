@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from devstack.providers import ScriptedSms
 from services.notifier.channels import sms
-from services.notifier.channels.breaker import FAILURES_MAX, PAUSE, Breaker, chosen, fared
+from services.notifier.channels.providers import FAILURES_MAX, PAUSE, Breaker, chosen, fared
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.text import CUT, fitted, segments
 from services.notifier.channels.wires import FormWire

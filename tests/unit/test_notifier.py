@@ -88,6 +88,15 @@ def test_a_message_whose_fate_is_known_is_not_taken_in_hand_again(state):
         assert facts[0].repeats_unknown is (state is State.ATTEMPTED)
 
 
+def test_a_message_whose_repeat_was_lost_too_is_not_handed_over_a_third_time():
+    """INV-05: two processes ended, one after the other, and nobody recorded a fate."""
+    handed = message_attempted(message(), attempt(message(), ID, START).facts[0])
+    (repeat,) = attempt(handed, ID, START + ATTEMPT_LASTS).facts
+    again = message_attempted(handed, repeat)
+    (fact,) = attempt(again, ID, START + 2 * ATTEMPT_LASTS).facts
+    assert (type(fact), fact.reason) == (MessageFailed, Reason.MAIL_UNAVAILABLE)
+
+
 def test_a_message_is_not_taken_in_hand_before_its_time():
     """INV-05: somebody who read an old timer finds it in hand already, or told to wait."""
     handed = message_attempted(message(), attempt(message(), ID, START).facts[0])

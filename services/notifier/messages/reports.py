@@ -10,7 +10,7 @@ from typing import Protocol
 from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
-from services.notifier.messages.rules import Message, bounced, delivered
+from services.notifier.messages.rules import Message, bounced, delivered, fate_of
 from shared.contracts.notifier import MessageBounced, MessageDelivered, MessageSent
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -69,4 +69,4 @@ def count(facts: Sequence[Fact]) -> None:
     """Count what was reported in the metric of messages; a fate that was not known before as well."""
     for fact in facts:
         if isinstance(fact, MessageSent | MessageDelivered | MessageBounced):
-            MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
+            MESSAGES.labels(fact.occasion, fate_of(fact)).inc()

@@ -166,6 +166,13 @@ def status_of(message: Message) -> Status:
     return Status.TECHNICAL_FAILURE
 
 
+def fate_of(fact: MessageFact) -> str:
+    """What metrics call it: `sent`, `failed` and so on; `elsewhere` if the message goes on by another channel."""
+    if isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel is not None:
+        return "elsewhere"
+    return fact.TYPE.split(".")[2]
+
+
 def message_id_of(
     occasion: Occasion, about: str, channel: MessageChannel = MessageChannel.EMAIL
 ) -> str:
@@ -240,9 +247,12 @@ def attempt(
     used: Mapping[str, int] = {},
     provider: str | None = None,
 ) -> Decision:
-    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached."""
+    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached or a repeat was lost."""
     if not due(message, now):
         return Decision()
+    if message.state is State.ATTEMPTED and message.repeats_unknown:
+        # A process ended in the repeat, so that a third letter might be the third that arrives.
+        return not_sent(message, message_id, UNAVAILABLE[message.channel], None, now)
     if any(used[bound.account] >= bound.ceiling for bound in bounds):
         return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
     attempted = MessageAttempted(

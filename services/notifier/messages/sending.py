@@ -17,6 +17,7 @@ from services.notifier.messages.rules import (
     attempt,
     bounds_of,
     due,
+    fate_of,
     lost,
     not_sent,
     sent,
@@ -148,13 +149,6 @@ class Sending:
             address_ref=self._address_ref(recipient, day),
             sender_ref=story.sender_ref if story else None,
         )
-
-
-def fate_of(fact: MessageSent | MessageDelayed | MessageFailed) -> str:
-    """What a metric calls it; `elsewhere` where the message goes on by another channel."""
-    if isinstance(fact, MessageFailed) and fact.next_channel is not None:
-        return "elsewhere"
-    return fact.TYPE.split(".")[2]
 
 
 async def known(message_id: str, view: View) -> Message:
