@@ -10,7 +10,8 @@ from typing import Protocol
 from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
-from services.notifier.messages.rules import Message, bounced, delivered, fate_of
+from services.notifier.messages.rules import Message, bounced, delivered
+from services.notifier.messages.sending import fate_of
 from shared.contracts.notifier import MessageBounced, MessageDelivered, MessageSent
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact

@@ -166,13 +166,6 @@ def status_of(message: Message) -> Status:
     return Status.TECHNICAL_FAILURE
 
 
-def fate_of(fact: MessageFact) -> str:
-    """What metrics call it: `sent`, `failed` and so on; `elsewhere` if the message goes on by another channel."""
-    if isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel is not None:
-        return "elsewhere"
-    return fact.TYPE.split(".")[2]
-
-
 def message_id_of(
     occasion: Occasion, about: str, channel: MessageChannel = MessageChannel.EMAIL
 ) -> str:

@@ -17,7 +17,6 @@ from services.notifier.messages.rules import (
     attempt,
     bounds_of,
     due,
-    fate_of,
     lost,
     not_sent,
     sent,
@@ -26,7 +25,9 @@ from services.notifier.subjects.rules import Story
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
+    MessageBounced,
     MessageDelayed,
+    MessageFact,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -149,6 +150,13 @@ class Sending:
             address_ref=self._address_ref(recipient, day),
             sender_ref=story.sender_ref if story else None,
         )
+
+
+def fate_of(fact: MessageFact) -> str:
+    """What metrics call it: `sent`, `failed` and so on; `elsewhere` if the message goes on by another channel."""
+    if isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel is not None:
+        return "elsewhere"
+    return fact.TYPE.split(".")[2]
 
 
 async def known(message_id: str, view: View) -> Message:
