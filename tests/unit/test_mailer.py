@@ -51,6 +51,18 @@ async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apa
     assert any(line.startswith("RCPT TO:<kari@example.org>") for line in server.heard)
 
 
+async def test_a_letter_has_its_senders_name_and_an_html_part_where_it_is_given():
+    server = ScriptedMail()
+    one = replace(letter(), sender_name="M/S Ægir", html="<p>Hei, Kåre</p>\n")
+    assert await hand_over(server, one) == Delivered()
+    read = message_from_bytes(server.bodies[0].removesuffix(b".\r\n"), policy=default)
+    (sender,) = read["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == ("M/S Ægir", "service@aurora.example")
+    assert read.get_content_type() == "multipart/alternative"
+    parts = [(part.get_content_type(), part.get_content().strip()) for part in read.iter_parts()]
+    assert parts == [("text/plain", "Hei, Kåre"), ("text/html", "<p>Hei, Kåre</p>")]
+
+
 LINK = "https://aurora.example/f/" + "abcde_-.=" * 60
 
 

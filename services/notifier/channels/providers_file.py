@@ -108,6 +108,6 @@ def load(path: Path) -> Mapping[str, Provider]:
     found = strict_yaml.load(path, ProvidersFile, bytes_max=FILE_BYTES_MAX)
     if isinstance(found, ProvidersFile):
         return found.providers
-    # A problem shows the value it found, and of a secret it must not.
-    silent = [replace(one, message="is wrong") if "secret" in one.pointer else one for one in found]
+    # A problem shows the value that was found, which may be a secret or have one.
+    silent = [replace(one, message=one.message.partition(", got ")[0]) for one in found]
     raise BrokenFile(path, silent)

@@ -25,9 +25,7 @@ from services.notifier.subjects.rules import Story
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
-    MessageBounced,
     MessageDelayed,
-    MessageFact,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -59,8 +57,8 @@ class Sending:
         """Write the letter; raises Unavailable while a part is on its way, Rejected if none comes."""
         message = await known(message_id, view)
         try:
-            letter = await self._letters.write(message_id, message, view)
-            return replace(letter, provider=await self._provider(message, view))
+            provider = await self._provider(message, view)
+            return replace(await self._letters.write(message_id, message, view), provider=provider)
         except (Rejected, Unavailable) as missing:
             if missing.reason not in PARTS:
                 raise
@@ -116,7 +114,9 @@ class Sending:
             if isinstance(fact, MessageQueued):  # on the next channel
                 continue
             assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
-            MESSAGES.labels(fact.occasion, fate_of(fact)).inc()
+            goes_on = isinstance(fact, MessageFailed) and fact.next_channel is not None
+            fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
+            MESSAGES.labels(fact.occasion, fate).inc()
 
     async def _provider(self, message: Message, view: View) -> str:
         """The provider of the next attempt; raises Rejected(unknown_provider), and what a policy does."""
@@ -150,13 +150,6 @@ class Sending:
             address_ref=self._address_ref(recipient, day),
             sender_ref=story.sender_ref if story else None,
         )
-
-
-def fate_of(fact: MessageFact) -> str:
-    """What metrics call it: `sent`, `failed` and so on; `elsewhere` if the message goes on by another channel."""
-    if isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel is not None:
-        return "elsewhere"
-    return fact.TYPE.split(".")[2]
 
 
 async def known(message_id: str, view: View) -> Message:
