@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.notifier.channels.ports import Mailer
-from services.notifier.channels.smtp import SmtpMailer
+from services.notifier.channels import providers_file
+from services.notifier.channels.bounces import Relay
+from services.notifier.channels.ports import Channel
+from services.notifier.channels.providers import Providers
+from services.notifier.channels.sms import SmsChannel
+from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.wires import Wire
 from services.notifier.feedback import rules as feedback_rules
 from services.notifier.feedback.api import HeardFeedback, routes
 from services.notifier.feedback.handlers import Feedback
 from services.notifier.feedback.page import Page
+from services.notifier.messages import api as message_api
 from services.notifier.messages import rules as message_rules
 from services.notifier.messages.handlers import Messages
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
+from services.notifier.messages.reports import Reports
 from services.notifier.messages.rules import SEND
 from services.notifier.messages.sending import Sending
 from services.notifier.safety import rules as safety_rules
@@ -37,6 +44,7 @@ from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens, mine_link
 from shared.runtime.service import App, Runtime, utc_now
+from shared.runtime.settings import tls_of
 
 TEMPLATES = Path(__file__).parent / "wording/templates"
 #: What role mailboxes read.
@@ -60,9 +68,9 @@ def build(
     *,
     now: Callable[[], datetime] = utc_now,
     store: Store | None = None,
-    mailer: Mailer | None = None,
+    channels: Sequence[Channel] | None = None,
 ) -> App:
-    """The service, ready to run; nothing is connected yet."""
+    """The service, ready to run; nothing is connected yet. `channels` are those of the settings if not given."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
@@ -73,8 +81,10 @@ def build(
     alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
     to_mine = partial(mine_link, mine, settings.complaints_url)
     letters = Letters(keys, links, wording, alarms.letter, to_mine)
-    mailer = mailer or SmtpMailer(settings.mail_server, now)
-    sending = Sending(letters, mailer, parts.vault.pseudonyms.mailbox)
+    wires = wires_of(settings)
+    providers = Providers(channels or tuple(channels_of(settings, wires, now)), now)
+    sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox)
+    reports = Reports(parts.settler, wires)
     feedback = Feedback(parts.settler, keys, letters, links, wording)
     return App(
         parts,
@@ -83,9 +93,33 @@ def build(
             "notifier",
             "Customers are told, asked whether it helped, and heard.",
             routes(parts.face, feedback, Page()),
+            message_api.routes(parts.face, reports, settings.public_url),
         ),
         on_timer={
             SEND: Effects(parts.settler, parts.crash).on_timer(SEND, sending),
             ALARM: alarms.route,
         },
     )
+
+
+def wires_of(settings: Settings) -> Mapping[str, Wire | Relay]:
+    """How each provider of the operator's file is spoken to, by its id."""
+    if settings.providers is None:
+        return {}
+    found = providers_file.load(settings.providers)
+    return {name: one.spoken() for name, one in found.items()}
+
+
+def channels_of(
+    settings: Settings, wires: Mapping[str, Wire | Relay], now: Callable[[], datetime]
+) -> Iterator[Channel]:
+    """The mail server, and each provider of text messages."""
+    yield SmtpChannel(settings.mail_server, now)
+    if settings.providers is None:
+        return
+    for name, one in providers_file.load(settings.providers).items():
+        wire = wires[name]
+        if not isinstance(wire, Relay):
+            report_url = f"{settings.public_url.rstrip('/')}/v1/receipts/{name}"
+            tls = tls_of(one.ca) if one.ca is not None else None
+            yield SmsChannel(name, one.url, wire, report_url, now, tls)

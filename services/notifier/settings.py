@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.notifier.channels import providers_file
 from shared.runtime.mailboxes import load
 from shared.runtime.settings import RuntimeSettings, tls_of
 from shared.runtime.strict_yaml import BrokenFile
@@ -45,6 +46,21 @@ class Settings(RuntimeSettings):
         None,
         description="File with the addresses of role mailboxes, from a secret store; read at start.",
     )
+
+    providers: Path | None = Field(
+        None,
+        description="File with the providers of text messages, from a secret store; read at start. Unset: e-mail alone.",
+    )
+
+    @field_validator("providers")
+    @classmethod
+    def _providers_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                providers_file.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
 
     @field_validator("mailboxes")
     @classmethod

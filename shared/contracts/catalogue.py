@@ -101,7 +101,9 @@ from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import (
     FeedbackReceived,
     MessageAttempted,
+    MessageBounced,
     MessageDelayed,
+    MessageDelivered,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -256,6 +258,8 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageDelayed, NOTIFIER),
     Row(MessageSent, NOTIFIER, (COMPLAINTS,)),
     Row(MessageFailed, NOTIFIER, (COMPLAINTS,)),
+    Row(MessageDelivered, NOTIFIER),
+    Row(MessageBounced, NOTIFIER),
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # The first service to seal makes the key, so the services that seal read each other's keys.

@@ -208,7 +208,7 @@ class ComplaintTriaged(ComplaintFact):
         None, description="When the customer leaves, as it was told; absent if unknown."
     )
     has_contact: Annotated[bool, Data.INTERNAL] = Field(
-        description="Whether a message reaches the customer: true if their contact has a mail address."
+        description="Whether a message reaches the customer: true if a channel of the site's policy does."
     )
     service: Annotated[Service | None, Data.INTERNAL] = Field(
         None,
@@ -660,7 +660,7 @@ class ComplaintReopened(ComplaintFact):
         description="When to warn of the promised time; absent if nobody is warned, or it is sooner than that.",
     )
     has_contact: Annotated[bool, Data.INTERNAL] = Field(
-        description="Whether a message reaches the customer: true if their contact has a mail address."
+        description="Whether a message reaches the customer: true if a channel of the site's policy does."
     )
     reopened_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When the customer said so; checks given before then do not answer it."

@@ -155,7 +155,7 @@ class Event(BaseModel, Generic[F_co]):
     )
     cause: Annotated[str, StringConstraints(max_length=512)] | None = Field(
         None,
-        description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>`, `timer/<name>/<id>/<due>` or `command/<name>/<id>`.",
+        description="Position of what caused the fact: `topic/partition/offset/sequence`, `http/<hash of key>/<hash of request>`, `timer/<name>/<id>/<due>`, `receipt/<provider>/<message>/<fate>` or `command/<name>/<id>`.",
     )
     sequence: Annotated[str, StringConstraints(pattern=f"^{SEQUENCE_PATTERN.pattern}$")] | None = (
         Field(

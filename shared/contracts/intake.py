@@ -6,6 +6,7 @@ travel sealed.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -35,6 +36,30 @@ Address = Annotated[
     str, StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$""")
 ]
 Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")]
+#: A telephone number as networks take it (ITU-T E.164): "+", country and number, 15 digits at most. The
+#: shortest in use have 7.
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+class MessageChannel(StrEnum):
+    """A way by which messages go to customers."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+def e164(phone: str, calling_code: str | None) -> str | None:
+    """A number as it was written, in E.164; None if it is none.
+
+    One without "+" or "00" is of the country of this calling code, where one is given, and loses the 0
+    that is dialled inside a country.
+    """
+    digits = re.sub(r"[ ()-]", "", phone)
+    if digits.startswith("00"):
+        digits = f"+{digits[2:]}"
+    elif not digits.startswith("+") and calling_code is not None:
+        digits = f"+{calling_code}{digits.removeprefix('0')}"
+    return digits if E164.fullmatch(digits) else None
 
 
 class Contact(BaseModel):
@@ -47,14 +72,18 @@ class Contact(BaseModel):
     )
     email: Address | None = Field(
         None,
-        description="Mail address, in clear text; the one channel on which customers are written to.",
+        description="Mail address, in clear text; where the site's policy has e-mail among its channels, letters go to it.",
     )
-    phone: Phone | None = Field(None, description="Telephone number, in clear text.")
+    phone: Phone | None = Field(
+        None,
+        description="Telephone number, in clear text; where the site's policy has SMS among its channels, text messages go to it.",
+    )
 
-    @property
-    def reachable(self) -> bool:
-        """Whether messages reach this customer: whether there is a mail address."""
-        return self.email is not None
+    def address(self, channel: MessageChannel, calling_code: str | None) -> str | None:
+        """Where messages of a channel go; None where there is no such address, or no number in E.164."""
+        if channel is MessageChannel.EMAIL:
+            return self.email
+        return None if self.phone is None else e164(self.phone, calling_code)
 
     @property
     def empty(self) -> bool:

@@ -11,6 +11,7 @@ from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
 from shared.contracts.data import Data
 from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, Sealed, SiteId
+from shared.contracts.intake import MessageChannel
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -24,7 +25,7 @@ OfSite = Annotated[
 
 
 class Occasion(StrEnum):
-    """Why a message is sent; one message per occasion and what it is about.
+    """Why a message is sent; one message per occasion, channel and what it is about.
 
     All go to the customer, except `safety`, which goes to the site's role mailboxes.
     """
@@ -45,6 +46,14 @@ class Occasion(StrEnum):
     CHECK_EXPIRING = "check_expiring"
 
 
+#: The channel that goes on, in facts about a message that did not arrive.
+NextChannel = Annotated[
+    MessageChannel | None,
+    Data.INTERNAL,
+    Field(description="The channel by which the customer is told instead; absent if by none."),
+]
+
+
 class Helped(StrEnum):
     """The answer to "did it help?"."""
 
@@ -60,7 +69,7 @@ class MessageFact(Fact):
     TOPIC: ClassVar[str] = "recovery.notifier.v1"
 
     message_id: Annotated[Id, Data.PERSONAL] = Field(
-        description="The message's id; follows from its occasion and what it is about."
+        description="The message's id; follows from its occasion, what it is about, and its channel."
     )
     complaint_id: ComplaintId
 
@@ -94,6 +103,13 @@ class MessageQueued(MessageFact):
         None,
         description="When it is due, and sent if what it says is still true then; absent if that is at once.",
     )
+    channel: Annotated[MessageChannel, Data.INTERNAL] = Field(
+        MessageChannel.EMAIL, description="The channel that it goes by."
+    )
+    instead_of: Annotated[Id | None, Data.PERSONAL] = Field(
+        None,
+        description="Id of the message on another channel that it is sent instead of; absent if of none.",
+    )
 
 
 class MessageAttempted(MessageFact):
@@ -114,6 +130,9 @@ class MessageAttempted(MessageFact):
     )
     attempted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was handed to the provider."
+    )
+    provider: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="The provider, by its id; absent in facts older than this field."
     )
 
 
@@ -156,6 +175,37 @@ class MessageFailed(MessageFact):
     reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it cannot be delivered.")
     failed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was given up.")
     site: OfSite = None
+    next_channel: NextChannel = None
+
+
+class MessageDelivered(MessageFact):
+    """The provider reported that the message was delivered; counts whatever was reported before."""
+
+    TYPE: ClassVar[str] = "recovery.message.delivered.v1"
+
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it was sent.")
+    provider: Annotated[Id, Data.INTERNAL] = Field(
+        description="The provider that reported it, by its id."
+    )
+    delivered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the report came."
+    )
+    site: OfSite = None
+
+
+class MessageBounced(MessageFact):
+    """The provider had accepted the message and reported that it could not be delivered."""
+
+    TYPE: ClassVar[str] = "recovery.message.bounced.v1"
+
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it was sent.")
+    provider: Annotated[Id, Data.INTERNAL] = Field(
+        description="The provider that reported it, by its id."
+    )
+    reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it was not delivered.")
+    bounced_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the report came.")
+    site: OfSite = None
+    next_channel: NextChannel = None
 
 
 class SafetyRouted(Fact):

@@ -32,7 +32,7 @@ from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between
-from shared.contracts.intake import Channel
+from shared.contracts.intake import Channel, Contact, MessageChannel
 from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
@@ -369,8 +369,21 @@ class Playbook(Part):
     )
 
 
+#: Shown in a mail program's list; quotes, brackets and line ends would end the header's field.
+SenderName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"""^[^\r\n\t"<>@,;:\\]+$""")
+]
+#: What networks show as the sender: a number, or up to 11 characters with a letter among them (GSM 03.38).
+SmsSender = Annotated[
+    str, StringConstraints(pattern=r"^(\+[1-9][0-9]{6,14}|[A-Za-z][A-Za-z0-9]{0,10})$")
+]
+
+
 class Retry(Part):
-    """How a message that the provider did not accept is tried again; the delay doubles each time."""
+    """How a message that the provider did not accept is tried again; the delay doubles each time.
+
+    Each delay is shortened by up to a quarter, so that messages which failed together do not come together.
+    """
 
     first_delay: Duration = Field(
         timedelta(seconds=5),
@@ -378,6 +391,10 @@ class Retry(Part):
     )
     attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = Field(
         8, description="Number of attempts after which a message has failed."
+    )
+    within: Duration = Field(
+        timedelta(days=3),
+        description="Duration since the message was due after which it is not tried again.",
     )
 
 
@@ -423,15 +440,56 @@ class Notify(Part):
         default=False,
         description="Whether customers are told that a promised time is near and may not be kept; if not, whoever has the complaint is warned alone.",
     )
+    channels: Annotated[tuple[MessageChannel, ...], Field(min_length=1, max_length=2)] = Field(
+        (MessageChannel.EMAIL,),
+        description="Channels by which customers are told, first choice first; the next one is taken where the customer has no address on a channel, or the message cannot be delivered by it.",
+    )
+    providers: Annotated[
+        dict[MessageChannel, Annotated[tuple[Id, ...], Field(min_length=1, max_length=8)]],
+        Field(max_length=2),
+    ] = Field(
+        {},
+        description="Providers of a channel, first choice first, by their ids in the notifier's own file; all of the file, in its order, where a channel is not listed.",
+    )
+    sender_name: SenderName | None = Field(
+        None, description="Name that letters come from, beside `mail_from`."
+    )
+    sms_from: SmsSender | None = Field(
+        None,
+        description="Number in E.164, or name of at most 11 letters and digits, that text messages come from; null where the provider knows.",
+    )
+    calling_code: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")] | None = Field(
+        None,
+        description="Country calling code of telephone numbers that were written without one; null where such numbers are not used.",
+    )
+    segments_max: Annotated[int, Field(strict=True, ge=1, le=10)] = Field(
+        3,
+        description="Number of segments of a text message at most; longer words are cut, a link never.",
+    )
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (),
         description="Role mailboxes that are told when somebody's safety is concerned, by their ids; the notifier's own file has the addresses.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A mailbox that is named twice; it would get one letter."""
+        """A mailbox, channel or provider that is named twice; it would be taken once."""
         if len(set(self.safety)) < len(self.safety):
             yield ("safety",), self.safety, "lists one twice"
+        if len(set(self.channels)) < len(self.channels):
+            yield ("channels",), self.channels, "lists one twice"
+        for channel, names in self.providers.items():
+            if len(set(names)) < len(names):
+                yield ("providers", channel), names, "lists one twice"
+
+    def address(self, contact: Contact, channel: MessageChannel) -> str | None:
+        """Where messages of a channel go to this customer; None where there is no address."""
+        return contact.address(channel, self.calling_code)
+
+    def reaches(self, contact: Contact | None) -> bool:
+        """Whether a message reaches this customer by any channel of the site."""
+        return contact is not None and any(
+            self.address(contact, channel) is not None for channel in self.channels
+        )
 
 
 def _shortens(kept: timedelta) -> timedelta:

@@ -96,17 +96,19 @@ BACKUP, RESTORE = "backup", "restore"
 FOLDERS = {
     "jwks": "/etc/service-check/issuer",
     "mailboxes": "/etc/service-check/mailboxes",
+    "providers": "/etc/service-check/providers",
     "signing_key": "/etc/service-check/signing-key",
     "kafka_ca": "/etc/service-check/kafka",
 }
 FILES = {
     "jwks": "jwks.json",
     "mailboxes": "mailboxes.yaml",
+    "providers": "providers.yaml",
     "signing_key": "signing-key.pem",
     "kafka_ca": "ca.crt",
 }
 #: Settings that are files from a secret that a service has for itself, and what the secret is called.
-OWN_FILES = {"mailboxes": "mailboxes", "signing_key": "signing-key"}
+OWN_FILES = {"mailboxes": "mailboxes", "providers": "providers", "signing_key": "signing-key"}
 #: Where the secrets of a service lie, one file each. No secret is in an environment variable, which a child
 #: process inherits and a crash report may hold.
 SECRETS_FOLDER = "/etc/service-check/secrets"
@@ -670,7 +672,7 @@ def _contained(service: str) -> dict[str, str]:
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
         "complaints_url": _address("complaints"),
-        **{name: f"{FOLDERS[name]}/{FILES[name]}" for name in ("jwks", "mailboxes")},
+        **{name: f"{FOLDERS[name]}/{FILES[name]}" for name in ("jwks", "mailboxes", "providers")},
     }
     settings = settings_of(service)
     return {
@@ -698,6 +700,9 @@ def secrets_command(
     mailboxes: Annotated[
         Path, typer.Option(help="The file of role mailboxes.", exists=True, dir_okay=False)
     ] = Path("policy/mailboxes.yaml"),
+    providers: Annotated[
+        Path, typer.Option(help="The file of providers.", exists=True, dir_okay=False)
+    ] = Path("policy/providers.yaml"),
     run_dir: Annotated[
         Path, typer.Option(help="Where the demo's signing key is, or is made.")
     ] = RUN_DIR,
@@ -711,7 +716,11 @@ def secrets_command(
     passwords = {who: secrets.token_hex(24) for who in STORE_USERS}
     pem = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     signing_key = Ed25519PrivateKey.generate().private_bytes(*pem).decode()
-    files = {"mailboxes": mailboxes.read_text(encoding="utf-8"), "signing_key": signing_key}
+    files = {
+        "mailboxes": mailboxes.read_text(encoding="utf-8"),
+        "providers": providers.read_text(encoding="utf-8"),
+        "signing_key": signing_key,
+    }
     made = {
         "master-key": {"key": b64encode(secrets.token_bytes(32)).decode()},
         "issuer-keys": {FILES["jwks"]: (run_dir / JWKS_FILE).read_text(encoding="utf-8")},

@@ -349,7 +349,8 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
 
 
 FILES_ELSEWHERE = (
-    "SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE", "REDIS_SSL_CAFILE",
+    "SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_PROVIDERS", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE",
+    "REDIS_SSL_CAFILE",
 )  # fmt: skip
 
 
@@ -477,6 +478,7 @@ def test_no_secret_is_in_git(overlay: str) -> None:
 def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> None:
     words = ["manifests", "secrets", "--run-dir", str(tmp_path / "run")]
     words += ["--mailboxes", str(ROOT / "policy/mailboxes.yaml")]
+    words += ["--providers", str(ROOT / "policy/providers.yaml")]
     answer, again = (CliRunner().invoke(app, words) for _ in range(2))
     assert answer.exit_code == 0, answer.output
     assert answer.output != again.output, "new values each time"
@@ -931,6 +933,9 @@ def declared(overlay: str) -> set[tuple[str, str, int]]:
     mail = [s for s in SERVICES if "smtp_host" in manifests.settings_of(s)]
     port = int(chosen(overlay)[1]["smtp-port"])  # the same data in both places
     found |= {(f"{s}-stream", "anywhere", port) for s in mail}
+    # Providers of text messages are reached by HTTPS.
+    texts = [s for s in SERVICES if "providers" in manifests.settings_of(s)]
+    found |= {(f"{s}-stream", "anywhere", 443) for s in texts}
     if overlay == "prod":
         found |= {("gateway", f"{service}-api", 8080) for service in SERVICES}
         found |= {("prometheus", one, 9000) for one in faces}

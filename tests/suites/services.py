@@ -23,11 +23,11 @@ from services.complaints.app import build as build_complaints
 from services.complaints.settings import Settings as ComplaintsSettings
 from services.complaints.triage import Languages
 from services.notifier.app import build as build_notifier
-from services.notifier.channels.ports import Letter
+from services.notifier.channels.ports import MAIL_SERVER, Letter
 from services.notifier.settings import Settings as NotifierSettings
 from shared.contracts.compensation import PolicyTried
 from shared.contracts.complaints import ComplaintReceived
-from shared.contracts.intake import ComplaintRaised, Contact
+from shared.contracts.intake import ComplaintRaised, Contact, MessageChannel
 from shared.contracts.policy import Policy, PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Roster
@@ -57,6 +57,25 @@ def demo_policy() -> Policy:
     found = policy_file.load(ROOT / "policy" / "demo.yaml")
     assert isinstance(found, Policy)
     return found
+
+
+#: What the notifier's links begin with, and the URLs that providers report to.
+PUBLIC_URL = "http://test"
+#: Secrets of the providers: `first` posts forms, `second` speaks JSON, `returns` is a mail relay.
+FORM_SECRET = "secret-of-first"
+REPORT_KEY = b"k" * 32
+
+
+def providers_file(directory: Path) -> Path:
+    """The operator's file of providers, in a directory of the test."""
+    path, key = directory / "providers.yaml", b64encode(REPORT_KEY).decode()
+    path.write_text(f"""
+providers:
+  first: {{wire: form, url: "https://first.invalid/", username: AC1, secret: {FORM_SECRET}}}
+  second: {{wire: json, url: "https://second.invalid/", secret: b, report_secret: "whsec_{key}"}}
+  returns: {{wire: relay, report_secret: "whsec_{key}"}}
+""")
+    return path
 
 
 @cache
@@ -99,9 +118,13 @@ class Silence(Exception):
 
 
 class Postbox:
-    """A `Mailer` that keeps letters, or fares as it is told to, once per entry."""
+    """A `Channel` that keeps letters, or fares as it is told to, once per entry."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, name: str = MAIL_SERVER, channel: MessageChannel = MessageChannel.EMAIL
+    ) -> None:
+        self.name = name
+        self.channel = channel
         self.letters: list[Letter] = []
         self.failures: list[Exception] = []
 
@@ -199,6 +222,8 @@ class Aboard:
         self.recording = recording
         self.clock = Clock()
         self.postbox = Postbox()
+        #: What customers get as text messages, where a policy has that channel.
+        self.phone = Postbox("first", MessageChannel.SMS)
         self.news = AllRead()
         #: How compensation reads its topic again.
         self.past: ReadHistory = self.history
@@ -232,10 +257,15 @@ class Aboard:
                 history=self._past,
             ),
             "notifier": build_notifier(
-                NotifierSettings(**given, mailboxes=ROOT / "policy" / "mailboxes.yaml"),
+                NotifierSettings(
+                    **given,
+                    mailboxes=ROOT / "policy" / "mailboxes.yaml",
+                    providers=providers_file(directory),
+                    public_url=PUBLIC_URL,
+                ),
                 now=now,
                 store=stores["notifier"],
-                mailer=self.postbox,
+                channels=[self.postbox, self.phone],
             ),
             "audit": build_audit(AuditSettings(**given), now=now, store=stores["audit"]),
         }

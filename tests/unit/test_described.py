@@ -16,6 +16,7 @@ from shared.runtime.http.document import HEADERS
 from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
+from tests.suites.receipts import by_form
 from tests.suites.services import SITE, Aboard, raised
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
@@ -200,6 +201,8 @@ async def hear(aboard: Aboard) -> None:
             await customer.post(f"{link}/{said}", headers={"Accept": form})
         forget_answers(aboard, "notifier")
         await customer.post(f"{link}/yes")
+    await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
+    await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
 
 
 async def help_oneself(aboard: Aboard) -> None:

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.messages.rules import ATTEMPT_LASTS, RETRY_LONGEST, SEND, State, not_sent
+from services.notifier.messages.rules import (
+    ATTEMPT_LASTS,
+    JITTER,
+    RETRY_LONGEST,
+    SEND,
+    State,
+    not_sent,
+)
 from services.notifier.messages.sending import Sending
 from shared.contracts.notifier import MessageDelayed, Occasion
 from shared.contracts.reasons import Reason
@@ -130,4 +137,5 @@ async def test_a_provider_that_says_when_to_come_again_is_not_asked_before_and_n
         message(State.ATTEMPTED, 1), "me-1", later.reason, retry, START, later.after
     ).facts
     assert isinstance(fact, MessageDelayed)
-    assert fact.retry_at == START + waits
+    assert START + waits * (1 - JITTER) <= fact.retry_at <= START + waits
+    assert fact.retry_at - START >= min(after, RETRY_LONGEST)

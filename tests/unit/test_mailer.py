@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -17,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from devstack.providers import HANGS_UP, HELLO, ScriptedMail, serving_mail
 from devstack.stack import free_port
 from services.notifier.channels import smtp
 from services.notifier.channels.ports import Letter
-from services.notifier.channels.smtp import SmtpMailer
+from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.messages.rules import ATTEMPT_LASTS
 from shared.contracts.intake import Contact
 from shared.contracts.reasons import Reason
@@ -30,68 +30,18 @@ from shared.runtime.wires import MailServer
 from shared.testing.clock import Clock
 from tests.suites.certificates import Authority
 
-HANGS_UP = "hangs up"
-HELLO = "250-mail.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
-YES = {"greeting": "220 hello", "EHLO": HELLO, "DATA": "354 go on", "body": "250 kept"}
-
-
-class Server:
-    """A mail server that answers each step as it is told to, and keeps what it heard."""
-
-    def __init__(self, **answers: str) -> None:
-        self.heard: list[str] = []
-        self.bodies: list[bytes] = []
-        self.talks: list[asyncio.Task[None]] = []
-        self._answers = {**YES, **answers}
-
-    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.talks.append(asyncio.create_task(self._talk(reader, writer)))
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            await self._say(writer, "greeting")
-            while line := (await reader.readline()).decode().strip():
-                self.heard.append(line)
-                verb = line.split()[0].upper()
-                await self._say(writer, verb)
-                if verb == "DATA" and self._answers["DATA"].startswith("354"):
-                    self.bodies.append(await reader.readuntil(b"\r\n.\r\n"))
-                    if self._answers["body"] == HANGS_UP:
-                        break
-                    await self._say(writer, "body")
-                if verb == "QUIT":
-                    break
-        with suppress(ConnectionError):
-            writer.close()
-            await writer.wait_closed()
-
-    async def _say(self, writer: asyncio.StreamWriter, step: str) -> None:
-        if answer := self._answers.get(step, "250 ok"):
-            writer.write(answer.encode() + b"\r\n")
-            await writer.drain()
-
-
-@asynccontextmanager
-async def serving(server: Server):
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
-        await asyncio.gather(*server.talks)
-
 
 def letter(recipient: str = "kari@example.org", sender: str = "service@aurora.example") -> Letter:
     return Letter("me-1", sender, recipient, "Vi har mottatt klagen din", "Hei, Kåre\n")
 
 
-async def hand_over(server: Server, one: Letter) -> bool:
-    async with serving(server) as port:
-        return await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(one)
+async def hand_over(server: ScriptedMail, one: Letter) -> bool:
+    async with serving_mail(server) as port:
+        return await SmtpChannel(MailServer("127.0.0.1", port), Clock()).send(one)
 
 
 async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apart():
-    server = Server()
+    server = ScriptedMail()
     assert await hand_over(server, letter()) == Delivered()
     (body,) = server.bodies
     read = message_from_bytes(body, policy=default)
@@ -101,12 +51,24 @@ async def test_a_letter_arrives_with_its_words_and_the_id_that_tells_repeats_apa
     assert any(line.startswith("RCPT TO:<kari@example.org>") for line in server.heard)
 
 
+async def test_a_letter_has_its_senders_name_and_an_html_part_where_it_is_given():
+    server = ScriptedMail()
+    one = replace(letter(), sender_name="M/S Ægir", html="<p>Hei, Kåre</p>\n")
+    assert await hand_over(server, one) == Delivered()
+    read = message_from_bytes(server.bodies[0].removesuffix(b".\r\n"), policy=default)
+    (sender,) = read["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == ("M/S Ægir", "service@aurora.example")
+    assert read.get_content_type() == "multipart/alternative"
+    parts = [(part.get_content_type(), part.get_content().strip()) for part in read.iter_parts()]
+    assert parts == [("text/plain", "Hei, Kåre"), ("text/html", "<p>Hei, Kåre</p>")]
+
+
 LINK = "https://aurora.example/f/" + "abcde_-.=" * 60
 
 
 @pytest.mark.parametrize("words", ["Hej, Kåre!", "Hello, Kim,"])
 async def test_a_letter_reads_well_as_it_stands_and_no_link_in_it_is_cut(words: str):
-    server = Server()
+    server = ScriptedMail()
     body = f"{words}\n\n{'A long line, of a law. ' * 6}\n{LINK}\n"
     assert await hand_over(server, replace(letter(), body=body)) == Delivered()
     raw = server.bodies[0].decode()
@@ -121,7 +83,7 @@ async def test_a_letter_reads_well_as_it_stands_and_no_link_in_it_is_cut(words: 
 )
 async def test_what_a_server_cannot_take_as_it_stands_is_encoded(hello: str, line: str):
     """Where it knows no eight bits, and where a line is longer than mail may have."""
-    server = Server(EHLO=hello)
+    server = ScriptedMail(EHLO=hello)
     assert await hand_over(server, replace(letter(), body=f"{line}\n")) == Delivered()
     (raw,) = server.bodies
     assert all(len(one) <= 998 for one in raw.split(b"\r\n"))
@@ -144,7 +106,7 @@ NO_ADDRESS = [
 
 @pytest.mark.parametrize("recipient", NO_ADDRESS, ids=lambda value: ascii(value)[:24])
 async def test_what_is_no_address_is_refused_before_anybody_is_asked(recipient):
-    server = Server()
+    server = ScriptedMail()
     assert await hand_over(server, letter(recipient)) == Never(Reason.ADDRESS_REFUSED)
     assert server.heard == []
 
@@ -161,7 +123,7 @@ async def test_what_is_no_address_is_refused_before_anybody_is_asked(recipient):
     ids=lambda value: value[:20],
 )
 async def test_an_address_is_spoken_as_it_was_given_in_the_letters_of_the_net(recipient, spoken):
-    server = Server(EHLO="250 mail.example")
+    server = ScriptedMail(EHLO="250 mail.example")
     await hand_over(server, letter(recipient))
     assert any(line.startswith(f"RCPT TO:<{spoken}>") for line in server.heard)
     (body,) = server.bodies
@@ -183,7 +145,7 @@ def test_whatever_the_intake_takes_for_an_address_is_written_or_refused(recipien
 
 
 async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():
-    server = Server()
+    server = ScriptedMail()
     assert await hand_over(server, letter(sender="aurora@[")) == Later(Reason.MAIL_UNAVAILABLE)
     assert server.heard == []
 
@@ -197,7 +159,7 @@ async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():
      "550 no", "556 5.1.10 takes no mail"],
 )  # fmt: skip
 async def test_a_recipient_refused_for_good_is_an_address_refused(answer):
-    assert await hand_over(Server(RCPT=answer), letter()) == Never(Reason.ADDRESS_REFUSED)
+    assert await hand_over(ScriptedMail(RCPT=answer), letter()) == Never(Reason.ADDRESS_REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -223,27 +185,27 @@ async def test_a_recipient_refused_for_good_is_an_address_refused(answer):
     ids=str,
 )
 async def test_a_server_that_refuses_us_or_the_letter_is_asked_again_later(answers):
-    assert await hand_over(Server(**answers), letter()) == Later(Reason.MAIL_UNAVAILABLE)
+    assert await hand_over(ScriptedMail(**answers), letter()) == Later(Reason.MAIL_UNAVAILABLE)
 
 
 @pytest.mark.parametrize("body", [HANGS_UP, ""], ids=["hangs up", "says nothing"])
 async def test_of_a_letter_that_the_server_did_not_answer_nobody_knows_the_fate(monkeypatch, body):
     """Case 39: it may have come, so it is neither kept for sure nor simply sent again."""
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
-    server = Server(body=body)
+    server = ScriptedMail(body=body)
     assert await hand_over(server, letter()) == Unknown()
     assert len(server.bodies) == 1
 
 
 async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch):
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
-    assert await hand_over(Server(QUIT=""), letter()) == Delivered()
+    assert await hand_over(ScriptedMail(QUIT=""), letter()) == Delivered()
 
 
 async def test_no_server_at_all_is_asked_again_later():
-    async with serving(Server()) as port:
+    async with serving_mail(ScriptedMail()) as port:
         pass
-    assert await SmtpMailer(MailServer("127.0.0.1", port), Clock()).send(letter()) == Later(
+    assert await SmtpChannel(MailServer("127.0.0.1", port), Clock()).send(letter()) == Later(
         Reason.MAIL_UNAVAILABLE
     )
 
@@ -256,7 +218,7 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(smtp.Conversation, "connect", never)
     async with asyncio.timeout(10):
-        assert await SmtpMailer(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
+        assert await SmtpChannel(MailServer("127.0.0.1", 25), Clock()).send(letter()) == Later(
             Reason.MAIL_UNAVAILABLE
         )
 
@@ -320,7 +282,7 @@ def secured(request, authority):
 async def test_a_letter_goes_by_tls_and_with_a_login(secured, authority):
     how, port, kept = secured
     server = MailServer("127.0.0.1", port, how, tls_of(authority.ca), "me", PASSWORD)
-    assert await SmtpMailer(server, Clock()).send(letter()) == Delivered()
+    assert await SmtpChannel(server, Clock()).send(letter()) == Delivered()
     assert kept.users == ["me"]
 
 
@@ -338,7 +300,7 @@ async def test_a_letter_waits_where_the_server_is_not_trusted_or_does_not_trust_
         "in the clear": replace(right, tls="none", username="", password=""),
     }[wrong]
     with capture_logs() as logs:
-        assert await SmtpMailer(server, Clock()).send(letter()) == Later(Reason.MAIL_UNAVAILABLE)
+        assert await SmtpChannel(server, Clock()).send(letter()) == Later(Reason.MAIL_UNAVAILABLE)
     assert kept.users == []
     assert [line["event"] for line in logs] in (["mail_waits"], [])
     assert PASSWORD not in f"{logs} {right!r}"

@@ -205,6 +205,16 @@ async def test_messages_without_an_address_are_no_failures_and_are_told_apart(ab
     assert found.value("messages_without_address") == 2
 
 
+async def test_a_message_that_goes_on_by_another_channel_counts_by_that_channels_fate(
+    aboard: Aboard,
+):
+    goes_on = fact("message.failed", reason="address_refused", next_channel="sms")
+    await hear(aboard, Told(goes_on, START, START), Told(fact("message.sent"), START, START))
+    found = await shown(aboard)
+    assert found.value("delivery_success") == 100.0
+    assert found["delivery_success", ""]["counted"] == 1
+
+
 async def test_checks_taken_back_are_counted_beside_those_given(aboard: Aboard):
     taken_back = Told(fact("check.voided"), START, START)
     await hear(aboard, check(1, first=True, complained_at=START), check(2, 1), taken_back)

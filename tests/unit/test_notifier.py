@@ -13,6 +13,7 @@ from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import (
     ATTEMPT_LASTS,
+    JITTER,
     PARTS_COME_WITHIN,
     RETRY_LONGEST,
     SEND,
@@ -87,13 +88,22 @@ def test_a_message_whose_fate_is_known_is_not_taken_in_hand_again(state):
         assert facts[0].repeats_unknown is (state is State.ATTEMPTED)
 
 
+def test_a_message_whose_repeat_was_lost_too_is_not_handed_over_a_third_time():
+    """INV-05: two processes ended, one after the other, and nobody recorded a fate."""
+    handed = message_attempted(message(), attempt(message(), ID, START).facts[0])
+    (repeat,) = attempt(handed, ID, START + ATTEMPT_LASTS).facts
+    again = message_attempted(handed, repeat)
+    (fact,) = attempt(again, ID, START + 2 * ATTEMPT_LASTS).facts
+    assert (type(fact), fact.reason) == (MessageFailed, Reason.MAIL_UNAVAILABLE)
+
+
 def test_a_message_is_not_taken_in_hand_before_its_time():
     """INV-05: somebody who read an old timer finds it in hand already, or told to wait."""
     handed = message_attempted(message(), attempt(message(), ID, START).facts[0])
     (delay,) = not_sent(handed, ID, AWAY.reason, Retry(), START).facts
     for waiting, until in (
         (handed, START + ATTEMPT_LASTS),
-        (message_delayed(handed, delay), START + Retry().first_delay),
+        (message_delayed(handed, delay), delay.retry_at),
     ):
         assert attempt(waiting, ID, until - timedelta(milliseconds=1)).facts == ()
         assert len(attempt(waiting, ID, until).facts) == 1
@@ -116,8 +126,29 @@ def test_the_delay_doubles_up_to_the_longest_and_the_last_attempt_fails(tries, f
         assert isinstance(fact, MessageFailed)
         return
     assert isinstance(fact, MessageDelayed)
-    wanted = min(first.total_seconds() * 2 ** (tries - 1), RETRY_LONGEST.total_seconds())
-    assert (fact.retry_at - START).total_seconds() == wanted
+    longest = min(first.total_seconds() * 2 ** (tries - 1), RETRY_LONGEST.total_seconds())
+    assert longest * (1 - JITTER) <= (fact.retry_at - START).total_seconds() <= longest
+
+
+def test_messages_that_failed_together_do_not_come_together_and_each_at_the_same_time_in_a_rebuild():
+    handed = message(State.ATTEMPTED, 3)
+    ids = [f"me-{number}" for number in range(20)]
+
+    def when() -> list[Any]:
+        return [not_sent(handed, one, AWAY.reason, Retry(), START).facts[0] for one in ids]
+
+    assert len({fact.retry_at for fact in when()}) == len(ids)
+    assert when() == when()
+
+
+def test_a_message_is_not_tried_again_after_its_deadline():
+    retry = Retry(attempts_max=50, within=timedelta(hours=1))
+    handed = message(State.ATTEMPTED, 3)
+    late = START + timedelta(minutes=59, seconds=50)
+    (fact,) = not_sent(handed, ID, AWAY.reason, retry, late).facts
+    assert isinstance(fact, MessageFailed)
+    (fact,) = not_sent(handed, ID, AWAY.reason, retry, START).facts
+    assert isinstance(fact, MessageDelayed)
 
 
 def test_without_a_retry_it_failed_at_once():
@@ -132,7 +163,7 @@ def test_every_fact_says_when_the_message_is_looked_at_next_and_a_fate_says_neve
     took = sent(handed, ID, START).facts[0]
     failed = not_sent(handed, ID, AWAY.reason, None, START).facts[0]
     due = [next_attempt(fact)[0].due for fact in (QUEUED, taken, delayed, took, failed)]
-    assert due == [START, START + ATTEMPT_LASTS, START + Retry().first_delay, None, None]
+    assert due == [START, START + ATTEMPT_LASTS, delayed.retry_at, None, None]
     assert {next_attempt(fact)[0].name for fact in (QUEUED, taken, delayed, took, failed)} == {SEND}
     folds = ((message_delayed, delayed), (message_sent, took), (message_failed, failed))
     states = [fold(handed, fact).state for fold, fact in folds]

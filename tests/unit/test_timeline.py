@@ -21,7 +21,9 @@ from services.complaints.timeline.rules import (
     for_customer,
 )
 from shared.contracts.compensation import RedemptionCaptured
-from shared.contracts.notifier import FeedbackReceived, Helped, MessageSent, Occasion
+from shared.contracts.intake import MessageChannel
+from shared.contracts.notifier import FeedbackReceived, Helped, MessageFailed, MessageSent, Occasion
+from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 from shared.testing.builders import record
 from shared.testing.clock import START
@@ -161,6 +163,20 @@ async def test_what_is_heard_before_the_complaint_is_there_once_it_came(aboard: 
         document(aboard, "complaints", "timeline:ck-1"),
     )
     assert [one["entries"][0]["what"] for one in kept] == ["letter_sent", "check_redeemed"]
+
+
+async def test_a_letter_that_goes_on_by_another_channel_is_one_entry(aboard: Aboard):
+    told = {"message_id": "me-1", "complaint_id": "co-1", "occasion": Occasion.CHECK_GIVEN}
+    went_on = MessageFailed(
+        **told,
+        reason=Reason.ADDRESS_REFUSED,
+        failed_at=START,
+        next_channel=MessageChannel.SMS,
+    )
+    sent = MessageSent(**told, attempt=1, sent_at=START)
+    await aboard.feed("complaints", MessageSent.TOPIC, [record(went_on, 0), record(sent, 1)])
+    kept = document(aboard, "complaints", "timeline:co-1")
+    assert [one["what"] for one in kept["entries"]] == ["letter_sent"]
 
 
 async def test_pages_have_every_entry_once_and_an_answer_that_is_known_is_not_sent_again(

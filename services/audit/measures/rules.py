@@ -251,10 +251,10 @@ SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
 
 def _fate(one: Recorded) -> str | None:
-    """What became of a message; None if it had nothing true to say any more, so that nobody lacks it."""
+    """What became of a message; None if nobody lacks it: it was not true any more, or goes on by another channel."""
     if one.what == MessageSent.TYPE:
         return SENT
-    if one.why == Reason.NO_LONGER_TRUE:
+    if one.why == Reason.NO_LONGER_TRUE or one.details.get("next_channel"):
         return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 

@@ -384,7 +384,7 @@ class Checks:
             language=log.language or staff.policy.languages[0],
             category=command.reason,
             severity=log.severity,
-            reachable=log.contact is not None and log.contact.reachable,
+            reachable=staff.policy.notify.reaches(log.contact),
             opened_at=view.now,
         )
         request = check_request(

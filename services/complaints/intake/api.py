@@ -118,7 +118,7 @@ class PromisedAnswer(Answer):
         bool,
         Field(
             validation_alias="has_contact",
-            description="Whether a message reaches the customer: by mail, whatever else is known.",
+            description="Whether a message reaches the customer: by a channel of the site's policy.",
         ),
     ]
 

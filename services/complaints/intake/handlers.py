@@ -131,7 +131,7 @@ class Intake:
             if contact is None
             else self._names.contacts(raised.site, contact.email, contact.phone),
             content=content,
-            reachable=contact is not None and contact.reachable,
+            reachable=policy.notify.reaches(contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
             understood=triage(raised.text, language),
             policy=policy,

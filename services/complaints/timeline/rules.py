@@ -303,7 +303,12 @@ def order(entry: Entry) -> tuple[datetime, int, Sequence[str]]:
 
 
 def added(row: Row, before: Timeline | None, fact: Fact) -> Timeline:
-    """The timeline with what a fact adds to it; the engine sees to it that each fact comes once."""
+    """The timeline with what a fact adds to it; the engine sees to it that each fact comes once.
+
+    A letter that goes on by another channel adds nothing: the one on that channel does.
+    """
+    if isinstance(fact, MessageFailed) and fact.next_channel is not None:
+        return before or Timeline()
     taken = {**{name: name for name in row.same}, **row.named, "at": row.at}
     told = {name: getattr(fact, field) for name, field in taken.items()}
     entry, known = Entry(what=row.what, **told), before or Timeline()

@@ -5,28 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.contracts.intake import MessageChannel
 from shared.runtime.engine.effects import Outcome
+
+#: The provider of e-mail: the mail server of the settings.
+MAIL_SERVER = "smtp"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message ready to send: addresses, words, and the id by which a repeat is recognised."""
+    """A message ready to send: addresses, words, and the id by which a repeat is recognised.
+
+    E-mail has subject, body and `html`; a text message has `short`, or else the subject, and `link`.
+    """
 
     message_id: str
     sender: str
     recipient: str
     subject: str
     body: str
+    html: str | None = None
+    sender_name: str | None = None
+    short: str = ""
+    link: str = ""
+    segments_max: int = 1
+    channel: MessageChannel = MessageChannel.EMAIL
+    #: The provider that it is handed to, by its id.
+    provider: str = MAIL_SERVER
 
 
-class Mailer(Protocol):
-    """Hands letters to a mail server."""
+class Channel(Protocol):
+    """One provider of a channel."""
+
+    #: The provider's id, as policies name it.
+    name: str
+    channel: MessageChannel
 
     async def send(self, letter: Letter) -> Outcome:
-        """Hand one letter over, once; waits for the server, up to a timeout of its own.
+        """Hand one letter over, once; waits for the provider, up to a timeout of its own.
 
-        Returns Unknown if the server fell silent while the letter was being sent;
+        Returns Unknown if the provider fell silent while the letter was being sent;
         Never(address_refused) if the address can never receive one; Later if the letter was surely not
-        accepted for any other reason.
+        accepted for any other reason, with the time that the provider asked to be left alone for.
+        The provider gets `message_id` as the id by which it recognises a repeat.
         """
         ...

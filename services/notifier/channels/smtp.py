@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import aiosmtplib
 from aiosmtplib import SMTPResponse
 
-from services.notifier.channels.ports import Letter
+from services.notifier.channels.ports import MAIL_SERVER, Letter
+from shared.contracts.intake import MessageChannel
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.observe import log
@@ -56,15 +58,18 @@ class Conversation(aiosmtplib.SMTP):
         return answer
 
 
-class SmtpMailer:
-    """`Mailer` over SMTP, one connection per letter."""
+class SmtpChannel:
+    """`Channel` over SMTP, one connection per letter."""
+
+    name = MAIL_SERVER
+    channel = MessageChannel.EMAIL
 
     def __init__(self, server: MailServer, now: Callable[[], datetime]) -> None:
         self._server = server
         self._now = now
 
     async def send(self, letter: Letter) -> Outcome:
-        """See Mailer."""
+        """See Channel."""
         try:
             recipient = spoken(letter.recipient)
         except ValueError:
@@ -95,16 +100,22 @@ def written(letter: Letter, sender: str, recipient: str, now: datetime) -> Email
     """A letter as the mail message to send, with both addresses in ASCII."""
     message = EmailMessage()
     message["To"] = recipient
-    message["From"] = sender
+    message["From"] = Address(letter.sender_name or "", addr_spec=sender)
     message["Subject"] = letter.subject
     message["Date"] = formatdate(now.timestamp())
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834: automatic answers to this must not come back as complaints.
     message["Auto-Submitted"] = "auto-generated"
     # 8bit, so that the raw letter is readable and no link is cut.
-    fits = all(len(line.encode()) <= LINE_BYTES_MAX for line in letter.body.splitlines())
-    message.set_content(letter.body, cte="8bit" if fits else "quoted-printable")
+    message.set_content(letter.body, cte=_encoding(letter.body))
+    if letter.html is not None:
+        message.add_alternative(letter.html, subtype="html", cte=_encoding(letter.html))
     return message
+
+
+def _encoding(text: str) -> str:
+    fits = all(len(line.encode()) <= LINE_BYTES_MAX for line in text.splitlines())
+    return "8bit" if fits else "quoted-printable"
 
 
 def spoken(address: str) -> str:

@@ -104,7 +104,7 @@ class Feedback:
             reference=reference_of(complaint_id),
             standing=told_of(now, life, check, policy, story.language),
             usable=usable,
-            reachable=self._letters.contact(story, key).email is not None,
+            reachable=policy.notify.reaches(self._letters.contact(story, key)),
             helped=answer.helped if answer else None,
             promised_by=answer.promise(story) if answer else None,
         )

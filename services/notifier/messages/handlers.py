@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from shared.contracts.complaints import (
     ResolutionRecorded,
 )
 from shared.contracts.event import Event
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import MessageQueued, Occasion
 from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
@@ -53,9 +54,9 @@ class About(NamedTuple):
     promise_id: str | None = None
 
     @property
-    def message_id(self) -> str:
-        """The message's id."""
-        return message_id_of(self.occasion, self.id)
+    def message_ids(self) -> Sequence[str]:
+        """The message's id on each channel."""
+        return [message_id_of(self.occasion, self.id, channel) for channel in MessageChannel]
 
 
 #: The messages that remind of one, by what the site's policy says.
@@ -81,10 +82,12 @@ def reminders_of_resolution(fact: ResolutionRecorded, notify: Notify) -> Iterabl
             yield About(Occasion.FEEDBACK_ASKED, resolution_of(fact), due_at)
 
 
-def queued(about: About, complaint_id: str, to: Told | Story, now: datetime) -> MessageQueued:
+def queued(
+    about: About, complaint_id: str, to: Told | Story, channel: MessageChannel, now: datetime
+) -> MessageQueued:
     """A message to the customer, queued."""
     return queue(
-        about.message_id,
+        message_id_of(about.occasion, about.id, channel),
         about.occasion,
         about.id,
         complaint_id=complaint_id,
@@ -94,7 +97,13 @@ def queued(about: About, complaint_id: str, to: Told | Story, now: datetime) -> 
         now=now,
         promise_id=about.promise_id,
         due_at=about.due_at,
+        channel=channel,
     )
+
+
+def keys_of(about: About) -> Sequence[str]:
+    """The keys of the message on each channel."""
+    return [Message.key(message_id) for message_id in about.message_ids]
 
 
 class Messages:
@@ -153,7 +162,7 @@ class Messages:
             wanted = notify is not None and notify.at_risk
             return await self._of_story(fact, about, None, view) if wanted else Decision()
 
-        return Prepared(decide, [Message.key(about.message_id), Story.key(fact.complaint_id)])
+        return Prepared(decide, [*keys_of(about), Story.key(fact.complaint_id)])
 
     def on_overdue(self, event: Event[ComplaintOverdue]) -> Prepared:
         """Queue the letter that says that a promise was not kept: we say it first."""
@@ -180,12 +189,12 @@ class Messages:
         async def decide(view: View) -> Decision:
             return await self._queue(fact, fact, about, reminders, view)
 
-        return Prepared(decide, [Message.key(about.message_id)])
+        return Prepared(decide, keys_of(about))
 
     def _tells(self, fact: Move, about: About, reminders: Reminders | None = None) -> Prepared:
         """The same for a fact that does not say who its customer is."""
         decide = partial(self._of_story, fact, about, reminders)
-        return Prepared(decide, [Message.key(about.message_id), Story.key(fact.complaint_id)])
+        return Prepared(decide, [*keys_of(about), Story.key(fact.complaint_id)])
 
     async def _of_story(
         self, fact: Move, about: About, reminders: Reminders | None, view: View
@@ -204,13 +213,18 @@ class Messages:
         reminders: Reminders | None,
         view: View,
     ) -> Decision:
-        """Queue a message and its reminders unless it was queued before: a cause may come twice."""
-        if await view.get(Message, about.message_id) is not None:
-            return Decision()
-        wanted = [about]
-        if reminders is not None and (notify := await self._notify(to.site, view)) is not None:
+        """Queue a message and its reminders on the first channel, unless it was queued before on any: a cause may come twice."""
+        for message_id in about.message_ids:
+            if await view.get(Message, message_id) is not None:
+                return Decision()
+        notify, wanted = await self._notify(to.site, view), [about]
+        if reminders is not None and notify is not None:
             wanted += reminders(notify)
-        return Decision.of(*(queued(one, fact.complaint_id, to, view.now) for one in wanted))
+        # E-mail of a site whose policy has not come, for which letters wait.
+        channel = notify.channels[0] if notify is not None else MessageChannel.EMAIL
+        return Decision.of(
+            *(queued(one, fact.complaint_id, to, channel, view.now) for one in wanted)
+        )
 
     async def _notify(self, site: str, view: View) -> Notify | None:
         """What a site's policy says of messages; None while there is none: then nothing is reminded of."""

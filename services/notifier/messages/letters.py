@@ -24,7 +24,7 @@ from services.notifier.subjects.rules import (
 from services.notifier.wording.wording import Wording
 from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Language, reference_of
-from shared.contracts.intake import Contact
+from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import (
     Occasion,
 )
@@ -47,6 +47,8 @@ from shared.runtime.words import (
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
 #: A value in a letter: one line of text, or several.
 Says = str | Sequence[str]
+#: Values that are the link of a letter; none has two.
+LINKS = ("feedback_url", "offer_url", "mine_url")
 
 
 class Letters:
@@ -80,16 +82,26 @@ class Letters:
             raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
         key = await self._keys.needed(story.customer_ref, view)
         contact = self.contact(story, key)
-        if contact.email is None:
-            raise Rejected(Reason.NO_CONTACT)
         policy, _ = await self._policies.at(message.site, view)
+        address = address_of(contact, message, policy)
         values: dict[str, Says] = {"site_name": policy.site_name}
         values |= await self._particulars(message, story, policy, key, view)
         rendered = self._wording.render(
             message.occasion, message.language, name=contact.name or "", **values
         )
+        by_sms = message.channel is MessageChannel.SMS
+        code = values["code"] if message.occasion is Occasion.CONFIRMATION else ""
         return Letter(
-            message_id, policy.notify.mail_from, contact.email, rendered.subject, rendered.body
+            message_id,
+            (policy.notify.sms_from or "") if by_sms else policy.notify.mail_from,
+            address,
+            rendered.subject,
+            rendered.body,
+            sender_name=policy.notify.sender_name,
+            short=f"{rendered.subject}: {code}" if code else "",
+            link=next((str(values[name]) for name in LINKS if name in values), ""),
+            segments_max=policy.notify.segments_max,
+            channel=message.channel,
         )
 
     async def _particulars(
@@ -276,6 +288,20 @@ async def check_of(check_id: str, view: View) -> tuple[GivenCheck, CheckLife]:
     if check is None:
         raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
     return check, await view.get(CheckLife, check_id) or CheckLife()
+
+
+def address_of(contact: Contact, message: Message, policy: Policy) -> str:
+    """Where a message goes on its channel.
+
+    Raises Rejected(no_address_on_channel) where a later channel of the policy has an address, and
+    Rejected(no_contact) where none has.
+    """
+    notify = policy.notify
+    address = notify.address(contact, message.channel)
+    if address is not None:
+        return address
+    reached = notify.reaches(contact) and message.channel in notify.channels
+    raise Rejected(Reason.NO_ADDRESS_ON_CHANNEL if reached else Reason.NO_CONTACT)
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:

@@ -2,8 +2,11 @@
 
 A message is queued, handed to its provider by one process at a time, and ends sent or failed. A crash
 between the provider's yes and our record of it leaves an attempt with an unknown fate. Such an attempt
-is repeated once after a wait, counted, and carries the same Message-ID. If the second fate is unknown
-too, the message has failed and is not sent a third time.
+is repeated once after a wait, counted, and carries the same id, also towards the provider. If the second
+fate is unknown too, the message has failed and is not sent a third time.
+
+A message that cannot be delivered on its channel is followed by one on the policy's next channel. What
+providers report later counts whenever it comes: delivered is delivered, whatever was recorded before.
 """
 
 from __future__ import annotations
@@ -17,9 +20,12 @@ from shared.contracts.complaints import (
     Language,
 )
 from shared.contracts.event import fingerprint
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
+    MessageBounced,
     MessageDelayed,
+    MessageDelivered,
     MessageFact,
     MessageFailed,
     MessageQueued,
@@ -28,7 +34,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fold, Posting, Schema, Slice, Timer
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Schema, Slice, Timer
 
 #: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
@@ -41,6 +47,40 @@ PARTS_COME_WITHIN = timedelta(hours=1)
 #: counts by itself, so that acknowledgements or apologies do not keep a code away.
 LETTERS_MAX = 20
 SEND = "send"
+#: Failures after which the next channel may reach the customer. After others nothing is to be said any
+#: more, or the same part of the message would be missing.
+GOES_ON_AFTER = frozenset(
+    {
+        Reason.NO_ADDRESS_ON_CHANNEL,
+        Reason.ADDRESS_REFUSED,
+        Reason.NOT_DELIVERED,
+        Reason.MAIL_UNAVAILABLE,
+        Reason.SMS_UNAVAILABLE,
+        Reason.UNKNOWN_PROVIDER,
+    }
+)
+#: Reasons for which we did not try: there is nowhere to write to, or nothing to say any more.
+SUPPRESSES = frozenset(
+    {
+        Reason.NO_CONTACT,
+        Reason.NO_ADDRESS_ON_CHANNEL,
+        Reason.CUSTOMER_ERASED,
+        Reason.COMPLAINT_MERGED,
+        Reason.CHECK_ENDED,
+        Reason.NO_LONGER_TRUE,
+        Reason.CODE_WRONG,
+        Reason.TOO_MANY_LETTERS,
+    }
+)
+#: Reasons that lie with the address: another attempt would fare the same.
+REFUSED_FOR_GOOD = frozenset({Reason.ADDRESS_REFUSED, Reason.NOT_DELIVERED})
+#: Why a message of a channel has failed that its providers do not take.
+UNAVAILABLE = {
+    MessageChannel.EMAIL: Reason.MAIL_UNAVAILABLE,
+    MessageChannel.SMS: Reason.SMS_UNAVAILABLE,
+}
+#: How much of a delay the jitter takes away at most.
+JITTER = 0.25
 
 
 class State(StrEnum):
@@ -54,6 +94,27 @@ class State(StrEnum):
 
 
 FATES = (State.SENT, State.FAILED)
+
+
+class Status(StrEnum):
+    """What became of a message, as others are told."""
+
+    CREATED = "created"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    TEMPORARY_FAILURE = "temporary-failure"
+    PERMANENT_FAILURE = "permanent-failure"
+    TECHNICAL_FAILURE = "technical-failure"
+    SUPPRESSED = "suppressed"
+
+
+_STATUS = {
+    State.QUEUED: Status.CREATED,
+    State.ATTEMPTED: Status.SENDING,
+    State.DELAYED: Status.TEMPORARY_FAILURE,
+    State.SENT: Status.SENT,
+}
 
 
 class Bound(NamedTuple):
@@ -85,6 +146,14 @@ class Message(Document):
     attempt: int = 0
     #: Whether an attempt was made although an earlier one may have arrived.
     repeats_unknown: bool = False
+    channel: MessageChannel = MessageChannel.EMAIL
+    #: The provider of the last attempt.
+    provider: str | None = None
+    failed_because: Reason | None = None
+    #: The channel by which the customer is told instead.
+    next_channel: MessageChannel | None = None
+    #: When the provider reported that it was delivered.
+    delivered_at: datetime | None = None
 
     @property
     def told_at(self) -> datetime:
@@ -92,9 +161,28 @@ class Message(Document):
         return self.due_at or self.queued_at
 
 
-def message_id_of(occasion: Occasion, about: str) -> str:
-    """The message's id, from its occasion and what it is about: a repeated cause gives the same id."""
-    return "me-" + fingerprint("message", occasion, about)
+def status_of(message: Message) -> Status:
+    """What became of a message; a suppressed or failed one says why in `failed_because`."""
+    if message.delivered_at is not None:
+        return Status.DELIVERED
+    if message.state is not State.FAILED:
+        return _STATUS[message.state]
+    if message.failed_because in SUPPRESSES:
+        return Status.SUPPRESSED
+    if message.failed_because in REFUSED_FOR_GOOD:
+        return Status.PERMANENT_FAILURE
+    return Status.TECHNICAL_FAILURE
+
+
+def message_id_of(
+    occasion: Occasion, about: str, channel: MessageChannel = MessageChannel.EMAIL
+) -> str:
+    """The message's id, from its occasion, what it is about, and its channel: a repeated cause gives the same id.
+
+    E-mail's is as it was before there were other channels.
+    """
+    by = () if channel is MessageChannel.EMAIL else (channel,)
+    return "me-" + fingerprint("message", occasion, about, *by)
 
 
 def queue(
@@ -109,6 +197,7 @@ def queue(
     now: datetime,
     promise_id: str | None = None,
     due_at: datetime | None = None,
+    channel: MessageChannel = MessageChannel.EMAIL,
 ) -> MessageQueued:
     """A message to a customer that is due now, or at `due_at`."""
     return MessageQueued(
@@ -122,6 +211,7 @@ def queue(
         queued_at=now,
         promise_id=promise_id,
         due_at=due_at,
+        channel=channel,
     )
 
 
@@ -156,10 +246,14 @@ def attempt(
     now: datetime,
     bounds: Sequence[Bound] = (),
     used: Mapping[str, int] = {},
+    provider: str | None = None,
 ) -> Decision:
-    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached."""
+    """Decide to take a message in hand: nothing if it is not due, failed if a bound is reached or a repeat was lost."""
     if not due(message, now):
         return Decision()
+    if message.state is State.ATTEMPTED and message.repeats_unknown:
+        # A process ended in the repeat, so that a third letter might be the third that arrives.
+        return not_sent(message, message_id, UNAVAILABLE[message.channel], None, now)
     if any(used[bound.account] >= bound.ceiling for bound in bounds):
         return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
     attempted = MessageAttempted(
@@ -170,6 +264,7 @@ def attempt(
         repeats_unknown=message.state is State.ATTEMPTED,
         counted=tuple(bound.account for bound in bounds),
         attempted_at=now,
+        provider=provider,
     )
     return Decision((attempted,), dict(bounds))
 
@@ -183,23 +278,113 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
     """Record that the provider accepted it; a known fate does not change."""
     if message.state in FATES:
         return Decision()
-    return Decision.of(
-        MessageSent(
-            message_id=message_id,
-            complaint_id=message.complaint_id,
-            occasion=message.occasion,
-            attempt=message.attempt,
-            sent_at=now,
-            site=message.site,
-        )
+    return Decision.of(_accepted(message, message_id, now))
+
+
+def _accepted(message: Message, message_id: str, now: datetime) -> MessageSent:
+    return MessageSent(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        attempt=message.attempt,
+        sent_at=now,
+        site=message.site,
     )
 
 
 def lost(message: Message, message_id: str, now: datetime) -> Decision:
-    """The attempt's fate is unknown: nothing, so that it is repeated; failed if it was a repeat already."""
+    """The attempt's fate is unknown: nothing, so that it is repeated; failed if it was a repeat already.
+
+    It may have arrived, so that no other channel follows.
+    """
     if message.state in FATES or not message.repeats_unknown:
         return Decision()
-    return not_sent(message, message_id, Reason.MAIL_UNAVAILABLE, None, now)
+    return not_sent(message, message_id, UNAVAILABLE[message.channel], None, now)
+
+
+def next_channel(
+    message: Message, reason: Reason, channels: Sequence[MessageChannel]
+) -> MessageChannel | None:
+    """The channel by which a customer is told whom this message does not reach; None if by none.
+
+    `channels` are the policy's, in order. A role mailbox has one address.
+    """
+    if message.mailbox is not None or reason not in GOES_ON_AFTER:
+        return None
+    if message.channel not in channels:
+        return None
+    rest = channels[channels.index(message.channel) + 1 :]
+    return rest[0] if rest else None
+
+
+def _instead(
+    message: Message, message_id: str, channel: MessageChannel | None, now: datetime
+) -> Sequence[Fact]:
+    """The same message on another channel, if there is one."""
+    if channel is None:
+        return ()
+    return (
+        MessageQueued(
+            message_id=message_id_of(message.occasion, message.about, channel),
+            complaint_id=message.complaint_id,
+            customer_ref=message.customer_ref,
+            occasion=message.occasion,
+            language=message.language,
+            site=message.site,
+            about=message.about,
+            queued_at=now,
+            channel=channel,
+            instead_of=message_id,
+        ),
+    )
+
+
+def delivered(message: Message, message_id: str, provider: str, now: datetime) -> Decision:
+    """Record that a provider reported the delivery; once, and only of what was handed over.
+
+    It also settles the fate of an attempt that is not known yet, so that it is not repeated.
+    """
+    if message.delivered_at is not None or not message.attempt:
+        return Decision()
+    report = MessageDelivered(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        provider=provider,
+        delivered_at=now,
+        site=message.site,
+    )
+    if message.state in FATES:
+        return Decision.of(report)
+    return Decision.of(_accepted(message, message_id, now), report)
+
+
+def bounced(
+    message: Message,
+    message_id: str,
+    provider: str,
+    channels: Sequence[MessageChannel],
+    now: datetime,
+) -> Decision:
+    """Record that a provider reported that it could not deliver, and go on by the next channel.
+
+    Nothing if it was delivered, has failed already, or another provider has the message by now.
+    """
+    known = message.delivered_at is not None or message.state is State.FAILED
+    if known or not message.attempt or message.provider not in (provider, None):
+        return Decision()
+    other = next_channel(message, Reason.NOT_DELIVERED, channels)
+    report = MessageBounced(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        provider=provider,
+        reason=Reason.NOT_DELIVERED,
+        bounced_at=now,
+        site=message.site,
+        next_channel=other,
+    )
+    return Decision.of(report, *_instead(message, message_id, other, now))
 
 
 def not_sent(
@@ -209,29 +394,28 @@ def not_sent(
     retry: Retry | None,
     now: datetime,
     after: timedelta = timedelta(0),
+    channels: Sequence[MessageChannel] = (),
 ) -> Decision:
-    """Record a failed attempt: delayed, with a doubling delay; failed without `retry` or after its last attempt.
+    """Record a failed attempt: delayed, with a doubling delay; failed without `retry`, after its last attempt or deadline.
 
-    Not before `after`, if the provider said so. A known fate does not change.
+    Not before `after`, if the provider said so. A failed message goes on by the next of `channels`, where
+    there is one. A known fate does not change.
     """
     if message.state in FATES:
         return Decision()
-    if retry is None or message.attempt >= retry.attempts_max:
-        return Decision.of(
-            MessageFailed(
-                message_id=message_id,
-                complaint_id=message.complaint_id,
-                occasion=message.occasion,
-                reason=reason,
-                failed_at=now,
-                site=message.site,
-            )
+    retry_at = None if retry is None else _retry_at(message, message_id, retry, now, after)
+    if retry_at is None:
+        other = next_channel(message, reason, channels)
+        failed = MessageFailed(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            reason=reason,
+            failed_at=now,
+            site=message.site,
+            next_channel=other,
         )
-    times = 2 ** (message.attempt - 1)
-    # Compared before multiplying, because fifty doublings overflow a timedelta.
-    delay = (
-        RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
-    )
+        return Decision.of(failed, *_instead(message, message_id, other, now))
     return Decision.of(
         MessageDelayed(
             message_id=message_id,
@@ -239,9 +423,30 @@ def not_sent(
             occasion=message.occasion,
             attempt=message.attempt,
             reason=reason,
-            retry_at=now + min(max(delay, after), RETRY_LONGEST),
+            retry_at=retry_at,
         )
     )
+
+
+def _retry_at(
+    message: Message, message_id: str, retry: Retry, now: datetime, after: timedelta
+) -> datetime | None:
+    """When a message is tried again; None after its last attempt, or if that were past its deadline."""
+    if message.attempt >= retry.attempts_max:
+        return None
+    times = 2 ** (message.attempt - 1)
+    # Compared before multiplying, because fifty doublings overflow a timedelta.
+    delay = (
+        RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
+    )
+    delay -= delay * JITTER * _share(message_id, message.attempt)
+    retry_at = now + min(max(delay, after), RETRY_LONGEST)
+    return retry_at if retry_at <= message.queued_at + retry.within else None
+
+
+def _share(message_id: str, attempt: int) -> float:
+    """A number from 0 to 1 that differs between messages and attempts, and is the same in a rebuild."""
+    return int(fingerprint("jitter", message_id, str(attempt))[:8], 16) / 0xFFFFFFFF
 
 
 def next_of(fact: MessageFact) -> datetime | None:
@@ -276,6 +481,7 @@ def message_attempted(message: Message, fact: MessageAttempted) -> Message:
             "next_at": next_of(fact),
             "attempt": fact.attempt,
             "repeats_unknown": message.repeats_unknown or fact.repeats_unknown,
+            "provider": fact.provider,
         }
     )
 
@@ -290,9 +496,21 @@ def message_sent(message: Message, _: MessageSent) -> Message:
     return message.model_copy(update={"state": State.SENT, "next_at": None})
 
 
-def message_failed(message: Message, _: MessageFailed) -> Message:
-    """Delivery failed for good."""
-    return message.model_copy(update={"state": State.FAILED, "next_at": None})
+def message_failed(message: Message, fact: MessageFailed | MessageBounced) -> Message:
+    """Delivery failed for good, or was reported to have failed."""
+    return message.model_copy(
+        update={
+            "state": State.FAILED,
+            "next_at": None,
+            "failed_because": fact.reason,
+            "next_channel": fact.next_channel,
+        }
+    )
+
+
+def message_delivered(message: Message, fact: MessageDelivered) -> Message:
+    """The provider reported the delivery."""
+    return message.model_copy(update={"delivered_at": fact.delivered_at})
 
 
 SLICE = Slice(
@@ -302,6 +520,8 @@ SLICE = Slice(
         MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
         MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
         MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
+        MessageBounced: (Fold(Message, lambda fact: fact.message_id, message_failed),),
+        MessageDelivered: (Fold(Message, lambda fact: fact.message_id, message_delivered),),
     },
     postings={MessageAttempted: counted},
     timers={
@@ -310,5 +530,6 @@ SLICE = Slice(
         MessageDelayed: next_attempt,
         MessageSent: next_attempt,
         MessageFailed: next_attempt,
+        MessageBounced: next_attempt,
     },
 )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from services.notifier.channels.ports import Letter, Mailer
+from services.notifier.channels.ports import Letter
+from services.notifier.channels.providers import Providers
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.rules import (
     PARTS_COME_WITHIN,
     Bound,
     Message,
+    State,
     attempt,
     bounds_of,
     due,
@@ -19,10 +22,12 @@ from services.notifier.messages.rules import (
     sent,
 )
 from services.notifier.subjects.rules import Story
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
     MessageDelayed,
     MessageFailed,
+    MessageQueued,
     MessageSent,
 )
 from shared.contracts.reasons import Reason
@@ -30,7 +35,7 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
-from shared.runtime.observe import MESSAGES
+from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
@@ -38,13 +43,13 @@ PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SI
 
 
 class Sending:
-    """The effect that a message is: written, taken in hand, handed to a mail server, its fate recorded."""
+    """The effect that a message is: written, taken in hand, handed to a provider, its fate recorded."""
 
     def __init__(
-        self, letters: Letters, mailer: Mailer, address_ref: Callable[[str, str], str]
+        self, letters: Letters, providers: Providers, address_ref: Callable[[str, str], str]
     ) -> None:
         self._letters = letters
-        self._mailer = mailer
+        self._providers = providers
         self._address_ref = address_ref
         self._policies = Policies()
 
@@ -52,7 +57,8 @@ class Sending:
         """Write the letter; raises Unavailable while a part is on its way, Rejected if none comes."""
         message = await known(message_id, view)
         try:
-            return await self._letters.write(message_id, message, view)
+            provider = await self._provider(message, view)
+            return replace(await self._letters.write(message_id, message, view), provider=provider)
         except (Rejected, Unavailable) as missing:
             if missing.reason not in PARTS:
                 raise
@@ -65,15 +71,15 @@ class Sending:
         message = await known(message_id, view)
         bounds = await self._bounds(message, letter.recipient, view)
         used = await view.balances([bound.account for bound in bounds])
-        return attempt(message, message_id, view.now, bounds, used)
+        return attempt(message, message_id, view.now, bounds, used, letter.provider)
 
     def number(self, facts: Sequence[Fact]) -> int | None:
         """The number of the attempt that was begun."""
         return next((one.attempt for one in facts if isinstance(one, MessageAttempted)), None)
 
     async def do(self, letter: Letter) -> Outcome:
-        """Hand the letter to the mail server."""
-        return await self._mailer.send(letter)
+        """Hand the letter to its provider."""
+        return await self._providers.send(letter)
 
     async def record(
         self, message_id: str, number: int | None, outcome: Outcome, view: View
@@ -90,10 +96,13 @@ class Sending:
                 return lost(message, message_id, view.now)
             case Later(reason, after):
                 policy, _ = await self._policies.at(message.site, view)
-                retry = policy.notify.retry
-                return not_sent(message, message_id, reason, retry, view.now, after)
+                notify = policy.notify
+                return not_sent(
+                    message, message_id, reason, notify.retry, view.now, after, notify.channels
+                )
             case Never(reason):
-                return not_sent(message, message_id, reason, None, view.now)
+                channels = await self._channels(message, view)
+                return not_sent(message, message_id, reason, None, view.now, channels=channels)
 
     def committed(self, facts: Sequence[Fact]) -> None:
         """Count messages that were sent, delayed or failed, and those that may come twice."""
@@ -102,8 +111,30 @@ class Sending:
                 if fact.repeats_unknown:
                     MESSAGES.labels(fact.occasion, "repeated_unknown").inc()
                 continue
+            if isinstance(fact, MessageQueued):  # on the next channel
+                continue
             assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
-            MESSAGES.labels(fact.occasion, fact.TYPE.split(".")[2]).inc()
+            goes_on = isinstance(fact, MessageFailed) and fact.next_channel is not None
+            fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
+            MESSAGES.labels(fact.occasion, fate).inc()
+
+    async def _provider(self, message: Message, view: View) -> str:
+        """The provider of the next attempt; raises Rejected(unknown_provider), and what a policy does."""
+        policy, _ = await self._policies.at(message.site, view)
+        unknown = message.provider if message.state is State.ATTEMPTED else None
+        provider = self._providers.choose(message.channel, policy.notify, message.attempt, unknown)
+        if provider is None:
+            log.error("no_provider", site=message.site, channel=message.channel)
+            raise Rejected(Reason.UNKNOWN_PROVIDER)
+        return provider
+
+    async def _channels(self, message: Message, view: View) -> Sequence[MessageChannel]:
+        """The channels of the site's policy; none of a site whose policy never came."""
+        try:
+            policy, _ = await self._policies.at(message.site, view)
+        except Rejected:
+            return ()
+        return policy.notify.channels
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """The daily bounds that a customer's letter counts in, at its first attempt."""

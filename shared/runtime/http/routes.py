@@ -531,6 +531,25 @@ class Routes(APIRouter):
 
         return add
 
+    def signed(self, path: str, *, refuses: Sequence[Reason] = ()) -> Callable[[D], D]:
+        """A POST whose sender signed the body: the function reads and checks it, and answers without one."""
+
+        def add(answers_with: D) -> D:
+            self.routes.append(
+                Route(
+                    path,
+                    answers_with,
+                    method="POST",
+                    like=answers_with,
+                    answers={204: ()},
+                    refuses=refuses,
+                    response_class=Response,
+                )
+            )
+            return answers_with
+
+        return add
+
     def respond(
         self,
         respond: Callable[..., Awaitable[Response]],

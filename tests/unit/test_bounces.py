@@ -1,0 +1,121 @@
+"""Returned mail is read by the standard library alone, and only of what was really ours."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.channels.bounces import bounce_of
+from services.notifier.channels.wires import Report
+from services.notifier.messages.rules import Status
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from tests.suites.receipts import by_standard
+from tests.unit.test_receipts import KARI, both, ids, told
+
+__all__ = ["both"]  # a fixture
+
+ID = "me-" + "4a" * 16
+
+
+def returned(
+    *,
+    message_id: str = ID,
+    action: str = "failed",
+    status: str = "5.1.1",
+    headers_alone: bool = False,
+) -> bytes:
+    """A report as mail servers make it (RFC 3464), with the letter or its headers."""
+    ours = f"Message-ID: <{message_id}@aurora.example>\nSubject: hello\n"
+    letter = (
+        f"text/rfc822-headers\n\n{ours}" if headers_alone else f"message/rfc822\n\n{ours}\nHei\n"
+    )
+    return f"""From: MAILER-DAEMON@mail.example
+Message-ID: <report-1@mail.example>
+Content-Type: multipart/report; report-type=delivery-status; boundary="edge"
+
+--edge
+Content-Type: text/plain
+
+Your letter could not be delivered.
+
+--edge
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example
+
+Final-Recipient: rfc822; kari@example.org
+Action: {action}
+Status: {status}
+
+--edge
+Content-Type: {letter}
+--edge--
+""".encode()
+
+
+@pytest.mark.parametrize("headers_alone", [True, False])
+@pytest.mark.parametrize(
+    ("action", "status", "is_delivered"),
+    [
+        ("failed", "5.1.1", False),
+        ("Failed", "5.2.1 (mailbox disabled)", False),
+        ("failed", "4.4.7", None),
+        ("delayed", "4.4.1", None),
+        ("relayed", "2.0.0", None),
+        ("delivered", "2.1.5", True),
+    ],
+)
+def test_a_report_says_what_became_of_our_letter(action, status, is_delivered, headers_alone):
+    raw = returned(action=action, status=status, headers_alone=headers_alone)
+    assert bounce_of(raw) == Report(ID, is_delivered)
+
+
+def an_answer() -> bytes:
+    """Somebody is away, and their mail program says so."""
+    mail = EmailMessage()
+    mail["Auto-Submitted"] = "auto-replied"
+    mail["In-Reply-To"] = f"<{ID}@aurora.example>"
+    mail.set_content("I am away.")
+    return mail.as_bytes()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\x00",
+        an_answer(),
+        returned(message_id="somebody-elses"),
+        returned(message_id="me-1"),
+        returned().replace(b"Action: ", b"Inaction: "),
+    ],
+)
+def test_what_reports_nothing_of_ours_is_refused(raw):
+    with pytest.raises(Rejected, match=Reason.SCHEMA_INVALID.value):
+        bounce_of(raw)
+
+
+@given(st.binary(max_size=2000))
+def test_whatever_comes_is_read_or_refused(raw):
+    try:
+        bounce_of(raw)
+    except Rejected:
+        return
+
+
+async def test_a_returned_letter_goes_on_by_the_next_channel(both):
+    """Case 39 of the faults: a mailbox that is missing, as the server says only afterwards."""
+    await both.raise_complaint(contact=KARI)
+    await both.ring()
+    (email,) = await ids(both)
+    raw = returned(message_id=email)
+    for _ in range(2):
+        assert (await by_standard(both, "returns", raw)).status_code == 204
+    assert (await by_standard(both, "returns", raw, key=b"x" * 32)).status_code == 401
+    await both.ring()
+    assert await told(both, email) == (Status.PERMANENT_FAILURE, Reason.NOT_DELIVERED)
+    assert [len(both.postbox.letters), len(both.phone.letters)] == [1, 1]

@@ -1,0 +1,196 @@
+"""Every adapter keeps what the port promises, providers are chosen in order, and texts fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from devstack.providers import ScriptedSms
+from services.notifier.channels import sms
+from services.notifier.channels.providers import FAILURES_MAX, PAUSE, Breaker, chosen, fared
+from services.notifier.channels.sms import SmsChannel
+from services.notifier.channels.text import CUT, fitted, segments
+from services.notifier.channels.wires import FormWire
+from services.notifier.messages.rules import ATTEMPT_LASTS
+from shared.contracts.intake import e164
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.effects import Delivered, Later, Never, Unknown
+from shared.testing.clock import START, Clock
+from tests.suites.channels import ADAPTERS, CASES, MESSAGE_ID, SMS, Adapter
+
+AWAY = Later(Reason.SMS_UNAVAILABLE)
+
+
+def by_name(adapter: Any) -> str:
+    return adapter.name if isinstance(adapter, Adapter) else str(adapter)
+
+
+# ---- the suite that every adapter passes ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("adapter", "fares"), CASES, ids=by_name)
+async def test_a_provider_that_fares_so_has_the_outcome_that_is_promised(
+    monkeypatch, adapter, fares
+):
+    """Cases 39 and 40 of the faults: also an error inside of a 200."""
+    if fares == "never":
+        monkeypatch.setattr(sms, "SMS_TIMEOUT_S", 0.5)
+    async with adapter.serves(fares) as (channel, has):
+        with capture_logs() as logs:
+            outcome = await channel.send(adapter.letter)
+        assert outcome == adapter.promises[fares]
+        assert len(has()) <= 1
+        assert (has() == [MESSAGE_ID]) is (fares == "taken" or fares in adapter.may_have)
+    for secret in (adapter.letter.recipient, "secret-of", MESSAGE_ID):
+        assert secret not in repr(logs)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=by_name)
+async def test_what_is_no_address_of_the_channel_is_refused_before_anybody_is_asked(adapter):
+    async with adapter.serves("taken") as (channel, has):
+        outcome = await channel.send(replace(adapter.letter, recipient=adapter.no_address))
+        assert outcome == Never(Reason.ADDRESS_REFUSED)
+        assert has() == []
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=by_name)
+async def test_a_provider_that_is_not_there_is_asked_again_later(adapter):
+    async with adapter.serves("taken") as (channel, has):
+        pass
+    assert isinstance(await channel.send(adapter.letter), Later)
+    assert has() == []
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS[1:], ids=by_name)
+async def test_a_repeat_has_the_same_id_so_that_the_provider_sends_it_once(adapter):
+    async with adapter.serves("taken") as (channel, has):
+        assert [await channel.send(adapter.letter) for _ in range(3)] == [Delivered()] * 3
+        assert has() == [MESSAGE_ID]
+
+
+def test_a_text_message_is_given_up_before_others_may_try():
+    assert sms.SMS_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+
+
+async def test_a_provider_is_told_number_words_link_and_where_to_report():
+    async with ScriptedSms().open() as server:
+        wire = FormWire("AC1", "token")
+        channel = SmsChannel("first", server.url("form"), wire, "https://a.example/r", Clock())
+        assert await channel.send(SMS) == Delivered()
+    taken = server.sent[MESSAGE_ID]
+    assert (taken.recipient, taken.sender) == ("+4740000000", "Aurora")
+    assert taken.text == "Subject https://aurora.example/f/token"
+    assert taken.report_url == f"https://a.example/r?message={MESSAGE_ID}"
+    assert server.asked == ["AC1:token"]
+
+
+# ---- providers and their breakers ----------------------------------------------------------------
+
+
+def test_each_failed_attempt_moves_on_to_the_next_provider_and_round_again():
+    order = ["a", "b", "c"]
+    assert [chosen(order, attempts, order) for attempts in range(4)] == ["a", "b", "c", "a"]
+    assert chosen([], 0, []) is None
+
+
+def test_an_attempt_of_unknown_fate_is_repeated_with_its_own_provider():
+    """No other one recognises the repeat by its id."""
+    assert chosen(["a", "b"], 1, ["b"], unknown="a") == "a"
+    assert chosen(["b"], 1, ["b"], unknown="a") == "b"
+
+
+def test_a_provider_that_failed_five_times_in_a_row_is_left_alone_for_a_while():
+    breaker = Breaker()
+    for _ in range(FAILURES_MAX - 1):
+        breaker = fared(breaker, AWAY, START)
+    assert breaker.closed(START)
+    breaker = fared(breaker, Unknown(), START)
+    assert not breaker.closed(START + PAUSE - timedelta(milliseconds=1))
+    assert chosen(["a", "b"], 0, ["b"]) == "b"
+    assert breaker.closed(START + PAUSE)
+    again = fared(breaker, AWAY, START + PAUSE)
+    assert not again.closed(START + PAUSE)
+    for answer in (Delivered(), Never(Reason.ADDRESS_REFUSED)):
+        assert fared(breaker, answer, START) == Breaker()
+
+
+def test_where_all_are_left_alone_the_next_in_order_is_asked_all_the_same():
+    assert chosen(["a", "b"], 1, []) == "b"
+
+
+# ---- texts and numbers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("å" * 160, 1),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("€" * 76 + "a" + "€" * 76, 2),
+        ("€" * 153, 3),
+        ("ş" * 70, 1),
+        ("ş" * 71, 2),
+        ("😀" * 35, 1),
+        ("😀" * 36, 2),
+        ("😀" * 67, 3),
+    ],
+)
+def test_segments_are_counted_as_networks_count_them(text, count):
+    assert segments(text) == count
+
+
+LINK = "https://service.aurora.example/f/" + "abcDEF-_09" * 12
+
+
+@given(st.text(max_size=6000), st.sampled_from(["", LINK]), st.integers(2, 10))
+def test_a_text_never_takes_more_segments_than_allowed_and_its_link_is_whole(words, link, most):
+    """Case 102: five thousand emoji too."""
+    text = fitted(words, link, most)
+    assert segments(text) <= most
+    assert text.endswith(link)
+    assert "\n" not in text
+    assert "\r" not in text
+
+
+def test_five_thousand_emoji_are_cut_and_the_link_is_whole():
+    text = fitted("😀" * 5000, LINK, 4)
+    assert segments(text) <= 4
+    assert text.endswith(f"{CUT} {LINK}")
+
+
+def test_words_are_cut_at_a_blank_and_it_is_shown():
+    assert fitted("word " * 100, "", 2).endswith(f"word{CUT}")
+
+
+def test_a_link_that_takes_more_than_is_allowed_is_not_cut():
+    link = "https://a.example/" + "x" * 400
+    assert fitted("Words", link, 2) == link
+
+
+@pytest.mark.parametrize(
+    ("phone", "code", "number"),
+    [
+        ("+47 400 00 000", None, "+4740000000"),
+        ("0047 (400) 00-000", None, "+4740000000"),
+        ("400 00 000", "47", "+4740000000"),
+        ("070-123 45 67", "46", "+46701234567"),
+        ("400 00 000", None, None),
+        ("+0 400 00 000", "47", None),
+        ("+47 12", "47", None),
+        ("+" + "1" * 16, None, None),
+        ("()()", "47", None),
+    ],
+)
+def test_a_number_is_written_as_networks_take_it_or_it_is_none(phone, code, number):
+    assert e164(phone, code) == number
