@@ -22,6 +22,8 @@ from redis import Redis
 INTAKE, AUDIT = "recovery.intake.v1", "recovery.audit.v1"
 OFFSETS = "__consumer_offsets"
 READ_S = 240.0
+#: How often all is read again if audit writes meanwhile.
+AGAIN_MAX = 2
 #: A stored document begins with its version in so many digits.
 VERSION_DIGITS = 10
 
@@ -128,10 +130,20 @@ def read(bootstrap: str, redis_url: str) -> Evidence:
 
 
 def gather(kafka: Mapping[str, Any], stores: Mapping[str, Any]) -> Evidence:
-    """Read all topics and stores. Blocks; raises TimeoutError.
+    """Read all topics, then all stores. Blocks; raises TimeoutError.
 
     `kafka` are the arguments of a client; `stores` are connections by the pattern of the keys they may read.
+    Audit signs its heads once a minute, also after the topics were read and before its store is: then all is read again.
     """
+    evidence = _gathered(kafka, stores)
+    for _ in range(AGAIN_MAX):
+        if not _moved(evidence):
+            break
+        evidence = _gathered(kafka, stores)
+    return evidence
+
+
+def _gathered(kafka: Mapping[str, Any], stores: Mapping[str, Any]) -> Evidence:
     evidence = Evidence(generations=generations(kafka))
     with closing(_reader(kafka)) as consumer:
         names = sorted(name for name in consumer.topics() if name.startswith("recovery."))
@@ -140,6 +152,12 @@ def gather(kafka: Mapping[str, Any], stores: Mapping[str, Any]) -> Evidence:
     for pattern, store in stores.items():
         _store(store, pattern, evidence)
     return evidence
+
+
+def _moved(evidence: Evidence) -> bool:
+    """Whether audit's store is ahead of its topics: it wrote after they were read, or its last facts are lost."""
+    last = max((fact.sequence for fact in evidence.facts if fact.owner == "audit"), default=0)
+    return int(evidence.values.get("audit:{c0}:sequence", b"0")) > last
 
 
 def generations(kafka: Mapping[str, Any]) -> dict[str, int]:
