@@ -29,6 +29,7 @@ COUNTS = frozenset(
         "per_person",
         "per_source",
         "percents",
+        "segments_max",
         "stay_days",
         "times_per_shift",
     }
