@@ -49,10 +49,12 @@ class Mailbox:
             return self.refuse
         message = message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)
+        plain = message.get_body(("plain",))
+        assert plain is not None
         letter = Received(
             recipient=envelope.rcpt_tos[0],
             subject=str(message["Subject"]),
-            body=message.get_content(),
+            body=plain.get_content(),
             message_id=str(message["Message-ID"]),
         )
         with self._lock:

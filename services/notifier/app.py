@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from services.notifier.channels import providers_file
 from services.notifier.channels.bounces import Relay
@@ -46,9 +45,6 @@ from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens, mine_lin
 from shared.runtime.service import App, Runtime, utc_now
 from shared.runtime.settings import tls_of
 
-TEMPLATES = Path(__file__).parent / "wording/templates"
-#: What role mailboxes read.
-TEMPLATES_STAFF = Path(__file__).parent / "wording/templates_staff"
 DOMAIN = Domain.of(
     "notifier",
     subject_rules.SLICE,
@@ -76,9 +72,9 @@ def build(
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     links = Links(answers, settings.public_url, choices, settings.offers_url)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
-    wording, keys = Wording(TEMPLATES), Keys(parts.vault)
+    wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
-    alarms = Alarms(parts.settler, mailboxes, Wording(TEMPLATES_STAFF))
+    alarms = Alarms(parts.settler, mailboxes, wording)
     to_mine = partial(mine_link, mine, settings.complaints_url)
     letters = Letters(keys, links, wording, alarms.letter, to_mine)
     wires = wires_of(settings)

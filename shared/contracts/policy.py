@@ -418,6 +418,13 @@ class Acknowledge(Part):
     )
 
 
+#: What a site says in letters in its own words, by language.
+InLetters = Annotated[
+    dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=200)]],
+    Field(max_length=16),
+]
+
+
 class Notify(Part):
     """How customers are told."""
 
@@ -428,6 +435,13 @@ class Notify(Part):
         Retry(), description="How a message that the provider did not take is tried again."
     )
     acknowledge: Acknowledge = Field(Acknowledge(), description="Daily bounds on acknowledgements.")
+    promise: InLetters = Field(
+        {},
+        description="What the site promises its customers, in a sentence of acknowledgements, by language.",
+    )
+    signed: InLetters = Field(
+        {}, description="Who signs letters, above the name of the site, by language."
+    )
     feedback_again_after: Duration | None = Field(
         None,
         description="Duration after which a customer who did not say whether it helped is asked once more; null for never.",
@@ -863,9 +877,15 @@ class Policy(Part):
         if self.incidents is not None and self.option(self.incidents.give) is None:
             yield ("incidents", "give"), self.incidents.give, self._no_check()
         yield from self._outlets_without_a_name()
+        yield from self._words_of_letters_without_a_language()
         for (name, regime), (later, other) in combinations(self.regimes.items(), 2):
             if regime.overlaps(other):
                 yield ("regimes", later, "reasons"), other.reasons, f"falls under {name} already"
+
+    def _words_of_letters_without_a_language(self) -> Iterator[Contradiction]:
+        for name, said in (("promise", self.notify.promise), ("signed", self.notify.signed)):
+            if missing := [one for one in self.languages if said and one not in said]:
+                yield ("notify", name), sorted(said), f"is missing {', '.join(missing)}"
 
     def _fixes_that_nobody_does(self) -> Iterator[Contradiction]:
         """Fixes of a department that is not there, and missing titles."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -178,6 +179,8 @@ def render() -> dict[Path, str]:
         Path("lifecycle.md"): _lifecycle_page(),
         Path("data-map.md"): data_map(NOTICE),
         Path("works-council.md"): works_council(NOTICE),
+        # By name, as for the routes: shared code imports no service.
+        Path("letters.html"): import_module("services.notifier.wording.gallery").page(NOTICE),
         **{
             Path("openapi", f"{service}.json"): text for service, text in openapi.rendered().items()
         },

@@ -2,7 +2,7 @@
 
 The words are in `shared/words/<language>.json`, one file per language, which the phone app reads too. A
 text has a dotted key, values by name (`{reference}`), and where it counts something one form per plural
-category of CLDR. The words of one letter are in its template.
+category of CLDR.
 """
 
 from __future__ import annotations
@@ -112,30 +112,51 @@ def weighed(header: str) -> list[tuple[str, float]]:
     return found
 
 
-def format_time(moment: datetime, zone: str, language: str) -> str:
+@cache
+def whole(language: Language) -> bool:
+    """Whether a language has every text that another has; the first call blocks to read the files."""
+    return all(set(texts(other)) <= set(texts(language)) for other in Language)
+
+
+def spoken(language: str, policy: Policy) -> Language:
+    """The language that a site writes to a customer in: theirs if the site has it, else the site's first.
+
+    A language in which a text is missing is passed over: tests keep that from a release.
+    """
+    ours = [one for one in policy.languages if whole(one)] or [Language.EN]
+    return next((one for one in ours if one == language), ours[0])
+
+
+def format_time(moment: datetime, zone: str, language: str, now: datetime | None = None) -> str:
     """Day and clock time at the site, like "onsdag 3. juni 2026 kl. 21:30"; `zone` is an IANA name.
 
-    Raises ValueError for a time without a zone, which would be read as the machine's.
+    Without the year if it is that of `now` at the site. Raises ValueError for a time without a zone, which would be read as the machine's.
     """
     if moment.tzinfo is None:
         msg = "a promised time needs a zone"
         raise ValueError(msg)
     known = known_language(language)
     local, locale = moment.astimezone(ZoneInfo(zone)), LOCALES[known]
-    day = format_date(local, _DAY[known], locale=locale)
+    this_year = now is not None and now.astimezone(ZoneInfo(zone)).year == local.year
+    day = format_date(local, _DAY[known].removesuffix(" y" if this_year else ""), locale=locale)
     clock = format_clock(local, "short", tzinfo=local.tzinfo, locale=locale)
     return say(known, "moment", day=day, time=clock)
 
 
 def format_money(amount_minor: int, currency: str, language: str) -> str:
-    """An amount as the reader writes it, like "1 200,00 kr"; minor units by ISO 4217.
+    """An amount as the reader writes it, like "1 200 kr" or "1 200,50 kr"; minor units by ISO 4217.
 
     Raises babel.numbers.UnknownCurrencyError.
     """
     validate_currency(currency)
     amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
     locale = LOCALES[known_language(language)]
-    text = format_currency(amount, currency, locale=locale)
+    # Nobody writes a price of whole crowns with ",00" in a letter.
+    pattern = Locale.parse(locale).currency_formats["standard"].pattern
+    whole_units = pattern.replace(".00", "") if amount == amount.to_integral_value() else None
+    text = format_currency(
+        amount, currency, whole_units, locale=locale, currency_digits=whole_units is None
+    )
     # CLDR calls the neighbours' crowns "Nkr" and "Dkr" in Swedish, which no price list does.
     if (symbol := get_currency_symbol(currency, locale=locale)).endswith("kr") and symbol != "kr":
         text = text.replace(symbol, currency)

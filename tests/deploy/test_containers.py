@@ -19,8 +19,10 @@ from py3langid import langid
 from devstack import engine, stack
 from services.complaints.triage import MODEL_LANGUAGES
 from shared.contracts.catalogue import SERVICES
+from shared.contracts.complaints import Language
 from shared.ops import manifests
 from shared.ops.lock import TOOLS, runtime_lock
+from shared.runtime.words import texts
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "deploy/images"
@@ -137,9 +139,10 @@ def test_the_images_language_model_finds_what_the_whole_one_finds(tmp_path: Path
     recipe["keep"](MODEL_LANGUAGES, langid.MODEL_DIR / langid.MODEL_FILE, cut)
     ours = langid.LanguageIdentifier.from_modelpath(cut)
     assert set(ours.labels) == MODEL_LANGUAGES
-    for path in sorted(ROOT.glob("services/notifier/wording/templates/*.txt")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            assert ours.rank(line) == whole.rank(line), line
+    for language in Language:
+        for key, said in texts(language).items():
+            if key.startswith("letter.") and isinstance(said, str):
+                assert ours.rank(said) == whole.rank(said), said
 
 
 def test_the_image_is_made_of_the_product_alone() -> None:

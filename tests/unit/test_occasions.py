@@ -241,7 +241,7 @@ async def test_who_says_that_it_helped_is_thanked_once(aboard: Aboard):
     await answers(aboard, last(aboard), "yes")
     await settled(aboard)
     assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
-    assert last(aboard).subject.startswith("Thank you")
+    assert last(aboard).subject.startswith("Your case is settled")
 
 
 async def test_a_case_that_is_closed_without_an_answer_says_so_and_how_it_is_opened_again(

@@ -424,6 +424,11 @@ CASES = {
         "",
         "checks.cinema.title: is missing sv",
     ),
+    "a promise to customers that a language lacks": (
+        "promise: {}",
+        "promise: {nb: Det ordner vi., da: Det ordner vi., en: We put it right.}",
+        "notify.promise: is missing sv",
+    ),
     "nothing that is free for everything": (
         "kind: apology",
         "kind: apology\n    fits: [food]",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.contracts.intake import MessageChannel
@@ -16,7 +17,8 @@ MAIL_SERVER = "smtp"
 class Letter:
     """A message ready to send: addresses, words, and the id by which a repeat is recognised.
 
-    E-mail has subject, body and `html`; a text message has `short`, or else the subject, and `link`.
+    E-mail has subject, body and `html`, with the PNG `pictures` that it shows by content id; a text message has `short`,
+    or else the subject, and `link`.
     """
 
     message_id: str
@@ -25,6 +27,7 @@ class Letter:
     subject: str
     body: str
     html: str | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     sender_name: str | None = None
     short: str = ""
     link: str = ""

@@ -110,6 +110,9 @@ def written(letter: Letter, sender: str, recipient: str, now: datetime) -> Email
     message.set_content(letter.body, cte=_encoding(letter.body))
     if letter.html is not None:
         message.add_alternative(letter.html, subtype="html", cte=_encoding(letter.html))
+        *_, shown = message.iter_parts()
+        for name, picture in letter.pictures.items():
+            shown.add_related(picture, "image", "png", cid=f"<{name}>", disposition="inline")
     return message
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, take_answer
-from services.notifier.messages.letters import Letters, Says
+from services.notifier.messages.letters import Letters, common
 from services.notifier.messages.links import Links
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.wording.wording import Wording
@@ -18,7 +18,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.words import format_money, format_time, standing
+from shared.runtime.words import format_money, format_time, spoken, standing
 
 
 class Feedback:
@@ -88,21 +88,20 @@ class Feedback:
             raise Rejected(Reason.LINK_INVALID)
         policy, _ = await self._policies.at(story.site, view)
         life = await view.get(CheckLife, check_id) or CheckLife()
-        now = life.standing(check, view.now)
+        now, language = life.standing(check, view.now), spoken(story.language, policy)
         usable = now in TAKEN
-        gift = await self._letters.gift(check, policy, story.language, key, view, usable=usable)
-        values: dict[str, Says] = {"site_name": policy.site_name, "feedback_url": "", **gift}
+        gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
+        values = {**common(story, policy, language), **gift, "feedback_url": ""}
         answer = await view.get(Answer, check_id)
         return Shown(
-            language=story.language,
+            language=language,
             timezone=policy.timezone,
             site_name=policy.site_name,
             # Without the customer's name, because the link may be passed on.
-            letter=self._wording.render(Occasion.CHECK_GIVEN, story.language, name="", **values),
+            letter=self._wording.outline(Occasion.CHECK_GIVEN, language, values),
             title=str(gift["title"]),
-            code=str(gift["code"]),
             reference=reference_of(complaint_id),
-            standing=told_of(now, life, check, policy, story.language),
+            standing=told_of(now, life, check, policy, language),
             usable=usable,
             reachable=policy.notify.reaches(self._letters.contact(story, key)),
             helped=answer.helped if answer else None,

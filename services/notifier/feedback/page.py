@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import dropwhile, groupby
+from itertools import dropwhile
 
-from services.notifier.wording.wording import Rendered
+from services.notifier.wording.blocks import Card, Outline
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
 from shared.runtime.http.pages import Pages
@@ -20,15 +19,16 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 {% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% if again %}<p><a href="/f/{{ token }}">{{ again }}</a></p>
 {% endif %}</section>
-{% endif %}{% for kind, block in blocks %}{% if kind == "card" %}<div class="card">
-{% for line in block if line is string %}<p>{{ line }}</p>
-{% endfor %}{% for line in block if line is not string %}{% if loop.first %}<dl>
-{% endif %}<dt>{{ line[0] }}</dt><dd{% if line[1] == code %} class="code"{% endif %}>{{ line[1] }}</dd>
-{% if loop.last %}</dl>
-{% endif %}{% endfor %}</div>
-{% elif kind == "closing" %}<p>{% for line in block %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
-{% else %}<p>{{ block|join(" ") }}</p>
-{% endif %}{% endfor %}{% if not reachable %}<p>{{ say("check.keep") }}</p>
+{% endif %}{% for block in blocks %}{% if block.KIND == "card" %}<div class="card">
+<p>{{ block.title }}</p>
+{% if block.code %}<dl>
+<dt>{{ block.code_label }}</dt><dd class="code">{{ block.code }}</dd>
+{% for label, value in block.rows %}<dt>{{ label }}</dt><dd>{{ value }}</dd>
+{% endfor %}</dl>
+{% endif %}</div>
+{% elif block.KIND == "text" %}<p>{{ block.sentences|join(" ") }}</p>
+{% endif %}{% endfor %}<p>{% for line in closing %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
+{% if not reachable %}<p>{{ say("check.keep") }}</p>
 {% endif %}{% if not helped %}<h2>{{ say("check.ask") }}</h2>
 <form method="post" action="/f/{{ token }}/yes">
 <label for="text">{{ say("mine.helped.line") }}</label>
@@ -48,9 +48,8 @@ class Shown:
     language: Language
     timezone: str
     site_name: str
-    letter: Rendered
+    letter: Outline
     title: str
-    code: str
     reference: str
     #: One sentence on what became of the check; empty while it is unchanged.
     standing: str
@@ -72,9 +71,9 @@ class Page:
     def show(self, shown: Shown, token: str) -> str:
         """The letter as a page: with the question until it is answered, then with what follows from the answer."""
         heading, said, again = _answered(shown)
-        _greeting, *blocks = blocks_of(shown.letter.body)
+        blocks = shown.letter.blocks
         if not shown.usable:
-            blocks = list(dropwhile(lambda block: block[0] != "card", blocks))
+            blocks = tuple(dropwhile(lambda block: not isinstance(block, Card), blocks))
         return self._pages.render(
             "letter",
             shown.language,
@@ -86,7 +85,7 @@ class Page:
             said=said,
             again=again,
             blocks=blocks,
-            code=shown.code,
+            closing=shown.letter.closing,
             standing=shown.standing,
             reachable=shown.reachable,
             line_max=LINE_CHARS_MAX,
@@ -104,26 +103,3 @@ def _answered(shown: Shown) -> tuple[str, list[str], str]:
         return sorry, [again, words("check.soon"), more], words("check.look_again")
     when = format_time(shown.promised_by, shown.timezone, shown.language)
     return sorry, [again, words("check.heard_by", when=when), more], ""
-
-
-def blocks_of(body: str) -> Iterator[tuple[str, list[str | tuple[str, str]]]]:
-    """A letter's paragraphs; indented ones become one card, with its labelled lines as pairs.
-
-    The last paragraph is the closing and keeps its lines.
-    """
-    *paragraphs, closing = [
-        part.splitlines() for part in body.strip().split("\n\n") if part.strip()
-    ]
-    for card, parts in groupby(paragraphs, key=lambda lines: lines[0].startswith("  ")):
-        if card:
-            title, *rest = [line.strip() for part in parts for line in part]
-            yield "card", [title, *(_labelled(line) for line in rest)]
-        else:
-            for part in parts:
-                yield "text", [line.strip() for line in part]
-    yield "closing", [*closing]
-
-
-def _labelled(line: str) -> str | tuple[str, str]:
-    label, colon, value = line.partition(": ")
-    return (label, value) if colon else line

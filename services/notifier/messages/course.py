@@ -87,7 +87,9 @@ class Course:
         return {
             "outcome": resolution.outcome,
             "resolution": words or "",
-            "closes_at": format_time(resolution.closes_at, policy.timezone, message.language),
+            "closes_at": format_time(
+                resolution.closes_at, policy.timezone, message.language, view.now
+            ),
         }
 
     async def _promise(
@@ -100,7 +102,11 @@ class Course:
         near = view.now < promise.promised_by
         only_if(is_late(story, promise, reached))
         only_if(near or message.occasion is Occasion.PROMISE_BROKEN)
-        return {"promised_by": format_time(promise.promised_by, policy.timezone, message.language)}
+        return {
+            "promised_by": format_time(
+                promise.promised_by, policy.timezone, message.language, view.now
+            )
+        }
 
 
 def only_if(true: bool) -> dict[str, str]:

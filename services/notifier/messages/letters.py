@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from services.notifier.channels.ports import Letter
@@ -21,9 +21,9 @@ from services.notifier.subjects.rules import (
     Standing,
     Story,
 )
-from services.notifier.wording.wording import Wording
+from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
-from shared.contracts.complaints import Language, reference_of
+from shared.contracts.complaints import Category, Language, Severity, reference_of
 from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import (
     Occasion,
@@ -32,6 +32,7 @@ from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.words import (
@@ -40,13 +41,12 @@ from shared.runtime.words import (
     format_time,
     format_worth,
     say,
+    spoken,
     title_of,
 )
 
 #: Writes the letter to a role mailbox, from the message and its id, the mailbox's id, and what is stored.
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
-#: A value in a letter: one line of text, or several.
-Says = str | Sequence[str]
 #: Values that are the link of a letter; none has two.
 LINKS = ("feedback_url", "offer_url", "mine_url")
 
@@ -84,10 +84,11 @@ class Letters:
         contact = self.contact(story, key)
         policy, _ = await self._policies.at(message.site, view)
         address = address_of(contact, message, policy)
-        values: dict[str, Says] = {"site_name": policy.site_name}
+        message = in_language_of_site(message, policy)
+        values = common(story, policy, message.language)
         values |= await self._particulars(message, story, policy, key, view)
         rendered = self._wording.render(
-            message.occasion, message.language, name=contact.name or "", **values
+            message.occasion, message.language, values, contact.name or ""
         )
         by_sms = message.channel is MessageChannel.SMS
         code = values["code"] if message.occasion is Occasion.CONFIRMATION else ""
@@ -96,7 +97,9 @@ class Letters:
             (policy.notify.sms_from or "") if by_sms else policy.notify.mail_from,
             address,
             rendered.subject,
-            rendered.body,
+            rendered.text,
+            rendered.html,
+            rendered.pictures,
             sender_name=policy.notify.sender_name,
             short=f"{rendered.subject}: {code}" if code else "",
             link=next((str(values[name]) for name in LINKS if name in values), ""),
@@ -119,7 +122,7 @@ class Letters:
                     await self._not_acknowledged(story, view)
                 link = self._mine(message.complaint_id, message.told_at)
                 keeper = story.keeper or Keeper.SAME
-                promise = self._promise(message, story, policy)
+                promise = self._promise(message, story, policy, view)
                 return {**promise, "mine_url": link, "with_whom": keeper}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
@@ -143,13 +146,16 @@ class Letters:
         if head is not None and head.contact and head.customer_ref == story.customer_ref:
             raise Rejected(Reason.COMPLAINT_MERGED)
 
-    def _promise(self, message: Message, story: Story, policy: Policy) -> dict[str, Says]:
+    def _promise(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, Says]:
         """The values of a letter that says by when the customer hears from us."""
         language = message.language
         if story.promised_by is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         return {
-            "promised_by": format_time(story.promised_by, policy.timezone, language),
+            "promised_by": format_time(story.promised_by, policy.timezone, language, view.now),
+            "alarmed": "yes" if policy.notify.safety else "",
             "about": about(story.category, language),
             "reference": reference_of(message.complaint_id),
         }
@@ -166,7 +172,7 @@ class Letters:
         return {
             "code": key.open("code", code.code),
             "what": say(message.language, f"mine.code.{code.action}"),
-            "expires_at": format_time(code.expires_at, policy.timezone, message.language),
+            "expires_at": format_time(code.expires_at, policy.timezone, message.language, view.now),
             "about": about(story.category, message.language),
             "reference": reference_of(message.complaint_id),
         }
@@ -240,7 +246,7 @@ class Letters:
             # An apology cannot be redeemed, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor and usable else "",
             "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
-            "valid_until": format_time(check.valid_until, policy.timezone, language),
+            "valid_until": format_time(check.valid_until, policy.timezone, language, view.now),
             "about": about(check.reason, language),
             "reference": reference_of(check.complaint_id),
             "due_by": law if check.basis is Basis.STATUTORY else "",
@@ -267,7 +273,7 @@ class Letters:
             choices.append(f"{title} ({worth})" if worth else title)
         return {
             "choices": choices,
-            "choose_by": format_time(offer.expires_at, policy.timezone, language),
+            "choose_by": format_time(offer.expires_at, policy.timezone, language, view.now),
             "offer_url": self._links.offer(message.about, offer.expires_at),
             "about": about(offer.reason, language),
             "reference": reference_of(message.complaint_id),
@@ -302,6 +308,32 @@ def address_of(contact: Contact, message: Message, policy: Policy) -> str:
         return address
     reached = notify.reaches(contact) and message.channel in notify.channels
     raise Rejected(Reason.NO_ADDRESS_ON_CHANNEL if reached else Reason.NO_CONTACT)
+
+
+def in_language_of_site(message: Message, policy: Policy) -> Message:
+    """The message in the customer's language if the site writes it, else in the site's first, counted and logged."""
+    language = spoken(message.language, policy)
+    if language is not message.language:
+        log.error("letter_in_another_language", site=policy.site, language=message.language)
+        MESSAGES.labels(message.occasion, "other_language").inc()
+    return message.model_copy(update={"language": language})
+
+
+def common(story: Story, policy: Policy, language: Language) -> dict[str, Says]:
+    """The values that every letter to a customer has: who writes, and in which tone."""
+    return {
+        "site_name": policy.site_name,
+        "promise": policy.notify.promise.get(language, ""),
+        "signed": policy.notify.signed.get(language, ""),
+        "gravity": gravity_of(story),
+    }
+
+
+def gravity_of(story: Story) -> str:
+    """How grave a complaint is for the tone of its letters: `safety`, `severe`, or empty."""
+    if story.safety or story.category is Category.SAFETY:
+        return "safety"
+    return "severe" if story.severity is Severity.SEVERE else ""
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:

@@ -9,7 +9,7 @@ from services.notifier.channels.ports import Letter
 from services.notifier.messages.rules import Message
 from services.notifier.safety.rules import ALARM, Alarm, Routed, route
 from services.notifier.subjects.rules import Story
-from services.notifier.wording.wording import Wording
+from services.notifier.wording.wording import Says, Wording
 from shared.contracts.event import Event
 from shared.contracts.notifier import SafetyRouted
 from shared.contracts.policy import PolicyPublished
@@ -20,7 +20,7 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
-from shared.runtime.words import format_time, say
+from shared.runtime.words import format_time, say, spoken
 
 #: Pause before missing parts of an alarm about safety are looked for again.
 LOOK_AGAIN_S = 5
@@ -88,14 +88,19 @@ class Alarms:
             raise Rejected(Reason.UNKNOWN_MAILBOX)
         policy, _ = await self._policies.at(message.site, view)
         alarm = await view.get(Alarm, message.complaint_id)
-        rendered = self._wording.render(
-            message.occasion,
-            message.language,
-            kinds=[say(message.language, f"safety.{kind}") for kind in alarm.kinds]
-            if alarm
-            else [],
-            site_name=policy.site_name,
-            reference=message.complaint_id,
-            heard_at=format_time(message.queued_at, policy.timezone, message.language),
+        language = spoken(message.language, policy)
+        values: dict[str, Says] = {
+            "kinds": [say(language, f"safety.{kind}") for kind in alarm.kinds] if alarm else [],
+            "site_name": policy.site_name,
+            "reference": message.complaint_id,
+            "heard_at": format_time(message.queued_at, policy.timezone, language, view.now),
+        }
+        rendered = self._wording.render(message.occasion, language, values)
+        return Letter(
+            message_id,
+            policy.notify.mail_from,
+            address,
+            rendered.subject,
+            rendered.text,
+            rendered.html,
         )
-        return Letter(message_id, policy.notify.mail_from, address, rendered.subject, rendered.body)

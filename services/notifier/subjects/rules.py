@@ -32,6 +32,7 @@ from shared.contracts.complaints import (
     ConfirmationAsked,
     ContactChanged,
     Language,
+    Severity,
 )
 from shared.contracts.lifecycle import MOVES, State
 from shared.kernel import Document, Fold, Schema, Slice
@@ -64,7 +65,7 @@ class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
-    SCHEMA: ClassVar[Schema] = Schema(3)
+    SCHEMA: ClassVar[Schema] = Schema(4)
 
     customer_ref: str
     site: str
@@ -93,6 +94,8 @@ class Story(Document):
     keeper: Keeper | None = None
     #: When the customer last said whether it helped, or took it back.
     said_at: datetime | None = None
+    #: How bad it is for the customer; None in older documents.
+    severity: Severity | None = None
 
 
 class GivenCheck(Document):
@@ -219,6 +222,7 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
         update |= {
             "category": fact.category,
             "safety": fact.safety,
+            "severity": fact.severity,
             "sender_ref": fact.sender_ref,
         }
     return known.model_copy(update=update)

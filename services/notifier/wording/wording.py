@@ -1,4 +1,4 @@
-"""The letters: one template per occasion and language, with hostile values cleaned.
+"""The letters: what an occasion says in a language, in each form, with hostile values cleaned.
 
 Names and titles come from outside and end up in headers and letters. Anybody may type any text as their name
 together with another person's address. So a greeting is one word, the first of a plausible name: a single word
@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from shared.runtime.words import known_language
+from services.notifier.wording.blocks import Outline
+from services.notifier.wording.forms import HtmlForm, as_text, pictures
+from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
+from shared.contracts.notifier import Occasion
+from shared.runtime.words import known_language, say
 
 #: RFC 5322 asks for lines below 998 bytes; readers show far less.
 _SUBJECT_CHARS_MAX = 160
-_HEADER = "Subject: "
+_UNBROKEN = "\u00a0\u202f"
+#: Stands where there is nothing to say, until its sentence loses it with the space before it. No value
+#: has it, because `one_line` drops private characters.
+_NOTHING = "\ue000"
 #: Longer strings are not used as a greeting.
 NAME_CHARS_MAX = 40
 #: Characters of a given name that are looked at.
@@ -73,47 +77,72 @@ PARTICLES = frozenset(
 )
 
 
+#: A value in a letter: one line of text, or several.
+Says = str | Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The words of a letter: a subject of one line and a body of plain text."""
+    """A letter in its forms: a subject of one line, plain text, and HTML with its pictures by content id."""
 
     subject: str
-    body: str
+    text: str
+    html: str
+    pictures: Mapping[str, bytes]
 
 
 class Wording:
-    """The texts of one folder, `<occasion>.<language>.txt`, first line `Subject: …`."""
+    """Writes the letters of all occasions in all languages."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the folder; each text is read and compiled at its first use, which blocks."""
-        # Letters are plain text, where escaping for HTML would show as &amp;. Values are never templates.
-        self._texts = Environment(  # noqa: S701
-            loader=FileSystemLoader(folder),
-            undefined=StrictUndefined,
-            keep_trailing_newline=True,
-            auto_reload=False,
-        )
+    def __init__(self) -> None:
+        """Open the forms; words and forms are read at their first use, which blocks."""
+        self._html = HtmlForm()
 
     def render(
-        self, occasion: str, language: str, *, name: str = "", **values: str | Sequence[str]
+        self, occasion: Occasion, language: str, values: Mapping[str, Says], name: str = ""
     ) -> Rendered:
-        """The letter of an occasion in a language; in English if the language is not one of ours.
+        """The letter of an occasion, in every form; see `outline`."""
+        letter = self.outline(occasion, language, values, name)
+        return Rendered(
+            letter.subject, as_text(letter), self._html.render(letter), pictures(letter)
+        )
+
+    def outline(
+        self, occasion: Occasion, language: str, values: Mapping[str, Says], name: str = ""
+    ) -> Outline:
+        """What the letter of an occasion says in a language; in English if the language is not one of ours.
 
         `name` greets the customer if it is a plausible name. Amounts and times come formatted; each of
-        several values is one line.
-        Raises jinja2.UndefinedError if the text needs a value that is missing, and
-        jinja2.TemplateNotFound for an unknown occasion.
+        several values is one line. Raises KeyError if a sentence or a value is missing.
         """
-        text = self._texts.get_template(f"{occasion}.{known_language(language)}.txt")
-        safe = {
+        known = known_language(language)
+        told = {
             key: one_line(value) if isinstance(value, str) else [one_line(one) for one in value]
             for key, value in values.items()
         }
-        first, _, body = text.render(safe, name=greeting_name(name)).partition("\n")
-        if not first.startswith(_HEADER):
-            msg = f"{text.name} does not begin with {_HEADER!r}"
-            raise ValueError(msg)
-        return Rendered(first.removeprefix(_HEADER)[:_SUBJECT_CHARS_MAX].strip(), body.lstrip("\n"))
+        said = {key: value for key, value in told.items() if isinstance(value, str)}
+        if "about" in said:
+            named = said["about"]
+            said["about"] = say(known, "letter.about", about=named) if named else _NOTHING
+
+        def words(key: str) -> str:
+            """A sentence, without the gap of a clause that is empty."""
+            return say(known, key, count=None, **said).replace(f" {_NOTHING}", "")
+
+        greeted = greeting_name(name)
+        signed = [said["signed"]] if said.get("signed") else []
+        closing = (words("letter.regards"), *signed, said["site_name"])
+        greeting = say(
+            known, "letter.hello.named" if greeted else "letter.hello.plain", name=greeted
+        )
+        staff = occasion in TO_STAFF
+        return Outline(
+            language=known,
+            subject=subject(occasion, words, told)[:_SUBJECT_CHARS_MAX].strip(),
+            greeting="" if staff else greeting,
+            blocks=tuple(OCCASIONS[occasion](words, told)),
+            closing=() if staff else closing,
+        )
 
 
 def greeting_name(name: str) -> str:
@@ -122,7 +151,7 @@ def greeting_name(name: str) -> str:
     Letters of any script, with single spaces, hyphens, apostrophes and dots of initials between:
     no address, no link, no markup, no control or invisible character fits.
     """
-    plain = unicodedata.normalize("NFC", one_line(name[:NAME_LOOK_MAX]))
+    plain = unicodedata.normalize("NFC", " ".join(one_line(name[:NAME_LOOK_MAX]).split()))
     if len(plain) > NAME_CHARS_MAX:
         return ""
     letters = "".join(char for char in plain if not unicodedata.category(char).startswith("M"))
@@ -156,10 +185,17 @@ def _dot_is_short(part: str) -> bool:
 
 
 def one_line(value: str) -> str:
-    """The text without invisible and direction-changing characters, every other break as one space."""
+    """The text without invisible and direction-changing characters, every other break as one space.
+
+    The spaces of amounts and times, at which no line breaks, stay.
+    """
     kept = "".join(
-        " " if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"} else char
+        char
+        if char in _UNBROKEN
+        else " "
+        if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"}
+        else char
         for char in value[:VALUE_CHARS_MAX]
         if unicodedata.category(char) not in {"Cf", "Cs", "Co", "Cn"}
     )
-    return " ".join(kept.split())
+    return " ".join(part for part in kept.split(" ") if part.strip())

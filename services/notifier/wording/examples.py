@@ -1,0 +1,165 @@
+"""Example letters for the preview, the gallery and the tests: each occasion in each of its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from services.notifier.wording.wording import Says
+from shared.contracts.complaints import Category, Language
+from shared.contracts.notifier import Occasion
+from shared.runtime.words import about, format_money, format_time, format_worth, say
+
+#: A Wednesday evening aboard.
+NOW = datetime(2026, 6, 3, 17, 30, tzinfo=UTC)
+ZONE = "Europe/Oslo"
+NAME = "Kari Nordmann"
+_DINNER = {
+    "nb": "Middag for to",
+    "sv": "Middag för två",
+    "da": "Middag for to",
+    "en": "Dinner for two",
+}
+_CINEMA = {
+    "nb": "Kinokveld",
+    "sv": "Biokväll",
+    "da": "Biografaften",
+    "en": "An evening at the cinema",
+}
+_DISCOUNT = {
+    "nb": "Rabatt i baren",
+    "sv": "Rabatt i baren",
+    "da": "Rabat i baren",
+    "en": "A discount at the bar",
+}
+_REFUND = {
+    "nb": "Pengene tilbake for utflukten",
+    "sv": "Pengarna tillbaka för utflykten",
+    "da": "Pengene tilbage for udflugten",
+    "en": "Money back for the excursion",
+}
+_APOLOGY = {
+    "nb": "En oppriktig beklagelse",
+    "sv": "En uppriktig ursäkt",
+    "da": "En oprigtig undskyldning",
+    "en": "A sincere apology",
+}
+_LAW = {
+    "nb": "forordning (EU) nr. 1177/2010 om passasjerers rettigheter til sjøs",
+    "sv": "förordning (EU) nr 1177/2010 om passagerares rättigheter till sjöss",
+    "da": "forordning (EU) nr. 1177/2010 om passagerers rettigheder til søs",
+    "en": "Regulation (EU) No 1177/2010 on the rights of passengers at sea",
+}
+_INFORMATION = {
+    "nb": "Du kan kreve en del av billettprisen tilbake når avgangen er mer enn 90 minutter forsinket.",
+    "sv": "Du kan kräva tillbaka en del av biljettpriset när avgången är mer än 90 minuter försenad.",
+    "da": "Du kan kræve en del af billetprisen tilbage, når afgangen er mere end 90 minutter forsinket.",
+    "en": "You may claim back a part of the fare when the departure is more than 90 minutes late.",
+}
+_PROMISE = {
+    "nb": "Hos oss ordner den du snakker med det selv.",
+    "sv": "Hos oss ordnar den du pratar med det själv.",
+    "da": "Hos os ordner den, du taler med, det selv.",
+    "en": "Whoever you talk to here puts it right in person.",
+}
+_QUESTION = {
+    "nb": "Hvilken av de to heisene var det?",
+    "sv": "Vilken av de två hissarna var det?",
+    "da": "Hvilken af de to elevatorer var det?",
+    "en": "Which of the two lifts was it?",
+}
+_RESOLUTION = {
+    "nb": "Kjøkkenet laget maten på nytt, og kokken kom selv ut med den.",
+    "sv": "Köket lagade maten på nytt, och kocken kom själv ut med den.",
+    "da": "Køkkenet lavede maden igen, og kokken kom selv ud med den.",
+    "en": "The kitchen cooked your meal again, and the chef brought it out in person.",
+}
+#: What differs from the plain letter, by occasion and the name of the variant.
+VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
+    Occasion.ACKNOWLEDGEMENT: {
+        "severe": frozenset({"severe"}),
+        "about safety": frozenset({"safety"}),
+        "of no category": frozenset({"other"}),
+        "in the site's own words": frozenset({"voice"}),
+    },
+    Occasion.CHECK_GIVEN: {
+        "a discount": frozenset({"discount"}),
+        "an apology": frozenset({"apology"}),
+        "due by law": frozenset({"law"}),
+        "after harm": frozenset({"safety"}),
+    },
+    Occasion.CHECK_OFFERED: {"after harm": frozenset({"safety"})},
+    Occasion.REOPENED: {
+        "with a colleague": frozenset({"colleague"}),
+        "with nobody yet": frozenset({"nobody"}),
+        "after harm": frozenset({"safety"}),
+    },
+    Occasion.RESOLUTION_TOLD: {"without words": frozenset({"unsaid"})},
+    Occasion.THANKED: {"after harm": frozenset({"safety"})},
+    Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
+    Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
+}
+
+
+def variants_of(occasion: Occasion) -> Mapping[str, frozenset[str]]:
+    """The variants of an occasion's letter by name, the plain one first."""
+    return {"plain": frozenset(), **VARIANTS.get(occasion, {})}
+
+
+def example(
+    occasion: Occasion, language: Language, variant: frozenset[str] = frozenset()
+) -> dict[str, Says]:
+    """The values of an occasion's letter in a language, in one of its variants."""
+
+    def when(**after: float) -> str:
+        return format_time(NOW + timedelta(**after), ZONE, language, NOW)
+
+    values: dict[str, Says] = {
+        "site_name": "MS Aurora",
+        "promise": _PROMISE[language] if "voice" in variant else "",
+        "signed": "Ingrid Berg" if "voice" in variant else "",
+        "reference": "K7-2M",
+        "gravity": "".join(variant & {"severe", "safety"}),
+        "alarmed": "yes",
+        "about": "" if "other" in variant else about(Category.FOOD, language),
+        "promised_by": when(hours=2),
+        "mine_url": "https://aurora.example/m/4nQ7xk2c",
+        "title": _DINNER[language],
+        "worth": format_worth(1_200_00, "NOK", language),
+        "code": "482913" if occasion is Occasion.CONFIRMATION else "7QK2-M4XP",
+        "valid_at": "",
+        "valid_until": when(days=7),
+        "due_by": "",
+        "law": "",
+        "information": "",
+        "feedback_url": "https://aurora.example/f/9dTz3vLw",
+        "choices": [
+            f"{_DINNER[language]} ({format_worth(1_200_00, 'NOK', language)})",
+            f"{_CINEMA[language]} ({format_worth(250_00, 'NOK', language)})",
+        ],
+        "choose_by": when(days=1),
+        "offer_url": "https://aurora.example/o/b8Rw1hYs",
+        "what": say(language, "mine.code.export"),
+        "expires_at": when(minutes=10),
+        "with_whom": next(iter(variant & {"colleague", "nobody"}), "same"),
+        "question": _QUESTION[language],
+        "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
+        "outcome": "fixed",
+        "closes_at": when(days=7),
+        "left": format_money(500_00, "NOK", language) if "used" in variant else "",
+        "kinds": [say(language, "safety.allergy")],
+        "heard_at": when(),
+    }
+    if "discount" in variant:
+        worth = format_worth(160_00, "NOK", language, 20, 800_00)
+        values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}
+    if "apology" in variant:
+        values |= {"title": _APOLOGY[language], "worth": "", "code": ""}
+    if "untitled" in variant:
+        values["title"] = ""
+    if "law" in variant:
+        law = {"due_by": _LAW[language], "law": _LAW[language]}
+        worth = format_worth(500_00, "NOK", language)
+        values |= {**law, "title": _REFUND[language], "worth": worth}
+        values["information"] = _INFORMATION[language]
+    return values

@@ -1,0 +1,236 @@
+"""What the letter of each occasion says, block by block; the sentences are in `shared/words`, under `letter`.
+
+`words` says a sentence with the letter's values; `told` has the values themselves, for what is shown as
+it is and for what is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from services.notifier.wording.blocks import Block, Card, Items, Link, Quote, Text
+from shared.contracts.notifier import Occasion
+
+#: Says the sentence of a key.
+Words = Callable[[str], str]
+#: The values of a letter by name: one line each, or several.
+Told = Mapping[str, Any]
+
+
+def acknowledgement(words: Words, told: Told) -> Iterator[Block]:
+    """We have it, and by when the customer hears from us; no thanks where it is grave."""
+    match told["gravity"]:
+        case "safety":
+            alarmed = [words("letter.acknowledgement.told")] if told["alarmed"] else []
+            yield Text([words("letter.acknowledgement.safety"), *alarmed])
+            yield Text([words("letter.acknowledgement.help")])
+        case "severe" if told["about"]:
+            yield Text([words("letter.acknowledgement.severe")])
+        case "severe":
+            yield Text([words("letter.acknowledgement.severe_plain")])
+        case _:
+            yield Text([words("letter.acknowledgement.plain")])
+    promise = [told["promise"]] if told["promise"] and not told["gravity"] else []
+    yield Text([words("letter.promised"), *promise])
+    yield Text([words("letter.mention")])
+    yield _follow(words, told)
+
+
+def check_given(words: Words, told: Told) -> Iterator[Block]:
+    """What is given and why, how it is used, and "did it help?"."""
+    given = told["code"] or told["worth"]
+    if told["due_by"]:
+        yield Text([words("letter.check_given.due")])
+    elif told["gravity"]:
+        grave = "letter.check_given.grave" if given else "letter.check_given.grave_apology"
+        yield Text([words(grave)])
+    else:
+        yield Text([words("letter.check_given.plain" if given else "letter.check_given.apology")])
+    if given or told["due_by"]:
+        yield _card(words, told)
+    if told["code"]:
+        yield Text([words("letter.check_given.show")])
+    yield Text([words("letter.for"), words("letter.check_given.open")])
+    yield from _rights(words, told)
+    if told["feedback_url"]:
+        yield _ask(words, told)
+
+
+def check_offered(words: Words, told: Told) -> Iterator[Block]:
+    """What the customer may choose from, one choice per line, and until when."""
+    grave = told["gravity"]
+    yield Text([words("letter.check_offered.grave" if grave else "letter.check_offered.plain")])
+    yield Items(told["choices"])
+    yield Link(
+        words("letter.check_offered.choose_by"),
+        words("letter.check_offered.choose"),
+        told["offer_url"],
+    )
+    yield Text([words("letter.for"), words("letter.case")])
+    yield from _rights(words, told)
+
+
+def reopened(words: Words, told: Told) -> Iterator[Block]:
+    """It did not help enough: it goes on, and by when the customer hears from us."""
+    grave = told["gravity"]
+    yield Text([words("letter.reopened.grave" if grave else "letter.reopened.honest")])
+    yield Text([words(f"letter.reopened.{told['with_whom']}")])
+    yield Text([words("letter.promised")])
+    yield _follow(words, told)
+
+
+def question_asked(words: Words, told: Told) -> Iterator[Block]:
+    """What an employee must know, in their words, and where to answer."""
+    yield Text([words("letter.question_asked.need")])
+    yield Quote(told["question"])
+    yield Link(
+        words("letter.question_asked.answer_here"),
+        words("letter.question_asked.answer"),
+        told["mine_url"],
+    )
+    yield Text([words("letter.question_asked.waits")])
+
+
+def resolution_told(words: Words, told: Told) -> Iterator[Block]:
+    """What was done, in the employee's words or in ours, and "did it help?"."""
+    yield Text([words("letter.resolution_told.came")])
+    yield Quote(told["resolution"] or words(f"mine.outcome.{told['outcome']}"))
+    yield Link(
+        words("letter.resolution_told.ask"),
+        words("letter.resolution_told.answer"),
+        told["mine_url"],
+    )
+    yield Text([words("letter.resolution_told.closes")])
+
+
+def promise_at_risk(words: Words, told: Told) -> Iterator[Block]:
+    """A promised time is near and may not be kept; we say so first."""
+    yield Text([words("letter.promise_at_risk.said")])
+    yield Text([words("letter.promise_at_risk.nothing")])
+    yield _see(words, told)
+
+
+def promise_broken(words: Words, told: Told) -> Iterator[Block]:
+    """A promised time passed without an answer: whose fault it is, and what happens now."""
+    yield Text([words("letter.promise_broken.said")])
+    yield Text([words("letter.promise_broken.seen")])
+    yield _see(words, told)
+
+
+def thanked(words: Words, told: Told) -> Iterator[Block]:
+    """It helped, and the case is settled."""
+    yield Text([words("letter.thanked.grave" if told["gravity"] else "letter.thanked.plain")])
+    yield Text([words("letter.thanked.settled")])
+
+
+def closed(words: Words, told: Told) -> Iterator[Block]:
+    """Nothing more was heard, so the case is closed; it can be opened again."""
+    yield Text([words("letter.closed.told")])
+    yield Link(words("letter.closed.open_again"), words("letter.open"), told["mine_url"])
+
+
+def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
+    """The one reminder to say whether it helped."""
+    wrote = "letter.feedback_asked.wrote_of" if told["title"] else "letter.feedback_asked.wrote"
+    yield Text([words(wrote)])
+    yield _ask(words, told)
+    yield Text([words("letter.feedback_asked.last")])
+
+
+def check_expiring(words: Words, told: Told) -> Iterator[Block]:
+    """What was given ends soon, and something is left on it."""
+    yield Text([words("letter.check_expiring.soon")])
+    yield _card(words, told, told["left"])
+    yield Text([words("letter.check_expiring.show")])
+    yield Text([words("letter.for"), words("letter.case")])
+
+
+def confirmation(words: Words, told: Told) -> Iterator[Block]:
+    """A one-time code, what it does, and until when it is taken."""
+    yield Text([words("letter.confirmation.here")])
+    yield Card(code=told["code"])
+    yield Text([told["what"], words("letter.confirmation.until")])
+    yield Text([words("letter.confirmation.not_you")])
+    yield Text([words("letter.case_about")])
+
+
+def safety(words: Words, told: Told) -> Iterator[Block]:
+    """Those who must know are told to go and look; nothing personal, for role mailboxes only."""
+    yield Text([words("letter.safety.look")])
+    rows = [
+        (words("letter.safety.what"), ", ".join(told["kinds"]) or words("letter.safety.unsaid")),
+        (words("letter.safety.where"), told["site_name"]),
+        (words("letter.safety.heard"), told["heard_at"]),
+        (words("letter.safety.complaint"), told["reference"]),
+    ]
+    yield Card(rows=rows)
+    yield Text([words("letter.safety.read")])
+
+
+def _card(words: Words, told: Told, left: str = "") -> Card:
+    title = f"{told['title']} ({told['worth']})" if told["worth"] else told["title"]
+    if not told["code"]:
+        return Card(title)
+    rows = [
+        *([(words("letter.left"), left)] if left else []),
+        (words("letter.where"), told["valid_at"] or words("letter.everywhere")),
+        (words("letter.until"), told["valid_until"]),
+    ]
+    return Card(title, told["code"], words("letter.code"), rows, scanned=True)
+
+
+def _rights(words: Words, told: Told) -> Iterator[Block]:
+    """What the law says, where the policy has it."""
+    if not told["information"]:
+        return
+    if told["due_by"]:
+        yield Text([words("letter.check_given.law"), told["information"]])
+    else:
+        named = words("letter.rights" if told["law"] else "letter.rights_of_the_law")
+        yield Text([named, told["information"]])
+
+
+def _ask(words: Words, told: Told) -> Link:
+    return Link(
+        words("letter.check_given.ask"), words("letter.check_given.answer"), told["feedback_url"]
+    )
+
+
+def _see(words: Words, told: Told) -> Link:
+    return Link(words("letter.see"), words("letter.open"), told["mine_url"])
+
+
+def _follow(words: Words, told: Told) -> Link:
+    return Link(words("letter.follow"), words("letter.open"), told["mine_url"])
+
+
+def subject(occasion: Occasion, words: Words, told: Told) -> str:
+    """The subject of a letter."""
+    if occasion is Occasion.CHECK_GIVEN and told["due_by"]:
+        return words("letter.check_given.subject_due")
+    if occasion is Occasion.CHECK_GIVEN and not told["worth"]:
+        return words("letter.check_given.subject_apology")
+    return words(f"letter.{occasion}.subject")
+
+
+#: Writes the blocks of a letter.
+Writes = Callable[[Words, Told], Iterator[Block]]
+OCCASIONS: Mapping[Occasion, Writes] = {
+    Occasion.ACKNOWLEDGEMENT: acknowledgement,
+    Occasion.CHECK_GIVEN: check_given,
+    Occasion.CHECK_OFFERED: check_offered,
+    Occasion.REOPENED: reopened,
+    Occasion.QUESTION_ASKED: question_asked,
+    Occasion.RESOLUTION_TOLD: resolution_told,
+    Occasion.PROMISE_AT_RISK: promise_at_risk,
+    Occasion.PROMISE_BROKEN: promise_broken,
+    Occasion.THANKED: thanked,
+    Occasion.CLOSED: closed,
+    Occasion.FEEDBACK_ASKED: feedback_asked,
+    Occasion.CHECK_EXPIRING: check_expiring,
+    Occasion.CONFIRMATION: confirmation,
+    Occasion.SAFETY: safety,
+}
+#: Notices to staff greet nobody.
+TO_STAFF = frozenset({Occasion.SAFETY})
