@@ -14,7 +14,7 @@ import socket
 import ssl
 from base64 import b64decode
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal, Self
@@ -59,8 +59,16 @@ def default_holder() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
 
 
+@cache
+def trusting_the_system() -> ssl.SSLContext:
+    """A client's context with the system's authorities, made once: it takes tens of milliseconds to read them."""
+    return ssl.create_default_context()
+
+
 def tls_of(ca: Path | None) -> ssl.SSLContext:
     """What a client trusts: the authorities in a PEM file, or the system's; raises ValueError."""
+    if ca is None:
+        return trusting_the_system()
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:  # an SSLError is one
