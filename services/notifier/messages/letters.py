@@ -120,10 +120,9 @@ class Letters:
             case Occasion.ACKNOWLEDGEMENT | Occasion.REOPENED:
                 if message.occasion is Occasion.ACKNOWLEDGEMENT:
                     await self._not_acknowledged(story, view)
-                link = self._mine(message.complaint_id, message.told_at)
-                keeper = story.keeper or Keeper.SAME
                 promise = self._promise(message, story, policy, view)
-                return {**promise, "mine_url": link, "with_whom": keeper}
+                link = self._mine(message.complaint_id, message.told_at)
+                return {**promise, "mine_url": link, "with_whom": story.keeper or Keeper.SAME}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
             case Occasion.CHECK_GIVEN:
