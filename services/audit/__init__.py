@@ -3,7 +3,7 @@
 owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain of records per source partition; the
           measures of sites, counted from records; the boards that show them with what is open and at risk
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
-          reopened, overdue, closed, withdrawn, unfounded, merged, split, forgotten; matter: changed; safety: found;
+          reopened, overdue, closed, withdrawn, unfounded, referred, merged, split, forgotten; matter: changed; safety: found;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
           fix: asked, done, declined, late; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;

@@ -9,7 +9,7 @@ consumes  recovery.intake.v1 (complaint: raised),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
-          reopened, overdue, closed, withdrawn, unfounded, merged, split, forgotten; matter: changed; safety: found;
+          reopened, overdue, closed, withdrawn, unfounded, referred, merged, split, forgotten; matter: changed; safety: found;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
           fix: asked, done, declined, late; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;

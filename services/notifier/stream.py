@@ -24,6 +24,7 @@ from shared.contracts.complaints import (
     ComplaintMerged,
     ComplaintOverdue,
     ComplaintReceived,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintSplit,
     ComplaintTriaged,
@@ -84,6 +85,7 @@ def inboxes(messages: Messages, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintClosed, messages.on_closed),
                 Handler(ComplaintWithdrawn),
                 Handler(ComplaintUnfounded),
+                Handler(ComplaintReferred),
             ],
         ),
         Inbox(

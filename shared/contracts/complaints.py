@@ -466,6 +466,21 @@ class ComplaintUnfounded(ComplaintFact):
     found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they found none.")
 
 
+class ComplaintReferred(ComplaintFact):
+    """An employee referred the complaint to an outside body, such as an ombudsman, which looks at it from now on."""
+
+    TYPE: ClassVar[str] = "recovery.complaint.referred.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who referred it.")
+    site: SiteId
+    body: Annotated[Id, Data.INTERNAL] = Field(
+        description="Outside body that it was referred to, by its id in the policy."
+    )
+    referred_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was referred."
+    )
+
+
 class ComplaintCorrected(ComplaintFact):
     """An employee put right what the complaint is about, or how bad it is."""
 

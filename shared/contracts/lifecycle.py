@@ -16,6 +16,7 @@ from shared.contracts.complaints import (
     ComplaintConfirmed,
     ComplaintMerged,
     ComplaintReceived,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintSplit,
     ComplaintTriaged,
@@ -41,6 +42,8 @@ class State(StrEnum):
     CLOSED_NO_RESPONSE = "closed_no_response"
     WITHDRAWN = "withdrawn"
     NOT_A_COMPLAINT = "not_a_complaint"
+    #: An outside body looks at it.
+    REFERRED_EXTERNAL = "referred_external"
     #: Another complaint goes on for both.
     MERGED = "merged"
 
@@ -69,11 +72,15 @@ MOVES: Mapping[type[Fact], Move] = {
     ),
     ComplaintConfirmed: Move(OPEN | ASKED, State.CONFIRMED),
     # A customer who said that a check helped may say of a later one that it did not, and one who withdrew
-    # a complaint has not forgotten it.
-    ComplaintReopened: Move(OPEN | ASKED | {State.CONFIRMED, State.WITHDRAWN}, State.REOPENED),
+    # a complaint, or whose complaint another body looks at, has not forgotten it.
+    ComplaintReopened: Move(
+        OPEN | ASKED | {State.CONFIRMED, State.WITHDRAWN, State.REFERRED_EXTERNAL}, State.REOPENED
+    ),
     ComplaintClosed: Move(frozenset({State.RESOLUTION_RECORDED}), State.CLOSED_NO_RESPONSE),
     ComplaintWithdrawn: Move(OPEN | {State.RESOLUTION_RECORDED}, State.WITHDRAWN),
     ComplaintUnfounded: Move(OPEN, State.NOT_A_COMPLAINT),
+    # A customer whom what was done did not satisfy often goes on to such a body without a word to us.
+    ComplaintReferred: Move(OPEN | ASKED, State.REFERRED_EXTERNAL),
     # The answer that one of them waits for is written down first.
     ComplaintMerged: Move(OPEN - {State.AWAITING_INFO}, State.MERGED),
     # Its owner has it again, as after a no of the customer.

@@ -55,6 +55,10 @@ Say = Annotated[
     dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=1000)]],
     Field(max_length=16),
 ]
+#: A page of others that customers open from ours; `https` alone, so that no script can stand in its place.
+PageUrl = Annotated[
+    str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[^\s\"<>]*)?$", max_length=300)
+]
 Loc = tuple[str | int, ...]
 #: A contradiction between fields: its location, the value found, what is wrong with it.
 Contradiction = tuple[Loc, object, str]
@@ -603,6 +607,15 @@ class Department(Part):
     )
 
 
+class Body(Part):
+    """An outside body that a complaint can be referred to, such as an ombudsman or a board for consumer disputes."""
+
+    title: Names = Field(description="What it is called, by language.")
+    pages: Annotated[dict[Language, PageUrl], Field(min_length=1, max_length=16)] = Field(
+        description="Address of the page that says how to reach it, by language."
+    )
+
+
 class Fix(Part):
     """Something that can be done about the cause of a complaint. An empty `fits` fits every category."""
 
@@ -682,6 +695,9 @@ class Policy(Part):
     )
     departments: Annotated[dict[Id, Department], Field(max_length=64)] = Field(
         {}, description="Departments that can be asked to take a complaint over, by id."
+    )
+    bodies: Annotated[dict[Id, Body], Field(max_length=16)] = Field(
+        {}, description="Outside bodies that a complaint can be referred to, by id."
     )
     fixes: Annotated[dict[ItemId, Fix], Field(max_length=100)] = Field(
         {}, description="What can be done about the cause of a complaint, by name."
@@ -864,6 +880,7 @@ class Policy(Part):
             if missing:
                 where = ("departments", name, "title")
                 yield where, sorted(department.title), f"is missing {', '.join(missing)}"
+        yield from self._bodies_that_nobody_finds()
         yield from self._fixes_that_nobody_does()
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
@@ -886,6 +903,16 @@ class Policy(Part):
         for name, said in (("promise", self.notify.promise), ("signed", self.notify.signed)):
             if missing := [one for one in self.languages if said and one not in said]:
                 yield ("notify", name), sorted(said), f"is missing {', '.join(missing)}"
+
+    def _bodies_that_nobody_finds(self) -> Iterator[Contradiction]:
+        """Outside bodies without a title or a page in some language, and those listed twice."""
+        for name, body in self.bodies.items():
+            for part, told in (("title", body.title), ("pages", body.pages)):
+                if missing := [one for one in self.languages if one not in told]:
+                    yield ("bodies", name, part), sorted(told), f"is missing {', '.join(missing)}"
+        for (name, body), (later, other) in combinations(self.bodies.items(), 2):
+            if set(body.title.items()) & set(other.title.items()):
+                yield ("bodies", later, "title"), sorted(other.title), f"is that of {name} already"
 
     def _fixes_that_nobody_does(self) -> Iterator[Contradiction]:
         """Fixes of a department that is not there, and missing titles."""

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NOT_OFFERED = "not_offered", 409, "Nobody offers you the complaint, or not any more."
     UNKNOWN_COLLEAGUE = "unknown_colleague", 422, "The roster lists no such active employee of the site, or it is you."
     UNKNOWN_DEPARTMENT = "unknown_department", 422, "The site's policy has no such department."
+    UNKNOWN_BODY = "unknown_body", 422, "The site's policy has no such outside body; `bodies` says which it has."
     UNKNOWN_FIX = "unknown_fix", 422, "The site's policy has no such fix."
     FIX_ASKED = "fix_asked", 409, "Somebody is asked for this fix already; the complaint says who."
     FIX_DONE = "fix_done", 409, "This fix is on record as done in this round; the complaint says by whom."

@@ -136,6 +136,9 @@ async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await do("fix", {"fix": "clean-again"})
     await do("resolve", {"outcome": "fixed", "note": "A new kettle."}, "e-ingrid")
     await do("withdraw")
+    other = await ask.write("complaints", LETTER, service="complaints")
+    referred = {"body": "transport-complaints-board"}
+    await ask.write(f"complaints/{other['complaint_id']}/refer", referred, service="complaints")
     praise = await ask.write("complaints", {**LETTER, "text": "Lovely soup."}, service="complaints")
     first = await ask.write("complaints", LETTER, service="complaints")
     merge = {"into": first["complaint_id"]}

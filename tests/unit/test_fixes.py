@@ -154,11 +154,16 @@ async def test_a_fix_that_was_done_or_declined_is_never_late(aboard: Aboard, end
     assert "fix.late" not in await aboard.types("complaints")
 
 
-@pytest.mark.parametrize("end", ["withdraw", "unfounded"])
-async def test_nobody_waits_for_the_fix_of_a_complaint_that_ended(aboard: Aboard, end: str):
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [("withdraw", {}), ("unfounded", {}), ("refer", {"body": "transport-complaints-board"})],
+)
+async def test_nobody_waits_for_the_fix_of_a_complaint_that_ended(
+    aboard: Aboard, end: str, told: dict[str, str]
+):
     name = await aboard.raise_complaint()
     await do(aboard, name, "fix/ask", "e-ingrid", fix="clean-again")
-    await do(aboard, name, end)
+    await do(aboard, name, end, **told)
     aboard.later(hours=1)
     await aboard.ring("complaints")
     assert "fix.late" not in await aboard.types("complaints")

@@ -19,10 +19,17 @@ from services.complaints.lifecycle.rules import (
     Complaint,
     Promise,
     listed,
+    reopened,
     urgency,
     waits,
 )
-from shared.contracts.complaints import ComplaintFact, InfoAsked, Language, Severity
+from shared.contracts.complaints import (
+    ComplaintFact,
+    ComplaintReopened,
+    InfoAsked,
+    Language,
+    Severity,
+)
 from shared.contracts.lifecycle import ASKED, MOVES, OPEN, State, diagram
 from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
@@ -42,6 +49,8 @@ STANDING = Complaint(
     promised_by=START + timedelta(hours=1),
     promises=(Promise(0, START + timedelta(hours=1)),),
 )
+#: The outside body of the demo policy.
+BOARD = "transport-complaints-board"
 keys = count()
 
 
@@ -79,7 +88,9 @@ async def test_every_state_is_reached_by_a_fact_and_every_move_is_folded():
 
 
 def test_what_is_open_and_what_ended_are_all_there_is():
-    ended = {State.CONFIRMED, State.WITHDRAWN, State.NOT_A_COMPLAINT, State.MERGED}
+    ended = {
+        State.CONFIRMED, State.WITHDRAWN, State.NOT_A_COMPLAINT, State.REFERRED_EXTERNAL, State.MERGED,
+    }  # fmt: skip
     assert OPEN | ASKED | ended | {State.RECEIVED} == set(State)
 
 
@@ -101,6 +112,7 @@ def test_a_fact_leads_where_the_table_says(fact: type[Fact]):
         "answered_at": START, "outcome": "fixed", "closes_at": START, "recorded_at": START,
         "confirmed_at": START, "closed_at": START, "withdrawn_at": START, "found_at": START,
         "into": "co-2", "because": "employee_says", "merged_at": START, "split_at": START,
+        "body": BOARD, "referred_at": START,
     }  # fmt: skip
     made = fact.model_validate(fields)
     assert isinstance(made, ComplaintFact)
@@ -254,20 +266,58 @@ async def test_a_complaint_that_was_opened_again_is_not_closed_by_what_was_done_
     assert list(SLICE.timers[type(again)](again))[-1] == (CLOSE, name, None)
 
 
-@pytest.mark.parametrize("what", ["withdraw", "unfounded"])
-async def test_nothing_is_to_be_kept_of_what_was_taken_back_or_was_no_complaint(
-    aboard: Aboard, what: str
+@pytest.mark.parametrize(
+    ("what", "told"), [("withdraw", {}), ("unfounded", {}), ("refer", {"body": BOARD})]
+)
+async def test_nothing_is_to_be_kept_of_what_was_taken_back_or_was_no_complaint_or_is_elsewhere(
+    aboard: Aboard, what: str, told: dict[str, str]
 ):
     name = await aboard.raise_complaint()
-    assert (await do(aboard, name, what)).status_code == 200
+    assert (await do(aboard, name, what, **told)).status_code == 200
     aboard.later(days=3)
     await aboard.ring("complaints")
     assert "complaint.overdue" not in await aboard.types("complaints")
     refused = await do(aboard, name, "claim")
     assert (refused.json()["type"], refused.json()["state"]) == (
         "wrong_state",
-        {"withdraw": "withdrawn", "unfounded": "not_a_complaint"}[what],
+        {
+            "withdraw": "withdrawn",
+            "unfounded": "not_a_complaint",
+            "refer": "referred_external",
+        }[what],
     )
+
+
+async def test_a_complaint_is_referred_to_a_body_of_the_policy_and_to_no_other(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    refused = await do(aboard, name, "refer", body="the-moon")
+    assert (refused.status_code, refused.json()["type"]) == (422, "unknown_body")
+    playbook = await seen(aboard, f"/{name}/playbook")
+    assert refused.json()["bodies"] == [one["body"] for one in playbook["bodies"]] == [BOARD]
+    await do(aboard, name, "resolve", outcome="not_possible")
+    answer = await do(aboard, name, "refer", "e-sofia", body=BOARD)
+    assert (answer.json()["body"], answer.json()["employee_id"]) == (BOARD, "e-sofia")
+    shown = await seen(aboard, f"/{name}")
+    assert (shown["state"], shown["referred_to"]) == ("referred_external", BOARD)
+    assert (await names(aboard, "open"), await names(aboard, "done")) == ([], [name])
+    aboard.later(days=30)
+    await aboard.ring("complaints")
+    assert "complaint.closed" not in await aboard.types("complaints")
+
+
+async def test_a_no_to_a_letter_opens_what_an_outside_body_looks_at(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    await aboard.give(name, "cinema", "k1")
+    await aboard.carry()
+    await do(aboard, name, "refer", body=BOARD)
+    complaint = Complaint.model_validate_json(
+        aboard.stores["complaints"].kept.documents[f"complaint:{name}"].body
+    )
+    assert complaint.referred_to == BOARD
+    (again,) = take_feedback(complaint, name, Helped.NO, demo_policy(), aboard.clock()).facts
+    assert isinstance(again, ComplaintReopened)
+    after = reopened(complaint, again)
+    assert (after.state, after.referred_to, after.ended_at) == (State.REOPENED, None, None)
 
 
 async def test_what_is_put_right_holds_for_what_is_given_too(aboard: Aboard):
@@ -375,10 +425,12 @@ def test_a_line_of_which_nothing_is_seen_is_refused(unseen: str):
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        ("triaged", "claim handover ask fix resolve correct merge withdraw unfounded"),
-        ("claimed", "claim handover ask fix resolve correct merge withdraw unfounded"),
-        ("awaiting_info", "handover answer fix resolve correct withdraw unfounded"),
-        ("resolution_recorded", "withdraw"),
+        ("triaged", "claim handover ask fix resolve correct merge withdraw unfounded refer"),
+        ("claimed", "claim handover ask fix resolve correct merge withdraw unfounded refer"),
+        ("awaiting_info", "handover answer fix resolve correct withdraw unfounded refer"),
+        ("resolution_recorded", "withdraw refer"),
+        ("closed_no_response", "refer"),
+        ("referred_external", ""),
         ("merged", "split"),
         ("confirmed", ""),
     ],

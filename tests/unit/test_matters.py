@@ -281,6 +281,7 @@ async def test_nothing_is_done_with_a_merged_complaint_and_the_answer_says_with_
     await merges(aboard, second, first)
     for what, command in (
         ("claim", {}), ("accept", {}), ("decline", {}), ("withdraw", {}), ("unfounded", {}),
+        ("refer", {"body": "transport-complaints-board"}),
         ("handover", {"colleague_id": "e-jonas"}), ("ask", {"question": "Which?"}),
         ("answer", {"answer": "The left one."}), ("resolve", {"outcome": "fixed"}),
         ("correct", {"category": "noise"}),
@@ -773,6 +774,22 @@ async def test_who_takes_their_complaint_back_takes_back_none_of_others(aboard: 
     await says(aboard, again, Helped.NO)
     assert (await seen(aboard, f"/{first}"))["state"] == "reopened"
     assert set(await overdue(aboard, hours=24)) == {first, second}
+
+
+async def test_an_outside_body_looks_at_the_complaints_of_one_customer_and_not_of_others(
+    aboard: Aboard,
+):
+    first, again = [await complains(aboard, text, "a") for text in (COLD, COLDER)]
+    second = await complains(aboard, who="b")
+    for other in {again, second} - set((await seen(aboard, f"/{first}"))["merged_ids"]):
+        await merges(aboard, other, first)
+    referred = await do(aboard, first, "refer", body="transport-complaints-board")
+    assert referred.json()["complaint_id"] == first
+    await aboard.carry()
+    assert await names(aboard, "open") == [second]
+    states = {one: (await seen(aboard, f"/{one}"))["state"] for one in (first, again, second)}
+    assert states == {first: "referred_external", again: "merged", second: "reopened"}
+    assert await overdue(aboard, hours=24) == [second]
 
 
 async def test_what_was_merged_into_something_that_is_no_complaint_may_be_one(aboard: Aboard):

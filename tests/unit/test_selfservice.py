@@ -27,8 +27,10 @@ from services.complaints.selfservice.rules import (
 from services.complaints.timeline.rules import What
 from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
 from shared.contracts.lifecycle import State
+from shared.contracts.policy import PolicyPublished
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
+from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy, state
 from tests.unit.test_erasure import document, erase, ref_of
@@ -168,6 +170,37 @@ async def test_a_customer_takes_the_complaint_back(aboard: Aboard):
     assert "<textarea" not in page.text
     assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
     assert (await entries(aboard, name))[-1]["who"] == "customer"
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_a_customer_is_told_who_outside_looks_at_it_and_how_to_reach_them(
+    aboard: Aboard, language: Language
+):
+    name, path = await link_of(aboard, language=language)
+    await do(aboard, name, "claim")
+    await do(aboard, name, "refer", body="transport-complaints-board")
+    body = demo_policy().bodies["transport-complaints-board"]
+    page = html.unescape((await opened(aboard, path)).text)
+    assert say(language, "mine.standing.referred", body=body.title[language]) in page
+    assert f'<a href="{body.pages[language]}">' in page
+    assert page.count(body.title[language]) == 2, "where it stands, and what has happened"
+    assert "<textarea" not in page
+    assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
+    told = (await entries(aboard, name))[-1]
+    assert (told["what"], told["body"]) == ("referred", "transport-complaints-board")
+
+
+async def test_a_body_that_the_policy_does_not_list_any_more_is_told_without_its_name(
+    aboard: Aboard,
+):
+    name, path = await link_of(aboard, language=Language.EN)
+    await do(aboard, name, "refer", body="transport-complaints-board")
+    policy = demo_policy().model_copy(update={"bodies": {}})
+    published = PolicyPublished(site=policy.site, version=2, policy=policy)
+    await aboard.feed("complaints", record(published, source="policy", sequence=9))
+    page = (await opened(aboard, path)).text
+    assert "An outside body looks at your case now" in page
+    assert "transportklagenemnda" not in page
 
 
 # ---- what the page says first --------------------------------------------------------------------

@@ -33,6 +33,7 @@ from shared.contracts.complaints import (
     ComplaintForgotten,
     ComplaintMerged,
     ComplaintOverdue,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintSplit,
     ComplaintTriaged,
@@ -53,6 +54,7 @@ Over = (
     | ResolutionRecorded
     | ComplaintWithdrawn
     | ComplaintUnfounded
+    | ComplaintReferred
     | ComplaintForgotten
     | ComplaintMerged
 )
@@ -242,7 +244,7 @@ def endangered(before: Promise | None, fact: SafetyFound) -> Promise:
 
 def over(before: Promise | None, _: Over) -> Promise:
     """The customer has nothing to wait for: it helped, something was done about the cause, they took the complaint
-    back, it was none, they were erased, or another complaint goes on for this one.
+    back, it was none, another body looks at it, they were erased, or another complaint goes on for this one.
     """
     return (before or Promise()).model_copy(update={"closed": True})
 

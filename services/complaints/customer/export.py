@@ -20,6 +20,7 @@ from services.complaints.timeline.rules import Entry, Timeline, What, for_custom
 from services.complaints.timeline.shown import (
     EntryAmount,
     EntryAt,
+    EntryBody,
     EntryCurrency,
     EntryFix,
     EntryItem,
@@ -129,6 +130,7 @@ class ExportedEntry(Answer):
     promised_by: EntryPromise
     outcome: EntryOutcome
     fix: EntryFix
+    body: EntryBody
     occasion: EntryOccasion
     text: Annotated[
         str | None,

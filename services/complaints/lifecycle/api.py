@@ -16,6 +16,7 @@ from services.complaints.lifecycle.handlers import (
     HandOver,
     HearCustomer,
     Lifecycle,
+    Refer,
     Resolve,
 )
 from services.complaints.matters.handlers import suggested
@@ -24,6 +25,7 @@ from shared.contracts.complaints import (
     ComplaintClaimed,
     ComplaintCorrected,
     ComplaintMerged,
+    ComplaintReferred,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     HandoverAccepted,
@@ -103,6 +105,7 @@ class ShownComplaint(Answer):
                     "overdue": False,
                     "waits_since": None,
                     "closes_at": None,
+                    "referred_to": None,
                     "merged_into": None,
                     "merged_ids": [],
                     "looks_like": [],
@@ -146,6 +149,10 @@ class ShownComplaint(Answer):
         Field(
             description="When it is closed if the customer says nothing to what was done; null before."
         ),
+    ]
+    referred_to: Annotated[
+        Id | None,
+        Field(description="The outside body of the policy that looks at it; null if none does."),
     ]
     merged_into: Annotated[
         ComplaintId | None,
@@ -441,6 +448,21 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         Complaints that were merged into it stand by themselves again.
         """
         return await lifecycle.find_none(complaint_id, ask.principal, ask.view)
+
+    @to.write(
+        "POST",
+        "/v1/complaints/{complaint_id}/refer",
+        EMPLOYEE,
+        {200: ComplaintReferred},
+        refuses=(*UNFIT, Reason.UNKNOWN_BODY),
+        examples={200: {**DONE, "body": "transport-complaints-board", "referred_at": NOW}},
+    )
+    async def refer_complaint(ask: Ask, complaint_id: Identifier, command: Refer) -> Decision:
+        """An outside body of the site's policy, such as an ombudsman, looks at the complaint from now on.
+
+        Complaints of other customers that were merged into it stand by themselves again.
+        """
+        return await lifecycle.refer(complaint_id, command, ask.principal, ask.view)
 
     @to.write(
         "POST",

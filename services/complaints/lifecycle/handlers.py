@@ -121,6 +121,18 @@ class Resolve(BaseModel):
     ] = None
 
 
+class Refer(BaseModel):
+    """An outside body looks at the complaint from now on."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"body": "transport-complaints-board"}]},
+    )
+
+    body: Annotated[Id, Field(description="An outside body of the site's policy, by its id.")]
+
+
 class Correct(BaseModel):
     """What the complaint is really about, or how bad it really is."""
 
@@ -243,6 +255,22 @@ class Lifecycle:
             await split_off(
                 complaint_id, complaint, lambda _: False, who.subject, self._policies, view
             ),
+        )
+
+    async def refer(
+        self, complaint_id: str, command: Refer, who: Principal, view: View
+    ) -> Decision:
+        """An outside body looks at it; raises Rejected(unknown_body, wrong_state) and what `of_site` does.
+
+        Complaints of other customers that were merged into it stand by themselves again.
+        """
+        complaint = await self.of_site(complaint_id, who, view)
+        policy, _ = await self._policies.at(complaint.site, view)
+        found = moves.refer(complaint, complaint_id, who.subject, command.body, policy, view.now)
+        stays = partial(same_customer, head=complaint)
+        return decided(
+            found,
+            await split_off(complaint_id, complaint, stays, who.subject, self._policies, view),
         )
 
     async def correct(

@@ -14,6 +14,7 @@ from shared.contracts.complaints import (
     ComplaintConfirmed,
     ComplaintCorrected,
     ComplaintMerged,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintSplit,
     ComplaintUnfounded,
@@ -63,6 +64,7 @@ ACTIONS: Mapping[str, type[Fact] | None] = {
     "split": ComplaintSplit,
     "withdraw": ComplaintWithdrawn,
     "unfounded": ComplaintUnfounded,
+    "refer": ComplaintReferred,
 }
 #: Those that take the complaint on first, if nobody works on it.
 OF_OWNER = ("ask", "resolve")
@@ -257,6 +259,25 @@ def find_none(
     return (
         ComplaintUnfounded(
             complaint_id=complaint_id, employee_id=who, site=complaint.site, found_at=now
+        ),
+    )
+
+
+def refer(
+    complaint: Complaint, complaint_id: str, who: str, body: str, policy: Policy, now: datetime
+) -> Sequence[Fact] | No:
+    """An employee refers the complaint to an outside body of the policy, by its id."""
+    if (no := _no(complaint, ComplaintReferred)) is not None:
+        return no
+    if body not in policy.bodies:
+        return No(Reason.UNKNOWN_BODY, {"bodies": tuple(policy.bodies)})
+    return (
+        ComplaintReferred(
+            complaint_id=complaint_id,
+            employee_id=who,
+            site=complaint.site,
+            body=body,
+            referred_at=now,
         ),
     )
 

@@ -15,6 +15,7 @@ from shared.contracts.complaints import (
     ComplaintFact,
     ComplaintForgotten,
     ComplaintReceived,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintRepeated,
     ComplaintTriaged,
@@ -120,6 +121,8 @@ class Complaint(Document):
     merged_into: str | None = None
     #: The complaints that this one goes on for.
     merged_ids: tuple[str, ...] = ()
+    #: The outside body that looks at it, by its id in the policy; None if none does.
+    referred_to: str | None = None
     #: The customer who raised it with a token of their own; None if somebody else did, and in older documents.
     sender_ref: str | None = None
 
@@ -181,7 +184,7 @@ def closes(fact: ResolutionRecorded) -> Sequence[Timer]:
     return (Timer(CLOSE, fact.complaint_id, fact.closes_at),)
 
 
-def ends(fact: ComplaintConfirmed | ComplaintWithdrawn) -> Sequence[Timer]:
+def ends(fact: ComplaintConfirmed | ComplaintWithdrawn | ComplaintReferred) -> Sequence[Timer]:
     """Nothing is left to close."""
     return (Timer(CLOSE, fact.complaint_id, None),)
 
@@ -363,6 +366,13 @@ def unfounded(complaint: Complaint, fact: ComplaintUnfounded) -> Complaint:
     return _moved(complaint, fact, waits_since=None, ended_at=fact.found_at)
 
 
+def referred(complaint: Complaint, fact: ComplaintReferred) -> Complaint:
+    """An outside body looks at it."""
+    return _moved(
+        complaint, fact, waits_since=None, ended_at=fact.referred_at, referred_to=fact.body
+    )
+
+
 def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
     """The customer said it did not help; who is asked to take it over stays asked if its owner stays."""
     promise = Promise(round=fact.round, by=fact.promised_by, since=fact.reopened_at)
@@ -380,6 +390,7 @@ def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
         own_promise=None,
         waits_since=None,
         ended_at=None,
+        referred_to=None,
     )
 
 
@@ -536,6 +547,7 @@ SLICE = Slice(
         ComplaintClosed: (Fold(Complaint, complaint_of, closed),),
         ComplaintWithdrawn: (Fold(Complaint, complaint_of, withdrawn),),
         ComplaintUnfounded: (Fold(Complaint, complaint_of, unfounded),),
+        ComplaintReferred: (Fold(Complaint, complaint_of, referred),),
         ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
         ComplaintForgotten: (Fold(Complaint, complaint_of, forgotten),),
     },
@@ -549,6 +561,7 @@ SLICE = Slice(
         ResolutionRecorded: closes,
         ComplaintConfirmed: ends,
         ComplaintWithdrawn: ends,
+        ComplaintReferred: ends,
     },
     indexes={Complaint: stands},
 )

@@ -42,6 +42,13 @@ class SuggestedFix(Answer):
     ]
 
 
+class OutsideBody(Answer):
+    """An outside body that the complaint can be referred to."""
+
+    body: Annotated[Id, Field(description="The body, by its id in the policy.")]
+    title: Annotated[Names, Field(description="What it is called, by language.")]
+
+
 class OpenTime(Answer):
     """A time of the week in which somebody is at the site."""
 
@@ -70,6 +77,12 @@ class ShownPlaybook(Answer):
                             "within_s": 1200,
                         }
                     ],
+                    "bodies": [
+                        {
+                            "body": "transport-complaints-board",
+                            "title": {"en": "The Norwegian Transport Complaints Board"},
+                        }
+                    ],
                     "hours": [],
                     "open_now": True,
                     "stay_ends_at": "2026-06-07T08:00:00Z",
@@ -91,6 +104,10 @@ class ShownPlaybook(Answer):
     checks: Annotated[list[SuggestedCheck], Field(description="Checks to offer, best first.")]
     fixes: Annotated[
         list[SuggestedFix], Field(description="What to do about the cause, best first.")
+    ]
+    bodies: Annotated[
+        list[OutsideBody],
+        Field(description="Outside bodies that it can be referred to, in the policy's order."),
     ]
     hours: Annotated[
         list[OpenTime],
@@ -135,6 +152,7 @@ def _shown(complaint_id: str, situation: Situation, now: datetime) -> ShownPlayb
             for name in playbook.suggest
         ],
         fixes=_fixes(policy, complaint.category, complaint.severity),
+        bodies=[OutsideBody(body=name, title=one.title) for name, one in policy.bodies.items()],
         hours=[
             OpenTime(days=list(one.days), starts=one.starts, ends=one.ends) for one in policy.hours
         ],

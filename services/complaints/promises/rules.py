@@ -20,7 +20,12 @@ from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.kernel import Decision, Document, Fold, Schema, Slice
 
 #: What the customer does not wait for any more.
-NOTHING_TO_KEEP = (State.WITHDRAWN, State.NOT_A_COMPLAINT, State.MERGED)
+NOTHING_TO_KEEP = (
+    State.WITHDRAWN,
+    State.NOT_A_COMPLAINT,
+    State.REFERRED_EXTERNAL,
+    State.MERGED,
+)
 #: Moments stored per complaint; more are not needed to see that a promise was kept.
 KEPT_MAX = 16
 #: Checks listed per complaint in an export, the latest: as many as compensation lists of a complaint.

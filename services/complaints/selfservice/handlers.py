@@ -123,6 +123,7 @@ class SelfService:
         done = [one for one in happened if one.what is What.RESOLVED]
         asks_helped = head.state in ASKED and not head.forgotten
         asked = complaint.state is State.AWAITING_INFO
+        body = policy.bodies.get(head.referred_to or "")
         questions = [one.words for one in happened if one.what is What.ASKED] if asked else []
         return Shown(
             language=language,
@@ -141,6 +142,8 @@ class SelfService:
             department=await department_of(head, language, policy, view),
             promised_by=when(promised_by),
             closes_at=when(closes_at),
+            body=in_language(body.title, language) if body is not None else "",
+            body_page=in_language(body.pages, language) if body is not None else "",
             merged=complaint.state is State.MERGED,
             takes_words=head.state in OPEN,
             asks_helped=asks_helped,

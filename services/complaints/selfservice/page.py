@@ -46,7 +46,10 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 <button name="action" value="no">{{{{ say("check.no") }}}}</button></form>
 {{% elif text %}}<p>{{{{ say("mine.words.kept") }}}}</p>
 <blockquote>{{{{ text }}}}</blockquote>
-{{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
+{{% endif %}}{{% if referred %}}<h2>{{{{ say("mine.now") }}}}</h2>
+<p>{{{{ say("mine.referred.can") }}}}</p>
+{{% if shown.body_page %}}<p><a href="{{{{ shown.body_page }}}}">{{{{ say("mine.referred.reach") }}}}</a></p>
+{{% endif %}}{{% endif %}}{{% if shown.may_withdraw %}}<details><summary>{{{{ say("mine.withdraw.title") }}}}</summary>
 <p>{{{{ say("mine.withdraw.why") }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/withdraw">{_ONCE}<button>{{{{ say("mine.withdraw.do") }}}}</button></form></details>
 {{% endif %}}<details id="data"{{% if amiss("data") %}} open{{% endif %}}><summary>{{{{ say("mine.data.title") }}}}</summary>
@@ -132,6 +135,9 @@ class Shown:
     #: By when the customer hears from us, and by when they may say whether it helped; empty if there is no such time to come.
     promised_by: str
     closes_at: str
+    #: What the outside body is called that looks at it, and its page; empty if none does, or the policy lists it no more.
+    body: str
+    body_page: str
     #: Whether it is looked after together with another one.
     merged: bool
     takes_words: bool
@@ -164,6 +170,7 @@ class Page:
             shown=shown,
             standing=standing(shown),
             owner=owner(shown),
+            referred=shown.state is State.REFERRED_EXTERNAL,
             done=told_of(shown.done, shown.language) if shown.done is not None else None,
             given=[
                 (one, words(f"mine.what.{one.became}") if one.became is not None else "")
@@ -221,6 +228,9 @@ def standing(shown: Shown) -> str:
         return say(shown.language, f"mine.standing.{part}", when=shown.closes_at)
     if shown.state is State.RECEIVED:
         return say(shown.language, "mine.standing.received")
+    if shown.state is State.REFERRED_EXTERNAL:
+        body = shown.body or say(shown.language, "mine.referred.body")
+        return say(shown.language, "mine.standing.referred", body=body)
     if shown.state not in OPEN:
         return say(shown.language, "mine.standing.done")
     if shown.merged:
@@ -274,11 +284,11 @@ def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
 
 
 def _title(entry: Entry, policy: Policy, language: Language) -> str:
-    """What a check or a fix is called; empty if it is about neither."""
+    """What a check, a fix or an outside body is called; empty if it is about none."""
     if entry.item is not None:
         return title_of(entry.item, (policy,), language)
-    fix = policy.fixes.get(entry.fix) if entry.fix is not None else None
-    return in_language(fix.title, language) if fix is not None else ""
+    named = policy.fixes.get(entry.fix or "") or policy.bodies.get(entry.body or "")
+    return in_language(named.title, language) if named is not None else ""
 
 
 def more_of(one: Told, language: Language) -> str:

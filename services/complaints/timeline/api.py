@@ -13,6 +13,7 @@ from services.complaints.timeline.rules import ENTRIES_MAX, Entry, Who
 from services.complaints.timeline.shown import (
     EntryAmount,
     EntryAt,
+    EntryBody,
     EntryCurrency,
     EntryFix,
     EntryItem,
@@ -92,6 +93,7 @@ class TimelineEntry(Answer):
     ]
 
     fix: EntryFix
+    body: EntryBody
     into: Annotated[
         ComplaintId | None,
         Field(

@@ -39,6 +39,7 @@ from shared.contracts.complaints import (
     ComplaintForgotten,
     ComplaintMerged,
     ComplaintOverdue,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintSplit,
     ComplaintUnfounded,
@@ -114,6 +115,7 @@ class What(StrEnum):
     REOPENED = "reopened"
     WITHDRAWN = "withdrawn"
     NOT_A_COMPLAINT = "not_a_complaint"
+    REFERRED = "referred"
     CLOSED = "closed"
     MERGED = "merged"
     SPLIT = "split"
@@ -179,6 +181,8 @@ class Entry:
     outcome: Outcome | None = None
     helped: Helped | None = None
     fix: str | None = None
+    #: The outside body that it was referred to.
+    body: str | None = None
     #: The complaint that another one was merged into, or split from.
     into: str | None = None
     #: The complaint that it happened to, where that is merged into the one whose timeline is read; never kept.
@@ -269,6 +273,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     ComplaintClosed: Row(What.CLOSED, "closed_at"),
     ComplaintWithdrawn: Row(What.WITHDRAWN, "withdrawn_at", _WHO),
     ComplaintUnfounded: Row(What.NOT_A_COMPLAINT, "found_at", _WHO),
+    ComplaintReferred: Row(What.REFERRED, "referred_at", (*_WHO, "body")),
     ComplaintMerged: Row(What.MERGED, "merged_at", (*_WHO, "into")),
     ComplaintSplit: Row(What.SPLIT, "split_at", (*_WHO, "into")),
     ComplaintForgotten: Row(What.FORGOTTEN, "forgotten_at"),
@@ -407,6 +412,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.REOPENED: ("promised_by",),
     What.PROMISE_BROKEN: ("promised_by",),
     What.WITHDRAWN: (),
+    What.REFERRED: ("body",),
     What.CLOSED: (),
     What.MERGED: (),
     What.SPLIT: (),

@@ -38,6 +38,12 @@ EntryFix = Annotated[
     Id | None,
     Field(exclude_if=absent, description="What is done about the cause, by the policy."),
 ]
+EntryBody = Annotated[
+    Id | None,
+    Field(
+        exclude_if=absent, description="The outside body that it was referred to, by the policy."
+    ),
+]
 EntryOccasion = Annotated[
     Occasion | None, Field(exclude_if=absent, description="What the letter is about.")
 ]

@@ -12,6 +12,7 @@ from shared.contracts.complaints import (
     ComplaintConfirmed,
     ComplaintFact,
     ComplaintOverdue,
+    ComplaintReferred,
     ComplaintUnfounded,
     ComplaintWithdrawn,
     InfoAsked,
@@ -178,6 +179,7 @@ SLICE = Slice(
         ComplaintClosed: (Fold(Story, complaint_of, moved),),
         ComplaintWithdrawn: (Fold(Story, complaint_of, withdrawn),),
         ComplaintUnfounded: (Fold(Story, complaint_of, moved),),
+        ComplaintReferred: (Fold(Story, complaint_of, moved),),
         CheckIssued: (Fold(Reached, complaint_of, reached),),
         OfferMade: (Fold(Reached, complaint_of, reached),),
     }
