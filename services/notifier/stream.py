@@ -85,7 +85,7 @@ def inboxes(messages: Messages, alarms: Alarms) -> Sequence[Inbox]:
                 Handler(ComplaintClosed, messages.on_closed),
                 Handler(ComplaintWithdrawn),
                 Handler(ComplaintUnfounded),
-                Handler(ComplaintReferred),
+                Handler(ComplaintReferred, messages.on_referred),
             ],
         ),
         Inbox(

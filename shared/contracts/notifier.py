@@ -42,6 +42,7 @@ class Occasion(StrEnum):
     PROMISE_BROKEN = "promise_broken"
     THANKED = "thanked"
     CLOSED = "closed"
+    REFERRED = "referred"
     FEEDBACK_ASKED = "feedback_asked"
     CHECK_EXPIRING = "check_expiring"
 

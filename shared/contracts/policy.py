@@ -57,7 +57,10 @@ Say = Annotated[
 ]
 #: A page of others that customers open from ours; `https` alone, so that no script can stand in its place.
 PageUrl = Annotated[
-    str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[^\s\"<>]*)?$", max_length=300)
+    str,
+    StringConstraints(
+        pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?=&%+-]*)?$", max_length=300
+    ),
 ]
 Loc = tuple[str | int, ...]
 #: A contradiction between fields: its location, the value found, what is wrong with it.

@@ -51,8 +51,16 @@ FIX = st.sampled_from(["clean-again", "cook-again"])
 WHICH = st.integers(0, 5)
 ZONE = ZoneInfo(demo_policy().timezone)
 OPEN = {"triaged", "claimed", "awaiting_info", "reopened"}
+#: How an employee ends a complaint: where it stands then, and from where beside the open states.
+ENDS: dict[str, tuple[str, set[str]]] = {
+    "withdraw": ("withdrawn", {"resolution_recorded"}),
+    "unfounded": ("not_a_complaint", set()),
+    "refer": ("referred_external", {"resolution_recorded", "closed_no_response"}),
+}
 #: What may be merged, and what something may be merged into.
 MERGED = OPEN - {"awaiting_info"}
+#: From where a no to a letter opens a complaint again, beside those that are asked whether it helped.
+REOPENED_BY_NO = {"confirmed", "withdrawn", "referred_external"}
 #: What customers say, with what each is about and whether somebody is in danger.
 FOOD, DANGER, NOISE = (
     "The soup was cold.",
@@ -387,13 +395,14 @@ class LifecycleMachine(RuleBasedStateMachine):
             one.closes_at = self.clock() + demo_policy().close_after
 
     @precondition(lambda self: self.known)
-    @rule(which=WHICH, who=WHO, what=st.sampled_from(["withdraw", "unfounded"]))
+    @rule(which=WHICH, who=WHO, what=st.sampled_from(["withdraw", "unfounded", "refer"]))
     def ends(self, which: int, who: str, what: str) -> None:
         name, one = self.some(which)
-        states = OPEN | ({"resolution_recorded"} if what == "withdraw" else set())
-        expected = (200, None) if one.state in states else (409, "wrong_state")
-        if self.as_expected(name, what, who, expected):
-            one.moved({"withdraw": "withdrawn", "unfounded": "not_a_complaint"}[what])
+        state, beside = ENDS[what]
+        expected = (200, None) if one.state in OPEN | beside else (409, "wrong_state")
+        told = {"body": "transport-complaints-board"} if what == "refer" else {}
+        if self.as_expected(name, what, who, expected, **told):
+            one.moved(state)
             for other in sorted(one.merged):
                 if what == "unfounded" or not self._same_customer(other, name):
                     self._stands_alone(other)
@@ -486,7 +495,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         asked = OPEN | {"resolution_recorded", "closed_no_response"}
         if helped is Helped.YES and one.state in asked:
             one.moved("confirmed")
-        if helped is not Helped.YES and one.state in asked | {"confirmed", "withdrawn"}:
+        if helped is not Helped.YES and one.state in asked | REOPENED_BY_NO:
             keeper = self.keeper(one)
             one.moved("reopened")
             one.closes_at = None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.notifier.channels.ports import Letter
+from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -257,6 +258,21 @@ async def test_a_case_that_is_closed_without_an_answer_says_so_and_how_it_is_ope
     async with aboard.http("complaints", "") as customer:
         page = await customer.get(link_in(last(aboard), "m"))
     assert "/helped" in page.text
+
+
+async def test_a_customer_is_written_to_which_body_looks_at_the_case_and_how_to_reach_it(
+    aboard: Aboard,
+):
+    name = await english(aboard)
+    await do(aboard, name, "refer", body="transport-complaints-board")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.REFERRED] == ["sent"]
+    body = demo_policy().bodies["transport-complaints-board"]
+    assert last(aboard).subject.startswith(body.title[Language.EN])
+    assert body.pages[Language.EN] in last(aboard).body
+    async with aboard.http("complaints", "") as customer:
+        page = await customer.get(link_in(last(aboard), "m"))
+    assert body.title[Language.EN] in page.text
 
 
 async def test_a_second_chance_says_who_has_it_as_it_is(aboard: Aboard):

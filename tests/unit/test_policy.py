@@ -464,6 +464,28 @@ CASES = {
         "regimes:\n  other: {law: Another, reasons: [delay], information: {en: Told.}}\n",
         "regimes.ship-delay.reasons: falls under other already",
     ),
+    "a body without a name in one language": (
+        "      da: Det norske nævn Transportklagenemnda\n",
+        "",
+        "bodies.transport-complaints-board.title: is missing da",
+    ),
+    "a body without a page in one language": (
+        "      sv: https://transportklagenemnda.no/\n",
+        "",
+        "bodies.transport-complaints-board.pages: is missing sv",
+    ),
+    "a body twice": (
+        "bodies:\n",
+        "bodies:\n  board:\n"
+        "    title: {nb: A, sv: A, da: A, en: The Norwegian Transport Complaints Board}\n"
+        "    pages: {nb: https://a.no, sv: https://a.no, da: https://a.no, en: https://a.no}\n",
+        "bodies.transport-complaints-board.title: is that of board already",
+    ),
+    "a page that is none": (
+        "sv: https://transportklagenemnda.no/",
+        "sv: javascript:alert(1)",
+        "bodies.transport-complaints-board.pages.sv: string should match pattern",
+    ),
     "a place that is none of the outlets": (
         "valid_at: [spa]",
         "valid_at: [sap]",

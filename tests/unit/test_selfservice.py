@@ -197,7 +197,7 @@ async def test_a_body_that_the_policy_does_not_list_any_more_is_told_without_its
     await do(aboard, name, "refer", body="transport-complaints-board")
     policy = demo_policy().model_copy(update={"bodies": {}})
     published = PolicyPublished(site=policy.site, version=2, policy=policy)
-    await aboard.feed("complaints", record(published, source="policy", sequence=9))
+    await aboard.feed("complaints", published.TOPIC, [record(published, 900)])
     page = (await opened(aboard, path)).text
     assert "An outside body looks at your case now" in page
     assert "transportklagenemnda" not in page

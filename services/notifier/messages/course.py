@@ -17,7 +17,7 @@ from services.notifier.subjects.moves import (
     stands,
 )
 from services.notifier.subjects.rules import Story
-from shared.contracts.complaints import reference_of
+from shared.contracts.complaints import Language, reference_of
 from shared.contracts.lifecycle import State
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
@@ -25,7 +25,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
-from shared.runtime.words import about, format_time
+from shared.runtime.words import about, format_time, in_language
 
 
 class Course:
@@ -52,6 +52,8 @@ class Course:
                 told = only_if(stands(story, State.CONFIRMED))
             case Occasion.CLOSED:
                 told = only_if(stands(story, State.CLOSED_NO_RESPONSE))
+            case Occasion.REFERRED:
+                told = self._referral(story, policy, message.language)
             case _:
                 # A letter to a role mailbox is written by Alarms.
                 raise AssertionError(f"no letter to a customer is about {message.occasion}")
@@ -106,6 +108,17 @@ class Course:
             "promised_by": format_time(
                 promise.promised_by, policy.timezone, message.language, view.now
             )
+        }
+
+    @staticmethod
+    def _referral(story: Story, policy: Policy, language: Language) -> dict[str, str]:
+        """The body and its page; raises Rejected(no_longer_true) also if the policy lists it no more."""
+        body = policy.bodies.get(story.referred_to or "")
+        only_if(stands(story, State.REFERRED_EXTERNAL) and body is not None)
+        assert body is not None
+        return {
+            "body": in_language(body.title, language),
+            "body_page": in_language(body.pages, language),
         }
 
 

@@ -15,6 +15,7 @@ from shared.contracts.complaints import (
     ComplaintClosed,
     ComplaintConfirmed,
     ComplaintOverdue,
+    ComplaintReferred,
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
@@ -42,6 +43,7 @@ Move = (
     | ComplaintOverdue
     | ComplaintConfirmed
     | ComplaintClosed
+    | ComplaintReferred
 )
 
 
@@ -182,6 +184,12 @@ class Messages:
         fact = event.data
         about = moment_of(fact.complaint_id, fact.closed_at)
         return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def on_referred(self, event: Event[ComplaintReferred]) -> Prepared:
+        """Queue the letter that says which outside body looks at the case, and how to reach them."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.referred_at)
+        return self._tells(fact, About(Occasion.REFERRED, about))
 
     def _queues(self, fact: Told, about: About, reminders: Reminders | None = None) -> Prepared:
         """Queue what a fact tells its customer, and what reminds of it later."""

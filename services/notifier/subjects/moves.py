@@ -153,6 +153,11 @@ def withdrawn(story: Story, fact: ComplaintWithdrawn) -> Story:
     return _moved(story, fact, said_at=fact.withdrawn_at)
 
 
+def referred(story: Story, fact: ComplaintReferred) -> Story:
+    """An outside body looks at it."""
+    return _moved(story, fact, referred_to=fact.body)
+
+
 def reached(before: Reached | None, fact: CheckIssued | OfferMade) -> Reached:
     """The customer was given or offered something; such facts come in any order."""
     at = fact.issued_at if isinstance(fact, CheckIssued) else fact.offered_at
@@ -179,7 +184,7 @@ SLICE = Slice(
         ComplaintClosed: (Fold(Story, complaint_of, moved),),
         ComplaintWithdrawn: (Fold(Story, complaint_of, withdrawn),),
         ComplaintUnfounded: (Fold(Story, complaint_of, moved),),
-        ComplaintReferred: (Fold(Story, complaint_of, moved),),
+        ComplaintReferred: (Fold(Story, complaint_of, referred),),
         CheckIssued: (Fold(Reached, complaint_of, reached),),
         OfferMade: (Fold(Reached, complaint_of, reached),),
     }

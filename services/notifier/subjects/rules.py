@@ -90,6 +90,8 @@ class Story(Document):
     #: What the customer was asked last, and what was done last; the ids of Question and Resolution.
     question_id: str | None = None
     resolution_id: str | None = None
+    #: The outside body that it was referred to last, by its id in the policy.
+    referred_to: str | None = None
     #: Who has it after a no of the customer.
     keeper: Keeper | None = None
     #: When the customer last said whether it helped, or took it back.

@@ -56,6 +56,7 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         ("resolution_told", "resolution.recorded", "recorded_at"),
         ("thanked", "complaint.confirmed", "confirmed_at"),
         ("closed", "complaint.closed", "closed_at"),
+        ("referred", "complaint.referred", "referred_at"),
     )
     told = {
         (occasion, f"{one.data['complaint_id']}/{micros(one.data[at])}")
