@@ -68,6 +68,12 @@ _QUESTION = {
     "da": "Hvilken af de to elevatorer var det?",
     "en": "Which of the two lifts was it?",
 }
+_BODY = {
+    "nb": "Transportklagenemnda",
+    "sv": "Den norska nämnden Transportklagenemnda",
+    "da": "Det norske nævn Transportklagenemnda",
+    "en": "The Norwegian Transport Complaints Board",
+}
 _RESOLUTION = {
     "nb": "Kjøkkenet laget maten på nytt, og kokken kom selv ut med den.",
     "sv": "Köket lagade maten på nytt, och kocken kom själv ut med den.",
@@ -145,6 +151,8 @@ def example(
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
         "outcome": "fixed",
+        "body": _BODY[language],
+        "body_page": "https://board.example/",
         "closes_at": when(days=7),
         "left": format_money(500_00, "NOK", language) if "used" in variant else "",
         "kinds": [say(language, "safety.allergy")],

@@ -130,6 +130,14 @@ def closed(words: Words, told: Told) -> Iterator[Block]:
     yield Link(words("letter.closed.open_again"), words("letter.open"), told["mine_url"])
 
 
+def referred(words: Words, told: Told) -> Iterator[Block]:
+    """Which outside body looks at it now, how to reach them, and what stays the customer's."""
+    yield Text([words("letter.referred.told"), words("letter.referred.decide")])
+    yield Link(words("letter.referred.reach"), words("letter.referred.page"), told["body_page"])
+    yield Text([words("letter.referred.stays")])
+    yield Link(words("letter.referred.happened"), words("letter.open"), told["mine_url"])
+
+
 def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
     """The one reminder to say whether it helped."""
     wrote = "letter.feedback_asked.wrote_of" if told["title"] else "letter.feedback_asked.wrote"
@@ -227,6 +235,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.PROMISE_BROKEN: promise_broken,
     Occasion.THANKED: thanked,
     Occasion.CLOSED: closed,
+    Occasion.REFERRED: referred,
     Occasion.FEEDBACK_ASKED: feedback_asked,
     Occasion.CHECK_EXPIRING: check_expiring,
     Occasion.CONFIRMATION: confirmation,
