@@ -152,6 +152,16 @@ class MessageDelayed(MessageFact):
     retry_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it is tried again.")
 
 
+class MessageDeferred(MessageFact):
+    """The customer is not disturbed now: the message waits, and is sent at `due_at` if it is still true then."""
+
+    TYPE: ClassVar[str] = "recovery.message.deferred.v1"
+
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it is sent.")
+    reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it waits.")
+    due_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it is due.")
+
+
 class MessageSent(MessageFact):
     """The provider accepted the message."""
 

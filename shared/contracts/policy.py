@@ -432,6 +432,21 @@ InLetters = Annotated[
 ]
 
 
+class QuietHours(Part):
+    """A time of each day in which nobody is disturbed; over midnight if `ends` is not after `starts`."""
+
+    starts: LocalTime = Field(description="Local time at which it begins.")
+    ends: LocalTime = Field(description="Local time from which messages go again.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A time with a zone, and hours without an end."""
+        for name, at in (("starts", self.starts), ("ends", self.ends)):
+            if at.tzinfo is not None:
+                yield (name,), str(at), "must be a local time without a zone"
+        if self.starts == self.ends:
+            yield ("ends",), str(self.ends), "must not be `starts`: no message would go at all"
+
+
 class Notify(Part):
     """How customers are told."""
 
@@ -486,6 +501,10 @@ class Notify(Part):
     segments_max: Annotated[int, Field(strict=True, ge=1, le=10)] = Field(
         3,
         description="Number of segments of a text message at most; longer words are cut, a link never.",
+    )
+    quiet_hours: QuietHours | None = Field(
+        None,
+        description="Time of each day, on the site's clock, in which messages wait that are no answer to what the customer did a moment ago; null for none.",
     )
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (),

@@ -24,6 +24,7 @@ from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
     MessageBounced,
+    MessageDeferred,
     MessageDelayed,
     MessageDelivered,
     MessageFact,
@@ -140,7 +141,7 @@ class Message(Document):
     mailbox: str | None = None
     state: State
     queued_at: datetime
-    #: When it is due; None if that was at once.
+    #: When it is due, also after the customer was not to be disturbed; None if that was at once.
     due_at: datetime | None = None
     next_at: datetime | None = None
     attempt: int = 0
@@ -267,6 +268,19 @@ def attempt(
         provider=provider,
     )
     return Decision((attempted,), dict(bounds))
+
+
+def defer(message: Message, message_id: str, reason: Reason, due_at: datetime) -> Decision:
+    """Let a message wait until the customer may be disturbed; what is known of its attempts stays."""
+    return Decision.of(
+        MessageDeferred(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            reason=reason,
+            due_at=due_at,
+        )
+    )
 
 
 def counted(fact: MessageAttempted) -> Sequence[Posting]:
@@ -441,7 +455,7 @@ def _retry_at(
     )
     delay -= delay * JITTER * _share(message_id, message.attempt)
     retry_at = now + min(max(delay, after), RETRY_LONGEST)
-    return retry_at if retry_at <= message.queued_at + retry.within else None
+    return retry_at if retry_at <= message.told_at + retry.within else None
 
 
 def _share(message_id: str, attempt: int) -> float:
@@ -458,6 +472,8 @@ def next_of(fact: MessageFact) -> datetime | None:
             return fact.attempted_at + ATTEMPT_LASTS
         case MessageDelayed():
             return fact.retry_at
+        case MessageDeferred():
+            return fact.due_at
         case _:
             return None
 
@@ -491,6 +507,11 @@ def message_delayed(message: Message, fact: MessageDelayed) -> Message:
     return message.model_copy(update={"state": State.DELAYED, "next_at": next_of(fact)})
 
 
+def message_deferred(message: Message, fact: MessageDeferred) -> Message:
+    """It waits, in whatever state it is, and its deadlines count from when it is due."""
+    return message.model_copy(update={"due_at": fact.due_at, "next_at": fact.due_at})
+
+
 def message_sent(message: Message, _: MessageSent) -> Message:
     """The provider accepted it."""
     return message.model_copy(update={"state": State.SENT, "next_at": None})
@@ -518,6 +539,7 @@ SLICE = Slice(
         MessageQueued: (Fold(Message, lambda fact: fact.message_id, message_queued),),
         MessageAttempted: (Fold(Message, lambda fact: fact.message_id, message_attempted),),
         MessageDelayed: (Fold(Message, lambda fact: fact.message_id, message_delayed),),
+        MessageDeferred: (Fold(Message, lambda fact: fact.message_id, message_deferred),),
         MessageSent: (Fold(Message, lambda fact: fact.message_id, message_sent),),
         MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
         MessageBounced: (Fold(Message, lambda fact: fact.message_id, message_failed),),
@@ -528,6 +550,7 @@ SLICE = Slice(
         MessageQueued: next_attempt,
         MessageAttempted: next_attempt,
         MessageDelayed: next_attempt,
+        MessageDeferred: next_attempt,
         MessageSent: next_attempt,
         MessageFailed: next_attempt,
         MessageBounced: next_attempt,

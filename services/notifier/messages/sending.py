@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.notifier.channels.ports import Letter
@@ -16,15 +17,18 @@ from services.notifier.messages.rules import (
     State,
     attempt,
     bounds_of,
+    defer,
     due,
     lost,
     not_sent,
     sent,
 )
+from services.notifier.preferences.quiet import AT_ONCE, quiet_until
 from services.notifier.subjects.rules import Story
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
+    MessageDeferred,
     MessageDelayed,
     MessageFailed,
     MessageQueued,
@@ -67,8 +71,14 @@ class Sending:
             raise Unavailable(missing.reason) from None
 
     async def take(self, message_id: str, letter: Letter, view: View) -> Decision:
-        """Take a message in hand, unless another process has or its fate is known; failed at a bound."""
+        """Take a message in hand, unless another process has or its fate is known; failed at a bound.
+
+        In the customer's quiet hours it is deferred instead.
+        """
         message = await known(message_id, view)
+        until = await self._quiet_until(message, view)
+        if until is not None and due(message, view.now):
+            return defer(message, message_id, Reason.QUIET_HOURS, until)
         bounds = await self._bounds(message, letter.recipient, view)
         used = await view.balances([bound.account for bound in bounds])
         return attempt(message, message_id, view.now, bounds, used, letter.provider)
@@ -111,7 +121,7 @@ class Sending:
                 if fact.repeats_unknown:
                     MESSAGES.labels(fact.occasion, "repeated_unknown").inc()
                 continue
-            if isinstance(fact, MessageQueued):  # on the next channel
+            if isinstance(fact, MessageQueued | MessageDeferred):  # on the next channel, or later
                 continue
             assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
             goes_on = isinstance(fact, MessageFailed) and fact.next_channel is not None
@@ -135,6 +145,13 @@ class Sending:
         except Rejected:
             return ()
         return policy.notify.channels
+
+    async def _quiet_until(self, message: Message, view: View) -> datetime | None:
+        """Until when the customer is not disturbed by this message; None if they may be now."""
+        if message.occasion in AT_ONCE:
+            return None
+        policy, _ = await self._policies.at(message.site, view)
+        return quiet_until(policy.notify.quiet_hours, ZoneInfo(policy.timezone), view.now)
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """The daily bounds that a customer's letter counts in, at its first attempt."""

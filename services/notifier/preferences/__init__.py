@@ -1,0 +1,1 @@
+"""How a customer wants to be told: when, and by what."""
