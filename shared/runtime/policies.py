@@ -36,7 +36,7 @@ class PolicyVersion(Document):
     """One published version, whole."""
 
     KIND: ClassVar[str] = "policy-version"
-    SCHEMA: ClassVar[Schema] = Schema(3)
+    SCHEMA: ClassVar[Schema] = Schema(4)
     LASTS: ClassVar[bool] = True
 
     policy: Policy

@@ -95,7 +95,7 @@ FIELDS: Mapping[str, Told] = {
     **_each(
         Told.AS_IS,
         "accepted_at added_at answered_at asked_again_at asked_at attempted_at began_at cancelled_at captured_at changed_at chosen_at"
-        " claimed_at closed_at closes_at corrected_at declined_at done_at due_by found_at late_at recorded_at referred_at warn_at warned_at withdrawn_at"
+        " claimed_at closed_at closes_at corrected_at declined_at done_at due_at due_by found_at late_at recorded_at referred_at warn_at warned_at withdrawn_at"
         " certified_at complained_at confirmed_at counted_at destroyed_at ended_at erased_at expired_at expires_at explain_by explained_at"
         " bounced_at delivered_at failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
         " offered_at opened_at overdue_at praised_at promised_by queued_at received_at refused_at reopened_at"
