@@ -14,7 +14,8 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           incident: opened, joined, giving, given, closed; window: opened, closed;
           authority: opened, counted; shift: started, ended; policy: tried;
           compensation-replay: taken),
-          recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced; safety: routed;
+          recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced;
+          preferences: changed; safety: routed;
           feedback: received; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),

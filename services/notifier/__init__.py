@@ -8,7 +8,8 @@ consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, merged
           redemption: captured, rolledback; offer: made; safety: noted),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),
           recovery.deadletters.v1 (dead-letter: replayed, discarded)
-emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced; safety: routed;
+emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced;
+          preferences: changed; safety: routed;
           feedback: received; notifier-replay: taken); as second writer
           recovery.vault.v1 (customer-key: created)
 never     decides what a customer gets; drops a message silently; keeps an address in clear

@@ -25,6 +25,10 @@ from services.notifier.messages.links import Links
 from services.notifier.messages.reports import Reports
 from services.notifier.messages.rules import SEND
 from services.notifier.messages.sending import Sending
+from services.notifier.preferences import api as preference_api
+from services.notifier.preferences import rules as preference_rules
+from services.notifier.preferences.handlers import Wishes
+from services.notifier.preferences.page import PreferencesPage
 from services.notifier.safety import rules as safety_rules
 from services.notifier.safety.handlers import Alarms
 from services.notifier.safety.rules import ALARM
@@ -41,7 +45,7 @@ from shared.runtime.http.answers import shown_by
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
-from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, Tokens, mine_link
+from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, PREFERENCES, Tokens, mine_link
 from shared.runtime.service import App, Runtime, utc_now
 from shared.runtime.settings import tls_of
 
@@ -52,6 +56,7 @@ DOMAIN = Domain.of(
     message_rules.SLICE,
     safety_rules.SLICE,
     feedback_rules.SLICE,
+    preference_rules.SLICE,
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
@@ -70,7 +75,8 @@ def build(
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
-    links = Links(answers, settings.public_url, choices, settings.offers_url)
+    preferences = Tokens(parts.vault.derive(PREFERENCES), PREFERENCES, now)
+    links = Links(answers, settings.public_url, choices, settings.offers_url, preferences)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
@@ -89,6 +95,7 @@ def build(
             "notifier",
             "Customers are told, asked whether it helped, and heard.",
             routes(parts.face, feedback, Page()),
+            preference_api.routes(parts.face, Wishes(preferences, keys), PreferencesPage()),
             message_api.routes(parts.face, reports, settings.public_url),
         ),
         on_timer={

@@ -109,6 +109,7 @@ from shared.contracts.notifier import (
     MessageFailed,
     MessageQueued,
     MessageSent,
+    PreferencesChanged,
     SafetyRouted,
 )
 from shared.contracts.policy import PolicyPublished
@@ -264,6 +265,7 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageFailed, NOTIFIER, (COMPLAINTS,)),
     Row(MessageDelivered, NOTIFIER),
     Row(MessageBounced, NOTIFIER),
+    Row(PreferencesChanged, NOTIFIER),
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     # The first service to seal makes the key, so the services that seal read each other's keys.

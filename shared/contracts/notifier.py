@@ -12,11 +12,14 @@ from shared.contracts.complaints import Language
 from shared.contracts.data import Data
 from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, Sealed, SiteId
 from shared.contracts.intake import MessageChannel
+from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
 #: The name of an account that counts letters.
 LetterAccount = Annotated[str, StringConstraints(max_length=256)]
+#: A time zone, by its IANA name.
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 #: The site, in facts that had none at first.
 OfSite = Annotated[
     SiteId | None,
@@ -45,6 +48,16 @@ class Occasion(StrEnum):
     REFERRED = "referred"
     FEEDBACK_ASKED = "feedback_asked"
     CHECK_EXPIRING = "check_expiring"
+
+
+class Tells(StrEnum):
+    """What a customer wants to be told of; what they must know, they are always told."""
+
+    EVERYTHING = "everything"
+    #: No reminders and no thanks: what is not about an open complaint.
+    NO_REMINDERS = "no_reminders"
+    #: Besides, nothing of how a promise stands: answers, questions and what they are given alone.
+    ANSWERS = "answers"
 
 
 #: The channel that goes on, in facts about a message that did not arrive.
@@ -217,6 +230,38 @@ class MessageBounced(MessageFact):
     bounced_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the report came.")
     site: OfSite = None
     next_channel: NextChannel = None
+
+
+class PreferencesChanged(Fact):
+    """A customer said how they want to be told; it holds for every message from now on, also for those that wait."""
+
+    TYPE: ClassVar[str] = "recovery.preferences.changed.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    customer_ref: CustomerRef
+    site: SiteId
+    tells: Annotated[Tells, Data.PERSONAL] = Field(
+        description="What the customer wants to be told of."
+    )
+    channel: Annotated[MessageChannel | None, Data.PERSONAL] = Field(
+        None, description="The channel that the customer wants first; absent for the site's first."
+    )
+    language: Annotated[Language | None, Data.PERSONAL] = Field(
+        None, description="Language of messages; absent for that of the complaint."
+    )
+    quiet_hours: Annotated[QuietHours | None, Data.PERSONAL] = Field(
+        None, description="Time of each day in which messages wait; absent for the site's."
+    )
+    timezone: Annotated[TimeZone | None, Data.PERSONAL] = Field(
+        None, description="Where the customer's clock is, by its IANA name; absent for the site's."
+    )
+    changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer said so."
+    )
+
+    def key(self) -> str:
+        """The customer: what they say last counts."""
+        return self.customer_ref
 
 
 class SafetyRouted(Fact):

@@ -99,6 +99,8 @@ class Reason(StrEnum):
     UNKNOWN_PROVIDER = "unknown_provider", 404, "The notifier's file has no provider of this name, or none for the channel."
     UNKNOWN_MAILBOX = "unknown_mailbox", 422, "The policy names a role mailbox that the notifier's file does not have."
     NO_LONGER_TRUE = "no_longer_true", 422, "When the letter was to go, what it says was no longer true, so that it was not sent."
+    NOT_WANTED = "not_wanted", 422, "The customer does not want to be told of this."
+    OTHER_CHANNEL = "other_channel", 422, "The customer wants to be told by another channel, by which the message goes."
     QUIET_HOURS = "quiet_hours", 422, "The customer is not disturbed at this hour; the message goes when the quiet hours end."
     TOO_MANY_LETTERS = "too_many_letters", 422, "Today's letters of this kind to this address, or because of this sender, are used up."
     UNAUTHENTICATED = "unauthenticated", 401, "The token is missing, expired, good for too long, for somebody else or badly signed."

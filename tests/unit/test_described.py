@@ -105,6 +105,7 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.read(f"board/{SITE}/stream", "audit", "manager")
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
+    await prefer(aboard)
     await help_oneself(aboard)
     await erase(aboard, ask, about)
 
@@ -206,6 +207,21 @@ async def hear(aboard: Aboard) -> None:
         await customer.post(f"{link}/yes")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
+
+
+async def prefer(aboard: Aboard) -> None:
+    """By the link in the thanks for the yes."""
+    for _ in range(2):
+        await aboard.carry()
+        await aboard.ring()
+    bodies = "\n".join(letter.body for letter in aboard.postbox.letters)
+    link = re.findall(r"/p/\S+", bodies)[-1]
+    async with aboard.http("notifier", "") as customer:
+        await customer.get(link)
+        for accept in ("", "text/html"):
+            for form in ({"once": "a"}, {"once": "a"}, {"tells": "nothing"}):
+                await customer.post(link, data=form, headers={"Accept": accept})
+            await customer.post(f"{link}/unsubscribe", headers={"Accept": accept})
 
 
 async def help_oneself(aboard: Aboard) -> None:

@@ -40,7 +40,13 @@ from shared.contracts.vault import CustomerKeyCreated
 from shared.runtime.engine.effects import Outcome
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.kafka.inbox import Record
-from shared.runtime.privacy.links import ANSWERED_WITHIN, FEEDBACK, OFFER, Tokens
+from shared.runtime.privacy.links import (
+    ANSWERED_WITHIN,
+    FEEDBACK,
+    OFFER,
+    PREFERENCES,
+    Tokens,
+)
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, Silence
@@ -186,7 +192,9 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
 
 def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
-    return Links(answers, "http://ship/", choices, "http://desk/")
+    return Links(
+        answers, "http://ship/", choices, "http://desk/", Tokens(secret, PREFERENCES, clock)
+    )
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

@@ -90,7 +90,7 @@ FIELDS: Mapping[str, Told] = {
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped valid_at version version_in_force waited_s warned window"
         " draft partitions period run_id sequences since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at"
-        " instead_of next_channel provider",
+        " instead_of next_channel provider tells",
     ),
     **_each(
         Told.AS_IS,
@@ -117,9 +117,9 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information note place place_ref"
+        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information line note place place_ref"
         " policy question raised_by role"
-        " sender_ref stay_ends_at text title why wrapped",
+        " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),
 }
 

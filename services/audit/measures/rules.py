@@ -251,10 +251,10 @@ SENT, FAILED, WITHOUT_ADDRESS = FATES = ("sent", "failed", "no-address")
 
 
 def _fate(one: Recorded) -> str | None:
-    """What became of a message; None if nobody lacks it: it was not true any more, or goes on by another channel."""
+    """What became of a message; None if nobody lacks it: it was not true any more, not wanted, or goes on by another channel."""
     if one.what == MessageSent.TYPE:
         return SENT
-    if one.why == Reason.NO_LONGER_TRUE or one.details.get("next_channel"):
+    if one.why in (Reason.NO_LONGER_TRUE, Reason.NOT_WANTED) or one.details.get("next_channel"):
         return None
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 

@@ -32,6 +32,8 @@ class Letter:
     short: str = ""
     link: str = ""
     segments_max: int = 1
+    #: Where a mail program ends letters like this one with one click (RFC 8058); empty for a letter that must come.
+    unsubscribe: str = ""
     channel: MessageChannel = MessageChannel.EMAIL
     #: The provider that it is handed to, by its id.
     provider: str = MAIL_SERVER

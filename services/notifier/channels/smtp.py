@@ -106,6 +106,9 @@ def written(letter: Letter, sender: str, recipient: str, now: datetime) -> Email
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834: automatic answers to this must not come back as complaints.
     message["Auto-Submitted"] = "auto-generated"
+    if letter.unsubscribe:
+        message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     # 8bit, so that the raw letter is readable and no link is cut.
     message.set_content(letter.body, cte=_encoding(letter.body))
     if letter.html is not None:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 from services.notifier.messages.rules import Message, message_id_of, queue
+from services.notifier.preferences.handlers import wanted_by
+from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.moves import moment_of, promise_of, question_of, resolution_of
 from services.notifier.subjects.rules import Story
 from shared.contracts.compensation import CheckIssued, OfferMade
@@ -197,7 +199,7 @@ class Messages:
         async def decide(view: View) -> Decision:
             return await self._queue(fact, fact, about, reminders, view)
 
-        return Prepared(decide, keys_of(about))
+        return Prepared(decide, [*keys_of(about), Preferences.key(fact.customer_ref)])
 
     def _tells(self, fact: Move, about: About, reminders: Reminders | None = None) -> Prepared:
         """The same for a fact that does not say who its customer is."""
@@ -229,7 +231,8 @@ class Messages:
         if reminders is not None and notify is not None:
             wanted += reminders(notify)
         # E-mail of a site whose policy has not come, for which letters wait.
-        channel = notify.channels[0] if notify is not None else MessageChannel.EMAIL
+        channels = notify.channels if notify is not None else (MessageChannel.EMAIL,)
+        channel = (await wanted_by(to.customer_ref, view)).channels(channels)[0]
         return Decision.of(
             *(queued(one, fact.complaint_id, to, channel, view.now) for one in wanted)
         )

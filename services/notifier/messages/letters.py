@@ -10,6 +10,7 @@ from services.notifier.feedback.rules import Answer
 from services.notifier.messages.course import Course, only_if
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import Message
+from services.notifier.preferences.rules import REMINDERS
 from services.notifier.subjects.moves import Reached, is_last, is_resolved
 from services.notifier.subjects.rules import (
     TAKEN,
@@ -87,6 +88,10 @@ class Letters:
         message = in_language_of_site(message, policy)
         values = common(story, policy, message.language)
         values |= await self._particulars(message, story, policy, key, view)
+        unsubscribe = ""
+        if message.occasion in REMINDERS:
+            page = self._links.preferences(message.complaint_id, message.told_at)
+            values["preferences_url"], unsubscribe = page, f"{page}/unsubscribe"
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or ""
         )
@@ -105,6 +110,7 @@ class Letters:
             link=next((str(values[name]) for name in LINKS if name in values), ""),
             segments_max=policy.notify.segments_max,
             channel=message.channel,
+            unsubscribe=unsubscribe,
         )
 
     async def _particulars(

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.runtime.privacy.links import Tokens, check_link, offer_link
+from shared.runtime.privacy.links import FOLLOWED_FOR, Tokens, check_link, offer_link
 
 
 class Links:
-    """The links customers answer and choose by: short signed tokens, our own for answers, compensation's for choices."""
+    """The links customers answer and choose by: short signed tokens, ours for answers and preferences, compensation's for choices."""
 
-    def __init__(self, answers: Tokens, public_url: str, choices: Tokens, offers_url: str) -> None:
+    def __init__(
+        self,
+        answers: Tokens,
+        public_url: str,
+        choices: Tokens,
+        offers_url: str,
+        preferences: Tokens,
+    ) -> None:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
         self._offers_url = offers_url
+        self._preferences = preferences
 
     def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
         """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
@@ -23,6 +31,11 @@ class Links:
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """The address where a customer chooses, until the offer lapses."""
         return offer_link(self._choices, self._offers_url, offer_id, expires_at)
+
+    def preferences(self, complaint_id: str, told_at: datetime) -> str:
+        """The address where the customer of a complaint says how they want to be told; good for months."""
+        token = self._preferences.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
+        return f"{self._public_url}/p/{token}"
 
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""

@@ -11,6 +11,7 @@ from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
 from services.notifier.messages.rules import Message, bounced, delivered
+from services.notifier.preferences.handlers import wanted_by
 from shared.contracts.notifier import MessageBounced, MessageDelivered, MessageSent
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -62,7 +63,8 @@ class Reports:
         if report.delivered:
             return delivered(message, report.message_id, provider, view.now)
         policy, _ = await self._policies.at(message.site, view)
-        return bounced(message, report.message_id, provider, policy.notify.channels, view.now)
+        channels = (await wanted_by(message.customer_ref, view)).channels(policy.notify.channels)
+        return bounced(message, report.message_id, provider, channels, view.now)
 
 
 def count(facts: Sequence[Fact]) -> None:

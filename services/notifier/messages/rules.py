@@ -53,6 +53,7 @@ SEND = "send"
 GOES_ON_AFTER = frozenset(
     {
         Reason.NO_ADDRESS_ON_CHANNEL,
+        Reason.OTHER_CHANNEL,
         Reason.ADDRESS_REFUSED,
         Reason.NOT_DELIVERED,
         Reason.MAIL_UNAVAILABLE,
@@ -69,6 +70,8 @@ SUPPRESSES = frozenset(
         Reason.COMPLAINT_MERGED,
         Reason.CHECK_ENDED,
         Reason.NO_LONGER_TRUE,
+        Reason.NOT_WANTED,
+        Reason.OTHER_CHANNEL,
         Reason.CODE_WRONG,
         Reason.TOO_MANY_LETTERS,
     }
@@ -321,12 +324,14 @@ def next_channel(
 ) -> MessageChannel | None:
     """The channel by which a customer is told whom this message does not reach; None if by none.
 
-    `channels` are the policy's, in order. A role mailbox has one address.
+    `channels` are the policy's, in the order that holds for the customer. A role mailbox has one address.
     """
     if message.mailbox is not None or reason not in GOES_ON_AFTER:
         return None
     if message.channel not in channels:
         return None
+    if reason is Reason.OTHER_CHANNEL:
+        return channels[0]
     rest = channels[channels.index(message.channel) + 1 :]
     return rest[0] if rest else None
 

@@ -20,10 +20,13 @@ from services.notifier.messages.rules import (
     defer,
     due,
     lost,
+    message_id_of,
     not_sent,
     sent,
 )
+from services.notifier.preferences.handlers import wanted_by
 from services.notifier.preferences.quiet import AT_ONCE, quiet_until
+from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.rules import Story
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
@@ -58,9 +61,13 @@ class Sending:
         self._policies = Policies()
 
     async def prepare(self, message_id: str, view: View) -> Letter:
-        """Write the letter; raises Unavailable while a part is on its way, Rejected if none comes."""
+        """Write the letter as the customer wants it now; raises Unavailable while a part is on its way.
+
+        Raises Rejected if none comes, or if the customer does not want the message, or not by this channel.
+        """
         message = await known(message_id, view)
         try:
+            message = await self._as_wanted(message, view)
             provider = await self._provider(message, view)
             return replace(await self._letters.write(message_id, message, view), provider=provider)
         except (Rejected, Unavailable) as missing:
@@ -106,10 +113,9 @@ class Sending:
                 return lost(message, message_id, view.now)
             case Later(reason, after):
                 policy, _ = await self._policies.at(message.site, view)
-                notify = policy.notify
-                return not_sent(
-                    message, message_id, reason, notify.retry, view.now, after, notify.channels
-                )
+                channels = await self._channels(message, view)
+                retry = policy.notify.retry
+                return not_sent(message, message_id, reason, retry, view.now, after, channels)
             case Never(reason):
                 channels = await self._channels(message, view)
                 return not_sent(message, message_id, reason, None, view.now, channels=channels)
@@ -139,19 +145,38 @@ class Sending:
         return provider
 
     async def _channels(self, message: Message, view: View) -> Sequence[MessageChannel]:
-        """The channels of the site's policy; none of a site whose policy never came."""
+        """The site's channels as the customer wants them; none of a site whose policy never came."""
         try:
             policy, _ = await self._policies.at(message.site, view)
         except Rejected:
             return ()
-        return policy.notify.channels
+        return (await _wanted(message, view)).channels(policy.notify.channels)
+
+    async def _as_wanted(self, message: Message, view: View) -> Message:
+        """The message in the language that the customer wants.
+
+        Raises Rejected(not_wanted), Rejected(other_channel) if they chose another one, by which it was not tried yet,
+        and what a policy does.
+        """
+        wanted = await _wanted(message, view)
+        if not wanted.wants(message.occasion):
+            raise Rejected(Reason.NOT_WANTED)
+        policy, _ = await self._policies.at(message.site, view)
+        chosen = wanted.channel
+        if chosen in policy.notify.channels and chosen is not message.channel:
+            by_chosen = message_id_of(message.occasion, message.about, chosen)
+            if await view.get(Message, by_chosen) is None:
+                raise Rejected(Reason.OTHER_CHANNEL)
+        return message.model_copy(update={"language": wanted.language or message.language})
 
     async def _quiet_until(self, message: Message, view: View) -> datetime | None:
         """Until when the customer is not disturbed by this message; None if they may be now."""
         if message.occasion in AT_ONCE:
             return None
         policy, _ = await self._policies.at(message.site, view)
-        return quiet_until(policy.notify.quiet_hours, ZoneInfo(policy.timezone), view.now)
+        wanted = await _wanted(message, view)
+        quiet = wanted.quiet_hours or policy.notify.quiet_hours
+        return quiet_until(quiet, ZoneInfo(wanted.timezone or policy.timezone), view.now)
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """The daily bounds that a customer's letter counts in, at its first attempt."""
@@ -176,3 +201,10 @@ async def known(message_id: str, view: View) -> Message:
         msg = f"no message {message_id}"
         raise AssertionError(msg)
     return message
+
+
+async def _wanted(message: Message, view: View) -> Preferences:
+    """What whoever gets a message wants now; a role mailbox has no say."""
+    if message.mailbox is not None:
+        return Preferences()
+    return await wanted_by(message.customer_ref, view)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from services.notifier.wording.blocks import Outline
 from services.notifier.wording.forms import HtmlForm, as_text, pictures
-from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
+from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, fewer, subject
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import known_language, say
 
@@ -140,7 +140,7 @@ class Wording:
             language=known,
             subject=subject(occasion, words, told)[:_SUBJECT_CHARS_MAX].strip(),
             greeting="" if staff else greeting,
-            blocks=tuple(OCCASIONS[occasion](words, told)),
+            blocks=(*OCCASIONS[occasion](words, told), *fewer(words, told)),
             closing=() if staff else closing,
         )
 

@@ -60,10 +60,10 @@ _FRAME = """<!doctype html>
   .code { font: 600 1.5rem/1.4 ui-monospace, monospace; letter-spacing: .03em }
   form { margin: 0 }
   label { display: block; font-weight: 600; margin: 0 0 .4rem }
-  textarea, input:not([type=hidden]) { font: inherit; box-sizing: border-box; width: 100%; margin: 0 0 .75rem;
+  textarea, select, input:not([type=hidden]) { font: inherit; box-sizing: border-box; width: 100%; margin: 0 0 .75rem;
            padding: .6rem .8rem; border-radius: .8rem; border: 2px solid var(--green); background: var(--paper);
            color: var(--ink) }
-  textarea[aria-invalid], input[aria-invalid] { border-color: var(--red) }
+  textarea[aria-invalid], select[aria-invalid], input[aria-invalid] { border-color: var(--red) }
   .told { list-style: none; margin: 0 0 1.5rem; padding: 0 }
   .told li { border-left: .3rem solid var(--soft); padding: 0 0 1rem .8rem }
   .told p, .told blockquote { margin-bottom: 0 }
@@ -80,7 +80,7 @@ _FRAME = """<!doctype html>
   button small { display: block; font-size: .9rem }
   a { color: var(--green); display: inline-block; min-width: 2.75rem; padding: .55rem 0 }
   .errors a { color: var(--red); font-weight: 600 }
-  a:focus-visible, button:focus-visible, summary:focus-visible, textarea:focus-visible, input:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
+  a:focus-visible, button:focus-visible, summary:focus-visible, textarea:focus-visible, select:focus-visible, input:focus-visible { outline: 3px solid var(--green); outline-offset: 3px }
 </style>
 </head>
 <body>

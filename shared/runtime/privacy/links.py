@@ -14,7 +14,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
-FEEDBACK, OFFER, MINE = "feedback", "offer", "mine"
+FEEDBACK, OFFER, MINE, PREFERENCES = "feedback", "offer", "mine", "preferences"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.

@@ -1,0 +1,188 @@
+"""The HTTP face of preferences: the customer's page, and the one click by which a mail program unsubscribes.
+
+Opening the link changes nothing, because mail scanners open links too; only the forms do.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import time
+from typing import TypeVar
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from services.notifier.preferences.handlers import Wishes
+from services.notifier.preferences.page import PreferencesPage
+from services.notifier.preferences.rules import Preferences
+from shared.contracts.complaints import Language
+from shared.contracts.intake import MessageChannel
+from shared.contracts.notifier import Tells
+from shared.contracts.policy import QuietHours
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import to_page
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import Face
+from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_page
+from shared.runtime.http.routes import Routes, Token
+from shared.runtime.words import say
+
+#: Fields of a form that are read; ours has seven.
+FIELDS_MAX = 10
+#: The longest name of a request, which the page makes.
+ONCE_CHARS_MAX = 64
+
+
+class Form(BaseModel):
+    """What the page's form says; a field that is not there is empty."""
+
+    once: str = ""
+    tells: str = ""
+    channel: str = ""
+    language: str = ""
+    starts: str = ""
+    ends: str = ""
+    timezone: str = ""
+
+
+T = TypeVar("T")
+
+
+class WrongField(Exception):
+    """A field of the form does not say what it could."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    async def checked(token: str, request: Request) -> str:
+        """The complaint of a link that opens something; the customer's language is noted for the other page."""
+        request.state.language = await wishes.language_of(token, face.view())
+        await wishes.opened(token, face.view())
+        return wishes.complaint_of(token)
+
+    async def shown(token: str, *, saved: bool = False, wrong: str | None = None) -> Response:
+        found = await wishes.shown(token, face.view())
+        faults = [Fault(say(found.language, f"preferences.fault.{wrong}"), wrong)] if wrong else []
+        body = page.show(found, token, secrets.token_urlsafe(16), saved=saved, faults=faults)
+        return HTMLResponse(body, 422 if wrong else 200, PAGE_HEADERS)
+
+    async def write(
+        complaint_id: str,
+        what: str,
+        key: str,
+        form: BaseModel,
+        decide: Callable[[View], Awaitable[Decision]],
+    ) -> None:
+        customer = Principal(complaint_id, Kind.CUSTOMER, site="")
+
+        async def decided(view: View, _name: str) -> Decision:
+            return await decide(view)
+
+        await face.write(customer, f"preferences/{what}", key, form, decided)
+
+    @to.link("GET", "/p/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse)
+    async def show_preferences(token: Token, request: Request) -> Response:
+        """How the customer wants to be told: of what, by what, when and in which language."""
+        await checked(token, request)
+        return await shown(token, saved="saved" in request.query_params)
+
+    @to.link("GET", "/p/{token}/unsubscribe", hidden=True)
+    async def back_to_preferences(token: Token) -> Response:
+        """Redirects to the page whoever opens the address that a mail program posts to."""
+        return to_page(f"/p/{token}")
+
+    @to.link("POST", "/p/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse)
+    async def change_preferences(token: Token, request: Request) -> Response:
+        """Change them; the answer is the page, for a browser by a redirect. They hold for messages that wait, too."""
+        complaint_id = await checked(token, request)
+        form = await form_of(request)
+        try:
+            wanted = preferences_of(form)
+        except WrongField as error:
+            return await shown(token, wrong=error.field)
+
+        async def decide(view: View) -> Decision:
+            return await wishes.change(token, wanted, view)
+
+        key = form.once[:ONCE_CHARS_MAX] or secrets.token_urlsafe(16)
+        await write(complaint_id, "change", key, form, decide)
+        if wants_page(request.headers.get("accept", ""), request.url.path):
+            return to_page(f"/p/{token}?saved")
+        return await shown(token, saved=True)
+
+    @to.link(
+        "POST",
+        "/p/{token}/unsubscribe",
+        refuses=(Reason.UNKNOWN_SITE,),
+        response_class=HTMLResponse,
+    )
+    async def unsubscribe(token: Token, request: Request) -> Response:
+        """No reminders and no thanks any more, with one click in a mail program (RFC 8058); the answer is the page."""
+        complaint_id = await checked(token, request)
+
+        async def decide(view: View) -> Decision:
+            return await wishes.unsubscribe(token, view)
+
+        await write(complaint_id, "unsubscribe", secrets.token_urlsafe(16), Form(), decide)
+        return await shown(token, saved=True)
+
+    return to
+
+
+def preferences_of(form: Form) -> Preferences:
+    """What a form asks for; what is empty is as the site has it. Raises WrongField."""
+    return Preferences(
+        tells=_value("tells", Tells, form.tells) or Tells.EVERYTHING,
+        channel=_value("channel", MessageChannel, form.channel),
+        language=_value("language", Language, form.language),
+        quiet_hours=_quiet(form.starts, form.ends),
+        timezone=_value("timezone", _zone, form.timezone.strip()),
+    )
+
+
+def _value(field: str, read: Callable[[str], T], text: str) -> T | None:
+    """What a field says; None if it is empty. Raises WrongField."""
+    try:
+        return read(text) if text else None
+    except (ValueError, OSError, KeyError):  # the last two are of time zones
+        raise WrongField(field) from None
+
+
+def _quiet(starts: str, ends: str) -> QuietHours | None:
+    """The hours of two fields; None if both are empty."""
+    begin = _value("starts", time.fromisoformat, starts)
+    end = _value("ends", time.fromisoformat, ends)
+    if begin is None and end is None:
+        return None
+    if begin is None or begin.tzinfo is not None:
+        raise WrongField("starts")
+    if end is None or end.tzinfo is not None or end == begin:
+        raise WrongField("ends")
+    return QuietHours(starts=begin, ends=end)
+
+
+def _zone(name: str) -> str:
+    """The name of a time zone; raises ValueError, OSError or KeyError if there is none of that name."""
+    return ZoneInfo(name).key
+
+
+async def form_of(request: Request) -> Form:
+    """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
+    try:
+        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise Rejected(Reason.SCHEMA_INVALID) from None
+    return Form(**{name: found[name][0] for name in Form.model_fields if name in found})

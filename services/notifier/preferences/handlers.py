@@ -1,0 +1,72 @@
+"""What a customer wants, shown and changed by the link in a letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.notifier.preferences.rules import Preferences, change, unsubscribed
+from services.notifier.subjects.rules import Story
+from shared.contracts.complaints import Language
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import Keys
+from shared.runtime.privacy.links import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows: what the customer wants, and what the site says where they chose nothing."""
+
+    language: Language
+    policy: Policy
+    preferences: Preferences
+
+
+async def wanted_by(customer_ref: str, view: View) -> Preferences:
+    """What a customer wants now; raises Unavailable."""
+    return await view.get(Preferences, customer_ref) or Preferences()
+
+
+class Wishes:
+    """Opens the link of a customer's preferences."""
+
+    def __init__(self, tokens: Tokens, keys: Keys) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self._policies = Policies()
+
+    async def language_of(self, token: str, view: View) -> Language | None:
+        """The customer's language, also of an expired link; None if it is not ours."""
+        story = await view.get(Story, self._tokens.told(token).get("complaint", ""))
+        return story.language if story else None
+
+    def complaint_of(self, token: str) -> str:
+        """The complaint that a link came with; raises Rejected(link_invalid)."""
+        return self._tokens.read(token)["complaint"]
+
+    async def opened(self, token: str, view: View) -> tuple[Story, Preferences]:
+        """Whose link it is, and what they want; raises Rejected(link_invalid), also if they were erased."""
+        story = await view.get(Story, self.complaint_of(token))
+        if story is None or await self._keys.erased(story.customer_ref, view):
+            raise Rejected(Reason.LINK_INVALID)
+        return story, await wanted_by(story.customer_ref, view)
+
+    async def shown(self, token: str, view: View) -> Shown:
+        """What the page shows; raises Rejected(link_invalid, unknown_site)."""
+        story, preferences = await self.opened(token, view)
+        policy, _ = await self._policies.at(story.site, view)
+        return Shown(preferences.language or story.language, policy, preferences)
+
+    async def change(self, token: str, wanted: Preferences, view: View) -> Decision:
+        """What the customer wants from now on."""
+        story, _ = await self.opened(token, view)
+        return change(story, wanted, view.now)
+
+    async def unsubscribe(self, token: str, view: View) -> Decision:
+        """No reminders from now on; everything else stays."""
+        story, preferences = await self.opened(token, view)
+        return change(story, unsubscribed(preferences), view.now)
