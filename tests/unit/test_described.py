@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
 from shared.runtime.http.document import HEADERS
 from shared.runtime.http.face import BODY_BYTES_MAX
+from shared.runtime.privacy.links import PREFERENCES, Tokens
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.receipts import by_form
@@ -210,12 +212,12 @@ async def hear(aboard: Aboard) -> None:
 
 
 async def prefer(aboard: Aboard) -> None:
-    """By the link in the thanks for the yes."""
-    for _ in range(2):
-        await aboard.carry()
-        await aboard.ring()
-    bodies = "\n".join(letter.body for letter in aboard.postbox.letters)
-    link = re.findall(r"/p/\S+", bodies)[-1]
+    about = await aboard.raise_complaint(900, text="The bread was dry.")
+    secret = aboard.apps["notifier"].parts.vault.derive(PREFERENCES)
+    token = Tokens(secret, PREFERENCES, aboard.clock).sign(
+        {"complaint": about}, aboard.clock() + timedelta(days=1)
+    )
+    link = f"/p/{token}"
     async with aboard.http("notifier", "") as customer:
         await customer.get(link)
         for accept in ("", "text/html"):
