@@ -18,10 +18,12 @@ from services.notifier.feedback.api import HeardFeedback, routes
 from services.notifier.feedback.handlers import Feedback
 from services.notifier.feedback.page import Page
 from services.notifier.messages import api as message_api
+from services.notifier.messages import notifications
 from services.notifier.messages import rules as message_rules
 from services.notifier.messages.handlers import Messages
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
+from services.notifier.messages.notifications import ResentNotification
 from services.notifier.messages.reports import Reports
 from services.notifier.messages.rules import SEND
 from services.notifier.messages.sending import Sending
@@ -60,7 +62,7 @@ DOMAIN = Domain.of(
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    shown=shown_by(HeardFeedback),
+    shown=shown_by(HeardFeedback, ResentNotification),
 )
 
 
@@ -96,6 +98,7 @@ def build(
             "Customers are told, asked whether it helped, and heard.",
             routes(parts.face, feedback, Page()),
             preference_api.routes(parts.face, Wishes(preferences, keys), PreferencesPage()),
+            notifications.routes(parts.face),
             message_api.routes(parts.face, reports, settings.public_url),
         ),
         on_timer={

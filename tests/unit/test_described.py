@@ -13,6 +13,9 @@ from pydantic_core import from_json
 
 from services.compensation.redemptions.tries import TRIES_MAX
 from shared.contracts.intake import ComplaintRaised
+from shared.contracts.notifier import MessageFailed
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
 from shared.runtime.http.document import HEADERS
 from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.runtime.privacy.links import PREFERENCES, Tokens
@@ -25,6 +28,7 @@ from tests.unit.test_compensation_incidents import complaints, small_incidents, 
 from tests.unit.test_lifecycle import do
 
 LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
+NOBODY = {"email": "nobody@example.org"}
 LISTING = {"site": SITE, "listing": {"role": "deck"}}
 
 
@@ -107,6 +111,7 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.read(f"board/{SITE}/stream", "audit", "manager")
     await ask.read("measures", "audit", "manager")
     await hear(aboard)
+    await look_at_messages(aboard, ask)
     await prefer(aboard)
     await help_oneself(aboard)
     await erase(aboard, ask, about)
@@ -209,6 +214,21 @@ async def hear(aboard: Aboard) -> None:
         await customer.post(f"{link}/yes")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
+
+
+async def look_at_messages(aboard: Aboard, ask: Caller) -> None:
+    aboard.postbox.failures = [Rejected(Reason.ADDRESS_REFUSED)]
+    about = await aboard.raise_complaint(902, text="The rolls were dry.", contact=NOBODY)
+    await aboard.ring()
+    (name,) = [
+        fact["message_id"]
+        for fact in await aboard.facts("notifier")
+        if fact["type"] == MessageFailed.TYPE and fact["complaint_id"] == about
+    ]
+    for path in (f"notifications?subject={about}", f"notifications/{name}"):
+        await ask.read(path, "notifier", "manager")
+    for _ in range(2):
+        await ask.write(f"notifications/{name}/resend", None, "manager", service="notifier")
 
 
 async def prefer(aboard: Aboard) -> None:

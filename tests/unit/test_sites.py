@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from services.notifier.messages.rules import message_id_of
+from shared.contracts.notifier import Occasion
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
@@ -32,7 +34,7 @@ OTHER = "ms-borealis"
 #: The principal of each kind at the other site; the till has the name of one at the first.
 WHO = {Kind.EMPLOYEE: "e-boreal", Kind.TILL: "till-1"}
 #: Names under which a body or a query carries the id of something that is there already.
-CARRIED = {"complaint", "complaint_id", "incident_id", "code"}
+CARRIED = {"subject", "complaint", "complaint_id", "incident_id", "code"}
 #: A route that makes what is not there, so that there is no answer about an unknown one.
 MAKES = "/v1/employees/{employee_id}"
 
@@ -84,7 +86,7 @@ class TwoSites:
     async def ask(self, asked: Operation, bearer: str, **ids: str) -> httpx.Response:
         """One request with these ids where the route carries them."""
         body = self.body(asked) if asked.method != "GET" else None
-        query = {name: value for name, value in ids.items() if name == "complaint"}
+        query = {name: value for name, value in ids.items() if name in ("complaint", "subject")}
         in_body = {name: value for name, value in ids.items() if body is not None and name in body}
         if "incident_id" in ids and asked.path == "/v1/checks":
             in_body["incident_id"] = ids["incident_id"]
@@ -125,6 +127,8 @@ async def _of_the_first_site(aboard: Aboard) -> dict[str, str]:
         "colleague_id": "e-jonas",
         "site": SITE,
         "signal_id": await one_signal(aboard),
+        "subject": about,
+        "message_id": message_id_of(Occasion.ACKNOWLEDGEMENT, about),
     }
 
 
@@ -174,7 +178,9 @@ def routes(aboard: Aboard) -> list[tuple[Operation, str]]:
         (asked, name)
         for asked in operations(aboard)
         for name in carried(aboard, asked)
-        if "{token}" not in asked.path and asked.path != MAKES
+        if "{token}" not in asked.path
+        and asked.path != MAKES
+        and not asked.path.startswith("/v1/receipts/")  # signed by the provider
     ]
 
 

@@ -12,6 +12,7 @@ providers report later counts whenever it comes: delivered is delivered, whateve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
@@ -35,7 +36,7 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.policy import Acknowledge, Retry
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Document, Fact, Fold, Posting, Schema, Slice, Timer
+from shared.kernel import Decision, Document, Fact, Fold, Posting, Schema, Slice, Timer, score_at
 
 #: An attempt without an answer for this long has an unknown fate.
 ATTEMPT_LASTS = timedelta(seconds=60)
@@ -85,6 +86,8 @@ UNAVAILABLE = {
 }
 #: How much of a delay the jitter takes away at most.
 JITTER = 0.25
+#: As many attempts as a policy allows at most.
+ATTEMPTS_KEPT = 50
 
 
 class State(StrEnum):
@@ -128,11 +131,21 @@ class Bound(NamedTuple):
     ceiling: int
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One time that a message was handed to a provider, and why it was not accepted, if it is known not to be."""
+
+    number: int
+    at: datetime
+    provider: str | None = None
+    failed_because: Reason | None = None
+
+
 class Message(Document):
     """One message: occasion, what it is about, its fate, and the time of its next attempt until then."""
 
     KIND: ClassVar[str] = "message"
-    SCHEMA: ClassVar[Schema] = Schema(2)
+    SCHEMA: ClassVar[Schema] = Schema(3)
 
     complaint_id: str
     customer_ref: str
@@ -158,6 +171,8 @@ class Message(Document):
     next_channel: MessageChannel | None = None
     #: When the provider reported that it was delivered.
     delivered_at: datetime | None = None
+    #: The last attempts, at most `ATTEMPTS_KEPT`; a document of before has those since.
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def told_at(self) -> datetime:
@@ -337,14 +352,18 @@ def next_channel(
 
 
 def _instead(
-    message: Message, message_id: str, channel: MessageChannel | None, now: datetime
+    message: Message,
+    message_id: str,
+    channel: MessageChannel | None,
+    now: datetime,
+    new_id: str | None = None,
 ) -> Sequence[Fact]:
-    """The same message on another channel, if there is one."""
+    """The same message on another channel, if there is one, or under another id."""
     if channel is None:
         return ()
     return (
         MessageQueued(
-            message_id=message_id_of(message.occasion, message.about, channel),
+            message_id=new_id or message_id_of(message.occasion, message.about, channel),
             complaint_id=message.complaint_id,
             customer_ref=message.customer_ref,
             occasion=message.occasion,
@@ -353,6 +372,7 @@ def _instead(
             about=message.about,
             queued_at=now,
             channel=channel,
+            mailbox=message.mailbox,
             instead_of=message_id,
         ),
     )
@@ -376,6 +396,25 @@ def delivered(message: Message, message_id: str, provider: str, now: datetime) -
     if message.state in FATES:
         return Decision.of(report)
     return Decision.of(_accepted(message, message_id, now), report)
+
+
+def is_lost(message: Message) -> bool:
+    """Whether a message failed, and no other channel goes on for it: it may be sent again."""
+    reached = message.delivered_at is not None or message.next_channel is not None
+    return message.state is State.FAILED and not reached
+
+
+def resend(message: Message, message_id: str, now: datetime) -> Decision:
+    """Queue a lost message once more, under an id of its own, so that its provider does not take it for a repeat.
+
+    It is written anew when it goes.
+    """
+    return Decision(_instead(message, message_id, message.channel, now, again_id_of(message_id)))
+
+
+def again_id_of(message_id: str) -> str:
+    """The id of the message that a failed one is sent again as."""
+    return "me-" + fingerprint("again", message_id)
 
 
 def bounced(
@@ -496,6 +535,7 @@ def message_queued(_: Message | None, fact: MessageQueued) -> Message:
 
 def message_attempted(message: Message, fact: MessageAttempted) -> Message:
     """A process took it in hand and hands it to the provider; its fate is unknown."""
+    begun = Attempt(fact.attempt, fact.attempted_at, fact.provider)
     return message.model_copy(
         update={
             "state": State.ATTEMPTED,
@@ -503,13 +543,20 @@ def message_attempted(message: Message, fact: MessageAttempted) -> Message:
             "attempt": fact.attempt,
             "repeats_unknown": message.repeats_unknown or fact.repeats_unknown,
             "provider": fact.provider,
+            "attempts": (*message.attempts, begun)[-ATTEMPTS_KEPT:],
         }
     )
 
 
 def message_delayed(message: Message, fact: MessageDelayed) -> Message:
     """Delivery failed; the next attempt is scheduled."""
-    return message.model_copy(update={"state": State.DELAYED, "next_at": next_of(fact)})
+    return message.model_copy(
+        update={
+            "state": State.DELAYED,
+            "next_at": next_of(fact),
+            "attempts": _last_failed(message, fact.reason),
+        }
+    )
 
 
 def message_deferred(message: Message, fact: MessageDeferred) -> Message:
@@ -530,13 +577,27 @@ def message_failed(message: Message, fact: MessageFailed | MessageBounced) -> Me
             "next_at": None,
             "failed_because": fact.reason,
             "next_channel": fact.next_channel,
+            "attempts": _last_failed(message, fact.reason),
         }
     )
+
+
+def _last_failed(message: Message, reason: Reason) -> Sequence[Attempt]:
+    """The attempts, the last one with why it failed, unless it failed before or the message was never tried."""
+    if not message.attempts or message.attempts[-1].failed_because is not None:
+        return message.attempts
+    *before, last = message.attempts
+    return (*before, replace(last, failed_because=reason))
 
 
 def message_delivered(message: Message, fact: MessageDelivered) -> Message:
     """The provider reported the delivery."""
     return message.model_copy(update={"delivered_at": fact.delivered_at})
+
+
+def messages_of(complaint_id: str) -> str:
+    """The sorted set of a complaint's messages, the first one first."""
+    return f"messages/{complaint_id}"
 
 
 SLICE = Slice(
@@ -551,6 +612,7 @@ SLICE = Slice(
         MessageDelivered: (Fold(Message, lambda fact: fact.message_id, message_delivered),),
     },
     postings={MessageAttempted: counted},
+    indexes={Message: lambda one: {messages_of(one.complaint_id): score_at(one.queued_at)}},
     timers={
         MessageQueued: next_attempt,
         MessageAttempted: next_attempt,

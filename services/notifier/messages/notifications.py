@@ -1,0 +1,230 @@
+"""The HTTP face of what customers were told: by complaint, one with its attempts, and once more what failed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from fastapi import Query
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from services.notifier.messages.rules import (
+    Attempt,
+    Message,
+    Status,
+    again_id_of,
+    is_lost,
+    messages_of,
+    resend,
+    status_of,
+)
+from services.notifier.subjects.rules import Story
+from shared.contracts.complaints import Language
+from shared.contracts.event import ID_PATTERN, ComplaintId, Id
+from shared.contracts.intake import MessageChannel
+from shared.contracts.notifier import MessageQueued, Occasion
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of, place_of
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import Answer
+from shared.runtime.http.auth import OF_SITE
+from shared.runtime.http.face import Face
+from shared.runtime.http.routes import Ask, Identifier, Routes
+
+#: Messages in one answer at most; a complaint has a handful.
+PAGE_MAX = 50
+MESSAGE = "me-9f86d081884c7d65"
+#: The same attempt and message in every example.
+ATTEMPT: JsonDict = {
+    "number": 1,
+    "at": "2026-06-03T18:00:01Z",
+    "provider": "smtp",
+    "failed_because": None,
+}
+NOTIFICATION: JsonDict = {
+    "message_id": MESSAGE,
+    "complaint_id": "co-9f86d081884c7d65",
+    "occasion": "check_given",
+    "channel": "email",
+    "language": "en",
+    "mailbox": None,
+    "status": "sent",
+    "reason": None,
+    "next_channel": None,
+    "queued_at": "2026-06-03T18:00:00Z",
+    "due_at": None,
+    "next_at": None,
+    "delivered_at": None,
+    "attempts": [ATTEMPT],
+}
+
+
+class ShownAttempt(Answer):
+    """One time that a message was handed to a provider."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ATTEMPT]})
+
+    number: Annotated[int, Field(description="Number of the attempt, from 1.")]
+    at: Annotated[datetime, Field(description="When it was handed over.")]
+    provider: Annotated[str | None, Field(description="The provider's id; null if not known.")]
+    failed_because: Annotated[
+        Reason | None,
+        Field(description="Why it failed; null if it was accepted, or its fate is not known."),
+    ]
+
+
+class ShownNotification(Answer):
+    """A message: why, by what, and what became of it; without address and words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [NOTIFICATION]})
+
+    message_id: Annotated[Id, Field(description="The message's id.")]
+    complaint_id: ComplaintId
+    occasion: Annotated[Occasion, Field(description="Why it is sent.")]
+    channel: Annotated[MessageChannel, Field(description="The channel that it goes by.")]
+    language: Annotated[Language, Field(description="Language in which it was queued.")]
+    mailbox: Annotated[
+        str | None, Field(description="The role mailbox it goes to; null for the customer.")
+    ]
+    status: Annotated[Status, Field(description="What became of it.")]
+    reason: Annotated[Reason | None, Field(description="Why it failed or was suppressed.")]
+    next_channel: Annotated[
+        MessageChannel | None, Field(description="The channel that goes on for it; null if none.")
+    ]
+    queued_at: Annotated[datetime, Field(description="When it was queued.")]
+    due_at: Annotated[
+        datetime | None,
+        Field(
+            description="When it is due: a reminder, or after quiet hours; null if that was at once."
+        ),
+    ]
+    next_at: Annotated[
+        datetime | None, Field(description="When it is tried next; null once its fate is known.")
+    ]
+    delivered_at: Annotated[
+        datetime | None, Field(description="When its provider reported the delivery.")
+    ]
+    attempts: Annotated[list[ShownAttempt], Field(description="Its attempts, the first one first.")]
+
+
+class NotificationList(Answer):
+    """A page of a complaint's messages, in the order in which they were queued."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"notifications": [NOTIFICATION], "next": None}]}
+    )
+
+    notifications: Annotated[list[ShownNotification], Field(description="The messages.")]
+    next: Annotated[
+        str | None, Field(description="The cursor of the next page; null at the last one.")
+    ]
+
+
+class ResentNotification(Answer):
+    """A failed message that is sent again: the one that goes now."""
+
+    OF: ClassVar[type[Fact]] = MessageQueued
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "message_id": "me-60303ae22b998861",
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "occasion": "check_given",
+                    "channel": "email",
+                    "instead_of": MESSAGE,
+                    "queued_at": "2026-06-03T18:30:00Z",
+                }
+            ]
+        }
+    )
+
+    message_id: Annotated[Id, Field(description="Id of the message that goes now.")]
+    complaint_id: ComplaintId
+    occasion: Annotated[Occasion, Field(description="Why it is sent.")]
+    channel: Annotated[MessageChannel, Field(description="The channel that it goes by.")]
+    instead_of: Annotated[Id | None, Field(description="Id of the message that failed.")]
+    queued_at: Annotated[datetime, Field(description="When it was queued.")]
+
+
+def routes(face: Face) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    @to.read(
+        "/v1/notifications",
+        OF_SITE,
+        NotificationList,
+        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.CURSOR_INVALID),
+    )
+    async def list_notifications(
+        ask: Ask,
+        subject: Annotated[
+            str, Query(pattern=ID_PATTERN, max_length=128, description="The complaint's id.")
+        ],
+        cursor: Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
+    ) -> NotificationList:
+        """What was told because of a complaint of my site, the first message first, and what became of each."""
+        site = ask.principal.site
+        await ask.view.require(Story, subject, Reason.UNKNOWN_COMPLAINT, site=site)
+        after = place_of(Message, cursor)
+        page = await ask.view.range(Message, messages_of(subject), after, limit)
+        return NotificationList(
+            notifications=[shown(name, message) for name, message in page.documents],
+            next=cursor_of(Message, page.next) if page.next is not None else None,
+        )
+
+    @to.read(
+        "/v1/notifications/{message_id}",
+        OF_SITE,
+        ShownNotification,
+        refuses=(Reason.UNKNOWN_MESSAGE,),
+    )
+    async def get_notification(ask: Ask, message_id: Identifier) -> ShownNotification:
+        """One message of my site with its attempts."""
+        site = ask.principal.site
+        message = await ask.view.require(Message, message_id, Reason.UNKNOWN_MESSAGE, site=site)
+        return shown(message_id, message)
+
+    @to.write(
+        "POST",
+        "/v1/notifications/{message_id}/resend",
+        OF_SITE,
+        {201: ResentNotification},
+        refuses=(Reason.UNKNOWN_MESSAGE, Reason.NOT_FAILED, Reason.ALREADY_RESENT),
+    )
+    async def resend_notification(ask: Ask, message_id: Identifier) -> Decision:
+        """Send a message again that failed; it is written anew, and goes only if it is still true and wanted.
+
+        It goes as a message of its own, once. If that one fails as well, it may be sent again in its turn.
+        """
+        site, again_id = ask.principal.site, again_id_of(message_id)
+        await ask.view.prefetch([Message.key(message_id), Message.key(again_id)])
+        message = await ask.view.require(Message, message_id, Reason.UNKNOWN_MESSAGE, site=site)
+        if not is_lost(message):
+            raise Rejected(Reason.NOT_FAILED)
+        if await ask.view.get(Message, again_id) is not None:
+            raise Rejected(Reason.ALREADY_RESENT)
+        return resend(message, message_id, ask.view.now)
+
+    return to
+
+
+def shown(message_id: str, message: Message) -> ShownNotification:
+    """A message as the site sees it."""
+    return ShownNotification.about(
+        message,
+        message_id=message_id,
+        status=status_of(message),
+        reason=message.failed_because if message.delivered_at is None else None,
+        attempts=[_attempt(one) for one in message.attempts],
+    )
+
+
+def _attempt(one: Attempt) -> ShownAttempt:
+    return ShownAttempt(
+        number=one.number, at=one.at, provider=one.provider, failed_because=one.failed_because
+    )
