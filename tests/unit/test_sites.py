@@ -219,7 +219,7 @@ async def test_a_token_for_a_site_where_somebody_does_not_work_opens_nothing(two
     before = {name: state(store) for name, store in two.aboard.stores.items()}
     bearer = two.aboard.bearer("e-boreal", site=SITE)
     for asked in operations(two.aboard):
-        if "{token}" not in asked.path:
+        if "{token}" not in asked.path and not asked.path.startswith("/v1/receipts/"):
             ids = {name: two.first[name] for name in carried(two.aboard, asked)}
             answer = await two.ask(asked, bearer, **ids)
             if asked.path == "/v1/me/looks":
