@@ -149,9 +149,7 @@ def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
 def fewer(words: Words, told: Told) -> Iterator[Block]:
     """Where the customer says that they want fewer letters like this one; nothing in a letter that must come."""
     if "preferences_url" in told:
-        yield Link(
-            words("letter.fewer.why"), words("letter.fewer.change"), told["preferences_url"]
-        )
+        yield Link(words("letter.fewer.why"), words("letter.fewer.change"), told["preferences_url"])
 
 
 def check_expiring(words: Words, told: Told) -> Iterator[Block]:
