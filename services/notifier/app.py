@@ -17,6 +17,10 @@ from services.notifier.feedback import rules as feedback_rules
 from services.notifier.feedback.api import HeardFeedback, routes
 from services.notifier.feedback.handlers import Feedback
 from services.notifier.feedback.page import Page
+from services.notifier.inbox import rules as inbox_rules
+from services.notifier.inbox.api import ReadUpTo
+from services.notifier.inbox.api import routes as inbox_routes
+from services.notifier.inbox.handlers import Inboxes
 from services.notifier.messages import api as message_api
 from services.notifier.messages import notifications
 from services.notifier.messages import rules as message_rules
@@ -38,8 +42,14 @@ from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.subjects import moves as subject_moves
 from services.notifier.subjects import rules as subject_rules
+from services.notifier.webhooks import endpoints as endpoints_file
+from services.notifier.webhooks import rules as webhook_rules
+from services.notifier.webhooks.handlers import Webhooks
+from services.notifier.webhooks.post import Poster
+from services.notifier.webhooks.rules import WEBHOOK
 from services.notifier.wording.wording import Wording
 from shared.contracts.deadletters import DEAD_LETTER_FOLDS
+from shared.contracts.roster import LISTED, EmployeeListed
 from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
@@ -59,10 +69,13 @@ DOMAIN = Domain.of(
     safety_rules.SLICE,
     feedback_rules.SLICE,
     preference_rules.SLICE,
+    inbox_rules.SLICE,
+    webhook_rules.SLICE,
+    Slice({EmployeeListed: (LISTED,)}),
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    shown=shown_by(HeardFeedback, ResentNotification),
+    shown=shown_by(HeardFeedback, ResentNotification, ReadUpTo),
 )
 
 
@@ -72,8 +85,12 @@ def build(
     now: Callable[[], datetime] = utc_now,
     store: Store | None = None,
     channels: Sequence[Channel] | None = None,
+    poster: Poster | None = None,
 ) -> App:
-    """The service, ready to run; nothing is connected yet. `channels` are those of the settings if not given."""
+    """The service, ready to run; nothing is connected yet.
+
+    `channels` are those of the settings if not given; `poster` posts webhooks to public addresses alone.
+    """
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
@@ -87,22 +104,28 @@ def build(
     letters = Letters(keys, links, wording, alarms.letter, to_mine)
     wires = wires_of(settings)
     providers = Providers(channels or tuple(channels_of(settings, wires, now)), now)
-    sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox)
-    reports = Reports(parts.settler, wires)
-    feedback = Feedback(parts.settler, keys, letters, links, wording)
+    sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
+    reports = Reports(parts.settler, wires, alarms.channels)
+    employees = Inboxes(keys)
+    endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
+    webhooks = Webhooks(endpoints, poster or Poster(now))
+    effects = Effects(parts.settler, parts.crash)
+    feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of)
     return App(
         parts,
-        inboxes=inboxes(Messages(), alarms),
+        inboxes=inboxes(Messages(), alarms, employees, webhooks),
         api=parts.face.api(
             "notifier",
-            "Customers are told, asked whether it helped, and heard.",
+            "Customers are told, asked whether it helped, and heard; employees are told.",
             routes(parts.face, feedback, Page()),
             preference_api.routes(parts.face, Wishes(preferences, keys), PreferencesPage()),
             notifications.routes(parts.face),
             message_api.routes(parts.face, reports, settings.public_url),
+            inbox_routes(parts.face, employees),
         ),
         on_timer={
-            SEND: Effects(parts.settler, parts.crash).on_timer(SEND, sending),
+            SEND: effects.on_timer(SEND, sending),
+            WEBHOOK: effects.on_timer(WEBHOOK, webhooks),
             ALARM: alarms.route,
         },
     )

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.notifier.channels import providers_file
+from services.notifier.webhooks import endpoints
 from shared.runtime.mailboxes import load
 from shared.runtime.settings import RuntimeSettings, tls_of
 from shared.runtime.strict_yaml import BrokenFile
@@ -51,6 +52,21 @@ class Settings(RuntimeSettings):
         None,
         description="File with the providers of text messages, from a secret store; read at start. Unset: e-mail alone.",
     )
+
+    webhooks: Path | None = Field(
+        None,
+        description="File with the endpoints of partners that are told of facts, from a secret store; read at start. Unset: none.",
+    )
+
+    @field_validator("webhooks")
+    @classmethod
+    def _endpoints_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                endpoints.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
 
     @field_validator("providers")
     @classmethod

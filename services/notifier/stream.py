@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
+from services.notifier.inbox.handlers import Inboxes
 from services.notifier.messages.handlers import Messages
 from services.notifier.safety.handlers import Alarms
+from services.notifier.webhooks.handlers import Webhooks
 from shared.contracts.compensation import (
     CheckExpired,
     CheckIssued,
@@ -18,6 +22,7 @@ from shared.contracts.compensation import (
     SafetyNoted,
 )
 from shared.contracts.complaints import (
+    ComplaintClaimed,
     ComplaintClosed,
     ComplaintConfirmed,
     ComplaintForgotten,
@@ -32,16 +37,24 @@ from shared.contracts.complaints import (
     ComplaintWithdrawn,
     ConfirmationAsked,
     ContactChanged,
+    FixAsked,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
     InfoAsked,
     InfoReceived,
     PromiseWarned,
     ResolutionRecorded,
     SafetyFound,
 )
+from shared.contracts.event import Event
 from shared.contracts.policy import PolicyPublished
+from shared.kernel import Decision
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
-from shared.runtime.kafka.inbox import Handler, Inbox, deciding
+from shared.runtime.engine.view import View
+from shared.runtime.kafka.inbox import Handler, Inbox, Prepared, deciding
 from shared.runtime.privacy.keys import VAULT_INBOX
+from shared.runtime.roster import ROSTER_INBOX
 
 #: Facts that change or end a check, which its page shows.
 LIVES = (
@@ -54,8 +67,35 @@ LIVES = (
 )
 
 
-def inboxes(messages: Messages, alarms: Alarms) -> Sequence[Inbox]:
+Prepares = Callable[[Event[Any]], Prepared]
+
+
+def both(first: Prepares, second: Prepares, event: Event[Any]) -> Prepared:
+    """Prepares two decisions by one event, of which neither depends on the other, as one."""
+    one, other = first(event), second(event)
+
+    async def decide(view: View) -> Decision:
+        decided, more = await one.decide(view), await other.decide(view)
+        return Decision((*decided.facts, *more.facts), {**decided.ceilings, **more.ceilings})
+
+    return Prepared(decide, [*one.reads, *other.reads])
+
+
+def telling(webhooks: Webhooks, handlers: Sequence[Handler[Any]]) -> Sequence[Handler[Any]]:
+    """The handlers, of which those of facts that a partner wants to hear of also tell it."""
+    return [
+        Handler(one.fact, partial(both, one.prepare, webhooks.tells))
+        if one.fact.TYPE in webhooks.types
+        else one
+        for one in handlers
+    ]
+
+
+def inboxes(
+    messages: Messages, alarms: Alarms, employees: Inboxes, webhooks: Webhooks
+) -> Sequence[Inbox]:
     """Everything the notifier consumes."""
+    tells = employees.tells
     return (
         Inbox(
             PolicyPublished.TOPIC,
@@ -63,38 +103,50 @@ def inboxes(messages: Messages, alarms: Alarms) -> Sequence[Inbox]:
             ahead=True,
         ),
         VAULT_INBOX,
+        ROSTER_INBOX,
         DEAD_LETTERS_INBOX,
         Inbox(
             ComplaintTriaged.TOPIC,
-            [
-                Handler(ComplaintReceived),
-                Handler(ComplaintTriaged, messages.on_triaged),
-                Handler(ComplaintReopened, messages.on_reopened),
-                Handler(ComplaintForgotten),
-                Handler(ContactChanged),
-                Handler(ConfirmationAsked, messages.on_confirmation_asked),
-                Handler(ComplaintMerged),
-                Handler(ComplaintSplit),
-                Handler(SafetyFound),
-                Handler(InfoAsked, messages.on_asked),
-                Handler(InfoReceived),
-                Handler(ResolutionRecorded, messages.on_resolved),
-                Handler(PromiseWarned, messages.on_warned),
-                Handler(ComplaintOverdue, messages.on_overdue),
-                Handler(ComplaintConfirmed, messages.on_confirmed),
-                Handler(ComplaintClosed, messages.on_closed),
-                Handler(ComplaintWithdrawn),
-                Handler(ComplaintUnfounded),
-                Handler(ComplaintReferred, messages.on_referred),
-            ],
+            telling(
+                webhooks,
+                [
+                    Handler(ComplaintReceived),
+                    Handler(ComplaintTriaged, messages.on_triaged),
+                    Handler(ComplaintClaimed),
+                    Handler(HandoverOffered, tells),
+                    Handler(HandoverAccepted, tells),
+                    Handler(HandoverDeclined, tells),
+                    Handler(FixAsked, tells),
+                    Handler(ComplaintReopened, partial(both, messages.on_reopened, tells)),
+                    Handler(ComplaintForgotten),
+                    Handler(ContactChanged),
+                    Handler(ConfirmationAsked, messages.on_confirmation_asked),
+                    Handler(ComplaintMerged),
+                    Handler(ComplaintSplit),
+                    Handler(SafetyFound),
+                    Handler(InfoAsked, messages.on_asked),
+                    Handler(InfoReceived),
+                    Handler(ResolutionRecorded, messages.on_resolved),
+                    Handler(PromiseWarned, partial(both, messages.on_warned, tells)),
+                    Handler(ComplaintOverdue, partial(both, messages.on_overdue, tells)),
+                    Handler(ComplaintConfirmed, partial(both, messages.on_confirmed, tells)),
+                    Handler(ComplaintClosed, messages.on_closed),
+                    Handler(ComplaintWithdrawn),
+                    Handler(ComplaintUnfounded),
+                    Handler(ComplaintReferred, messages.on_referred),
+                ],
+            ),
         ),
         Inbox(
             CheckIssued.TOPIC,
-            [
-                Handler(CheckIssued, messages.on_issued),
-                *(Handler(fact) for fact in LIVES),
-                Handler(SafetyNoted),
-                Handler(OfferMade, messages.on_offered),
-            ],
+            telling(
+                webhooks,
+                [
+                    Handler(CheckIssued, messages.on_issued),
+                    *(Handler(fact) for fact in LIVES),
+                    Handler(SafetyNoted),
+                    Handler(OfferMade, messages.on_offered),
+                ],
+            ),
         ),
     )

@@ -100,7 +100,10 @@ from shared.contracts.deadletters import (
 )
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.notifier import (
+    EmployeeNotified,
+    EmployeeThanked,
     FeedbackReceived,
+    InboxRead,
     MessageAttempted,
     MessageBounced,
     MessageDeferred,
@@ -119,6 +122,14 @@ from shared.contracts.vault import (
     CustomerKeyCreated,
     CustomerKeyDestroyed,
     CustomerKeyRewrapped,
+)
+from shared.contracts.webhooks import (
+    WebhookAttempted,
+    WebhookDelayed,
+    WebhookDelivered,
+    WebhookDisabled,
+    WebhookDropped,
+    WebhookQueued,
 )
 from shared.kernel import Fact
 
@@ -193,14 +204,14 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintRepeated, COMPLAINTS),
     Row(ComplaintTriaged, COMPLAINTS, (COMPENSATION, NOTIFIER)),
-    Row(ComplaintClaimed, COMPLAINTS),
-    Row(HandoverOffered, COMPLAINTS),
-    Row(HandoverAccepted, COMPLAINTS),
-    Row(HandoverDeclined, COMPLAINTS),
+    Row(ComplaintClaimed, COMPLAINTS, (NOTIFIER,)),
+    Row(HandoverOffered, COMPLAINTS, (NOTIFIER,)),
+    Row(HandoverAccepted, COMPLAINTS, (NOTIFIER,)),
+    Row(HandoverDeclined, COMPLAINTS, (NOTIFIER,)),
     Row(InfoAsked, COMPLAINTS, (NOTIFIER,)),
     Row(InfoReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ResolutionRecorded, COMPLAINTS, (NOTIFIER,)),
-    Row(FixAsked, COMPLAINTS),
+    Row(FixAsked, COMPLAINTS, (NOTIFIER,)),
     Row(FixDone, COMPLAINTS),
     Row(FixDeclined, COMPLAINTS),
     Row(FixLate, COMPLAINTS),
@@ -268,13 +279,22 @@ _ROWS: tuple[Row, ...] = (
     Row(PreferencesChanged, NOTIFIER),
     Row(SafetyRouted, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
+    Row(EmployeeThanked, NOTIFIER),
+    Row(EmployeeNotified, NOTIFIER),
+    Row(InboxRead, NOTIFIER),
+    Row(WebhookQueued, NOTIFIER),
+    Row(WebhookAttempted, NOTIFIER),
+    Row(WebhookDelayed, NOTIFIER),
+    Row(WebhookDelivered, NOTIFIER),
+    Row(WebhookDropped, NOTIFIER),
+    Row(WebhookDisabled, NOTIFIER),
     # The first service to seal makes the key, so the services that seal read each other's keys.
     Row(CustomerKeyCreated, COMPLAINTS, WITH_CUSTOMERS, also_from=(COMPENSATION, NOTIFIER)),
     Row(CustomerKeyRewrapped, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     # A restored backup says it of keys that were destroyed since, which complaints must hear as well.
     Row(CustomerKeyDestroyed, COMPLAINTS, WITH_CUSTOMERS, also_from=(OPERATOR,)),
     Row(PolicyPublished, OPERATOR, WITH_CUSTOMERS),
-    Row(EmployeeListed, OPERATOR, (COMPLAINTS, COMPENSATION), also_from=(COMPENSATION,)),
+    Row(EmployeeListed, OPERATOR, WITH_CUSTOMERS, also_from=(COMPENSATION,)),
     Row(DeadLetterOpened, OPERATOR),
     Row(DeadLetterReplayed, OPERATOR, WITH_CUSTOMERS),
     Row(DeadLetterDiscarded, OPERATOR, WITH_CUSTOMERS),
@@ -329,8 +349,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "recovery.notifier.v1",
-        key="complaint_id",
-        description="What customers and role mailboxes were told, and what customers answered.",
+        key="the complaint, employee, webhook or endpoint it is about",
+        description="What customers, employees, role mailboxes and partners were told, and what customers answered.",
         grows=True,
     ),
     Topic(

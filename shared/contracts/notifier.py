@@ -1,4 +1,4 @@
-"""Facts owned by the notifier: what customers were told and what they answered."""
+"""Facts owned by the notifier: what customers and employees were told, and what customers answered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.compensation import Safety
 from shared.contracts.complaints import Language
-from shared.contracts.data import Data
-from shared.contracts.event import CheckId, ComplaintId, CustomerRef, Id, PromiseId, Sealed, SiteId
+from shared.contracts.data import About, Data
+from shared.contracts.event import (
+    CheckId,
+    ComplaintId,
+    CustomerRef,
+    EmployeeId,
+    Id,
+    PromiseId,
+    Sealed,
+    SiteId,
+)
 from shared.contracts.intake import MessageChannel
 from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
@@ -75,6 +84,20 @@ class Helped(StrEnum):
     #: As after a no, there is more to do.
     PARTLY = "partly"
     NO = "no"
+
+
+class Notice(StrEnum):
+    """What an employee is told in their inbox, besides thanks."""
+
+    HELPED_PARTLY = "helped_partly"
+    HELPED_NOT = "helped_not"
+    HANDOVER_OFFERED = "handover_offered"
+    HANDOVER_ACCEPTED = "handover_accepted"
+    HANDOVER_DECLINED = "handover_declined"
+    PROMISE_NEAR = "promise_near"
+    PROMISE_BROKEN = "promise_broken"
+    FIX_ASKED = "fix_asked"
+    CAME_BACK = "came_back"
 
 
 class MessageFact(Fact):
@@ -312,3 +335,68 @@ class FeedbackReceived(Fact):
     def key(self) -> str:
         """The complaint."""
         return self.complaint_id
+
+
+class ToEmployee(Fact):
+    """A fact that puts an entry into the inbox of one employee."""
+
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who is told.")
+    site: SiteId
+    complaint_id: ComplaintId
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class EmployeeThanked(ToEmployee):
+    """A customer said that it helped: who gave the check is told, or who recorded what was done.
+
+    It is between the two: nothing counts it, and nobody else is shown it.
+    """
+
+    TYPE: ClassVar[str] = "recovery.employee.thanked.v1"
+
+    check_id: CheckId | None = Field(
+        None, description="The check that helped; absent if the customer said it of the complaint."
+    )
+    noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer said so."
+    )
+
+
+class EmployeeNotified(ToEmployee):
+    """An employee is told of something in a case of theirs."""
+
+    TYPE: ClassVar[str] = "recovery.employee.notified.v1"
+
+    notice: Annotated[Notice, Data.PERSONAL, About.EMPLOYEE] = Field(description="What it is.")
+    check_id: CheckId | None = Field(
+        None, description="The check that the customer spoke of; absent if none."
+    )
+    fix: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="The fix that is asked for, by its name in the policy; absent if none."
+    )
+    noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it happened.")
+
+
+class InboxRead(Fact):
+    """An employee read their inbox up to an entry."""
+
+    TYPE: ClassVar[str] = "recovery.inbox.read.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    employee_id: EmployeeId = Field(description="Employee whose inbox it is.")
+    site: SiteId
+    up_to: Annotated[int, Field(ge=0), Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="Number of the last entry that they read; 0 if they read none."
+    )
+    read_at: Annotated[AwareDatetime, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="When they read it."
+    )
+
+    def key(self) -> str:
+        """The employee."""
+        return self.employee_id

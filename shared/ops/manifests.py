@@ -97,6 +97,7 @@ FOLDERS = {
     "jwks": "/etc/service-check/issuer",
     "mailboxes": "/etc/service-check/mailboxes",
     "providers": "/etc/service-check/providers",
+    "webhooks": "/etc/service-check/webhooks",
     "signing_key": "/etc/service-check/signing-key",
     "kafka_ca": "/etc/service-check/kafka",
 }
@@ -104,11 +105,17 @@ FILES = {
     "jwks": "jwks.json",
     "mailboxes": "mailboxes.yaml",
     "providers": "providers.yaml",
+    "webhooks": "webhooks.yaml",
     "signing_key": "signing-key.pem",
     "kafka_ca": "ca.crt",
 }
 #: Settings that are files from a secret that a service has for itself, and what the secret is called.
-OWN_FILES = {"mailboxes": "mailboxes", "providers": "providers", "signing_key": "signing-key"}
+OWN_FILES = {
+    "mailboxes": "mailboxes",
+    "providers": "providers",
+    "webhooks": "webhooks",
+    "signing_key": "signing-key",
+}
 #: Where the secrets of a service lie, one file each. No secret is in an environment variable, which a child
 #: process inherits and a crash report may hold.
 SECRETS_FOLDER = "/etc/service-check/secrets"
@@ -672,7 +679,10 @@ def _contained(service: str) -> dict[str, str]:
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
         "complaints_url": _address("complaints"),
-        **{name: f"{FOLDERS[name]}/{FILES[name]}" for name in ("jwks", "mailboxes", "providers")},
+        **{
+            name: f"{FOLDERS[name]}/{FILES[name]}"
+            for name in ("jwks", "mailboxes", "providers", "webhooks")
+        },
     }
     settings = settings_of(service)
     return {
@@ -703,6 +713,9 @@ def secrets_command(
     providers: Annotated[
         Path, typer.Option(help="The file of providers.", exists=True, dir_okay=False)
     ] = Path("policy/providers.yaml"),
+    webhooks: Annotated[
+        Path, typer.Option(help="The file of webhooks' endpoints.", exists=True, dir_okay=False)
+    ] = Path("policy/webhooks.yaml"),
     run_dir: Annotated[
         Path, typer.Option(help="Where the demo's signing key is, or is made.")
     ] = RUN_DIR,
@@ -719,6 +732,7 @@ def secrets_command(
     files = {
         "mailboxes": mailboxes.read_text(encoding="utf-8"),
         "providers": providers.read_text(encoding="utf-8"),
+        "webhooks": webhooks.read_text(encoding="utf-8"),
         "signing_key": signing_key,
     }
     made = {

@@ -25,6 +25,7 @@ from services.complaints.triage import Languages
 from services.notifier.app import build as build_notifier
 from services.notifier.channels.ports import MAIL_SERVER, Letter
 from services.notifier.settings import Settings as NotifierSettings
+from services.notifier.webhooks.post import Poster
 from shared.contracts.compensation import PolicyTried
 from shared.contracts.complaints import ComplaintReceived
 from shared.contracts.intake import ComplaintRaised, Contact, MessageChannel
@@ -218,6 +219,8 @@ class Aboard:
         *,
         recording: bool = False,
         stores: Mapping[str, Any] | None = None,
+        webhooks: Path | None = None,
+        poster: Poster | None = None,
     ) -> None:
         self.recording = recording
         self.clock = Clock()
@@ -262,7 +265,9 @@ class Aboard:
                     mailboxes=ROOT / "policy" / "mailboxes.yaml",
                     providers=providers_file(directory),
                     public_url=PUBLIC_URL,
+                    webhooks=webhooks,
                 ),
+                poster=poster,
                 now=now,
                 store=stores["notifier"],
                 channels=[self.postbox, self.phone],

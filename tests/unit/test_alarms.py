@@ -17,8 +17,8 @@ from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
-from shared.runtime.faults import Unavailable
-from shared.runtime.mailboxes import load
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.mailboxes import RoleMailbox, load
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
@@ -156,6 +156,75 @@ def test_the_letter_reads_well_in_every_language_for_every_kind(language, kinds)
     assert not {"{", "}", "_"} & set(letter.subject + letter.text)
 
 
+# ---- a second channel ----------------------------------------------------------------------------
+
+BRIDGE = "bridge@aurora.example"
+NUMBER = "+4791234567"
+
+
+async def with_mailboxes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **mailboxes: RoleMailbox
+) -> Aboard:
+    monkeypatch.setattr("services.notifier.app.load", lambda _path: mailboxes)
+    return await Aboard(tmp_path, policy_with(*mailboxes)).begin()
+
+
+async def alarm(aboard: Aboard, *failures: Exception) -> tuple[str, list[str]]:
+    """Somebody writes of their safety without a contact: the complaint, and the numbers that were told."""
+    aboard.postbox.failures.extend(failures)
+    name = await aboard.raise_complaint(text=NUTS, contact=None)
+    for _ in range(4):
+        await aboard.ring()
+    return name, [letter.recipient for letter in aboard.phone.letters]
+
+
+async def test_a_mailbox_that_a_letter_does_not_reach_is_told_by_its_number(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(
+        tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE, phone=NUMBER)
+    )
+    name, numbers = await alarm(aboard, Rejected(Reason.ADDRESS_REFUSED))
+    assert numbers == [NUMBER]
+    assert name in aboard.phone.letters[0].short
+    assert await fates(aboard) == [
+        "safety.routed", "message.queued", "message.attempted", "message.failed",
+        "message.queued", "message.attempted", "message.sent",
+    ]  # fmt: skip
+
+
+async def test_a_mailbox_that_a_letter_reaches_is_not_told_twice(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(
+        tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE, phone=NUMBER)
+    )
+    _, numbers = await alarm(aboard)
+    assert numbers == []
+    assert [letter.recipient for letter in aboard.postbox.letters] == [BRIDGE]
+
+
+async def test_a_mailbox_with_a_number_alone_is_told_by_it(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(phone=NUMBER))
+    _, numbers = await alarm(aboard)
+    assert (numbers, aboard.postbox.letters) == ([NUMBER], [])
+
+
+async def test_two_mailboxes_that_letters_do_not_reach_are_both_told(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(
+        tmp_path,
+        monkeypatch,
+        bridge=RoleMailbox(email=BRIDGE, phone=NUMBER),
+        doctor=RoleMailbox(email=OFFICER, phone="+4798765432"),
+    )
+    refused = Rejected(Reason.ADDRESS_REFUSED)
+    _, numbers = await alarm(aboard, refused, refused)
+    assert sorted(numbers) == [NUMBER, "+4798765432"]
+
+
+async def test_a_mailbox_without_a_number_fails_as_before(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE))
+    _, numbers = await alarm(aboard, Rejected(Reason.ADDRESS_REFUSED))
+    assert numbers == []
+    assert (await fates(aboard))[-1] == "message.failed"
+
+
 # ---- the operator's file -------------------------------------------------------------------------
 
 
@@ -189,6 +258,18 @@ def test_everything_that_is_wrong_with_the_file_of_mailboxes_is_said_at_once(tmp
 def test_no_address_that_a_letter_could_not_go_to_is_taken(tmp_path, address):
     with pytest.raises(BrokenFile):
         load(written(tmp_path, f'mailboxes: {{duty: "{address}"}}'.replace("\n", "\\n")))
+
+
+def test_a_mailbox_has_an_address_a_number_or_both(tmp_path):
+    text = (
+        "mailboxes:\n  a: a@ship.example\n  b: {email: b@ship.example, phone: '+4791234567'}\n"
+        "  c: {phone: '+4791234567'}\n"
+    )
+    found = load(written(tmp_path, text))
+    assert [len(found[name].channels) for name in "abc"] == [1, 2, 1]
+    for wrong in ("{}", "{phone: '91234567'}", "{fax: '+4791234567'}"):
+        with pytest.raises(BrokenFile):
+            load(written(tmp_path, f"mailboxes: {{a: {wrong}}}"))
 
 
 def test_a_policy_names_each_mailbox_once():

@@ -214,6 +214,11 @@ async def hear(aboard: Aboard) -> None:
         await customer.post(f"{link}/yes")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
+    async with aboard.http("notifier") as phone:
+        await phone.get("/v1/me/inbox")
+        for _again in range(2):
+            read = {"Idempotency-Key": "read-1"}
+            await phone.post("/v1/me/inbox/read", json={"up_to": 1}, headers=read)
 
 
 async def look_at_messages(aboard: Aboard, ask: Caller) -> None:

@@ -64,6 +64,7 @@ class TwoSites:
             "/v1/redemptions/{redemption_id}/capture": {},
             "/v1/incidents": {"reason": "noise"},
             "/v1/me/shift": {},
+            "/v1/me/inbox/read": {"up_to": 0},
             "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
             "/v1/signals/{signal_id}/look": {
                 "person": "em-a45b7929616ce4de89634d86f977802f",

@@ -86,19 +86,19 @@ FIELDS: Mapping[str, Told] = {
         " about acknowledged action affected again answered at_desk attempt basis because bound_by by_customer by_link channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
-        " into item kind kinds language left mailbox mailboxes merged_ids message_id number occasion offer_id offered overdue"
+        " into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped valid_at version version_in_force waited_s warned window"
-        " draft partitions period run_id sequences since tried_at undecided wishes withheld asked_by more name month next_at rewrapped_at"
-        " instead_of next_channel provider tells",
+        " draft partitions period run_id sequences since tried_at undecided up_to wishes withheld asked_by more name month next_at rewrapped_at"
+        " instead_of next_channel provider tells endpoint entry event_id webhook_id",
     ),
     **_each(
         Told.AS_IS,
         "accepted_at added_at answered_at asked_again_at asked_at attempted_at began_at cancelled_at captured_at changed_at chosen_at"
         " claimed_at closed_at closes_at corrected_at declined_at done_at due_at due_by found_at late_at recorded_at referred_at warn_at warned_at withdrawn_at"
-        " certified_at complained_at confirmed_at counted_at destroyed_at ended_at erased_at expired_at expires_at explain_by explained_at"
+        " certified_at complained_at confirmed_at counted_at destroyed_at disabled_at dropped_at ended_at erased_at expired_at expires_at explain_by explained_at"
         " bounced_at delivered_at failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
-        " offered_at opened_at overdue_at praised_at promised_by queued_at received_at refused_at reopened_at"
+        " offered_at opened_at overdue_at praised_at promised_by queued_at read_at received_at refused_at reopened_at"
         " reserved_at resumed_at retry_at rolled_back_at routed_at sent_at split_at started_at suspended_at until"
         " valid_until voided_at",
     ),
@@ -117,7 +117,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information line note place place_ref"
+        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref"
         " policy question raised_by role"
         " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),

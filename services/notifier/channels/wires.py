@@ -194,10 +194,10 @@ def _refused(status: int) -> bool:
 
 def _later(headers: Mapping[str, str], now: datetime) -> Later:
     """Not accepted: about us or about the provider, and the number is still good."""
-    return Later(Reason.SMS_UNAVAILABLE, _after(headers.get("retry-after", ""), now))
+    return Later(Reason.SMS_UNAVAILABLE, asked_after(headers.get("retry-after", ""), now))
 
 
-def _after(said: str, now: datetime) -> timedelta:
+def asked_after(said: str, now: datetime) -> timedelta:
     """How long a provider wants to be left alone: seconds or a date; nothing if it says neither."""
     if said.isascii() and said.isdigit() and len(said) <= 9:
         return min(timedelta(seconds=int(said)), AFTER_MAX)

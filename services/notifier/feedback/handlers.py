@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from services.notifier.feedback.page import Shown
 from services.notifier.feedback.rules import Answer, take_answer
 from services.notifier.messages.letters import Letters, common
@@ -9,10 +11,10 @@ from services.notifier.messages.links import Links
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language, reference_of
-from shared.contracts.notifier import Helped, Occasion
+from shared.contracts.notifier import FeedbackReceived, Helped, Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
@@ -20,18 +22,28 @@ from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import format_money, format_time, spoken, standing
 
+#: What else a fact with an answer causes, for who gave the check.
+ToldOf = Callable[[FeedbackReceived, View], Awaitable[Sequence[Fact]]]
+
 
 class Feedback:
     """Shows what a customer was given, and takes their answer."""
 
     def __init__(
-        self, settler: Settler, keys: Keys, letters: Letters, links: Links, wording: Wording
+        self,
+        settler: Settler,
+        keys: Keys,
+        letters: Letters,
+        links: Links,
+        wording: Wording,
+        told_of: ToldOf,
     ) -> None:
         self._settler = settler
         self._keys = keys
         self._letters = letters
         self._links = links
         self._wording = wording
+        self._told_of = told_of
         self._policies = Policies()
 
     async def answer(
@@ -48,12 +60,14 @@ class Feedback:
             raise Rejected(Reason.LINK_INVALID)
         if answered:
             raise Rejected(Reason.ALREADY_ANSWERED)
-        if story is None or not line:
-            return take_answer(story, complaint_id, check_id, helped, view.now)
-        seals = await self._keys.seals(story.customer_ref, story.site, view)
-        sealed = seals.words.seal("line", line)
+        created: Sequence[Fact] = ()
+        sealed = None
+        if story is not None and line:
+            seals = await self._keys.seals(story.customer_ref, story.site, view)
+            created, sealed = seals.created, seals.words.seal("line", line)
         taken = take_answer(story, complaint_id, check_id, helped, view.now, sealed)
-        return Decision((*seals.created, *taken.facts))
+        # The answer is the last fact, which is what is answered with.
+        return Decision.of(*created, *await self._told_of(taken, view), taken)
 
     async def answered(self, check_id: str) -> Helped | None:
         """What the customer answered about a check, or None; raises Unavailable."""

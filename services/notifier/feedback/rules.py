@@ -10,7 +10,7 @@ from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
 )
-from shared.kernel import Decision, Document, Fold, Slice
+from shared.kernel import Document, Fold, Slice
 
 
 class Answer(Document):
@@ -37,17 +37,15 @@ def take_answer(
     helped: Helped,
     now: datetime,
     line: str | None = None,
-) -> Decision:
+) -> FeedbackReceived:
     """A FeedbackReceived fact with the customer's answer; `line` is what they wrote with it, sealed."""
-    return Decision.of(
-        FeedbackReceived(
-            complaint_id=complaint_id,
-            check_id=check_id,
-            helped=helped,
-            answered_at=now,
-            site=story.site if story else None,
-            line=line,
-        )
+    return FeedbackReceived(
+        complaint_id=complaint_id,
+        check_id=check_id,
+        helped=helped,
+        answered_at=now,
+        site=story.site if story else None,
+        line=line,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -12,6 +12,7 @@ from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
 from services.notifier.messages.rules import Message, bounced, delivered
 from services.notifier.preferences.handlers import wanted_by
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import MessageBounced, MessageDelivered, MessageSent
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -33,8 +34,15 @@ class Reporter(Protocol):
 class Reports:
     """Records what providers report; a repeat changes nothing, and so does the report of an unknown message."""
 
-    def __init__(self, settler: Settler, reporters: Mapping[str, Reporter]) -> None:
+    def __init__(
+        self,
+        settler: Settler,
+        reporters: Mapping[str, Reporter],
+        of_mailbox: Callable[[str], Sequence[MessageChannel]],
+    ) -> None:
+        """`of_mailbox` says by which channels a role mailbox is told."""
         self._settler = settler
+        self._of_mailbox = of_mailbox
         self._reporters = reporters
         self._policies = Policies()
 
@@ -64,6 +72,8 @@ class Reports:
             return delivered(message, report.message_id, provider, view.now)
         policy, _ = await self._policies.at(message.site, view)
         channels = (await wanted_by(message.customer_ref, view)).channels(policy.notify.channels)
+        if message.mailbox is not None:
+            channels = self._of_mailbox(message.mailbox)
         return bounced(message, report.message_id, provider, channels, view.now)
 
 

@@ -337,12 +337,15 @@ def lost(message: Message, message_id: str, now: datetime) -> Decision:
 def next_channel(
     message: Message, reason: Reason, channels: Sequence[MessageChannel]
 ) -> MessageChannel | None:
-    """The channel by which a customer is told whom this message does not reach; None if by none.
+    """The channel by which somebody is told whom this message does not reach; None if by none.
 
-    `channels` are the policy's, in the order that holds for the customer. A role mailbox has one address.
+    `channels` are the policy's, in the order that holds for the customer, or those of the role mailbox.
     """
-    if message.mailbox is not None or reason not in GOES_ON_AFTER:
+    if reason not in GOES_ON_AFTER:
         return None
+    if message.mailbox is not None and message.channel is MessageChannel.EMAIL:
+        # The first message goes by e-mail, also where the mailbox has a number alone.
+        return next((one for one in channels if one is not MessageChannel.EMAIL), None)
     if message.channel not in channels:
         return None
     if reason is Reason.OTHER_CHANNEL:
@@ -361,18 +364,19 @@ def _instead(
     """The same message on another channel, if there is one, or under another id."""
     if channel is None:
         return ()
+    about = message.about if message.mailbox is None else f"{message.about}/{message.mailbox}"
     return (
         MessageQueued(
-            message_id=new_id or message_id_of(message.occasion, message.about, channel),
+            message_id=new_id or message_id_of(message.occasion, about, channel),
             complaint_id=message.complaint_id,
             customer_ref=message.customer_ref,
             occasion=message.occasion,
             language=message.language,
             site=message.site,
             about=message.about,
+            mailbox=message.mailbox,
             queued_at=now,
             channel=channel,
-            mailbox=message.mailbox,
             instead_of=message_id,
         ),
     )

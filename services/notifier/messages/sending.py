@@ -53,11 +53,17 @@ class Sending:
     """The effect that a message is: written, taken in hand, handed to a provider, its fate recorded."""
 
     def __init__(
-        self, letters: Letters, providers: Providers, address_ref: Callable[[str, str], str]
+        self,
+        letters: Letters,
+        providers: Providers,
+        address_ref: Callable[[str, str], str],
+        of_mailbox: Callable[[str], Sequence[MessageChannel]],
     ) -> None:
+        """`of_mailbox` says by which channels a role mailbox is told."""
         self._letters = letters
         self._providers = providers
         self._address_ref = address_ref
+        self._of_mailbox = of_mailbox
         self._policies = Policies()
 
     async def prepare(self, message_id: str, view: View) -> Letter:
@@ -145,7 +151,9 @@ class Sending:
         return provider
 
     async def _channels(self, message: Message, view: View) -> Sequence[MessageChannel]:
-        """The site's channels as the customer wants them; none of a site whose policy never came."""
+        """The site's channels as the customer wants them, or the role mailbox's; none of a site whose policy never came."""
+        if message.mailbox is not None:
+            return self._of_mailbox(message.mailbox)
         try:
             policy, _ = await self._policies.at(message.site, view)
         except Rejected:

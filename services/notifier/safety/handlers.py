@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from services.notifier.channels.ports import Letter
@@ -11,6 +11,7 @@ from services.notifier.safety.rules import ALARM, Alarm, Routed, route
 from services.notifier.subjects.rules import Story
 from services.notifier.wording.wording import Says, Wording
 from shared.contracts.event import Event
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import SafetyRouted
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
@@ -18,6 +19,7 @@ from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.mailboxes import RoleMailbox
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.words import format_time, say, spoken
@@ -29,7 +31,9 @@ LOOK_AGAIN_S = 5
 class Alarms:
     """Letters to role mailboxes about safety: kind, place and reference, nothing personal."""
 
-    def __init__(self, settler: Settler, mailboxes: Mapping[str, str], wording: Wording) -> None:
+    def __init__(
+        self, settler: Settler, mailboxes: Mapping[str, RoleMailbox], wording: Wording
+    ) -> None:
         self._settler = settler
         self._mailboxes = mailboxes
         self._wording = wording
@@ -80,12 +84,23 @@ class Alarms:
             now=view.now,
         )
 
+    def channels(self, mailbox: str) -> Sequence[MessageChannel]:
+        """The channels that a mailbox is told by, first choice first; none of one that nobody knows."""
+        found = self._mailboxes.get(mailbox)
+        return found.channels if found is not None else ()
+
     async def letter(self, message_id: str, message: Message, mailbox: str, view: View) -> Letter:
-        """The letter to one mailbox; raises Rejected(unknown_mailbox, unknown_site), Unavailable."""
-        address = self._mailboxes.get(mailbox)
-        if address is None:
+        """The letter to one mailbox, or the text message to its number.
+
+        Raises Rejected(unknown_mailbox, no_address_on_channel, unknown_site), Unavailable.
+        """
+        found = self._mailboxes.get(mailbox)
+        if found is None:
             log.error("unknown_mailbox", site=message.site, mailbox=mailbox)
             raise Rejected(Reason.UNKNOWN_MAILBOX)
+        address = found.address(message.channel)
+        if address is None:
+            raise Rejected(Reason.NO_ADDRESS_ON_CHANNEL)
         policy, _ = await self._policies.at(message.site, view)
         alarm = await view.get(Alarm, message.complaint_id)
         language = spoken(message.language, policy)
@@ -96,11 +111,15 @@ class Alarms:
             "heard_at": format_time(message.queued_at, policy.timezone, language, view.now),
         }
         rendered = self._wording.render(message.occasion, language, values)
+        by_sms = message.channel is MessageChannel.SMS
         return Letter(
             message_id,
-            policy.notify.mail_from,
+            (policy.notify.sms_from or "") if by_sms else policy.notify.mail_from,
             address,
             rendered.subject,
             rendered.text,
             rendered.html,
+            channel=message.channel,
+            short=f"{rendered.subject} {message.complaint_id}",
+            segments_max=policy.notify.segments_max,
         )

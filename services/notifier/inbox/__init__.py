@@ -1,0 +1,1 @@
+"""What an employee is told of their own cases."""

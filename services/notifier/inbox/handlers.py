@@ -1,0 +1,121 @@
+"""Fills the inboxes of employees, and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from services.notifier.inbox.rules import (
+    EmployeeInbox,
+    Entry,
+    Giver,
+    Holder,
+    Line,
+    Told,
+    inbox_of,
+    is_new,
+    read_up_to,
+    told_by,
+    told_by_answer,
+)
+from services.notifier.subjects.rules import Story
+from shared.contracts.event import Event
+from shared.contracts.notifier import FeedbackReceived
+from shared.contracts.roster import employee_name
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.view import View
+from shared.runtime.http.auth import Principal
+from shared.runtime.kafka.inbox import Prepared
+from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.roster import employed, employee_key
+
+
+class ShownEntry(NamedTuple):
+    """An entry, and what the customer wrote with it; None if nothing, or if those words are over."""
+
+    entry: Entry
+    line: str | None
+
+
+class Portion(NamedTuple):
+    """Entries of an inbox, the newest first; `last` is the number that older ones are left before, if any are."""
+
+    entries: Sequence[ShownEntry]
+    unread: int
+    read_up_to: int
+    last: int | None
+
+
+class Inboxes:
+    """The inboxes of all employees."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def tells(self, event: Event[Any]) -> Prepared:
+        """Tell an employee what a fact of a complaint says to them, if it says something."""
+        fact = event.data
+
+        async def decide(view: View) -> Decision:
+            holder = await view.get(Holder, fact.complaint_id)
+            told = told_by(fact, holder or Holder())
+            return Decision(await self._new(told, view) if told is not None else ())
+
+        return Prepared(decide, [Holder.key(fact.complaint_id)])
+
+    async def told_of(self, answer: FeedbackReceived, view: View) -> Sequence[Fact]:
+        """The fact that tells who gave a check what its customer answered; none if that is not known. May block."""
+        giver = await view.get(Giver, answer.check_id)
+        return await self._new(told_by_answer(answer, giver), view) if giver is not None else ()
+
+    async def _new(self, told: Told, view: View) -> Sequence[Fact]:
+        inbox = await view.get(EmployeeInbox, inbox_of(told))
+        return (told,) if is_new(inbox, told) else ()
+
+    async def of(
+        self, who: Principal, *, before: int | None, since: int, limit: int, view: View
+    ) -> Portion:
+        """The newest entries of an employee with numbers above `since` and below `before`.
+
+        Without those of customers who were erased. Raises Rejected(unknown_employee), Unavailable.
+        """
+        name = employee_name(who.site, who.subject)
+        await view.prefetch([employee_key(who.site, who.subject), EmployeeInbox.key(name)])
+        await employed(who, view)
+        inbox = await view.get(EmployeeInbox, name) or EmployeeInbox()
+        wanted = [
+            entry
+            for entry in reversed(inbox.entries)
+            if since < entry.number and (before is None or entry.number < before)
+        ]
+        found = wanted[:limit]
+        await view.prefetch(
+            [Story.key(one.complaint_id) for one in found]
+            + [Line.key(one.check_id) for one in found if one.check_id is not None]
+        )
+        stories = [await view.get(Story, one.complaint_id) for one in found]
+        await view.prefetch([CustomerKey.key(one.customer_ref) for one in stories if one])
+        shown = [
+            ShownEntry(entry, await self._line(entry, story, view))
+            for entry, story in zip(found, stories, strict=True)
+            if story is None or not story.forgotten
+        ]
+        last = found[-1].number if len(wanted) > limit else None
+        return Portion(shown, inbox.unread, inbox.read_up_to, last)
+
+    async def _line(self, entry: Entry, story: Story | None, view: View) -> str | None:
+        """What the customer wrote with their answer; None if nothing, or if their words are over."""
+        if story is None or entry.check_id is None:
+            return None
+        line = await view.get(Line, entry.check_id)
+        if line is None:
+            return None
+        return await self._keys.open_words(
+            story.customer_ref, "line", line.line, line.answered_at, view
+        )
+
+    async def read(self, who: Principal, up_to: int, view: View) -> Decision:
+        """The employee read their inbox up to this entry; raises Rejected(unknown_employee), Unavailable."""
+        await employed(who, view)
+        inbox = await view.get(EmployeeInbox, employee_name(who.site, who.subject))
+        return Decision.of(read_up_to(inbox, who.subject, who.site, up_to, view.now))

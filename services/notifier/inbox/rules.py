@@ -1,0 +1,252 @@
+"""What employees are told of their own cases, and how much of it they read: pure rules.
+
+Each employee has one inbox with the newest entries, numbered from 1. The words of customers are not in it: an entry
+names the check that they spoke of, and the words stay sealed where they are.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+from shared.contracts.compensation import CheckIssued
+from shared.contracts.complaints import (
+    ComplaintClaimed,
+    ComplaintConfirmed,
+    ComplaintFact,
+    ComplaintOverdue,
+    ComplaintReopened,
+    FixAsked,
+    HandoverAccepted,
+    HandoverDeclined,
+    HandoverOffered,
+    PromiseWarned,
+    ResolutionRecorded,
+)
+from shared.contracts.notifier import (
+    EmployeeNotified,
+    EmployeeThanked,
+    FeedbackReceived,
+    Helped,
+    InboxRead,
+    Notice,
+)
+from shared.contracts.roster import employee_name
+from shared.kernel import Document, Fold, Slice
+
+#: Entries kept of each employee: those of some weeks. All are in one document, which stays below 40 KB.
+KEPT_MAX = 200
+
+#: What puts an entry into an inbox.
+Told = EmployeeThanked | EmployeeNotified
+
+
+class Entry(NamedTuple):
+    """One entry of an inbox; `notice` is None for thanks."""
+
+    number: int
+    complaint_id: str
+    at: datetime
+    notice: Notice | None = None
+    check_id: str | None = None
+    fix: str | None = None
+
+
+class EmployeeInbox(Document):
+    """The newest entries of one employee, the oldest first, and the number of the last one that they read."""
+
+    KIND: ClassVar[str] = "employee-inbox"
+
+    entries: tuple[Entry, ...] = ()
+    #: How many entries there ever were.
+    count: int = 0
+    read_up_to: int = 0
+
+    @property
+    def unread(self) -> int:
+        """How many of the entries that are kept were not read."""
+        return sum(entry.number > self.read_up_to for entry in self.entries)
+
+
+class Holder(Document):
+    """Who has a complaint, and who recorded last what was done about it."""
+
+    KIND: ClassVar[str] = "holder"
+
+    employee_id: str | None = None
+    resolved_by: str | None = None
+
+    @property
+    def helper(self) -> str | None:
+        """Who is thanked if the complaint's customer says that it helped."""
+        return self.resolved_by or self.employee_id
+
+
+class Giver(Document):
+    """Who gave a check."""
+
+    KIND: ClassVar[str] = "giver"
+
+    employee_id: str
+    site: str
+
+
+class Line(Document):
+    """What a customer wrote with their answer about a check, sealed."""
+
+    KIND: ClassVar[str] = "answer-line"
+
+    line: str
+    answered_at: datetime
+
+
+def inbox_of(fact: Told | InboxRead) -> str:
+    """Returns the id of the inbox that a fact changes."""
+    return employee_name(fact.site, fact.employee_id)
+
+
+def told_by(fact: ComplaintFact, holder: Holder) -> Told | None:
+    """The entry that a fact of a complaint makes, of which `holder` is as it was before; None if it makes none.
+
+    Nobody is told of what they did themselves. What a department is asked is in its lists, and in nobody's inbox.
+    """
+    had = holder.employee_id
+    match fact:
+        case HandoverOffered(colleague_id=str(who)):
+            return _notified(fact, fact.site, who, Notice.HANDOVER_OFFERED, fact.offered_at)
+        case HandoverAccepted(accepted_at=at) if had is not None and had != fact.employee_id:
+            return _notified(fact, fact.site, had, Notice.HANDOVER_ACCEPTED, at)
+        case HandoverDeclined(declined_at=at) if had is not None and had != fact.employee_id:
+            return _notified(fact, fact.site, had, Notice.HANDOVER_DECLINED, at)
+        case FixAsked(colleague_id=str(who)) if who != fact.employee_id:
+            return _notified(fact, fact.site, who, Notice.FIX_ASKED, fact.asked_at, fix=fact.fix)
+        case PromiseWarned(employee_id=str(who)):
+            return _notified(fact, fact.site, who, Notice.PROMISE_NEAR, fact.warned_at)
+        case ComplaintOverdue(employee_id=str(who)):
+            return _notified(fact, fact.site, who, Notice.PROMISE_BROKEN, fact.overdue_at)
+        case ComplaintReopened(employee_id=str(who), reopened_at=datetime() as at):
+            return _notified(fact, fact.site, who, Notice.CAME_BACK, at)
+        case ComplaintConfirmed(by_link=True, site=str(site)) if helper := holder.helper:
+            return EmployeeThanked(
+                employee_id=helper,
+                site=site,
+                complaint_id=fact.complaint_id,
+                noted_at=fact.confirmed_at,
+            )
+        case _:
+            return None
+
+
+def _notified(
+    fact: ComplaintFact, site: str, who: str, notice: Notice, at: datetime, fix: str | None = None
+) -> EmployeeNotified:
+    return EmployeeNotified(
+        employee_id=who,
+        site=site,
+        complaint_id=fact.complaint_id,
+        notice=notice,
+        fix=fix,
+        noted_at=at,
+    )
+
+
+def told_by_answer(fact: FeedbackReceived, giver: Giver) -> Told:
+    """The entry that a customer's answer about a check makes for who gave it: thanks, or what else they said."""
+    if fact.helped is Helped.YES:
+        return EmployeeThanked(
+            employee_id=giver.employee_id,
+            site=giver.site,
+            complaint_id=fact.complaint_id,
+            check_id=fact.check_id,
+            noted_at=fact.answered_at,
+        )
+    return EmployeeNotified(
+        employee_id=giver.employee_id,
+        site=giver.site,
+        complaint_id=fact.complaint_id,
+        notice=Notice.HELPED_PARTLY if fact.helped is Helped.PARTLY else Notice.HELPED_NOT,
+        check_id=fact.check_id,
+        noted_at=fact.answered_at,
+    )
+
+
+def is_new(inbox: EmployeeInbox | None, fact: Told) -> bool:
+    """Whether the inbox does not have this entry yet: a cause may come twice."""
+    entry = _entry(0, fact)
+    return inbox is None or all(known[1:] != entry[1:] for known in inbox.entries)
+
+
+def read_up_to(
+    inbox: EmployeeInbox | None, employee_id: str, site: str, up_to: int, now: datetime
+) -> InboxRead:
+    """The employee read up to an entry: never less than they read before, and no more than there is."""
+    inbox = inbox or EmployeeInbox()
+    up_to = max(inbox.read_up_to, min(up_to, inbox.count))
+    return InboxRead(employee_id=employee_id, site=site, up_to=up_to, read_at=now)
+
+
+def _entry(number: int, fact: Told) -> Entry:
+    if isinstance(fact, EmployeeThanked):
+        return Entry(number, fact.complaint_id, fact.noted_at, None, fact.check_id)
+    return Entry(number, fact.complaint_id, fact.noted_at, fact.notice, fact.check_id, fact.fix)
+
+
+def filled(inbox: EmployeeInbox | None, fact: Told) -> EmployeeInbox:
+    """The inbox with one more entry, and without its oldest if there are too many."""
+    inbox = inbox or EmployeeInbox()
+    number = inbox.count + 1
+    entries = (*inbox.entries, _entry(number, fact))[-KEPT_MAX:]
+    return inbox.model_copy(update={"entries": entries, "count": number})
+
+
+def read(inbox: EmployeeInbox | None, fact: InboxRead) -> EmployeeInbox:
+    """The inbox, read up to an entry."""
+    return (inbox or EmployeeInbox()).model_copy(update={"read_up_to": fact.up_to})
+
+
+def held(
+    holder: Holder | None, fact: ComplaintClaimed | HandoverAccepted | ComplaintReopened
+) -> Holder:
+    """The complaint with who has it now."""
+    return (holder or Holder()).model_copy(update={"employee_id": fact.employee_id})
+
+
+def resolved(holder: Holder | None, fact: ResolutionRecorded) -> Holder:
+    """The complaint with who recorded what was done."""
+    return (holder or Holder()).model_copy(update={"resolved_by": fact.employee_id})
+
+
+def gave(_: Giver | None, fact: CheckIssued) -> Giver:
+    """Who gave the check."""
+    return Giver(employee_id=fact.employee_id, site=fact.site)
+
+
+def wrote(_: Line | None, fact: FeedbackReceived) -> Line:
+    """The line that came with an answer."""
+    return Line(line=fact.line or "", answered_at=fact.answered_at)
+
+
+def complaint_of(fact: ComplaintFact) -> str:
+    """Returns the complaint's id."""
+    return fact.complaint_id
+
+
+SLICE = Slice(
+    {
+        ComplaintClaimed: (Fold(Holder, complaint_of, held),),
+        HandoverOffered: (),
+        HandoverAccepted: (Fold(Holder, complaint_of, held),),
+        HandoverDeclined: (),
+        ComplaintReopened: (Fold(Holder, complaint_of, held),),
+        ResolutionRecorded: (Fold(Holder, complaint_of, resolved),),
+        FixAsked: (),
+        PromiseWarned: (),
+        ComplaintOverdue: (),
+        ComplaintConfirmed: (),
+        CheckIssued: (Fold(Giver, lambda fact: fact.check_id, gave),),
+        FeedbackReceived: (Fold(Line, lambda fact: fact.check_id if fact.line else None, wrote),),
+        EmployeeThanked: (Fold(EmployeeInbox, inbox_of, filled),),
+        EmployeeNotified: (Fold(EmployeeInbox, inbox_of, filled),),
+        InboxRead: (Fold(EmployeeInbox, inbox_of, read),),
+    }
+)

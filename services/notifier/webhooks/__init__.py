@@ -1,0 +1,1 @@
+"""Partners' systems are told of facts."""

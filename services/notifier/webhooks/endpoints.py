@@ -1,0 +1,104 @@
+"""The operator's file of endpoints, from a secret store: which partners' systems are told of what.
+
+endpoints:
+  loyalty:
+    url: https://hooks.partner.example/service-check
+    types: [recovery.complaint.closed.v1, recovery.check.issued.v1]
+    sites: [ms-aurora]
+    secrets: [whsec_…]      # of Standard Webhooks; the new one and the old one while it is changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from services.notifier.channels.signatures import secret_bytes
+from services.notifier.webhooks.rules import SHOWN
+from shared.contracts.event import Id, fingerprint
+from shared.runtime import strict_yaml
+from shared.runtime.strict_yaml import BrokenFile
+
+#: Sixteen endpoints with long secrets fit several times.
+FILE_BYTES_MAX = 64 * 1024
+#: Each endpoint is told of every fact by itself, so that many are as many times the work.
+ENDPOINTS_MAX = 16
+#: Standard Webhooks asks for 24 to 64 bytes; a shorter key can be guessed.
+KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
+TYPES = {fact.TYPE for fact in SHOWN}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Endpoint(BaseModel):
+    """One endpoint of the file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: Annotated[str, Field(max_length=500)]
+    types: Annotated[frozenset[str], Field(min_length=1)]
+    sites: Annotated[frozenset[Id], Field(min_length=1, max_length=1000)]
+    secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=3)]
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        parts = urlsplit(url)
+        # To ourselves alone a test may speak without TLS; whether we may be spoken to at all is asked as we connect.
+        plain = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if (parts.scheme != "https" and not plain) or not parts.hostname:
+            raise ValueError("url must begin with https://")
+        if "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable():
+            raise ValueError("url may have no user, no fragment, and ASCII alone")
+        return url
+
+    @field_validator("types")
+    @classmethod
+    def _shown(cls, types: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(types - TYPES):
+            raise ValueError(f"partners are not told of {', '.join(unknown)}")
+        return types
+
+    @field_validator("secrets")
+    @classmethod
+    def _long(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            try:
+                key = secret_bytes(secret.get_secret_value())
+            except ValueError:
+                raise ValueError("a secret is not base64") from None
+            if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+                raise ValueError(f"a secret has not {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes")
+        return secrets
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The keys that sign, the newest first."""
+        return [secret_bytes(secret.get_secret_value()) for secret in self.secrets]
+
+    @property
+    def entry(self) -> str:
+        """The entry as a hash, without its secrets: who changes anything else of it enables it again."""
+        return fingerprint("endpoint", self.url, *sorted(self.types), "", *sorted(self.sites))
+
+
+class EndpointsFile(BaseModel):
+    """Endpoints by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoints: Annotated[dict[Id, Endpoint], Field(max_length=ENDPOINTS_MAX)]
+
+
+def load(path: Path) -> Mapping[str, Endpoint]:
+    """Endpoints by name; raises BrokenFile with everything that is wrong. Reads the file."""
+    found = strict_yaml.load(path, EndpointsFile, bytes_max=FILE_BYTES_MAX)
+    if isinstance(found, EndpointsFile):
+        return found.endpoints
+    # A problem shows the value that was found, which may be a secret or have one.
+    silent = [replace(one, message=one.message.partition(", got ")[0]) for one in found]
+    raise BrokenFile(path, silent)

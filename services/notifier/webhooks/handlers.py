@@ -1,0 +1,161 @@
+"""Webhooks are queued for facts that partners are told of, and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from services.notifier.webhooks.endpoints import Endpoint
+from services.notifier.webhooks.post import Post, Poster
+from services.notifier.webhooks.rules import (
+    ATTEMPT_LASTS,
+    Disabled,
+    Webhook,
+    attempt,
+    delivered,
+    dropped,
+    not_taken,
+    queue,
+)
+from shared.contracts.event import Event
+from shared.contracts.reasons import Reason
+from shared.contracts.webhooks import WebhookAttempted, WebhookDisabled, WebhookDropped
+from shared.kernel import Decision, Fact
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.kafka.inbox import Prepared, only_folds
+from shared.runtime.observe import log
+
+#: Webhooks of one endpoint that a process sends at once. Timers take 32 in hand, and a slow endpoint must leave
+#: places for letters.
+AT_ONCE_MAX = 4
+#: Pause before a webhook is looked at again whose endpoint is busy.
+BUSY_S = 5
+
+
+class Webhooks:
+    """Queues webhooks, and is the effect that a webhook is."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint], poster: Poster) -> None:
+        self._endpoints = endpoints
+        self._poster = poster
+        #: Per endpoint, the webhooks in hand and since when. What was taken and not sent is not counted for ever.
+        self._in_hand: dict[str, dict[str, datetime]] = {name: {} for name in endpoints}
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of facts that some endpoint is told of."""
+        return frozenset().union(*(one.types for one in self._endpoints.values()))
+
+    def tells(self, event: Event[Any]) -> Prepared:
+        """Queue a webhook for each endpoint that is told of a fact."""
+        fact = event.data
+        wanted = [
+            name
+            for name, endpoint in self._endpoints.items()
+            if fact.TYPE in endpoint.types and fact.site in endpoint.sites
+        ]
+        if not wanted:
+            return only_folds(event)
+        return Prepared(
+            partial(self._queued, event, wanted), [Disabled.key(name) for name in wanted]
+        )
+
+    async def _queued(self, event: Event[Any], wanted: Sequence[str], view: View) -> Decision:
+        queued = [queue(name, event.id, event.data, event.data.site, view.now) for name in wanted]
+        await view.prefetch([Webhook.key(one.webhook_id) for one in queued])
+        return Decision.of(
+            *[
+                one
+                for one in queued
+                if await view.get(Webhook, one.webhook_id) is None
+                and not await self._disabled(one.endpoint, view)
+            ]
+        )
+
+    async def _disabled(self, name: str, view: View) -> bool:
+        disabled = await view.get(Disabled, name)
+        return disabled is not None and disabled.entry == self._endpoints[name].entry
+
+    async def prepare(self, webhook_id: str, view: View) -> Post:
+        """What is posted; raises Rejected if the endpoint is gone, or not in the operator's file any more."""
+        webhook = await known(webhook_id, view)
+        endpoint = self._endpoints.get(webhook.endpoint)
+        if endpoint is None:
+            raise Rejected(Reason.UNKNOWN_ENDPOINT)
+        if await self._disabled(webhook.endpoint, view):
+            raise Rejected(Reason.ENDPOINT_GONE)
+        return Post(
+            webhook.endpoint, endpoint.url, endpoint.keys, webhook.event_id, webhook.payload
+        )
+
+    async def take(self, webhook_id: str, post: Post, view: View) -> Decision:
+        """Take a webhook in hand, unless another process has; raises Unavailable while its endpoint is busy."""
+        decision = attempt(await known(webhook_id, view), webhook_id, view.now)
+        if decision.facts:
+            self._reserve(webhook_id, post.endpoint, view.now)
+        return decision
+
+    def _reserve(self, webhook_id: str, endpoint: str, now: datetime) -> None:
+        in_hand = {
+            name: since
+            for name, since in self._in_hand[endpoint].items()
+            if now - since < ATTEMPT_LASTS and name != webhook_id
+        }
+        if len(in_hand) >= AT_ONCE_MAX:
+            raise Unavailable(Reason.ENDPOINT_UNAVAILABLE, retry_after_s=BUSY_S)
+        self._in_hand[endpoint] = {**in_hand, webhook_id: now}
+
+    def number(self, facts: Sequence[Fact]) -> int | None:
+        """The number of the attempt that was begun."""
+        return next((one.attempt for one in facts if isinstance(one, WebhookAttempted)), None)
+
+    async def do(self, post: Post) -> Outcome:
+        """Post it."""
+        return await self._poster.send(post)
+
+    async def record(
+        self, webhook_id: str, number: int | None, outcome: Outcome, view: View
+    ) -> Decision:
+        """The fate of an attempt, unless another process has made another; 410 also disables the endpoint."""
+        webhook = await known(webhook_id, view)
+        self._in_hand.get(webhook.endpoint, {}).pop(webhook_id, None)
+        if webhook.next_at is None or (number is not None and webhook.attempt != number):
+            return Decision()
+        match outcome:
+            case Delivered():
+                return delivered(webhook, webhook_id, view.now)
+            case Later(reason, after):
+                return not_taken(webhook, webhook_id, reason, after, view.now)
+            case Never(reason):
+                given_up = dropped(webhook, webhook_id, reason, view.now)
+                if number is None or reason is not Reason.ENDPOINT_GONE:
+                    return Decision.of(given_up)
+                entry = self._endpoints[webhook.endpoint].entry
+                disabled = WebhookDisabled(
+                    endpoint=webhook.endpoint, entry=entry, disabled_at=view.now
+                )
+                return Decision.of(given_up, disabled)
+            case Unknown():
+                # It is tried again when the attempt has lasted: an endpoint is told at least once.
+                return Decision()
+
+    def committed(self, facts: Sequence[Fact]) -> None:
+        """Log what partners were not told of, and endpoints that are told nothing more."""
+        for fact in facts:
+            if isinstance(fact, WebhookDropped):
+                log.error("webhook_dropped", endpoint=fact.endpoint, reason=fact.reason.value)
+            if isinstance(fact, WebhookDisabled):
+                log.error("webhook_disabled", endpoint=fact.endpoint)
+
+
+async def known(webhook_id: str, view: View) -> Webhook:
+    """The queued webhook of this id; its absence is a defect of ours."""
+    webhook = await view.get(Webhook, webhook_id)
+    if webhook is None:
+        msg = f"no webhook {webhook_id}"
+        raise AssertionError(msg)
+    return webhook

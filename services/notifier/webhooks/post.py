@@ -1,0 +1,164 @@
+"""Posts webhooks, signed as Standard Webhooks says, to public addresses alone.
+
+An endpoint's name may come to mean an address of our own network, also between two look-ups. So the addresses that the
+connection is made to are the ones that were looked at, and every connection looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ssl import SSLContext
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from services.notifier.channels.signatures import standard_signature
+from services.notifier.channels.wires import asked_after
+from shared.contracts.reasons import Reason
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome
+from shared.runtime.observe import log
+
+#: Timeout to reach an endpoint, and for its whole answer: it takes what it is told, and works on it later.
+CONNECT_TIMEOUT_S = 5
+POST_TIMEOUT_S = 15
+#: An address of a cloud's own services that lies outside of all special ranges (Azure).
+INSIDE = frozenset({IPv4Address("168.63.129.16")})
+#: Addresses of IPv4 in IPv6 for gateways (RFC 6052), which no other test of an address sees through.
+TRANSLATED = IPv6Network("64:ff9b::/96")
+GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A webhook ready to send."""
+
+    endpoint: str
+    url: str
+    keys: Sequence[bytes] = field(repr=False)
+    event_id: str
+    payload: str = field(repr=False)
+
+
+class AddressRefused(Exception):
+    """The endpoint's name means an address that is not public."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is of the public internet: not private, loopback, link-local, shared or a cloud's own."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        if found in TRANSLATED:
+            return is_public(str(IPv4Address(int(found) & 0xFFFFFFFF)))
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo and found.teredo[1])
+        if inner:
+            return is_public(str(inner))
+        if found.is_site_local:
+            return False
+    return found.is_global and not found.is_multicast and found not in INSIDE
+
+
+class PublicAddresses(AbstractResolver):
+    """Resolves names to addresses that are public; refuses a name as soon as one of its addresses is not."""
+
+    def __init__(self, exempt: Collection[str]) -> None:
+        self._exempt = exempt
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name; raises AddressRefused, and OSError if there are none."""
+        found = await self._resolver.resolve(host, port, family)
+        if host not in self._exempt and not all(is_public(one["host"]) for one in found):
+            raise AddressRefused
+        return found
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+        await self._resolver.close()
+
+
+class Poster:
+    """Posts webhooks, one connection each; follows no redirect, and reads nothing of an answer but its status."""
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        *,
+        exempt: Collection[str] = (),
+        tls: SSLContext | None = None,
+    ) -> None:
+        """`exempt` are hosts that may have any address: those of tests."""
+        self._now = now
+        self._exempt = frozenset(exempt)
+        self._tls = tls
+
+    async def send(self, post: Post) -> Outcome:
+        """Send it, once. Waits for the endpoint, up to a timeout.
+
+        Later also if the endpoint may have it, because it is told at least once.
+        """
+        try:
+            self._check(post.url)
+            async with asyncio.timeout(POST_TIMEOUT_S):
+                return await self._posted(post)
+        # aiohttp takes numbers that some read as an address, like 127.1, for no URL.
+        except (AddressRefused, aiohttp.InvalidURL):
+            log.error("webhook_address_refused", endpoint=post.endpoint)
+            return Never(Reason.ENDPOINT_ADDRESS_REFUSED)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("webhook_waits", endpoint=post.endpoint, error=type(error).__name__)
+            return Later(Reason.ENDPOINT_UNAVAILABLE)
+
+    def _check(self, url: str) -> None:
+        """Refuse an address in the URL itself, which no resolver is asked for."""
+        host = urlsplit(url).hostname or ""
+        try:
+            public = is_public(host)
+        except ValueError:  # a name
+            return
+        if not public and host not in self._exempt:
+            raise AddressRefused
+
+    async def _posted(self, post: Post) -> Outcome:
+        now = self._now()
+        timestamp, body = str(int(now.timestamp())), post.payload.encode()
+        signatures = [standard_signature(key, post.event_id, timestamp, body) for key in post.keys]
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "service-check",
+            "webhook-id": post.event_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": " ".join(signatures),
+        }
+        connector = aiohttp.TCPConnector(
+            resolver=PublicAddresses(self._exempt),
+            use_dns_cache=False,
+            ssl=True if self._tls is None else self._tls,
+        )
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            session.post(post.url, data=body, headers=headers, allow_redirects=False) as answer,
+        ):
+            return outcome(answer.status, answer.headers.get("Retry-After", ""), now)
+
+
+def outcome(status: int, retry_after: str, now: datetime) -> Outcome:
+    """What became of a webhook, by the status of the answer: 2xx is taken, 410 is gone, anything else is tried again."""
+    if 200 <= status < 300:
+        return Delivered()
+    if status == GONE:
+        return Never(Reason.ENDPOINT_GONE)
+    if status == 429 or status >= 500:
+        return Later(Reason.ENDPOINT_UNAVAILABLE, asked_after(retry_after, now))
+    return Later(Reason.ENDPOINT_REFUSED)
