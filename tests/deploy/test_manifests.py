@@ -349,7 +349,8 @@ def test_a_service_gets_what_it_reads_and_nothing_else(
 
 
 FILES_ELSEWHERE = (
-    "SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_PROVIDERS", "SERVICE_CHECK_SIGNING_KEY", "KAFKA_SSL_CAFILE",
+    "SERVICE_CHECK_MAILBOXES", "SERVICE_CHECK_PROVIDERS", "SERVICE_CHECK_WEBHOOKS", "SERVICE_CHECK_SIGNING_KEY",
+    "KAFKA_SSL_CAFILE",
     "REDIS_SSL_CAFILE",
 )  # fmt: skip
 
@@ -479,6 +480,7 @@ def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> No
     words = ["manifests", "secrets", "--run-dir", str(tmp_path / "run")]
     words += ["--mailboxes", str(ROOT / "policy/mailboxes.yaml")]
     words += ["--providers", str(ROOT / "policy/providers.yaml")]
+    words += ["--webhooks", str(ROOT / "policy/webhooks.yaml")]
     answer, again = (CliRunner().invoke(app, words) for _ in range(2))
     assert answer.exit_code == 0, answer.output
     assert answer.output != again.output, "new values each time"
