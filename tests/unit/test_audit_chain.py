@@ -196,7 +196,7 @@ def test_the_record_has_a_place_for_every_field_of_every_fact():
 
 
 #: Names of two closed lists, both of which may be read.
-TWICE = {"reason", "safety"}
+TWICE = {"channel", "reason", "safety"}
 
 
 def test_a_name_means_the_same_in_every_fact():
