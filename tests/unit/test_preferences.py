@@ -19,7 +19,7 @@ from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from tests.suites.services import Aboard
-from tests.unit.test_erasure import erase, ref_of
+from tests.unit.test_erasure import document, erase, ref_of
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import answers, changed, english, fates, last, link_in, settled
 
@@ -136,10 +136,16 @@ async def test_the_same_form_changes_once_and_a_later_one_counts(aboard: Aboard)
     assert said == ["answers", "everything", "answers"]
 
 
-async def test_a_link_of_an_erased_customer_opens_nothing(aboard: Aboard):
+async def test_what_an_erased_customer_wanted_is_forgotten_and_their_link_opens_nothing(
+    aboard: Aboard,
+):
     name, link = await thanked(aboard)
-    await erase(aboard, await ref_of(aboard, name))
+    await choose(aboard, link, tells="answers", timezone="America/New_York")
+    ref = await ref_of(aboard, name)
+    await erase(aboard, ref)
     await aboard.carry()
+    kept = document(aboard, "notifier", f"preferences:{ref}")
+    assert Preferences.model_validate(kept) == Preferences()
     async with aboard.http("notifier", "") as customer:
         for answer in (await customer.get(link), await customer.post(f"{link}/unsubscribe")):
             assert answer.json()["type"] == Reason.LINK_INVALID

@@ -129,7 +129,7 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         refuses=(Reason.UNKNOWN_SITE,),
         response_class=HTMLResponse,
     )
-    async def unsubscribe(token: Token, request: Request) -> Response:
+    async def unsubscribe_by_link(token: Token, request: Request) -> Response:
         """No reminders and no thanks any more, with one click in a mail program (RFC 8058); the answer is the page."""
         complaint_id = await checked(token, request)
 

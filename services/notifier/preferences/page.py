@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from babel import Locale
 
@@ -15,7 +16,7 @@ from shared.runtime.words import say
 _PREFERENCES = """{% if saved %}<p class="standing" role="status">{{ say("preferences.saved") }}</p>
 {% endif %}<p>{{ say("preferences.always") }}</p>
 <form method="post" action="/p/{{ token }}"><input type="hidden" name="once" value="{{ once }}">
-{% for name, choices in chosen %}<label for="{{ name }}">{{ say("preferences." ~ name) }}</label>
+{% for name, label, choices in chosen %}<label for="{{ name }}">{{ label }}</label>
 <select id="{{ name }}" name="{{ name }}">
 {% for value, text, now in choices %}<option value="{{ value }}"{% if now %} selected{% endif %}>{{ text }}</option>
 {% endfor %}</select>
@@ -58,7 +59,7 @@ class PreferencesPage:
             token=token,
             once=once,
             saved=saved,
-            chosen=list(_choices(shown).items()),
+            chosen=list(_choices(shown)),
             starts=own.starts.strftime(CLOCK) if own else "",
             ends=own.ends.strftime(CLOCK) if own else "",
             timezone=wanted.timezone or "",
@@ -74,22 +75,27 @@ class PreferencesPage:
         )
 
 
-def _choices(shown: Shown) -> dict[str, list[Choice]]:
-    """What can be chosen from a list, by the name of the field; a channel only where the site has several."""
-    language, wanted = shown.language, shown.preferences
-    found: dict[str, list[Choice]] = {
-        "tells": [
-            (one, say(language, f"preferences.tell.{one}"), one is wanted.tells) for one in Tells
-        ],
-        "language": [(one, _own_name(one), one is language) for one in shown.policy.languages],
-    }
-    if len(shown.policy.notify.channels) > 1:
-        first = wanted.channels(shown.policy.notify.channels)[0]
-        found["channel"] = [
-            (one, say(language, f"preferences.by.{one}"), one is first)
-            for one in shown.policy.notify.channels
-        ]
-    return found
+def _choices(shown: Shown) -> Iterator[tuple[str, str, Sequence[Choice]]]:
+    """What can be chosen from a list: field, label, choices; a channel only where the site has several."""
+    wanted, policy = shown.preferences, shown.policy
+    words = partial(say, shown.language)
+    yield (
+        "tells",
+        words("preferences.tells"),
+        [(one, words(f"preferences.tell.{one}"), one is wanted.tells) for one in Tells],
+    )
+    yield (
+        "language",
+        words("preferences.language"),
+        [(one, _own_name(one), one is shown.language) for one in policy.languages],
+    )
+    if len(policy.notify.channels) > 1:
+        first = wanted.channels(policy.notify.channels)[0]
+        yield (
+            "channel",
+            words("preferences.channel"),
+            [(one, words(f"preferences.by.{one}"), one is first) for one in policy.notify.channels],
+        )
 
 
 def _own_name(language: Language) -> str:

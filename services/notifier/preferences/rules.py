@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import ClassVar
 
 from services.notifier.subjects.rules import Story
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import ComplaintForgotten, Language
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import Occasion, PreferencesChanged, Tells
 from shared.contracts.policy import QuietHours
-from shared.contracts.vault import CustomerKeyDestroyed
 from shared.kernel import Decision, Document, Fold, Slice
 
 #: Messages that are not about an open complaint. Mail programs offer to end them with one click (RFC 8058).
@@ -66,7 +65,7 @@ def changed(_: Preferences | None, fact: PreferencesChanged) -> Preferences:
     return Preferences(**{name: getattr(fact, name) for name in Preferences.model_fields})
 
 
-def forgotten(_: Preferences | None, _fact: CustomerKeyDestroyed) -> Preferences:
+def forgotten(_: Preferences | None, _fact: ComplaintForgotten) -> Preferences:
     """Nothing, of a customer who was erased."""
     return Preferences()
 
@@ -74,6 +73,6 @@ def forgotten(_: Preferences | None, _fact: CustomerKeyDestroyed) -> Preferences
 SLICE = Slice(
     {
         PreferencesChanged: (Fold(Preferences, lambda fact: fact.customer_ref, changed),),
-        CustomerKeyDestroyed: (Fold(Preferences, lambda fact: fact.customer_ref, forgotten),),
+        ComplaintForgotten: (Fold(Preferences, lambda fact: fact.customer_ref, forgotten),),
     }
 )
