@@ -64,20 +64,19 @@ class Written:
 
 
 async def queued(aboard: Aboard, number: int) -> None:
-    def decide() -> Decision:
-        return queue(
-            f"me-{number:032x}",
-            Occasion.CHECK_GIVEN,
-            f"ck-{number}",
-            complaint_id=f"co-{number}",
-            customer_ref="c-1",
-            site=SITE,
-            language=Language.EN,
-            now=aboard.clock(),
-        )
+    message = queue(
+        f"me-{number:032x}",
+        Occasion.CHECK_GIVEN,
+        f"ck-{number}",
+        complaint_id=f"co-{number}",
+        customer_ref="c-1",
+        site=SITE,
+        language=Language.EN,
+        now=aboard.clock(),
+    )
 
     async def decided(_: object) -> Decision:
-        return decide()
+        return Decision.of(message)
 
     await aboard.apps["notifier"].parts.settler.settle_internal(f"test/{number}", "co", decided)
 
@@ -93,8 +92,11 @@ async def test_a_thousand_messages_with_three_faults_in_ten_are_all_told_or_said
     first, second = (Chance(name, MessageChannel.SMS, seed) for name, seed in (("a", 2), ("b", 3)))
     providers = Providers([mail, first, second], clock)
     sending = Sending(
-        Written(), providers, lambda address, day: f"{address}{day}"[:8] + str(random.random())
-    )  # type: ignore[arg-type]  # letters without words
+        Written(),  # type: ignore[arg-type]  # letters without words
+        providers,
+        lambda address, day: f"{address}{day}"[:8] + str(random.random()),
+        lambda _mailbox: (),
+    )
     deaths = random.Random(4)
 
     def crash(point: str) -> None:
