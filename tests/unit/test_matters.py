@@ -23,6 +23,7 @@ from shared.contracts.complaints import (
     MatterChanged,
     Sameness,
     Severity,
+    reference_of,
 )
 from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
@@ -30,13 +31,14 @@ from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
 from shared.contracts.roster import EmployeeListed, Listing
 from shared.runtime.faults import Unavailable
+from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, YieldingStore, demo_policy
 from tests.unit.test_compensation_incidents import given_in, small_incidents, the_incident
 from tests.unit.test_lifecycle import do, names, seen
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
-from tests.unit.test_selfservice import opened, sent
+from tests.unit.test_selfservice import in_order, opened, sent
 from tests.unit.test_timeline import entries
 
 LOUD = "The cabin next door plays loud music."
@@ -532,6 +534,57 @@ async def test_a_link_shows_what_its_holder_wrote_also_once_it_is_merged(aboard:
     read = await entries(aboard, first)
     assert "It was the fish soup." in [one.get("text") for one in read], "who goes on reads it"
     assert "fish soup" not in (await opened(aboard, of_first)).text
+
+
+async def linked(aboard: Aboard, text: str, who: str) -> tuple[str, str]:
+    """A complaint and the path of the link in its letter."""
+    name = await complains(aboard, text, who=who, contact={"email": f"{who}@example.org"})
+    await aboard.ring()
+    (url,) = [word for word in aboard.postbox.letters[-1].body.split() if "/m/" in word]
+    return name, urlsplit(url).path
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+async def test_a_merged_complaints_page_says_what_was_done_to_its_own_customer_alone(
+    aboard: Aboard, who: str
+):
+    """Another customer reads the outcome, and no words that are about somebody else."""
+    first, _ = await linked(aboard, COLD, "a")
+    second, path = await linked(aboard, "There was a hair in my salad.", who)
+    await merges(aboard, second, first)
+    own, other = who == "a", reference_of(first)
+    standing = (await opened(aboard, path)).text
+    assert (f"your other message about the same ({other})" in standing) == own
+    await do(aboard, first, "claim")
+    await do(aboard, first, "resolve", outcome="fixed", note="Your soup was cooked again.")
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert in_order(page, "We put it right", "The cause is gone.", "Did it help?")
+    assert (f"your other message ({other})" in page) == own
+    assert ("Your soup was cooked again." in page) == own
+
+
+async def test_another_customer_is_not_told_that_something_was_explained_to_them(aboard: Aboard):
+    first, _ = await linked(aboard, COLD, "a")
+    second, path = await linked(aboard, COLDER, "b")
+    await merges(aboard, second, first)
+    await do(aboard, first, "claim")
+    await do(aboard, first, "resolve", outcome="explained")
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert "Did it help?" in page
+    assert say(Language.EN, "mine.outcome.explained") not in page
+
+
+async def test_a_merged_complaints_page_says_that_the_other_one_was_taken_back(aboard: Aboard):
+    first, _ = await linked(aboard, COLD, "a")
+    second, path = await linked(aboard, "There was a hair in my salad.", "a")
+    await merges(aboard, second, first)
+    await do(aboard, first, "withdraw")
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    told = {"other": reference_of(first), "reference": reference_of(second)}
+    assert say(Language.EN, "mine.standing.taken_back", **told) in page
 
 
 async def test_a_no_by_the_link_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):

@@ -17,6 +17,7 @@ from services.complaints.lifecycle.handlers import danger_in, decided, head_of, 
 from services.complaints.lifecycle.moves import No, with_danger
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import answered
+from services.complaints.matters.moves import same_customer
 from services.complaints.selfservice.moves import (
     Code,
     add_words,
@@ -25,7 +26,7 @@ from services.complaints.selfservice.moves import (
     field_of,
     tell_helped,
 )
-from services.complaints.selfservice.page import Given, Shown, told
+from services.complaints.selfservice.page import Given, Shown, Told, told
 from services.complaints.selfservice.rules import (
     CODE_DIGITS,
     Confirmation,
@@ -41,6 +42,7 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     ContactChanged,
     Language,
+    Outcome,
     reference_of,
 )
 from shared.contracts.intake import Contact
@@ -120,8 +122,8 @@ class SelfService:
         promised_by = complaint.promised_by
         if promised_by is not None and promised_by <= view.now:
             promised_by = None
-        done = [one for one in happened if one.what is What.RESOLVED]
         asks_helped = head.state in ASKED and not head.forgotten
+        own = complaint.merged_into is None or same_customer(complaint, head)
         asked = complaint.state is State.AWAITING_INFO
         body = policy.bodies.get(head.referred_to or "")
         questions = [one.words for one in happened if one.what is What.ASKED] if asked else []
@@ -131,7 +133,9 @@ class SelfService:
             reference=reference_of(complaint_id),
             told=happened,
             heard=shortened(next((one.words for one in happened if one.what is What.RECEIVED), "")),
-            done=done[-1] if done and asks_helped else None,
+            done=await self._done(complaint, complaint_id, head, own, policy, view)
+            if asks_helped
+            else None,
             given=self._given(complaint_id, entries, policy, language),
             missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
@@ -145,11 +149,32 @@ class SelfService:
             body=in_language(body.title, language) if body is not None else "",
             body_page=in_language(body.pages, language) if body is not None else "",
             merged=complaint.state is State.MERGED,
+            goes_on=reference_of(complaint.merged_into) if complaint.merged_into and own else "",
             takes_words=head.state in OPEN,
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
         )
+
+    async def _done(
+        self,
+        complaint: Complaint,
+        complaint_id: str,
+        head: Complaint,
+        own: bool,
+        policy: Policy,
+        view: View,
+    ) -> Told | None:
+        """What was done last, also about the complaint that goes on for this one; None if nothing was.
+
+        Of another customer's, neither the employee's words nor what was explained to that one.
+        """
+        entries, _ = await self._timelines.of(complaint.merged_into or complaint_id, head, view)
+        done = [one for one in entries if one.what is What.RESOLVED]
+        if not done or (done[-1].outcome is Outcome.EXPLAINED and not own):
+            return None
+        words = await self._timelines.words(done[-1], head, view) if own else None
+        return told(done[-1], words or "", policy, complaint.language)
 
     def _given(
         self, complaint_id: str, entries: Sequence[Entry], policy: Policy, language: Language

@@ -23,7 +23,8 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 {{% endif %}}<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
 {{% if owner %}}<dl><dt>{{{{ say("mine.owner.title") }}}}</dt><dd>{{{{ owner }}}}</dd></dl>
 {{% endif %}}{{% if done %}}<h2>{{{{ done[1] }}}}</h2>
-<p>{{{{ done[2] }}}}</p>
+{{% if shown.goes_on %}}<p>{{{{ say("mine.done_for", reference=shown.goes_on) }}}}</p>
+{{% endif %}}<p>{{{{ done[2] }}}}</p>
 {{% if done[0].words %}}<blockquote>{{{{ done[0].words }}}}</blockquote>
 {{% endif %}}{{% endif %}}{{% if shown.given %}}<h2>{{{{ say("mine.given.title") }}}}</h2>
 {{% for one, became in given %}}<div class="card">
@@ -140,6 +141,8 @@ class Shown:
     body_page: str
     #: Whether it is looked after together with another one.
     merged: bool
+    #: The reference of that one; empty if there is none, or if it is another customer's.
+    goes_on: str
     takes_words: bool
     #: Whether the customer is asked "did it help?".
     asks_helped: bool
@@ -231,11 +234,18 @@ def standing(shown: Shown) -> str:
     if shown.state is State.REFERRED_EXTERNAL:
         body = shown.body or say(shown.language, "mine.referred.body")
         return say(shown.language, "mine.standing.referred", body=body)
+    if (
+        shown.goes_on and shown.state is State.WITHDRAWN
+    ):  # another customer's would stand by itself again
+        told = {"other": shown.goes_on, "reference": shown.reference}
+        return say(shown.language, "mine.standing.taken_back", **told)
     if shown.state not in OPEN:
         return say(shown.language, "mine.standing.done")
     if shown.merged:
         by = say(shown.language, "mine.by", when=shown.promised_by) if shown.promised_by else ""
-        return f"{say(shown.language, 'mine.standing.merged')} {by}".rstrip()
+        part = "merged_own" if shown.goes_on else "merged"
+        on_it = say(shown.language, f"mine.standing.{part}", other=shown.goes_on)
+        return f"{on_it} {by}".rstrip()
     if not shown.promised_by:
         part = "owed" if shown.missed else "going"
         return say(shown.language, f"mine.standing.{part}", reference=shown.reference)
