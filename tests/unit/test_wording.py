@@ -520,3 +520,11 @@ def test_a_browser_is_answered_in_the_first_language_of_ours_that_it_accepts(
 
 def plain(text: str) -> str:
     return text.replace("\u202f", " ").replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("language", "forbids"), [("nb", "må ikke"), ("da", "må ikke"), ("sv", "måste inte")]
+)
+def test_nobody_is_forbidden_what_they_need_not_do(language: str, forbids: str):
+    """"Du må ikke" forbids in Norwegian and Danish; "du måste inte" is read so by many."""
+    assert forbids not in (words.WORDS / f"{language}.json").read_text("utf-8").lower()
