@@ -99,7 +99,7 @@ def build(
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
-    alarms = Alarms(parts.settler, mailboxes, wording)
+    alarms = Alarms(parts.settler, keys, mailboxes, wording)
     to_mine = partial(mine_link, mine, settings.complaints_url)
     letters = Letters(keys, links, wording, alarms.letter, to_mine)
     wires = wires_of(settings)

@@ -1,4 +1,4 @@
-"""A word about safety reaches the site's role mailboxes, once, with nothing personal in it."""
+"""A word about safety reaches the site's role mailboxes, once, with neither the name nor the words of the customer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from services.notifier.safety.rules import alarmed
 from services.notifier.settings import Settings
 from services.notifier.wording.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import Language, reference_of
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mailboxes import RoleMailbox, load
+from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
@@ -58,7 +59,7 @@ async def test_what_an_employee_says_of_safety_is_a_letter_to_those_who_must_kno
     """Kind, place and reference, and nothing personal."""
     check = await spot(aboard)
     (letter,) = await told(aboard)
-    for shown in ("en allergi", "Aurora", check["complaint_id"]):
+    for shown in ("en allergi", "Aurora", reference_of(check["complaint_id"])):
         assert shown in letter.body
     for hidden in ("Kari", "example.org", "Nuts", check["code"], "e-ingrid"):
         assert hidden not in letter.subject + letter.body
@@ -72,8 +73,28 @@ async def test_what_a_customer_writes_of_safety_is_a_letter_too_also_without_a_c
 ):
     complaint_id = await aboard.raise_complaint(text=NUTS, contact=None)
     (letter,) = await told(aboard)
-    assert complaint_id in letter.body
+    assert reference_of(complaint_id) in letter.body
     assert "peanut" not in letter.body
+
+
+async def test_the_letter_says_where_to_go_and_nothing_that_was_hidden_in_it(aboard: Aboard):
+    """Anybody may type anything as a place."""
+    hostile = "Lugar 412,\n\u202e<b>now</b>"
+    await aboard.raise_complaint(text=NUTS, place=hostile, contact=None)
+    (letter,) = await told(aboard)
+    assert "Lugar 412, <b>now</b>, Aurora" in letter.body
+    assert letter.html is not None
+    assert "<b>now" not in letter.html
+
+
+async def test_the_letter_waits_for_no_key_of_the_place(aboard: Aboard):
+    await aboard.raise_complaint(text=NUTS, place="Lugar 412", contact=None)
+    kept = aboard.stores["notifier"].kept.documents
+    for name in [one for one in kept if one.startswith(f"{CustomerKey.KIND}:")]:
+        del kept[name]
+    (letter,) = await told(aboard)
+    assert "Aurora" in letter.body
+    assert "412" not in letter.body
 
 
 async def test_one_complaint_is_one_letter_however_often_its_safety_is_spoken_of(aboard: Aboard):
@@ -148,6 +169,7 @@ def test_the_letter_reads_well_in_every_language_for_every_kind(language, kinds)
     told = {
         "kinds": kinds.split(),
         "site_name": "MS Aurora",
+        "place": "",
         "reference": "co-1",
         "heard_at": "now",
     }

@@ -10,6 +10,7 @@ from services.notifier.messages.rules import Message
 from services.notifier.safety.rules import ALARM, Alarm, Routed, route
 from services.notifier.subjects.rules import Story
 from services.notifier.wording.wording import Says, Wording
+from shared.contracts.complaints import reference_of
 from shared.contracts.event import Event
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import SafetyRouted
@@ -22,6 +23,7 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mailboxes import RoleMailbox
 from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
+from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import format_time, say, spoken
 
 #: Pause before missing parts of an alarm about safety are looked for again.
@@ -29,12 +31,13 @@ LOOK_AGAIN_S = 5
 
 
 class Alarms:
-    """Letters to role mailboxes about safety: kind, place and reference, nothing personal."""
+    """Letters to role mailboxes about safety: kind, place and reference, no name and no words of the customer's."""
 
     def __init__(
-        self, settler: Settler, mailboxes: Mapping[str, RoleMailbox], wording: Wording
+        self, settler: Settler, keys: Keys, mailboxes: Mapping[str, RoleMailbox], wording: Wording
     ) -> None:
         self._settler = settler
+        self._keys = keys
         self._mailboxes = mailboxes
         self._wording = wording
         self._policies = Policies()
@@ -107,7 +110,8 @@ class Alarms:
         values: dict[str, Says] = {
             "kinds": [say(language, f"safety.{kind}") for kind in alarm.kinds] if alarm else [],
             "site_name": policy.site_name,
-            "reference": message.complaint_id,
+            "place": await self._place(message.complaint_id, view),
+            "reference": reference_of(message.complaint_id),
             "heard_at": format_time(message.queued_at, policy.timezone, language, view.now),
         }
         rendered = self._wording.render(message.occasion, language, values)
@@ -123,3 +127,18 @@ class Alarms:
             short=f"{rendered.subject} {message.complaint_id}",
             segments_max=policy.notify.segments_max,
         )
+
+    async def _place(self, complaint_id: str, view: View) -> str:
+        """Where it happened; empty if that is not known, or cannot be read. Raises Unavailable."""
+        story = await view.get(Story, complaint_id)
+        if story is None or story.place is None:
+            return ""
+        try:
+            place = await self._keys.open_words(
+                story.customer_ref, "place", story.place, story.received_at, view
+            )
+        except Unavailable as missing:
+            if missing.reason not in (Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING):
+                raise
+            return ""  # whoever must look is told at once, and waits for no key
+        return place or ""

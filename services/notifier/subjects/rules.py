@@ -90,6 +90,9 @@ class Story(Document):
     #: What the customer was asked last, and what was done last; the ids of Question and Resolution.
     question_id: str | None = None
     resolution_id: str | None = None
+    #: Where at the site it happened, sealed, and when it was received; None if it was not told.
+    place: str | None = None
+    received_at: datetime | None = None
     #: The outside body that it was referred to last, by its id in the policy.
     referred_to: str | None = None
     #: Who has it after a no of the customer.
@@ -199,6 +202,8 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         "site": fact.site,
         "language": fact.language,
         "contact": fact.contact,
+        "place": fact.place,
+        "received_at": fact.received_at,
     }
     return story.model_copy(update=told) if story else Story(**told)
 
@@ -238,8 +243,10 @@ def story_contact(story: Story, fact: ContactChanged) -> Story:
 
 
 def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
-    """The complaint without its contact: the customer was erased."""
-    return story.model_copy(update={"contact": None, "reachable": False, "forgotten": True})
+    """The complaint without its contact and place: the customer was erased."""
+    return story.model_copy(
+        update={"contact": None, "place": None, "reachable": False, "forgotten": True}
+    )
 
 
 def story_merged(story: Story, fact: ComplaintMerged) -> Story:

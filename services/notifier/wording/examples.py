@@ -68,6 +68,12 @@ _QUESTION = {
     "da": "Hvilken af de to elevatorer var det?",
     "en": "Which of the two lifts was it?",
 }
+_PLACE = {
+    "nb": "Lugar 412, dekk 4",
+    "sv": "Hytt 412, däck 4",
+    "da": "Kahyt 412, dæk 4",
+    "en": "Cabin 412, deck 4",
+}
 _BODY = {
     "nb": "Transportklagenemnda",
     "sv": "Den norska nämnden Transportklagenemnda",
@@ -159,6 +165,7 @@ def example(
         "heard_at": when(),
     }
     if "discount" in variant:
+        "place": _PLACE[language],
         worth = format_worth(160_00, "NOK", language, 20, 800_00)
         values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}
     if "apology" in variant:

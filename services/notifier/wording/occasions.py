@@ -170,11 +170,11 @@ def confirmation(words: Words, told: Told) -> Iterator[Block]:
 
 
 def safety(words: Words, told: Told) -> Iterator[Block]:
-    """Those who must know are told to go and look; nothing personal, for role mailboxes only."""
+    """Those who must know are told to go and look; where and what, and neither names nor words, for role mailboxes only."""
     yield Text([words("letter.safety.look")])
     rows = [
         (words("letter.safety.what"), ", ".join(told["kinds"]) or words("letter.safety.unsaid")),
-        (words("letter.safety.where"), told["site_name"]),
+        (words("letter.safety.where"), ", ".join(filter(None, (told["place"], told["site_name"])))),
         (words("letter.safety.heard"), told["heard_at"]),
         (words("letter.safety.complaint"), told["reference"]),
     ]
