@@ -28,7 +28,7 @@ from babel.numbers import (
     validate_currency,
 )
 
-from shared.contracts.complaints import Category, Language
+from shared.contracts.complaints import Category, Language, Outcome
 from shared.contracts.policy import Policy
 
 WORDS = Path(__file__).parents[1] / "words"
@@ -206,6 +206,15 @@ def standing(state: str, language: str, value: str = "") -> str:
 def in_language(texts: Mapping[Language, str], language: str) -> str:
     """The text in this language, or in the first that there is; empty if there is none."""
     return texts.get(known_language(language)) or next(iter(texts.values()), "")
+
+
+def outcome_key(outcome: str, *, noted: bool) -> str:
+    """The key of the sentence that says what came of a complaint's cause; `noted` if an employee's words follow.
+
+    Without words, nobody claims that something was explained: we cannot know.
+    """
+    unsaid = outcome == Outcome.EXPLAINED and not noted
+    return "mine.outcome.explained_unsaid" if unsaid else f"mine.outcome.{outcome}"
 
 
 def title_of(item: str, policies: Iterable[Policy], language: str) -> str:

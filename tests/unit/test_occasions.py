@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,10 +15,12 @@ from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
+from shared.runtime.words import outcome_key, say
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_compensation_life import redeem
 from tests.unit.test_erasure import erase
 from tests.unit.test_lifecycle import do, seen
+from tests.unit.test_selfservice import opened
 
 #: Food that is mild is promised within four hours by the demo policy.
 PROMISED = timedelta(hours=4)
@@ -146,6 +149,14 @@ async def test_what_was_done_is_told_in_the_employees_words_and_asks_whether_it_
     letter = last(aboard)
     assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
     assert (NOTE in letter.body) is (note is not None)
+    said = say(Language.EN, outcome_key(outcome, noted=note is not None))
+    assert said in " ".join(letter.body.split())
+    (page,) = [word for word in letter.body.split() if "/m/" in word]
+    assert said in (await opened(aboard, urlsplit(page).path)).text
+    assert ("explained" in letter.body, "What we have done" in letter.subject) == (
+        False,
+        outcome == "fixed",
+    )
     assert "Did it help?" in letter.body
     assert "/m/" in letter.body
     assert NOTE not in repr(aboard.stores["notifier"].kept)

@@ -11,7 +11,14 @@ from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.policy import Policy
 from shared.runtime.http.pages import Fault, Pages
-from shared.runtime.words import format_money, format_time, in_language, say, title_of
+from shared.runtime.words import (
+    format_money,
+    format_time,
+    in_language,
+    outcome_key,
+    say,
+    title_of,
+)
 
 #: The longest text that a customer may add, as an employee's.
 WORDS_CHARS_MAX = 2000
@@ -309,5 +316,5 @@ def more_of(one: Told, language: Language) -> str:
         part = "promised_for" if one.what is What.PROMISE_BROKEN else "by"
         return say(language, f"mine.{part}", when=one.promised_by)
     if one.outcome is not None:
-        return say(language, f"mine.outcome.{one.outcome}")
+        return say(language, outcome_key(one.outcome, noted=bool(one.words)))
     return one.worth

@@ -106,7 +106,11 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "with nobody yet": frozenset({"nobody"}),
         "after harm": frozenset({"safety"}),
     },
-    Occasion.RESOLUTION_TOLD: {"without words": frozenset({"unsaid"})},
+    Occasion.RESOLUTION_TOLD: {
+        "without words": frozenset({"unsaid"}),
+        "explained": frozenset({"unsaid", "explained"}),
+        "nothing could be done": frozenset({"unsaid", "not_possible"}),
+    },
     Occasion.THANKED: {"after harm": frozenset({"safety"})},
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
     Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
@@ -156,16 +160,16 @@ def example(
         "with_whom": next(iter(variant & {"colleague", "nobody"}), "same"),
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
-        "outcome": "fixed",
+        "outcome": next(iter(variant & {"explained", "not_possible"}), "fixed"),
         "body": _BODY[language],
         "body_page": "https://board.example/",
         "closes_at": when(days=7),
         "left": format_money(500_00, "NOK", language) if "used" in variant else "",
+        "place": _PLACE[language],
         "kinds": [say(language, "safety.allergy")],
         "heard_at": when(),
     }
     if "discount" in variant:
-        "place": _PLACE[language],
         worth = format_worth(160_00, "NOK", language, 20, 800_00)
         values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}
     if "apology" in variant:

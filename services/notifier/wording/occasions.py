@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from services.notifier.wording.blocks import Block, Card, Items, Link, Quote, Text
+from shared.contracts.complaints import Outcome
 from shared.contracts.notifier import Occasion
+from shared.runtime.words import outcome_key
 
 #: Says the sentence of a key.
 Words = Callable[[str], str]
@@ -93,9 +95,11 @@ def question_asked(words: Words, told: Told) -> Iterator[Block]:
 
 
 def resolution_told(words: Words, told: Told) -> Iterator[Block]:
-    """What was done, in the employee's words or in ours, and "did it help?"."""
+    """What was done, in our words and the employee's, as the customer's page has it, and "did it help?"."""
     yield Text([words("letter.resolution_told.came")])
-    yield Quote(told["resolution"] or words(f"mine.outcome.{told['outcome']}"))
+    yield Text([words(outcome_key(told["outcome"], noted=bool(told["resolution"])))])
+    if told["resolution"]:
+        yield Quote(told["resolution"])
     yield Link(
         words("letter.resolution_told.ask"),
         words("letter.resolution_told.answer"),
@@ -225,6 +229,8 @@ def subject(occasion: Occasion, words: Words, told: Told) -> str:
         return words("letter.check_given.subject_due")
     if occasion is Occasion.CHECK_GIVEN and not told["worth"]:
         return words("letter.check_given.subject_apology")
+    if occasion is Occasion.RESOLUTION_TOLD and told["outcome"] != Outcome.FIXED:
+        return words("letter.resolution_told.subject_looked")
     return words(f"letter.{occasion}.subject")
 
 
