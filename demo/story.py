@@ -22,6 +22,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintRepeated,
     ComplaintTriaged,
+    Language,
 )
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -47,11 +48,16 @@ CASES_MIN = 2
 FEEDBACK = re.compile(r"https?://\S+/f/\S+")
 MINE = re.compile(r"https?://\S+/m/\S+")
 #: Who takes a complaint over from the story's employee, and who sees to its cause.
-COLLEAGUE, PEER, FIX = "e-ingrid", "e-lars", "bring-fan"
+COLLEAGUE, PEER = "e-ingrid", "e-lars"
 #: Names the request of a form, so that the same one sent twice is done once.
 ONCE = re.compile(r'name="once" value="([^"]+)"')
-ADDED = "Thank you. It is much better now."
-DONE = "Lars brought a fan, and looked in again an hour later."
+#: What the customer adds and what the employee notes, in the customer's language, true of whatever fix suits.
+SAID: Mapping[Language, tuple[str, str]] = {
+    Language.NB: ("Takk. Det er mye bedre nå.", "Lars tok seg av det med en gang."),
+    Language.SV: ("Tack. Det är mycket bättre nu.", "Lars tog hand om det med en gång."),
+    Language.DA: ("Tak. Det er meget bedre nu.", "Lars tog sig af det med det samme."),
+    Language.EN: ("Thank you. It is much better now.", "Lars saw to it at once."),
+}
 
 
 class NothingToPlay(Exception):
@@ -360,6 +366,8 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
         show.say("there is none left that nobody has")
         return
     told.followed = about
+    spoken = next(f.language for f in stage.eyes.of(ComplaintTriaged) if f.complaint_id == about)
+    added, done = SAID[spoken]
     with (
         stage.phone(stage.complaints) as mine,
         stage.phone(stage.complaints, COLLEAGUE) as theirs,
@@ -367,9 +375,11 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
     ):
         do(mine, about, "claim")
         show.good(f"{stage.employee_id} claims {about[:11]}…, which nobody had")
-        do(mine, about, "fix/ask", {"fix": FIX, "colleague_id": PEER})
-        do(peer, about, "fix", {"fix": FIX})
-        show.good(f"{PEER} is asked to {FIX}, and has done it")
+        playbook = mine.get(f"/v1/complaints/{about}/playbook").raise_for_status().json()
+        for suits in playbook["fixes"][:1]:
+            do(mine, about, "fix/ask", {"fix": suits["fix"], "colleague_id": PEER})
+            do(peer, about, "fix", {"fix": suits["fix"]})
+            show.good(f"{PEER} is asked to {suits['fix']}, and has done it")
         do(mine, about, "handover", {"colleague_id": COLLEAGUE})
         do(theirs, about, "accept")
         show.good(f"{COLLEAGUE} is asked to take it over, and accepts")
@@ -378,10 +388,10 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
         form = ONCE.search(page.text)
         assert form is not None, page.text
         httpx.post(
-            f"{links[about]}/words", data={"once": form.group(1), "text": ADDED}
+            f"{links[about]}/words", data={"once": form.group(1), "text": added}
         ).raise_for_status()
         show.good("the customer opens the link in their letter and adds a line")
-        do(theirs, about, "resolve", {"outcome": "fixed", "note": DONE})
+        do(theirs, about, "resolve", {"outcome": "fixed", "note": done})
         timeline = theirs.get(f"/v1/complaints/{about}/timeline").raise_for_status().json()
     for one in timeline["entries"]:
         who = one.get("employee_id", one["who"])
