@@ -642,6 +642,10 @@ class Fix(Part):
     """Something that can be done about the cause of a complaint. An empty `fits` fits every category."""
 
     title: Names = Field(description="What it is called, by language.")
+    done: Names | None = Field(
+        None,
+        description="What its customer reads once it was done, by language; null for what it is called.",
+    )
     fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
         (), description="Categories of complaints that it suits; every category if empty."
     )
@@ -939,9 +943,10 @@ class Policy(Part):
     def _fixes_that_nobody_does(self) -> Iterator[Contradiction]:
         """Fixes of a department that is not there, and missing titles."""
         for name, fix in self.fixes.items():
-            if missing := [one for one in self.languages if one not in fix.title]:
-                where: Loc = ("fixes", name, "title")
-                yield where, sorted(fix.title), f"is missing {', '.join(missing)}"
+            for part, told in (("title", fix.title), ("done", fix.done or fix.title)):
+                if missing := [one for one in self.languages if one not in told]:
+                    where: Loc = ("fixes", name, part)
+                    yield where, sorted(told), f"is missing {', '.join(missing)}"
             if fix.department is not None and fix.department not in self.departments:
                 where = ("fixes", name, "department")
                 yield where, fix.department, "is not one of the departments"

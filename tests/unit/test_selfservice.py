@@ -13,6 +13,8 @@ import pytest
 
 from services.complaints.lifecycle.rules import Promise
 from services.complaints.selfservice.moves import WORDS_MAX, enter_code
+from services.complaints.selfservice.page import told as print_entry
+from services.complaints.selfservice.page import told_of
 from services.complaints.selfservice.rules import (
     CODES_MAX,
     HEARD_CHARS_MAX,
@@ -24,7 +26,7 @@ from services.complaints.selfservice.rules import (
     shortened,
     unusable,
 )
-from services.complaints.timeline.rules import What
+from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
 from shared.contracts.lifecycle import State
 from shared.contracts.policy import PolicyPublished
@@ -315,6 +317,19 @@ async def test_the_page_leads_to_the_code_of_what_was_given_as_long_as_it_can_be
     assert in_order(page, "What you were given", "What you were given was withdrawn", "now")
 
 
+@pytest.mark.parametrize(
+    ("done", "told"),
+    [({"en": "We cooked it again"}, "We cooked it again"), (None, "Cook it again")],
+)
+def test_a_fix_that_was_done_is_told_as_done_and_not_as_a_command(done: Any, told: str):
+    policy = demo_policy()
+    fix = policy.fixes["cook-again"].model_copy(update={"done": done})
+    policy = policy.model_copy(update={"fixes": {"cook-again": fix}})
+    entry = Entry(at=START, what=What.FIX_DONE, fix="cook-again")
+    one = print_entry(entry, "", policy, Language.EN)
+    assert told_of(one, Language.EN)[1:] == ("We saw to it", told)
+
+
 async def test_what_was_written_stays_in_a_field_that_is_marked_as_wrong(aboard: Aboard):
     _, path = await link_of(aboard)
     assert 'aria-invalid="true"' not in (await opened(aboard, path)).text
@@ -596,7 +611,7 @@ async def test_an_export_has_every_word_that_was_said_since_with_its_moment(
     assert {entry["what"]: entry["text"] for entry in spoken} == said
     assert [datetime.fromisoformat(entry["at"]) for entry in spoken] == moments
     page = (await ask_export(aboard, f"{ref}/export.html")).text
-    zone, fix = demo_policy().timezone, demo_policy().fixes["cook-again"].title[language]
+    zone, fix = demo_policy().timezone, (demo_policy().fixes["cook-again"].done or {})[language]
     left = format_time(datetime.fromisoformat(leaves), zone, language)
     for shown in (*(text.partition(" <")[0] for text in said.values()), "Cabin 7", fix, left):
         assert shown in page, shown

@@ -304,7 +304,10 @@ def _title(entry: Entry, policy: Policy, language: Language) -> str:
     """What a check, a fix or an outside body is called; empty if it is about none."""
     if entry.item is not None:
         return title_of(entry.item, (policy,), language)
-    named = policy.fixes.get(entry.fix or "") or policy.bodies.get(entry.body or "")
+    fix = policy.fixes.get(entry.fix or "")
+    if fix is not None:
+        return in_language(fix.done or fix.title, language)
+    named = policy.bodies.get(entry.body or "")
     return in_language(named.title, language) if named is not None else ""
 
 
