@@ -194,6 +194,43 @@ async def test_a_broken_promise_is_told_by_us_first_once(aboard: Aboard):
     assert (queued[-1]["about"], queued[-1]["promise_id"]) == (f"{name}/0", f"{name}/0")
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_of_a_late_answer_the_customer_is_told_whether_anybody_has_it(
+    tmp_path: Path, taken: bool
+):
+    aboard = await Aboard(tmp_path, changed(at_risk=True)).begin()
+    name = await english(aboard)
+    if taken:
+        await do(aboard, name, "claim")
+    aboard.clock.advance(PROMISED - timedelta(minutes=10))
+    await aboard.ring("complaints")
+    await settled(aboard)
+    letter = last(aboard)
+    assert ("One of us has taken it on." in flat(letter)) == taken
+    assert ("Nobody has taken it on yet." in flat(letter)) != taken
+    (page,) = [word for word in letter.body.split() if "/m/" in word]
+    assert (
+        "We wrote to you that it may take longer"
+        in (await opened(aboard, urlsplit(page).path)).text
+    )
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert ("One of us had taken it on." in flat(last(aboard))) == taken
+    assert ("By then nobody had taken it on." in flat(last(aboard))) != taken
+    assert "You will hear from us as soon as we have an answer" in flat(last(aboard))
+
+
+async def test_whose_safety_is_concerned_waits_for_no_late_answer(aboard: Aboard):
+    await aboard.raise_complaint(text="I am allergic, and my soup had nuts.", language="en")
+    await settled(aboard)
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    late = next(one for one in aboard.postbox.letters if "late" in one.subject)
+    assert "turn to the nearest one of us" in flat(late)
+
+
 @pytest.mark.parametrize("how", ["check", "resolve", "ask", "withdraw"])
 async def test_of_a_broken_promise_nobody_is_told_who_was_answered_meanwhile(
     aboard: Aboard, how: str

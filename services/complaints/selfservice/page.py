@@ -9,6 +9,7 @@ from functools import partial
 from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
+from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import (
@@ -102,6 +103,8 @@ class Told:
     promised_by: str
     outcome: Outcome | None
     words: str
+    #: Why a letter was sent; None of anything else.
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,8 @@ def what_happened(one: Told, language: Language) -> str:
     """What happened, in a few words; of what was done about the cause, by what came of it."""
     if one.outcome is not None:
         return say(language, f"mine.resolved.{one.outcome}")
+    if one.occasion is Occasion.PROMISE_AT_RISK:
+        return say(language, "mine.what.warned")
     return say(language, f"mine.what.{one.what}")
 
 
@@ -297,6 +302,7 @@ def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
         promised_by=by,
         outcome=entry.outcome,
         words=words,
+        occasion=entry.occasion,
     )
 
 

@@ -107,7 +107,8 @@ class Course:
         return {
             "promised_by": format_time(
                 promise.promised_by, policy.timezone, message.language, view.now
-            )
+            ),
+            "taken_on": "taken" if promise.employee_id is not None else "free",
         }
 
     @staticmethod

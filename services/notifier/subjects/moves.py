@@ -55,6 +55,8 @@ class LatePromise(Document):
 
     round: int
     promised_by: datetime
+    #: Who had the complaint then; None if nobody did.
+    employee_id: str | None = None
 
 
 class Reached(Document):

@@ -26,7 +26,7 @@ def acknowledgement(words: Words, told: Told) -> Iterator[Block]:
         case "safety":
             alarmed = [words("letter.acknowledgement.told")] if told["alarmed"] else []
             yield Text([words("letter.acknowledgement.safety"), *alarmed])
-            yield Text([words("letter.acknowledgement.help")])
+            yield from _help(words, told)
         case "severe" if told["about"]:
             yield Text([words("letter.acknowledgement.severe")])
         case "severe":
@@ -109,16 +109,25 @@ def resolution_told(words: Words, told: Told) -> Iterator[Block]:
 
 
 def promise_at_risk(words: Words, told: Told) -> Iterator[Block]:
-    """A promised time is near and may not be kept; we say so first."""
+    """A promised time is near and may not be kept: we say so first, and whether anybody has it."""
     yield Text([words("letter.promise_at_risk.said")])
-    yield Text([words("letter.promise_at_risk.nothing")])
+    yield Text(
+        [
+            words(f"letter.promise_at_risk.{told['taken_on']}"),
+            words("letter.promise_at_risk.nothing"),
+        ]
+    )
+    yield from _help(words, told)
     yield _see(words, told)
 
 
 def promise_broken(words: Words, told: Told) -> Iterator[Block]:
-    """A promised time passed without an answer: whose fault it is, and what happens now."""
+    """A promised time passed without an answer: whose fault it is, whether anybody has it, and what happens now."""
     yield Text([words("letter.promise_broken.said")])
-    yield Text([words("letter.promise_broken.seen")])
+    yield Text(
+        [words(f"letter.promise_broken.{told['taken_on']}"), words("letter.promise_broken.seen")]
+    )
+    yield from _help(words, told)
     yield _see(words, told)
 
 
@@ -184,6 +193,12 @@ def safety(words: Words, told: Told) -> Iterator[Block]:
     ]
     yield Card(rows=rows)
     yield Text([words("letter.safety.read")])
+
+
+def _help(words: Words, told: Told) -> Iterator[Block]:
+    """Whom to turn to where somebody's safety is concerned: nobody waits for a letter then."""
+    if told["gravity"] == "safety":
+        yield Text([words("letter.acknowledgement.help")])
 
 
 def _card(words: Words, told: Told, left: str = "") -> Card:
