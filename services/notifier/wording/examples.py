@@ -139,7 +139,7 @@ def example(
         "site_name": "MS Aurora",
         "promise": _PROMISE[language] if "voice" in variant else "",
         "signed": "Ingrid Berg" if "voice" in variant else "",
-        "reference": "K7-2M",
+        "reference": "EA2272",
         "gravity": "".join(variant & {"severe", "safety"}),
         "alarmed": "yes",
         "about": "" if "other" in variant else about(Category.FOOD, language),
