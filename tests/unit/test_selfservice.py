@@ -330,6 +330,27 @@ def test_a_fix_that_was_done_is_told_as_done_and_not_as_a_command(done: Any, tol
     assert told_of(one, Language.EN)[1:] == ("We saw to it", told)
 
 
+async def test_the_page_opens_an_apology_which_nobody_has_to_use(aboard: Aboard):
+    name, path = await link_of(aboard, language=Language.EN)
+    assert (await aboard.give(name, "sincere-words", "k", again=True)).status_code == 201
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert in_order(page, "What you were given", "Open it")
+    assert "Show how to use it" not in page
+
+
+async def test_the_page_says_that_it_helped_partly_where_the_customer_said_so(aboard: Aboard):
+    name, path = await link_of(aboard, language=Language.EN)
+    check = (await aboard.give(name, "cinema", "k", again=True)).json()
+    await aboard.carry()
+    async with aboard.http("notifier", "") as phone:
+        answer = await phone.post(f"{urlsplit(check['link']).path}/partly", headers=BROWSER)
+    assert answer.status_code == 200
+    await aboard.carry()
+    page = (await opened(aboard, path)).text
+    assert in_order(page, "You said that it helped partly", "We are on it again")
+
+
 async def test_what_was_written_stays_in_a_field_that_is_marked_as_wrong(aboard: Aboard):
     _, path = await link_of(aboard)
     assert 'aria-invalid="true"' not in (await opened(aboard, path)).text
@@ -679,6 +700,11 @@ async def test_a_new_address_needs_the_code_that_was_sent_to_the_one_before(aboa
     assert 'value="nowhere"' in amiss.text
     answer = await sent(aboard, f"{path}/confirm", code=code, email=" new@example.org ")
     assert (answer.status_code, answer.headers["location"]) == (303, path)
+    page = (await opened(aboard, path)).text
+    assert "n…@example.org" in page
+    assert "new@example.org" not in page
+    aboard.clock.advance(VALID_FOR)
+    assert "n…@example.org" not in (await opened(aboard, path)).text
     await aboard.give(name, "cinema", "k", again=True)
     await aboard.carry()
     await aboard.ring()

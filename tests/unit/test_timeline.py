@@ -303,7 +303,7 @@ def test_a_customer_is_shown_no_employee_no_cost_and_nothing_of_the_site_alone()
     (line,) = for_customer(
         [Entry(at=START, what=What.FEEDBACK, check_id="ck-1", helped=Helped.YES, words="v1.x")]
     )
-    assert (line.words, line.check_id, line.helped) == ("v1.x", None, None)
+    assert (line.words, line.check_id, line.helped) == ("v1.x", None, Helped.YES)
     for entry in shown:
         assert entry.employee_id is entry.colleague_id is entry.department is None
         assert entry.category is entry.severity is entry.reason is None

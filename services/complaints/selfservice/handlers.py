@@ -29,8 +29,10 @@ from services.complaints.selfservice.moves import (
 from services.complaints.selfservice.page import Given, Shown, Told, told
 from services.complaints.selfservice.rules import (
     CODE_DIGITS,
+    VALID_FOR,
     Confirmation,
     missed,
+    partly,
     shortened,
     unusable,
 )
@@ -137,6 +139,7 @@ class SelfService:
             if asks_helped
             else None,
             given=self._given(complaint_id, entries, policy, language),
+            reached_at=await self._reached_at(complaint, entries, view),
             missed=when(missed(complaint, head, view.now)),
             left_out=left_out > 0 or len(shown) > SHOWN_MAX,
             asked=asked,
@@ -155,6 +158,16 @@ class SelfService:
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
         )
+
+    async def _reached_at(self, complaint: Complaint, entries: Sequence[Entry], view: View) -> str:
+        """Where the customer is written to, shown partly, for a while after they changed it; else empty."""
+        just = view.now - VALID_FOR
+        changed = any(one.what is What.CONTACT_CHANGED and one.at > just for one in entries)
+        if not changed or complaint.contact is None:
+            return ""
+        key = await self._keys.needed(complaint.customer_ref, view)
+        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
+        return partly(contact.email or "")
 
     async def _done(
         self,

@@ -9,7 +9,7 @@ from functools import partial
 from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
-from shared.contracts.notifier import Occasion
+from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.policy import Policy
 from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import (
@@ -25,7 +25,8 @@ from shared.runtime.words import (
 WORDS_CHARS_MAX = 2000
 
 _ONCE = """<input type="hidden" name="once" value="{{ once }}">"""
-_MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", when=shown.missed) }}}}</p>
+_MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_changed", address=shown.reached_at) }}}}</p>
+{{% endif %}}{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", when=shown.missed) }}}}</p>
 {{% endif %}}{{% if shown.heard %}}<h2>{{{{ say("mine.what.received") }}}}</h2>
 <blockquote>{{{{ shown.heard }}}}</blockquote>
 {{% endif %}}<p class="standing" id="standing" role="status">{{{{ standing }}}}</p>
@@ -38,7 +39,7 @@ _MINE = f"""{{% if shown.missed %}}<p class="missed">{{{{ say("mine.missed", whe
 {{% for one, became in given %}}<div class="card">
 <p>{{{{ one.title }}}}{{% if one.worth %}} ({{{{ one.worth }}}}){{% endif %}}</p>
 {{% if became %}}{{{{ became }}}}
-{{% else %}}<a href="{{{{ one.link }}}}">{{{{ say("mine.given.show") }}}}</a>
+{{% else %}}<a href="{{{{ one.link }}}}">{{{{ say("mine.given.show" if one.worth else "mine.given.open") }}}}</a>
 {{% endif %}}</div>
 {{% endfor %}}{{% endif %}}{{% if shown.takes_words %}}<h2>{{{{ say("mine.now") }}}}</h2>
 {{% if shown.question %}}<blockquote>{{{{ shown.question }}}}</blockquote>
@@ -105,6 +106,8 @@ class Told:
     words: str
     #: Why a letter was sent; None of anything else.
     occasion: Occasion | None = None
+    #: What the customer answered; None of anything else.
+    helped: Helped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Shown:
     given: Sequence[Given]
     #: The time of the last promise that was broken, while the complaint is not over; empty if none was.
     missed: str
+    #: Where they are written to now, shown partly, where they have just changed it; empty otherwise.
+    reached_at: str
     #: Whether older entries are not kept any more.
     left_out: bool
     #: Whether the customer was asked something and did not answer yet.
@@ -283,6 +288,8 @@ def what_happened(one: Told, language: Language) -> str:
         return say(language, f"mine.resolved.{one.outcome}")
     if one.occasion is Occasion.PROMISE_AT_RISK:
         return say(language, "mine.what.warned")
+    if one.helped is Helped.PARTLY:
+        return say(language, "mine.what.partly")
     return say(language, f"mine.what.{one.what}")
 
 
@@ -303,6 +310,7 @@ def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
         outcome=entry.outcome,
         words=words,
         occasion=entry.occasion,
+        helped=entry.helped,
     )
 
 

@@ -109,6 +109,12 @@ def unusable(steps: Iterable[What]) -> What | None:
     return found
 
 
+def partly(email: str) -> str:
+    """An address by which its owner knows it and nobody else learns it: k…@example.org."""
+    name, at, domain = email.rpartition("@")
+    return f"{name[:1]}…{at}{domain}" if at else ""
+
+
 def shortened(words: str) -> str:
     """The words, or their beginning up to the end of a word."""
     if len(words) <= HEARD_CHARS_MAX:

@@ -380,13 +380,13 @@ def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
         for entry in entries
         if entry.what in FOR_CUSTOMER
         and entry.occasion is not Occasion.SAFETY
-        and (entry.what is not What.FEEDBACK or entry.words is not None)
+        and (entry.what is not What.FEEDBACK or entry.words or entry.helped is Helped.PARTLY)
     ]
 
 
 _WORTH = ("item", "amount_minor", "currency")
-#: What customers are shown, and which fields of it. Their answer to "did it help?" shows by what it led to, and by
-#: what they wrote with it.
+#: What customers are shown, and which fields of it. Their answer to "did it help?" shows by what it led to, by
+#: what they wrote with it, and if it was "partly", which leads to the same as a no.
 FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.RECEIVED: ("words",),
     What.PROMISED: ("promised_by",),
@@ -407,7 +407,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.FIX_DONE: ("fix",),
     What.RESOLVED: ("words", "outcome"),
     What.LETTER_SENT: ("occasion",),
-    What.FEEDBACK: ("words",),
+    What.FEEDBACK: ("words", "helped"),
     What.CONFIRMED: (),
     What.REOPENED: ("promised_by",),
     What.PROMISE_BROKEN: ("promised_by",),

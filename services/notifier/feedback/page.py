@@ -98,7 +98,7 @@ def _answered(shown: Shown) -> tuple[str, list[str], str]:
     more = words("check.more", reference=shown.reference)
     if shown.helped in (None, Helped.YES):
         return words("check.glad"), [more], ""
-    sorry, again = words("check.sorry"), words("check.open_again")
+    sorry, again = words("check.sorry"), words("check.goes_on")
     if shown.promised_by is None:
         return sorry, [again, words("check.soon"), more], words("check.look_again")
     when = format_time(shown.promised_by, shown.timezone, shown.language)
