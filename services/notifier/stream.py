@@ -119,7 +119,7 @@ def inboxes(
                     Handler(FixAsked, tells),
                     Handler(ComplaintReopened, partial(both, messages.on_reopened, tells)),
                     Handler(ComplaintForgotten),
-                    Handler(ContactChanged),
+                    Handler(ContactChanged, messages.on_contact_changed),
                     Handler(ConfirmationAsked, messages.on_confirmation_asked),
                     Handler(ComplaintMerged),
                     Handler(ComplaintSplit),

@@ -48,6 +48,7 @@ class Occasion(StrEnum):
     CHECK_OFFERED = "check_offered"
     SAFETY = "safety"
     CONFIRMATION = "confirmation"
+    CONTACT_CHANGED = "contact_changed"
     QUESTION_ASKED = "question_asked"
     RESOLUTION_TOLD = "resolution_told"
     PROMISE_AT_RISK = "promise_at_risk"

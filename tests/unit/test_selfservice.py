@@ -345,7 +345,7 @@ async def test_the_page_says_that_it_helped_partly_where_the_customer_said_so(ab
     await aboard.carry()
     async with aboard.http("notifier", "") as phone:
         answer = await phone.post(f"{urlsplit(check['link']).path}/partly", headers=BROWSER)
-    assert answer.status_code == 200
+    assert answer.status_code == 303
     await aboard.carry()
     page = (await opened(aboard, path)).text
     assert in_order(page, "You said that it helped partly", "We are on it again")
@@ -705,6 +705,12 @@ async def test_a_new_address_needs_the_code_that_was_sent_to_the_one_before(aboa
     assert "new@example.org" not in page
     aboard.clock.advance(VALID_FOR)
     assert "n…@example.org" not in (await opened(aboard, path)).text
+    await aboard.carry()
+    await aboard.ring()
+    warning = aboard.postbox.letters[-1]
+    assert warning.recipient == "kari@example.org"
+    assert reference_of(name) in warning.subject
+    assert ("new@example.org" in warning.body, "/m/" in warning.body) == (False, False)
     await aboard.give(name, "cinema", "k", again=True)
     await aboard.carry()
     await aboard.ring()

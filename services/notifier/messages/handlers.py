@@ -21,6 +21,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
+    ContactChanged,
     InfoAsked,
     PromiseWarned,
     ResolutionRecorded,
@@ -46,6 +47,7 @@ Move = (
     | ComplaintConfirmed
     | ComplaintClosed
     | ComplaintReferred
+    | ContactChanged
 )
 
 
@@ -145,6 +147,12 @@ class Messages:
     def on_confirmation_asked(self, event: Event[ConfirmationAsked]) -> Prepared:
         """Queue the letter with the one-time code."""
         return self._queues(event.data, About(Occasion.CONFIRMATION, event.data.confirmation_id))
+
+    def on_contact_changed(self, event: Event[ContactChanged]) -> Prepared:
+        """Queue the letter that says to the address of before that another one took its place."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.changed_at)
+        return self._tells(fact, About(Occasion.CONTACT_CHANGED, about))
 
     def on_asked(self, event: Event[InfoAsked]) -> Prepared:
         """Queue the letter with the question that the promise waits for."""

@@ -79,6 +79,8 @@ class Letters:
         story = await view.get(Story, message.complaint_id)
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        if message.occasion is Occasion.CONTACT_CHANGED:  # whoever did not change it must know
+            story = story.model_copy(update={"contact": story.contact_before})
         if story.contact is None:
             raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
         key = await self._keys.needed(story.customer_ref, view)
@@ -131,6 +133,13 @@ class Letters:
                 return {**promise, "mine_url": link, "with_whom": story.keeper or Keeper.SAME}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
+            case (
+                Occasion.CONTACT_CHANGED
+            ):  # without a link: it goes where the customer is not written to any more
+                return {
+                    "about": about(story.category, message.language),
+                    "reference": reference_of(message.complaint_id),
+                }
             case Occasion.CHECK_GIVEN:
                 return await self._given(message, policy, key, view)
             case Occasion.CHECK_OFFERED:

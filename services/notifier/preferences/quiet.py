@@ -10,11 +10,12 @@ from shared.contracts.policy import QuietHours
 
 MINUTE = timedelta(minutes=1)
 #: Messages that go at any hour. Somebody's safety cannot wait. The others answer what the customer, who is awake,
-#: did a moment ago, or bring the code that they use now.
+#: did a moment ago, bring the code that they use now, or tell of a change that may not be theirs.
 AT_ONCE = frozenset(
     {
         Occasion.SAFETY,
         Occasion.CONFIRMATION,
+        Occasion.CONTACT_CHANGED,
         Occasion.ACKNOWLEDGEMENT,
         Occasion.REOPENED,
         Occasion.THANKED,

@@ -71,6 +71,8 @@ class Story(Document):
     site: str
     language: Language
     contact: str | None = None
+    #: What it was until the customer changed it last.
+    contact_before: str | None = None
     category: Category = Category.OTHER
     promised_by: datetime | None = None
     #: How often the customer said that it did not help, as far as complaints has recorded it.
@@ -239,13 +241,21 @@ def story_contact(story: Story, fact: ContactChanged) -> Story:
     """The complaint with another contact; none for a customer who was erased."""
     if story.forgotten:
         return story
-    return story.model_copy(update={"contact": fact.contact, "reachable": True})
+    return story.model_copy(
+        update={"contact": fact.contact, "contact_before": story.contact, "reachable": True}
+    )
 
 
 def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
     """The complaint without its contact and place: the customer was erased."""
     return story.model_copy(
-        update={"contact": None, "place": None, "reachable": False, "forgotten": True}
+        update={
+            "contact": None,
+            "contact_before": None,
+            "place": None,
+            "reachable": False,
+            "forgotten": True,
+        }
     )
 
 

@@ -182,6 +182,12 @@ def confirmation(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.case_about")])
 
 
+def contact_changed(words: Words, told: Told) -> Iterator[Block]:
+    """The address of before learns that another one took its place, and what to do if that was somebody else."""
+    yield Text([words("letter.contact_changed.told")])
+    yield Text([words("letter.contact_changed.not_you")])
+
+
 def safety(words: Words, told: Told) -> Iterator[Block]:
     """Those who must know are told to go and look; where and what, and neither names nor words, for role mailboxes only."""
     yield Text([words("letter.safety.look")])
@@ -266,6 +272,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.FEEDBACK_ASKED: feedback_asked,
     Occasion.CHECK_EXPIRING: check_expiring,
     Occasion.CONFIRMATION: confirmation,
+    Occasion.CONTACT_CHANGED: contact_changed,
     Occasion.SAFETY: safety,
 }
 #: Notices to staff greet nobody.

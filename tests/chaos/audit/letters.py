@@ -57,6 +57,7 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         ("thanked", "complaint.confirmed", "confirmed_at"),
         ("closed", "complaint.closed", "closed_at"),
         ("referred", "complaint.referred", "referred_at"),
+        ("contact_changed", "contact.changed", "changed_at"),
     )
     told = {
         (occasion, f"{one.data['complaint_id']}/{micros(one.data[at])}")
