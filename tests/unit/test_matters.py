@@ -583,8 +583,9 @@ async def test_a_merged_complaints_page_says_that_the_other_one_was_taken_back(a
     await do(aboard, first, "withdraw")
     await aboard.carry()
     page = (await opened(aboard, path)).text
-    told = {"other": reference_of(first), "reference": reference_of(second)}
-    assert say(Language.EN, "mine.standing.taken_back", **told) in page
+    other, reference = reference_of(first), reference_of(second)
+    sentence = say(Language.EN, "mine.standing.taken_back", other=other, reference=reference)
+    assert sentence in page
 
 
 async def test_a_no_by_the_link_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboard):

@@ -252,8 +252,12 @@ def standing(shown: Shown) -> str:
     if (
         shown.goes_on and shown.state is State.WITHDRAWN
     ):  # another customer's would stand by itself again
-        told = {"other": shown.goes_on, "reference": shown.reference}
-        return say(shown.language, "mine.standing.taken_back", **told)
+        return say(
+            shown.language,
+            "mine.standing.taken_back",
+            other=shown.goes_on,
+            reference=shown.reference,
+        )
     if shown.state not in OPEN:
         return say(shown.language, "mine.standing.done")
     if shown.merged:
