@@ -182,7 +182,7 @@ def confirmation(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.case_about")])
 
 
-def contact_changed(words: Words, told: Told) -> Iterator[Block]:
+def contact_changed(words: Words, _told: Told) -> Iterator[Block]:
     """The address of before learns that another one took its place, and what to do if it was not the customer."""
     yield Text([words("letter.contact_changed.told")])
     yield Text([words("letter.contact_changed.not_you")])
