@@ -40,6 +40,7 @@ class Occasion(StrEnum):
     SAFETY = "safety"
     CONFIRMATION = "confirmation"
     QUESTION_ASKED = "question_asked"
+    FIX_DONE = "fix_done"
     RESOLUTION_TOLD = "resolution_told"
     PROMISE_AT_RISK = "promise_at_risk"
     PROMISE_BROKEN = "promise_broken"

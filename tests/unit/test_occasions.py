@@ -166,6 +166,42 @@ async def test_what_was_done_is_not_told_to_whoever_said_meanwhile_that_it_helpe
     assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
 
 
+async def test_a_fix_is_told_with_what_it_is_called_and_where_to_say_whether_it_helped(
+    aboard: Aboard,
+):
+    name = await english(aboard)
+    await do(aboard, name, "fix", fix="bring-fan")
+    aboard.later(minutes=1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"]
+    assert demo_policy().fixes["bring-fan"].title["en"] in last(aboard).body
+    assert "/m/" in last(aboard).body
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert Occasion.PROMISE_BROKEN not in await fates(aboard)
+
+
+async def test_a_fix_is_not_told_beside_the_resolution_that_followed_at_once(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "fix", fix="bring-fan")
+    await do(aboard, name, "resolve", outcome="fixed", note=NOTE)
+    await settled(aboard)
+    aboard.later(minutes=1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+    assert (await fates(aboard))[Occasion.FIX_DONE] == [Reason.NO_LONGER_TRUE]
+
+
+async def test_of_each_fix_the_customer_is_told_once(aboard: Aboard):
+    name = await english(aboard)
+    for fix in ("bring-fan", "clean-again"):
+        await do(aboard, name, "fix", fix=fix)
+        aboard.later(minutes=1)
+        await settled(aboard)
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent", "sent"]
+
+
 # ---- promises ------------------------------------------------------------------------------------
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from services.notifier.messages.rules import Message, message_id_of, queue
 from services.notifier.preferences.handlers import wanted_by
 from services.notifier.preferences.rules import Preferences
-from services.notifier.subjects.moves import moment_of, promise_of, question_of, resolution_of
+from services.notifier.subjects.moves import (
+    fix_of,
+    moment_of,
+    promise_of,
+    question_of,
+    resolution_of,
+)
 from services.notifier.subjects.rules import Story
 from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
@@ -21,6 +27,7 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     ConfirmationAsked,
+    FixDone,
     InfoAsked,
     PromiseWarned,
     ResolutionRecorded,
@@ -35,11 +42,14 @@ from shared.runtime.engine.view import View
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.policies import Policies, PolicyHead
 
+#: A fix is told this long after it was done, so that the letter about a resolution, which says more, goes in its place.
+FIX_TOLD_AFTER = timedelta(minutes=1)
 #: Facts that say themselves to whom, where and in which language is written.
 Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
 #: Facts of a complaint for which the notifier looks that up.
 Move = (
     InfoAsked
+    | FixDone
     | ResolutionRecorded
     | PromiseWarned
     | ComplaintOverdue
@@ -149,6 +159,12 @@ class Messages:
     def on_asked(self, event: Event[InfoAsked]) -> Prepared:
         """Queue the letter with the question that the promise waits for."""
         return self._tells(event.data, About(Occasion.QUESTION_ASKED, question_of(event.data)))
+
+    def on_fixed(self, event: Event[FixDone]) -> Prepared:
+        """Queue the letter that says what was done about the cause; one per fix."""
+        fact = event.data
+        due_at = fact.done_at + FIX_TOLD_AFTER
+        return self._tells(fact, About(Occasion.FIX_DONE, fix_of(fact), due_at))
 
     def on_resolved(self, event: Event[ResolutionRecorded]) -> Prepared:
         """Queue the letter that says what was done and asks whether it helped, and its reminder."""

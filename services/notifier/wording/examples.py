@@ -80,6 +80,12 @@ _RESOLUTION = {
     "da": "Køkkenet lavede maden igen, og kokken kom selv ud med den.",
     "en": "The kitchen cooked your meal again, and the chef brought it out in person.",
 }
+_FIX = {
+    "nb": "Lage maten på nytt",
+    "sv": "Laga maten på nytt",
+    "da": "Lave maden igen",
+    "en": "Cook it again",
+}
 #: What differs from the plain letter, by occasion and the name of the variant.
 VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     Occasion.ACKNOWLEDGEMENT: {
@@ -100,6 +106,7 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "with nobody yet": frozenset({"nobody"}),
         "after harm": frozenset({"safety"}),
     },
+    Occasion.FIX_DONE: {"of no name": frozenset({"untitled"})},
     Occasion.RESOLUTION_TOLD: {"without words": frozenset({"unsaid"})},
     Occasion.THANKED: {"after harm": frozenset({"safety"})},
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
@@ -150,6 +157,7 @@ def example(
         "with_whom": next(iter(variant & {"colleague", "nobody"}), "same"),
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
+        "fix": "" if "untitled" in variant else _FIX[language],
         "outcome": "fixed",
         "body": _BODY[language],
         "body_page": "https://board.example/",

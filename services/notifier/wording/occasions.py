@@ -92,6 +92,16 @@ def question_asked(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.question_asked.waits")])
 
 
+def fix_done(words: Words, told: Told) -> Iterator[Block]:
+    """What was done about the cause so far, and "did it help?"."""
+    yield Text([words("letter.fix_done.came")])
+    if told["fix"]:
+        yield Items([told["fix"]])
+    yield Link(
+        words("letter.fix_done.ask"), words("letter.resolution_told.answer"), told["mine_url"]
+    )
+
+
 def resolution_told(words: Words, told: Told) -> Iterator[Block]:
     """What was done, in the employee's words or in ours, and "did it help?"."""
     yield Text([words("letter.resolution_told.came")])
@@ -236,6 +246,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.CHECK_OFFERED: check_offered,
     Occasion.REOPENED: reopened,
     Occasion.QUESTION_ASKED: question_asked,
+    Occasion.FIX_DONE: fix_done,
     Occasion.RESOLUTION_TOLD: resolution_told,
     Occasion.PROMISE_AT_RISK: promise_at_risk,
     Occasion.PROMISE_BROKEN: promise_broken,

@@ -53,6 +53,7 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
     }
     of_moment = (
         ("question_asked", "info.asked", "asked_at"),
+        ("fix_done", "fix.done", "done_at"),
         ("resolution_told", "resolution.recorded", "recorded_at"),
         ("thanked", "complaint.confirmed", "confirmed_at"),
         ("closed", "complaint.closed", "closed_at"),
