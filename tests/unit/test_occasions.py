@@ -117,10 +117,9 @@ async def test_a_question_that_is_over_is_not_sent(aboard: Aboard, how: str):
     await do(aboard, name, "ask", question=QUESTION)
     command = {"answer": "The one by the pool."} if how == "answer" else {}
     assert (await do(aboard, name, how, **command)).status_code == 200
-    letters = len(aboard.postbox.letters)
     await settled(aboard)
     assert (await fates(aboard))[Occasion.QUESTION_ASKED] == [Reason.NO_LONGER_TRUE]
-    assert len(aboard.postbox.letters) == letters
+    assert not any(QUESTION in flat(letter) for letter in aboard.postbox.letters)
 
 
 async def test_whoever_has_no_address_is_asked_nothing_by_mail(aboard: Aboard):
@@ -493,3 +492,30 @@ async def test_a_line_that_is_too_long_is_refused_and_nothing_is_answered(aboard
         path = f"{link_in(last(aboard), 'f')}/no"
         assert (await customer.post(path, data={"text": "a" * 501})).status_code == 422
     assert "feedback.received" not in await aboard.types("notifier")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("withdraw", "One of us wrote down that you took back"),
+        ("unfounded", "as a message and not as a complaint"),
+    ],
+)
+async def test_whose_complaint_an_employee_ended_is_written_to_with_why(
+    aboard: Aboard, how: str, said: str
+):
+    name = await english(aboard)
+    await do(aboard, name, how)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.CLOSED] == ["sent"]
+    assert said in flat(last(aboard))
+    assert "/m/" in last(aboard).body
+
+
+async def test_who_took_a_complaint_back_on_their_page_is_not_written_to(aboard: Aboard):
+    await english(aboard)
+    async with aboard.http("complaints", "") as customer:
+        answer = await customer.post(f"{link_in(last(aboard), 'm')}/withdraw")
+    assert answer.status_code == 200
+    await settled(aboard)
+    assert Occasion.CLOSED not in await fates(aboard)

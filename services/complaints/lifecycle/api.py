@@ -424,7 +424,7 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/withdraw",
         EMPLOYEE,
         {200: ComplaintWithdrawn},
-        refuses=UNFIT,
+        refuses=(*UNFIT, Reason.ALREADY_CLAIMED),
         examples={200: {**DONE, "withdrawn_at": NOW}},
     )
     async def withdraw_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
@@ -439,7 +439,7 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/unfounded",
         EMPLOYEE,
         {200: ComplaintUnfounded},
-        refuses=UNFIT,
+        refuses=(*UNFIT, Reason.ALREADY_CLAIMED),
         examples={200: {**DONE, "found_at": NOW}},
     )
     async def find_no_complaint(ask: Ask, complaint_id: Identifier) -> Decision:

@@ -238,10 +238,18 @@ def resolve(
 
 
 def withdraw(
-    complaint: Complaint, complaint_id: str, who: str | None, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    who: str | None,
+    now: datetime,
+    *,
+    owner_away: bool = False,
 ) -> Sequence[Fact] | No:
-    """The customer takes the complaint back, and told an employee so; None if they did it by themselves."""
-    if (no := _no(complaint, ComplaintWithdrawn)) is not None:
+    """The customer takes the complaint back, and told an employee so; None if they did it by themselves.
+
+    An employee ends a colleague's complaint only while that one is away.
+    """
+    if (no := _not_ended_by(complaint, ComplaintWithdrawn, who, owner_away)) is not None:
         return no
     return (
         ComplaintWithdrawn(
@@ -251,10 +259,10 @@ def withdraw(
 
 
 def find_none(
-    complaint: Complaint, complaint_id: str, who: str, now: datetime
+    complaint: Complaint, complaint_id: str, who: str, now: datetime, *, owner_away: bool = False
 ) -> Sequence[Fact] | No:
-    """An employee finds that the words are no complaint."""
-    if (no := _no(complaint, ComplaintUnfounded)) is not None:
+    """An employee finds that the words are no complaint; of a colleague's complaint only while that one is away."""
+    if (no := _not_ended_by(complaint, ComplaintUnfounded, who, owner_away)) is not None:
         return no
     return (
         ComplaintUnfounded(
@@ -439,6 +447,19 @@ def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:
         return No(Reason.COMPLAINT_MERGED, {"complaint_id": complaint.merged_into})
     fits = complaint.state in OPEN if move is None else may(complaint.state, move)
     return None if fits else wrong_state(complaint.state)
+
+
+def _not_ended_by(
+    complaint: Complaint, move: type[Fact], who: str | None, owner_away: bool
+) -> No | None:
+    """Why `who` cannot end a complaint, which may have another owner; None stands for its customer."""
+    if (no := _no(complaint, move)) is not None:
+        return no
+    owner = complaint.employee_id
+    owned = owner is not None and complaint.state in OPEN
+    if not owned or owner_away or who in (None, owner):
+        return None
+    return No(Reason.ALREADY_CLAIMED, {"employee_id": owner or ""})
 
 
 def _as_owner(

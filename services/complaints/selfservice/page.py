@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.complaints.timeline.rules import Entry, What
+from services.complaints.timeline.rules import Entry, What, Who
 from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.policy import Policy
@@ -94,6 +94,8 @@ class Told:
     promised_by: str
     outcome: Outcome | None
     words: str
+    #: Whether an employee did it for the customer.
+    by_employee: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,10 @@ def standing(shown: Shown) -> str:
         body = shown.body or say(shown.language, "mine.referred.body")
         return say(shown.language, "mine.standing.referred", body=body)
     if shown.state not in OPEN:
-        return say(shown.language, "mine.standing.done")
+        taken = shown.state is State.NOT_A_COMPLAINT
+        part = "not_a_complaint" if taken else "done"
+        again = say(shown.language, "mine.standing.again")
+        return f"{say(shown.language, f'mine.standing.{part}')} {again}"
     if shown.merged:
         by = say(shown.language, "mine.by", when=shown.promised_by) if shown.promised_by else ""
         return f"{say(shown.language, 'mine.standing.merged')} {by}".rstrip()
@@ -261,6 +266,8 @@ def what_happened(one: Told, language: Language) -> str:
     """What happened, in a few words; of what was done about the cause, by what came of it."""
     if one.outcome is not None:
         return say(language, f"mine.resolved.{one.outcome}")
+    if one.what is What.WITHDRAWN and one.by_employee:
+        return say(language, "mine.what.withdrawn_for_you")
     return say(language, f"mine.what.{one.what}")
 
 
@@ -280,6 +287,7 @@ def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
         promised_by=by,
         outcome=entry.outcome,
         words=words,
+        by_employee=entry.who is Who.EMPLOYEE,
     )
 
 

@@ -29,6 +29,9 @@ from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import about, format_time, in_language
 
+#: Where a complaint stands that was closed without the customer's doing.
+CLOSED = (State.CLOSED_NO_RESPONSE, State.WITHDRAWN, State.NOT_A_COMPLAINT)
+
 
 class Course:
     """The values of letters about a complaint's course."""
@@ -55,7 +58,8 @@ class Course:
             case Occasion.THANKED:
                 told = only_if(stands(story, State.CONFIRMED))
             case Occasion.CLOSED:
-                told = only_if(stands(story, State.CLOSED_NO_RESPONSE))
+                told = only_if(stands(story, *CLOSED))
+                told["ended"] = story.state or State.CLOSED_NO_RESPONSE
             case Occasion.REFERRED:
                 told = self._referral(story, policy, message.language)
             case _:

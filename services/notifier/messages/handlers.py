@@ -26,6 +26,8 @@ from shared.contracts.complaints import (
     ComplaintReferred,
     ComplaintReopened,
     ComplaintTriaged,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
     ConfirmationAsked,
     FixDone,
     InfoAsked,
@@ -56,6 +58,8 @@ Move = (
     | ComplaintConfirmed
     | ComplaintClosed
     | ComplaintReferred
+    | ComplaintWithdrawn
+    | ComplaintUnfounded
 )
 
 
@@ -198,9 +202,23 @@ class Messages:
         return self._tells(fact, About(Occasion.THANKED, about))
 
     def on_closed(self, event: Event[ComplaintClosed]) -> Prepared:
-        """Queue the letter that says that the case was closed without an answer."""
+        """Queue the letter that says that the case was closed, because the customer said nothing more."""
         fact = event.data
         about = moment_of(fact.complaint_id, fact.closed_at)
+        return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def on_withdrawn(self, event: Event[ComplaintWithdrawn]) -> Prepared:
+        """Queue the letter that says that an employee wrote down that the customer took it back; they may not have."""
+        fact = event.data
+        if fact.employee_id is None:
+            return only_folds(event)
+        about = moment_of(fact.complaint_id, fact.withdrawn_at)
+        return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def on_unfounded(self, event: Event[ComplaintUnfounded]) -> Prepared:
+        """Queue the letter that says that it was taken for no complaint, and how to say that it is one."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.found_at)
         return self._tells(fact, About(Occasion.CLOSED, about))
 
     def on_referred(self, event: Event[ComplaintReferred]) -> Prepared:

@@ -109,6 +109,10 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     Occasion.FIX_DONE: {"of no name": frozenset({"untitled"})},
     Occasion.RESOLUTION_TOLD: {"without words": frozenset({"unsaid"})},
     Occasion.THANKED: {"after harm": frozenset({"safety"})},
+    Occasion.CLOSED: {
+        "taken back": frozenset({"withdrawn"}),
+        "no complaint": frozenset({"not_a_complaint"}),
+    },
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
     Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
 }
@@ -158,6 +162,7 @@ def example(
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
         "fix": "" if "untitled" in variant else _FIX[language],
+        "ended": next(iter(variant & {"withdrawn", "not_a_complaint"}), "closed_no_response"),
         "outcome": "fixed",
         "body": _BODY[language],
         "body_page": "https://board.example/",

@@ -135,9 +135,16 @@ def thanked(words: Words, told: Told) -> Iterator[Block]:
 
 
 def closed(words: Words, told: Told) -> Iterator[Block]:
-    """Nothing more was heard, so the case is closed; it can be opened again."""
-    yield Text([words("letter.closed.told")])
-    yield Link(words("letter.closed.open_again"), words("letter.open"), told["mine_url"])
+    """Why the case is closed, and how the customer opens it again."""
+    match told["ended"]:
+        case "withdrawn":
+            told_why, again = "letter.closed.withdrawn", "letter.closed.go_on"
+        case "not_a_complaint":
+            told_why, again = "letter.closed.not_a_complaint", "letter.closed.is_one"
+        case _:
+            told_why, again = "letter.closed.told", "letter.closed.open_again"
+    yield Text([words(told_why)])
+    yield Link(words(again), words("letter.open"), told["mine_url"])
 
 
 def referred(words: Words, told: Told) -> Iterator[Block]:
