@@ -284,3 +284,13 @@ def test_the_complaint_of_a_colleague_who_is_off_shift_is_ended_by_others():
         assert isinstance(end(owned, "co-1", "e-jonas", START), No)
         assert len(end(owned, "co-1", "e-jonas", START, owner_away=True)) == 1
     assert len(withdraw(owned, "co-1", None, START)) == 1
+
+
+async def test_a_refused_handover_says_that_it_is_oneself_or_who_was_asked(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    oneself = (await do(aboard, name, "handover", "e-aino", colleague_id="e-aino")).json()
+    assert (oneself["type"], oneself["because"]) == ("unknown_colleague", "yourself")
+    await do(aboard, name, "handover", "e-aino", colleague_id="e-lars")
+    for what in ("accept", "decline"):
+        refused = (await do(aboard, name, what, "e-sofia")).json()
+        assert (refused["type"], refused["colleague_id"]) == ("not_offered", "e-lars")

@@ -389,7 +389,7 @@ def _words(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/ask",
         EMPLOYEE,
         {200: AskedAnswer},
-        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED),
+        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED, Reason.NO_CONTACT),
     )
     async def ask_customer(ask: Ask, complaint_id: Identifier, command: AskCustomer) -> Decision:
         """Ask the customer something; the promise waits for the answer."""

@@ -147,6 +147,13 @@ class Correct(BaseModel):
         Severity | None, Field(description="How bad it is; null leaves it as it is.")
     ] = None
 
+    @model_validator(mode="after")
+    def _any(self) -> Correct:
+        if self.category is None and self.severity is None:
+            msg = "name a category or a severity"
+            raise ValueError(msg)
+        return self
+
 
 class Lifecycle:
     """What moves a complaint on, and what employees read of it."""
@@ -199,7 +206,7 @@ class Lifecycle:
     async def ask(
         self, complaint_id: str, command: AskCustomer, who: Principal, view: View
     ) -> Decision:
-        """Ask the customer something; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
+        """Ask the customer something; raises Rejected(already_claimed, no_contact, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
         keys, sealed = await self._sealed(complaint, "question", command.question, view)
         return decided(moves.ask(complaint, complaint_id, who.subject, sealed, view.now), keys)

@@ -167,6 +167,9 @@ def ask(
     first = _as_owner(complaint, complaint_id, who, InfoAsked, now)
     if isinstance(first, No):
         return first
+    if complaint.reachable is False:
+        # Nobody would ask the customer, and the promise would wait for ever.
+        return No(Reason.NO_CONTACT, {"ask": "in_person"})
     asked = InfoAsked(
         complaint_id=complaint_id,
         employee_id=who,
@@ -486,5 +489,15 @@ def _claimed(complaint: Complaint, complaint_id: str, who: str, now: datetime) -
 def _not_asked(complaint: Complaint, who: Who) -> No | None:
     if (no := _no(complaint, None)) is not None:
         return no
-    asked = complaint.asked_colleague == who.id or complaint.asked_department in who.departments
-    return None if asked and who.id != complaint.employee_id else No(Reason.NOT_OFFERED)
+    colleague, department = complaint.asked_colleague, complaint.asked_department
+    asked = colleague == who.id or department in who.departments
+    if asked and who.id != complaint.employee_id:
+        return None
+    return No(Reason.NOT_OFFERED, somebody(colleague, department))
+
+
+def somebody(colleague: str | None, department: str | None) -> Mapping[str, str]:
+    """Who is asked, as a refusal tells it; empty if nobody is."""
+    if colleague is not None:
+        return {"colleague_id": colleague}
+    return {"department": department} if department is not None else {}
