@@ -294,3 +294,17 @@ async def test_a_refused_handover_says_that_it_is_oneself_or_who_was_asked(aboar
     for what in ("accept", "decline"):
         refused = (await do(aboard, name, what, "e-sofia")).json()
         assert (refused["type"], refused["colleague_id"]) == ("not_offered", "e-lars")
+
+
+async def test_a_handover_says_whether_who_is_asked_works_now(aboard: Aboard):
+    name = await aboard.raise_complaint()
+
+    async def told(**to: str) -> Any:
+        return (await do(aboard, name, "handover", "e-aino", **to)).json()["on_shift"]
+
+    assert await told(colleague_id="e-lars") is True
+    assert await told(colleague_id="e-jonas") is False
+    assert await told(department="housekeeping") is False
+    await checks_in(aboard, "e-jonas")
+    assert await told(colleague_id="e-jonas") is True
+    assert await told(department="housekeeping") is True

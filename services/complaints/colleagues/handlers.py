@@ -92,3 +92,15 @@ async def is_off_shift(complaint: Complaint, policy: Policy, view: View) -> bool
     members = await crew(complaint.site, view)
     there = on_shift(members, policy, view)
     return reports_shifts(members) and all(one.id != complaint.employee_id for one in there)
+
+
+async def somebody_works(
+    site: str, colleague: str | None, department: str | None, policy: Policy, view: View
+) -> bool | None:
+    """Whether a colleague, or somebody of a department, works now; None where the site does not say. Raises Unavailable."""
+    members = await crew(site, view)
+    if not reports_shifts(members):
+        return None
+    roles = policy.departments[department].roles if department is not None else ()
+    there = on_shift(members, policy, view)
+    return any(one.id == colleague or one.role in roles for one in there)

@@ -348,6 +348,7 @@ def _owners(to: Routes, lifecycle: Lifecycle) -> None:
                 **DONE,
                 "colleague_id": None,
                 "department": "housekeeping",
+                "on_shift": True,
                 "offered_at": NOW,
             }
         },

@@ -20,6 +20,7 @@ from services.complaints.colleagues.handlers import (
     keeper,
     known_colleague,
     known_department,
+    somebody_works,
     works,
 )
 from services.complaints.lifecycle import moves
@@ -188,7 +189,15 @@ class Lifecycle:
         if department is not None:
             known_department(department, policy)
         return decided(
-            moves.offer(complaint, complaint_id, who.subject, colleague, department, view.now)
+            moves.offer(
+                complaint,
+                complaint_id,
+                who.subject,
+                colleague,
+                department,
+                view.now,
+                on_shift=await somebody_works(complaint.site, colleague, department, policy, view),
+            )
         )
 
     async def accept(self, complaint_id: str, who: Principal, view: View) -> Decision:

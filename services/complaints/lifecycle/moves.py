@@ -118,8 +118,13 @@ def offer(
     colleague: str | None,
     department: str | None,
     now: datetime,
+    *,
+    on_shift: bool | None = None,
 ) -> Sequence[Fact] | No:
-    """The owner asks a colleague or a department to take the complaint over; it stays theirs until then."""
+    """The owner asks a colleague or a department to take the complaint over; it stays theirs until then.
+
+    `on_shift`: whether who is asked works now; None where the site does not say.
+    """
     first = _as_owner(complaint, complaint_id, who, None, now)
     if isinstance(first, No):
         return first
@@ -129,6 +134,7 @@ def offer(
         site=complaint.site,
         colleague_id=colleague,
         department=department,
+        on_shift=on_shift,
         offered_at=now,
     )
     return (*first, offered)
