@@ -2,8 +2,8 @@
 
 owns      recovery.notifier.v1; what customers were told and answered
 consumes  recovery.complaints.v1 (complaint: received, triaged, reopened, merged, split, overdue, confirmed, closed,
-          withdrawn, unfounded, referred, forgotten; info: asked, received; resolution: recorded; promise: warned;
-          safety: found; confirmation: asked; contact: changed),
+          withdrawn, unfounded, referred, forgotten; info: asked, received; fix: done; resolution: recorded;
+          promise: warned; safety: found; confirmation: asked; contact: changed),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
           redemption: captured, rolledback; offer: made; safety: noted),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),
