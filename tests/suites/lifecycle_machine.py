@@ -409,9 +409,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         expected: tuple[int, str | None] = (200, None)
         if one.state not in OPEN | beside:
             expected = (409, "wrong_state")
-        elif what != "refer" and one.state in OPEN and one.owner not in (None, who):
-            if not self.says_shifts() or self.works(str(one.owner)):
-                expected = (409, "already_claimed")
+        elif what != "refer" and one.state in OPEN and self.is_a_colleagues(one, who):
+            expected = (409, "already_claimed")
         told = {"body": "transport-complaints-board"} if what == "refer" else {}
         if self.as_expected(name, what, who, expected, **told):
             one.moved(state)
@@ -545,6 +544,12 @@ class LifecycleMachine(RuleBasedStateMachine):
         shift = ROSTER[who].shift
         rostered = shift is not None and covers(shift, ZONE, self.clock())
         return rostered or self.clock() < self.checked_in.get(who, self.clock())
+
+    def is_a_colleagues(self, one: Known, who: str) -> bool:
+        """Whether somebody else has it, who is not known to be off shift."""
+        if one.owner in (None, who):
+            return False
+        return not self.says_shifts() or self.works(str(one.owner))
 
     def says_shifts(self) -> bool:
         """Whether the site says when its employees work."""
