@@ -212,7 +212,7 @@ _ROWS: tuple[Row, ...] = (
     Row(InfoReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ResolutionRecorded, COMPLAINTS, (NOTIFIER,)),
     Row(FixAsked, COMPLAINTS, (NOTIFIER,)),
-    Row(FixDone, COMPLAINTS),
+    Row(FixDone, COMPLAINTS, (NOTIFIER,)),
     Row(FixDeclined, COMPLAINTS),
     Row(FixLate, COMPLAINTS),
     Row(ComplaintClosed, COMPLAINTS, (NOTIFIER,)),

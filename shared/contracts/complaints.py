@@ -262,6 +262,10 @@ class HandoverOffered(ComplaintFact):
     department: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="Department that is asked to take it over; absent for a colleague."
     )
+    on_shift: Annotated[bool | None, Data.INTERNAL] = Field(
+        None,
+        description="Whether the colleague, or somebody of the department, works now; absent where the site does not say.",
+    )
     offered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they asked.")
 
 

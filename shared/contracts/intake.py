@@ -32,10 +32,10 @@ class Channel(StrEnum):
     PARTNER = "partner"
 
 
-Address = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$""")
-]
-Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")]
+ADDRESS_PATTERN = r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$"""
+PHONE_PATTERN = r"^\+?[0-9 ()-]{4,}$"
+Address = Annotated[str, StringConstraints(max_length=254, pattern=ADDRESS_PATTERN)]
+Phone = Annotated[str, StringConstraints(max_length=32, pattern=PHONE_PATTERN)]
 #: A telephone number as networks take it (ITU-T E.164): "+", country and number, 15 digits at most. The
 #: shortest in use have 7.
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")

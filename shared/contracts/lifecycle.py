@@ -60,6 +60,9 @@ OPEN = frozenset({State.TRIAGED, State.CLAIMED, State.AWAITING_INFO, State.REOPE
 #: The customer may still say whether it helped.
 ASKED = frozenset({State.RESOLUTION_RECORDED, State.CLOSED_NO_RESPONSE})
 
+#: What the customer writes opens it again: it ended because they said so, or because we took it for no complaint.
+AGAIN = frozenset({State.CONFIRMED, State.WITHDRAWN, State.NOT_A_COMPLAINT})
+
 #: By type of fact; a fact that is not here moves no complaint.
 MOVES: Mapping[type[Fact], Move] = {
     ComplaintReceived: Move(frozenset(), State.RECEIVED),
@@ -73,9 +76,7 @@ MOVES: Mapping[type[Fact], Move] = {
     ComplaintConfirmed: Move(OPEN | ASKED, State.CONFIRMED),
     # A customer who said that a check helped may say of a later one that it did not, and one who withdrew
     # a complaint, or whose complaint another body looks at, has not forgotten it.
-    ComplaintReopened: Move(
-        OPEN | ASKED | {State.CONFIRMED, State.WITHDRAWN, State.REFERRED_EXTERNAL}, State.REOPENED
-    ),
+    ComplaintReopened: Move(OPEN | ASKED | AGAIN | {State.REFERRED_EXTERNAL}, State.REOPENED),
     ComplaintClosed: Move(frozenset({State.RESOLUTION_RECORDED}), State.CLOSED_NO_RESPONSE),
     ComplaintWithdrawn: Move(OPEN | {State.RESOLUTION_RECORDED}, State.WITHDRAWN),
     ComplaintUnfounded: Move(OPEN, State.NOT_A_COMPLAINT),

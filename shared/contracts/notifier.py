@@ -50,6 +50,7 @@ class Occasion(StrEnum):
     CONFIRMATION = "confirmation"
     CONTACT_CHANGED = "contact_changed"
     QUESTION_ASKED = "question_asked"
+    FIX_DONE = "fix_done"
     RESOLUTION_TOLD = "resolution_told"
     PROMISE_AT_RISK = "promise_at_risk"
     PROMISE_BROKEN = "promise_broken"

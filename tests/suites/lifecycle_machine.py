@@ -60,7 +60,7 @@ ENDS: dict[str, tuple[str, set[str]]] = {
 #: What may be merged, and what something may be merged into.
 MERGED = OPEN - {"awaiting_info"}
 #: From where a no to a letter opens a complaint again, beside those that are asked whether it helped.
-REOPENED_BY_NO = {"confirmed", "withdrawn", "referred_external"}
+REOPENED_BY_NO = {"confirmed", "withdrawn", "not_a_complaint", "referred_external"}
 #: What customers say, with what each is about and whether somebody is in danger.
 FOOD, DANGER, NOISE = (
     "The soup was cold.",
@@ -256,7 +256,11 @@ class LifecycleMachine(RuleBasedStateMachine):
         async with self.phone(who, "customer") as phone:
             answer = await phone.post(
                 "/v1/complaints",
-                json={"site": SITE, "text": text},
+                json={
+                    "site": SITE,
+                    "text": text,
+                    "contact": {"email": f"{who}@example.org"},
+                },
                 headers={"Idempotency-Key": f"k-{next(self._keys)}"},
             )
         assert answer.status_code == 201, answer.text
@@ -268,7 +272,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         (name, one), (into, head) = self.some(which), self.some(to)
         if head.into is not None:
             into, head = head.into, self.known[head.into]
-        expected = (200, None) if one.may_go_into(head) else (409, "not_mergeable")
+        fit = one.may_go_into(head) and self._same_matter(name, into)
+        expected = (200, None) if fit else (409, "not_mergeable")
         if not {one.state, head.state} <= MERGED:
             expected = (409, "wrong_state")
         if self.as_expected(name, "merge", who, expected, into=self.some(to)[0]):
@@ -281,6 +286,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         (name, one), (into, head) = self.some(which), self.some(to)
         fit = {one.state, head.state} <= {"triaged"}
         if not fit or not one.may_go_into(head) or not head.may_go_into(one):
+            return
+        if not self._same_matter(name, into):
             return
 
         async def all_of_them() -> list[tuple[int, Any]]:
@@ -399,7 +406,11 @@ class LifecycleMachine(RuleBasedStateMachine):
     def ends(self, which: int, who: str, what: str) -> None:
         name, one = self.some(which)
         state, beside = ENDS[what]
-        expected = (200, None) if one.state in OPEN | beside else (409, "wrong_state")
+        expected: tuple[int, str | None] = (200, None)
+        if one.state not in OPEN | beside:
+            expected = (409, "wrong_state")
+        elif what != "refer" and one.state in OPEN and self.is_a_colleagues(one, who):
+            expected = (409, "already_claimed")
         told = {"body": "transport-complaints-board"} if what == "refer" else {}
         if self.as_expected(name, what, who, expected, **told):
             one.moved(state)
@@ -511,6 +522,10 @@ class LifecycleMachine(RuleBasedStateMachine):
         self._stands_alone(name)
         return one
 
+    def _same_matter(self, one: str, other: str) -> bool:
+        """Whether two complaints are of one customer, or about the same."""
+        return self.known[one].text == self.known[other].text or self._same_customer(one, other)
+
     def _same_customer(self, one: str, other: str) -> bool:
         """Whether the same customer raised both."""
         first, second = (self.run(self._document(name)) for name in (one, other))
@@ -529,6 +544,16 @@ class LifecycleMachine(RuleBasedStateMachine):
         shift = ROSTER[who].shift
         rostered = shift is not None and covers(shift, ZONE, self.clock())
         return rostered or self.clock() < self.checked_in.get(who, self.clock())
+
+    def is_a_colleagues(self, one: Known, who: str) -> bool:
+        """Whether somebody else has it, who is not known to be off shift."""
+        if one.owner in (None, who):
+            return False
+        return not self.says_shifts() or self.works(str(one.owner))
+
+    def says_shifts(self) -> bool:
+        """Whether the site says when its employees work."""
+        return bool(self.checked_in) or any(one.shift is not None for one in ROSTER.values())
 
     def keeper(self, one: Known) -> str | None:
         """Who has a complaint that did not help."""

@@ -18,15 +18,17 @@ from services.complaints.colleagues.rules import (
     nearest,
     reports_shifts,
 )
+from services.complaints.lifecycle.moves import No, find_none, withdraw
 from shared.contracts.compensation import ShiftEnded, ShiftStarted
 from shared.contracts.complaints import Category
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
 from shared.contracts.roster import EmployeeListed, Listing, Shift
 from shared.kernel import Fact
 from shared.testing.builders import record
 from shared.testing.clock import START
 from tests.suites.services import SITE, Aboard, demo_policy
-from tests.unit.test_lifecycle import do, names, seen
+from tests.unit.test_lifecycle import do, names, seen, standing
 
 POLICY = demo_policy()
 HOUR = timedelta(hours=1)
@@ -264,3 +266,45 @@ async def test_where_no_shift_is_known_everybody_active_can_be_asked(aboard: Abo
     found = await seen(aboard, "/colleagues", "e-ingrid")
     assert found["shifts_known"] is False
     assert len(found["colleagues"]) == 6
+
+
+@pytest.mark.parametrize("how", ["withdraw", "unfounded"])
+async def test_nobody_ends_the_complaint_of_a_colleague(aboard: Aboard, how: str):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "claim", "e-aino")
+    refused = await do(aboard, name, how, "e-jonas")
+    told = refused.json()
+    assert (told["type"], told["employee_id"]) == ("already_claimed", "e-aino")
+    assert (await do(aboard, name, how, "e-aino")).status_code == 200
+
+
+def test_the_complaint_of_a_colleague_who_is_off_shift_is_ended_by_others():
+    owned = standing(state=State.CLAIMED, employee_id="e-aino")
+    for end in (withdraw, find_none):
+        assert isinstance(end(owned, "co-1", "e-jonas", START), No)
+        assert len(end(owned, "co-1", "e-jonas", START, owner_away=True)) == 1
+    assert len(withdraw(owned, "co-1", None, START)) == 1
+
+
+async def test_a_refused_handover_says_that_it_is_oneself_or_who_was_asked(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    oneself = (await do(aboard, name, "handover", "e-aino", colleague_id="e-aino")).json()
+    assert (oneself["type"], oneself["because"]) == ("unknown_colleague", "yourself")
+    await do(aboard, name, "handover", "e-aino", colleague_id="e-lars")
+    for what in ("accept", "decline"):
+        refused = (await do(aboard, name, what, "e-sofia")).json()
+        assert (refused["type"], refused["colleague_id"]) == ("not_offered", "e-lars")
+
+
+async def test_a_handover_says_whether_who_is_asked_works_now(aboard: Aboard):
+    name = await aboard.raise_complaint()
+
+    async def told(**to: str) -> Any:
+        return (await do(aboard, name, "handover", "e-aino", **to)).json()["on_shift"]
+
+    assert await told(colleague_id="e-lars") is True
+    assert await told(colleague_id="e-jonas") is False
+    assert await told(department="housekeeping") is False
+    await checks_in(aboard, "e-jonas")
+    assert await told(colleague_id="e-jonas") is True
+    assert await told(department="housekeeping") is True

@@ -191,3 +191,14 @@ def test_who_corrects_to_safety_may_say_how_bad_it_is(severity: Severity | None)
 def test_a_complaint_about_safety_is_found_to_be_so_once():
     known: Complaint = STANDING.model_copy(update={"safety": True})
     assert moves.find_danger(known, "co-1", demo_policy(), START) == ()
+
+
+async def test_the_words_for_danger_stay_whatever_the_complaint_is_said_to_be_about(aboard: Aboard):
+    name = await aboard.raise_complaint(text="My son is allergic to nuts and cannot breathe.")
+    before = await seen(aboard, f"/{name}/playbook")
+    assert (await do(aboard, name, "correct", category="food", severity="mild")).status_code == 200
+    after = await seen(aboard, f"/{name}/playbook")
+    assert (after["say"], after["channel"]) == (before["say"], before["channel"])
+    assert after["fixes"][: len(before["fixes"])] == before["fixes"]
+    plain = await aboard.raise_complaint(1, text="The soup was cold.")
+    assert (await seen(aboard, f"/{plain}/playbook"))["say"] != before["say"]

@@ -267,3 +267,31 @@ def test_every_fix_has_a_clock_of_its_own():
     within = {name: fix.within for name, fix in demo_policy().fixes.items()}
     assert within["clean-again"] == timedelta(minutes=45)
     assert len(set(within.values())) > 2
+
+
+async def test_a_fix_that_is_asked_for_stays_in_the_list_when_the_complaint_is_answered(
+    aboard: Aboard,
+):
+    name = await aboard.raise_complaint()
+    await do(aboard, name, "fix/ask", "e-ingrid", fix="clean-again")
+    await do(aboard, name, "resolve", "e-ingrid", outcome="fixed")
+    assert await asked(aboard, department="housekeeping") == [(name, "clean-again")]
+    assert (await do(aboard, name, "fix", "e-jonas", fix="clean-again")).status_code == 200
+    assert await asked(aboard, department="housekeeping") == []
+
+
+async def test_a_refused_fix_points_at_what_was_sent_and_says_what_there_is(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    policy = demo_policy()
+    unknown = (await do(aboard, name, "fix", fix="a-yacht")).json()
+    assert unknown["fixes"] == list(policy.fixes)
+    nobodys = (await do(aboard, name, "fix/ask", fix="talk-to-neighbours")).json()
+    assert nobodys["departments"] == list(policy.departments)
+    assert "/fix" in repr(nobodys["errors"])
+    assert "/department" not in repr(nobodys["errors"])
+    nobody = (await do(aboard, name, "fix/ask", fix="clean-again", colleague_id="e-x")).json()
+    assert "e-lars" in nobody["colleagues"]
+    assert "e-ingrid" not in nobody["colleagues"]
+    await do(aboard, name, "fix/ask", fix="clean-again")
+    stranger = (await do(aboard, name, "fix/decline", "e-sofia", fix="clean-again")).json()
+    assert stranger["department"] == "housekeeping"

@@ -125,7 +125,7 @@ async def test_a_wrong_field_is_named_by_its_place_and_its_value_is_not_repeated
     [
         ({**BODY, "channel": "telepathy-4711"}, "'app'"),
         ({**BODY, "text": "x" * 20_001}, "at most 20000 characters"),
-        ({**BODY, "contact": {"email": "4711"}}, "should match pattern"),
+        ({**BODY, "contact": {"email": "4711"}}, "such as kim@example.org"),
         ({**BODY, "occurred_at": "the day 4711"}, "a valid datetime"),
         ({**BODY, "4711": "x"}, "no field of this name"),
         ({**BODY, "text": "\u200b"}, "nothing of it is seen"),

@@ -449,3 +449,20 @@ async def test_a_refusal_says_where_the_complaint_stands_and_what_can_be_done(ab
     await do(aboard, name, "withdraw")
     again = await do(aboard, name, "withdraw")
     assert (again.json()["state"], again.json()["can"]) == ("withdrawn", [])
+
+
+async def test_a_correction_says_what_is_corrected(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    async with aboard.http("complaints", aboard.bearer("e-ingrid")) as phone:
+        refused = await phone.post(
+            f"/v1/complaints/{name}/correct", json={}, headers={"Idempotency-Key": "k-nothing"}
+        )
+    assert (refused.status_code, refused.json()["type"]) == (422, "schema_invalid")
+    assert "name a category or a severity" in refused.text
+
+
+async def test_a_customer_whom_no_message_reaches_is_asked_in_person(aboard: Aboard):
+    name = await aboard.raise_complaint(contact=None)
+    refused = await do(aboard, name, "ask", question="Which soup?")
+    assert (refused.json()["type"], refused.json()["ask"]) == ("no_contact", "in_person")
+    assert (await seen(aboard, f"/{name}"))["waits_since"] is None

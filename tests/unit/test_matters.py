@@ -322,7 +322,9 @@ async def test_what_is_of_another_site_is_not_there(aboard: Aboard):
 
 
 async def test_a_complaint_that_waits_for_its_customer_or_ended_is_not_merged(aboard: Aboard):
-    first, second, third = [await complains(aboard, who=who) for who in ("a", "b", "c")]
+    first, second, third = [
+        await complains(aboard, who=who, contact={"email": f"{who}@example.org"}) for who in "abc"
+    ]
     await do(aboard, second, "ask", question="Which?")
     await do(aboard, third, "withdraw")
     for other, into in ((second, first), (first, second), (third, first), (first, third)):
@@ -426,7 +428,7 @@ async def test_a_merge_leaves_what_was_promised_first_as_it_was(aboard: Aboard, 
         await do(aboard, first, "fix", "e-sofia", fix="cook-again")
         await aboard.carry()
     aboard.later(minutes=5)
-    second = await complains(aboard, texts[1], "b")
+    second = await complains(aboard, texts[1], "a")
     assert (await merges(aboard, second, first)).status_code == 200
     shown = await seen(aboard, f"/{first}")
     assert shown["promised_by"] <= promised
@@ -953,3 +955,29 @@ async def test_a_state_made_again_knows_what_is_merged(tmp_path):
     for owner in ("complaints", "compensation"):
         made, store = await rebuilt(sailing, owner), sailing.stores[owner]
         assert differing(comparable(made, sailing), comparable(store, sailing)) == []
+
+
+def test_complaints_of_different_customers_are_merged_only_if_they_are_about_the_same():
+    noise = a_complaint(customer_ref="c-2", category=Category.NOISE)
+    (no,) = [
+        merge(
+            noise, "co-2", a_complaint(), "co-1", "e-ingrid", Sameness.EMPLOYEE_SAYS,
+            demo_policy(), START,
+        )
+    ]  # fmt: skip
+    assert no == No(Reason.NOT_MERGEABLE, {"differs": ("customer", "category")})
+    assert merged(a_complaint(customer_ref="c-2"), a_complaint()).merged_ids == ("co-2",)
+    assert merged(a_complaint(category=Category.NOISE), a_complaint()).merged_ids == ("co-2",)
+
+
+async def test_a_refused_merge_says_which_of_the_two_stands_in_its_way(aboard: Aboard):
+    contact = {"email": "kim@example.org"}
+    first = await complains(aboard, COLD, contact=contact)
+    second = await complains(aboard, COLDER, "e-ingrid", "employee", contact=contact)
+    await do(aboard, second, "ask", question="Which?")
+    for other, into in ((second, first), (first, second)):
+        refused = (await merges(aboard, other, into)).json()
+        told = (refused["type"], refused["state"], refused["complaint_id"])
+        assert told == ("wrong_state", "awaiting_info", second)
+    assert (await seen(aboard, f"/{second}"))["looks_like"] == [first]
+    assert (await seen(aboard, f"/{first}"))["looks_like"] == [second]

@@ -120,10 +120,9 @@ async def test_a_question_that_is_over_is_not_sent(aboard: Aboard, how: str):
     await do(aboard, name, "ask", question=QUESTION)
     command = {"answer": "The one by the pool."} if how == "answer" else {}
     assert (await do(aboard, name, how, **command)).status_code == 200
-    letters = len(aboard.postbox.letters)
     await settled(aboard)
     assert (await fates(aboard))[Occasion.QUESTION_ASKED] == [Reason.NO_LONGER_TRUE]
-    assert len(aboard.postbox.letters) == letters
+    assert not any(QUESTION in flat(letter) for letter in aboard.postbox.letters)
 
 
 async def test_whoever_has_no_address_is_asked_nothing_by_mail(aboard: Aboard):
@@ -175,6 +174,42 @@ async def test_what_was_done_is_not_told_to_whoever_said_meanwhile_that_it_helpe
     await settled(aboard)
     assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == [Reason.NO_LONGER_TRUE]
     assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
+
+
+async def test_a_fix_is_told_with_what_it_is_called_and_where_to_say_whether_it_helped(
+    aboard: Aboard,
+):
+    name = await english(aboard)
+    await do(aboard, name, "fix", fix="bring-fan")
+    aboard.later(minutes=1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"]
+    assert demo_policy().fixes["bring-fan"].title["en"] in last(aboard).body
+    assert "/m/" in last(aboard).body
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert Occasion.PROMISE_BROKEN not in await fates(aboard)
+
+
+async def test_a_fix_is_not_told_beside_the_resolution_that_followed_at_once(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "fix", fix="bring-fan")
+    await do(aboard, name, "resolve", outcome="fixed", note=NOTE)
+    await settled(aboard)
+    aboard.later(minutes=1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"]
+    assert (await fates(aboard))[Occasion.FIX_DONE] == [Reason.NO_LONGER_TRUE]
+
+
+async def test_of_each_fix_the_customer_is_told_once(aboard: Aboard):
+    name = await english(aboard)
+    for fix in ("bring-fan", "clean-again"):
+        await do(aboard, name, "fix", fix=fix)
+        aboard.later(minutes=1)
+        await settled(aboard)
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent", "sent"]
 
 
 # ---- promises ------------------------------------------------------------------------------------
@@ -506,3 +541,30 @@ async def test_a_line_that_is_too_long_is_refused_and_nothing_is_answered(aboard
         path = f"{link_in(last(aboard), 'f')}/no"
         assert (await customer.post(path, data={"text": "a" * 501})).status_code == 422
     assert "feedback.received" not in await aboard.types("notifier")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("withdraw", "One of us wrote down that you took back"),
+        ("unfounded", "as a message and not as a complaint"),
+    ],
+)
+async def test_whose_complaint_an_employee_ended_is_written_to_with_why(
+    aboard: Aboard, how: str, said: str
+):
+    name = await english(aboard)
+    await do(aboard, name, how)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.CLOSED] == ["sent"]
+    assert said in flat(last(aboard))
+    assert "/m/" in last(aboard).body
+
+
+async def test_who_took_a_complaint_back_on_their_page_is_not_written_to(aboard: Aboard):
+    await english(aboard)
+    async with aboard.http("complaints", "") as customer:
+        answer = await customer.post(f"{link_in(last(aboard), 'm')}/withdraw")
+    assert answer.status_code == 200
+    await settled(aboard)
+    assert Occasion.CLOSED not in await fates(aboard)

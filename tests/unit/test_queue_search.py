@@ -408,3 +408,26 @@ async def test_a_list_is_shown_without_the_words_whose_key_is_missing(aboard: Ab
     found = await rows(aboard)
     assert [one["beginning"] is None for one in found].count(True) == 1
     assert all((one["place"] is None) == (one["beginning"] is None) for one in found)
+
+
+async def test_a_reference_is_found_as_people_write_it(aboard: Aboard):
+    name = await aboard.raise_complaint()
+    reference = reference_of(name)
+    for written in (reference, f"#{reference.lower()}", f" {reference} ", name):
+        assert await search(aboard, reference=written) == [name]
+    for wrong in ("12", f"{reference}1", "#"):
+        assert await refused(aboard, reference=wrong) == (422, Reason.SCHEMA_INVALID)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "looks"),
+    [("email", "kim", "kim@example.org"), ("phone", "my mobile", "+47 912 34 567")],
+)
+async def test_who_mistypes_a_contact_is_told_what_one_looks_like(
+    aboard: Aboard, field: str, wrong: str, looks: str
+):
+    async with aboard.http("complaints") as phone:
+        answer = await phone.post("/v1/complaints/search", json={field: wrong})
+    assert answer.status_code == 422
+    assert looks in answer.text
+    assert "^" not in answer.text

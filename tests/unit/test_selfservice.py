@@ -165,13 +165,51 @@ async def test_a_link_takes_so_many_words_a_day(aboard: Aboard):
 
 
 async def test_a_customer_takes_the_complaint_back(aboard: Aboard):
-    name, path = await link_of(aboard)
+    name, path = await link_of(aboard, language=Language.NB)
     assert (await sent(aboard, f"{path}/withdraw")).status_code == 303
     assert document(aboard, "complaints", f"complaint:{name}")["state"] == "withdrawn"
-    page = await opened(aboard, path)
-    assert "<textarea" not in page.text
-    assert (await sent(aboard, f"{path}/words", text="More")).status_code == 409
     assert (await entries(aboard, name))[-1]["who"] == "customer"
+    page = await opened(aboard, path)
+    assert say(Language.NB, "mine.what.withdrawn") in page.text
+    assert say(Language.NB, "mine.what.withdrawn_for_you") not in page.text
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("how", "said"), [("withdraw", "withdrawn_for_you"), ("unfounded", "not_a_complaint")]
+)
+async def test_the_page_says_that_an_employee_ended_a_complaint_and_not_who(
+    aboard: Aboard, language: Language, how: str, said: str
+):
+    name, path = await link_of(aboard, language=language)
+    await do(aboard, name, how, "e-jonas")
+    page = html.unescape((await opened(aboard, path)).text)
+    assert say(language, f"mine.what.{said}") in page
+    assert say(language, "mine.standing.again") in page
+    assert "e-jonas" not in page
+
+
+@pytest.mark.parametrize("how", ["withdraw", "unfounded", "confirmed", "own"])
+async def test_what_a_customer_writes_opens_a_complaint_again_that_is_over(
+    aboard: Aboard, how: str
+):
+    name, path = await link_of(aboard)
+    await do(aboard, name, "claim")
+    if how == "confirmed":
+        await do(aboard, name, "resolve", outcome="fixed")
+        await sent(aboard, f"{path}/helped", action="yes")
+    elif how == "own":
+        await sent(aboard, f"{path}/withdraw")
+    else:
+        await do(aboard, name, how)
+    aboard.later(minutes=1)
+    assert "<textarea" in (await opened(aboard, path)).text
+    assert (await sent(aboard, f"{path}/words", text="It is cold again.")).status_code == 303
+    kept = document(aboard, "complaints", f"complaint:{name}")
+    assert (kept["state"], kept["round"], kept["employee_id"]) == ("reopened", 1, "e-ingrid")
+    assert [one["what"] for one in await entries(aboard, name)][-2:] == ["words_added", "reopened"]
+    (again,) = [one for one in await aboard.facts("complaints") if "reopened" in one["type"]]
+    assert not again.get("by_link"), "the customer said nothing of whether it helped"
 
 
 @pytest.mark.parametrize("language", list(Language))

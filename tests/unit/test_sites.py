@@ -76,7 +76,7 @@ class TwoSites:
             "/v1/complaints/{complaint_id}/answer": {"answer": "The left one."},
             "/v1/complaints/{complaint_id}/resolve": {"outcome": "fixed"},
             "/v1/complaints/{complaint_id}/refer": {"body": "transport-complaints-board"},
-            "/v1/complaints/{complaint_id}/correct": {},
+            "/v1/complaints/{complaint_id}/correct": {"severity": "mild"},
             "/v1/complaints/{complaint_id}/merge": {"into": self.complaint_id},
             "/v1/complaints/{complaint_id}/fix": {"fix": "clean-again"},
             "/v1/complaints/{complaint_id}/fix/ask": {"fix": "clean-again"},

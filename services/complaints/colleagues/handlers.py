@@ -21,6 +21,9 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 
+#: Of those that there are, as many as a refusal names: a phone's screen.
+NAMED_MAX = 20
+
 
 async def crew(site: str, view: View) -> Sequence[Member]:
     """Everybody who is or was listed at a site, or checked in there; read in one trip; raises Unavailable."""
@@ -50,14 +53,20 @@ async def works(site: str, employee_id: str, view: View) -> bool:
 
 async def known_colleague(employee_id: str, who: Principal, view: View) -> None:
     """Raises Rejected(unknown_colleague) for who asks, and for one who does not work at the site; and Unavailable."""
-    if employee_id == who.subject or not await works(who.site, employee_id, view):
-        raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=("/colleague_id",))
+    where = ("/colleague_id",)
+    if employee_id == who.subject:
+        raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=where, told={"because": "yourself"})
+    if not await works(who.site, employee_id, view):
+        known = sorted(one.id for one in await crew(who.site, view) if one.active)
+        others = tuple(one for one in known if one != who.subject)[:NAMED_MAX]
+        raise Rejected(Reason.UNKNOWN_COLLEAGUE, where=where, told={"colleagues": others})
 
 
-def known_department(department: str | None, policy: Policy) -> None:
-    """Raises Rejected(unknown_department) for none, and for one that the policy does not have."""
+def known_department(department: str | None, policy: Policy, where: str = "/department") -> None:
+    """Raises Rejected(unknown_department) for none, and for one that the policy does not have; `where` names it."""
     if department not in policy.departments:
-        raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=("/department",))
+        known = tuple(policy.departments)[:NAMED_MAX]
+        raise Rejected(Reason.UNKNOWN_DEPARTMENT, where=(where,), told={"departments": known})
 
 
 async def keeper(complaint: Complaint, policy: Policy, view: View) -> str | None:
@@ -83,3 +92,15 @@ async def is_off_shift(complaint: Complaint, policy: Policy, view: View) -> bool
     members = await crew(complaint.site, view)
     there = on_shift(members, policy, view)
     return reports_shifts(members) and all(one.id != complaint.employee_id for one in there)
+
+
+async def somebody_works(
+    site: str, colleague: str | None, department: str | None, policy: Policy, view: View
+) -> bool | None:
+    """Whether a colleague, or somebody of a department, works now; None where the site does not say. Raises Unavailable."""
+    members = await crew(site, view)
+    if not reports_shifts(members):
+        return None
+    roles = policy.departments[department].roles if department is not None else ()
+    there = on_shift(members, policy, view)
+    return any(one.id == colleague or one.role in roles for one in there)

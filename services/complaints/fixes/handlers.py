@@ -7,13 +7,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.complaints.colleagues.handlers import known_colleague, known_department
+from services.complaints.colleagues.handlers import (
+    NAMED_MAX,
+    known_colleague,
+    known_department,
+)
 from services.complaints.fixes import moves
 from services.complaints.fixes.rules import Fixes, asked_of
 from services.complaints.lifecycle.handlers import Lifecycle, decided
 from services.complaints.lifecycle.rules import DEPARTMENT, Complaint
 from shared.contracts.event import Id
-from shared.contracts.lifecycle import OPEN
+from shared.contracts.lifecycle import State
 from shared.contracts.policy import Fix, ItemId, Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -23,6 +27,8 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
 
+#: Where a complaint stands of which nothing is to be fixed any more.
+UNNEEDED = frozenset({State.WITHDRAWN, State.NOT_A_COMPLAINT, State.REFERRED_EXTERNAL})
 FixName = Annotated[ItemId, Field(description="The fix, by its name in the site's policy.")]
 
 
@@ -96,8 +102,9 @@ class Fixing:
         fix, policy, version = await self._fix(complaint.site, command.fix, view)
         colleague, department = command.colleague_id, command.department
         if colleague is None:
+            where = "/fix" if department is None else "/department"
             department = department or fix.department
-            known_department(department, policy)
+            known_department(department, policy, where)
         else:
             await known_colleague(colleague, who, view)
         return decided(
@@ -138,7 +145,8 @@ class Fixing:
     ) -> Page[Fixes]:
         """A page of complaints with fixes that the employee, or a department, is asked for.
 
-        What is first due comes first. Complaints that ended are left out, so a page may be shorter. Raises
+        What is first due comes first. A fix of a complaint that was answered is still to be done; those that nobody needs any
+        more are left out, so a page may be shorter. Raises
         Rejected(unknown_site, unknown_department) and Unavailable.
         """
         if department is not None:
@@ -156,7 +164,11 @@ class Fixing:
         kept = []
         for name, fixes in found:
             complaint = await view.get(Complaint, name)
-            if complaint is not None and complaint.state in OPEN and not complaint.forgotten:
+            if (
+                complaint is not None
+                and complaint.state not in UNNEEDED
+                and not complaint.forgotten
+            ):
                 kept.append((name, fixes))
         return kept
 
@@ -168,5 +180,6 @@ class Fixing:
         policy, version = await self._policies.at(site, view)
         found = policy.fixes.get(fix)
         if found is None:
-            raise Rejected(Reason.UNKNOWN_FIX, where=("/fix",))
+            known = tuple(policy.fixes)[:NAMED_MAX]
+            raise Rejected(Reason.UNKNOWN_FIX, where=("/fix",), told={"fixes": known})
         return found, policy, version

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.complaints.fixes.rules import Fixes
-from services.complaints.lifecycle.moves import No, Who, given, wrong_state
+from services.complaints.lifecycle.moves import No, Who, given, somebody, wrong_state
 from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import FixAsked, FixDeclined, FixDone, FixLate
 from shared.contracts.lifecycle import OPEN
@@ -83,7 +83,8 @@ def decline(
     if asked is None or not (
         who.id in (asked.colleague_id, asked.asked_by) or asked.department in who.departments
     ):
-        return No(Reason.FIX_NOT_ASKED)
+        told = somebody(asked.colleague_id, asked.department) if asked is not None else {}
+        return No(Reason.FIX_NOT_ASKED, told)
     return (
         FixDeclined(
             complaint_id=complaint_id,

@@ -348,6 +348,7 @@ def _owners(to: Routes, lifecycle: Lifecycle) -> None:
                 **DONE,
                 "colleague_id": None,
                 "department": "housekeeping",
+                "on_shift": True,
                 "offered_at": NOW,
             }
         },
@@ -389,7 +390,7 @@ def _words(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/ask",
         EMPLOYEE,
         {200: AskedAnswer},
-        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED),
+        refuses=(*UNFIT, *SEALING, Reason.ALREADY_CLAIMED, Reason.NO_CONTACT),
     )
     async def ask_customer(ask: Ask, complaint_id: Identifier, command: AskCustomer) -> Decision:
         """Ask the customer something; the promise waits for the answer."""
@@ -424,7 +425,7 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/withdraw",
         EMPLOYEE,
         {200: ComplaintWithdrawn},
-        refuses=UNFIT,
+        refuses=(*UNFIT, Reason.ALREADY_CLAIMED),
         examples={200: {**DONE, "withdrawn_at": NOW}},
     )
     async def withdraw_complaint(ask: Ask, complaint_id: Identifier) -> Decision:
@@ -439,7 +440,7 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         "/v1/complaints/{complaint_id}/unfounded",
         EMPLOYEE,
         {200: ComplaintUnfounded},
-        refuses=UNFIT,
+        refuses=(*UNFIT, Reason.ALREADY_CLAIMED),
         examples={200: {**DONE, "found_at": NOW}},
     )
     async def find_no_complaint(ask: Ask, complaint_id: Identifier) -> Decision:

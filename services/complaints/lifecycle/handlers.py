@@ -20,6 +20,7 @@ from services.complaints.colleagues.handlers import (
     keeper,
     known_colleague,
     known_department,
+    somebody_works,
     works,
 )
 from services.complaints.lifecycle import moves
@@ -147,6 +148,13 @@ class Correct(BaseModel):
         Severity | None, Field(description="How bad it is; null leaves it as it is.")
     ] = None
 
+    @model_validator(mode="after")
+    def _any(self) -> Correct:
+        if self.category is None and self.severity is None:
+            msg = "name a category or a severity"
+            raise ValueError(msg)
+        return self
+
 
 class Lifecycle:
     """What moves a complaint on, and what employees read of it."""
@@ -181,7 +189,15 @@ class Lifecycle:
         if department is not None:
             known_department(department, policy)
         return decided(
-            moves.offer(complaint, complaint_id, who.subject, colleague, department, view.now)
+            moves.offer(
+                complaint,
+                complaint_id,
+                who.subject,
+                colleague,
+                department,
+                view.now,
+                on_shift=await somebody_works(complaint.site, colleague, department, policy, view),
+            )
         )
 
     async def accept(self, complaint_id: str, who: Principal, view: View) -> Decision:
@@ -199,7 +215,7 @@ class Lifecycle:
     async def ask(
         self, complaint_id: str, command: AskCustomer, who: Principal, view: View
     ) -> Decision:
-        """Ask the customer something; raises Rejected(already_claimed, wrong_state) and what `of_site` does."""
+        """Ask the customer something; raises Rejected(already_claimed, no_contact, wrong_state) and what `of_site` does."""
         complaint = await self.of_site(complaint_id, who, view)
         keys, sealed = await self._sealed(complaint, "question", command.question, view)
         return decided(moves.ask(complaint, complaint_id, who.subject, sealed, view.now), keys)
@@ -236,20 +252,24 @@ class Lifecycle:
         )
 
     async def withdraw(self, complaint_id: str, who: Principal, view: View) -> Decision:
-        """The customer takes it back; raises Rejected(wrong_state) and what `of_site` does.
+        """The customer takes it back; raises Rejected(already_claimed, wrong_state) and what `of_site` does.
 
         Complaints of other customers that were merged into it stand by themselves again.
         """
         complaint = await self.of_site(complaint_id, who, view)
-        return await taken_back(complaint, complaint_id, who.subject, self._policies, view)
+        away = await self._owner_off_shift(complaint, view)
+        return await taken_back(
+            complaint, complaint_id, who.subject, self._policies, view, owner_away=away
+        )
 
     async def find_none(self, complaint_id: str, who: Principal, view: View) -> Decision:
-        """It is no complaint; raises Rejected(wrong_state) and what `of_site` does.
+        """It is no complaint; raises Rejected(already_claimed, wrong_state) and what `of_site` does.
 
-        What was merged into it may be one, and stands by itself again: nobody opens this one again.
+        What was merged into it may be one, and stands by itself again.
         """
         complaint = await self.of_site(complaint_id, who, view)
-        found = moves.find_none(complaint, complaint_id, who.subject, view.now)
+        away = await self._owner_off_shift(complaint, view)
+        found = moves.find_none(complaint, complaint_id, who.subject, view.now, owner_away=away)
         return decided(
             found,
             await split_off(
@@ -364,8 +384,15 @@ class Lifecycle:
             return False
         if not await works(complaint.site, owner, view):
             return True
-        if complaint.state is not State.REOPENED:
+        return complaint.state is State.REOPENED and await self._owner_off_shift(complaint, view)
+
+    async def _owner_off_shift(self, complaint: Complaint, view: View) -> bool:
+        """Whether the owner does not work now, or not at the site any more; a site that never says who works when says no."""
+        owner = complaint.employee_id
+        if owner is None:
             return False
+        if not await works(complaint.site, owner, view):
+            return True
         policy, _ = await self._policies.at(complaint.site, view)
         return await is_off_shift(complaint, policy, view)
 
@@ -421,14 +448,20 @@ async def danger_in(
 
 
 async def taken_back(
-    complaint: Complaint, complaint_id: str, who: str | None, policies: Policies, view: View
+    complaint: Complaint,
+    complaint_id: str,
+    who: str | None,
+    policies: Policies,
+    view: View,
+    *,
+    owner_away: bool = False,
 ) -> Decision:
     """The customer takes a complaint back; `who` wrote it down, None if the customer did it by their link.
 
-    Complaints of other customers that were merged into it stand by themselves again. Raises Rejected(wrong_state)
-    and Unavailable.
+    Complaints of other customers that were merged into it stand by themselves again. Raises
+    Rejected(already_claimed, wrong_state) and Unavailable.
     """
-    withdrawn = moves.withdraw(complaint, complaint_id, who, view.now)
+    withdrawn = moves.withdraw(complaint, complaint_id, who, view.now, owner_away=owner_away)
     stays = partial(same_customer, head=complaint)
     return decided(withdrawn, await split_off(complaint_id, complaint, stays, who, policies, view))
 

@@ -118,8 +118,13 @@ def offer(
     colleague: str | None,
     department: str | None,
     now: datetime,
+    *,
+    on_shift: bool | None = None,
 ) -> Sequence[Fact] | No:
-    """The owner asks a colleague or a department to take the complaint over; it stays theirs until then."""
+    """The owner asks a colleague or a department to take the complaint over; it stays theirs until then.
+
+    `on_shift`: whether who is asked works now; None where the site does not say.
+    """
     first = _as_owner(complaint, complaint_id, who, None, now)
     if isinstance(first, No):
         return first
@@ -129,6 +134,7 @@ def offer(
         site=complaint.site,
         colleague_id=colleague,
         department=department,
+        on_shift=on_shift,
         offered_at=now,
     )
     return (*first, offered)
@@ -167,6 +173,9 @@ def ask(
     first = _as_owner(complaint, complaint_id, who, InfoAsked, now)
     if isinstance(first, No):
         return first
+    if complaint.reachable is False:
+        # Nobody would ask the customer, and the promise would wait for ever.
+        return No(Reason.NO_CONTACT, {"ask": "in_person"})
     asked = InfoAsked(
         complaint_id=complaint_id,
         employee_id=who,
@@ -238,10 +247,18 @@ def resolve(
 
 
 def withdraw(
-    complaint: Complaint, complaint_id: str, who: str | None, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    who: str | None,
+    now: datetime,
+    *,
+    owner_away: bool = False,
 ) -> Sequence[Fact] | No:
-    """The customer takes the complaint back, and told an employee so; None if they did it by themselves."""
-    if (no := _no(complaint, ComplaintWithdrawn)) is not None:
+    """The customer takes the complaint back, and told an employee so; None if they did it by themselves.
+
+    An employee ends a colleague's complaint only while that one is away.
+    """
+    if (no := _not_ended_by(complaint, ComplaintWithdrawn, who, owner_away)) is not None:
         return no
     return (
         ComplaintWithdrawn(
@@ -251,10 +268,10 @@ def withdraw(
 
 
 def find_none(
-    complaint: Complaint, complaint_id: str, who: str, now: datetime
+    complaint: Complaint, complaint_id: str, who: str, now: datetime, *, owner_away: bool = False
 ) -> Sequence[Fact] | No:
-    """An employee finds that the words are no complaint."""
-    if (no := _no(complaint, ComplaintUnfounded)) is not None:
+    """An employee finds that the words are no complaint; of a colleague's complaint only while that one is away."""
+    if (no := _not_ended_by(complaint, ComplaintUnfounded, who, owner_away)) is not None:
         return no
     return (
         ComplaintUnfounded(
@@ -441,6 +458,19 @@ def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:
     return None if fits else wrong_state(complaint.state)
 
 
+def _not_ended_by(
+    complaint: Complaint, move: type[Fact], who: str | None, owner_away: bool
+) -> No | None:
+    """Why `who` cannot end a complaint, which may have another owner; None stands for its customer."""
+    if (no := _no(complaint, move)) is not None:
+        return no
+    owner = complaint.employee_id
+    owned = owner is not None and complaint.state in OPEN
+    if not owned or owner_away or who in (None, owner):
+        return None
+    return No(Reason.ALREADY_CLAIMED, {"employee_id": owner or ""})
+
+
 def _as_owner(
     complaint: Complaint, complaint_id: str, who: str, move: type[Fact] | None, now: datetime
 ) -> Sequence[Fact] | No:
@@ -465,5 +495,15 @@ def _claimed(complaint: Complaint, complaint_id: str, who: str, now: datetime) -
 def _not_asked(complaint: Complaint, who: Who) -> No | None:
     if (no := _no(complaint, None)) is not None:
         return no
-    asked = complaint.asked_colleague == who.id or complaint.asked_department in who.departments
-    return None if asked and who.id != complaint.employee_id else No(Reason.NOT_OFFERED)
+    colleague, department = complaint.asked_colleague, complaint.asked_department
+    asked = colleague == who.id or department in who.departments
+    if asked and who.id != complaint.employee_id:
+        return None
+    return No(Reason.NOT_OFFERED, somebody(colleague, department))
+
+
+def somebody(colleague: str | None, department: str | None) -> Mapping[str, str]:
+    """Who is asked, as a refusal tells it; empty if nobody is."""
+    if colleague is not None:
+        return {"colleague_id": colleague}
+    return {"department": department} if department is not None else {}

@@ -28,14 +28,13 @@ from services.complaints.matters.moves import (
 from services.complaints.matters.rules import Sender, stands_alone
 from services.complaints.promises.rules import KeptAt, Warned
 from shared.contracts.complaints import (
-    ComplaintMerged,
     ComplaintReceived,
     ComplaintSplit,
     ComplaintTriaged,
     Sameness,
 )
 from shared.contracts.event import ComplaintId
-from shared.contracts.lifecycle import may
+from shared.contracts.lifecycle import OPEN
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact, score_at
@@ -230,7 +229,7 @@ async def suggested(complaint_id: str, complaint: Complaint, view: View) -> list
     Those of the same token, name or address. Whether they are, somebody must say.
     """
     received_at = complaint.received_at
-    if received_at is None or not may(complaint.state, ComplaintMerged):
+    if received_at is None or complaint.state not in OPEN:
         return []
     since = Cursor(score_at(received_at - SUGGESTED_WITHIN), "")
     page = await view.range(Complaint, of_customer(complaint.customer_ref), since, LOOKED_AT_MAX)
@@ -239,7 +238,7 @@ async def suggested(complaint_id: str, complaint: Complaint, view: View) -> list
     found = {
         name: one
         for name, one in (*raised, *page.documents)
-        if one.site == complaint.site and may(one.state, ComplaintMerged) and not one.forgotten
+        if one.site == complaint.site and one.state in OPEN and not one.forgotten
     }
     return [name for name in found if name != complaint_id][:SUGGESTED_MAX]
 

@@ -53,6 +53,8 @@ def merge(
 ) -> Sequence[Fact] | No:
     """Merge a complaint into another one, which goes on for both (`who` is None if nobody had to say so).
 
+    Complaints of different customers are one matter only if they are about the same.
+
     `kept_by_…`: when the customer of each was given or offered something, or said that it helped; `warned`: whether
     somebody was warned of the promise of `other`.
     """
@@ -60,11 +62,14 @@ def merge(
         return No(Reason.CUSTOMER_ERASED)
     if other.merged_into is not None:
         return No(Reason.COMPLAINT_MERGED, {"complaint_id": other.merged_into})
-    for one in (other, head):
+    for one_id, one in ((other_id, other), (head_id, head)):
         if not may(one.state, ComplaintMerged):
-            return wrong_state(one.state)
+            no = wrong_state(one.state)
+            return No(no.reason, {**no.told, "complaint_id": one_id})
     if other_id == head_id or other.merged_ids or not _fits(other, head):
         return No(Reason.NOT_MERGEABLE)
+    if not same_customer(other, head) and other.category is not head.category:
+        return No(Reason.NOT_MERGEABLE, {"differs": ("customer", "category")})
     promise = standing(other, other_id, head, kept_by_other, kept_by_head, now)
     return (
         MatterChanged(

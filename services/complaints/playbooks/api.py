@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ComplaintId, Id
 from shared.contracts.hours import Weekday, covers
 from shared.contracts.intake import Channel
-from shared.contracts.policy import Names, Policy, Say
+from shared.contracts.policy import Fix, Names, Say
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import Answer
 from shared.runtime.http.auth import EMPLOYEE
@@ -132,7 +133,10 @@ def routes(face: Face, playbooks: Playbooks) -> Routes:
         refuses=(Reason.UNKNOWN_COMPLAINT,),
     )
     async def get_playbook(ask: Ask, complaint_id: Identifier) -> ShownPlaybook:
-        """What to say and to do about a complaint, as the policy in force has it for what it is about now."""
+        """What to say and to do about a complaint, as the policy in force has it for what it is about now.
+
+        While somebody is in danger, what to say is that of the playbook for safety, and its fixes come first.
+        """
         situation = await playbooks.of(complaint_id, ask.principal, ask.view)
         return _shown(complaint_id, situation, ask.view.now)
 
@@ -140,18 +144,18 @@ def routes(face: Face, playbooks: Playbooks) -> Routes:
 
 
 def _shown(complaint_id: str, situation: Situation, now: datetime) -> ShownPlaybook:
-    complaint, policy, playbook = situation
+    complaint, policy, playbook, words, fixes = situation
     zone = ZoneInfo(policy.timezone)
     return ShownPlaybook.about(
         complaint,
         complaint_id=complaint_id,
-        channel=playbook.channel,
-        say=playbook.say,
+        channel=words.channel,
+        say=words.say,
         checks=[
             SuggestedCheck(item=name, title=policy.checks[name.partition("/")[0]].title)
             for name in playbook.suggest
         ],
-        fixes=_fixes(policy, complaint.category, complaint.severity),
+        fixes=_fixes(fixes),
         bodies=[OutsideBody(body=name, title=one.title) for name, one in policy.bodies.items()],
         hours=[
             OpenTime(days=list(one.days), starts=one.starts, ends=one.ends) for one in policy.hours
@@ -160,7 +164,7 @@ def _shown(complaint_id: str, situation: Situation, now: datetime) -> ShownPlayb
     )
 
 
-def _fixes(policy: Policy, category: Category, severity: Severity) -> list[SuggestedFix]:
+def _fixes(fixes: Mapping[str, Fix]) -> list[SuggestedFix]:
     return [
         SuggestedFix(
             fix=name,
@@ -168,5 +172,5 @@ def _fixes(policy: Policy, category: Category, severity: Severity) -> list[Sugge
             department=fix.department,
             within_s=int(fix.within.total_seconds()),
         )
-        for name, fix in policy.fixes_for(category, severity).items()
+        for name, fix in fixes.items()
     ]

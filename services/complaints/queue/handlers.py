@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from services.complaints.colleagues.handlers import known_department
 from services.complaints.lifecycle.rules import (
@@ -24,7 +31,7 @@ from services.complaints.lifecycle.rules import (
     passed_from,
     reference_score,
 )
-from shared.contracts.complaints import REFERENCE_CHARS, Category
+from shared.contracts.complaints import REFERENCE_CHARS, Category, reference_of
 from shared.contracts.event import Id, Outside
 from shared.contracts.intake import Address, Phone
 from shared.contracts.names import CustomerName, PlaceName
@@ -43,15 +50,26 @@ from shared.runtime.roster import employed, employee_key
 OF_ONE_REFERENCE_MAX = 8
 #: As much of a customer's words as fits into one line of a list.
 BEGINNING_CHARS_MAX = 80
+
+
+def _reference(written: str) -> str:
+    """A reference as people write it, behind a `#` or as the complaint's whole id; raises ValueError if it is none."""
+    reference = written.removeprefix("#")
+    if reference.lower().startswith("co-"):
+        reference = reference_of(reference)
+    if len(reference) != REFERENCE_CHARS:
+        msg = f"a reference has {REFERENCE_CHARS} characters, such as 4C7D65; a complaint's whole id is taken as well"
+        raise ValueError(msg)
+    return reference.upper()
+
+
 #: What a reference consists of, as people write it: letters in any case.
 Reference = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[A-Za-z0-9._:/@+-]+$",
-        min_length=REFERENCE_CHARS,
-        max_length=REFERENCE_CHARS,
-        to_upper=True,
+        pattern=r"^#?[A-Za-z0-9._:/@+-]+$", min_length=1, max_length=128, strip_whitespace=True
     ),
+    AfterValidator(_reference),
 ]
 
 
@@ -87,7 +105,9 @@ class FindComplaints(BaseModel):
 
     reference: Annotated[
         Reference | None,
-        Field(description="What letters call a complaint, and its customer tells us."),
+        Field(
+            description="What letters call a complaint, and its customer tells us, with or without `#`; or the complaint's id."
+        ),
     ] = None
     customer_ref: Annotated[
         Id | None, Field(description="The customer of a complaint, as the complaint shows it.")

@@ -17,7 +17,7 @@ from services.complaints.lifecycle.handlers import danger_in, decided, head_of, 
 from services.complaints.lifecycle.moves import No, with_danger
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import answered
-from services.complaints.matters.moves import same_customer
+from services.complaints.matters.moves import Answered, same_customer
 from services.complaints.selfservice.moves import (
     Code,
     add_words,
@@ -48,7 +48,7 @@ from shared.contracts.complaints import (
     reference_of,
 )
 from shared.contracts.intake import Contact
-from shared.contracts.lifecycle import ASKED, OPEN, State, may
+from shared.contracts.lifecycle import AGAIN, ASKED, OPEN, State, may
 from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -153,7 +153,7 @@ class SelfService:
             body_page=in_language(body.pages, language) if body is not None else "",
             merged=complaint.state is State.MERGED,
             goes_on=reference_of(complaint.merged_into) if complaint.merged_into and own else "",
-            takes_words=head.state in OPEN,
+            takes_words=head.state in OPEN | AGAIN,
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
@@ -211,7 +211,7 @@ class SelfService:
         return known.action if known is not None and known.is_open(view.now) else None
 
     async def add_words(self, token: str, words: str, view: View) -> Decision:
-        """Add words, or answer what was asked; raises Rejected(wrong_state, too_many_words) and what `opened` does."""
+        """Add words, or answer what was asked; a complaint that is over is opened again. Raises Rejected(wrong_state, too_many_words) and what `opened` does."""
         complaint_id, complaint = await self.opened(token, view)
         timeline = await view.get(Timeline, complaint_id)
         seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
@@ -220,8 +220,23 @@ class SelfService:
         head = await head_of(complaint, view)
         danger = await danger_in(words, complaint, complaint_id, policy, view)
         complaint = with_danger(complaint, danger.own)
+        head = with_danger(head, danger.of_head)
+        about, kept_by = Answered(complaint_id, complaint), None
+        if head.state in AGAIN:
+            about = await answered(complaint, complaint_id, head, policy, view)
+            kept_by = await keeper(about.complaint, policy, view)
         return decided(
-            add_words(complaint, complaint_id, head, timeline, sealed, policy, view.now),
+            add_words(
+                complaint,
+                complaint_id,
+                head,
+                about,
+                timeline,
+                sealed,
+                policy,
+                view.now,
+                keeper=kept_by,
+            ),
             (*seals.created, *danger.facts),
         )
 

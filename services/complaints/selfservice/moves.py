@@ -18,7 +18,7 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     WordsAdded,
 )
-from shared.contracts.lifecycle import ASKED, OPEN, State
+from shared.contracts.lifecycle import AGAIN, ASKED, OPEN, State
 from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -41,21 +41,37 @@ def add_words(
     complaint: Complaint,
     complaint_id: str,
     head: Complaint,
+    about: Answered,
     timeline: Timeline | None,
     sealed: str,
     policy: Policy,
     now: datetime,
+    *,
+    keeper: str | None = None,
 ) -> Sequence[Fact] | No:
     """The customer adds words; they answer a question if one was asked. `sealed` is under `field_of` the complaint.
 
-    `head` is the complaint that goes on for it, or itself. Words are taken only while that is open: later nobody
-    reads them.
+    `head` is the complaint that goes on for it, or itself. If that is over, what is opened again is `about`, which
+    `keeper` has then. Where the customer is asked whether it helped, or an outside body looks at it, words alone are
+    not taken.
     """
     if complaint.forgotten:
         return No(Reason.CUSTOMER_ERASED)
-    if head.state not in OPEN:
+    if head.forgotten or head.state not in OPEN | AGAIN:
         return No(Reason.WRONG_STATE, {"state": head.state})
     added = _words(complaint, complaint_id, timeline, sealed, now)
+    if head.state in AGAIN and not isinstance(added, No):
+        # The customer says nothing of whether it helped, so that this counts as no answer.
+        again = take_feedback(
+            about.complaint,
+            about.complaint_id,
+            Helped.NO,
+            policy,
+            now,
+            answered_at=now,
+            keeper=keeper,
+        )
+        return (*added, *about.before, *again.facts)
     if isinstance(added, No) or complaint.state is not State.AWAITING_INFO:
         return added
     return hear(complaint, complaint_id, None, sealed, policy, now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.complaints.timeline.rules import Entry, What
+from services.complaints.timeline.rules import Entry, What, Who
 from shared.contracts.complaints import Action, Language, Outcome
 from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.notifier import Helped, Occasion
@@ -108,6 +108,8 @@ class Told:
     occasion: Occasion | None = None
     #: What the customer answered; None of anything else.
     helped: Helped | None = None
+    #: Whether an employee did it for the customer.
+    by_employee: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,10 @@ def standing(shown: Shown) -> str:
             reference=shown.reference,
         )
     if shown.state not in OPEN:
-        return say(shown.language, "mine.standing.done")
+        taken = shown.state is State.NOT_A_COMPLAINT
+        part = "not_a_complaint" if taken else "done"
+        again = say(shown.language, "mine.standing.again")
+        return f"{say(shown.language, f'mine.standing.{part}')} {again}"
     if shown.merged:
         by = say(shown.language, "mine.by", when=shown.promised_by) if shown.promised_by else ""
         part = "merged_own" if shown.goes_on else "merged"
@@ -294,6 +299,8 @@ def what_happened(one: Told, language: Language) -> str:
         return say(language, "mine.what.warned")
     if one.helped is Helped.PARTLY:
         return say(language, "mine.what.partly")
+    if one.what is What.WITHDRAWN and one.by_employee:
+        return say(language, "mine.what.withdrawn_for_you")
     return say(language, f"mine.what.{one.what}")
 
 
@@ -315,6 +322,7 @@ def told(entry: Entry, words: str, policy: Policy, language: Language) -> Told:
         words=words,
         occasion=entry.occasion,
         helped=entry.helped,
+        by_employee=entry.who is Who.EMPLOYEE,
     )
 
 

@@ -152,6 +152,8 @@ SEALED_AS: Mapping[What, str] = {
     What.RESOLVED: "note",
     What.FEEDBACK: "line",
 }
+#: Stands for an employee in what a customer is shown: that it was one, and not who.
+SOMEBODY = "somebody"
 _RANK = {what: rank for rank, what in enumerate(What)}
 
 
@@ -375,6 +377,7 @@ def for_customer(entries: Iterable[Entry]) -> Sequence[Entry]:
         Entry(
             at=entry.at,
             what=entry.what,
+            employee_id=SOMEBODY if entry.what is What.WITHDRAWN and entry.employee_id else None,
             **{field: getattr(entry, field) for field in FOR_CUSTOMER[entry.what]},
         )
         for entry in entries
@@ -412,6 +415,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.REOPENED: ("promised_by",),
     What.PROMISE_BROKEN: ("promised_by",),
     What.WITHDRAWN: (),
+    What.NOT_A_COMPLAINT: (),
     What.REFERRED: ("body",),
     What.CLOSED: (),
     What.MERGED: (),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from services.notifier.messages.rules import Message
 from services.notifier.subjects.moves import (
+    DoneFix,
     LatePromise,
     Question,
     Reached,
     Resolution,
     is_asked,
     is_late,
+    is_news,
     is_resolved,
     stands,
 )
@@ -26,6 +28,9 @@ from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import about, format_time, in_language
+
+#: Where a complaint stands that was closed without the customer's doing.
+CLOSED = (State.CLOSED_NO_RESPONSE, State.WITHDRAWN, State.NOT_A_COMPLAINT)
 
 
 class Course:
@@ -44,6 +49,8 @@ class Course:
         match message.occasion:
             case Occasion.QUESTION_ASKED:
                 told = await self._question(message, story, view)
+            case Occasion.FIX_DONE:
+                told = await self._fix(message, story, policy, view)
             case Occasion.RESOLUTION_TOLD:
                 told = await self._resolution(message, story, policy, view)
             case Occasion.PROMISE_AT_RISK | Occasion.PROMISE_BROKEN:
@@ -51,7 +58,8 @@ class Course:
             case Occasion.THANKED:
                 told = only_if(stands(story, State.CONFIRMED))
             case Occasion.CLOSED:
-                told = only_if(stands(story, State.CLOSED_NO_RESPONSE))
+                told = only_if(stands(story, *CLOSED))
+                told["ended"] = story.state or State.CLOSED_NO_RESPONSE
             case Occasion.REFERRED:
                 told = self._referral(story, policy, message.language)
             case _:
@@ -73,6 +81,19 @@ class Course:
         if words is None:  # the time of words of that month is over
             raise Rejected(Reason.NO_LONGER_TRUE)
         return {"question": words}
+
+    @staticmethod
+    async def _fix(message: Message, story: Story, policy: Policy, view: View) -> dict[str, str]:
+        """What the fix is called; empty if the policy lists it no more."""
+        done = await view.get(DoneFix, message.about)
+        if done is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        resolution = None
+        if story.resolution_id is not None:
+            resolution = await view.get(Resolution, story.resolution_id)
+        only_if(is_news(story, done, resolution))
+        fix = policy.fixes.get(done.fix)
+        return {"fix": in_language(fix.title, message.language) if fix is not None else ""}
 
     async def _resolution(
         self, message: Message, story: Story, policy: Policy, view: View

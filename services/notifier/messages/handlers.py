@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from services.notifier.messages.rules import Message, message_id_of, queue
 from services.notifier.preferences.handlers import wanted_by
 from services.notifier.preferences.rules import Preferences
-from services.notifier.subjects.moves import moment_of, promise_of, question_of, resolution_of
+from services.notifier.subjects.moves import (
+    fix_of,
+    moment_of,
+    promise_of,
+    question_of,
+    resolution_of,
+)
 from services.notifier.subjects.rules import Story
 from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
@@ -20,8 +26,11 @@ from shared.contracts.complaints import (
     ComplaintReferred,
     ComplaintReopened,
     ComplaintTriaged,
+    ComplaintUnfounded,
+    ComplaintWithdrawn,
     ConfirmationAsked,
     ContactChanged,
+    FixDone,
     InfoAsked,
     PromiseWarned,
     ResolutionRecorded,
@@ -36,11 +45,14 @@ from shared.runtime.engine.view import View
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.policies import Policies, PolicyHead
 
+#: A fix is told this long after it was done, so that the letter about a resolution, which says more, goes in its place.
+FIX_TOLD_AFTER = timedelta(minutes=1)
 #: Facts that say themselves to whom, where and in which language is written.
 Told = ComplaintTriaged | ComplaintReopened | CheckIssued | OfferMade | ConfirmationAsked
 #: Facts of a complaint for which the notifier looks that up.
 Move = (
     InfoAsked
+    | FixDone
     | ResolutionRecorded
     | PromiseWarned
     | ComplaintOverdue
@@ -48,6 +60,8 @@ Move = (
     | ComplaintClosed
     | ComplaintReferred
     | ContactChanged
+    | ComplaintWithdrawn
+    | ComplaintUnfounded
 )
 
 
@@ -158,6 +172,12 @@ class Messages:
         """Queue the letter with the question that the promise waits for."""
         return self._tells(event.data, About(Occasion.QUESTION_ASKED, question_of(event.data)))
 
+    def on_fixed(self, event: Event[FixDone]) -> Prepared:
+        """Queue the letter that says what was done about the cause; one per fix."""
+        fact = event.data
+        due_at = fact.done_at + FIX_TOLD_AFTER
+        return self._tells(fact, About(Occasion.FIX_DONE, fix_of(fact), due_at))
+
     def on_resolved(self, event: Event[ResolutionRecorded]) -> Prepared:
         """Queue the letter that says what was done and asks whether it helped, and its reminder."""
         fact = event.data
@@ -190,9 +210,23 @@ class Messages:
         return self._tells(fact, About(Occasion.THANKED, about))
 
     def on_closed(self, event: Event[ComplaintClosed]) -> Prepared:
-        """Queue the letter that says that the case was closed without an answer."""
+        """Queue the letter that says that the case was closed, because the customer said nothing more."""
         fact = event.data
         about = moment_of(fact.complaint_id, fact.closed_at)
+        return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def on_withdrawn(self, event: Event[ComplaintWithdrawn]) -> Prepared:
+        """Queue the letter that says that an employee wrote down that the customer took it back; they may not have."""
+        fact = event.data
+        if fact.employee_id is None:
+            return only_folds(event)
+        about = moment_of(fact.complaint_id, fact.withdrawn_at)
+        return self._tells(fact, About(Occasion.CLOSED, about))
+
+    def on_unfounded(self, event: Event[ComplaintUnfounded]) -> Prepared:
+        """Queue the letter that says that it was taken for no complaint, and how to say that it is one."""
+        fact = event.data
+        about = moment_of(fact.complaint_id, fact.found_at)
         return self._tells(fact, About(Occasion.CLOSED, about))
 
     def on_referred(self, event: Event[ComplaintReferred]) -> Prepared:

@@ -15,13 +15,14 @@ from shared.contracts.complaints import (
     ComplaintReferred,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    FixDone,
     InfoAsked,
     InfoReceived,
     Outcome,
     PromiseWarned,
     ResolutionRecorded,
 )
-from shared.contracts.lifecycle import MOVES, OPEN, State
+from shared.contracts.lifecycle import ASKED, MOVES, OPEN, State
 from shared.kernel import Document, Fold, Slice, score_at
 
 #: Where somebody of the site is to do something, and not the customer.
@@ -35,6 +36,15 @@ class Question(Document):
 
     question: str
     asked_at: datetime
+
+
+class DoneFix(Document):
+    """A fix that was done, by its name in the site's policy: the fact FixDone."""
+
+    KIND: ClassVar[str] = "done-fix"
+
+    fix: str
+    done_at: datetime
 
 
 class Resolution(Document):
@@ -79,6 +89,11 @@ def question_of(fact: InfoAsked) -> str:
     return moment_of(fact.complaint_id, fact.asked_at)
 
 
+def fix_of(fact: FixDone) -> str:
+    """The id of a fix that was done."""
+    return moment_of(fact.complaint_id, fact.done_at)
+
+
 def resolution_of(fact: ResolutionRecorded) -> str:
     """The id of what was done."""
     return moment_of(fact.complaint_id, fact.recorded_at)
@@ -97,6 +112,12 @@ def is_asked(story: Story, question_id: str) -> bool:
 def is_resolved(story: Story, resolution_id: str) -> bool:
     """Whether this is what was done, and the customer did not say yet whether it helped."""
     return stands(story, State.RESOLUTION_RECORDED) and story.resolution_id == resolution_id
+
+
+def is_news(story: Story, fix: DoneFix, resolution: Resolution | None) -> bool:
+    """Whether the customer, who has not said that it helped, was not told more since: what was done in all."""
+    told = resolution is not None and resolution.recorded_at >= fix.done_at
+    return stands(story, *OPEN, *ASKED) and not told
 
 
 def is_late(story: Story, promise: LatePromise, reached: Reached | None) -> bool:
@@ -179,6 +200,7 @@ SLICE = Slice(
     {
         InfoAsked: (Fold(Story, complaint_of, asked), Fold(Question, question_of)),
         InfoReceived: (Fold(Story, complaint_of, answered),),
+        FixDone: (Fold(DoneFix, fix_of),),
         ResolutionRecorded: (Fold(Story, complaint_of, resolved), Fold(Resolution, resolution_of)),
         PromiseWarned: (Fold(LatePromise, promise_of),),
         ComplaintOverdue: (Fold(LatePromise, promise_of),),

@@ -86,6 +86,12 @@ _RESOLUTION = {
     "da": "Køkkenet lavede maden igen, og kokken kom selv ud med den.",
     "en": "The kitchen cooked your meal again, and the chef brought it out in person.",
 }
+_FIX = {
+    "nb": "Lage maten på nytt",
+    "sv": "Laga maten på nytt",
+    "da": "Lave maden igen",
+    "en": "Cook it again",
+}
 #: What differs from the plain letter, by occasion and the name of the variant.
 VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     Occasion.ACKNOWLEDGEMENT: {
@@ -106,6 +112,7 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "with nobody yet": frozenset({"nobody"}),
         "after harm": frozenset({"safety"}),
     },
+    Occasion.FIX_DONE: {"of no name": frozenset({"untitled"})},
     Occasion.RESOLUTION_TOLD: {
         "without words": frozenset({"unsaid"}),
         "explained": frozenset({"unsaid", "explained"}),
@@ -117,6 +124,10 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "about safety": frozenset({"safety"}),
     },
     Occasion.THANKED: {"after harm": frozenset({"safety"})},
+    Occasion.CLOSED: {
+        "taken back": frozenset({"withdrawn"}),
+        "no complaint": frozenset({"not_a_complaint"}),
+    },
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
     Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
 }
@@ -167,6 +178,8 @@ def example(
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
         "outcome": next(iter(variant & {"explained", "not_possible"}), "fixed"),
+        "fix": "" if "untitled" in variant else _FIX[language],
+        "ended": next(iter(variant & {"withdrawn", "not_a_complaint"}), "closed_no_response"),
         "body": _BODY[language],
         "body_page": "https://board.example/",
         "closes_at": when(days=7),

@@ -94,6 +94,16 @@ def question_asked(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.question_asked.waits")])
 
 
+def fix_done(words: Words, told: Told) -> Iterator[Block]:
+    """What was done about the cause so far, and "did it help?"."""
+    yield Text([words("letter.fix_done.came")])
+    if told["fix"]:
+        yield Items([told["fix"]])
+    yield Link(
+        words("letter.fix_done.ask"), words("letter.resolution_told.answer"), told["mine_url"]
+    )
+
+
 def resolution_told(words: Words, told: Told) -> Iterator[Block]:
     """What was done, in our words and the employee's, as the customer's page has it, and "did it help?"."""
     yield Text([words("letter.resolution_told.came")])
@@ -138,9 +148,16 @@ def thanked(words: Words, told: Told) -> Iterator[Block]:
 
 
 def closed(words: Words, told: Told) -> Iterator[Block]:
-    """Nothing more was heard, so the case is closed; it can be opened again."""
-    yield Text([words("letter.closed.told")])
-    yield Link(words("letter.closed.open_again"), words("letter.open"), told["mine_url"])
+    """Why the case is closed, and how the customer opens it again."""
+    match told["ended"]:
+        case "withdrawn":
+            told_why, again = "letter.closed.withdrawn", "letter.closed.go_on"
+        case "not_a_complaint":
+            told_why, again = "letter.closed.not_a_complaint", "letter.closed.is_one"
+        case _:
+            told_why, again = "letter.closed.told", "letter.closed.open_again"
+    yield Text([words(told_why)])
+    yield Link(words(again), words("letter.open"), told["mine_url"])
 
 
 def referred(words: Words, told: Told) -> Iterator[Block]:
@@ -263,6 +280,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.CHECK_OFFERED: check_offered,
     Occasion.REOPENED: reopened,
     Occasion.QUESTION_ASKED: question_asked,
+    Occasion.FIX_DONE: fix_done,
     Occasion.RESOLUTION_TOLD: resolution_told,
     Occasion.PROMISE_AT_RISK: promise_at_risk,
     Occasion.PROMISE_BROKEN: promise_broken,

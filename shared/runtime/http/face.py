@@ -28,6 +28,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.event import trace_of
+from shared.contracts.intake import ADDRESS_PATTERN, PHONE_PATTERN
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Request, Settler
@@ -56,6 +57,11 @@ OWN_RULES = {
     "missing": "It is needed",
     "json_type": "A body is JSON, with the header Content-Type: application/json",
     "union_tag_invalid": "Its kind is none of those that are described",
+}
+#: What text of a pattern looks like, where people write it.
+FORMS = {
+    ADDRESS_PATTERN: "It is a mail address, such as kim@example.org",
+    PHONE_PATTERN: "It is a telephone number, such as +47 912 34 567: digits, blanks, brackets and hyphens",
 }
 #: Probes, which are frequent and say nothing about how long callers wait.
 NOT_COUNTED = ("/live", "/ready")
@@ -352,6 +358,8 @@ def detail_of(wrong: Mapping[str, Any]) -> str:
     rule, told = wrong["type"], wrong.get("ctx", {})
     if rule in OWN_RULES:
         return OWN_RULES[rule]
+    if (form := FORMS.get(str(told.get("pattern")))) is not None:
+        return form
     if rule == "value_error":
         # Our own validators raise ValueError, and say nothing of the value. Those of libraries may quote it.
         ours = type(told.get("error")) is ValueError

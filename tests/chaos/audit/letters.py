@@ -53,9 +53,12 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
     }
     of_moment = (
         ("question_asked", "info.asked", "asked_at"),
+        ("fix_done", "fix.done", "done_at"),
         ("resolution_told", "resolution.recorded", "recorded_at"),
         ("thanked", "complaint.confirmed", "confirmed_at"),
         ("closed", "complaint.closed", "closed_at"),
+        ("closed", "complaint.unfounded", "found_at"),
+        ("closed", "complaint.withdrawn", "withdrawn_at"),
         ("referred", "complaint.referred", "referred_at"),
         ("contact_changed", "contact.changed", "changed_at"),
     )
@@ -64,6 +67,8 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         for occasion, kind, at in of_moment
         for one in evidence.of(kind)
         if one.data["complaint_id"] in written_to
+        # Whoever took it back by their link saw so on the page.
+        and (kind != "complaint.withdrawn" or one.data.get("employee_id"))
     }
     return told | {
         ("promise_broken", f"{one.data['complaint_id']}/{one.data['round']}")
