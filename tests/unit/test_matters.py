@@ -468,6 +468,23 @@ async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboa
     assert (await seen(aboard, f"/{first}"))["state"] == "confirmed"
 
 
+async def test_two_nos_to_what_was_given_before_are_one_round_with_one_promise(aboard: Aboard):
+    """Two checks of one complaint, or its page and a check's link: what comes first makes the promise."""
+    complaint = await complains(aboard)
+    await aboard.give(complaint, "cinema", "k")
+    await aboard.carry()
+    aboard.later(minutes=1)
+    for helped in (Helped.NO, Helped.PARTLY):
+        await says(aboard, complaint, helped)
+        aboard.later(seconds=3)
+    assert (await aboard.types("complaints")).count("complaint.reopened") == 1
+    await aboard.give(complaint, "dinner-for-two", "k2", again=True)
+    await aboard.carry()
+    aboard.later(minutes=1)
+    await says(aboard, complaint, Helped.NO)
+    assert (await seen(aboard, f"/{complaint}"))["round"] == 2
+
+
 async def test_what_another_customer_answers_is_about_their_own_complaint(aboard: Aboard):
     """Nobody is written to about what another customer said, and nobody's complaint ends by it."""
     first, second = [
