@@ -197,6 +197,19 @@ async def test_two_complaints_at_the_same_moment_are_one(tmp_path):
     assert len((await seen(aboard, f"/{head}"))["merged_ids"]) == 3
 
 
+async def test_who_is_named_and_asks_ten_times_at_once_has_one_complaint_and_one_letter(tmp_path):
+    aboard = await Aboard(tmp_path).begin()
+    settler = aboard.apps["complaints"].parts.settler
+    settler.store = YieldingStore(aboard.stores["complaints"], [3, 1, 2, 5])
+    told = {"customer": "booking-9", "contact": {"email": "kim@example.org"}}
+    await asyncio.gather(*(complains(aboard, COLD, **told) for _ in range(10)))
+    await aboard.carry()
+    await aboard.ring()
+    assert [letter.recipient for letter in aboard.postbox.letters] == ["kim@example.org"]
+    (head,) = await names(aboard, "open")
+    assert len((await seen(aboard, f"/{head}"))["merged_ids"]) == 9
+
+
 def test_danger_and_names_and_addresses_are_never_hidden_in_another_complaint():
     head = a_complaint()
     assert same_matter(a_complaint(), head, named=False)
@@ -204,6 +217,10 @@ def test_danger_and_names_and_addresses_are_never_hidden_in_another_complaint():
     assert not same_matter(a_complaint(customer_ref="c-2"), head, named=True)
     assert not same_matter(a_complaint(customer_ref="c-2", reachable=True), head, named=False)
     assert not same_matter(a_complaint(reachable=True), head, named=True)
+    named = a_complaint(reachable=True, contact_refs=("ct-1",))
+    assert same_matter(named, named, named=True)
+    assert not same_matter(named, head, named=True)
+    assert not same_matter(named, a_complaint(reachable=True, contact_refs=("ct-2",)), named=True)
     assert not same_matter(a_complaint(safety=True), head, named=False)
     assert not same_matter(a_complaint(), a_complaint(state=State.AWAITING_INFO), named=False)
     full = a_complaint(merged_ids=tuple(f"co-{n}" for n in range(MERGED_MAX)))
