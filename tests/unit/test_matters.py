@@ -405,7 +405,11 @@ def test_a_promise_that_was_kept_or_broken_is_not_made_again():
     broken = (Promise(0, SOON, broken=True),)
     head = merged(a_complaint(promises=broken), a_complaint(LATE))
     assert (head.promise.by, head.promise.broken) == (LATE, False)
-    assert merged(a_complaint(LATE), a_complaint(SOON, promises=broken)).promise.broken
+    head = merged(a_complaint(LATE), a_complaint(SOON, promises=broken))
+    assert (head.promise.by, head.promise.broken, head.overdue) == (LATE, False, True)
+    assert head.own_promise.broken
+    both = merged(a_complaint(promises=broken), a_complaint(SOON, promises=broken))
+    assert (both.promise.by, both.promise.broken) == (SOON, True)
     kept = {START + timedelta(minutes=5)}
     assert merged(a_complaint(SOON), a_complaint(LATE), kept_by_other=kept).promise.by == LATE
 
@@ -459,6 +463,30 @@ async def test_the_promise_of_two_complaints_rings_once(aboard: Aboard):
     assert await overdue(aboard, hours=24) == [second]
     fact = next(one for one in await aboard.facts("complaints") if "overdue_at" in one)
     assert fact["promised_by"] == (await seen(aboard, f"/{first}"))["promised_by"]
+
+
+async def test_a_promise_still_to_be_kept_goes_on_with_a_head_whose_own_was_broken(aboard: Aboard):
+    """It warns and rings once; that the other was broken stays said, and a split gives each its own."""
+    first = await complains(aboard, who="a")
+    assert await overdue(aboard, hours=1) == [first]
+    second = await complains(aboard, who="b")
+    promised = (await seen(aboard, f"/{second}"))["promised_by"]
+    await merges(aboard, second, first)
+    assert (await seen(aboard, f"/{first}"))["promised_by"] == promised
+    assert [
+        one["complaint_id"] for one in (await seen(aboard, "?state=overdue"))["complaints"]
+    ] == [first]
+    assert await overdue(aboard, minutes=59) == [first]
+    assert await overdue(aboard, hours=24) == [first, first]
+    assert await overdue(aboard, hours=24) == [first, first]
+    facts = await aboard.facts("complaints")
+    rung = [one["promised_by"] for one in facts if "overdue_at" in one]
+    assert rung[1] == promised != rung[0]
+    assert [one["promised_by"] for one in facts if "warned_at" in one].count(promised) == 1
+    third = await complains(aboard, who="c")
+    await merges(aboard, third, first)
+    await do(aboard, second, "split")
+    assert await overdue(aboard, hours=24) == [first, first, first], "the second rang before"
 
 
 async def test_what_was_given_for_a_merged_complaint_keeps_the_promise(aboard: Aboard):

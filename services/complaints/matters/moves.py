@@ -243,7 +243,7 @@ def standing(
     kept_by_head: Collection[datetime],
     now: datetime,
 ) -> Promise | None:
-    """The promise of `head` after a merge: the earlier of those still to be kept; None if that is its own.
+    """The promise of `head` after a merge: the earlier of those still to be kept; None if it stays as it is.
 
     A broken promise has fired and does not fire again. If only the other one is still to be kept, nothing that the
     customer was given before they asked again keeps it, and it is due no later than the head's own, unless the time of
@@ -251,11 +251,11 @@ def standing(
     """
     own, theirs = head.promise, other.promise
     of = promise_id_of(other_id, other.round)
-    if theirs is None or theirs.broken or (own is not None and own.broken):
+    if theirs is None or theirs.broken:
         return None
     if keeps(theirs, other.received_at, kept_by_other, kept_by_head):
         return None
-    if own is None or keeps(own, head.received_at, kept_by_head, kept_by_other):
+    if own is None or own.broken or keeps(own, head.received_at, kept_by_head, kept_by_other):
         by = own.by if own is not None and now < own.by < theirs.by else theirs.by
         return Promise(round=head.round, by=by, since=theirs.since or other.received_at, of=of)
     return Promise(round=head.round, by=theirs.by, of=of) if theirs.by < own.by else None
