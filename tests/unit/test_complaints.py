@@ -140,6 +140,8 @@ ISSUED = {
     [
         (raised(site="elsewhere"), {}, Reason.UNKNOWN_SITE),
         (raised(occurred_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
+        (raised(stay_ends_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
+        (raised(stay_ends_at=datetime(1, 1, 1, tzinfo=UTC)), {}, Reason.TIME_OUT_OF_RANGE),
         (raised(), {"time": "9999-12-31T23:59:59Z"}, Reason.TIME_OUT_OF_RANGE),
         (
             FeedbackReceived(
