@@ -10,11 +10,11 @@ import re
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.data import Data
 from shared.contracts.event import EmployeeId, SiteId
-from shared.contracts.names import CustomerName, PlaceName
+from shared.contracts.names import CustomerName, PlaceName, uncontrolled
 from shared.kernel import Fact
 
 #: Longer than any letter in review collections; a longer text is abuse or a mistake.
@@ -33,7 +33,9 @@ class Channel(StrEnum):
 
 
 Address = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$""")
+    str,
+    StringConstraints(max_length=254, pattern=r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$"""),
+    AfterValidator(uncontrolled),
 ]
 Phone = Annotated[str, StringConstraints(max_length=32, pattern=r"^\+?[0-9 ()-]{4,}$")]
 #: A telephone number as networks take it (ITU-T E.164): "+", country and number, 15 digits at most. The

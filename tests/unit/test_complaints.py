@@ -201,6 +201,20 @@ async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_of_a_p
     assert shown["place"] is None
 
 
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "\x7f", "\x85"])
+async def test_an_address_or_a_number_with_a_control_character_is_refused(
+    aboard: Aboard, sign: str
+):
+    for part, value in (("email", f"kim@example.org{sign}"), ("email", f"k{sign}m@example.org"),
+                        ("phone", f"+47123456{sign}")):  # fmt: skip
+        sent = {"site": "ms-aurora", "text": "My cabin is filthy", "contact": {part: value}}
+        async with aboard.http("complaints") as phone:
+            headers = {"Idempotency-Key": "k"}
+            refused = await phone.post("/v1/complaints", json=sent, headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+        assert refused.json()["errors"][0]["pointer"] == f"/contact/{part}"
+
+
 async def listed(aboard: Aboard, employee_id: str, site: str, number: int, **listing: Any) -> None:
     """Complaints reads one more listing from the roster's topic."""
     fact = EmployeeListed(
