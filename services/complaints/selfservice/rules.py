@@ -90,7 +90,9 @@ def missed(complaint: Complaint, head: Complaint, now: datetime) -> datetime | N
     was told: nothing was broken to this one before their own time.
     """
     own_promise = () if head.own_promise is None else (head.own_promise,)
-    broken = [promise.by for promise in (*head.promises, *own_promise) if promise.broken]
+    broken: list[datetime] = [
+        promise.by for promise in (*head.promises, *own_promise) if promise.broken
+    ]
     if not broken or head.state not in OPEN | ASKED:
         return None
     if complaint.merged_into is None:

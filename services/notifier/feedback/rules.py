@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import Story
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -32,15 +31,14 @@ class Answer(Document):
         return story.promised_by if more and story.round and later else None
 
 
-def on_page(story: Story, reached: Sequence[Reached | None]) -> Answer | None:
+def on_page(story: Story, given: Sequence[datetime]) -> Answer | None:
     """What the customer answered on their complaint's page; None once something was done or given since.
 
-    `reached`: when they were given something, for this complaint and for those that are one matter with it.
+    `given`: when they were last given something, for this complaint and for those that are one matter with it.
     """
     said = story.said_at
     if story.helped is None or said is None:
         return None
-    given = [one.check_at for one in reached if one is not None and one.check_at is not None]
     since = any(moment > said for moment in given)
     return None if since else Answer(helped=story.helped, answered_at=said)
 
