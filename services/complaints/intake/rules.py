@@ -27,14 +27,11 @@ OCCURRED_AHEAD_MAX = timedelta(days=1)
 STAY_AHEAD_MAX = timedelta(days=3 * 366)
 
 
-def plausible(moment: datetime | None, now: datetime) -> bool:
-    """Whether the stated time is plausible for when it happened."""
-    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + OCCURRED_AHEAD_MAX
-
-
-def plausible_end(moment: datetime | None, now: datetime) -> bool:
-    """Whether the stated time is plausible for when a stay ends."""
-    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + STAY_AHEAD_MAX
+def plausible(
+    moment: datetime | None, now: datetime, ahead: timedelta = OCCURRED_AHEAD_MAX
+) -> bool:
+    """Whether the stated time is plausible: for when it happened, or, with more time `ahead`, for when a stay ends."""
+    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + ahead
 
 
 def receive(
