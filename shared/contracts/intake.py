@@ -10,11 +10,11 @@ import re
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.data import Data
 from shared.contracts.event import EmployeeId, SiteId
-from shared.contracts.names import CustomerName, PlaceName
+from shared.contracts.names import CustomerName, PlaceName, uncontrolled
 from shared.kernel import Fact
 
 #: Longer than any letter in review collections; a longer text is abuse or a mistake.
@@ -34,7 +34,11 @@ class Channel(StrEnum):
 
 ADDRESS_PATTERN = r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$"""
 PHONE_PATTERN = r"^\+?[0-9 ()-]{4,}$"
-Address = Annotated[str, StringConstraints(max_length=254, pattern=ADDRESS_PATTERN)]
+Address = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=ADDRESS_PATTERN),
+    AfterValidator(uncontrolled),
+]
 Phone = Annotated[str, StringConstraints(max_length=32, pattern=PHONE_PATTERN)]
 #: A telephone number as networks take it (ITU-T E.164): "+", country and number, 15 digits at most. The
 #: shortest in use have 7.

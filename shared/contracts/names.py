@@ -53,6 +53,13 @@ def legible(text: str) -> str:
     return text
 
 
+def uncontrolled(text: str) -> str:
+    """The text; raises ValueError if a control character is in it."""
+    if any(category(sign) == "Cc" for sign in text):
+        raise ValueError("a control character is in it")
+    return text
+
+
 def named(name: str | None) -> str | None:
     """The name, or None if all its characters are invisible."""
     return name if name is not None and visible(name) else None

@@ -21,7 +21,7 @@ from services.complaints.app import build
 from services.complaints.fixes.rules import Fixes, FixState
 from services.complaints.lifecycle.rules import Complaint, Promise
 from services.complaints.matters.handlers import kept
-from services.complaints.promises.rules import KeptAt, Warned, is_kept
+from services.complaints.promises.rules import KeptAt, Warned, is_kept, resolved
 from services.complaints.settings import Settings
 from shared.contracts.compensation import CheckIssued, ShiftEnded, ShiftStarted
 from shared.contracts.hours import covers
@@ -84,6 +84,8 @@ class Known:
     #: The customer who raised it with a token of their own.
     token: str | None = None
     into: str | None = None
+    #: When its customer last said that it did not help.
+    said_no: datetime | None = None
     merged: set[str] = field(default_factory=set)
     #: By name: who asked for it and by when, or None once it was done or declined.
     fixes: dict[str, tuple[str, str, datetime] | None] = field(default_factory=dict)
@@ -500,7 +502,15 @@ class LifecycleMachine(RuleBasedStateMachine):
         answer = FeedbackReceived(
             complaint_id=name, check_id="ck-1", helped=helped, answered_at=self.clock()
         )
+        done = self.run(self._done(name, one))
         self.run(self._feed(answer))
+        about = one
+        if one.into is not None and self._same_customer(name, one.into):
+            about = self.known[one.into]
+        said, stands = about.said_no, about.state in OPEN or about.into is not None
+        again = helped is not Helped.YES and stands and said is not None
+        if again and not any(moment > said for moment in done):
+            return
         if one.into is not None:
             one = self._answered(name, one)
         asked = OPEN | {"resolution_recorded", "closed_no_response"}
@@ -509,10 +519,17 @@ class LifecycleMachine(RuleBasedStateMachine):
         if helped is not Helped.YES and one.state in asked | REOPENED_BY_NO:
             keeper = self.keeper(one)
             one.moved("reopened")
+            one.said_no = self.clock()
             one.closes_at = None
             one.done.clear()
             if keeper != one.owner:
                 one.owner, one.asked = keeper, None
+
+    async def _done(self, name: str, one: Known) -> set[datetime]:
+        """When something was given, offered or done for a complaint and those that are one matter with it."""
+        view = self.app.parts.settler.view()
+        head = await self._document(one.into or name)
+        return {*await kept([name, one.into or name, *head.merged_ids], view), *resolved(head)}
 
     def _answered(self, name: str, one: Known) -> Known:
         """What the customer of a merged complaint answers for: its head, unless that is another customer's."""

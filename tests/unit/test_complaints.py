@@ -11,7 +11,7 @@ from services.complaints.intake.rules import OCCURRED_AHEAD_MAX, OCCURRED_PAST_M
 from services.complaints.lifecycle.moves import given, take_feedback
 from services.complaints.lifecycle.rules import Complaint, claimed, confirmed, reopened
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Language, Severity
+from shared.contracts.complaints import Category, ComplaintConfirmed, Language, Severity
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.lifecycle import State
 from shared.contracts.notifier import FeedbackReceived, Helped
@@ -66,9 +66,20 @@ def test_a_yes_confirms_and_a_no_opens_it_again_for_the_same_employee_with_a_new
     again = reopened(owned, no)
     assert (again.state, again.employee_id, again.round) == (State.REOPENED, "e-1", 1)
     assert again.promised_by == START + timedelta(minutes=15)
-    assert take_feedback(again, "co-1", Helped.NO, demo_policy(), START).facts[0].round == 2
     assert given(again, "co-1", "e-2", START).facts == (), "it has an owner"
     assert given(again, "co-1", "e-1", START).facts, "who is at work on it again"
+
+
+def test_a_second_no_makes_another_promise_only_if_something_was_done_in_between():
+    since, later = START, START + timedelta(minutes=1)
+    (no,) = take_feedback(OPEN, "co-1", Helped.NO, demo_policy(), START, answered_at=since).facts
+    again = reopened(OPEN, no)
+    for helped in (Helped.NO, Helped.PARTLY):
+        assert take_feedback(again, "co-1", helped, demo_policy(), later, done=[since]).facts == ()
+        (fact,) = take_feedback(again, "co-1", helped, demo_policy(), later, done=[later]).facts
+        assert fact.round == 2
+    (fact,) = take_feedback(again, "co-1", Helped.YES, demo_policy(), later).facts
+    assert isinstance(fact, ComplaintConfirmed), "a yes is never late"
 
 
 async def test_an_accepted_complaint_is_received_triaged_and_promised_at_once(aboard: Aboard):
@@ -129,6 +140,8 @@ ISSUED = {
     [
         (raised(site="elsewhere"), {}, Reason.UNKNOWN_SITE),
         (raised(occurred_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
+        (raised(stay_ends_at=FAR["years"]), {}, Reason.TIME_OUT_OF_RANGE),
+        (raised(stay_ends_at=datetime(1, 1, 1, tzinfo=UTC)), {}, Reason.TIME_OUT_OF_RANGE),
         (raised(), {"time": "9999-12-31T23:59:59Z"}, Reason.TIME_OUT_OF_RANGE),
         (
             FeedbackReceived(
@@ -186,6 +199,20 @@ async def test_words_and_a_place_of_which_nothing_is_seen_are_refused_and_of_a_p
         assert await aboard.dead("complaints") == []
         shown = (await phone.get(f"/v1/complaints/{name}")).json()
     assert shown["place"] is None
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "\x7f", "\x85"])
+async def test_an_address_or_a_number_with_a_control_character_is_refused(
+    aboard: Aboard, sign: str
+):
+    for part, value in (("email", f"kim@example.org{sign}"), ("email", f"k{sign}m@example.org"),
+                        ("phone", f"+47123456{sign}")):  # fmt: skip
+        sent = {"site": "ms-aurora", "text": "My cabin is filthy", "contact": {part: value}}
+        async with aboard.http("complaints") as phone:
+            headers = {"Idempotency-Key": "k"}
+            refused = await phone.post("/v1/complaints", json=sent, headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+        assert refused.json()["errors"][0]["pointer"] == f"/contact/{part}"
 
 
 async def listed(aboard: Aboard, employee_id: str, site: str, number: int, **listing: Any) -> None:

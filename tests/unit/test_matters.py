@@ -199,6 +199,19 @@ async def test_two_complaints_at_the_same_moment_are_one(tmp_path):
     assert len((await seen(aboard, f"/{head}"))["merged_ids"]) == 3
 
 
+async def test_who_is_named_and_asks_ten_times_at_once_has_one_complaint_and_one_letter(tmp_path):
+    aboard = await Aboard(tmp_path).begin()
+    settler = aboard.apps["complaints"].parts.settler
+    settler.store = YieldingStore(aboard.stores["complaints"], [3, 1, 2, 5])
+    told = {"customer": "booking-9", "contact": {"email": "kim@example.org"}}
+    await asyncio.gather(*(complains(aboard, COLD, **told) for _ in range(10)))
+    await aboard.carry()
+    await aboard.ring()
+    assert [letter.recipient for letter in aboard.postbox.letters] == ["kim@example.org"]
+    (head,) = await names(aboard, "open")
+    assert len((await seen(aboard, f"/{head}"))["merged_ids"]) == 9
+
+
 def test_danger_and_names_and_addresses_are_never_hidden_in_another_complaint():
     head = a_complaint()
     assert same_matter(a_complaint(), head, named=False)
@@ -206,6 +219,10 @@ def test_danger_and_names_and_addresses_are_never_hidden_in_another_complaint():
     assert not same_matter(a_complaint(customer_ref="c-2"), head, named=True)
     assert not same_matter(a_complaint(customer_ref="c-2", reachable=True), head, named=False)
     assert not same_matter(a_complaint(reachable=True), head, named=True)
+    named = a_complaint(reachable=True, contact_refs=("ct-1",))
+    assert same_matter(named, named, named=True)
+    assert not same_matter(named, head, named=True)
+    assert not same_matter(named, a_complaint(reachable=True, contact_refs=("ct-2",)), named=True)
     assert not same_matter(a_complaint(safety=True), head, named=False)
     assert not same_matter(a_complaint(), a_complaint(state=State.AWAITING_INFO), named=False)
     full = a_complaint(merged_ids=tuple(f"co-{n}" for n in range(MERGED_MAX)))
@@ -392,7 +409,11 @@ def test_a_promise_that_was_kept_or_broken_is_not_made_again():
     broken = (Promise(0, SOON, broken=True),)
     head = merged(a_complaint(promises=broken), a_complaint(LATE))
     assert (head.promise.by, head.promise.broken) == (LATE, False)
-    assert merged(a_complaint(LATE), a_complaint(SOON, promises=broken)).promise.broken
+    head = merged(a_complaint(LATE), a_complaint(SOON, promises=broken))
+    assert (head.promise.by, head.promise.broken, head.overdue) == (LATE, False, True)
+    assert head.own_promise.broken
+    both = merged(a_complaint(promises=broken), a_complaint(SOON, promises=broken))
+    assert (both.promise.by, both.promise.broken) == (SOON, True)
     kept = {START + timedelta(minutes=5)}
     assert merged(a_complaint(SOON), a_complaint(LATE), kept_by_other=kept).promise.by == LATE
 
@@ -448,6 +469,30 @@ async def test_the_promise_of_two_complaints_rings_once(aboard: Aboard):
     assert fact["promised_by"] == (await seen(aboard, f"/{first}"))["promised_by"]
 
 
+async def test_a_promise_still_to_be_kept_goes_on_with_a_head_whose_own_was_broken(aboard: Aboard):
+    """It warns and rings once; that the other was broken stays said, and a split gives each its own."""
+    first = await complains(aboard, who="a")
+    assert await overdue(aboard, hours=1) == [first]
+    second = await complains(aboard, who="b")
+    promised = (await seen(aboard, f"/{second}"))["promised_by"]
+    await merges(aboard, second, first)
+    assert (await seen(aboard, f"/{first}"))["promised_by"] == promised
+    assert [
+        one["complaint_id"] for one in (await seen(aboard, "?state=overdue"))["complaints"]
+    ] == [first]
+    assert await overdue(aboard, minutes=59) == [first]
+    assert await overdue(aboard, hours=24) == [first, first]
+    assert await overdue(aboard, hours=24) == [first, first]
+    facts = await aboard.facts("complaints")
+    rung = [one["promised_by"] for one in facts if "overdue_at" in one]
+    assert rung[1] == promised != rung[0]
+    assert [one["promised_by"] for one in facts if "warned_at" in one].count(promised) == 1
+    third = await complains(aboard, who="c")
+    await merges(aboard, third, first)
+    await do(aboard, second, "split")
+    assert await overdue(aboard, hours=24) == [first, first, first], "the second rang before"
+
+
 async def test_what_was_given_for_a_merged_complaint_keeps_the_promise(aboard: Aboard):
     """Also if compensation heard of the merge later than it gave."""
     first, second = [await complains(aboard, who=who) for who in ("a", "b")]
@@ -470,6 +515,23 @@ async def test_a_no_while_merged_goes_to_the_complaint_that_goes_on(aboard: Aboa
     assert (await seen(aboard, f"/{second}"))["state"] == "merged"
     await says(aboard, second, Helped.YES)
     assert (await seen(aboard, f"/{first}"))["state"] == "confirmed"
+
+
+async def test_two_nos_to_what_was_given_before_are_one_round_with_one_promise(aboard: Aboard):
+    """Two checks of one complaint, or its page and a check's link: what comes first makes the promise."""
+    complaint = await complains(aboard)
+    await aboard.give(complaint, "cinema", "k")
+    await aboard.carry()
+    aboard.later(minutes=1)
+    for helped in (Helped.NO, Helped.PARTLY):
+        await says(aboard, complaint, helped)
+        aboard.later(seconds=3)
+    assert (await aboard.types("complaints")).count("complaint.reopened") == 1
+    await aboard.give(complaint, "dinner-for-two", "k2", again=True)
+    await aboard.carry()
+    aboard.later(minutes=1)
+    await says(aboard, complaint, Helped.NO)
+    assert (await seen(aboard, f"/{complaint}"))["round"] == 2
 
 
 async def test_what_another_customer_answers_is_about_their_own_complaint(aboard: Aboard):

@@ -467,6 +467,7 @@ async def test_who_says_no_twice_is_written_to_twice(aboard: Aboard):
             assert answer.status_code == 200
         await aboard.carry()
         await aboard.ring()
+        aboard.later(minutes=1)
     queued = [fact["about"] for fact in await aboard.facts("notifier") if "queued" in fact["type"]]
     assert queued[-3:] == [f"{complaint}/1", queued[-2], f"{complaint}/2"]
     assert (await aboard.types("notifier")).count("message.sent") == 5

@@ -30,6 +30,7 @@ from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
 from shared.contracts.lifecycle import State
 from shared.contracts.policy import PolicyPublished
+from shared.contracts.reasons import Reason
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
 from shared.testing.builders import record
@@ -563,6 +564,37 @@ async def test_other_words_under_the_same_request_stay_on_the_page_and_can_be_se
     assert again.status_code == 303
     told = [one["text"] for one in await entries(aboard, name) if one["what"] == "words_added"]
     assert sorted(told) == ["First", "Second"]
+
+
+@pytest.mark.parametrize(("said", "other"), [("no", "yes"), ("yes", "no")])
+async def test_who_answered_on_the_page_is_not_asked_again_by_an_older_letter(
+    aboard: Aboard, said: str, other: str
+):
+    name, path = await link_of(aboard)
+    await aboard.give(name, "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    checks = [one for one in aboard.postbox.letters if "/f/" in one.body]
+    (link,) = [word for word in checks[-1].body.split() if "/f/" in word]
+    check = urlsplit(link).path
+    await do(aboard, name, "resolve", outcome="fixed")
+    await sent(aboard, f"{path}/helped", action=said)
+    await aboard.carry()
+    aboard.later(seconds=3)
+    async with aboard.http("notifier", "") as phone:
+        asked = f'action="{check}/yes"'
+        assert asked not in (await phone.get(check)).text
+        refused = await phone.post(f"{check}/{other}")
+        assert (refused.status_code, refused.json()["type"]) == (409, Reason.ALREADY_ANSWERED)
+        assert (await phone.post(f"{check}/{said}")).status_code == 200
+        seen = await phone.post(f"{check}/{other}", headers=BROWSER, follow_redirects=True)
+        assert (seen.status_code, asked in seen.text) == (200, False)
+    assert "feedback.received" not in await aboard.types("notifier")
+    await aboard.give(name, "dinner-for-two", "k2", again=True)
+    await aboard.carry()
+    async with aboard.http("notifier", "") as phone:
+        assert asked in (await phone.get(check)).text, "something was given since"
+        assert (await phone.post(f"{check}/{other}")).status_code == 200
 
 
 @pytest.mark.parametrize("part", ["helped", "code"])

@@ -267,7 +267,9 @@ def changed(before: Promise | None, fact: MatterChanged) -> Promise:
     update: dict[str, object] = {"severity": fact.severity}
     if fact.promised_by is not None:
         since = fact.asked_again_at or known.since
-        update |= {"promised_by": fact.promised_by, "since": since, "broken": fact.overdue}
+        # What was broken stays so while the promise of another complaint goes on in its place.
+        broken = fact.overdue or (known.broken and fact.promise_of is not None)
+        update |= {"promised_by": fact.promised_by, "since": since, "broken": broken}
         if fact.asked_again_at is not None:
             update["on_the_spot"] = False
     return known.model_copy(update=update)

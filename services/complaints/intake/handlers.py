@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
-from services.complaints.intake.rules import log, plausible, receive
+from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
 from services.complaints.triage import Languages, triage
@@ -101,6 +101,8 @@ class Intake:
         """
         if not plausible(raised.occurred_at, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
+        if not plausible(raised.stay_ends_at, view.now, STAY_AHEAD_MAX):
+            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/stay_ends_at",))
         policy, version = await self._policies.at(raised.site, view)
         # A hash of the parsed fields, so that binary mode or other blanks give the same hash. Defaults are
         # left out, so that a field of a later version does not change it.

@@ -23,11 +23,15 @@ from shared.kernel import Decision
 #: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
+#: Nobody books a stay that ends later than that; one that ended is complained about as long as anything that happened.
+STAY_AHEAD_MAX = timedelta(days=3 * 366)
 
 
-def plausible(moment: datetime | None, now: datetime) -> bool:
-    """Whether the stated time is plausible for when it happened."""
-    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + OCCURRED_AHEAD_MAX
+def plausible(
+    moment: datetime | None, now: datetime, ahead: timedelta = OCCURRED_AHEAD_MAX
+) -> bool:
+    """Whether the stated time is plausible: for when it happened, or, with more time `ahead`, for when a stay ends."""
+    return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + ahead
 
 
 def receive(

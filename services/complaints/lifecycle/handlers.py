@@ -26,8 +26,9 @@ from services.complaints.colleagues.handlers import (
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.moves import No, Who
 from services.complaints.lifecycle.rules import Complaint
-from services.complaints.matters.handlers import answered, split_off
+from services.complaints.matters.handlers import answered, kept, split_off
 from services.complaints.matters.moves import same_customer
+from services.complaints.promises.rules import resolved
 from services.complaints.triage import triage
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity
@@ -341,6 +342,7 @@ class Lifecycle:
         complaint = moves.with_danger(complaint, danger.own)
         head = moves.with_danger(head, danger.of_head)
         about = await answered(complaint, fact.complaint_id, head, policy, view)
+        matter = {fact.complaint_id, complaint.merged_into or fact.complaint_id, *head.merged_ids}
         complaint = about.complaint
         more = fact.helped is not Helped.YES
         if more and await self._keys.erased(complaint.customer_ref, view):
@@ -353,6 +355,7 @@ class Lifecycle:
             view.now,
             answered_at=fact.answered_at,
             keeper=await keeper(complaint, policy, view) if more else None,
+            done=(*await kept(sorted(matter), view), *resolved(head)) if more else (),
         )
         return Decision((*danger.facts, *(about.before if found.facts else ()), *found.facts))
 

@@ -407,11 +407,13 @@ def take_feedback(
     answered_at: datetime | None = None,
     keeper: str | None = None,
     by_link: bool = False,
+    done: Collection[datetime] = (),
 ) -> Decision:
     """Decide on the customer's answer: yes confirms; partly and no reopen, with a new promise: there is more to do.
 
     `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift. `by_link`: the customer
-    said it on their page, so that no other fact has the answer.
+    said it on their page, so that no other fact has the answer. `done`: when something was given, offered or done for
+    them. A second no before any of that changes nothing: one answer may come by the page and by a letter's link.
     """
     if helped is Helped.YES:
         if not may(complaint.state, ComplaintConfirmed):
@@ -421,7 +423,7 @@ def take_feedback(
                 complaint_id=complaint_id, site=complaint.site, confirmed_at=now, by_link=by_link
             )
         )
-    if not may(complaint.state, ComplaintReopened):
+    if not may(complaint.state, ComplaintReopened) or _said_no_already(complaint, done):
         return Decision()
     owner = complaint.employee_id
     by = promised(complaint, complaint.category, complaint.severity, policy, now)
@@ -446,6 +448,15 @@ def take_feedback(
             by_link=by_link,
         )
     )
+
+
+def _said_no_already(complaint: Complaint, done: Collection[datetime]) -> bool:
+    """Whether the complaint is open because the customer said no, and nothing was done for them since."""
+    promise = complaint.own_promise or complaint.promise
+    if complaint.state not in OPEN or complaint.round == 0:
+        return False
+    since = None if promise is None else promise.since
+    return since is not None and not any(moment > since for moment in done)
 
 
 def _no(complaint: Complaint, move: type[Fact] | None) -> No | None:

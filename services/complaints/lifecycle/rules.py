@@ -137,8 +137,8 @@ class Complaint(Document):
 
     @property
     def overdue(self) -> bool:
-        """Whether the promise of the current round was broken."""
-        return self.promise is not None and self.promise.broken
+        """Whether the promise of the current round was broken, or the own one whose place it took."""
+        return any(one is not None and one.broken for one in (self.promise, self.own_promise))
 
     def repeats(self, content: str) -> bool:
         """Whether the hash is that of the first complaint; true if that one has no hash."""
@@ -295,7 +295,7 @@ def heard(complaint: Complaint, fact: InfoReceived) -> Complaint:
         # It waited as well, for as long as the promise that stands in its place.
         own = own._replace(by=own.by + (by - complaint.promise.by))
     promises = tuple(
-        one._replace(by=by) if by is not None and one.round == fact.round else one
+        one._replace(by=by) if by is not None and one == complaint.promise else one
         for one in complaint.promises
     )
     return _moved(
@@ -338,7 +338,7 @@ def _sooner(complaint: Complaint, fact: ComplaintCorrected | SafetyFound) -> Com
     if by is None:
         return complaint
     promises = tuple(
-        one._replace(by=by, of=None) if one.round == fact.round else one
+        one._replace(by=by, of=None) if one == complaint.promise else one
         for one in complaint.promises
     )
     return complaint.model_copy(

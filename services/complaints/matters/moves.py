@@ -31,9 +31,12 @@ def same_matter(new: Complaint, head: Complaint, *, named: bool) -> bool:
     (`named`) or an address which the other lacks stands by itself, because letters go to the address of the other.
     """
     alike = new.category is head.category and new.category is not Category.OTHER
-    if named and new.reachable:  # the name stands for the customer, so addresses cannot be compared
-        return False
     known = new.customer_ref == head.customer_ref or not (named or new.reachable)
+    if (
+        named and new.reachable
+    ):  # the name stands for the customer, so that the address is to be compared as well
+        same = bool(new.contact_refs) and set(new.contact_refs) <= set(head.contact_refs)
+        known = known and same
     return alike and known and may(head.state, ComplaintMerged) and _fits(new, head)
 
 
@@ -245,7 +248,7 @@ def standing(
     kept_by_head: Collection[datetime],
     now: datetime,
 ) -> Promise | None:
-    """The promise of `head` after a merge: the earlier of those still to be kept; None if that is its own.
+    """The promise of `head` after a merge: the earlier of those still to be kept; None if it stays as it is.
 
     A broken promise has fired and does not fire again. If only the other one is still to be kept, nothing that the
     customer was given before they asked again keeps it, and it is due no later than the head's own, unless the time of
@@ -253,11 +256,11 @@ def standing(
     """
     own, theirs = head.promise, other.promise
     of = promise_id_of(other_id, other.round)
-    if theirs is None or theirs.broken or (own is not None and own.broken):
+    if theirs is None or theirs.broken:
         return None
     if keeps(theirs, other.received_at, kept_by_other, kept_by_head):
         return None
-    if own is None or keeps(own, head.received_at, kept_by_head, kept_by_other):
+    if own is None or own.broken or keeps(own, head.received_at, kept_by_head, kept_by_other):
         by = own.by if own is not None and now < own.by < theirs.by else theirs.by
         return Promise(round=head.round, by=by, since=theirs.since or other.received_at, of=of)
     return Promise(round=head.round, by=theirs.by, of=of) if theirs.by < own.by else None

@@ -85,9 +85,15 @@ def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
             of=fact.promise_of,
         )
         others = tuple(one for one in complaint.promises if one.round != fact.round)
+        # Of merged complaints, which a split gives back as they are.
+        broken = tuple(
+            one
+            for one in complaint.promises
+            if one.round == fact.round and one.broken and one.of not in (None, fact.promise_of)
+        )
         update |= {
             "promised_by": fact.promised_by,
-            "promises": (*others, promise),
+            "promises": (*others, promise, *broken),
             "own_promise": own if fact.promise_of is not None else None,
         }
     return complaint.model_copy(update=update)

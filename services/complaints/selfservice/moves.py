@@ -9,6 +9,7 @@ from typing import NamedTuple
 from services.complaints.lifecycle.moves import No, hear, take_feedback
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.moves import Answered
+from services.complaints.promises.rules import resolved
 from services.complaints.selfservice.rules import CODES_MAX, VALID_FOR, Confirmation
 from services.complaints.timeline.rules import Timeline, What
 from shared.contracts.complaints import (
@@ -109,6 +110,7 @@ def tell_helped(
         answered_at=now,
         keeper=keeper,
         by_link=True,
+        done=resolved(head),
     )
     return (*added, *about.before, *answer.facts)
 

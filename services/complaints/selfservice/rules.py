@@ -89,11 +89,14 @@ def missed(complaint: Complaint, head: Complaint, now: datetime) -> datetime | N
     `head` is the complaint that goes on for this one. Its promise may have been for an earlier time than its customer
     was told: nothing was broken to this one before their own time.
     """
-    broken = [promise.by for promise in head.promises if promise.broken]
+    own_promise = () if head.own_promise is None else (head.own_promise,)
+    broken: list[datetime] = [
+        promise.by for promise in (*head.promises, *own_promise) if promise.broken
+    ]
     if not broken or head.state not in OPEN | ASKED:
         return None
     if complaint.merged_into is None:
-        return broken[-1]
+        return max(broken)
     own = complaint.promised_by
     return own if own is not None and own <= now else None
 

@@ -110,7 +110,7 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
             if rejected.reason is Reason.LINK_INVALID:
                 raise
             # The stored response to a request expires after two days; the customer's answer does not.
-            known = await feedback.answered(check_id)
+            known = await feedback.answered(complaint_id, check_id)
             if known is None or not (by_browser or known is helped):
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)

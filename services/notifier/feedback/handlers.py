@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.notifier.feedback.page import Shown
-from services.notifier.feedback.rules import Answer, take_answer
+from services.notifier.feedback.rules import Answer, on_page, take_answer
 from services.notifier.messages.letters import Letters, common
 from services.notifier.messages.links import Links
+from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
 from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language, reference_of
@@ -54,7 +55,7 @@ class Feedback:
         Raises Rejected(link_invalid) if the customer was erased: nobody could be written to.
         """
         await view.prefetch([Answer.key(check_id), Story.key(complaint_id)])
-        answered = await view.get(Answer, check_id) is not None
+        answered = await self._answered(complaint_id, check_id, view) is not None
         story = await view.get(Story, complaint_id)
         if story is not None and await self._keys.erased(story.customer_ref, view):
             raise Rejected(Reason.LINK_INVALID)
@@ -69,10 +70,25 @@ class Feedback:
         # The answer is the last fact, which is what is answered with.
         return Decision.of(*created, *await self._told_of(taken, view), taken)
 
-    async def answered(self, check_id: str) -> Helped | None:
-        """What the customer answered about a check, or None; raises Unavailable."""
-        answer = await self._settler.view().get(Answer, check_id)
+    async def answered(self, complaint_id: str, check_id: str) -> Helped | None:
+        """What the customer answered about a check, or on the complaint's page; None if neither. Raises Unavailable."""
+        answer = await self._answered(complaint_id, check_id, self._settler.view())
         return answer.helped if answer else None
+
+    async def _answered(self, complaint_id: str, check_id: str, view: View) -> Answer | None:
+        """The answer about a check; otherwise the one on the page of its complaint, or of the one that it went into."""
+        answer = await view.get(Answer, check_id)
+        story = await view.get(Story, complaint_id)
+        if answer is not None or story is None:
+            return answer
+        reached = [await view.get(Reached, complaint_id)]
+        if story.merged_into is not None:
+            head = await view.get(Story, story.merged_into)
+            if head is not None and head.customer_ref == story.customer_ref:
+                reached.append(await view.get(Reached, story.merged_into))
+                story = head
+        given = [one.check_at for one in reached if one is not None and one.check_at is not None]
+        return on_page(story, given)
 
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""
@@ -106,7 +122,7 @@ class Feedback:
         usable = now in TAKEN
         gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
         values = {**common(story, policy, language), **gift, "feedback_url": ""}
-        answer = await view.get(Answer, check_id)
+        answer = await self._answered(complaint_id, check_id, view)
         return Shown(
             language=language,
             timezone=policy.timezone,

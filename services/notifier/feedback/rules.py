@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -28,6 +29,18 @@ class Answer(Document):
         )
         more = self.helped is not Helped.YES
         return story.promised_by if more and story.round and later else None
+
+
+def on_page(story: Story, given: Sequence[datetime]) -> Answer | None:
+    """What the customer answered on their complaint's page; None once something was done or given since.
+
+    `given`: when they were last given something, for this complaint and for those that are one matter with it.
+    """
+    said = story.said_at
+    if story.helped is None or said is None:
+        return None
+    since = any(moment > said for moment in given)
+    return None if since else Answer(helped=story.helped, answered_at=said)
 
 
 def take_answer(

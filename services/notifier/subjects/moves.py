@@ -23,6 +23,7 @@ from shared.contracts.complaints import (
     ResolutionRecorded,
 )
 from shared.contracts.lifecycle import ASKED, MOVES, OPEN, State
+from shared.contracts.notifier import Helped
 from shared.kernel import Document, Fold, Slice, score_at
 
 #: Where somebody of the site is to do something, and not the customer.
@@ -163,12 +164,13 @@ def answered(story: Story, fact: InfoReceived) -> Story:
 
 def resolved(story: Story, fact: ResolutionRecorded) -> Story:
     """Something was done about the cause."""
-    return _moved(story, fact, resolution_id=resolution_of(fact))
+    return _moved(story, fact, resolution_id=resolution_of(fact), helped=None)
 
 
 def confirmed(story: Story, fact: ComplaintConfirmed) -> Story:
     """The customer said that it helped."""
-    return _moved(story, fact, said_at=fact.confirmed_at)
+    helped = Helped.YES if fact.by_link else None
+    return _moved(story, fact, said_at=fact.confirmed_at, helped=helped)
 
 
 def withdrawn(story: Story, fact: ComplaintWithdrawn) -> Story:

@@ -35,6 +35,7 @@ from shared.contracts.complaints import (
     Severity,
 )
 from shared.contracts.lifecycle import MOVES, State
+from shared.contracts.notifier import Helped
 from shared.kernel import Document, Fold, Schema, Slice
 
 
@@ -103,6 +104,8 @@ class Story(Document):
     said_at: datetime | None = None
     #: How bad it is for the customer; None in older documents.
     severity: Severity | None = None
+    #: What they said on their page at that moment; None if they said it by a letter's link, or something was done since.
+    helped: Helped | None = None
 
 
 class GivenCheck(Document):
@@ -226,6 +229,7 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
             "round": fact.round,
             "keeper": keeper if fact.passed_from is None else Keeper.COLLEAGUE,
             "said_at": fact.reopened_at or known.said_at,
+            "helped": Helped.NO if fact.by_link else None,
         }
     else:
         update |= {
