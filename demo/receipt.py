@@ -16,14 +16,14 @@ from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
 STORY = frozenset(
     {
         "claimed",
-        "fix_asked",
-        "fix_done",
         "handover_offered",
         "handover_accepted",
         "words_added",
         "resolved",
     }
 )
+#: And of one whose cause a fix of the policy mends.
+FIXED = frozenset({"fix_asked", "fix_done"})
 
 
 @dataclass
@@ -38,6 +38,9 @@ class Told:
     letters: int = 0
     returned_to: str | None = None
     followed: str | None = None
+    #: The complaint that nobody answers.
+    unanswered: str | None = None
+    fixed: bool = False
     timeline: list[str] = field(default_factory=list)
     seconds_to_first_check: float = 0.0
 
@@ -76,10 +79,16 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
         "refusals answered are the refusals recorded": told.refused == eyes.count(CheckRefused),
         "the employee's account holds the sum of the checks": told.account_used_minor
         == sum(check.cost_minor for check in mine),
+        "a customer whom nobody answered was told first": [
+            fact.complaint_id for fact in sent if fact.occasion is Occasion.PROMISE_BROKEN
+        ]
+        == [told.unanswered],
         "letters in the mailbox are the messages sent": told.letters == len(sent),
         "a complaint not helped is back with the same employee": told.returned_to
         in (None, told.employee_id),
-        "a complaint that was followed has its whole story in one timeline": STORY
+        "a complaint that was followed has its whole story in one timeline": (
+            STORY | FIXED if told.fixed else STORY
+        )
         <= {*told.timeline}
         if told.followed is not None
         else True,

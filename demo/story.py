@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -43,6 +44,8 @@ PATIENCE_S = 60.0
 #: Letters per second that the local mail server takes at least; the wait grows with the input.
 LETTERS_PER_S = 20
 SITE = "ms-aurora"
+#: How long the one has whom nobody answers: time for their acknowledgement. A promise is called broken half a minute later.
+PROMISE_LASTS = timedelta(seconds=5)
 #: One customer says that it helped and another that it did not.
 CASES_MIN = 2
 FEEDBACK = re.compile(r"https?://\S+/f/\S+")
@@ -91,9 +94,10 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
     began = time.monotonic()
     publish(stage, told, events, rate)
     understand(stage, told)
+    leave_unanswered(stage, told)
     acknowledge(stage, told)
     alarm(stage)
-    cases = reachable(stage)
+    cases = [case for case in reachable(stage) if case != told.unanswered]
     with stage.phone(stage.compensation) as phone:
         give_first(stage, told, phone, cases)
         told.seconds_to_first_check = time.monotonic() - began
@@ -153,6 +157,28 @@ def understand(stage: Stage, told: Told) -> None:
             f"{fact.complaint_id[:11]}… {fact.language} {fact.category}, {fact.severity}{safety};"
             f" promised by {fact.promised_by:%d.%m. %H:%M} UTC"
         )
+
+
+def leave_unanswered(stage: Stage, told: Told) -> None:
+    """Act 2, continued: a customer who leaves in a moment complains at a desk, and nobody will answer them."""
+    leaves = datetime.now(UTC) + PROMISE_LASTS
+    with stage.phone(stage.complaints) as phone:
+        answer = phone.post(
+            "/v1/complaints",
+            json={
+                "site": SITE,
+                "text": "The Wi-Fi in our cabin does not work.",
+                "language": Language.EN,
+                "contact": {"email": "leaves-early@example.org"},
+                "stay_ends_at": leaves.isoformat(),
+            },
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+        ).raise_for_status()
+    told.unanswered = answer.json()["complaint_id"]
+    told.published += 1
+    stage.show.good(
+        f"one more is logged at a desk, by a customer who leaves at {leaves:%H:%M:%S} UTC"
+    )
 
 
 def acknowledge(stage: Stage, told: Told) -> None:
@@ -361,10 +387,12 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
     show.act(7, "One complaint is followed to its end, by those who have it and by its customer")
     links, taken = links_of(stage), {check["complaint_id"] for check in told.given}
     # The last one is the least severe: nobody has taken it on yet.
-    about = next((case for case in reversed(cases) if case in links and case not in taken), None)
-    if about is None:
+    free = [case for case in reversed(cases) if case in links and case not in taken]
+    if not free:
         show.say("there is none left that nobody has")
         return
+    with stage.phone(stage.complaints) as mine:
+        about = next((case for case in free if fixes_of(mine, case)), free[0])
     told.followed = about
     spoken = next(f.language for f in stage.eyes.of(ComplaintTriaged) if f.complaint_id == about)
     added, done = SAID[spoken]
@@ -375,11 +403,11 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
     ):
         do(mine, about, "claim")
         show.good(f"{stage.employee_id} claims {about[:11]}…, which nobody had")
-        playbook = mine.get(f"/v1/complaints/{about}/playbook").raise_for_status().json()
-        for suits in playbook["fixes"][:1]:
+        for suits in fixes_of(mine, about)[:1]:
             do(mine, about, "fix/ask", {"fix": suits["fix"], "colleague_id": PEER})
             do(peer, about, "fix", {"fix": suits["fix"]})
             show.good(f"{PEER} is asked to {suits['fix']}, and has done it")
+            told.fixed = True
         do(mine, about, "handover", {"colleague_id": COLLEAGUE})
         do(theirs, about, "accept")
         show.good(f"{COLLEAGUE} is asked to take it over, and accepts")
@@ -397,6 +425,12 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
         who = one.get("employee_id", one["who"])
         show.say(f"| {one['at'][11:19]}  {one['what']:<18} {who}")
     told.timeline = [one["what"] for one in timeline["entries"]]
+
+
+def fixes_of(phone: httpx.Client, complaint_id: str) -> list[dict[str, Any]]:
+    """The fixes that suit a complaint."""
+    playbook = phone.get(f"/v1/complaints/{complaint_id}/playbook").raise_for_status().json()
+    return list(playbook["fixes"])
 
 
 def links_of(stage: Stage) -> dict[str, str]:
@@ -449,6 +483,17 @@ def settle_down(stage: Stage, told: Told) -> None:
     )
     for letter in of_occasion(stage, Occasion.RESOLUTION_TOLD):
         stage.show.good("the customer is told what was done, and asked whether it helped")
+        for line in letter.body.splitlines()[2:7]:
+            stage.show.say("| " + line)
+    stage.show.busy("waiting until it is sure that nobody kept the promise")
+    eyes.until(
+        lambda: any(fact.occasion is Occasion.PROMISE_BROKEN for fact in eyes.of(MessageSent)),
+        "telling a customer that we are late",
+        PATIENCE_S,
+    )
+    stage.show.busy(None)
+    for letter in of_occasion(stage, Occasion.PROMISE_BROKEN):
+        stage.show.good("whoever nobody answered is told by us first")
         for line in letter.body.splitlines()[2:7]:
             stage.show.say("| " + line)
     eyes.until(lambda: not eyes.unrecorded(), "the record of every fact", PATIENCE_S)
