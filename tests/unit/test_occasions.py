@@ -18,7 +18,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.words import outcome_key, say
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_compensation_life import redeem
-from tests.unit.test_erasure import erase
+from tests.unit.test_erasure import document, erase
 from tests.unit.test_lifecycle import do, seen
 from tests.unit.test_selfservice import opened
 
@@ -176,7 +176,7 @@ async def test_what_was_done_is_not_told_to_whoever_said_meanwhile_that_it_helpe
     assert (await fates(aboard))[Occasion.THANKED] == ["sent"]
 
 
-async def test_a_fix_is_told_with_what_it_is_called_and_where_to_say_whether_it_helped(
+async def test_a_fix_is_told_with_what_it_is_called_and_where_to_write_if_it_did_not_help(
     aboard: Aboard,
 ):
     name = await english(aboard)
@@ -185,7 +185,10 @@ async def test_a_fix_is_told_with_what_it_is_called_and_where_to_say_whether_it_
     await settled(aboard)
     assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"]
     assert demo_policy().fixes["bring-fan"].title["en"] in last(aboard).body
-    assert "/m/" in last(aboard).body
+    assert "Did it help?" not in last(aboard).body
+    assert "write to us here" in flat(last(aboard))
+    page = await opened(aboard, link_in(last(aboard), "m"))
+    assert 'action="helped"' not in page.text and "/words" in page.text
     aboard.clock.advance(PROMISED)
     await aboard.ring("complaints")
     await settled(aboard)
@@ -210,6 +213,15 @@ async def test_of_each_fix_the_customer_is_told_once(aboard: Aboard):
         aboard.later(minutes=1)
         await settled(aboard)
     assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent", "sent"]
+
+
+async def test_a_fix_of_a_merged_complaint_is_told_to_its_customer(aboard: Aboard):
+    name, head = await english(aboard), await english(aboard, 1)
+    await do(aboard, name, "fix", fix="bring-fan")
+    assert (await do(aboard, name, "merge", into=head)).status_code == 200
+    aboard.later(minutes=1)
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"]
 
 
 # ---- promises ------------------------------------------------------------------------------------
@@ -264,6 +276,33 @@ async def test_whose_safety_is_concerned_waits_for_no_late_answer(aboard: Aboard
     await settled(aboard)
     late = next(one for one in aboard.postbox.letters if "late" in one.subject)
     assert "turn to the nearest one of us" in flat(late)
+
+
+async def test_danger_that_is_spoken_of_later_makes_letters_grave(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "ask", question=QUESTION)
+    await do(aboard, name, "answer", answer="The soup had nuts, and my daughter is in hospital.")
+    await settled(aboard)
+    assert "safety.found" in await aboard.types("complaints")
+    story = document(aboard, "notifier", f"story:{name}")
+    promised_by = (await seen(aboard, f"/{name}"))["promised_by"]
+    assert datetime.fromisoformat(story["promised_by"]) == datetime.fromisoformat(promised_by)
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert "turn to the nearest one of us" in flat(last(aboard))
+
+
+async def test_a_promise_is_not_at_risk_once_something_was_given(tmp_path: Path):
+    aboard = await Aboard(tmp_path, changed(at_risk=True)).begin()
+    name = await english(aboard)
+    aboard.clock.advance(PROMISED - timedelta(minutes=10))
+    await aboard.ring("complaints")
+    await aboard.carry()
+    aboard.later(seconds=1)
+    assert (await aboard.give(name, "cinema", "k1")).status_code == 201
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.PROMISE_AT_RISK] == [Reason.NO_LONGER_TRUE]
 
 
 @pytest.mark.parametrize("how", ["check", "resolve", "ask", "withdraw"])

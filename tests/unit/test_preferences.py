@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,16 @@ import httpx
 import pytest
 
 from services.notifier.channels.smtp import written
+from services.notifier.preferences import rules
 from services.notifier.preferences.api import Form, WrongField, preferences_of
 from services.notifier.preferences.rules import Preferences
-from shared.contracts.complaints import Language
+from shared.contracts.complaints import ComplaintForgotten, Language
 from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import MessageDeferred, Occasion, PreferencesChanged, Tells
 from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
+from shared.testing.clock import START
 from tests.suites.services import Aboard
 from tests.unit.test_erasure import document, erase, ref_of
 from tests.unit.test_lifecycle import do
@@ -145,11 +147,29 @@ async def test_what_an_erased_customer_wanted_is_forgotten_and_their_link_opens_
     await erase(aboard, ref)
     await aboard.carry()
     kept = document(aboard, "notifier", f"preferences:{ref}")
-    assert Preferences.model_validate(kept) == Preferences()
+    wanted = Preferences.model_validate(kept)
+    assert wanted == Preferences(forgotten_at=wanted.forgotten_at)
     async with aboard.http("notifier", "") as customer:
         for answer in (await customer.get(link), await customer.post(f"{link}/unsubscribe")):
             assert answer.json()["type"] == Reason.LINK_INVALID
         assert (await customer.get("/p/forged")).json()["type"] == Reason.LINK_INVALID
+
+
+@pytest.mark.parametrize("erased_after", [-1, 0, 1])
+def test_what_was_wanted_before_an_erasure_is_forgotten_in_whichever_order_it_is_heard(
+    erased_after: int,
+):
+    said = PreferencesChanged(
+        customer_ref="cu-" + "0" * 32, site="s", tells=Tells.ANSWERS, changed_at=START
+    )
+    gone = ComplaintForgotten(
+        complaint_id="co-1",
+        customer_ref=said.customer_ref,
+        forgotten_at=START + timedelta(seconds=erased_after),
+    )
+    one = rules.forgotten(rules.changed(None, said), gone)
+    assert one == rules.changed(rules.forgotten(None, gone), said)
+    assert one.tells is (Tells.ANSWERS if erased_after < 0 else Tells.EVERYTHING)
 
 
 # ---- one click -----------------------------------------------------------------------------------

@@ -597,6 +597,21 @@ async def test_who_answered_on_the_page_is_not_asked_again_by_an_older_letter(
         assert (await phone.post(f"{check}/{other}")).status_code == 200
 
 
+async def test_an_answer_on_the_page_is_asked_for_again_once_a_fix_was_done_since(aboard: Aboard):
+    name, path = await link_of(aboard)
+    await aboard.give(name, "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    (link,) = [word for one in aboard.postbox.letters for word in one.body.split() if "/f/" in word]
+    await do(aboard, name, "resolve", outcome="fixed")
+    await sent(aboard, f"{path}/helped", action="no")
+    await aboard.carry()
+    assert (await do(aboard, name, "fix", fix="bring-fan")).status_code == 200
+    await aboard.carry()
+    async with aboard.http("notifier", "") as phone:
+        assert (await phone.post(f"{urlsplit(link).path}/yes")).status_code == 200
+
+
 @pytest.mark.parametrize("part", ["helped", "code"])
 async def test_an_unknown_button_is_said_on_the_page(aboard: Aboard, part: str):
     _, path = await resolved(aboard, language=Language.EN)

@@ -87,7 +87,7 @@ class Feedback:
             if head is not None and head.customer_ref == story.customer_ref:
                 reached.append(await view.get(Reached, story.merged_into))
                 story = head
-        given = [one.check_at for one in reached if one is not None and one.check_at is not None]
+        given = [one.at for one in reached if one is not None]
         return on_page(story, given)
 
     def read(self, token: str) -> tuple[str, str]:

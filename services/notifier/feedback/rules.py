@@ -34,7 +34,7 @@ class Answer(Document):
 def on_page(story: Story, given: Sequence[datetime]) -> Answer | None:
     """What the customer answered on their complaint's page; None once something was done or given since.
 
-    `given`: when they were last given something, for this complaint and for those that are one matter with it.
+    `given`: when they were last given or offered something, for this complaint and for those that are one matter with it.
     """
     said = story.said_at
     if story.helped is None or said is None:

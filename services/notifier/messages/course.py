@@ -122,9 +122,10 @@ class Course:
         if promise is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         reached = await view.get(Reached, message.complaint_id)
-        near = view.now < promise.promised_by
-        only_if(is_late(story, promise, reached))
-        only_if(near or message.occasion is Occasion.PROMISE_BROKEN)
+        broken = message.occasion is Occasion.PROMISE_BROKEN
+        told_from = promise.promised_by if broken else message.queued_at
+        only_if(is_late(story, promise, reached, told_from))
+        only_if(broken or view.now < promise.promised_by)
         return {
             "promised_by": format_time(
                 promise.promised_by, policy.timezone, message.language, view.now

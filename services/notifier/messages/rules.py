@@ -346,10 +346,10 @@ def next_channel(
     if message.mailbox is not None and message.channel is MessageChannel.EMAIL:
         # The first message goes by e-mail, also where the mailbox has a number alone.
         return next((one for one in channels if one is not MessageChannel.EMAIL), None)
+    if reason is Reason.OTHER_CHANNEL:
+        return channels[0] if channels else None
     if message.channel not in channels:
         return None
-    if reason is Reason.OTHER_CHANNEL:
-        return channels[0]
     rest = channels[channels.index(message.channel) + 1 :]
     return rest[0] if rest else None
 

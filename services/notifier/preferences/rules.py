@@ -19,6 +19,10 @@ REMINDERS = frozenset({Occasion.FEEDBACK_ASKED, Occasion.CHECK_EXPIRING, Occasio
 PROMISE_NEWS = frozenset({Occasion.PROMISE_AT_RISK, Occasion.PROMISE_BROKEN})
 
 
+#: What a customer may choose: fields of Preferences and of PreferencesChanged.
+CHOSEN = ("tells", "channel", "language", "quiet_hours", "timezone")
+
+
 class Preferences(Document):
     """What one customer wants; what they did not choose is as the site has it."""
 
@@ -29,6 +33,9 @@ class Preferences(Document):
     language: Language | None = None
     quiet_hours: QuietHours | None = None
     timezone: str | None = None
+    #: When they said it last, and when the customer was erased last: such facts come in any order.
+    changed_at: datetime | None = None
+    forgotten_at: datetime | None = None
 
     def wants(self, occasion: Occasion) -> bool:
         """Whether the customer wants to be told of this; what they must know, always."""
@@ -48,7 +55,7 @@ def change(story: Story, wanted: Preferences, now: datetime) -> Decision:
             customer_ref=story.customer_ref,
             site=story.site,
             changed_at=now,
-            **{name: getattr(wanted, name) for name in Preferences.model_fields},
+            **{name: getattr(wanted, name) for name in CHOSEN},
         )
     )
 
@@ -60,14 +67,22 @@ def unsubscribed(now: Preferences) -> Preferences:
     return now.model_copy(update={"tells": Tells.NO_REMINDERS})
 
 
-def changed(_: Preferences | None, fact: PreferencesChanged) -> Preferences:
-    """What the customer said last."""
-    return Preferences(**{name: getattr(fact, name) for name in Preferences.model_fields})
+def changed(before: Preferences | None, fact: PreferencesChanged) -> Preferences:
+    """What the customer said last; nothing that they said before they were erased."""
+    known = before or Preferences()
+    if known.forgotten_at is not None and fact.changed_at <= known.forgotten_at:
+        return known
+    chosen = {name: getattr(fact, name) for name in CHOSEN}
+    return known.model_copy(update={**chosen, "changed_at": fact.changed_at})
 
 
-def forgotten(_: Preferences | None, _fact: ComplaintForgotten) -> Preferences:
-    """Nothing, of a customer who was erased."""
-    return Preferences()
+def forgotten(before: Preferences | None, fact: ComplaintForgotten) -> Preferences:
+    """Nothing that the customer said before they were erased."""
+    known = before or Preferences()
+    last = max(known.forgotten_at or fact.forgotten_at, fact.forgotten_at)
+    if known.changed_at is not None and known.changed_at > last:
+        return known.model_copy(update={"forgotten_at": last})
+    return Preferences(forgotten_at=last)
 
 
 SLICE = Slice(

@@ -124,7 +124,7 @@ class Alarms:
             rendered.text,
             rendered.html,
             channel=message.channel,
-            short=f"{rendered.subject} {message.complaint_id}",
+            short=f"{rendered.subject} {reference_of(message.complaint_id)}",
             segments_max=policy.notify.segments_max,
         )
 

@@ -118,12 +118,14 @@ def is_resolved(story: Story, resolution_id: str) -> bool:
 def is_news(story: Story, fix: DoneFix, resolution: Resolution | None) -> bool:
     """Whether the customer, who has not said that it helped, was not told more since: what was done in all."""
     told = resolution is not None and resolution.recorded_at >= fix.done_at
-    return stands(story, *OPEN, *ASKED) and not told
+    return stands(story, *OPEN, *ASKED, State.MERGED) and not told
 
 
-def is_late(story: Story, promise: LatePromise, reached: Reached | None) -> bool:
-    """Whether the customer waits for what was promised: nothing was given, offered, done or asked since."""
-    since = reached is not None and reached.at > promise.promised_by
+def is_late(
+    story: Story, promise: LatePromise, reached: Reached | None, told_from: datetime
+) -> bool:
+    """Whether the customer waits for what was promised: nothing was given, offered, done or asked after `told_from`."""
+    since = reached is not None and reached.at > told_from
     return stands(story, *OURS) and story.round == promise.round and not since
 
 
@@ -160,6 +162,11 @@ def asked(story: Story, fact: InfoAsked) -> Story:
 def answered(story: Story, fact: InfoReceived) -> Story:
     """The customer answered what was asked, and the promise goes on."""
     return _moved(story, fact, promised_by=fact.promised_by or story.promised_by)
+
+
+def fixed(story: Story, _: FixDone) -> Story:
+    """A fix was done: what the customer said on their page was about what came before."""
+    return story.model_copy(update={"helped": None})
 
 
 def resolved(story: Story, fact: ResolutionRecorded) -> Story:
@@ -202,7 +209,7 @@ SLICE = Slice(
     {
         InfoAsked: (Fold(Story, complaint_of, asked), Fold(Question, question_of)),
         InfoReceived: (Fold(Story, complaint_of, answered),),
-        FixDone: (Fold(DoneFix, fix_of),),
+        FixDone: (Fold(Story, complaint_of, fixed), Fold(DoneFix, fix_of)),
         ResolutionRecorded: (Fold(Story, complaint_of, resolved), Fold(Resolution, resolution_of)),
         PromiseWarned: (Fold(LatePromise, promise_of),),
         ComplaintOverdue: (Fold(LatePromise, promise_of),),

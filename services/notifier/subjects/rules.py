@@ -32,6 +32,7 @@ from shared.contracts.complaints import (
     ConfirmationAsked,
     ContactChanged,
     Language,
+    SafetyFound,
     Severity,
 )
 from shared.contracts.lifecycle import MOVES, State
@@ -241,6 +242,16 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
     return known.model_copy(update=update)
 
 
+def story_endangered(story: Story, fact: SafetyFound) -> Story:
+    """The complaint about somebody's safety, with the promise that is sooner if the fact has one."""
+    update = {
+        "safety": True,
+        "severity": Severity.SEVERE,
+        "promised_by": fact.promised_by or story.promised_by,
+    }
+    return story.model_copy(update=update)
+
+
 def story_contact(story: Story, fact: ContactChanged) -> Story:
     """The complaint with another contact; none for a customer who was erased."""
     if story.forgotten:
@@ -333,6 +344,7 @@ SLICE = Slice(
         ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
+        SafetyFound: (Fold(Story, lambda fact: fact.complaint_id, story_endangered),),
         ComplaintForgotten: (Fold(Story, lambda fact: fact.complaint_id, story_forgotten),),
         ContactChanged: (Fold(Story, lambda fact: fact.complaint_id, story_contact),),
         ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),

@@ -95,13 +95,11 @@ def question_asked(words: Words, told: Told) -> Iterator[Block]:
 
 
 def fix_done(words: Words, told: Told) -> Iterator[Block]:
-    """What was done about the cause so far, and "did it help?"."""
+    """What was done about the cause so far, and where to write to us if it did not help."""
     yield Text([words("letter.fix_done.came")])
     if told["fix"]:
         yield Items([told["fix"]])
-    yield Link(
-        words("letter.fix_done.ask"), words("letter.resolution_told.answer"), told["mine_url"]
-    )
+    yield Link(words("letter.fix_done.ask"), words("letter.fix_done.answer"), told["mine_url"])
 
 
 def resolution_told(words: Words, told: Told) -> Iterator[Block]:
