@@ -206,7 +206,8 @@ async def test_a_mailbox_that_a_letter_does_not_reach_is_told_by_its_number(tmp_
     )
     name, numbers = await alarm(aboard, Rejected(Reason.ADDRESS_REFUSED))
     assert numbers == [NUMBER]
-    assert name in aboard.phone.letters[0].short
+    assert aboard.phone.letters[0].short.endswith(f" {reference_of(name)}")
+    assert name not in aboard.phone.letters[0].short
     assert await fates(aboard) == [
         "safety.routed", "message.queued", "message.attempted", "message.failed",
         "message.queued", "message.attempted", "message.sent",

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from services.notifier.channels.smtp import written
+from services.notifier.messages.rules import next_channel
 from services.notifier.preferences import rules
 from services.notifier.preferences.api import Form, WrongField, preferences_of
 from services.notifier.preferences.rules import Preferences
@@ -23,6 +24,7 @@ from shared.testing.clock import START
 from tests.suites.services import Aboard
 from tests.unit.test_erasure import document, erase, ref_of
 from tests.unit.test_lifecycle import do
+from tests.unit.test_notifier import message
 from tests.unit.test_occasions import answers, changed, english, fates, last, link_in, settled
 
 CONTACT = Contact(name="Kari", email="kari@example.org", phone="+4791234567")
@@ -281,6 +283,12 @@ def test_the_chosen_channel_comes_first_where_the_site_has_it():
     assert Preferences(channel=MessageChannel.SMS).channels(both) == [*reversed(both)]
     assert Preferences().channels(both) == [*both]
     assert Preferences(channel=MessageChannel.SMS).channels(both[:1]) == [MessageChannel.EMAIL]
+
+
+def test_a_message_on_a_channel_that_the_site_dropped_goes_by_the_chosen_one():
+    wanted = [MessageChannel.SMS]
+    assert next_channel(message(), Reason.OTHER_CHANNEL, wanted) is MessageChannel.SMS
+    assert next_channel(message(), Reason.ADDRESS_REFUSED, wanted) is None
 
 
 async def test_a_role_mailbox_is_told_whatever_the_customer_chose(tmp_path: Path):
