@@ -9,7 +9,13 @@ import pytest
 
 from services.complaints.lifecycle import moves
 from services.complaints.lifecycle.rules import Complaint
-from shared.contracts.complaints import Category, ComplaintCorrected, SafetyFound, Severity
+from shared.contracts.complaints import (
+    Category,
+    ComplaintCorrected,
+    SafetyFound,
+    Severity,
+    reference_of,
+)
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_alarms import told
@@ -77,7 +83,7 @@ async def test_danger_that_is_spoken_of_later_is_first_in_the_list_and_told_once
     assert await reached(aboard) == []
     await speak(aboard, name, path)
     (letter,) = await reached(aboard)
-    assert name in letter.body
+    assert reference_of(name) in letter.body
     assert await marked(aboard, name) == SAFETY
     assert (await names(aboard, "open"))[0] == name
     assert document(aboard, "compensation", f"case:{name}")["safety"] is True

@@ -387,7 +387,7 @@ async def test_the_page_says_that_it_helped_partly_where_the_customer_said_so(ab
     assert answer.status_code == 303
     await aboard.carry()
     page = (await opened(aboard, path)).text
-    assert in_order(page, "You said that it helped partly", "We are on it again")
+    assert in_order(page, "You said that it helped partly", "we are on it again")
 
 
 async def test_what_was_written_stays_in_a_field_that_is_marked_as_wrong(aboard: Aboard):
