@@ -10,13 +10,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.complaints.lifecycle.moves import No
-from services.complaints.lifecycle.rules import Complaint, Promise, heard
-from services.complaints.matters.moves import Merged, merge, same_matter, split
+from services.complaints.lifecycle.moves import No, correct, take_feedback
+from services.complaints.lifecycle.rules import Complaint, Promise, corrected, heard, reopened
+from services.complaints.matters.moves import Answered, Merged, merge, same_matter, split
 from services.complaints.matters.rules import REMEMBERED_MAX, changed, remembered
+from services.complaints.selfservice.moves import add_words
+from services.complaints.selfservice.rules import missed
 from shared.contracts.complaints import (
     MERGED_MAX,
     Category,
+    ComplaintCorrected,
+    ComplaintReopened,
     ComplaintTriaged,
     InfoReceived,
     Language,
@@ -801,6 +805,45 @@ async def test_a_promise_that_waited_with_another_waited_itself():
     )  # fmt: skip
     goes_on = heard(waits, answer)
     assert goes_on.own_promise == Promise(0, LATE + HOUR)
+    broken = own._replace(broken=True)
+    goes_on = heard(waits.model_copy(update={"own_promise": broken}), answer)
+    assert goes_on.own_promise == broken
+
+
+def test_a_broken_promise_stays_said_after_a_correction_a_merge_and_a_reopening():
+    own, stood = Promise(0, SOON, broken=True), Promise(0, START + 240 * HOUR, of="co-2/0")
+    now = START + 2 * HOUR
+    head = a_complaint(stood.by, promises=(stood,), own_promise=own)
+    facts = correct(
+        head, "co-1", "e-aino", Category.FOOD, Severity.SEVERE, demo_policy(), now
+    )  # fmt: skip
+    assert not isinstance(facts, No)
+    fact = facts[-1]
+    assert isinstance(fact, ComplaintCorrected)
+    sooner = corrected(head, fact)
+    assert (sooner.promise, sooner.own_promise) == (Promise(0, fact.promised_by), None)
+    joined = merged(a_complaint(now + timedelta(minutes=1)), sooner)
+    assert joined.promise.of is not None
+    parted, _ = split(joined, "co-1", [("co-2", a_complaint(LATE))], None, demo_policy(), now)
+    for told in (sooner, joined, changed(joined, parted)):
+        assert (told.overdue, missed(told, told, now)) == (True, SOON)
+    (no,) = take_feedback(head, "co-1", Helped.NO, demo_policy(), now).facts
+    assert isinstance(no, ComplaintReopened)
+    again = reopened(head, no)
+    assert (again.overdue, missed(again, again, now)) == (False, SOON), "it is another round"
+
+
+def test_words_that_open_a_complaint_again_make_a_round_also_where_the_customer_said_no_before():
+    told = a_complaint(
+        state=State.REOPENED, round=1, promises=(Promise(1, SOON, since=START, broken=True),)
+    )
+    head = a_complaint(state=State.CONFIRMED)
+    facts = add_words(
+        told, "co-2", head, Answered("co-2", told), None, "v1.x", demo_policy(), LATE
+    )  # fmt: skip
+    assert not isinstance(facts, No)
+    (again,) = [one for one in facts if isinstance(one, ComplaintReopened)]
+    assert again.round == 2 and again.promised_by > LATE
 
 
 async def test_what_a_split_gave_back_is_there_again_after_a_rebuild(tmp_path):

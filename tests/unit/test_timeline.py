@@ -166,7 +166,9 @@ async def test_what_is_heard_before_the_complaint_is_there_once_it_came(aboard: 
     assert [one["entries"][0]["what"] for one in kept] == ["letter_sent", "check_redeemed"]
 
 
-async def test_a_letter_that_goes_on_by_another_channel_is_one_entry(aboard: Aboard):
+async def test_a_letter_that_goes_on_by_another_channel_or_that_nobody_lacks_is_no_failed_one(
+    aboard: Aboard,
+):
     told = {"message_id": "me-1", "complaint_id": "co-1", "occasion": Occasion.CHECK_GIVEN}
     went_on = MessageFailed(
         **told,
@@ -176,6 +178,9 @@ async def test_a_letter_that_goes_on_by_another_channel_is_one_entry(aboard: Abo
     )
     sent = MessageSent(**told, attempt=1, sent_at=START)
     await aboard.feed("complaints", MessageSent.TOPIC, [record(went_on, 0), record(sent, 1)])
+    for offset, reason in enumerate((Reason.NO_LONGER_TRUE, Reason.NOT_WANTED), 2):
+        nobody_lacks = MessageFailed(**told, reason=reason, failed_at=START)
+        await aboard.feed("complaints", MessageSent.TOPIC, [record(nobody_lacks, offset)])
     kept = document(aboard, "complaints", "timeline:co-1")
     assert [one["what"] for one in kept["entries"]] == ["letter_sent"]
 

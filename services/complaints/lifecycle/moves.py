@@ -407,6 +407,7 @@ def take_feedback(
     answered_at: datetime | None = None,
     keeper: str | None = None,
     by_link: bool = False,
+    by_words: bool = False,
     done: Collection[datetime] = (),
 ) -> Decision:
     """Decide on the customer's answer: yes confirms; partly and no reopen, with a new promise: there is more to do.
@@ -414,6 +415,7 @@ def take_feedback(
     `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift. `by_link`: the customer
     said it on their page, so that no other fact has the answer. `done`: when something was given, offered or done for
     them. A second no before any of that changes nothing: one answer may come by the page and by a letter's link.
+    `by_words`: they answered nothing, and what they wrote opens it with a promise in any case.
     """
     if helped is Helped.YES:
         if not may(complaint.state, ComplaintConfirmed):
@@ -423,7 +425,9 @@ def take_feedback(
                 complaint_id=complaint_id, site=complaint.site, confirmed_at=now, by_link=by_link
             )
         )
-    if not may(complaint.state, ComplaintReopened) or _said_no_already(complaint, done):
+    if not may(complaint.state, ComplaintReopened):
+        return Decision()
+    if not by_words and _said_no_already(complaint, done):
         return Decision()
     owner = complaint.employee_id
     by = promised(complaint, complaint.category, complaint.severity, policy, now)

@@ -137,8 +137,9 @@ class Complaint(Document):
 
     @property
     def overdue(self) -> bool:
-        """Whether the promise of the current round was broken, or the own one whose place it took."""
-        return any(one is not None and one.broken for one in (self.promise, self.own_promise))
+        """Whether the promise of the current round was broken, or an own one whose place it took."""
+        own = (one for one in self.promises if one.round == self.round and one.of is None)
+        return any(one is not None and one.broken for one in (self.promise, self.own_promise, *own))
 
     def repeats(self, content: str) -> bool:
         """Whether the hash is that of the first complaint; true if that one has no hash."""
@@ -291,7 +292,7 @@ def waiting(complaint: Complaint, fact: InfoAsked) -> Complaint:
 def heard(complaint: Complaint, fact: InfoReceived) -> Complaint:
     """The promise goes on, with the time that was left."""
     by, own = fact.promised_by, complaint.own_promise
-    if by is not None and own is not None and complaint.promise is not None:
+    if by is not None and own is not None and not own.broken and complaint.promise is not None:
         # It waited as well, for as long as the promise that stands in its place.
         own = own._replace(by=own.by + (by - complaint.promise.by))
     promises = tuple(
@@ -342,8 +343,20 @@ def _sooner(complaint: Complaint, fact: ComplaintCorrected | SafetyFound) -> Com
         for one in complaint.promises
     )
     return complaint.model_copy(
-        update={"promised_by": by, "promises": promises, "own_promise": None}
+        update={
+            "promised_by": by,
+            "promises": _with_broken(promises, complaint.own_promise),
+            "own_promise": None,
+        }
     )
+
+
+def _with_broken(promises: tuple[Promise, ...], own: Promise | None) -> tuple[Promise, ...]:
+    """The promises with the own one behind them if it was broken, in place of one broken before it in that round."""
+    if own is None or not own.broken:
+        return promises
+    others = (one for one in promises if (one.round, one.broken, one.of) != (own.round, True, None))
+    return (*others, own)[-PROMISES_MAX:]
 
 
 def confirmed(complaint: Complaint, fact: ComplaintConfirmed) -> Complaint:
@@ -386,7 +399,9 @@ def reopened(complaint: Complaint, fact: ComplaintReopened) -> Complaint:
         asked_department=None if passed else complaint.asked_department,
         round=fact.round,
         promised_by=fact.promised_by,
-        promises=(*complaint.promises, promise)[-PROMISES_MAX:],
+        promises=(*_with_broken(complaint.promises, complaint.own_promise), promise)[
+            -PROMISES_MAX:
+        ],
         own_promise=None,
         waits_since=None,
         ended_at=None,

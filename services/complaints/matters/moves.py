@@ -32,9 +32,8 @@ def same_matter(new: Complaint, head: Complaint, *, named: bool) -> bool:
     """
     alike = new.category is head.category and new.category is not Category.OTHER
     known = new.customer_ref == head.customer_ref or not (named or new.reachable)
-    if (
-        named and new.reachable
-    ):  # the name stands for the customer, so that the address is to be compared as well
+    # The name stands for the customer, so that the address is to be compared as well.
+    if named and new.reachable:
         same = bool(new.contact_refs) and set(new.contact_refs) <= set(head.contact_refs)
         known = known and same
     return alike and known and may(head.state, ComplaintMerged) and _fits(new, head)

@@ -56,7 +56,7 @@ def stands_alone(complaint: Complaint, fact: ComplaintSplit) -> Complaint:
     by = fact.promised_by
     promises = tuple(
         one._replace(by=by or one.by, broken=one.broken or fact.overdue)
-        if one.round == fact.round
+        if one == complaint.promise
         else one
         for one in complaint.promises
     )
@@ -85,11 +85,12 @@ def changed(complaint: Complaint, fact: MatterChanged) -> Complaint:
             of=fact.promise_of,
         )
         others = tuple(one for one in complaint.promises if one.round != fact.round)
-        # Of merged complaints, which a split gives back as they are.
+        # Of merged complaints, which a split gives back as they are, and own ones of before, which stay said.
         broken = tuple(
             one
             for one in complaint.promises
-            if one.round == fact.round and one.broken and one.of not in (None, fact.promise_of)
+            if one.round == fact.round and one.broken and one != own
+            if one.of is None or one.of != fact.promise_of
         )
         update |= {
             "promised_by": fact.promised_by,

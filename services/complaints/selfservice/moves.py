@@ -71,6 +71,7 @@ def add_words(
             now,
             answered_at=now,
             keeper=keeper,
+            by_words=True,
         )
         return (*added, *about.before, *again.facts)
     if isinstance(added, No) or complaint.state is not State.AWAITING_INFO:

@@ -251,9 +251,8 @@ def standing(shown: Shown) -> str:
     if shown.state is State.REFERRED_EXTERNAL:
         body = shown.body or say(shown.language, "mine.referred.body")
         return say(shown.language, "mine.standing.referred", body=body)
-    if (
-        shown.goes_on and shown.state is State.WITHDRAWN
-    ):  # another customer's would stand by itself again
+    # Another customer's would stand by itself again.
+    if shown.goes_on and shown.state is State.WITHDRAWN:
         return say(
             shown.language,
             "mine.standing.taken_back",

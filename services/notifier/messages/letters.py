@@ -133,9 +133,8 @@ class Letters:
                 return {**promise, "mine_url": link, "with_whom": story.keeper or Keeper.SAME}
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
-            case (
-                Occasion.CONTACT_CHANGED
-            ):  # without a link: it goes where the customer is not written to any more
+            # Without a link: it goes where the customer is not written to any more.
+            case Occasion.CONTACT_CHANGED:
                 return {
                     "about": about(story.category, message.language),
                     "reference": reference_of(message.complaint_id),
