@@ -249,10 +249,12 @@ def test_a_failure_that_another_provider_reports_late_does_not_count():
     assert len(bounced(second, "me-1", "second", BOTH, START).facts) == 2
 
 
-def test_a_letter_to_a_role_mailbox_has_one_address():
+def test_a_role_mailbox_is_told_by_its_own_channels_alone():
     alarm = message(State.SENT, 1).model_copy(update={"mailbox": "duty-officer"})
-    (fact,) = bounced(alarm, "me-1", "smtp", BOTH, START).facts
+    (fact,) = bounced(alarm, "me-1", "smtp", BOTH[:1], START).facts
     assert fact.next_channel is None
+    fact, instead = bounced(alarm, "me-1", "smtp", BOTH, START).facts
+    assert (fact.next_channel, instead.mailbox) == (BOTH[1], "duty-officer")
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def delay(webhook_id: str, attempts: int) -> timedelta:
     The jitter follows from webhook and attempt, so that the same attempt always has the same.
     """
     times: int = 2 ** min(attempts - 1, 20)
-    part = int(fingerprint("jitter", webhook_id, str(attempts))[:8], 16) / 16**8
+    part = int(fingerprint("webhook-jitter", webhook_id, str(attempts))[:8], 16) / 16**8
     return min(RETRY_FIRST * times, RETRY_LONGEST) * (1 + JITTER * part)
 
 
