@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
@@ -27,6 +26,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import body_of, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face, Written
+from shared.runtime.http.inputs import fields_of
 from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_json, wants_page
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.words import say
@@ -255,8 +255,4 @@ def once() -> str:
 
 async def form_of(request: Request) -> Form:
     """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
-    try:
-        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
-    except ValueError:
-        raise Rejected(Reason.SCHEMA_INVALID) from None
-    return Form(**{name: found[name][0] for name in Form.model_fields if name in found})
+    return Form(**await fields_of(request, FIELDS_MAX))

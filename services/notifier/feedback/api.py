@@ -6,7 +6,6 @@ Opening the link changes nothing, because mail scanners open links too; only the
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
-from urllib.parse import parse_qs
 
 from fastapi import Path, Request, Response
 from fastapi.responses import HTMLResponse
@@ -24,6 +23,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
+from shared.runtime.http.inputs import fields_of
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
@@ -122,11 +122,7 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
 
 async def line_of(request: Request) -> str:
     """What the customer wrote with their answer, without what is not seen; raises Rejected(schema_invalid) if too long."""
-    try:
-        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
-    except ValueError:
-        raise Rejected(Reason.SCHEMA_INVALID) from None
-    line = one_line(found.get("text", [""])[0])
+    line = one_line((await fields_of(request, FIELDS_MAX)).get("text", ""))
     if len(line) > LINE_CHARS_MAX:
         raise Rejected(Reason.SCHEMA_INVALID, where=("/text",))
     return line

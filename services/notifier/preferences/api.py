@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import time
 from typing import TypeVar
-from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
@@ -26,10 +25,10 @@ from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
+from shared.runtime.http.inputs import fields_of
 from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_page
 from shared.runtime.http.routes import Routes, Token
 from shared.runtime.words import say
@@ -181,8 +180,4 @@ def _zone(name: str) -> str:
 
 async def form_of(request: Request) -> Form:
     """The form that a browser sends; raises Rejected(schema_invalid) for one with too many fields."""
-    try:
-        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FIELDS_MAX)
-    except ValueError:
-        raise Rejected(Reason.SCHEMA_INVALID) from None
-    return Form(**{name: found[name][0] for name in Form.model_fields if name in found})
+    return Form(**await fields_of(request, FIELDS_MAX))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from inspect import Parameter
 from typing import Any, get_args, get_origin
+from urllib.parse import parse_qs
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Param, Query
@@ -88,6 +89,15 @@ def _found(request: Request, place: str, alias: str) -> list[str]:
     if place == "path":
         return [request.path_params[alias]]
     return (request.headers if place == "header" else request.query_params).getlist(alias)
+
+
+async def fields_of(request: Request, fields_max: int) -> dict[str, str]:
+    """The first value of each field of a form that a browser sends; raises Rejected(schema_invalid) for too many fields."""
+    try:
+        found = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=fields_max)
+    except ValueError:
+        raise Rejected(Reason.SCHEMA_INVALID) from None
+    return {name: values[0] for name, values in found.items()}
 
 
 async def _body(request: Request, parameter: Parameter) -> BaseModel:
