@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from shared.contracts.event import Id
 from shared.contracts.intake import MessageChannel
 from shared.runtime import strict_yaml
-from shared.runtime.strict_yaml import BrokenFile
 
 #: Two hundred addresses fit several times.
 FILE_BYTES_MAX = 64 * 1024
@@ -73,7 +72,4 @@ class RoleMailboxes(BaseModel):
 
 def load(path: Path) -> Mapping[str, RoleMailbox]:
     """Addresses by id; raises BrokenFile with everything that is wrong. Reads the file."""
-    found = strict_yaml.load(path, RoleMailboxes, bytes_max=FILE_BYTES_MAX)
-    if isinstance(found, RoleMailboxes):
-        return found.mailboxes
-    raise BrokenFile(path, found)
+    return strict_yaml.whole(path, RoleMailboxes, bytes_max=FILE_BYTES_MAX).mailboxes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -101,6 +101,18 @@ def load(
     in the plain data; whole numbers whose field is not in `counts` are amounts. Reads the file.
     """
     return located(path, model, bytes_max=bytes_max, counts=counts, also=also)[0]
+
+
+def whole(path: Path, model: type[M], *, bytes_max: int, secret: bool = False) -> M:
+    """The model in the file; raises BrokenFile with everything that is wrong. Reads the file.
+
+    Of a `secret` file no problem shows the value that was found, which may be a secret or have one.
+    """
+    found = load(path, model, bytes_max=bytes_max)
+    if isinstance(found, list):
+        shown = [replace(one, message=one.message.partition(", got ")[0]) for one in found]
+        raise BrokenFile(path, shown if secret else found)
+    return found
 
 
 def located(

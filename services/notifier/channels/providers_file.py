@@ -19,7 +19,6 @@ providers:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -33,7 +32,6 @@ from services.notifier.channels.wires import FormWire, JsonWire, Wire
 from shared.contracts.event import Id
 from shared.runtime import strict_yaml
 from shared.runtime.settings import tls_of
-from shared.runtime.strict_yaml import BrokenFile
 
 #: Eight providers with long secrets fit several times.
 FILE_BYTES_MAX = 64 * 1024
@@ -105,9 +103,4 @@ class ProvidersFile(BaseModel):
 
 def load(path: Path) -> Mapping[str, Provider]:
     """Providers by id; raises BrokenFile with everything that is wrong. Reads the file."""
-    found = strict_yaml.load(path, ProvidersFile, bytes_max=FILE_BYTES_MAX)
-    if isinstance(found, ProvidersFile):
-        return found.providers
-    # A problem shows the value that was found, which may be a secret or have one.
-    silent = [replace(one, message=one.message.partition(", got ")[0]) for one in found]
-    raise BrokenFile(path, silent)
+    return strict_yaml.whole(path, ProvidersFile, bytes_max=FILE_BYTES_MAX, secret=True).providers

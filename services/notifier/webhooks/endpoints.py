@@ -11,7 +11,6 @@ endpoints:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -22,7 +21,6 @@ from services.notifier.channels.signatures import secret_bytes
 from services.notifier.webhooks.rules import SHOWN
 from shared.contracts.event import Id, fingerprint
 from shared.runtime import strict_yaml
-from shared.runtime.strict_yaml import BrokenFile
 
 #: Sixteen endpoints with long secrets fit several times.
 FILE_BYTES_MAX = 64 * 1024
@@ -96,9 +94,4 @@ class EndpointsFile(BaseModel):
 
 def load(path: Path) -> Mapping[str, Endpoint]:
     """Endpoints by name; raises BrokenFile with everything that is wrong. Reads the file."""
-    found = strict_yaml.load(path, EndpointsFile, bytes_max=FILE_BYTES_MAX)
-    if isinstance(found, EndpointsFile):
-        return found.endpoints
-    # A problem shows the value that was found, which may be a secret or have one.
-    silent = [replace(one, message=one.message.partition(", got ")[0]) for one in found]
-    raise BrokenFile(path, silent)
+    return strict_yaml.whole(path, EndpointsFile, bytes_max=FILE_BYTES_MAX, secret=True).endpoints
