@@ -10,6 +10,7 @@ from services.notifier.channels import providers_file
 from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import Channel
 from services.notifier.channels.providers import Providers
+from services.notifier.channels.providers_file import Provider
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.wires import Wire
@@ -102,8 +103,9 @@ def build(
     alarms = Alarms(parts.settler, keys, mailboxes, wording)
     to_mine = partial(mine_link, mine, settings.complaints_url)
     letters = Letters(keys, links, wording, alarms.letter, to_mine)
-    wires = wires_of(settings)
-    providers = Providers(channels or tuple(channels_of(settings, wires, now)), now)
+    listed = providers_file.load(settings.providers) if settings.providers else {}
+    wires = {name: one.spoken() for name, one in listed.items()}
+    providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, alarms.channels)
     employees = Inboxes(keys)
@@ -131,22 +133,15 @@ def build(
     )
 
 
-def wires_of(settings: Settings) -> Mapping[str, Wire | Relay]:
-    """How each provider of the operator's file is spoken to, by its id."""
-    if settings.providers is None:
-        return {}
-    found = providers_file.load(settings.providers)
-    return {name: one.spoken() for name, one in found.items()}
-
-
 def channels_of(
-    settings: Settings, wires: Mapping[str, Wire | Relay], now: Callable[[], datetime]
+    settings: Settings,
+    listed: Mapping[str, Provider],
+    wires: Mapping[str, Wire | Relay],
+    now: Callable[[], datetime],
 ) -> Iterator[Channel]:
-    """The mail server, and each provider of text messages."""
+    """The mail server, and each provider of text messages that the operator's file lists."""
     yield SmtpChannel(settings.mail_server, now)
-    if settings.providers is None:
-        return
-    for name, one in providers_file.load(settings.providers).items():
+    for name, one in listed.items():
         wire = wires[name]
         if not isinstance(wire, Relay):
             report_url = f"{settings.public_url.rstrip('/')}/v1/receipts/{name}"

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
-from services.notifier.channels.signatures import secret_bytes
+from services.notifier.channels.signatures import KEY_BYTES_MIN, secret_bytes
 from services.notifier.channels.wires import FormWire, JsonWire, Wire
 from shared.contracts.event import Id
 from shared.runtime import strict_yaml
@@ -35,8 +35,6 @@ from shared.runtime.settings import tls_of
 
 #: Eight providers with long secrets fit several times.
 FILE_BYTES_MAX = 64 * 1024
-#: A shorter key can be guessed (Standard Webhooks asks for 24 to 64 bytes).
-KEY_BYTES_MIN = 24
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

@@ -14,6 +14,8 @@ from shared.runtime.faults import Rejected
 SIGNED_WITHIN = timedelta(minutes=5)
 #: Before the base64 of a secret of Standard Webhooks.
 KEY_PREFIX = "whsec_"
+#: Standard Webhooks asks for 24 to 64 bytes; a shorter key can be guessed.
+KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
 
 
 def secret_bytes(secret: str) -> bytes:

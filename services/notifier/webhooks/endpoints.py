@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from services.notifier.channels.signatures import secret_bytes
+from services.notifier.channels.signatures import KEY_BYTES_MAX, KEY_BYTES_MIN, secret_bytes
 from services.notifier.webhooks.rules import SHOWN
 from shared.contracts.event import Id, fingerprint
 from shared.runtime import strict_yaml
@@ -26,8 +26,6 @@ from shared.runtime import strict_yaml
 FILE_BYTES_MAX = 64 * 1024
 #: Each endpoint is told of every fact by itself, so that many are as many times the work.
 ENDPOINTS_MAX = 16
-#: Standard Webhooks asks for 24 to 64 bytes; a shorter key can be guessed.
-KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
 TYPES = {fact.TYPE for fact in SHOWN}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
