@@ -107,7 +107,7 @@ def build(
     wires = {name: one.spoken() for name, one in listed.items()}
     providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
-    reports = Reports(parts.settler, wires, alarms.channels)
+    reports = Reports(parts.settler, wires, sending)
     employees = Inboxes(keys)
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now))

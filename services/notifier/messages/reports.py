@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -11,16 +11,12 @@ from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
 from services.notifier.messages.rules import Message, bounced, delivered
-from services.notifier.preferences.handlers import wanted_by
-from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import MessageBounced, MessageDelivered, MessageSent
+from services.notifier.messages.sending import Sending
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision, Fact
+from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.observe import MESSAGES
-from shared.runtime.policies import Policies
 
 
 class Reporter(Protocol):
@@ -38,13 +34,11 @@ class Reports:
         self,
         settler: Settler,
         reporters: Mapping[str, Reporter],
-        of_mailbox: Callable[[str], Sequence[MessageChannel]],
+        sending: Sending,
     ) -> None:
-        """`of_mailbox` says by which channels a role mailbox is told."""
         self._settler = settler
-        self._of_mailbox = of_mailbox
         self._reporters = reporters
-        self._policies = Policies()
+        self._sending = sending
 
     async def hear(self, provider: str, posted: Posted) -> None:
         """Record a report; waits for the store.
@@ -62,7 +56,8 @@ class Reports:
         fate = "delivered" if report.delivered else "bounced"
         cause = f"receipt/{of}/{report.message_id}/{fate}"
         decide = partial(self._decide, of, report)
-        count(await self._settler.settle_internal(cause, report.message_id, decide))
+        facts = await self._settler.settle_internal(cause, report.message_id, decide)
+        self._sending.committed(facts)
 
     async def _decide(self, provider: str, report: Report, view: View) -> Decision:
         message = await view.get(Message, report.message_id)
@@ -70,17 +65,5 @@ class Reports:
             return Decision()
         if report.delivered:
             return delivered(message, report.message_id, provider, view.now)
-        policy, _ = await self._policies.at(message.site, view)
-        channels = (await wanted_by(message.customer_ref, view)).channels(policy.notify.channels)
-        if message.mailbox is not None:
-            channels = self._of_mailbox(message.mailbox)
+        channels = await self._sending.channels(message, view)
         return bounced(message, report.message_id, provider, channels, view.now)
-
-
-def count(facts: Sequence[Fact]) -> None:
-    """Count what was reported in the metric of messages; a fate that was not known before as well."""
-    for fact in facts:
-        if isinstance(fact, MessageSent | MessageDelivered | MessageBounced):
-            goes_on = isinstance(fact, MessageBounced) and fact.next_channel is not None
-            fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
-            MESSAGES.labels(fact.occasion, fate).inc()

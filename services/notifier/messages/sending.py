@@ -31,8 +31,10 @@ from services.notifier.subjects.rules import Story
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
+    MessageBounced,
     MessageDeferred,
     MessageDelayed,
+    MessageDelivered,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -119,15 +121,15 @@ class Sending:
                 return lost(message, message_id, view.now)
             case Later(reason, after):
                 policy, _ = await self._policies.at(message.site, view)
-                channels = await self._channels(message, view)
+                channels = await self.channels(message, view)
                 retry = policy.notify.retry
                 return not_sent(message, message_id, reason, retry, view.now, after, channels)
             case Never(reason):
-                channels = await self._channels(message, view)
+                channels = await self.channels(message, view)
                 return not_sent(message, message_id, reason, None, view.now, channels=channels)
 
     def committed(self, facts: Sequence[Fact]) -> None:
-        """Count messages that were sent, delayed or failed, and those that may come twice."""
+        """Count what became of messages, also as providers report it, and those that may come twice."""
         for fact in facts:
             if isinstance(fact, MessageAttempted):
                 if fact.repeats_unknown:
@@ -135,8 +137,11 @@ class Sending:
                 continue
             if isinstance(fact, MessageQueued | MessageDeferred):  # on the next channel, or later
                 continue
-            assert isinstance(fact, MessageSent | MessageDelayed | MessageFailed)
-            goes_on = isinstance(fact, MessageFailed) and fact.next_channel is not None
+            assert isinstance(
+                fact,
+                MessageSent | MessageDelayed | MessageFailed | MessageDelivered | MessageBounced,
+            )
+            goes_on = isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel
             fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
             MESSAGES.labels(fact.occasion, fate).inc()
 
@@ -150,7 +155,7 @@ class Sending:
             raise Rejected(Reason.UNKNOWN_PROVIDER)
         return provider
 
-    async def _channels(self, message: Message, view: View) -> Sequence[MessageChannel]:
+    async def channels(self, message: Message, view: View) -> Sequence[MessageChannel]:
         """The site's channels as the customer wants them, or the role mailbox's; none of a site whose policy never came."""
         if message.mailbox is not None:
             return self._of_mailbox(message.mailbox)
