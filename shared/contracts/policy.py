@@ -32,7 +32,7 @@ from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between
-from shared.contracts.intake import Channel, Contact, MessageChannel
+from shared.contracts.intake import E164, Channel, Contact, MessageChannel
 from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
@@ -382,7 +382,7 @@ SenderName = Annotated[
 ]
 #: What networks show as the sender: a number, or up to 11 characters with a letter among them (GSM 03.38).
 SmsSender = Annotated[
-    str, StringConstraints(pattern=r"^(\+[1-9][0-9]{6,14}|[A-Za-z][A-Za-z0-9]{0,10})$")
+    str, StringConstraints(pattern=rf"^({E164.pattern}|[A-Za-z][A-Za-z0-9]{{0,10}})$")
 ]
 
 
@@ -524,6 +524,10 @@ class Notify(Part):
     def address(self, contact: Contact, channel: MessageChannel) -> str | None:
         """Where messages of a channel go to this customer; None where there is no address."""
         return contact.address(channel, self.calling_code)
+
+    def sender(self, channel: MessageChannel) -> str:
+        """Whom messages of a channel come from; empty where the provider knows."""
+        return self.mail_from if channel is MessageChannel.EMAIL else self.sms_from or ""
 
     def reaches(self, contact: Contact | None) -> bool:
         """Whether a message reaches this customer by any channel of the site."""

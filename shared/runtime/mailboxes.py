@@ -14,7 +14,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.event import Id
-from shared.contracts.intake import MessageChannel
+from shared.contracts.intake import E164, MessageChannel
 from shared.runtime import strict_yaml
 
 #: Two hundred addresses fit several times.
@@ -29,7 +29,7 @@ Address = Annotated[
 ]
 
 
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+Phone = Annotated[str, StringConstraints(pattern=rf"^{E164.pattern}$")]
 
 
 class RoleMailbox(BaseModel):

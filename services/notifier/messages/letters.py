@@ -25,7 +25,7 @@ from services.notifier.subjects.rules import (
 from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Category, Language, Severity, reference_of
-from shared.contracts.intake import Contact, MessageChannel
+from shared.contracts.intake import Contact
 from shared.contracts.notifier import (
     Occasion,
 )
@@ -97,11 +97,10 @@ class Letters:
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or ""
         )
-        by_sms = message.channel is MessageChannel.SMS
         code = values["code"] if message.occasion is Occasion.CONFIRMATION else ""
         return Letter(
             message_id,
-            (policy.notify.sms_from or "") if by_sms else policy.notify.mail_from,
+            policy.notify.sender(message.channel),
             address,
             rendered.subject,
             rendered.text,

@@ -115,10 +115,9 @@ class Alarms:
             "heard_at": format_time(message.queued_at, policy.timezone, language, view.now),
         }
         rendered = self._wording.render(message.occasion, language, values)
-        by_sms = message.channel is MessageChannel.SMS
         return Letter(
             message_id,
-            (policy.notify.sms_from or "") if by_sms else policy.notify.mail_from,
+            policy.notify.sender(message.channel),
             address,
             rendered.subject,
             rendered.text,
