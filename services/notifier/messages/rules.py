@@ -501,14 +501,14 @@ def _retry_at(
     delay = (
         RETRY_LONGEST if retry.first_delay > RETRY_LONGEST / times else retry.first_delay * times
     )
-    delay -= delay * JITTER * _share(message_id, message.attempt)
+    delay -= delay * JITTER * share_of(message_id, message.attempt)
     retry_at = now + min(max(delay, after), RETRY_LONGEST)
     return retry_at if retry_at <= message.told_at + retry.within else None
 
 
-def _share(message_id: str, attempt: int) -> float:
-    """A number from 0 to 1 that differs between messages and attempts, and is the same in a rebuild."""
-    return int(fingerprint("jitter", message_id, str(attempt))[:8], 16) / 0xFFFFFFFF
+def share_of(effect_id: str, attempt: int) -> float:
+    """A number from 0 to 1 that differs between effects and attempts, and is the same in a rebuild."""
+    return int(fingerprint("jitter", effect_id, str(attempt))[:8], 16) / 0xFFFFFFFF
 
 
 def next_of(fact: MessageFact) -> datetime | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from services.notifier.messages.rules import share_of
 from shared.contracts.compensation import (
     CheckExpired,
     CheckIssued,
@@ -173,8 +174,7 @@ def delay(webhook_id: str, attempts: int) -> timedelta:
     The jitter follows from webhook and attempt, so that the same attempt always has the same.
     """
     times: int = 2 ** min(attempts - 1, 20)
-    part = int(fingerprint("webhook-jitter", webhook_id, str(attempts))[:8], 16) / 16**8
-    return min(RETRY_FIRST * times, RETRY_LONGEST) * (1 + JITTER * part)
+    return min(RETRY_FIRST * times, RETRY_LONGEST) * (1 + JITTER * share_of(webhook_id, attempts))
 
 
 def next_of(fact: WebhookFact) -> datetime | None:
