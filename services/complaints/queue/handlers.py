@@ -39,7 +39,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import score_at
 from shared.runtime.engine.store import RANGE_MAX, Cursor
 from shared.runtime.engine.view import Page, View
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import CustomerKey, Keys
@@ -206,27 +206,15 @@ class Queue:
     ) -> Sequence[Recognised]:
         """What each is recognised by, all read in one trip; raises Unavailable."""
         await view.prefetch([CustomerKey.key(one.customer_ref) for _, one in complaints])
-        return [
-            Recognised(
-                await self._read(one, "place", one.place, view),
-                beginning_of(await self._read(one, "text", one.text, view)),
-            )
-            for _, one in complaints
-        ]
+        return [await self._recognised(one, view) for _, one in complaints]
 
-    async def _read(
-        self, complaint: Complaint, field: str, sealed: str | None, view: View
-    ) -> str | None:
-        """Some of a complaint's words; None also while their key has not come: a list is shown without them."""
-        if not sealed:
-            return None
-        ref, at = complaint.customer_ref, complaint.received_at
-        try:
-            return await self._keys.open_words(ref, field, sealed, at, view)
-        except Unavailable as missing:
-            if missing.reason not in (Reason.KEY_NOT_YET_KNOWN, Reason.WRAPPING_KEY_MISSING):
-                raise
-            return None
+    async def _recognised(self, complaint: Complaint, view: View) -> Recognised:
+        words = {"place": complaint.place, "text": complaint.text}
+        sealed = {field: one for field, one in words.items() if one}
+        found = await self._keys.readable_words(
+            complaint.customer_ref, sealed, complaint.received_at, view
+        )
+        return Recognised(found.get("place"), beginning_of(found.get("text")))
 
     async def found(
         self,

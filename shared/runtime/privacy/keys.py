@@ -246,6 +246,22 @@ class KeyRing:
         raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
 
 
+class Words(NamedTuple):
+    """Opens a customer's words of one moment; `over` says that their time may be over."""
+
+    ring: KeyRing
+    over: bool
+
+    def open(self, field: str, sealed: str) -> str | None:
+        """The words of one field; None if their time is over. Raises Unavailable while the key has not come."""
+        try:
+            return self.ring.open(field, sealed)
+        except Unavailable as missing:
+            if missing.reason is Reason.KEY_NOT_YET_KNOWN and self.over:
+                return None
+            raise
+
+
 class Seals(NamedTuple):
     """What to seal under now, and the facts that make new keys known."""
 
@@ -327,18 +343,37 @@ class Keys:
             raise Unavailable(Reason.KEY_NOT_YET_KNOWN)
         if document.erased:
             return None
+        return self._words(customer_ref, document, at).open(field, sealed)
+
+    async def readable_words(
+        self, customer_ref: str, sealed: Mapping[str, str], at: datetime | None, view: View
+    ) -> Mapping[str, str]:
+        """The words of a moment that can be read now, by their fields: whoever looks at a list waits for no key.
+
+        Each key is unwrapped once for all fields. May block; raises Unavailable while the store is away.
+        """
+        document = await view.get(CustomerKey, customer_ref)
+        if document is None or document.erased:
+            return {}
+        words = self._words(customer_ref, document, at)
+        found = {}
+        for field, one in sealed.items():
+            try:
+                text = words.open(field, one)
+            except Unavailable:  # its key has not come, or the one that wraps it is not here
+                continue
+            if text is not None:
+                found[field] = text
+        return found
+
+    def _words(self, customer_ref: str, document: CustomerKey, at: datetime | None) -> Words:
         month = month_of(at) if at is not None else ""
         # Most likely the month itself; the month before if a fact of another service was long on its way;
         # the customer's key if an earlier build sealed them.
         nearest = sorted(document.months, key=lambda one: (one != month, one))
         likely = [key.wrapped for each in nearest for key in document.months[each]]
-        try:
-            return self._ring(customer_ref, [*likely, *document.wrapped]).open(field, sealed)
-        except Unavailable as missing:
-            over = document.over(month_before(month) if month else "")
-            if missing.reason is Reason.KEY_NOT_YET_KNOWN and over:
-                return None
-            raise
+        ring = self._ring(customer_ref, [*likely, *document.wrapped])
+        return Words(ring, over=document.over(month_before(month) if month else ""))
 
     def _ring(self, customer_ref: str, wrapped: Sequence[str]) -> KeyRing:
         return KeyRing(self._unwrapped(customer_ref, one) for one in wrapped)
