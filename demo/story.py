@@ -392,7 +392,8 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
         show.say("there is none left that nobody has")
         return
     with stage.phone(stage.complaints) as mine:
-        about = next((case for case in free if fixes_of(mine, case)), free[0])
+        suiting = ((case, fixes_of(mine, case)) for case in free)
+        about, fixes = next((one for one in suiting if one[1]), (free[0], []))
     told.followed = about
     spoken = next(f.language for f in stage.eyes.of(ComplaintTriaged) if f.complaint_id == about)
     added, done = SAID[spoken]
@@ -403,7 +404,7 @@ def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
     ):
         do(mine, about, "claim")
         show.good(f"{stage.employee_id} claims {about[:11]}…, which nobody had")
-        for suits in fixes_of(mine, about)[:1]:
+        for suits in fixes[:1]:
             do(mine, about, "fix/ask", {"fix": suits["fix"], "colleague_id": PEER})
             do(peer, about, "fix", {"fix": suits["fix"]})
             show.good(f"{PEER} is asked to {suits['fix']}, and has done it")
