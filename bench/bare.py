@@ -16,7 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bench.world import BARE_INTAKE, BARE_TRIAGED, roomy_policy
 from services.complaints.intake.handlers import complaint_id_of
 from services.complaints.settings import Settings
-from services.complaints.triage import Languages, triage
+from services.complaints.triage.handlers import Triage
+from services.complaints.triage.languages import Languages
+from services.complaints.triage.lexicon import load
 from shared.contracts.catalogue import PARTITIONS
 from shared.contracts.complaints import ComplaintTriaged
 from shared.contracts.event import encode, fingerprint, format_time
@@ -37,7 +39,7 @@ class Loop:
 
     def __init__(self, policy: Policy) -> None:
         self._inbox = Inbox(ComplaintRaised.TOPIC, [Handler(ComplaintRaised)], strict=True)
-        self._languages = Languages()
+        self._triage = Triage(Languages(), load())
         self._policy = policy
 
     def triage(self, record: Record) -> tuple[str, bytes]:
@@ -48,17 +50,17 @@ class Loop:
         raised = event.data
         now = datetime.now(UTC)
         complaint_id = complaint_id_of(event.id)
-        language = self._languages.detect(raised.text, raised.language)
-        category, severity, safety, _ = triage(raised.text, language)
+        language = self._triage.language_of(raised.text, raised.language)
+        understood = self._triage.understand(raised.text, language)
         fact = ComplaintTriaged(
             complaint_id=complaint_id,
             customer_ref=f"c-{complaint_id}",
             site=raised.site,
             language=language,
-            category=category,
-            severity=severity,
-            safety=safety,
-            promised_by=self._policy.promised_by(category, severity, now),
+            category=understood.category,
+            severity=understood.severity,
+            safety=understood.safety,
+            promised_by=self._policy.promised_by(understood.category, understood.severity, now),
             policy_version=1,
             has_contact=raised.contact is not None,
         )

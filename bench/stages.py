@@ -31,7 +31,9 @@ from services.complaints.customer.handlers import Customers
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.stream import inboxes
-from services.complaints.triage import Languages
+from services.complaints.triage.handlers import Triage
+from services.complaints.triage.languages import Languages
+from services.complaints.triage.lexicon import load
 from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.contracts.intake import ComplaintRaised
 from shared.kernel import Decision, Domain, Fact
@@ -203,14 +205,15 @@ async def pipeline(
         loop.triage(record)
     triage = (time.process_time() - began) / count * 1e6
     found = []
+    read = Triage(Languages(), load())
     for where in (None, stack):
         async with stored(where) as store:
             settler = await known(store, COMPLAINTS, [*scene.policies()])
             inbox = next(
                 one
                 for one in inboxes(
-                    Intake(vault(), Languages()),
-                    Lifecycle(vault()),
+                    Intake(vault(), read),
+                    Lifecycle(vault(), read),
                     Customers(settler, vault(), _never_gone, _nothing, BACKUP_RETENTION),
                 )
                 if one.topic == ComplaintRaised.TOPIC

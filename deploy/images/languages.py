@@ -9,7 +9,7 @@ from pathlib import Path
 
 from py3langid import langid, modelio
 
-from services.complaints.triage import MODEL_LANGUAGES
+from services.complaints.triage.languages import MODEL_LANGUAGES
 
 
 def keep(languages: frozenset[str], model: Path, to: Path) -> None:

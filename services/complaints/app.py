@@ -48,7 +48,10 @@ from services.complaints.timeline import api as timeline_api
 from services.complaints.timeline import rules as timeline_rules
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Timeline
-from services.complaints.triage import Languages
+from services.complaints.triage.handlers import Triage
+from services.complaints.triage.languages import Languages
+from services.complaints.triage.lexicon import SHIPPED
+from services.complaints.triage.lexicon import load as load_lexicon
 from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.complaints import (
     ComplaintFact,
@@ -115,7 +118,7 @@ def build(
     *,
     now: Callable[[], datetime] = utc_now,
     store: Store | None = None,
-    languages: Languages | None = None,
+    triage: Triage | None = None,
     news: News | None = None,
     gone: Gone | None = None,
     on_vault: OnVault | None = None,
@@ -123,8 +126,9 @@ def build(
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
-    intake = Intake(parts.vault, languages or Languages())
-    lifecycle = Lifecycle(parts.vault)
+    triage = triage or Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED))
+    intake = Intake(parts.vault, triage)
+    lifecycle = Lifecycle(parts.vault, triage)
     fixing = Fixing(lifecycle)
     settled = partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied)
     promises = Promises(parts.settler, news or BrokerNews(settled, now))
@@ -135,7 +139,7 @@ def build(
     timelines, exports = Timelines(parts.vault), Exports(parts.vault)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     check_page = partial(check_link, answers, settings.answers_url)
-    selfservice = SelfService(parts.vault, links, check_page, timelines, exports)
+    selfservice = SelfService(parts.vault, triage, links, check_page, timelines, exports)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     view = parts.settler.view
     changes = Changes(

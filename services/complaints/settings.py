@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
 
+from pydantic import Field, field_validator
+
+from services.complaints.triage import lexicon
 from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.runtime.settings import RuntimeSettings
+from shared.runtime.strict_yaml import BrokenFile
 
 
 class Settings(RuntimeSettings):
@@ -22,3 +26,17 @@ class Settings(RuntimeSettings):
         max_length=200,
         description="The base URL of the links to checks' pages: the notifier's public_url.",
     )
+    lexicon: Path | None = Field(
+        None,
+        description="Folder with the words by which complaints are understood, one file per language; unset: those that the service comes with. Read at start.",
+    )
+
+    @field_validator("lexicon")
+    @classmethod
+    def _lexicon_readable(cls, folder: Path | None) -> Path | None:
+        if folder is not None:
+            try:
+                lexicon.load(folder)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return folder

@@ -95,6 +95,56 @@ class Service(StrEnum):
     OTHER = "other"
 
 
+class Intent(StrEnum):
+    """What somebody writes for."""
+
+    COMPLAINT = "complaint"
+    PRAISE = "praise"
+    QUESTION = "question"
+    NONE = "none"
+
+
+class Flag(StrEnum):
+    """What somebody must know of at once or treat with care, whatever the complaint is about."""
+
+    INJURY = "injury"
+    ALLERGY = "allergy"
+    DISCRIMINATION = "discrimination"
+    #: Violence, or words that announce it.
+    THREAT = "threat"
+    #: Fire, gas, or somebody who is locked in or missing.
+    DANGER = "danger"
+    CHILD = "child"
+    #: Lawyers, courts, authorities, the press.
+    LEGAL = "legal"
+    #: Illness, disability, age, pregnancy, grief.
+    VULNERABLE = "vulnerable"
+
+
+class JourneyStep(StrEnum):
+    """Where on the customer's journey it happened."""
+
+    BOOKING = "booking"
+    CHECK_IN = "check_in"
+    JOURNEY = "journey"
+    ROOM = "room"
+    DINING = "dining"
+    ACTIVITY = "activity"
+    PAYMENT = "payment"
+    AFTERWARDS = "afterwards"
+
+
+class Remedy(StrEnum):
+    """What the customer asks for."""
+
+    MONEY = "money"
+    FIX = "fix"
+    APOLOGY = "apology"
+    INFORMATION = "information"
+    #: Only that somebody knows.
+    NOTHING = "nothing"
+
+
 def promise_id_of(complaint_id: str, number: int) -> str:
     """The id of a complaint's promise: 0 for the first, then the number of the round. Others do not take it apart."""
     return f"{complaint_id}/{number}"

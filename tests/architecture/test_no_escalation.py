@@ -32,11 +32,7 @@ KIND = re.compile(r"Kind\.MANAGER\b|\[\"manager\"\]|kind `manager`")
 #: A complaint that waits for its customer, and for nobody of ours.
 CUSTOMER = re.compile(r"\bawaiting_info\b", re.IGNORECASE)
 SOURCES = [
-    *sorted(
-        path
-        for path in ROOT.glob("services/**/*.py")
-        if path.name != "triage.py"  # words of customers, who do speak of managers
-    ),
+    *sorted(ROOT.glob("services/**/*.py")),
     *sorted(ROOT.glob("shared/contracts/*.py")),
 ]
 

@@ -17,7 +17,7 @@ import yaml
 from py3langid import langid
 
 from devstack import engine, stack
-from services.complaints.triage import MODEL_LANGUAGES
+from services.complaints.triage.languages import MODEL_LANGUAGES
 from shared.contracts.catalogue import SERVICES
 from shared.contracts.complaints import Language
 from shared.ops import manifests

@@ -30,7 +30,7 @@ from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.service import App
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
-from tests.suites.services import MASTER, SITE, AllRead, demo_policy, demo_roster, languages
+from tests.suites.services import MASTER, SITE, AllRead, demo_policy, demo_roster, triage
 from tests.unit.test_timeline import example
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,7 @@ async def app(stack: Stack, tmp_path) -> AsyncIterator[App]:
         publish_wait_ms=0,
     )
     made = build(
-        settings, now=Clock(START + 10 * MINUTE), store=store, languages=languages(), news=AllRead()
+        settings, now=Clock(START + 10 * MINUTE), store=store, triage=triage(), news=AllRead()
     )
     await feed(made, PolicyPublished(site=SITE, version=1, policy=demo_policy()))
     for listed in roster_file.listed(demo_roster(), START):

@@ -33,7 +33,7 @@ from shared.ops import token
 from shared.runtime.engine.store import Store
 from shared.testing.builders import record
 from shared.testing.clock import Clock
-from tests.suites.services import MASTER, SITE, AllRead, demo_policy, demo_roster, languages, raised
+from tests.suites.services import MASTER, SITE, AllRead, demo_policy, demo_roster, raised, triage
 
 T = TypeVar("T")
 #: Of the demo's roster, with the department of each.
@@ -168,7 +168,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             settings,
             now=self.clock,
             store=self.store,
-            languages=languages(),
+            triage=triage(),
             news=AllRead(),
         )
         head = PolicyPublished(site=SITE, version=1, policy=demo_policy())

@@ -21,7 +21,9 @@ from services.compensation.app import build as build_compensation
 from services.compensation.settings import Settings as CompensationSettings
 from services.complaints.app import build as build_complaints
 from services.complaints.settings import Settings as ComplaintsSettings
-from services.complaints.triage import Languages
+from services.complaints.triage.handlers import Triage
+from services.complaints.triage.languages import Languages
+from services.complaints.triage.lexicon import load as load_lexicon
 from services.notifier.app import build as build_notifier
 from services.notifier.channels.ports import MAIL_SERVER, Letter
 from services.notifier.settings import Settings as NotifierSettings
@@ -86,8 +88,10 @@ def demo_roster() -> Roster:
     return found
 
 
-#: Its language model takes a third of a second to load and never changes.
-languages = cache(Languages)
+@cache
+def triage() -> Triage:
+    """Its language model and its lexicon take half a second to load and never change."""
+    return Triage(Languages(), load_lexicon())
 
 
 def raised(text: str = "The soup was cold and nobody came.", **changes: Any) -> ComplaintRaised:
@@ -247,7 +251,7 @@ class Aboard:
                 ComplaintsSettings(**given),
                 now=now,
                 store=stores["complaints"],
-                languages=languages(),
+                triage=triage(),
                 news=self.news,
                 gone=self.topics.gone,
                 on_vault=self.topics.on_vault,

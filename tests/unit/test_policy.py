@@ -16,7 +16,6 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from typer.testing import CliRunner
 
-from services.complaints.triage import triage
 from shared.contracts.compensation import Basis, CheckKind
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy, RoleAuthority
@@ -25,7 +24,7 @@ from shared.ops.policy import doubts, publish
 from shared.ops.token import JWKS_FILE, KEY_FILE, demo_key, sign
 from shared.runtime.policy_file import COUNTS, FILE_BYTES_MAX, BrokenPolicy, load
 from shared.runtime.strict_yaml import Problem
-from tests.suites.services import languages
+from tests.suites.services import triage
 
 DEMO = Path(__file__).parents[2] / "policy/demo.yaml"
 
@@ -114,10 +113,10 @@ def test_the_demos_own_complaints_are_too_few_of_one_kind_to_be_an_incident(demo
     for line in (DEMO.parents[1] / "demo/complaints.jsonl").read_bytes().splitlines():
         try:
             data = json.loads(line)["data"]
-            language = languages().detect(data["text"], data.get("language"))
+            language = triage().language_of(data["text"], data.get("language"))
         except (ValueError, KeyError):  # the story has broken ones too
             continue
-        found[triage(data["text"], language).category] += 1
+        found[triage().understand(data["text"], language).category] += 1
     assert found
     assert max(found.values()) < demo.incidents.open_when.count
 

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
-from services.complaints.triage import Languages, triage
+from services.complaints.triage.handlers import Triage
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import ComplaintRepeated
 from shared.contracts.event import Event
@@ -28,14 +28,14 @@ REMEMBERED_MAX = 2000
 class Intake:
     """Receives complaints: from other systems, over HTTP, and from the quick log of a desk."""
 
-    def __init__(self, vault: Vault, languages: Languages) -> None:
+    def __init__(self, vault: Vault, triage: Triage) -> None:
         self._names = vault.pseudonyms
         # By source: there are few, and each raises many complaints.
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
         self._sender_ref = lru_cache(maxsize=REMEMBERED_MAX)(self._names.sender)
         self._keys = Keys(vault)
         self._policies = Policies()
-        self._languages = languages
+        self._triage = triage
 
     def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
         """The input of another system: what to read ahead (complaint, key, policy), and `_raised` to decide."""
@@ -114,7 +114,7 @@ class Intake:
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = await self._keys.current(customer_ref, view)
         seals = await self._keys.seals(customer_ref, raised.site, view)
-        language = self._languages.detect(raised.text, raised.language)
+        language = self._triage.language_of(raised.text, raised.language)
         contact = raised.contact
         facts = receive(
             raised,
@@ -135,7 +135,7 @@ class Intake:
             content=content,
             reachable=policy.notify.reaches(contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
-            understood=triage(raised.text, language),
+            understood=self._triage.understand(raised.text, language),
             policy=policy,
             policy_version=version,
             now=view.now,

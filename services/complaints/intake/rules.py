@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from services.complaints.triage.rules import Understood
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import (
     Category,
@@ -12,8 +13,6 @@ from shared.contracts.complaints import (
     ComplaintReceived,
     ComplaintTriaged,
     Language,
-    Service,
-    Severity,
     promise_id_of,
 )
 from shared.contracts.intake import Channel, ComplaintRaised
@@ -48,16 +47,15 @@ def receive(
     content: str,
     reachable: bool,
     sender_ref: str,
-    understood: tuple[Category, Severity, bool, Service | None],
+    understood: Understood,
     policy: Policy,
     policy_version: int,
     now: datetime,
     counts_for: str | None = None,
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says."""
-    category, severity, safety, service = understood
     stay_ends_at = raised.stay_ends_at
-    promised_by = policy.promised_by(category, severity, now, stay_ends_at)
+    promised_by = policy.promised_by(understood.category, understood.severity, now, stay_ends_at)
     return (
         ComplaintReceived(
             complaint_id=complaint_id,
@@ -80,16 +78,16 @@ def receive(
             customer_ref=customer_ref,
             site=raised.site,
             language=language,
-            category=category,
-            severity=severity,
-            safety=safety,
+            category=understood.category,
+            severity=understood.severity,
+            safety=understood.safety,
             promised_by=promised_by,
             promise_id=promise_id_of(complaint_id, 0),
             warn_at=policy.warn_at(promised_by, now),
             stay_ends_at=stay_ends_at,
             policy_version=policy_version,
             has_contact=reachable,
-            service=service,
+            service=understood.service,
             counts_for=counts_for,
             sender_ref=sender_ref,
         ),

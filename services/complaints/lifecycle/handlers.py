@@ -29,7 +29,7 @@ from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import answered, kept, split_off
 from services.complaints.matters.moves import same_customer
 from services.complaints.promises.rules import resolved
-from services.complaints.triage import triage
+from services.complaints.triage.handlers import Triage
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity
 from shared.contracts.event import Event, Id
@@ -160,7 +160,8 @@ class Correct(BaseModel):
 class Lifecycle:
     """What moves a complaint on, and what employees read of it."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, triage: Triage) -> None:
+        self._triage = triage
         self._keys = Keys(vault)
         self._policies = Policies()
 
@@ -228,7 +229,9 @@ class Lifecycle:
         complaint = await self.of_site(complaint_id, who, view)
         policy, _ = await self._policies.at(complaint.site, view)
         keys, sealed = await self._sealed(complaint, "answer", command.answer, view)
-        danger = await danger_in(command.answer, complaint, complaint_id, policy, view)
+        danger = await danger_in(
+            self._triage, command.answer, complaint, complaint_id, policy, view
+        )
         known = moves.with_danger(complaint, danger.own)
         return decided(
             moves.hear(known, complaint_id, who.subject, sealed, policy, view.now),
@@ -370,7 +373,7 @@ class Lifecycle:
         )
         if words is None:
             return Danger()
-        return await danger_in(words, complaint, fact.complaint_id, policy, view)
+        return await danger_in(self._triage, words, complaint, fact.complaint_id, policy, view)
 
     async def read_text(self, complaint: Complaint, view: View) -> str | None:
         """The customer's words; None once the customer was erased or the words' time is over; raises Unavailable."""
@@ -435,13 +438,18 @@ class Danger(NamedTuple):
 
 
 async def danger_in(
-    words: str, complaint: Complaint, complaint_id: str, policy: Policy, view: View
+    triage: Triage,
+    words: str,
+    complaint: Complaint,
+    complaint_id: str,
+    policy: Policy,
+    view: View,
 ) -> Danger:
     """What a customer's later words say of somebody's safety; raises Unavailable.
 
     It is found in the complaint and in the one that goes on for it, so that neither a merge nor a split hides it.
     """
-    if not triage(words, complaint.language).safety:
+    if not triage.understand(words, complaint.language).safety:
         return Danger()
     own = moves.find_danger(complaint, complaint_id, policy, view.now)
     if complaint.merged_into is None:

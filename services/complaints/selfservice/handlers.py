@@ -38,6 +38,7 @@ from services.complaints.selfservice.rules import (
 )
 from services.complaints.timeline.handlers import Timelines
 from services.complaints.timeline.rules import Entry, Timeline, What, for_customer
+from services.complaints.triage.handlers import Triage
 from shared.contracts.complaints import (
     Action,
     ComplaintWithdrawn,
@@ -76,6 +77,7 @@ class SelfService:
     def __init__(
         self,
         vault: Vault,
+        triage: Triage,
         links: Tokens,
         check_page: CheckPage,
         timelines: Timelines,
@@ -84,6 +86,7 @@ class SelfService:
         self._keys = Keys(vault)
         self._names = vault.pseudonyms
         self._secret = vault.derive("confirmation")
+        self._triage = triage
         self._links = links
         self._check_page = check_page
         self._timelines = timelines
@@ -218,7 +221,7 @@ class SelfService:
         sealed = seals.words.seal(field_of(complaint), words)
         policy, _ = await self._policies.at(complaint.site, view)
         head = await head_of(complaint, view)
-        danger = await danger_in(words, complaint, complaint_id, policy, view)
+        danger = await danger_in(self._triage, words, complaint, complaint_id, policy, view)
         complaint = with_danger(complaint, danger.own)
         head = with_danger(head, danger.of_head)
         about, kept_by = Answered(complaint_id, complaint), None
@@ -256,7 +259,7 @@ class SelfService:
         if line:
             seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
             sealed = seals.words.seal("text", line)
-            danger = await danger_in(line, complaint, complaint_id, policy, view)
+            danger = await danger_in(self._triage, line, complaint, complaint_id, policy, view)
             before = (*seals.created, *danger.facts)
             complaint = with_danger(complaint, danger.own)
             head = with_danger(head, danger.of_head)

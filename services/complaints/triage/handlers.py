@@ -1,0 +1,25 @@
+"""Reads what customers wrote: in which language, and what it says."""
+
+from __future__ import annotations
+
+from services.complaints.triage import rules
+from services.complaints.triage.languages import Languages
+from services.complaints.triage.lexicon import Lexicon
+from services.complaints.triage.rules import Understood
+from shared.contracts.complaints import Language
+
+
+class Triage:
+    """Understands customers' words by a lexicon. Building its parts reads files; reading a text never blocks."""
+
+    def __init__(self, languages: Languages, lexicon: Lexicon) -> None:
+        self._languages = languages
+        self._lexicon = lexicon
+
+    def language_of(self, text: str, hint: str | None) -> Language:
+        """The language to answer in: the customer's own if it is one of ours, else by the words."""
+        return self._languages.detect(text, hint)
+
+    def understand(self, text: str, language: str) -> Understood:
+        """What a text in this language says; never raises."""
+        return rules.understand(text, language, self._lexicon)

@@ -1,0 +1,63 @@
+"""The language of a customer's text: by the words of one language alone, else by a model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from shared.contracts.complaints import Language
+
+#: Characters looked at to find the language; more do not make it surer.
+_LANGUAGE_CHARS = 1_000
+
+#: Words of one language only; "og", "ikke" and "er" would not tell Norwegian from Danish. Norwegian
+#: includes Nynorsk, which we answer in Bokmål.
+_FUNCTION_WORDS = {
+    Language.NB: """av meg deg seg hva nå noe noen mye etter uten vært ble fikk veldig gjennom
+        mellom dere hadde nei sånn enn ikkje eg ein frå dei kva noko""",
+    Language.SV: """och att inte jag är för från mycket också ett till bara något någon några
+        när vad utan hur varför ni vår ej väldigt hade då där här""",
+    Language.DA: """af hvad noget nogen meget jer havde været uden gennem mellem fik os blive
+        bliver siger sagde vores ud op ind hvornår sådan gør""",
+    Language.EN: """the and was to of is it we that not they were with had my you this but an
+        are when very would us their never been which there your our in on""",
+}
+_LANGUAGE_OF_WORD = {w: language for language, ws in _FUNCTION_WORDS.items() for w in ws.split()}
+
+_LANGUAGE_OF_TAG = {"nb": Language.NB, "no": Language.NB, "nn": Language.NB, "sv": Language.SV}
+_LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}
+#: What the model tells apart; an image's model knows these alone (`deploy/images/languages.py`).
+MODEL_LANGUAGES = frozenset({"no", "nn", "sv", "da", "en"})
+
+
+class Languages:
+    """Finds which of our languages a text is in. Building one loads a model (0.1 s, 20 MB)."""
+
+    def __init__(self) -> None:
+        """Load the model that decides when the words do not; blocks."""
+        # Here and not above: importing it imports numpy, which only this class needs.
+        from py3langid.langid import (  # noqa: PLC0415
+            MODEL_FILE,
+            LanguageIdentifier,
+        )
+
+        self._model = LanguageIdentifier.from_model_file(MODEL_FILE)
+        self._model.set_languages(MODEL_LANGUAGES)
+
+    def detect(self, text: str, hint: str | None) -> Language:
+        """Choose the language to answer in: a hint of ours wins, then function words, then the model.
+
+        `hint` is a language tag like "nb" or "sv-SE"; one that is not ours is no hint. Takes a few
+        microseconds when the words decide, else about 0.1 ms. A text without words is English.
+        """
+        if hint and (tag := re.match("[a-z]+", hint.lower())) and tag[0] in _LANGUAGE_OF_TAG:
+            return _LANGUAGE_OF_TAG[tag[0]]
+        start = text[:_LANGUAGE_CHARS].casefold()
+        found = Counter(filter(None, map(_LANGUAGE_OF_WORD.get, start.split()))).most_common(2)
+        # One word may be a name or a quotation, so two are needed and a clear lead over the next language.
+        if found and found[0][1] >= 2 and (len(found) == 1 or found[0][1] > 2 * found[1][1]):
+            return found[0][0]
+        if not any(map(str.isalpha, start)):
+            return Language.EN
+        best: str = self._model.classify(start)[0]
+        return _LANGUAGE_OF_TAG[best]

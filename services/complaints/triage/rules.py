@@ -1,0 +1,233 @@
+"""What the words of a complaint say, from the entries of a lexicon that are in them: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from shared.contracts.complaints import (
+    Category,
+    Flag,
+    Intent,
+    JourneyStep,
+    Remedy,
+    Service,
+    Severity,
+)
+
+#: A heading of the lexicon and a name under it: ("baggage", "lost"), ("flag", "allergy"), ("mood", "strong").
+Column = tuple[str, str]
+
+#: Flags that mean that a person may be in danger: they decide the category, and the complaint is severe.
+SAFETY_FLAGS = frozenset({Flag.INJURY, Flag.ALLERGY, Flag.DISCRIMINATION, Flag.THREAT, Flag.DANGER})
+#: Entries that one reason shows.
+SHOWN_MAX = 5
+#: By how much a count is certain: one hit alone is 0.5, two are 0.67.
+_DOUBT = 1.0
+
+
+class Found(NamedTuple):
+    """The entries of a lexicon that are in a text, by column, each once; and what they weigh together."""
+
+    words: Mapping[Column, Sequence[str]]
+    weights: Mapping[Column, float]
+    asks: bool
+
+
+class Lexicon(Protocol):
+    """The words of all languages."""
+
+    def find(self, text: str, language: str) -> Found:
+        """Find the entries that count in a text of this language; flags of the other languages too."""
+
+
+class Because(NamedTuple):
+    """Why something was decided: the rule, the entries of the lexicon that it found, and how sure it is (0 to 1)."""
+
+    rule: str
+    words: tuple[str, ...]
+    confidence: float
+
+
+class Understood(NamedTuple):
+    """What the words of a complaint say; `safety` means that a person may be in danger.
+
+    `subcategory` is the lexicon's name under the category, None for no further. `service` is the service that failed,
+    None if the words do not say. `scores` has what the words weigh, by subcategory ("baggage.lost") and by
+    category ("baggage").
+    """
+
+    category: Category
+    severity: Severity
+    safety: bool
+    service: Service | None = None
+    subcategory: str | None = None
+    intent: Intent = Intent.NONE
+    step: JourneyStep | None = None
+    remedy: Remedy | None = None
+    flags: tuple[Flag, ...] = ()
+    reasons: tuple[Because, ...] = ()
+    scores: Mapping[str, float] = {}
+
+
+def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
+    """What one complaint says, by its words; never raises.
+
+    Danger to a person decides the category and is severe. Otherwise the category whose entries weigh most wins, the
+    earlier one of `Category` on a tie; a wait for food counts as food, and a waiter's conduct as staff. An
+    unknown language is read as English.
+    """
+    found = lexicon.find(text, language)
+    flags = tuple(flag for flag in Flag if ("flag", flag) in found.words)
+    safety = not SAFETY_FLAGS.isdisjoint(flags)
+    scores = _scores(found)
+    most = _heaviest(scores)
+    category = Category.SAFETY if safety else _meant(most, found, scores)
+    subcategory = _subcategory(category, scores)
+    severity = Severity.SEVERE if safety else _severity(most, found)
+    step, remedy = _most(found, "step", JourneyStep), _most(found, "remedy", Remedy)
+    intent = Intent.COMPLAINT if safety else _intent(found, scores)
+    return Understood(
+        category,
+        severity,
+        safety,
+        None if safety else _service(category, found),
+        subcategory,
+        intent,
+        step,
+        remedy,
+        flags,
+        _reasons(found, category, subcategory, flags, step, remedy),
+        scores,
+    )
+
+
+def _scores(found: Found) -> dict[str, float]:
+    """What the words weigh by category and by subcategory."""
+    scores: dict[str, float] = {}
+    for (over, name), weight in found.weights.items():
+        if over in _CATEGORIES:
+            scores[f"{over}.{name}"] = weight
+            scores[over] = scores.get(over, 0.0) + weight
+    return scores
+
+
+#: `other` is what no word speaks of, and `safety` is what flags decide.
+_CATEGORIES = {
+    category.value: category
+    for category in Category
+    if category not in {Category.SAFETY, Category.OTHER}
+}
+#: The name of the entries of a category that say no more than the category.
+GENERAL = "general"
+
+
+def _heaviest(scores: Mapping[str, float]) -> Category:
+    """What most words are about."""
+    most, category = 0.0, Category.OTHER
+    for name, one in _CATEGORIES.items():
+        if scores.get(name, 0.0) > most:
+            most, category = scores[name], one
+    return category
+
+
+def _meant(category: Category, found: Found, scores: Mapping[str, float]) -> Category:
+    """What somebody complains of whose words are mostly about `category`: food, also if they waited for it."""
+    if category is Category.DELAY and scores.get(Category.FOOD) and not _travelled(found):
+        return Category.FOOD
+    if category is Category.FOOD and scores.get(Category.STAFF):
+        serving = found.words.get(("sign", "serving"), ())
+        food = {
+            word for (over, _), words in found.words.items() if over == category for word in words
+        }
+        return Category.STAFF if food <= set(serving) else category
+    return category
+
+
+def _subcategory(category: Category, scores: Mapping[str, float]) -> str | None:
+    """What most words of the category say in particular; the first in the lexicon on a tie."""
+    under = f"{category}."
+    most, best = 0.0, None
+    for name, score in scores.items():
+        if name.startswith(under) and score > most and name != under + GENERAL:
+            most, best = score, name.removeprefix(under)
+    return best
+
+
+def _travelled(found: Found) -> bool:
+    """Whether words speak of the journey itself."""
+    return ("sign", "journey") in found.words or ("sign", "called_off") in found.words
+
+
+def _severity(category: Category, found: Found) -> Severity:
+    """How bad it is, where nobody is in danger; `category` is what most words are about."""
+    strong = len(found.words.get(("mood", "strong"), ()))
+    weak = len(found.words.get(("mood", "weak"), ()))
+    if strong >= 2 or (strong and weak >= 2):
+        return Severity.SEVERE
+    long = category is Category.DELAY and ("sign", "hours") in found.words
+    return Severity.MODERATE if strong or weak or long else Severity.MILD
+
+
+def _service(category: Category, found: Found) -> Service | None:
+    """The service that failed: for a wait the one waited for, for food the meal; None if no word says it."""
+    if category is Category.FOOD:
+        return Service.MEAL
+    if category is not Category.DELAY:
+        return None
+    if ("sign", "journey") in found.words:
+        return Service.DEPARTURE
+    if ("sign", "tour") in found.words:
+        return Service.EXCURSION
+    return Service.DEPARTURE if ("sign", "called_off") in found.words else None
+
+
+def _intent(found: Found, scores: Mapping[str, float]) -> Intent:
+    """Whether somebody complains, praises or asks, where nobody is in danger."""
+    bad = 2 * found.weights.get(("mood", "strong"), 0) + found.weights.get(("mood", "weak"), 0)
+    good = found.weights.get(("mood", "praise"), 0)
+    if bad > good:
+        return Intent.COMPLAINT
+    if good > bad:
+        return Intent.PRAISE
+    if found.asks:
+        return Intent.QUESTION
+    return Intent.COMPLAINT if bad or scores else Intent.NONE
+
+
+Choice = TypeVar("Choice", JourneyStep, Remedy)
+
+
+def _most(found: Found, heading: str, among: type[Choice]) -> Choice | None:
+    """The one of which most is found; the earlier one on a tie, None if no word speaks of any."""
+    best = max(among, key=lambda one: found.weights.get((heading, one), 0))
+    return best if (heading, best) in found.weights else None
+
+
+def _reasons(
+    found: Found,
+    category: Category,
+    subcategory: str | None,
+    flags: Sequence[Flag],
+    step: JourneyStep | None,
+    remedy: Remedy | None,
+) -> tuple[Because, ...]:
+    """Why: for everything that was decided, the entries that decided it."""
+    columns: list[Column] = [("flag", flag) for flag in flags]
+    columns += [
+        column
+        for column in found.words
+        if column[0] == category and column[1] in {subcategory, GENERAL}
+    ]
+    columns += [("mood", "strong"), ("mood", "weak"), ("mood", "praise")]
+    columns += [("step", step)] if step else []
+    columns += [("remedy", remedy)] if remedy else []
+    return tuple(
+        Because(
+            ".".join(column),
+            tuple(found.words[column][:SHOWN_MAX]),
+            round(found.weights[column] / (found.weights[column] + _DOUBT), 2),
+        )
+        for column in columns
+        if column in found.words
+    )

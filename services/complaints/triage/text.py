@@ -1,0 +1,46 @@
+"""A customer's text as plain words: nothing invisible, no markup, lower case, split at what is no letter."""
+
+from __future__ import annotations
+
+import html
+import re
+from unicodedata import normalize
+
+from shared.contracts.intake import TEXT_MAX
+
+#: Characters that are not seen and may stand inside a word: zero-width ones, soft hyphens, marks of direction, and
+#: what chooses the look of the character before it.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+)
+#: Tags that change the look of letters within a word; every other tag separates words.
+_INLINE = re.compile(r"</?(?:a|b|em|font|i|mark|s|small|span|strong|u)(?: [^<>]{0,500})?>", re.I)
+_TAG = re.compile(r"<[!/?a-zA-Z][^<>]{0,2000}>")
+#: The end of a sentence, as a word by itself: no phrase goes beyond it.
+STOP = b"."
+_ENDS = ".!:;\n"
+#: Latin-1 has all letters of the four languages. Letters become lower case, ends of sentences a full stop, and everything
+#: else (digits, quotes) separates words.
+_FOLD = "".join(
+    STOP.decode() if char in _ENDS else char.lower() if char.isalpha() else " "
+    for char in bytes(range(256)).decode("latin-1")
+).encode("latin-1")
+
+
+def plain(text: str) -> str:
+    """The text as a reader sees it, without markup; at most `TEXT_MAX` characters of it, which is all that is accepted."""
+    text = text[:TEXT_MAX]
+    if not text.isascii():
+        text = _INVISIBLE.sub("", normalize("NFKC", text)[:TEXT_MAX])
+    if "&" in text:
+        text = html.unescape(text)
+    if "<" in text:
+        text = _TAG.sub(" ", _INLINE.sub("", text))
+    return text
+
+
+def words_of(text: str) -> list[bytes]:
+    """The words of a plain text in lower case and Latin-1, with `STOP` at each end of a sentence."""
+    text = text.replace("?", ".").replace("\u2019", "'")
+    folded = text.encode("latin-1", "replace").translate(_FOLD)
+    return folded.replace(STOP, b" . ").split()
