@@ -71,6 +71,8 @@ MEASURE_TODAY = Gauge(
     "Today's measures of a site so far, by measure and part; the same in every process.",
     ["site", "measure", "part"],
 )
+MAILS = Counter("mails", "Mails read, by account and what became of them.", ["account", "fate"])
+MAIL_LOOKS = Counter("mail_looks", "Looks into a mailbox that ended well.", ["account"])
 BATCHES_READ_AGAIN = Counter(
     "batches_read_again", "Batches let go of while partitions moved, and fetched again.", ["topic"]
 )

@@ -2,7 +2,8 @@
 
 Production passes `nowhere`. The points: `decided` (a batch is decided, nothing committed),
 `committed` (committed, not yet published or answered), `published` (on Kafka, not yet trimmed),
-`taken` (an effect is taken in hand, not yet done), `effected` (done, its fate not yet recorded).
+`taken` (an effect is taken in hand, not yet done), `effected` (done, its fate not yet recorded),
+`fetched` (a mail is read, nothing is committed), `seen` (it is committed and marked, not yet moved).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 
-POINTS = ("decided", "committed", "published", "taken", "effected")
+POINTS = ("decided", "committed", "published", "taken", "effected", "fetched", "seen")
 
 
 def nowhere(_point: str) -> None:
