@@ -15,7 +15,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           authority: opened, counted; shift: started, ended; policy: tried;
           compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced;
-          preferences: changed; safety: routed;
+          preferences: changed; safety: routed, seen, retold, unseen;
           feedback: received; employee: thanked, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed),

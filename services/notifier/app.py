@@ -37,8 +37,12 @@ from services.notifier.preferences import rules as preference_rules
 from services.notifier.preferences.handlers import Wishes
 from services.notifier.preferences.page import PreferencesPage
 from services.notifier.safety import rules as safety_rules
+from services.notifier.safety.api import SeenAlarm
+from services.notifier.safety.api import routes as safety_routes
 from services.notifier.safety.handlers import Alarms
-from services.notifier.safety.rules import ALARM
+from services.notifier.safety.page import SeenPage
+from services.notifier.safety.rules import ALARM, SEEN
+from services.notifier.safety.seen import Seen
 from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.subjects import moves as subject_moves
@@ -59,6 +63,7 @@ from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
 from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, PREFERENCES, Tokens, mine_link
+from shared.runtime.privacy.links import SEEN as SEEN_LINK
 from shared.runtime.service import App, Runtime, utc_now
 from shared.runtime.settings import tls_of
 
@@ -76,7 +81,7 @@ DOMAIN = Domain.of(
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    shown=shown_by(HeardFeedback, ResentNotification, ReadUpTo),
+    shown=shown_by(HeardFeedback, ResentNotification, ReadUpTo, SeenAlarm),
 )
 
 
@@ -96,16 +101,17 @@ def build(
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     preferences = Tokens(parts.vault.derive(PREFERENCES), PREFERENCES, now)
-    links = Links(answers, settings.public_url, choices, settings.offers_url, preferences)
+    seen = Tokens(parts.vault.derive(SEEN_LINK), SEEN_LINK, now)
+    links = Links(answers, settings.public_url, choices, settings.offers_url, preferences, seen)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
-    alarms = Alarms(parts.settler, keys, mailboxes, wording)
-    to_mine = partial(mine_link, mine, settings.complaints_url)
-    letters = Letters(keys, links, wording, alarms.letter, to_mine)
     listed = providers_file.load(settings.providers) if settings.providers else {}
     wires = {name: one.spoken() for name, one in listed.items()}
     providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
+    alarms = Alarms(parts.settler, keys, mailboxes, wording, providers, links.seen)
+    to_mine = partial(mine_link, mine, settings.complaints_url)
+    letters = Letters(keys, links, wording, alarms.letter, to_mine)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
     employees = Inboxes(keys)
@@ -124,11 +130,13 @@ def build(
             notifications.routes(parts.face),
             message_api.routes(parts.face, reports, settings.public_url),
             inbox_routes(parts.face, employees),
+            safety_routes(parts.face, Seen(seen, alarms, wording), SeenPage()),
         ),
         on_timer={
             SEND: effects.on_timer(SEND, sending),
             WEBHOOK: effects.on_timer(WEBHOOK, webhooks),
             ALARM: alarms.route,
+            SEEN: alarms.not_seen,
         },
     )
 

@@ -113,7 +113,10 @@ from shared.contracts.notifier import (
     MessageQueued,
     MessageSent,
     PreferencesChanged,
+    SafetyRetold,
     SafetyRouted,
+    SafetySeen,
+    SafetyUnseen,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
@@ -278,6 +281,9 @@ _ROWS: tuple[Row, ...] = (
     Row(MessageBounced, NOTIFIER),
     Row(PreferencesChanged, NOTIFIER),
     Row(SafetyRouted, NOTIFIER),
+    Row(SafetySeen, NOTIFIER),
+    Row(SafetyRetold, NOTIFIER),
+    Row(SafetyUnseen, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     Row(EmployeeThanked, NOTIFIER),
     Row(EmployeeNotified, NOTIFIER),

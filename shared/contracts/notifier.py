@@ -129,7 +129,7 @@ class MessageQueued(MessageFact):
     )
     site: SiteId
     about: Annotated[Id, Data.PERSONAL] = Field(
-        description="Id of the complaint, check, offer or confirmation that it is about; of a promise `<complaint_id>/<round>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`."
+        description="Id of the complaint, check, offer or confirmation that it is about; of a promise `<complaint_id>/<round>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`, of a second message about safety `<complaint_id>/again`."
     )
     mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."
@@ -309,6 +309,72 @@ class SafetyRouted(Fact):
     )
     routed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was decided who is told."
+    )
+    seen_by: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None,
+        description="When they are told once more, unless somebody has said by then that they saw it; absent where nobody is told, and in facts older than this field.",
+    )
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class SafetySeen(Fact):
+    """Somebody who must know of a safety concern said that they saw it; the first one ends the wait for it."""
+
+    TYPE: ClassVar[str] = "recovery.safety.seen.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: ComplaintId
+    site: SiteId
+    mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
+        None,
+        description="The role mailbox whose letter it was said by, by its id; absent if an employee said it.",
+    )
+    employee_id: EmployeeId | None = Field(
+        None, description="Employee who said it; absent if it was said by a letter's link."
+    )
+    seen_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When they said so.")
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class SafetyRetold(Fact):
+    """Nobody said in time that they saw a safety concern: all are told once more, by another channel where there is one."""
+
+    TYPE: ClassVar[str] = "recovery.safety.retold.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: ComplaintId
+    site: SiteId
+    mailboxes: Annotated[tuple[Id, ...], Field(max_length=16), Data.INTERNAL] = Field(
+        description="Role mailboxes that are told once more, by their ids."
+    )
+    retold_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was decided to tell them once more."
+    )
+    seen_by: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it counts as unseen, unless somebody has said by then that they saw it."
+    )
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class SafetyUnseen(Fact):
+    """Nobody said that they saw a safety concern, also after they were told once more: people must see to it."""
+
+    TYPE: ClassVar[str] = "recovery.safety.unseen.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: ComplaintId
+    site: SiteId
+    unseen_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the wait for it ended."
     )
 
     def key(self) -> str:

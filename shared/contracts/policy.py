@@ -447,6 +447,11 @@ class QuietHours(Part):
             yield ("ends",), str(self.ends), "must not be `starts`: no message would go at all"
 
 
+#: How soon those who must know about safety say that they saw it: nobody gets to a screen sooner than the first, and
+#: after the second nobody is told in time.
+SEEN_WITHIN_MIN, SEEN_WITHIN_MAX = timedelta(minutes=1), timedelta(hours=1)
+
+
 class Notify(Part):
     """How customers are told."""
 
@@ -509,6 +514,10 @@ class Notify(Part):
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (),
         description="Role mailboxes that are told when somebody's safety is concerned, by their ids; the notifier's own file has the addresses.",
+    )
+    safety_seen_within: Annotated[timedelta, Field(ge=SEEN_WITHIN_MIN, le=SEEN_WITHIN_MAX)] = Field(
+        timedelta(minutes=5),
+        description="Duration, from PT1M to PT1H, within which one of them says that they saw it; otherwise all are told once more, by another channel where there is one.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from services.notifier.channels.ports import Letter
 from services.notifier.safety.rules import alarmed
 from services.notifier.settings import Settings
 from services.notifier.wording.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted
 from shared.contracts.complaints import Language, reference_of
+from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mailboxes import RoleMailbox, load
 from shared.runtime.privacy.keys import CustomerKey
+from shared.runtime.privacy.links import SEEN_FOR
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
@@ -143,7 +148,7 @@ async def test_a_letter_that_the_mail_server_does_not_take_is_tried_again(aboard
     await spot(aboard)
     aboard.postbox.failures = [Unavailable(Reason.MAIL_UNAVAILABLE)] * 2
     assert await told(aboard) == []
-    aboard.later(minutes=5)
+    aboard.later(minutes=4)
     assert len(await told(aboard)) == 1
 
 
@@ -167,6 +172,8 @@ def test_what_employees_said_is_the_same_in_whatever_order_it_comes():
 @pytest.mark.parametrize("kinds", ["", *Safety, " ".join(Safety)])
 def test_the_letter_reads_well_in_every_language_for_every_kind(language, kinds):
     told = {
+        "again": "yes" if kinds else "",
+        "seen_url": "https://aurora.example/s/x",
         "kinds": kinds.split(),
         "site_name": "MS Aurora",
         "place": "",
@@ -246,6 +253,249 @@ async def test_a_mailbox_without_a_number_fails_as_before(tmp_path, monkeypatch)
     _, numbers = await alarm(aboard, Rejected(Reason.ADDRESS_REFUSED))
     assert numbers == []
     assert (await fates(aboard))[-1] == "message.failed"
+
+
+# ---- seen, or told once more ---------------------------------------------------------------------
+
+BOTH = RoleMailbox(email=BRIDGE, phone=NUMBER)
+
+
+async def wait(aboard: Aboard, minutes: float = 5) -> None:
+    """Let time pass, and whatever is due then happen."""
+    aboard.later(minutes=minutes)
+    for _ in range(4):
+        await aboard.ring()
+
+
+def link_in(letter: Letter) -> str:
+    return "/s/" + letter.link.partition("/s/")[2]
+
+
+async def listed(aboard: Aboard, **query: object) -> dict:
+    async with aboard.http("notifier") as phone:
+        return (await phone.get("/v1/safety", params=query)).json()
+
+
+async def of_safety(aboard: Aboard) -> list[dict]:
+    return [
+        one for one in await aboard.facts("notifier") if one["type"].startswith("recovery.safety.")
+    ]
+
+
+async def press(aboard: Aboard, link: str, **headers: str) -> httpx.Response:
+    async with aboard.http("notifier", "") as reader:
+        return await reader.post(link, headers=headers)
+
+
+async def test_a_safety_concern_that_nobody_has_seen_is_told_once_more_by_the_other_channel(
+    tmp_path, monkeypatch
+):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    name, numbers = await alarm(aboard)
+    await wait(aboard, 4.9)
+    assert (numbers, aboard.phone.letters) == ([], [])
+    await wait(aboard, 0.1)
+    (message,) = aboard.phone.letters
+    assert message.recipient == NUMBER
+    (one,) = (await listed(aboard))["alarms"]
+    assert [(told["channel"], told["status"]) for told in one["told"]] == [
+        ("email", "sent"), ("sms", "sent"),
+    ]  # fmt: skip
+    assert one["complaint_id"] == name
+    assert one["retold_at"] is not None
+    assert one["seen_at"] is one["unseen_at"] is None
+
+
+async def test_it_is_told_twice_and_no_more_and_then_it_is_unseen(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    await alarm(aboard)
+    with capture_logs() as lines:
+        for _ in range(4):
+            await wait(aboard)
+    assert len(aboard.postbox.letters) == len(aboard.phone.letters) == 1
+    assert [one["type"].split(".")[2] for one in await of_safety(aboard)] == [
+        "routed", "retold", "unseen",
+    ]  # fmt: skip
+    said = [line["event"] for line in lines if line["event"].startswith("safety_")]
+    assert said == ["safety_retold", "safety_unseen"]
+    assert not [one for one in aboard.stores["notifier"].kept.timers if one.startswith("seen|")]
+
+
+async def test_a_mailbox_without_a_number_is_told_by_mail_again(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE))
+    await alarm(aboard)
+    await wait(aboard)
+    first, second = aboard.postbox.letters
+    assert first.message_id != second.message_id
+    assert "Ingen har sagt" not in first.body
+    assert "Ingen har sagt" in second.body
+
+
+async def test_a_mailbox_with_a_number_alone_is_sent_a_second_text_message(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(phone=NUMBER))
+    await alarm(aboard)
+    await wait(aboard)
+    assert [letter.recipient for letter in aboard.phone.letters] == [NUMBER, NUMBER]
+
+
+async def test_where_nobody_sends_text_messages_it_is_told_by_mail_again(tmp_path, monkeypatch):
+    """A second try by a channel that does not work would be none."""
+    monkeypatch.setattr("services.notifier.app.load", lambda _path: {"bridge": BOTH})
+    policy = policy_with("bridge")
+    notify = policy.notify.model_copy(update={"providers": {MessageChannel.SMS: ("nobody",)}})
+    aboard = await Aboard(tmp_path, policy.model_copy(update={"notify": notify})).begin()
+    await alarm(aboard)
+    await wait(aboard)
+    assert [letter.recipient for letter in aboard.postbox.letters] == [BRIDGE, BRIDGE]
+    assert (await fates(aboard)).count("message.failed") == 0
+
+
+async def test_while_the_mail_server_is_away_the_number_is_told_all_the_same(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    await alarm(aboard, *[Unavailable(Reason.MAIL_UNAVAILABLE)] * 20)
+    await wait(aboard)
+    assert [letter.recipient for letter in aboard.phone.letters] == [NUMBER]
+
+
+async def test_a_site_says_how_long_it_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.notifier.app.load", lambda _path: {"bridge": BOTH})
+    policy = policy_with("bridge")
+    notify = policy.notify.model_copy(update={"safety_seen_within": timedelta(minutes=1)})
+    aboard = await Aboard(tmp_path, policy.model_copy(update={"notify": notify})).begin()
+    await alarm(aboard)
+    await wait(aboard, 1)
+    assert len(aboard.phone.letters) == 1
+    for wrong in (timedelta(seconds=59), timedelta(hours=1, seconds=1)):
+        with pytest.raises(ValidationError):
+            Notify(mail_from="a@b.example", safety_seen_within=wrong)
+
+
+async def test_who_presses_the_button_in_the_letter_has_seen_it_and_nobody_is_told_again(
+    tmp_path, monkeypatch
+):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    name, _ = await alarm(aboard)
+    answer = await press(aboard, link_in(aboard.postbox.letters[0]))
+    assert answer.json()["complaint_id"] == name
+    await wait(aboard, 60)
+    assert aboard.phone.letters == []
+    (one,) = (await listed(aboard))["alarms"]
+    assert (one["seen_mailbox"], one["seen_employee_id"]) == ("bridge", None)
+    assert one["seen_at"] == answer.json()["seen_at"]
+    assert [one["type"].split(".")[2] for one in await of_safety(aboard)] == ["routed", "seen"]
+
+
+async def test_opening_the_link_changes_nothing_and_the_page_needs_no_script(tmp_path, monkeypatch):
+    """Mail scanners open links too."""
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    name, _ = await alarm(aboard)
+    link = link_in(aboard.postbox.letters[0])
+    async with aboard.http("notifier", "") as reader:
+        page = (await reader.get(link)).text
+        await reader.head(link)
+    assert len(await of_safety(aboard)) == 1
+    assert page.count("<form") == page.count("<button") == 1
+    assert reference_of(name) in page
+    assert "peanut" not in page
+    assert "<script" not in page
+    pressed = await press(aboard, link, Accept="text/html")
+    assert (pressed.status_code, pressed.headers["location"]) == (303, link)
+    async with aboard.http("notifier", "") as reader:
+        page = (await reader.get(link)).text
+    assert "<button" not in page
+    assert "Sett:" in page
+
+
+async def test_a_button_pressed_twice_is_one_fact(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    await alarm(aboard)
+    link = link_in(aboard.postbox.letters[0])
+    first, again = await press(aboard, link), await press(aboard, link)
+    assert first.json() == again.json()
+    assert len(await of_safety(aboard)) == 2
+
+
+@pytest.mark.parametrize("link", ["/s/forged", "/s/" + "x" * 900])
+async def test_a_link_that_is_not_ours_opens_nothing(aboard: Aboard, link):
+    async with aboard.http("notifier", "") as reader:
+        answers = [await reader.get(link), await reader.post(link)]
+    assert [one.json()["type"] for one in answers] == [Reason.LINK_INVALID] * 2
+
+
+async def test_a_link_opens_nothing_after_its_time(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    await alarm(aboard)
+    aboard.clock.advance(SEEN_FOR + timedelta(seconds=1))
+    assert (await press(aboard, link_in(aboard.postbox.letters[0]))).status_code == 404
+
+
+async def test_an_employee_of_the_site_may_say_that_they_saw_it_and_who_said_so_first_counts(
+    tmp_path, monkeypatch
+):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    name, _ = await alarm(aboard)
+    aboard.later(minutes=1)
+    for key in ("k", "k", "another"):
+        async with aboard.http("notifier") as phone:
+            said = await phone.post(f"/v1/safety/{name}/seen", headers={"Idempotency-Key": key})
+        assert said.status_code == 200
+        aboard.later(seconds=1)
+    await press(aboard, link_in(aboard.postbox.letters[0]))
+    (one,) = (await listed(aboard))["alarms"]
+    assert (one["seen_mailbox"], one["seen_employee_id"]) == (None, "e-ingrid")
+    await wait(aboard, 60)
+    assert aboard.phone.letters == []
+
+
+async def test_nobody_says_so_of_another_site_or_of_what_is_about_no_safety(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    name, _ = await alarm(aboard)
+    soup = await aboard.raise_complaint(1)
+    for bearer, about in (
+        (aboard.bearer("e-ingrid"), soup),
+        (aboard.bearer("e-nobody"), name),
+        (aboard.bearer("e-ingrid", site="ms-borealis"), name),
+        (aboard.bearer("e-ingrid", "manager"), name),
+    ):
+        async with aboard.http("notifier", bearer) as phone:
+            refused = await phone.post(f"/v1/safety/{about}/seen", headers={"Idempotency-Key": "k"})
+        assert refused.status_code in (403, 404), refused.text
+    assert len(await of_safety(aboard)) == 1
+
+
+async def test_it_may_be_seen_after_the_wait_has_ended(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    await alarm(aboard)
+    for _ in range(3):
+        await wait(aboard)
+    await press(aboard, link_in(aboard.phone.letters[0]))
+    (one,) = (await listed(aboard))["alarms"]
+    assert one["seen_at"] > one["unseen_at"]
+
+
+async def test_a_second_letter_that_waits_does_not_go_once_it_was_seen(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=RoleMailbox(email=BRIDGE))
+    await alarm(aboard)
+    aboard.postbox.failures = [Unavailable(Reason.MAIL_UNAVAILABLE)]
+    await wait(aboard)
+    await press(aboard, link_in(aboard.postbox.letters[0]))
+    await wait(aboard)
+    assert len(aboard.postbox.letters) == 1
+    (one,) = (await listed(aboard))["alarms"]
+    assert (one["told"][1]["status"], one["told"][1]["reason"]) == ("suppressed", "no_longer_true")
+
+
+async def test_alarms_are_listed_the_newest_first_in_pages(tmp_path, monkeypatch):
+    aboard = await with_mailboxes(tmp_path, monkeypatch, bridge=BOTH)
+    names = []
+    for number in range(3):
+        names.append(await aboard.raise_complaint(number, text=NUTS, contact=None))
+        await wait(aboard, 1)
+    first = await listed(aboard, limit=2)
+    second = await listed(aboard, limit=2, cursor=first["next"])
+    found = [one["complaint_id"] for one in (*first["alarms"], *second["alarms"])]
+    assert found == names[::-1]
+    assert second["next"] is None
 
 
 # ---- the operator's file -------------------------------------------------------------------------

@@ -114,6 +114,7 @@ async def use_everything(aboard: Aboard) -> None:
     await look_at_messages(aboard, ask)
     await prefer(aboard)
     await help_oneself(aboard)
+    await see_safety(aboard, ask)
     await erase(aboard, ask, about)
 
 
@@ -219,6 +220,19 @@ async def hear(aboard: Aboard) -> None:
         for _again in range(2):
             read = {"Idempotency-Key": "read-1"}
             await phone.post("/v1/me/inbox/read", json={"up_to": 1}, headers=read)
+
+
+async def see_safety(aboard: Aboard, ask: Caller) -> None:
+    about = await aboard.raise_complaint(903, text="A nut allergy, an EpiPen.", contact=None)
+    await aboard.ring()
+    await aboard.ring()
+    link = re.findall(r"/s/\S+", "\n".join(one.body for one in aboard.postbox.letters))[-1]
+    async with aboard.http("notifier", "") as reader:
+        await reader.get(link)
+        for accept in ("", "", "text/html"):
+            await reader.post(link, headers={"Accept": accept})
+    await ask.write(f"safety/{about}/seen", service="notifier")
+    await ask.read("safety", "notifier")
 
 
 async def look_at_messages(aboard: Aboard, ask: Caller) -> None:

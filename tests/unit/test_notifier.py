@@ -45,6 +45,7 @@ from shared.runtime.privacy.links import (
     FEEDBACK,
     OFFER,
     PREFERENCES,
+    SEEN,
     Tokens,
 )
 from shared.testing.builders import record
@@ -192,9 +193,8 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
 
 def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
-    return Links(
-        answers, "http://ship/", choices, "http://desk/", Tokens(secret, PREFERENCES, clock)
-    )
+    preferences, seen = Tokens(secret, PREFERENCES, clock), Tokens(secret, SEEN, clock)
+    return Links(answers, "http://ship/", choices, "http://desk/", preferences, seen)
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

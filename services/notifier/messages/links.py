@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.runtime.privacy.links import FOLLOWED_FOR, Tokens, check_link, offer_link
+from shared.runtime.privacy.links import FOLLOWED_FOR, SEEN_FOR, Tokens, check_link, offer_link
 
 
 class Links:
-    """The links customers answer and choose by: short signed tokens, ours for answers and preferences, compensation's for choices."""
+    """The links that letters have: short signed tokens, ours for answers, preferences and what was seen, compensation's for choices."""
 
     def __init__(
         self,
@@ -17,12 +17,14 @@ class Links:
         choices: Tokens,
         offers_url: str,
         preferences: Tokens,
+        seen: Tokens,
     ) -> None:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
         self._offers_url = offers_url
         self._preferences = preferences
+        self._seen = seen
 
     def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
         """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
@@ -36,6 +38,11 @@ class Links:
         """The address where the customer of a complaint says how they want to be told; good for months."""
         token = self._preferences.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
         return f"{self._public_url}/p/{token}"
+
+    def seen(self, complaint_id: str, mailbox: str, told_at: datetime) -> str:
+        """The address where whoever reads a role mailbox says that they saw a safety concern; good for days."""
+        claims = {"complaint": complaint_id, "mailbox": mailbox}
+        return f"{self._public_url}/s/{self._seen.sign(claims, told_at + SEEN_FOR)}"
 
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""

@@ -130,6 +130,7 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     },
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
     Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
+    Occasion.SAFETY: {"told once more": frozenset({"again"})},
 }
 
 
@@ -187,6 +188,8 @@ def example(
         "place": _PLACE[language],
         "kinds": [say(language, "safety.allergy")],
         "heard_at": when(),
+        "seen_url": "https://aurora.example/s/c3Vn8tRq",
+        "again": "yes" if "again" in variant else "",
     }
     if "discount" in variant:
         worth = format_worth(160_00, "NOK", language, 20, 800_00)

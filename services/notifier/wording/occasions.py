@@ -205,6 +205,8 @@ def contact_changed(words: Words, _told: Told) -> Iterator[Block]:
 
 def safety(words: Words, told: Told) -> Iterator[Block]:
     """Those who must know are told to go and look; where and what, and neither names nor words, for role mailboxes only."""
+    if told["again"]:
+        yield Text([words("letter.safety.again")])
     yield Text([words("letter.safety.look")])
     rows = [
         (words("letter.safety.what"), ", ".join(told["kinds"]) or words("letter.safety.unsaid")),
@@ -213,6 +215,7 @@ def safety(words: Words, told: Told) -> Iterator[Block]:
         (words("letter.safety.complaint"), told["reference"]),
     ]
     yield Card(rows=rows)
+    yield Link(words("letter.safety.seen"), words("letter.safety.button"), told["seen_url"])
     yield Text([words("letter.safety.read")])
 
 

@@ -14,7 +14,7 @@ from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
-FEEDBACK, OFFER, MINE, PREFERENCES = "feedback", "offer", "mine", "preferences"
+FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.
@@ -24,6 +24,9 @@ OUTLASTS = timedelta(days=30)
 
 #: How long the link to a complaint's page works: a journey, and the weeks in which a customer writes once more.
 FOLLOWED_FOR = timedelta(days=90)
+#: How long the link works by which a role mailbox says that it saw a safety concern: whoever comes back to it later
+#: looks the complaint up.
+SEEN_FOR = timedelta(days=7)
 
 
 class Tokens:

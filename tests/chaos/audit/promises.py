@@ -52,7 +52,7 @@ def overdue_is_told(evidence: Evidence, diary: Diary) -> Verdict:
 
 
 def safety_is_told(evidence: Evidence, _: Diary) -> Verdict:
-    """Each complaint about safety is routed once, with one letter queued for each mailbox."""
+    """Each complaint about safety is routed once, with one letter queued for each mailbox, and retold once at most."""
     about = {
         one.data["complaint_id"] for one in evidence.of("complaint.triaged") if one.data["safety"]
     }
@@ -67,11 +67,13 @@ def safety_is_told(evidence: Evidence, _: Diary) -> Verdict:
     queued = Counter(
         (one.data["complaint_id"], one.data["mailbox"])
         for one in evidence.of("message.queued")
-        if one.data["occasion"] == "safety"
+        if one.data["occasion"] == "safety" and one.data["about"] == one.data["complaint_id"]
     )
     wanted = {(name, mailbox) for name, mailboxes in routed.items() for mailbox in mailboxes}
     twice = more_than_once(one.data["complaint_id"] for one in evidence.of("safety.routed"))
     wrong = [f"{name} is routed {times} times" for name, times in twice.items()]
+    retold = more_than_once(one.data["complaint_id"] for one in evidence.of("safety.retold"))
+    wrong += [f"{name} is retold {times} times" for name, times in retold.items()]
     wrong += [f"{name} is about safety and not routed" for name in sorted(about - routed.keys())]
     wrong += [f"{name} is routed for nothing" for name in sorted(routed.keys() - about)]
     wrong += [f"{name} is routed to nobody" for name in sorted(routed) if not routed[name]]
