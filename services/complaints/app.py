@@ -52,6 +52,7 @@ from services.complaints.triage.handlers import Triage
 from services.complaints.triage.languages import Languages
 from services.complaints.triage.lexicon import SHIPPED
 from services.complaints.triage.lexicon import load as load_lexicon
+from services.complaints.triage.model import load as load_model
 from shared.contracts.catalogue import SERVICES, dead_letters
 from shared.contracts.complaints import (
     ComplaintFact,
@@ -126,7 +127,8 @@ def build(
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
-    triage = triage or Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED))
+    model = load_model(settings.triage_model) if settings.triage_model else None
+    triage = triage or Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED), model)
     intake = Intake(parts.vault, triage)
     lifecycle = Lifecycle(parts.vault, triage)
     fixing = Fixing(lifecycle)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from services.complaints.triage import lexicon
+from services.complaints.triage import lexicon, model
 from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.runtime.settings import RuntimeSettings
 from shared.runtime.strict_yaml import BrokenFile
@@ -30,6 +30,10 @@ class Settings(RuntimeSettings):
         None,
         description="Folder with the words by which complaints are understood, one file per language; unset: those that the service comes with. Read at start.",
     )
+    triage_model: Path | None = Field(
+        None,
+        description="File with the weights of a model on top of the rules, as `triage train` writes it; unset: the rules alone. Read at start.",
+    )
 
     @field_validator("lexicon")
     @classmethod
@@ -40,3 +44,13 @@ class Settings(RuntimeSettings):
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return folder
+
+    @field_validator("triage_model")
+    @classmethod
+    def _model_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                model.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path

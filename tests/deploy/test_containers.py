@@ -59,8 +59,8 @@ def test_the_image_has_what_its_code_imports_and_no_tools() -> None:
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             imported |= {one.partition(".")[0] for one in names}
-    # What a table or a collector needs has a lock of its own, and whoever needs it says so where it is missing.
-    optional = pins(text("requirements-parquet.txt")) | {"opentelemetry"}
+    # What a table, a collector or training needs has a lock of its own, and whoever needs it says so where it is missing.
+    optional = pins(text("requirements-parquet.txt")) | {"opentelemetry", "sklearn", "scipy"}
     ours = {"services", "shared", "devstack", ""}
     foreign = imported - sys.stdlib_module_names - ours - optional
     needed = {distributions[one][0].lower().replace("_", "-") for one in foreign}

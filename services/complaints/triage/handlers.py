@@ -5,16 +5,21 @@ from __future__ import annotations
 from services.complaints.triage import rules
 from services.complaints.triage.languages import Languages
 from services.complaints.triage.lexicon import Lexicon
+from services.complaints.triage.model import Model
 from services.complaints.triage.rules import Understood
 from shared.contracts.complaints import Language
 
 
 class Triage:
-    """Understands customers' words by a lexicon. Building its parts reads files; reading a text never blocks."""
+    """Understands customers' words by a lexicon, and by a model where there is one.
 
-    def __init__(self, languages: Languages, lexicon: Lexicon) -> None:
+    Building its parts reads files; reading a text never blocks.
+    """
+
+    def __init__(self, languages: Languages, lexicon: Lexicon, model: Model | None = None) -> None:
         self._languages = languages
         self._lexicon = lexicon
+        self._model = model
 
     def language_of(self, text: str, hint: str | None) -> Language:
         """The language to answer in: the customer's own if it is one of ours, else by the words."""
@@ -22,4 +27,7 @@ class Triage:
 
     def understand(self, text: str, language: str) -> Understood:
         """What a text in this language says; never raises."""
-        return rules.understand(text, language, self._lexicon)
+        understood = rules.understand(text, language, self._lexicon)
+        return (
+            understood if self._model is None else self._model.improve(text, language, understood)
+        )
