@@ -1,14 +1,14 @@
 """The words by which complaints are understood: one YAML file per language, read at start, and looked for in one pass.
 
 An entry is a word, or words beside one another. `fire-` begins a word, `-allergi` ends one, `-allergi-` is anywhere in
-one, `...` stands for up to three words between. A word that is found is remembered with what it means, so that a
+one, `...` stands for up to three words between, `<body>` for a word of that class, `75-110` for a number. A word that is found is remembered with what it means, so that a
 text costs little more than looking each of its words up once.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -29,14 +29,16 @@ GAP_MAX = 3
 REMEMBERED_MAX = 50_000
 #: Letters of a word that are looked at: longer ones are compounds at most, or no words.
 WORD_MAX = 60
+#: Letters before the tail of a compound.
+FIRST_PART_MIN = 2
+#: Letters at the beginning or the end of a pattern by which it is looked up first.
+_KEY = 3
+#: Of a number that entries speak of: ages, and laws by their number.
+_DIGITS_MAX = 4
 
-Entry = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(=|-)?[^\W\d_]+('[^\W\d_]+)?-?( (\.\.\.|-?[^\W\d_]+('[^\W\d_]+)?-?)){0,5}$",
-        max_length=60,
-    ),
-]
+#: A word with its marks, a class of words, a range of numbers, or a gap.
+_PART = r"(?:=?[^\W\d_][^\W_]*(?:'[^\W_]+)?|-[^\W\d_][^\W_]{2,}-?|[^\W\d_][^\W_]{2,}-|<[a-z]+>|\d{1,3}-\d{1,3}|\d{1,4}|\.\.\.)"
+Entry = Annotated[str, StringConstraints(pattern=rf"^{_PART}(?: {_PART}){{0,6}}$", max_length=80)]
 Entries = Annotated[tuple[Entry, ...], Field(max_length=1_000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
 
@@ -61,15 +63,9 @@ class Words(Part):
 class FlagWords(Part):
     """The entries of one flag."""
 
-    words: Entries = Field(
-        (), description="Entries that are looked for in texts of every language."
-    )
+    words: Entries = Field((), description="Entries that raise the flag.")
     faults: Entries = Field(
-        (), description="The same, but none counts right behind a negation: nobody was hurt."
-    )
-    here: Entries = Field(
-        (),
-        description="Entries that are harmless words of another language: looked for in texts of this one alone.",
+        (), description="The same, but none right behind a negation: nobody was hurt."
     )
 
 
@@ -105,7 +101,16 @@ class LexiconFile(Part):
         description="Phrases that hold a flag's word and mean no flag, in texts of every language.",
     )
     categories: dict[Category, Annotated[dict[Name, Words], Field(max_length=20)]]
-    flags: dict[Flag, FlagWords]
+    classes: dict[Name, Entries] = Field(
+        {}, description="Words that entries of flags name together, as `<body>`."
+    )
+    flags: dict[Flag, FlagWords] = Field(
+        {},
+        description="Looked for in texts of every language: a wrong one must not hide an injury.",
+    )
+    flags_here: dict[Flag, FlagWords] = Field(
+        {}, description="Looked for in texts of this language alone: harmless words of another."
+    )
     mood: Mood
     signs: Signs
     steps: dict[JourneyStep, Entries]
@@ -124,10 +129,15 @@ class _Row(NamedTuple):
 
 
 class _Meaning(NamedTuple):
-    """What a word of a text may be: the patterns that it fits, and the rows that begin with one of them."""
+    """What a word of a text may be: the patterns that it fits, and the rows that begin with one of them.
+
+    Rows of several words are by the pattern of their second one, because many begin with the commonest words.
+    """
 
     fits: frozenset[int]
-    begins: tuple[_Row, ...]
+    rows: tuple[_Row, ...]
+    phrases: Mapping[int, Sequence[_Row]]
+    gapped: tuple[_Row, ...]
 
 
 #: The pattern that any word fits, up to `GAP_MAX` times.
@@ -136,7 +146,7 @@ _NEGATION: Column = ("negation", "")
 _FILLER: Column = ("filler", "")
 _HARMLESS: Column = ("harmless", "")
 _QUESTION: Column = ("question", "")
-_OWN = frozenset({_NEGATION, _FILLER, _HARMLESS, _QUESTION})
+#: What an entry weighs; one that weighs nothing only says which others count.
 _ABOUT, _FAULT, _SURE = 1.0, 2.0, 4.0
 
 
@@ -144,30 +154,35 @@ def _rows_of_language(file: LexiconFile) -> Iterator[tuple[Column, float, bool, 
     """What is looked for in texts of the file's own language alone."""
     for category, parts in file.categories.items():
         for name, words in parts.items():
-            yield (category, name), _ABOUT, False, words.about
-            yield (category, name), _FAULT, True, words.faults
-            yield (category, name), _SURE, False, words.sure
+            yield (category.value, name), _ABOUT, False, words.about
+            yield (category.value, name), _FAULT, True, words.faults
+            yield (category.value, name), _SURE, False, words.sure
     for mood, entries in file.mood:
         yield ("mood", mood), 1.0, True, entries
     for sign, entries in file.signs:
         yield ("sign", sign), 1.0, False, entries
     for step, entries in file.steps.items():
-        yield ("step", step), 1.0, False, entries
+        yield ("step", step.value), 1.0, False, entries
     for remedy, entries in file.remedies.items():
-        yield ("remedy", remedy), 1.0, False, entries
-    for flag, of_flag in file.flags.items():
-        yield ("flag", flag), 1.0, False, of_flag.here
+        yield ("remedy", remedy.value), 1.0, False, entries
+    yield from _rows_of_flags(file.flags_here)
     yield _NEGATION, 0.0, False, file.negations
     yield _FILLER, 0.0, False, file.fillers
     yield _QUESTION, 1.0, False, file.questions
 
 
 def _rows_of_all(file: LexiconFile) -> Iterator[tuple[Column, float, bool, Entries]]:
-    """What is looked for in every text: a wrong language must not hide an injury."""
-    for flag, words in file.flags.items():
-        yield ("flag", flag), 1.0, False, words.words
-        yield ("flag", flag), 1.0, True, words.faults
+    """What is looked for in every text."""
+    yield from _rows_of_flags(file.flags)
     yield _HARMLESS, 0.0, False, file.harmless
+
+
+def _rows_of_flags(
+    flags: Mapping[Flag, FlagWords],
+) -> Iterator[tuple[Column, float, bool, Entries]]:
+    for flag, words in flags.items():
+        yield ("flag", flag.value), 1.0, False, words.words
+        yield ("flag", flag.value), 1.0, True, words.faults
 
 
 class _Patterns:
@@ -178,7 +193,11 @@ class _Patterns:
         self._exact: dict[str, int] = {}
         self._heads: dict[str, int] = {}
         self._tails: dict[str, int] = {}
-        self._inside: dict[str, int] = {}
+        self._inside: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._numbers: dict[range, int] = {}
+        self._begin: set[str] = set()
+        self._end: set[str] = set()
+        self._classes: defaultdict[int, set[int]] = defaultdict(set)
 
     def add(self, word: str) -> int:
         """The id of a pattern."""
@@ -186,24 +205,52 @@ class _Patterns:
             return self._ids[word]
         self._ids[word] = number = len(self._ids)
         bare = word.strip("-=")
-        if word.startswith("-") and word.endswith("-"):
-            self._inside[bare] = number
+        if "<" in word:
+            pass
+        elif word[0].isdigit() and "-" in word:
+            first, _, last = word.partition("-")
+            self._numbers[range(int(first), int(last) + 1)] = number
+        elif word.startswith("-") and word.endswith("-"):
+            self._inside[bare[:_KEY]].append((bare, number))
         elif word.startswith("-"):
             self._tails[bare] = number
+            self._end.add(bare[-_KEY:])
         elif word.endswith("-"):
             self._heads[bare] = number
+            self._begin.add(bare[:_KEY])
         else:
             self._exact[bare] = number
+            self._begin.add(bare[:_KEY])
         return number
+
+    def add_class(self, name: str, words: Iterable[str]) -> None:
+        """A word that fits one of these fits the class."""
+        number = self.add(name)
+        for word in words:
+            self._classes[self.add(word)].add(number)
 
     def fitting(self, word: str) -> frozenset[int]:
         """The ids of all patterns that a word fits."""
         word = word[:WORD_MAX]
-        fits = {self._heads.get(word[:end]) for end in range(1, len(word) + 1)}
-        fits |= {self._tails.get(word[start:]) for start in range(len(word))}
-        fits |= {number for bare, number in self._inside.items() if bare in word}
-        fits.add(self._exact.get(word))
-        return frozenset(number for number in fits if number is not None)
+        size, found = len(word), set[int]()
+        if word[:_KEY] in self._begin:
+            heads = self._heads
+            found |= {heads[part] for end in range(1, size + 1) if (part := word[:end]) in heads}
+            if word in self._exact:
+                found.add(self._exact[word])
+        if word[-_KEY:] in self._end:
+            tails = self._tails
+            found |= {
+                tails[part] for at in range(FIRST_PART_MIN, size) if (part := word[at:]) in tails
+            }
+        for at in range(size - _KEY + 1):
+            for bare, number in self._inside.get(word[at : at + _KEY], ()):
+                if word.startswith(bare, at):
+                    found.add(number)
+        if word.isdecimal() and len(word) <= _DIGITS_MAX:
+            found |= {number for among, number in self._numbers.items() if int(word) in among}
+        classes = [self._classes[number] for number in found if number in self._classes]
+        return frozenset(found.union(*classes))
 
 
 class _Meanings(dict[bytes, _Meaning | None]):
@@ -213,25 +260,45 @@ class _Meanings(dict[bytes, _Meaning | None]):
         self._patterns = _Patterns()
         self._begins: defaultdict[int, list[_Row]] = defaultdict(list)
 
-    def add(self, column: Column, weight: float, taken_back: bool, entries: Iterable[str]) -> None:
-        """Look for more entries."""
-        for entry in entries:
-            words = [word for part in entry.split() for word in _folded(part)]
-            patterns = tuple(self._patterns.add(word) for word in words)
-            row = _Row(entry, patterns, column, weight, taken_back and len(patterns) == 1)
-            self._begins[patterns[0]].append(row)
+    def add(self, file: LexiconFile, *, own: bool) -> None:
+        """Look for the entries of a file: all of them in texts of its own language, else its flags."""
+        for name, members in file.classes.items():
+            words = [word for entry in members for word in _folded(entry)]
+            self._patterns.add_class(f"<{file.language}.{name}>", words)
+        for rows in (_rows_of_language(file) if own else (), _rows_of_all(file)):
+            for column, weight, taken_back, entries in rows:
+                for entry in entries:
+                    self._add(file.language, _Row(entry, (), column, weight, taken_back))
+
+    def _add(self, language: Language, row: _Row) -> None:
+        words = [
+            f"<{language}.{part[1:]}" if part.startswith("<") else word
+            for part in row.shown.split()
+            for word in _folded(part)
+        ]
+        patterns = tuple(map(self._patterns.add, words))
+        self._begins[patterns[0]].append(row._replace(patterns=patterns))
 
     def __missing__(self, word: bytes) -> _Meaning | None:
         """Find what a word means and remember it."""
         fits = self._patterns.fitting(word.decode("latin-1"))
-        rows = tuple(row for number in sorted(fits) for row in self._begins.get(number, ()))
-        meaning = self[word] = _Meaning(fits, rows) if fits else None
+        if not fits:
+            self[word] = None
+            return None
+        begins = [row for number in sorted(fits) for row in self._begins.get(number, ())]
+        phrases: defaultdict[int, list[_Row]] = defaultdict(list)
+        for row in begins:
+            if len(row.patterns) > 1 and row.patterns[1] != _GAP:
+                phrases[row.patterns[1]].append(row)
+        alone = tuple(row for row in begins if len(row.patterns) == 1)
+        gapped = tuple(row for row in begins if len(row.patterns) > 1 and row.patterns[1] == _GAP)
+        meaning = self[word] = _Meaning(fits, alone, dict(phrases), gapped)
         return meaning
 
 
 def _folded(part: str) -> Iterator[str]:
     """The words of a part of an entry as texts have them, with its marks: "didn't" is two."""
-    if part == "...":
+    if part == "..." or part[0] == "<" or part[0].isdigit():
         yield part
         return
     words = [word.decode("latin-1") for word in words_of(part.strip("-="))]
@@ -248,9 +315,8 @@ class Lexicon:
         self._meanings: dict[str, _Meanings] = {}
         for file in files:
             meanings = self._meanings[file.language] = _Meanings()
-            for rows in (_rows_of_language(file), *map(_rows_of_all, files)):
-                for column, weight, taken_back, entries in rows:
-                    meanings.add(column, weight, taken_back, entries)
+            for one in files:
+                meanings.add(one, own=one is file)
 
     def find(self, text: str, language: str) -> Found:
         """Find the entries that count in a text of this language; an unknown one is read as English."""
@@ -259,20 +325,15 @@ class Lexicon:
             known.clear()
         read = plain(text)
         tokens = words_of(read)
-        matches = [
-            (at, end, row)
-            for at, token in enumerate(tokens)
-            if (meaning := known[token])
-            for row in meaning.begins
-            if (end := at + 1 if len(row.patterns) == 1 else _end(row, tokens, at, known))
-        ]
+        matches = _matches([known[token] for token in tokens], tokens)
         words: dict[Column, list[str]] = {}
         weights: dict[Column, float] = {}
-        for row in _counting(matches):
-            shown = words.setdefault(row.column, [])
-            if row.shown not in shown:
-                shown.append(row.shown)
-                weights[row.column] = weights.get(row.column, 0.0) + row.weight
+        for shown, _, column, weight, _ in _counting(matches):
+            if column not in words:
+                words[column], weights[column] = [shown], weight
+            elif shown not in words[column]:
+                words[column].append(shown)
+                weights[column] += weight
         asks = "?" in read or bool(words.pop(_QUESTION, None))
         return Found(words, weights, asks)
 
@@ -280,19 +341,47 @@ class Lexicon:
 Match = tuple[int, int, _Row]
 
 
-def _end(row: _Row, tokens: list[bytes], at: int, known: _Meanings) -> int:
-    """Where the words of a row end that begin at a place; 0 if they are not all there."""
-    gap, at = False, at + 1
-    for pattern in row.patterns[1:]:
-        if pattern == _GAP:
-            gap = True
+def _matches(meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]) -> list[Match]:
+    """Every row whose words are in the text, with the places at which it begins and ends."""
+    found: list[Match] = []
+    then: _Meaning | None = None
+    for at in range(len(meanings) - 1, -1, -1):
+        before, then = then, meanings[at]
+        if then is None:
             continue
-        for place in range(at, min(at + (GAP_MAX + 1 if gap else 1), len(tokens))):
+        _, rows, phrases, gapped = then
+        for row in rows:
+            found.append((at, at + 1, row))
+        if phrases and before is not None:
+            for number in before.fits:
+                if number in phrases:
+                    for row in phrases[number]:
+                        if len(row.patterns) == 2:
+                            found.append((at, at + 2, row))
+                        elif end := _end(row, 2, at + 2, meanings, tokens):
+                            found.append((at, end, row))
+        for row in gapped:
+            if end := _end(row, 1, at + 1, meanings, tokens):
+                found.append((at, end, row))
+    found.reverse()
+    return found
+
+
+def _end(
+    row: _Row, since: int, at: int, meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]
+) -> int:
+    """Where the words of a row end, whose patterns from `since` begin at a place; 0 if they are not all there."""
+    gap = 0
+    for pattern in row.patterns[since:]:
+        if pattern == _GAP:
+            gap = GAP_MAX
+            continue
+        for place in range(at, min(at + gap + 1, len(tokens))):
             if tokens[place] == STOP:
                 return 0
-            meaning = known[tokens[place]]
+            meaning = meanings[place]
             if meaning and pattern in meaning.fits:
-                gap, at = False, place + 1
+                gap, at = 0, place + 1
                 break
         else:
             return 0
@@ -301,19 +390,23 @@ def _end(row: _Row, tokens: list[bytes], at: int, known: _Meanings) -> int:
 
 def _counting(matches: list[Match]) -> Iterator[_Row]:
     """The rows that count: none behind a negation that takes it back, no flag with a word of what is harmless."""
-    negated = {end for _, end, row in matches if row.column == _NEGATION}
+    negated: set[int] = set()
+    harmless: set[int] = set()
+    fillers: list[tuple[int, int]] = []
+    for at, end, row in matches:
+        if not row.weight:
+            if row.column == _NEGATION:
+                negated.add(end)
+            elif row.column == _FILLER:
+                fillers.append((at, end))
+            else:
+                harmless.update(range(at, end))
     if negated:
-        fillers = {(at, end) for at, end, row in matches if row.column == _FILLER}
-        for at, end in sorted(fillers):
+        for at, end in fillers:
             if at in negated:
                 negated.add(end)
-    harmless = {
-        place for at, end, row in matches if row.column == _HARMLESS for place in range(at, end)
-    }
     for at, end, row in matches:
-        if row.taken_back and at in negated:
-            continue
-        if row.column in _OWN and row.column != _QUESTION:
+        if not row.weight or (row.taken_back and at in negated):
             continue
         if harmless and row.column[0] == "flag" and not harmless.isdisjoint(range(at, end)):
             continue

@@ -78,7 +78,8 @@ def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
     unknown language is read as English.
     """
     found = lexicon.find(text, language)
-    flags = tuple(flag for flag in Flag if ("flag", flag) in found.words)
+    raised = {name for heading, name in found.words if heading == "flag"}
+    flags = tuple(flag for name, flag in _FLAGS.items() if name in raised) if raised else ()
     safety = not SAFETY_FLAGS.isdisjoint(flags)
     scores = _scores(found)
     most = _heaviest(scores)
@@ -112,6 +113,7 @@ def _scores(found: Found) -> dict[str, float]:
     return scores
 
 
+_FLAGS = {flag.value: flag for flag in Flag}
 #: `other` is what no word speaks of, and `safety` is what flags decide.
 _CATEGORIES = {
     category.value: category
@@ -124,11 +126,9 @@ GENERAL = "general"
 
 def _heaviest(scores: Mapping[str, float]) -> Category:
     """What most words are about."""
-    most, category = 0.0, Category.OTHER
-    for name, one in _CATEGORIES.items():
-        if scores.get(name, 0.0) > most:
-            most, category = scores[name], one
-    return category
+    if not scores:
+        return Category.OTHER
+    return _CATEGORIES[max(_CATEGORIES, key=lambda name: scores.get(name, 0.0))]
 
 
 def _meant(category: Category, found: Found, scores: Mapping[str, float]) -> Category:
@@ -200,8 +200,10 @@ Choice = TypeVar("Choice", JourneyStep, Remedy)
 
 def _most(found: Found, heading: str, among: type[Choice]) -> Choice | None:
     """The one of which most is found; the earlier one on a tie, None if no word speaks of any."""
-    best = max(among, key=lambda one: found.weights.get((heading, one), 0))
-    return best if (heading, best) in found.weights else None
+    weights = {name: weight for (over, name), weight in found.weights.items() if over == heading}
+    if not weights:
+        return None
+    return max(among, key=lambda one: weights.get(one.value, 0.0))
 
 
 def _reasons(
@@ -213,15 +215,15 @@ def _reasons(
     remedy: Remedy | None,
 ) -> tuple[Because, ...]:
     """Why: for everything that was decided, the entries that decided it."""
-    columns: list[Column] = [("flag", flag) for flag in flags]
+    columns: list[Column] = [("flag", flag.value) for flag in flags]
     columns += [
         column
         for column in found.words
         if column[0] == category and column[1] in {subcategory, GENERAL}
     ]
     columns += [("mood", "strong"), ("mood", "weak"), ("mood", "praise")]
-    columns += [("step", step)] if step else []
-    columns += [("remedy", remedy)] if remedy else []
+    columns += [("step", step.value)] if step else []
+    columns += [("remedy", remedy.value)] if remedy else []
     return tuple(
         Because(
             ".".join(column),

@@ -19,10 +19,10 @@ _TAG = re.compile(r"<[!/?a-zA-Z][^<>]{0,2000}>")
 #: The end of a sentence, as a word by itself: no phrase goes beyond it.
 STOP = b"."
 _ENDS = ".!:;\n"
-#: Latin-1 has all letters of the four languages. Letters become lower case, ends of sentences a full stop, and everything
-#: else (digits, quotes) separates words.
+#: Latin-1 has all letters of the four languages. Letters become lower case, digits stay, ends of sentences a full stop, and everything
+#: else (quotes, dashes) separates words.
 _FOLD = "".join(
-    STOP.decode() if char in _ENDS else char.lower() if char.isalpha() else " "
+    STOP.decode() if char in _ENDS else char.lower() if char.isalnum() else " "
     for char in bytes(range(256)).decode("latin-1")
 ).encode("latin-1")
 
@@ -30,7 +30,7 @@ _FOLD = "".join(
 def plain(text: str) -> str:
     """The text as a reader sees it, without markup; at most `TEXT_MAX` characters of it, which is all that is accepted."""
     text = text[:TEXT_MAX]
-    if not text.isascii():
+    if not text.isascii() and not _is_plain(text):
         text = _INVISIBLE.sub("", normalize("NFKC", text)[:TEXT_MAX])
     if "&" in text:
         text = html.unescape(text)
@@ -44,3 +44,12 @@ def words_of(text: str) -> list[bytes]:
     text = text.replace("?", ".").replace("\u2019", "'")
     folded = text.encode("latin-1", "replace").translate(_FOLD)
     return folded.replace(STOP, b" . ").split()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text has letters of Latin-1 alone, which are composed and seen."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return "\u00ad" not in text

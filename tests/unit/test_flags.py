@@ -1,0 +1,79 @@
+"""Flags on sentences of complaints that somebody else wrote, a quarter of them in each language."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from shared.contracts.complaints import Flag
+from tests.suites.services import triage
+
+pytestmark = pytest.mark.unit
+
+SENTENCES = Path(__file__).parents[1] / "data" / "flags" / "dev.jsonl"
+#: Danger is in no sentence's list: it is told of by the injury or the threat that comes with it.
+LISTED = {flag.value for flag in Flag} - {Flag.DANGER}
+RECALL_MIN, PRECISION_MIN = 0.99, 0.9
+
+
+class Sentence(NamedTuple):
+    text: str
+    language: str
+    flags: set[str]
+
+
+def sentences() -> list[Sentence]:
+    lines = SENTENCES.read_text(encoding="utf-8").splitlines()
+    rows = map(json.loads, lines)
+    return [Sentence(row["text"], row["language"], set(row["flags"])) for row in rows]
+
+
+def raised(one: Sentence) -> set[str]:
+    return LISTED.intersection(triage().understand(one.text, one.language).flags)
+
+
+@pytest.mark.parametrize("language", ["nb", "sv", "da", "en"])
+def test_flags_are_raised_in_each_language_and_hardly_one_too_many(language: str) -> None:
+    missed, right, wrong = Counter[str](), Counter[str](), Counter[str]()
+    for one in sentences():
+        if one.language == language:
+            found = raised(one)
+            right.update(found & one.flags)
+            missed.update(one.flags - found)
+            wrong.update(found - one.flags)
+    recall = right.total() / (right.total() + missed.total())
+    precision = right.total() / (right.total() + wrong.total())
+    assert right.total() > 30
+    assert recall >= RECALL_MIN, missed
+    assert precision >= PRECISION_MIN, wrong
+
+
+def test_a_calm_complaint_is_about_nobodys_safety() -> None:
+    calm = [one for one in sentences() if not one.flags]
+    alarmed = [one for one in calm if triage().understand(one.text, one.language).safety]
+    assert len(calm) > 70
+    assert alarmed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("They threatened to cancel my booking over a fee.", "en"),
+        ("All that walking really hurt my feet and the stairs never end.", "en"),
+        ("The bathroom reeks of vomit.", "en"),
+        ("Rummet luktade rök.", "sv"),
+        ("Rommet lukter røyk.", "nb"),
+        ("Værelset lugtede af røg.", "da"),
+        ("Nobody was hurt, but the lamp fell down right beside us.", "en"),
+        ("Jeg er ikke skadet, bare sint.", "nb"),
+        ("Ingen skadades, men hyllan var lös.", "sv"),
+        ("Priserne gør ondt i pungen.", "da"),
+        ("He threatened us with a late fee.", "en"),
+    ],
+)
+def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) -> None:
+    assert not triage().understand(text, language).safety
