@@ -17,8 +17,12 @@ from services.complaints.fixes import api as fixes_api
 from services.complaints.fixes import rules as fix_rules
 from services.complaints.fixes.handlers import Fixing
 from services.complaints.intake import api as intake_api
+from services.complaints.intake import form as intake_form
 from services.complaints.intake.api import KnownComplaint, PromisedAnswer
+from services.complaints.intake.form import Door
 from services.complaints.intake.handlers import Intake
+from services.complaints.intake.limits import Limits
+from services.complaints.intake.page import FormPage
 from services.complaints.lifecycle import api as lifecycle_api
 from services.complaints.lifecycle import rules as lifecycle_rules
 from services.complaints.lifecycle.api import (
@@ -142,6 +146,8 @@ def build(
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     check_page = partial(check_link, answers, settings.answers_url)
     selfservice = SelfService(parts.vault, triage, links, check_page, timelines, exports)
+    limits = Limits(settings.forms, now)
+    door = Door(intake, selfservice, links, limits, settings.client_address_header)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     view = parts.settler.view
     changes = Changes(
@@ -159,6 +165,7 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
+            intake_form.routes(parts.face, door, FormPage()),
             colleagues_api.routes(parts.face),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
             fixes_api.routes(parts.face, fixing),

@@ -1,11 +1,13 @@
-"""The settings of complaints: those of the runtime, how long backups are kept, and the URL of checks' pages."""
+"""The settings of complaints: those of the runtime, how long backups are kept, the URL of checks' pages, and how often the open form is taken."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from services.complaints.intake.limits import Most
 from services.complaints.triage import lexicon, model
 from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.runtime.settings import RuntimeSettings
@@ -34,6 +36,21 @@ class Settings(RuntimeSettings):
         None,
         description="File with the weights of a model on top of the rules, as `triage train` writes it; unset: the rules alone. Read at start.",
     )
+    client_address_header: str = Field(
+        "",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Header in which the proxy writes the client's address, such as X-Real-IP; unset: the connection's address. A header that clients can write themselves makes forms per address unlimited.",
+    )
+    forms_per_address: int = Field(
+        20,
+        ge=1,
+        description="Open forms that one process takes from one address in one window; a site's guests may share an address.",
+    )
+    forms_per_place: int = Field(
+        100, ge=1, description="Open forms that one process takes about one place in one window."
+    )
+    forms_window_s: int = Field(600, ge=1, le=86_400, description="Length of that window, in s.")
 
     @field_validator("lexicon")
     @classmethod
@@ -54,3 +71,9 @@ class Settings(RuntimeSettings):
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return path
+
+    @property
+    def forms(self) -> Most:
+        """How many open forms are taken."""
+        window = timedelta(seconds=self.forms_window_s)
+        return Most(self.forms_per_address, self.forms_per_place, window)

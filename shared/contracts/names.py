@@ -60,6 +60,13 @@ def uncontrolled(text: str) -> str:
     return text
 
 
+def plain(text: str) -> str:
+    """The text in one line, without control and format characters."""
+    return " ".join(
+        "".join(sign for sign in text if sign.isspace() or category(sign) not in _NO_SIGN).split()
+    )
+
+
 def named(name: str | None) -> str | None:
     """The name, or None if all its characters are invisible."""
     return name if name is not None and visible(name) else None

@@ -762,6 +762,10 @@ class Policy(Part):
         {},
         description="What the places in `valid_at` are called, by id and language; one without a name is told by its id.",
     )
+    places: Annotated[dict[Id, Names], Field(max_length=64)] = Field(
+        {},
+        description="Places of the site that customers choose from on its open form, by the id that stands in a place's link.",
+    )
 
     def options(self, most_minor: int | None = None) -> tuple[Option, ...]:
         """Every check that can be given for at most `most_minor`, in catalogue order.
@@ -919,6 +923,9 @@ class Policy(Part):
             if missing:
                 where = ("departments", name, "title")
                 yield where, sorted(department.title), f"is missing {', '.join(missing)}"
+        for name, title in self.places.items():
+            if missing := [one for one in self.languages if one not in title]:
+                yield ("places", name), sorted(title), f"is missing {', '.join(missing)}"
         yield from self._bodies_that_nobody_finds()
         yield from self._fixes_that_nobody_does()
         if not any(

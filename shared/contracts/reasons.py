@@ -118,6 +118,7 @@ class Reason(StrEnum):
     HISTORY_TOO_LONG = "history_too_long", 422, "More facts lie in this time than one run reads; a shorter time may fit."
     TOO_MANY_CODES = "too_many_codes", 429, "One-time codes were asked for as often as one complaint may in a day."
     TOO_MANY_WORDS = "too_many_words", 429, "The customer added as much by their link as one complaint takes in a day."
+    TOO_MANY_COMPLAINTS = "too_many_complaints", 429, "The open form was sent from one address, or about one place, as often as it is taken in a few minutes; `until` says when it is taken again."
     # A check that does not fit; the answer says what does.
     AUTHORITY_EXHAUSTED = "authority_exhausted", 409, "The wish does not fit what is left; the answer says what does."
     # Something is down or not ready; the same request may succeed later.

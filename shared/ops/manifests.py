@@ -79,6 +79,7 @@ CHOSEN = {
     "jwt_issuer": "jwt-issuer",
     "hsts_s": "hsts-s",
     "backups_kept_days": "backups-kept-days",
+    "client_address_header": "client-address-header",
     "smtp_host": "smtp-host",
     "smtp_port": "smtp-port",
     "smtp_tls": "smtp-tls",

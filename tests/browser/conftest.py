@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 #: What serves the pages, by the beginnings of their paths, as deploy/proxy/nginx.conf has it.
-SERVES = {"/m/": "complaints", "/f/": "notifier", "/o/": "compensation"}
+SERVES = {"/c/": "complaints", "/m/": "complaints", "/f/": "notifier", "/o/": "compensation"}
 
 
 def chromium() -> str:

@@ -14,7 +14,7 @@ from shared.contracts.notifier import Helped
 from shared.contracts.reasons import Reason
 from shared.runtime.http.face import PROBLEM
 from shared.runtime.http.pages import PAGE_HEADERS, problem_page, wants_page
-from tests.suites.services import Aboard
+from tests.suites.services import SITE, Aboard
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 #: How the page of a link that leads nowhere begins.
@@ -122,13 +122,14 @@ async def test_whoever_asks_for_json_is_answered_with_a_problem(aboard: Aboard, 
 async def test_a_link_that_is_too_old_is_a_page_in_the_language_of_its_customer(
     aboard: Aboard, language: Language
 ):
-    """Whatever language the browser prefers; and nothing else of the case is told any more."""
+    """Whatever language the browser prefers; it offers the form of the site, and tells nothing of the case any more."""
     check, offer = await given(aboard, language=language), await offered(aboard, language)
     aboard.later(days=400)
     for service, one in (("notifier", check), ("compensation", offer)):
         page = await ask(aboard, service, "GET", path_of(one["link"]), "fr")
         assert page.status_code == 404
         assert NOWHERE[language] in page.text
+        assert f'<a href="/c/{SITE}">' in page.text
         assert "Aurora" not in page.text
 
 

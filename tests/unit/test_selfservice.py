@@ -35,7 +35,7 @@ from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
 from shared.testing.builders import record
 from shared.testing.clock import START
-from tests.suites.services import Aboard, demo_policy, state
+from tests.suites.services import SITE, Aboard, demo_policy, state
 from tests.unit.test_erasure import document, erase, ref_of
 from tests.unit.test_export import ATTACK, exported
 from tests.unit.test_export import ask as ask_export
@@ -117,7 +117,9 @@ async def test_expired_foreign_and_wrong_links_are_pages_that_say_so(aboard: Abo
         page = await opened(aboard, each)
         assert (page.status_code, "<h1>" in page.text) == (404, True)
         assert (await sent(aboard, f"{each}/words", text="x")).status_code == 404
-    assert '<html lang="da">' in (await opened(aboard, path)).text
+    old = (await opened(aboard, path)).text
+    assert '<html lang="da">' in old
+    assert f'<a href="/c/{SITE}">{say(Language.DA, "form.here")}</a>' in html.unescape(old)
 
 
 async def test_words_are_added_once_however_often_they_are_sent(aboard: Aboard):

@@ -39,7 +39,7 @@ from shared.runtime.http.answers import Answer, body_of, repeated, to_page
 from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face, Written
 from shared.runtime.http.inputs import Inputs
-from shared.runtime.http.pages import PAGE_HEADERS, wants_json, wants_page
+from shared.runtime.http.pages import PAGE_HEADERS, Addressee, wants_json, wants_page
 from shared.runtime.http.routes import FORM, Ask, Identifier, Routes, Token
 from shared.runtime.privacy.links import Tokens
 
@@ -212,11 +212,12 @@ def _for_employees(
 
 def _for_customers(to: Routes, face: Face, handlers: Offers, links: Tokens, page: Page) -> None:
     async def read(token: str, request: Request) -> str:
-        """The offer of a link; also notes the customer's language, for a refusal's page."""
+        """The offer of a link; also notes the customer, for a refusal's page."""
         offer_id = links.told(token).get("offer")
         if offer_id is not None:
             made = await face.view().get(Offer, offer_id)
-            request.state.language = made.language if made is not None else None
+            if made is not None:
+                request.state.addressee = Addressee(made.language, made.site)
         return links.read(token)["offer"]
 
     async def offer_shown(offer_id: str, token: str, status: int = 200) -> Response:

@@ -8,8 +8,9 @@ from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, rec
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
 from services.complaints.triage.handlers import Triage
+from services.complaints.triage.rules import as_chosen
 from shared.contracts.compensation import ComplaintLogged
-from shared.contracts.complaints import ComplaintRepeated
+from shared.contracts.complaints import Category, ComplaintRepeated
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
@@ -76,11 +77,19 @@ class Intake:
         counts_for: str | None = None,
         *,
         by_customer: bool = False,
+        chosen: Category | None = None,
     ) -> Decision:
         """Receive a complaint raised over HTTP; raises what `_receive` raises."""
         customer_ref = self._customer_ref(source, raised, complaint_id)
         return await self._receive(
-            raised, source, complaint_id, customer_ref, view, counts_for, by_customer=by_customer
+            raised,
+            source,
+            complaint_id,
+            customer_ref,
+            view,
+            counts_for,
+            by_customer=by_customer,
+            chosen=chosen,
         )
 
     async def _receive(
@@ -93,8 +102,11 @@ class Intake:
         counts_for: str | None,
         *,
         by_customer: bool = False,
+        chosen: Category | None = None,
     ) -> Decision:
         """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
+
+        `chosen` is the category that the customer said.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
         another complaint was raised under this id before.
@@ -135,7 +147,7 @@ class Intake:
             content=content,
             reachable=policy.notify.reaches(contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
-            understood=self._triage.understand(raised.text, language),
+            understood=as_chosen(self._triage.understand(raised.text, language), chosen),
             policy=policy,
             policy_version=version,
             now=view.now,

@@ -76,8 +76,8 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
     to = Routes(face)
 
     async def checked(token: str, request: Request) -> None:
-        """Refuse a link that opens nothing; the customer's language is noted for that page."""
-        request.state.language = await selfservice.language_of(token, face.view())
+        """Refuse a link that opens nothing; the customer is noted for that page."""
+        request.state.addressee = await selfservice.addressee_of(token, face.view())
         await selfservice.opened(token, face.view())
 
     async def write(token: str, what: str, form: Form, decide: Decide) -> Written:

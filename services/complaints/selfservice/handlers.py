@@ -57,6 +57,7 @@ from shared.contracts.roster import Employee, employee_name
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import FOLLOWED_FOR, Tokens
@@ -93,11 +94,11 @@ class SelfService:
         self._exports = exports
         self._policies = Policies()
 
-    async def language_of(self, token: str, view: View) -> Language | None:
-        """The customer's language, also of an expired link; None if the link is not ours. Raises Unavailable."""
+    async def addressee_of(self, token: str, view: View) -> Addressee | None:
+        """Whose link it is, also of an expired one; None if the link is not ours. Raises Unavailable."""
         complaint_id = self._links.told(token).get("complaint")
         found = await view.get(Complaint, complaint_id) if complaint_id is not None else None
-        return found.language if found is not None else None
+        return Addressee(found.language, found.site) if found is not None else None
 
     async def opened(self, token: str, view: View) -> tuple[str, Complaint]:
         """The complaint of a link; raises Rejected(link_invalid), also once its customer was erased, and Unavailable."""

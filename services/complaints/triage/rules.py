@@ -103,6 +103,23 @@ def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
     )
 
 
+def as_chosen(understood: Understood, chosen: Category | None) -> Understood:
+    """What a complaint says whose customer chose its category; danger in the words goes before, and `other` is no choice."""
+    if understood.safety or chosen in (None, Category.OTHER, understood.category):
+        return understood
+    because = Because("chosen", (), 1.0)
+    safety = chosen is Category.SAFETY
+    return understood._replace(
+        category=chosen,
+        severity=Severity.SEVERE if safety else understood.severity,
+        safety=safety,
+        service=Service.MEAL if chosen is Category.FOOD else None,
+        subcategory=_subcategory(chosen, understood.scores),
+        intent=Intent.COMPLAINT if safety else understood.intent,
+        reasons=(because, *understood.reasons),
+    )
+
+
 def _scores(found: Found) -> dict[str, float]:
     """What the words weigh by category and by subcategory."""
     scores: dict[str, float] = {}

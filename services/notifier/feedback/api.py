@@ -54,10 +54,10 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
     to = Routes(face)
 
     async def read(token: str, request: Request) -> tuple[str, str]:
-        """Complaint and check of a link; also notes the customer's language, for a refusal's page."""
+        """Complaint and check of a link; also notes the customer, for a refusal's page."""
         complaint_id = feedback.complaint_of(token)
         if complaint_id is not None:
-            request.state.language = await feedback.language_of(complaint_id)
+            request.state.addressee = await feedback.addressee_of(complaint_id)
         return feedback.read(token)
 
     gone = (

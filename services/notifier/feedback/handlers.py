@@ -19,6 +19,7 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import format_money, format_time, spoken, standing
@@ -98,10 +99,10 @@ class Feedback:
         """The complaint of a token, also of an expired one; None if the token is not ours."""
         return self._links.complaint_of(token)
 
-    async def language_of(self, complaint_id: str) -> Language | None:
-        """The customer's language; None for an unknown complaint. Raises Unavailable."""
+    async def addressee_of(self, complaint_id: str) -> Addressee | None:
+        """The complaint's customer; None for an unknown complaint. Raises Unavailable."""
         story = await self._settler.view().get(Story, complaint_id)
-        return story.language if story else None
+        return Addressee(story.language, story.site) if story else None
 
     async def shown(self, complaint_id: str, check_id: str) -> Shown:
         """What a check's page shows: everything that its letter says.

@@ -67,8 +67,8 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
     to = Routes(face)
 
     async def checked(token: str, request: Request) -> str:
-        """The complaint of a link that opens something; the customer's language is noted for the other page."""
-        request.state.language = await wishes.language_of(token, face.view())
+        """The complaint of a link that opens something; the customer is noted for the other page."""
+        request.state.addressee = await wishes.addressee_of(token, face.view())
         await wishes.opened(token, face.view())
         return wishes.complaint_of(token)
 

@@ -12,6 +12,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
@@ -39,10 +40,10 @@ class Wishes:
         self._keys = keys
         self._policies = Policies()
 
-    async def language_of(self, token: str, view: View) -> Language | None:
-        """The customer's language, also of an expired link; None if it is not ours."""
+    async def addressee_of(self, token: str, view: View) -> Addressee | None:
+        """Whose link it is, also of an expired one; None if it is not ours."""
         story = await view.get(Story, self._tokens.told(token).get("complaint", ""))
-        return story.language if story else None
+        return Addressee(story.language, story.site) if story else None
 
     def complaint_of(self, token: str) -> str:
         """The complaint that a link came with; raises Rejected(link_invalid)."""

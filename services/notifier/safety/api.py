@@ -26,7 +26,7 @@ from shared.runtime.engine.view import PLACE_CHARS_MAX, View, cursor_of, place_o
 from shared.runtime.http.answers import Answer, body_of, to_page
 from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face
-from shared.runtime.http.pages import PAGE_HEADERS, wants_page
+from shared.runtime.http.pages import PAGE_HEADERS, Addressee, wants_page
 from shared.runtime.http.routes import NOTHING, Ask, Identifier, Routes, Token
 from shared.runtime.roster import employee_key
 
@@ -192,7 +192,9 @@ def routes(face: Face, seen: Seen, page: SeenPage) -> Routes:
 
     async def read(token: str, request: Request) -> tuple[str, str]:
         """Complaint and mailbox of a link; also notes the site's language, for a refusal's page."""
-        request.state.language = await seen.language_of(token, face.view())
+        language = await seen.language_of(token, face.view())
+        if language is not None:
+            request.state.addressee = Addressee(language)
         return seen.read(token)
 
     @to.link("GET", "/s/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse)

@@ -21,7 +21,7 @@ from shared.kernel import Fact
 from shared.runtime.http.pages import (
     HTML,
     PAGE_HEADERS,
-    page_language,
+    addressee,
     problem_page,
     wants_page,
 )
@@ -187,14 +187,15 @@ def refused(
 ) -> Response:
     """A problem; for a customer who opened a link in a browser, a page in their language.
 
-    A route that knows the language puts it into `request.state.language` before it raises.
+    A route that knows the customer puts an `Addressee` into `request.state.addressee` before it raises.
     """
     if not wants_page(request.headers.get("accept", ""), request.url.path):
         return problem(reason, extra=extra, headers=headers)
-    known = getattr(request.state, "language", None)
-    language = page_language(known, request.headers.get("accept-language", ""))
+    known = getattr(request.state, "addressee", None)
+    reader = addressee(known, request.headers.get("accept-language", ""))
     headers = {**(headers or {}), **PAGE_HEADERS}
-    return Response(problem_page(reason.status, language), reason.status, headers, HTML)
+    page = problem_page(reason.status, reader.language, reader.site)
+    return Response(page, reason.status, headers, HTML)
 
 
 def wants_table(accept: str) -> bool:

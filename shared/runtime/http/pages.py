@@ -64,6 +64,18 @@ _FRAME = """<!doctype html>
            padding: .6rem .8rem; border-radius: .8rem; border: 2px solid var(--green); background: var(--paper);
            color: var(--ink) }
   textarea[aria-invalid], select[aria-invalid], input[aria-invalid] { border-color: var(--red) }
+  fieldset { border: 0; min-width: 0; margin: 0 0 1rem; padding: 0 }
+  legend { font-weight: 600; margin: 0 0 .4rem; padding: 0 }
+  .chips div { display: flex; flex-wrap: wrap; gap: .5rem }
+  .chips label { position: relative; font-weight: 400; margin: 0 }
+  .chips input:not([type=hidden]) { position: absolute; inset: 0; height: 100%; margin: 0; opacity: 0; cursor: pointer }
+  .chips span { display: block; padding: .55rem .9rem; border: 2px solid var(--green); border-radius: 1.6rem }
+  .chips input:checked + span { background: var(--green); color: var(--on-green) }
+  .chips input:checked + span::before { content: "✓ " }
+  .chips input:focus-visible + span { outline: 3px solid var(--green); outline-offset: 3px }
+  .languages { margin: 0 0 1rem }
+  .languages a { margin-right: .9rem }
+  .languages a[aria-current] { font-weight: 600; text-decoration: none }
   .told { list-style: none; margin: 0 0 1.5rem; padding: 0 }
   .told li { border-left: .3rem solid var(--soft); padding: 0 0 1rem .8rem }
   .told p, .told blockquote { margin-bottom: 0 }
@@ -155,23 +167,41 @@ def _amiss(parts: Collection[str], part: str) -> Markup:
     return Markup(' aria-invalid="true" aria-describedby="why-{}"').format(part)
 
 
-_PROBLEMS = Pages()
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a refusal's page is for: their language, and the site whose open form it offers; empty for none."""
+
+    language: Language
+    site: str = ""
 
 
-def problem_page(status: int, language: Language) -> str:
-    """The page for a customer whose link is invalid (4xx) or cannot be served now (5xx and 429)."""
+_PROBLEMS = Pages(
+    problem="""{% for line in lines %}<p>{{ line }}</p>
+{% endfor %}{% if site %}<p><a href="/c/{{ site|urlencode }}">{{ say("form.here") }}</a></p>
+{% endif %}"""
+)
+
+
+def problem_page(status: int, language: Language, site: str = "") -> str:
+    """The page for a customer whose link is invalid (4xx) or cannot be served now (5xx and 429).
+
+    The first leads to the open form of a site, if one is given.
+    """
     if status >= 500 or status == 429:
         title, *lines = (say(language, f"link.later.{part}") for part in ("title", "why"))
+        site = ""  # the link works, later
     else:
         title, *lines = (say(language, f"link.lost.{part}") for part in ("title", "why", "ask"))
-    return _PROBLEMS.render("frame", language, title, lines=lines)
+    return _PROBLEMS.render("problem", language, title, lines=lines, site=site)
 
 
 def wants_page(accept: str, path: str) -> bool:
     """Whether a request comes from a browser: it accepts HTML, and prefers it to JSON or likes both equally.
 
-    Routes below /v1/ never answer with a page.
+    Routes below /v1/ never answer with a page, and those of the open form always do.
     """
+    if path.startswith("/c/"):
+        return True
     weights = dict(weighed(accept))
     page = weights.get(HTML, 0.0)
     api = max(weights.get("application/json", 0.0), weights.get("application/problem+json", 0.0))
@@ -186,6 +216,6 @@ def wants_json(accept: str, *, otherwise: bool) -> bool:
     return weights.get("application/json", 0.0) > 0 or otherwise
 
 
-def page_language(known: object, accept_language: str) -> Language:
-    """The language of the link's customer, else the one that the browser prefers."""
-    return known if isinstance(known, Language) else accepted_language(accept_language)
+def addressee(known: object, accept_language: str) -> Addressee:
+    """The link's customer, else whoever has the browser, in the language that it prefers."""
+    return known if isinstance(known, Addressee) else Addressee(accepted_language(accept_language))

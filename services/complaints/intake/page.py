@@ -1,0 +1,128 @@
+"""The open form on which a customer says what happened, and the page that thanks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from shared.contracts.complaints import Category, Language
+from shared.contracts.intake import TEXT_MAX
+from shared.contracts.names import plain
+from shared.contracts.policy import Policy
+from shared.runtime.http.pages import Fault, Pages
+from shared.runtime.words import category_title, in_language, say
+
+_CHIPS = """<fieldset class="chips" id="{name}"><legend>{{{{ say("{said}") }}}}</legend><div>
+{{% for value, title in {name} %}}<label><input type="radio" name="{name}" value="{{{{ value }}}}"{{% if value == form.{name} %}} checked{{% endif %}}><span>{{{{ title }}}}</span></label>
+{{% endfor %}}</div></fieldset>"""
+_FORM = f"""<nav class="languages" aria-label="{{{{ say("form.languages") }}}}">
+{{% for one, name in languages %}}<a href="?language={{{{ one }}}}" lang="{{{{ one }}}}" hreflang="{{{{ one }}}}"{{% if one == language %}} aria-current="true"{{% endif %}}>{{{{ name }}}}</a>
+{{% endfor %}}</nav>
+<p>{{{{ say("form.intro") }}}}</p>
+<p>{{{{ say("form.danger") }}}}</p>
+{{% if where %}}<dl><dt>{{{{ say("form.where") }}}}</dt><dd><bdi>{{{{ where }}}}</bdi></dd></dl>
+{{% endif %}}<form method="post"><input type="hidden" name="once" value="{{{{ once }}}}">
+<label for="text">{{{{ say("form.text") }}}}</label>
+<textarea id="text" name="text" rows="6" maxlength="{TEXT_MAX}" dir="auto" required{{{{ amiss("text") }}}}>
+{{{{ form.text }}}}</textarea>
+{_CHIPS.format(name="about", said="form.about")}
+{{% if place %}}{_CHIPS.format(name="place", said="form.place")}
+{{% endif %}}<label for="contact">{{{{ say("form.contact") }}}}</label>
+<p id="contact-why">{{{{ say("form.contact_why") }}}}</p>
+<input id="contact" name="contact" maxlength="254" autocomplete="email" value="{{{{ form.contact }}}}"{{{{ amiss("contact") or ' aria-describedby="contact-why"'|safe }}}}>
+<button class="yes">{{{{ say("form.send") }}}}</button></form>
+"""
+_THANKS = """{% if promised_by %}<p class="standing" role="status">{{ say("mine.by", when=promised_by) }}</p>
+{% endif %}{% if not reachable %}<p>{{ say("form.thanks.unreachable") }}</p>
+{% endif %}<p><a href="/m/{{ token }}">{{ say("form.thanks.follow") }}</a></p>
+<p>{{ say("mine.help", reference=reference) }}</p>
+"""
+
+
+class Form(BaseModel):
+    """What the form says; a field that was left out is empty."""
+
+    once: str = ""
+    text: str = ""
+    about: str = ""
+    place: str = ""
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Which form was opened: of a site, in a language, about the place that its link names or about none."""
+
+    policy: Policy
+    language: Language
+    #: The customer chose the language on the page.
+    chosen: bool = False
+    link_place: str = ""
+
+    def place(self, form: Form) -> str | None:
+        """What people at the site call the place that the link or the form names; None for none."""
+        if not self.link_place:
+            names = self.policy.places.get(form.place)
+            return None if names is None else self._of_site(names)
+        names = self.policy.places.get(self.link_place)
+        return self._of_site(names) if names is not None else plain(self.link_place) or None
+
+    @property
+    def where(self) -> str:
+        """The place of the link as the customer reads it; empty for none."""
+        names = self.policy.places.get(self.link_place)
+        return plain(self.link_place) if names is None else in_language(names, self.language)
+
+    def _of_site(self, names: dict[Language, str]) -> str:
+        return in_language(names, self.policy.languages[0])
+
+
+class FormPage:
+    """The pages in each language."""
+
+    def __init__(self) -> None:
+        self._pages = Pages(form=_FORM, thanks=_THANKS)
+
+    def form(self, opened: Opened, form: Form, once: str, faults: Sequence[Fault] = ()) -> str:
+        """The form with what was written in it before, and what is wrong with that on top.
+
+        `once` names the request, so that the same form sent twice is one complaint.
+        """
+        language, places = opened.language, {} if opened.where else opened.policy.places
+        return self._pages.render(
+            "form",
+            language,
+            say(language, "form.title"),
+            site_name=opened.policy.site_name,
+            faults=faults,
+            form=form,
+            once=once,
+            languages=[(one, say(one, "language")) for one in Language],
+            where=opened.where,
+            about=[(one.value, category_title(one, language)) for one in Category],
+            place=[(name, in_language(title, language)) for name, title in places.items()],
+        )
+
+    def thanks(
+        self,
+        language: Language,
+        token: str,
+        *,
+        site_name: str,
+        reference: str,
+        promised_by: str,
+        reachable: bool,
+    ) -> str:
+        """Thanks, by when the customer hears from us (empty if that is over), and the link to their page."""
+        return self._pages.render(
+            "thanks",
+            language,
+            say(language, "form.thanks.title"),
+            site_name=site_name,
+            token=token,
+            reference=reference,
+            promised_by=promised_by,
+            reachable=reachable,
+        )
