@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos messages roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,6 +72,9 @@ chaos: $(READY) ## Faults under traffic, then an audit; SEED=1,2 ROUNDS=10 PROMI
 	@$(BIN)/python -m tests.chaos.chaos $(if $(SEED),--seed "$(SEED)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(PROMISE),--promise $(PROMISE)) $(if $(MODE),--mode $(MODE)) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(REBALANCES),--rebalances $(REBALANCES))
+
+messages: $(READY) ## Messages over providers that fail, while notifiers are killed; MESSAGES=10000 SEED=1
+	@$(BIN)/python -m tests.system.message_faults $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
 
 roll: $(READY) ## The version before and this one on one store, forward and back; FROM=ref PATCH=file changes the one before
 	@ROLL=1 ROLL_FROM="$(FROM)" ROLL_PATCH="$(PATCH)" $(BIN)/python -m pytest -rs tests/e2e/test_roll.py

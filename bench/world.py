@@ -20,9 +20,15 @@ from devstack.processes import master_key
 from devstack.stack import Stack
 from shared.contracts.audit import FactRecorded
 from shared.contracts.catalogue import PARTITIONS
-from shared.contracts.complaints import Category, ComplaintTriaged, Language, Severity
+from shared.contracts.complaints import (
+    Category,
+    ComplaintReceived,
+    ComplaintTriaged,
+    Language,
+    Severity,
+)
 from shared.contracts.event import Event, encode, fingerprint, format_time
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import Channel, ComplaintRaised, Contact
 from shared.contracts.policy import (
     ComplaintLimit,
     CustomerLimit,
@@ -139,6 +145,37 @@ class Scene:
             )
             for number in range(self.complaints)
         ]
+
+
+def raised(name: str, contact: Contact, vault: Vault, now: datetime) -> list[Fact]:
+    """A complaint of a new customer as the notifier reads it, who can be reached so: key, received, triaged."""
+    complaint_id, customer_ref = f"co-{name}", f"c-{name}"
+    key, wrapped = vault.new_key(customer_ref)
+    return [
+        CustomerKeyCreated(customer_ref=customer_ref, wrapped=wrapped),
+        ComplaintReceived(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=SITE,
+            channel=Channel.WEB,
+            language=Language.NB,
+            text=key.seal("text", "The soup was cold."),
+            contact=key.seal("contact", contact.model_dump_json()),
+            received_at=now,
+        ),
+        ComplaintTriaged(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=SITE,
+            language=Language.NB,
+            category=REASON,
+            severity=Severity.MODERATE,
+            safety=False,
+            promised_by=now + timedelta(hours=1),
+            policy_version=1,
+            has_contact=True,
+        ),
+    ]
 
 
 def scenes(name: str, sites: int, seconds: float, rounds: int) -> list[Scene]:

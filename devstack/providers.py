@@ -26,8 +26,12 @@ HOST = "127.0.0.1"
 
 # Mail ----------------------------------------------------------------------------------------------
 
-#: Says nothing more, and hangs up.
+#: Keeps the letter, says nothing more, and hangs up.
 HANGS_UP = "hangs up"
+#: The same without keeping it.
+LOSES = "loses it and hangs up"
+#: A letter with its pictures; the standard library's own bound is a tenth of that.
+LETTER_BYTES_MAX = 1024 * 1024
 HELLO = "250-mail.example\r\n250-8BITMIME\r\n250 SMTPUTF8"
 #: What a server answers that takes every letter; "" is no answer at all.
 YES = {
@@ -37,15 +41,36 @@ YES = {
     "body": "250 kept",
     "QUIT": "221 bye",
 }
+#: How a mail server may fare with one caller: its answers that differ from `YES`.
+MAIL: Mapping[str, Mapping[str, str]] = {
+    "taken": {},
+    "421 at once": {"greeting": "421 come later"},
+    "451 for the address": {"RCPT": "451 4.3.0 later"},
+    "greylisted": {"RCPT": "450 4.2.0 greylisted, come again"},
+    "550 no such address": {"RCPT": "550 5.1.1 no such user"},
+    "554 for the letter": {"body": "554 5.6.0 not like this"},
+    "STARTTLS refused": {
+        "EHLO": "250-mail.example\r\n250-8BITMIME\r\n250 STARTTLS",
+        "STARTTLS": "454 4.7.0 TLS not available",
+    },
+    "silent after the letter": {"body": HANGS_UP},
+    "loses the letter": {"body": LOSES},
+    "never answers the letter": {"body": ""},
+}
 
 
 class ScriptedMail:
-    """A mail server that answers each step as it is told, and keeps what it heard."""
+    """A mail server that answers each step as it is told, and keeps what it heard.
 
-    def __init__(self, **answers: str) -> None:
+    With a `script` it fares with each caller as that says, one name of `MAIL` per caller, and takes every letter
+    after that.
+    """
+
+    def __init__(self, script: Iterator[str] | Sequence[str] = (), **answers: str) -> None:
         self.heard: list[str] = []
         self.bodies: list[bytes] = []
         self.talks: list[asyncio.Task[None]] = []
+        self._script = iter(script)
         self._answers = {**YES, **answers}
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,25 +78,39 @@ class ScriptedMail:
         self.talks.append(asyncio.create_task(self._talk(reader, writer)))
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            await self._say(writer, "greeting")
+        answers = {**self._answers, **MAIL[next(self._script, "taken")]}
+        # A caller may end in the middle of a letter, which then is none.
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._say(writer, answers["greeting"])
             while line := (await reader.readline()).decode().strip():
-                self.heard.append(line)
+                self.hear(line)
                 verb = line.split()[0].upper()
-                await self._say(writer, verb)
-                if verb == "DATA" and self._answers["DATA"].startswith("354"):
-                    self.bodies.append(await reader.readuntil(b"\r\n.\r\n"))
-                    if self._answers["body"] == HANGS_UP:
+                await self._say(writer, answers.get(verb, "250 ok"))
+                if verb == "DATA" and answers["DATA"].startswith("354"):
+                    body = await reader.readuntil(b"\r\n.\r\n")
+                    fate = answers["body"]
+                    if fate != LOSES and not fate.startswith(("4", "5")):
+                        self.keep(body)
+                    if fate in (HANGS_UP, LOSES):
                         break
-                    await self._say(writer, "body")
+                    await self._say(writer, fate)
                 if verb == "QUIT":
                     break
         with suppress(ConnectionError):
             writer.close()
             await writer.wait_closed()
 
-    async def _say(self, writer: asyncio.StreamWriter, step: str) -> None:
-        if answer := self._answers.get(step, "250 ok"):
+    def hear(self, line: str) -> None:
+        """Keep a command."""
+        self.heard.append(line)
+
+    def keep(self, body: bytes) -> None:
+        """Keep a letter."""
+        self.bodies.append(body)
+
+    @staticmethod
+    async def _say(writer: asyncio.StreamWriter, answer: str) -> None:
+        if answer:
             writer.write(answer.encode() + b"\r\n")
             await writer.drain()
 
@@ -79,7 +118,7 @@ class ScriptedMail:
 @asynccontextmanager
 async def serving_mail(server: ScriptedMail) -> AsyncIterator[int]:
     """The server, listening: its port."""
-    listening = await asyncio.start_server(server.serve, HOST, 0)
+    listening = await asyncio.start_server(server.serve, HOST, 0, limit=LETTER_BYTES_MAX)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
@@ -112,6 +151,7 @@ def _answers(
         "200 with an error": Answer(200, no(other), taken=False),
         "401": Answer(401, no(other), taken=False),
         "429": Answer(429, {}, taken=False, headers={"Retry-After": "120"}),
+        "429 for a moment": Answer(429, {}, taken=False, headers={"Retry-After": "2"}),
         "500": Answer(500, "oops", taken=False),
         "503": Answer(503, {}, taken=False),
         "504": Answer(504, "", taken=True),
@@ -185,8 +225,9 @@ class ScriptedSms:
     ) -> web.StreamResponse:
         self.asked.append(who)
         answer = answers[next(self.script, "taken")]
-        if answer.taken and len(self.sent) < MESSAGES_MAX:
-            self.sent.setdefault(one.message_id, one)
+        if answer.taken and one.message_id not in self.sent and len(self.sent) < MESSAGES_MAX:
+            self.sent[one.message_id] = one
+            self.send(one)
         if answer.waits_s:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), answer.waits_s)
@@ -199,6 +240,13 @@ class ScriptedSms:
             )
         return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
+    def send(self, one: Taken) -> None:
+        """Send a message to its telephone: nothing more here."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """One per wire format."""
+        return [web.post("/form", self.form), web.post("/json", self.json)]
+
     def url(self, wire: str) -> str:
         """Where a wire format is taken."""
         return f"http://{HOST}:{self.port}/{wire}"
@@ -207,8 +255,7 @@ class ScriptedSms:
     async def open(self) -> AsyncIterator[ScriptedSms]:
         """Listen until the end of the block; callers that wait are let go then."""
         app = web.Application()
-        app.router.add_post("/form", self.form)
-        app.router.add_post("/json", self.json)
+        app.add_routes(self.routes())
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         try:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from devstack.providers import HANGS_UP, ScriptedMail, ScriptedSms, serving_mail
+from devstack.providers import ScriptedMail, ScriptedSms, serving_mail
 from services.notifier.channels.ports import MAIL_SERVER, Channel, Letter
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.smtp import SmtpChannel
@@ -49,19 +49,10 @@ SMS = replace(
     channel=MessageChannel.SMS,
 )
 
-MAIL_ANSWERS: Mapping[str, Mapping[str, str]] = {
-    "taken": {},
-    "421 at once": {"greeting": "421 come later"},
-    "451 for the address": {"RCPT": "451 4.3.0 later"},
-    "greylisted": {"RCPT": "450 4.2.0 greylisted, come again"},
-    "550 no such address": {"RCPT": "550 5.1.1 no such user"},
-    "silent after the letter": {"body": HANGS_UP},
-}
-
 
 @asynccontextmanager
 async def _mail(fares: str) -> AsyncIterator[tuple[Channel, Callable[[], list[str]]]]:
-    server = ScriptedMail(**MAIL_ANSWERS[fares])
+    server = ScriptedMail([fares])
 
     def has() -> list[str]:
         ids = [MESSAGE_ID for body in server.bodies if f"<{MESSAGE_ID}@".encode() in body]
@@ -110,7 +101,10 @@ ADAPTERS = (
             "451 for the address": MAIL_LATER,
             "greylisted": MAIL_LATER,
             "550 no such address": REFUSED,
+            "554 for the letter": MAIL_LATER,
+            "STARTTLS refused": MAIL_LATER,
             "silent after the letter": Unknown(),
+            "loses the letter": Unknown(),
         },
         no_address="kari@",
         may_have=frozenset({"silent after the letter"}),
