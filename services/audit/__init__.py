@@ -14,7 +14,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           incident: opened, joined, giving, given, closed; window: opened, closed;
           authority: opened, counted; shift: started, ended; policy: tried;
           compensation-replay: taken),
-          recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced;
+          recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;
           preferences: changed; safety: routed, seen, retold, unseen;
           feedback: received; employee: thanked, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken),

@@ -25,7 +25,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.event import Event
 from shared.contracts.intake import ComplaintRaised
-from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSent
+from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSaid, MessageSent
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
 from shared.runtime.kafka.inbox import Handler, Inbox, deciding
@@ -89,6 +89,7 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
                 Handler(FeedbackReceived, deciding(lifecycle.on_feedback, complaint_key)),
                 Handler(MessageSent),
                 Handler(MessageFailed),
+                Handler(MessageSaid),
             ],
         ),
     )

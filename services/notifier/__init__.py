@@ -9,7 +9,7 @@ consumes  recovery.complaints.v1 (complaint: received, triaged, claimed, reopene
           redemption: captured, rolledback; offer: made; safety: noted),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),
           recovery.roster.v1 (employee: listed), recovery.deadletters.v1 (dead-letter: replayed, discarded)
-emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced;
+emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;
           preferences: changed; safety: routed, seen, retold, unseen;
           feedback: received; employee: thanked, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken); as second writer

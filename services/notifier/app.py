@@ -28,7 +28,7 @@ from services.notifier.messages import rules as message_rules
 from services.notifier.messages.handlers import Messages
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
-from services.notifier.messages.notifications import ResentNotification
+from services.notifier.messages.notifications import ResentNotification, SaidNotification
 from services.notifier.messages.reports import Reports
 from services.notifier.messages.rules import SEND
 from services.notifier.messages.sending import Sending
@@ -81,7 +81,7 @@ DOMAIN = Domain.of(
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    shown=shown_by(HeardFeedback, ResentNotification, ReadUpTo, SeenAlarm),
+    shown=shown_by(HeardFeedback, ResentNotification, SaidNotification, ReadUpTo, SeenAlarm),
 )
 
 

@@ -257,6 +257,22 @@ class MessageBounced(MessageFact):
     next_channel: NextChannel = None
 
 
+class MessageSaid(MessageFact):
+    """An employee told the customer in person what the message says: it is not sent any more.
+
+    Of a message that was sent already it says that the customer was told in person as well.
+    """
+
+    TYPE: ClassVar[str] = "recovery.message.said.v1"
+
+    occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why the customer is told.")
+    site: SiteId
+    employee_id: EmployeeId = Field(description="Employee who told the customer.")
+    said_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the employee said so."
+    )
+
+
 class PreferencesChanged(Fact):
     """A customer said how they want to be told; it holds for every message from now on, also for those that wait."""
 

@@ -29,6 +29,7 @@ from shared.contracts.notifier import (
     Helped,
     MessageFailed,
     MessageQueued,
+    MessageSaid,
     MessageSent,
     Occasion,
 )
@@ -123,6 +124,10 @@ class ExportedLetter(_Exported):
     occasion: Annotated[Occasion, Field(description="Why it was written.")]
     queued_at: Annotated[datetime, Field(description="When it was to be sent.")]
     sent_at: Annotated[datetime | None, Field(description="When it was sent; null if not.")] = None
+    said_at: Annotated[
+        datetime | None,
+        Field(description="When an employee told the customer in person; null if none did."),
+    ] = None
     failed_because: Annotated[
         Reason | None, Field(description="Why it could not be sent; null if it was, or waits.")
     ] = None
@@ -184,6 +189,7 @@ class Collected:
                 (MessageQueued, self._queued),
                 (MessageSent, self._sent),
                 (MessageFailed, self._failed),
+                (MessageSaid, self._said),
                 (FeedbackReceived, self._answered),
             )
         }
@@ -288,6 +294,9 @@ class Collected:
 
     def _sent(self, fact: MessageSent) -> None:
         self._now(self._letters, fact.message_id, sent_at=fact.sent_at)
+
+    def _said(self, fact: MessageSaid) -> None:
+        self._now(self._letters, fact.message_id, said_at=fact.said_at)
 
     def _failed(self, fact: MessageFailed) -> None:
         self._now(self._letters, fact.message_id, failed_because=fact.reason)

@@ -224,7 +224,7 @@ async def hear(aboard: Aboard) -> None:
 
 
 async def see_safety(aboard: Aboard, ask: Caller) -> None:
-    about = await aboard.raise_complaint(903, text="A nut allergy, an EpiPen.", contact=None)
+    about = await aboard.raise_complaint(905, text="A nut allergy, an EpiPen.", contact=None)
     await aboard.ring()
     await aboard.ring()
     link = re.findall(r"/s/\S+", "\n".join(one.body for one in aboard.postbox.letters))[-1]
@@ -250,6 +250,9 @@ async def look_at_messages(aboard: Aboard, ask: Caller) -> None:
     for _ in range(2):
         await ask.write(f"notifications/{name}/resend", None, "manager", service="notifier")
 
+    said = {"complaint_id": about, "occasion": "acknowledgement"}
+    await ask.write("notifications/said", said, service="notifier")
+
 
 async def complain_openly(aboard: Aboard) -> None:
     async with aboard.http("complaints", "") as customer:
@@ -262,7 +265,7 @@ async def complain_openly(aboard: Aboard) -> None:
 
 
 async def prefer(aboard: Aboard) -> None:
-    about = await aboard.raise_complaint(900, text="The bread was dry.")
+    about = await aboard.raise_complaint(903, text="The bread was dry.")
     secret = aboard.apps["notifier"].parts.vault.derive(PREFERENCES)
     token = Tokens(secret, PREFERENCES, aboard.clock).sign(
         {"complaint": about}, aboard.clock() + timedelta(days=1)
@@ -278,10 +281,11 @@ async def prefer(aboard: Aboard) -> None:
 
 async def help_oneself(aboard: Aboard) -> None:
     about = await aboard.raise_complaint(
-        901, text="The tea was cold.", contact={"email": "t@example.org"}
+        904, text="The tea was cold.", contact={"email": "t@example.org"}
     )
     await aboard.ring()
-    link = re.findall(r"/m/\S+", aboard.postbox.letters[-1].body)[-1]
+    (letter,) = [one for one in aboard.postbox.letters if one.recipient == "t@example.org"]
+    link = re.findall(r"/m/\S+", letter.body)[-1]
     async with aboard.http("complaints", "") as customer:
         await customer.get(link)
         for accept in ("", "text/html"):

@@ -65,6 +65,10 @@ class TwoSites:
             "/v1/incidents": {"reason": "noise"},
             "/v1/me/shift": {},
             "/v1/me/inbox/read": {"up_to": 0},
+            "/v1/notifications/said": {
+                "complaint_id": self.complaint_id,
+                "occasion": "acknowledgement",
+            },
             "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
             "/v1/signals/{signal_id}/look": {
                 "person": "em-a45b7929616ce4de89634d86f977802f",

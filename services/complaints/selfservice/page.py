@@ -294,7 +294,7 @@ def what_happened(one: Told, language: Language) -> str:
     """What happened, in a few words; of what was done about the cause, by what came of it."""
     if one.outcome is not None:
         return say(language, f"mine.resolved.{one.outcome}")
-    if one.occasion is Occasion.PROMISE_AT_RISK:
+    if one.what is What.LETTER_SENT and one.occasion is Occasion.PROMISE_AT_RISK:
         return say(language, "mine.what.warned")
     if one.helped is Helped.PARTLY:
         return say(language, "mine.what.partly")

@@ -66,6 +66,7 @@ from shared.contracts.notifier import (
     FeedbackReceived,
     Helped,
     MessageFailed,
+    MessageSaid,
     MessageSent,
     Occasion,
 )
@@ -108,6 +109,7 @@ class What(StrEnum):
     RESOLVED = "resolved"
     LETTER_SENT = "letter_sent"
     LETTER_FAILED = "letter_failed"
+    TOLD_IN_PERSON = "told_in_person"
     PROMISE_NEAR = "promise_near"
     PROMISE_BROKEN = "promise_broken"
     FEEDBACK = "feedback"
@@ -292,6 +294,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     OfferLapsed: Row(What.OFFER_LAPSED, "lapsed_at", ("offer_id",)),
     MessageSent: Row(What.LETTER_SENT, "sent_at", _LETTER),
     MessageFailed: Row(What.LETTER_FAILED, "failed_at", (*_LETTER, "reason")),
+    MessageSaid: Row(What.TOLD_IN_PERSON, "said_at", (*_WHO, *_LETTER)),
     FeedbackReceived: Row(What.FEEDBACK, "answered_at", ("check_id", "helped"), {"words": "line"}),
 }
 _REDEMPTION = ("redemption_id", "amount_minor", "currency")
@@ -413,6 +416,7 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.FIX_DONE: ("fix",),
     What.RESOLVED: ("words", "outcome"),
     What.LETTER_SENT: ("occasion",),
+    What.TOLD_IN_PERSON: ("occasion",),
     What.FEEDBACK: ("words", "helped"),
     What.CONFIRMED: (),
     What.REOPENED: ("promised_by",),

@@ -1,4 +1,4 @@
-"""The HTTP face of what customers were told: by complaint, one with its attempts, and once more what failed."""
+"""The HTTP face of what customers were told: by complaint, one with its attempts, once more what failed, and in person."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Annotated, ClassVar
 
 from fastapi import Query
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
+from services.notifier.messages.in_person import IN_WRITING, told_in_person
 from services.notifier.messages.rules import (
     Attempt,
     Message,
@@ -21,17 +23,18 @@ from services.notifier.messages.rules import (
 )
 from services.notifier.subjects.rules import Story
 from shared.contracts.complaints import Language
-from shared.contracts.event import ID_PATTERN, ComplaintId, Id
+from shared.contracts.event import ID_PATTERN, ComplaintId, Id, SiteId
 from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import MessageQueued, Occasion
+from shared.contracts.notifier import MessageQueued, MessageSaid, Occasion
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of, place_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import OF_SITE
+from shared.runtime.http.auth import EMPLOYEE, OF_SITE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
+from shared.runtime.roster import employee_key
 
 #: Messages in one answer at most; a complaint has a handful.
 PAGE_MAX = 50
@@ -57,6 +60,8 @@ NOTIFICATION: JsonDict = {
     "due_at": None,
     "next_at": None,
     "delivered_at": None,
+    "said_at": None,
+    "said_by": None,
     "attempts": [ATTEMPT],
 }
 
@@ -106,6 +111,13 @@ class ShownNotification(Answer):
     delivered_at: Annotated[
         datetime | None, Field(description="When its provider reported the delivery.")
     ]
+    said_at: Annotated[
+        datetime | None,
+        Field(description="When an employee told the customer in person; null if none did."),
+    ]
+    said_by: Annotated[
+        str | None, Field(description="The employee who told them; null if none did.")
+    ]
     attempts: Annotated[list[ShownAttempt], Field(description="Its attempts, the first one first.")]
 
 
@@ -147,6 +159,64 @@ class ResentNotification(Answer):
     channel: Annotated[MessageChannel, Field(description="The channel that it goes by.")]
     instead_of: Annotated[Id | None, Field(description="Id of the message that failed.")]
     queued_at: Annotated[datetime, Field(description="When it was queued.")]
+
+
+def _sayable(occasion: Occasion) -> Occasion:
+    if occasion in IN_WRITING:
+        raise PydanticCustomError("in_writing", "It is told in writing alone")
+    return occasion
+
+
+class SayInPerson(BaseModel):
+    """The body of `POST /v1/notifications/said`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"complaint_id": "co-9f86d081884c7d65", "occasion": "resolution_told"}]
+        },
+    )
+
+    complaint_id: ComplaintId
+    occasion: Annotated[
+        Occasion,
+        AfterValidator(_sayable),
+        Field(
+            description="What the customer was told of; not `safety`, `confirmation` and `contact_changed`, which are told in writing alone."
+        ),
+    ]
+    about: Annotated[
+        Id | None,
+        Field(
+            description="Id of the check, offer or other subject, where the complaint has several; without it, the last one."
+        ),
+    ] = None
+
+
+class SaidNotification(Answer):
+    """That the customer was told in person, as it was recorded."""
+
+    OF: ClassVar[type[Fact]] = MessageSaid
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "message_id": MESSAGE,
+                    "complaint_id": "co-9f86d081884c7d65",
+                    "occasion": "resolution_told",
+                    "site": "ms-aurora",
+                    "said_at": "2026-06-03T18:04:00Z",
+                }
+            ]
+        }
+    )
+
+    message_id: Annotated[Id, Field(description="Id of the message that was said.")]
+    complaint_id: ComplaintId
+    occasion: Annotated[Occasion, Field(description="What the customer was told of.")]
+    site: SiteId
+    said_at: Annotated[datetime, Field(description="When the employee said so.")]
 
 
 def routes(face: Face) -> Routes:
@@ -209,6 +279,27 @@ def routes(face: Face) -> Routes:
         if await ask.view.get(Message, again_id) is not None:
             raise Rejected(Reason.ALREADY_RESENT)
         return resend(message, message_id, ask.view.now)
+
+    @to.write(
+        "POST",
+        "/v1/notifications/said",
+        EMPLOYEE,
+        {200: SaidNotification},
+        refuses=(Reason.UNKNOWN_COMPLAINT, Reason.UNKNOWN_MESSAGE, Reason.CUSTOMER_ERASED),
+        reads=lambda who, command: [
+            employee_key(who.site, who.subject),
+            Story.key(command.complaint_id),
+        ],
+    )
+    async def say_in_person(ask: Ask, command: SayInPerson) -> Decision:
+        """I told the customer in person: a message about it that waits does not go any more.
+
+        Of one that was sent already it is recorded that they were told in person as well. Of a customer whom no message
+        reaches it is recorded as a message of its own. `unknown_message` says that nothing is to be told of it, or not yet.
+        """
+        return await told_in_person(
+            command.complaint_id, command.occasion, command.about, ask.principal, ask.view
+        )
 
     return to
 

@@ -7,6 +7,8 @@ fate is unknown too, the message has failed and is not sent a third time.
 
 A message that cannot be delivered on its channel is followed by one on the policy's next channel. What
 providers report later counts whenever it comes: delivered is delivered, whatever was recorded before.
+
+What an employee told the customer in person is not sent any more, on whatever channel it waits.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from shared.contracts.notifier import (
     MessageFact,
     MessageFailed,
     MessageQueued,
+    MessageSaid,
     MessageSent,
     Occasion,
 )
@@ -98,9 +101,11 @@ class State(StrEnum):
     DELAYED = "delayed"
     SENT = "sent"
     FAILED = "failed"
+    #: In person, and no letter was accepted before.
+    SAID = "said"
 
 
-FATES = (State.SENT, State.FAILED)
+FATES = (State.SENT, State.FAILED, State.SAID)
 
 
 class Status(StrEnum):
@@ -114,6 +119,7 @@ class Status(StrEnum):
     PERMANENT_FAILURE = "permanent-failure"
     TECHNICAL_FAILURE = "technical-failure"
     SUPPRESSED = "suppressed"
+    SAID = "said"
 
 
 _STATUS = {
@@ -121,6 +127,7 @@ _STATUS = {
     State.ATTEMPTED: Status.SENDING,
     State.DELAYED: Status.TEMPORARY_FAILURE,
     State.SENT: Status.SENT,
+    State.SAID: Status.SAID,
 }
 
 
@@ -145,7 +152,7 @@ class Message(Document):
     """One message: occasion, what it is about, its fate, and the time of its next attempt until then."""
 
     KIND: ClassVar[str] = "message"
-    SCHEMA: ClassVar[Schema] = Schema(3)
+    SCHEMA: ClassVar[Schema] = Schema(4)
 
     complaint_id: str
     customer_ref: str
@@ -173,6 +180,9 @@ class Message(Document):
     delivered_at: datetime | None = None
     #: The last attempts, at most `ATTEMPTS_KEPT`; a document of before has those since.
     attempts: tuple[Attempt, ...] = ()
+    #: When an employee told the customer in person, first, and who.
+    said_at: datetime | None = None
+    said_by: str | None = None
 
     @property
     def told_at(self) -> datetime:
@@ -402,6 +412,28 @@ def delivered(message: Message, message_id: str, provider: str, now: datetime) -
     return Decision.of(_accepted(message, message_id, now), report)
 
 
+def said(
+    messages: Sequence[tuple[str, Message]], employee_id: str, now: datetime
+) -> Sequence[MessageSaid]:
+    """An employee told the customer in person what the last of these messages says, which are in the order of their queueing.
+
+    It goes for each message about the same that waits, on whatever channel; the last one's fact is the last.
+    """
+    last_id, last = messages[-1]
+    return [
+        MessageSaid(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            site=message.site,
+            employee_id=employee_id,
+            said_at=now,
+        )
+        for message_id, message in messages
+        if message_id == last_id or (message.about == last.about and message.state not in FATES)
+    ]
+
+
 def is_lost(message: Message) -> bool:
     """Whether a message failed, and no other channel goes on for it: it may be sent again."""
     reached = message.delivered_at is not None or message.next_channel is not None
@@ -430,9 +462,10 @@ def bounced(
 ) -> Decision:
     """Record that a provider reported that it could not deliver, and go on by the next channel.
 
-    Nothing if it was delivered, has failed already, or another provider has the message by now.
+    Nothing if it was delivered, said in person, has failed already, or another provider has the message by now.
     """
-    known = message.delivered_at is not None or message.state is State.FAILED
+    told = message.delivered_at is not None or message.said_at is not None
+    known = told or message.state is State.FAILED
     if known or not message.attempt or message.provider not in (provider, None):
         return Decision()
     other = next_channel(message, Reason.NOT_DELIVERED, channels)
@@ -599,6 +632,16 @@ def message_delivered(message: Message, fact: MessageDelivered) -> Message:
     return message.model_copy(update={"delivered_at": fact.delivered_at})
 
 
+def message_said(message: Message, fact: MessageSaid) -> Message:
+    """The customer was told in person; a letter that was sent stays sent, and who told them first counts."""
+    update: dict[str, object] = {}
+    if message.said_at is None:
+        update = {"said_at": fact.said_at, "said_by": fact.employee_id}
+    if message.state is not State.SENT:
+        update |= {"state": State.SAID, "next_at": None, "failed_because": None}
+    return message.model_copy(update=update)
+
+
 def messages_of(complaint_id: str) -> str:
     """The sorted set of a complaint's messages, the first one first."""
     return f"messages/{complaint_id}"
@@ -614,6 +657,7 @@ SLICE = Slice(
         MessageFailed: (Fold(Message, lambda fact: fact.message_id, message_failed),),
         MessageBounced: (Fold(Message, lambda fact: fact.message_id, message_failed),),
         MessageDelivered: (Fold(Message, lambda fact: fact.message_id, message_delivered),),
+        MessageSaid: (Fold(Message, lambda fact: fact.message_id, message_said),),
     },
     postings={MessageAttempted: counted},
     indexes={Message: lambda one: {messages_of(one.complaint_id): score_at(one.queued_at)}},
@@ -625,5 +669,6 @@ SLICE = Slice(
         MessageSent: next_attempt,
         MessageFailed: next_attempt,
         MessageBounced: next_attempt,
+        MessageSaid: next_attempt,
     },
 )
