@@ -12,6 +12,8 @@ from services.compensation.checks import rules as checks_rules
 from services.compensation.checks.api import Answers
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks
+from services.compensation.delights import api as delights_api
+from services.compensation.delights.handlers import Delights
 from services.compensation.incidents import api as incidents_api
 from services.compensation.incidents import rules as incidents_rules
 from services.compensation.incidents.handlers import Incidents
@@ -96,6 +98,7 @@ def build(
     links = Tokens(vault.derive(OFFER), OFFER, now)
     checks = Checks(context, codes, vault)
     offers = Offers(context, codes)
+    delights = Delights(context, checks, vault)
     redemptions = Redemptions(context, codes)
     incidents = Incidents(context, codes, settler)
     usage = Usage(context)
@@ -107,6 +110,7 @@ def build(
         staff_api.routes(face, Staff(context)),
         options_api.routes(face, Options(context, incidents, vault), titles),
         checks_api.routes(face, checks, incidents, answers),
+        delights_api.routes(face, delights, titles, answers),
         offers_api.routes(
             face,
             offers,

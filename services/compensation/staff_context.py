@@ -84,11 +84,14 @@ class ContextLoader:
         complaint_id: str | None,
         view: View,
         also: Sequence[str] = (),
+        *,
+        delight: bool = False,
     ) -> Headroom:
         """The limits of a wish and the balances of their accounts.
 
         Reads in the same trip the customer's keys and history, and the documents in `also`, which the
         decision will change. Where stays end, the history is read before: it says which stay it is.
+        What is given to delight is charged to the budget for it, and never stretched.
         """
         stay = None
         if staff.policy.limits.customer.stay_days is not None:
@@ -104,8 +107,9 @@ class ContextLoader:
             customer_ref=customer_ref,
             complaint_id=complaint_id,
             stay=stay,
+            delight=delight,
         )
-        stretch = stretch_of(staff.policy, staff.windows, staff.employee_id)
+        stretch = None if delight else stretch_of(staff.policy, staff.windows, staff.employee_id)
         accounts = [limit.account for limit in (*limits, stretch) if limit is not None]
         keys = [CustomerKey.key(customer_ref), History.key(customer_ref), *also]
         await view.prefetch(keys, accounts)

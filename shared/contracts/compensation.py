@@ -110,10 +110,11 @@ class CheckKind(StrEnum):
 
 
 class Basis(StrEnum):
-    """Why a check is given: goodwill, or a right by law."""
+    """Why a check is given: goodwill, a right by law, or to delight a customer who did not complain."""
 
     GOODWILL = "goodwill"
     STATUTORY = "statutory"
+    DELIGHT = "delight"
 
 
 class Scope(StrEnum):
@@ -130,6 +131,7 @@ class Scope(StrEnum):
     SITE_DAY = "site_day"
     INCIDENT = "incident"
     STRETCH = "stretch"
+    DELIGHT = "delight"
 
 
 class Safety(StrEnum):
@@ -226,7 +228,9 @@ class CaseOpened(CompensationFact):
 class Wished(CheckFact):
     """The fields that a check given and a check refused have in common."""
 
-    complaint_id: ComplaintId
+    complaint_id: Annotated[Id, Data.PERSONAL] = Field(
+        description="The complaint's id; of a check that is given to delight, an id of its own that no complaint has."
+    )
     customer_ref: CustomerRef
     employee_id: EmployeeId = Field(description="Employee who asked for the check.")
     role: RoleThen = None
@@ -241,7 +245,12 @@ class Wished(CheckFact):
         Severity.MILD, description="Severity of the complaint."
     )
     basis: Annotated[Basis, Data.INTERNAL] = Field(
-        Basis.GOODWILL, description="Why it is given: goodwill, or because the law says so."
+        Basis.GOODWILL,
+        description="Why it is given: goodwill, because the law says so, or to delight a customer who did not complain.",
+    )
+    delight: Annotated[Id | None, Data.PERSONAL] = Field(
+        None,
+        description="Name of the occasion in the policy on which it is given to delight; absent if it is given for a complaint.",
     )
     consent: Annotated[bool, Field(exclude_if=not_), Data.PERSONAL] = Field(
         default=False,
@@ -262,6 +271,11 @@ class Wished(CheckFact):
     reachable: Annotated[bool | None, Data.INTERNAL] = Field(
         None, description="Whether a message reaches the customer; absent where it is not known."
     )
+
+    @property
+    def for_complaint(self) -> str | None:
+        """The complaint that it is for; None if it is to delight."""
+        return self.complaint_id if self.delight is None else None
 
 
 class CheckIssued(Wished):
@@ -320,6 +334,14 @@ class CheckIssued(Wished):
     at_desk: Annotated[bool, Field(exclude_if=not_), Data.INTERNAL] = Field(
         default=False,
         description="Whether an employee gave an incident's check by hand to this customer; absent if not.",
+    )
+    note: Annotated[Sealed | None, Data.SPECIAL] = Field(
+        None,
+        description="What the employee wrote about the occasion, sealed under a key of the customer and the month; absent if nothing.",
+    )
+    contact: Annotated[Sealed | None, Data.PERSONAL] = Field(
+        None,
+        description="Of a check that is given to delight: name, mail address and telephone as JSON, sealed under the customer's key; absent if none was given.",
     )
     debits: Annotated[Charges, Data.PERSONAL] = Field(
         description=f"What it is charged, by account: {UNIT}."

@@ -9,8 +9,9 @@ with the place they are at, like any other error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
+from enum import StrEnum
 from itertools import combinations, pairwise
 from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -674,6 +675,51 @@ class Fix(Part):
         return not self.fits or category in self.fits
 
 
+class Cause(Part):
+    """Something of the site that makes things go wrong. An empty `fits` fits every category."""
+
+    title: Names = Field(description="What it is called, by language.")
+    fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
+        (), description="Categories of complaints that it can cause; every category if empty."
+    )
+
+    def fits_category(self, category: Category) -> bool:
+        """Whether it can cause a complaint of this category."""
+        return not self.fits or category in self.fits
+
+
+class BudgetWindow(StrEnum):
+    """How long a budget lasts before it starts from zero."""
+
+    SHIFT = "shift"
+    DAY = "day"
+    WEEK = "week"
+
+
+class DelightOccasion(Part):
+    """An occasion on which an employee may delight a customer who did not complain."""
+
+    title: Names = Field(description="What it is called, by language.")
+    greeting: InLetters = Field(
+        {},
+        description="What the letter says first, by language; a sentence of the product if empty.",
+    )
+
+
+class Delight(Part):
+    """What employees may give without a complaint, from a budget of its own, and on which occasions."""
+
+    budget: CeilingMinor = Field(
+        description="Ceiling of what all employees of the site give to delight in a window, in minor units of the policy's `currency`."
+    )
+    per: BudgetWindow = Field(
+        BudgetWindow.WEEK, description="Window after which the budget starts from zero."
+    )
+    occasions: Annotated[dict[ItemId, DelightOccasion], Field(min_length=1, max_length=32)] = Field(
+        description="Occasions that an employee may name, by name."
+    )
+
+
 class OpenTime(Part):
     """A time of the week in which somebody is at the site; over midnight if `ends` is not after `starts`."""
 
@@ -740,6 +786,18 @@ class Policy(Part):
     )
     fixes: Annotated[dict[ItemId, Fix], Field(max_length=100)] = Field(
         {}, description="What can be done about the cause of a complaint, by name."
+    )
+    causes: Annotated[dict[ItemId, Cause], Field(max_length=64)] = Field(
+        {},
+        description="What makes things go wrong at the site, by name; complaints are put down to it.",
+    )
+    causes_come_back_within: Duration = Field(
+        timedelta(days=28),
+        description="Duration after something was done about a cause in which complaints of it say that it came back.",
+    )
+    delight: Delight | None = Field(
+        None,
+        description="What employees may give to delight, without a complaint; null if nothing.",
     )
     notify: Notify = Field(description="How letters go out, and who is told about safety.")
     retention: Retention = Field(
@@ -928,6 +986,7 @@ class Policy(Part):
                 yield ("places", name), sorted(title), f"is missing {', '.join(missing)}"
         yield from self._bodies_that_nobody_finds()
         yield from self._fixes_that_nobody_does()
+        yield from self._causes_and_occasions_without_a_language()
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
         ):
@@ -970,6 +1029,20 @@ class Policy(Part):
             if fix.department is not None and fix.department not in self.departments:
                 where = ("fixes", name, "department")
                 yield where, fix.department, "is not one of the departments"
+
+    def _causes_and_occasions_without_a_language(self) -> Iterator[Contradiction]:
+        occasions = self.delight.occasions if self.delight is not None else {}
+        told: list[tuple[Loc, Mapping[Language, str]]] = [
+            *((("causes", name, "title"), cause.title) for name, cause in self.causes.items()),
+            *(
+                (("delight", "occasions", name, part), words)
+                for name, one in occasions.items()
+                for part, words in (("title", one.title), ("greeting", one.greeting or one.title))
+            ),
+        ]
+        for where, words in told:
+            if missing := [one for one in self.languages if one not in words]:
+                yield where, sorted(words), f"is missing {', '.join(missing)}"
 
     def _outlets_without_a_name(self) -> Iterator[Contradiction]:
         """Places in `valid_at` that are not among the named outlets: probably misspelt."""

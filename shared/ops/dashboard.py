@@ -184,6 +184,13 @@ MEASURES: Rows = (
             _of("Return on recovery, by the default assumptions", "percent", "recovery_roi"),
         ),
     ),
+    (
+        "Who was delighted, without a complaint?",
+        (
+            _of("Checks given to delight", "short", "delights_given"),
+            _of("Cost of delight, minor units", "short", "delight_cost"),
+        ),
+    ),
 )
 #: What whoever looks at a dashboard may choose.
 DATASOURCE: Variable = {"name": "datasource", "type": "datasource", "query": "prometheus"}

@@ -36,7 +36,7 @@ class PolicyVersion(Document):
     """One published version, whole."""
 
     KIND: ClassVar[str] = "policy-version"
-    SCHEMA: ClassVar[Schema] = Schema(4)
+    SCHEMA: ClassVar[Schema] = Schema(5)
     LASTS: ClassVar[bool] = True
 
     policy: Policy

@@ -39,6 +39,8 @@ RACES, LAST = "ms-races", "ms-last"
 CREW = [f"e-{number:02}" for number in range(50)]
 HUNDRED = 100_00
 PREFIX = "compensation:{c0}:"
+#: Checks of a hundred that the budget for delight holds.
+DELIGHTS = 3
 #: Holds of so few seconds that a test can wait for their end.
 HOLD_S = 2
 
@@ -61,6 +63,7 @@ def site_policy(site: str, site_per_day: int) -> dict[str, Any]:
         "complaint": {"total": much},
         "site": {"per_day": site_per_day},
     }
+    found["delight"]["budget"] = DELIGHTS * HUNDRED + 1
     return found
 
 
@@ -183,6 +186,30 @@ def test_the_last_unit_of_a_sites_budget_goes_to_one_of_fifty_who_wish_for_it(ra
     answers = races.together(wishes)
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 49}
     assert {a.json()["bound_by"] for a in answers if a.status_code == 409} == {"site_day"}
+
+
+def test_the_last_of_the_budget_for_delight_goes_to_as_many_as_it_holds(races: Races):
+    """INV-01: fifty employees, each within their own authority, and each another customer."""
+    wish = {"occasion": "birthday", "item": f"hundred/{HUNDRED}"}
+    answers = races.together(
+        [
+            ("delights", f"d-{name}", {**wish, "customer": f"cabin-{name}"}, races.bearer(name))
+            for name in CREW
+        ]
+    )
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {201: DELIGHTS, 409: len(CREW) - DELIGHTS}
+    assert {a.json()["bound_by"] for a in answers if a.status_code == 409} == {"delight"}
+    assert list(races.accounts(f"delight/{RACES}/").values()) == [DELIGHTS * HUNDRED]
+    # Taken back at once by two, it is given back once, and is there for one more.
+    check = next(answer.json()["check_id"] for answer in answers if answer.status_code == 201)
+    voids = [(f"checks/{check}/void", f"dv-{who}", None, races.bearer(who)) for who in CREW[:2]]
+    assert sorted(answer.status_code for answer in races.together(voids)) == [200, 409]
+    again = [
+        ("delights", f"da-{name}", {**wish, "customer": f"suite-{name}"}, races.bearer(name))
+        for name in CREW[:10]
+    ]
+    assert Counter(answer.status_code for answer in races.together(again)) == {201: 1, 409: 9}
 
 
 def test_fifty_posts_of_one_key_are_one_check_and_equal_answers(races: Races):

@@ -62,6 +62,7 @@ FULL = {
     "customer_checks": 6,
     "complaint": 1600,
     "site_day": 2600,
+    "delight": 900,
 }
 OWN = ("check", "employee_shift", "employee_day", "employee_week")
 #: What each thing costs us, what it is worth, how long it can be redeemed, whether in parts.
@@ -80,6 +81,12 @@ MIDDLING = ("credit/100", "credit/250", "half/301", "dinner", "credit/400")
 OFFERED = ("words", "credit/1", "credit/37", "half/101", "credit/100", "dinner", "cruise")
 EMPLOYEES = {"e-day": (6, 18), "e-night": (18, 6), "e-free": None}
 COMPLAINTS = {"co-1": "c-1", "co-2": "c-1", "co-3": "c-2"}
+#: Customers who are given something to delight, by how the site names them. They stand where a complaint stands.
+DELIGHTED = {
+    name: Vault(MASTER).pseudonyms.customer(f"/site/{SITE}", name)
+    for name in ("cabin-1", "cabin-2")
+}
+CUSTOMERS = {**COMPLAINTS, **DELIGHTED}
 
 
 def policy(rules: dict[str, int]) -> Policy:
@@ -125,6 +132,11 @@ def policy(rules: dict[str, int]) -> Policy:
                 "cruise": item("experience", "PT3H", cost=450, value=2000),
                 "words": item("apology", "P7D"),
             },
+            "delight": {
+                "budget": rules["delight"],
+                "per": "day",
+                "occasions": {"birthday": {"title": {"en": "A birthday"}}},
+            },
             "hold": "PT5M",
             "choose_within": "PT2H",
             "notify": {"mail_from": "service@aurora.example"},
@@ -165,18 +177,23 @@ class Model:
         }
 
     def shared_accounts(self, complaint: str) -> dict[str, str]:
-        customer = f"customer/{COMPLAINTS[complaint]}"
+        customer = f"customer/{CUSTOMERS[complaint]}"
+        of_its_own = (
+            {"delight": f"delight/{SITE}/NOK/{self.day()}"}
+            if complaint in DELIGHTED
+            else {"complaint": f"complaint/{complaint}/NOK"}
+        )
         return {
             "customer_stay": f"{customer}/NOK/stay/{self.stay(complaint)}",
             "customer_day": f"{customer}/NOK/{self.day()}",
             "customer_checks": f"{customer}/checks/{self.day()}",
-            "complaint": f"complaint/{complaint}/NOK",
+            **of_its_own,
             "site_day": f"site/{SITE}/NOK/{self.day()}",
         }
 
     def stay(self, complaint: str) -> date:
         """When the customer's stay began, or begins."""
-        began = self.stays.get(COMPLAINTS[complaint])
+        began = self.stays.get(CUSTOMERS[complaint])
         ended = began is None or self.day() >= began + timedelta(days=STAY_DAYS)
         return self.day() if ended else began
 
@@ -184,7 +201,7 @@ class Model:
         """A stay has begun once anything is charged to it."""
         for one in accounts:
             if "/stay/" in one:
-                customer, began = COMPLAINTS[complaint], date.fromisoformat(one[-10:])
+                customer, began = CUSTOMERS[complaint], date.fromisoformat(one[-10:])
                 self.stays[customer] = max(self.stays.get(customer, date.min), began)
 
     def stretch_account(self, employee: str) -> str:
@@ -248,6 +265,18 @@ class Model:
         if self.stretches(employee, complaint, cost):
             return 201, None, {**debits, self.stretch_account(employee): 1}, self.now + EXPLAIN
         return 409, "authority_exhausted", {}, None
+
+    def delight(self, employee: str, customer: str, item: str):
+        """(status, reason, debits): as for a complaint, with the budget for delight, and never stretched."""
+        if employee in self.inactive:
+            return 403, "unknown_employee", {}
+        if item == "words":
+            return 422, "amount_not_offered", {}
+        cost = ITEMS[item][0]
+        accounts = {**self.own_accounts(employee), **self.shared_accounts(customer)}
+        if self.binding(accounts, cost):
+            return 409, "authority_exhausted", {}
+        return 201, None, {one: charge(scope, cost) for scope, one in accounts.items()}
 
     def may_choose(self, complaint: str, employee: str) -> bool:
         """Whether the customer may choose from a colleague's offer."""
@@ -747,9 +776,10 @@ class AuthorityMachine(RuleBasedStateMachine):
         own, shared = model.own_accounts(who), model.shared_accounts(about)
         binding = model.binding({**own, **shared}, cost)
         assert got["bound_by"] in binding
-        assert got["complaint_id"] == about
+        assert got["complaint_id"] == (about if about in COMPLAINTS else None)
         self._is_left(got["left"], who, about)
-        assert got["alternatives"]
+        # Words are always there, and delight nobody.
+        assert got["alternatives"] or about in DELIGHTED
         for one in got["alternatives"]:
             assert not model.binding({**own, **shared}, one["cost_minor"]), one
         able = model.colleagues(who, about, cost)
@@ -760,6 +790,36 @@ class AuthorityMachine(RuleBasedStateMachine):
         assert {one["scope"]: one["left_minor"] for one in left} == {
             scope: self.model.left(scope, account) for scope, account in accounts.items()
         }
+
+    @rule(target=checks)
+    def delight(self):
+        """Give to delight, and see what becomes of it."""
+        dice = self.dice
+        self._wait(dice.choice([0, 0, 1, 11, 100]))
+        (who, _, item), customer = a_wish(dice), dice.choice(sorted(DELIGHTED))
+        note(f"delight {who} {customer} {item}")
+        check = self._delight(who, customer, item)
+        self._look_at_authority(who)
+        if check is None:
+            return multiple()
+        self._live(check, a_life(dice))
+        return check
+
+    def _delight(self, who: str, customer: str, item: str) -> str | None:
+        wish = {"occasion": "birthday", "item": item, "customer": customer}
+        answer = self._ask("POST", "delights", who, wish)
+        status, reason, debits = self.model.delight(who, customer, item)
+        self._agree(answer, (status, reason))
+        got = answer.json()
+        if reason == "authority_exhausted":
+            self._is_refusal(got, who, customer, ITEMS[item][0])
+        if status != 201:
+            return None
+        self.model.given(got["check_id"], who, customer, item, debits, None)
+        assert (got["complaint_id"], got["explain_by"]) == (None, None)
+        self._is_left(got["left"], who, customer)
+        self.codes[got["check_id"]] = got["code"]
+        return got["check_id"]
 
     @rule(target=checks)
     def offer(self):

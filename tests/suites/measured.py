@@ -73,12 +73,14 @@ def told(chance: Random, start: datetime) -> Told:
                 "cost_minor": minor // 2,
                 "incident_id": chance.choice([None, None, None, "in-1"]),
             }
+            if chance.random() < 0.2:
+                changes |= {"basis": "delight", "delight": "birthday", "incident_id": None}
             if kind == "check.issued":
                 waited = chance.choice([0, 1, 59, 900, 901, 86_400, 10**7])
                 changes |= {
                     "value_minor": minor,
                     "issued_at": at,
-                    "first": chance.random() < 0.5,
+                    "first": chance.random() < 0.5 and "delight" not in changes,
                     "complained_at": chance.choice([None, *[at - timedelta(seconds=waited)] * 3]),
                     "explain_by": chance.choice([None, None, at]),
                 }
@@ -86,7 +88,10 @@ def told(chance: Random, start: datetime) -> Told:
             account = chance.choice(["site/ms-aurora", "incident/in-1", "customer/r-1"])
             changes |= {
                 "unredeemed_minor": minor,
-                "credits": {f"{account}/NOK/2026-06-03": 1 + minor // 3, "complaint/c/NOK": 5},
+                "credits": {
+                    f"{account}/NOK/2026-06-03": 1 + minor // 3,
+                    chance.choice(["complaint/c/NOK", "delight/ms-aurora/NOK/2026-W23"]): 5,
+                },
                 "currency": chance.choice(["NOK", "NOK", None, "EUR"]),
             }
         case "redemption.captured" | "redemption.rolledback":
@@ -159,13 +164,24 @@ class Slow:
     def money(self, kind: str, name: str) -> int:
         return sum(getattr(one, name) for one in self.of(kind) if one.currency == self._currency)
 
-    def back(self) -> int:
+    def given(self, *, to_delight: bool) -> list[Any]:
+        """The checks given to delight, or those for complaints."""
+        return [one for one in self.of("check.issued") if (one.delight is not None) is to_delight]
+
+    def cost(self, *, to_delight: bool) -> int:
+        """What these cost, less what came back."""
+        given = self.given(to_delight=to_delight)
+        cost = sum(one.cost_minor for one in given if one.currency == self._currency)
+        return max(0, cost - self.back(to_delight=to_delight))
+
+    def back(self, *, to_delight: bool) -> int:
         """What came back of costs."""
         return sum(
             amount
             for kind in ("check.voided", "check.expired")
             for one in self.of(kind)
             if one.currency == self._currency
+            and any(name.startswith("delight/") for name in one.credits) is to_delight
             for account, amount in one.credits.items()
             if account.startswith(("site/", "incident/"))
         )
@@ -181,6 +197,7 @@ class Slow:
                 for one in self._all
                 if one.fact.TYPE in {f"recovery.{kind}.v1" for kind in kinds}
                 and one.fact.incident_id is None  # type: ignore[attr-defined]
+                and one.fact.delight is None  # type: ignore[attr-defined]
                 and _counts_on(one) == day
                 and (reason is None or (one.fact.reason == reason and one.fact.value_minor))  # type: ignore[attr-defined]
             ]
@@ -237,13 +254,15 @@ def computed(slow: Slow) -> dict[tuple[str, str], float | None]:
     found["complaints", ""] = len(triaged)
     for category in Category:
         found["complaints", category] = sum(one.category == category for one in triaged)
-    found["checks_given", ""] = len(slow.of("check.issued"))
+    found["checks_given", ""] = len(slow.given(to_delight=False))
+    found["delights_given", ""] = len(slow.given(to_delight=True))
+    found["delight_cost", ""] = slow.cost(to_delight=True)
     found["checks_taken_back", ""] = len(slow.of("check.voided"))
     value = max(
         0,
         slow.money("check.issued", "value_minor") - slow.money("check.voided", "unredeemed_minor"),
     )
-    cost = max(0, slow.money("check.issued", "cost_minor") - slow.back())
+    cost = slow.cost(to_delight=False)
     found["value_given", ""], found["cost_given", ""] = value, cost
     found["time_to_compensation", "p50"] = nearest_rank(waits, 0.5)
     found["time_to_compensation", "p95"] = nearest_rank(waits, 0.95)

@@ -18,6 +18,8 @@ from services.compensation.app import DOMAIN
 from services.compensation.cases.rules import Case
 from services.compensation.checks.codes import codes_of
 from services.compensation.checks.handlers import Checks, IssueCheck, check_request
+from services.compensation.checks.rules import CheckRequest
+from services.compensation.delights.handlers import delightful
 from services.compensation.incidents.handlers import Incidents
 from services.compensation.incidents.rules import Incident
 from services.compensation.offers.handlers import MakeOffer, Offers
@@ -99,6 +101,7 @@ class Shifts(Voyage):
         for _ in range(steps // 10):
             await super().sail(10)
             await self.chance.choice([self.by_law, self.at_desk, self.govern, self.in_vain])()
+            await self.to_delight()
         return self
 
     async def give(self) -> None:
@@ -126,10 +129,16 @@ class Shifts(Voyage):
             wish = {"on_the_spot": {}, "item": item, "consent": True, **due}
             await self.ask("checks", wish, self.aboard.bearer("e-ingrid"))
 
+    async def to_delight(self) -> None:
+        """What is given on a birthday until the budget for it is spent; an employee who does nothing else gives it."""
+        item = ("cinema", "taxfree-card/50000", "dinner-for-two")[self.version % 3]
+        wish = {"occasion": "birthday", "item": item, "customer": f"cabin-{self.version % 3}"}
+        await self.ask("delights", wish, self.aboard.bearer("e-noor"))
+
     async def at_desk(self) -> None:
-        """An incident's check by hand, as long as its budget lasts."""
+        """An incident's check as long as its budget lasts: to each by hand, or to all at once."""
         for incident in (await self.aboard.get("incidents")).json()["incidents"]:
-            for about in self.complaints:
+            for about in self.complaints if self.version % 2 else ():
                 wish = {"complaint_id": about, "item": incident["item"], "reason": "food"}
                 wish["incident_id"] = incident["incident_id"]
                 await self.ask("checks", wish, self.employee())
@@ -212,6 +221,10 @@ class Again:
         staff, name = _staff(last), last.check_id.removeprefix("ck-")
         if refused and last.offered:
             return "refused offer", await self._offer(last, noted)
+        if last.delight is not None:
+            keys = [one for one in before if isinstance(one, CustomerKeyCreated)]
+            await self.hear(keys, ours=True)
+            return "to delight", [*keys, *(await self._delight(last, view)).facts]
         logged = next((one for one in before if isinstance(one, ComplaintLogged)), None)
         wish = _wish(last, noted)
         if logged is not None:
@@ -224,6 +237,34 @@ class Again:
             return "at desk", decision.facts
         decision = await self.checks.issue_check(wish, staff, name, view)
         return "given", decision.facts
+
+    async def _delight(self, last: CheckIssued | CheckRefused, view: View) -> Decision:
+        """The customer's name is in no fact, and what is sealed is sealed already."""
+        assert last.delight is not None
+        staff = await self.context.staff(_staff(last), view)
+        issued = isinstance(last, CheckIssued)
+        request = CheckRequest(
+            check_id=last.check_id,
+            complaint_id=last.complaint_id,
+            customer_ref=last.customer_ref,
+            employee_id=last.employee_id,
+            role=last.role,
+            site=last.site,
+            option=delightful(last.delight, last.item, staff),
+            reason=last.reason,
+            severity=last.severity,
+            language=last.language if issued else staff.policy.languages[0],
+            day=staff.windows.day.id,
+            reachable=last.reachable,
+            basis=last.basis,
+            delight=last.delight,
+            note=last.note if issued else None,
+            contact=last.contact if issued else None,
+            ruled_by=staff.policy_version,
+        )
+        headroom = await self.context.headroom(staff, last.customer_ref, None, view, delight=True)
+        key = await self.context.key(last.customer_ref, view)
+        return await self.checks.grant_or_refuse(request, None, headroom, key, staff, view)
 
     async def _on_the_spot(
         self, last: Wished, wish: IssueCheck, logged: ComplaintLogged, view: View
@@ -250,7 +291,7 @@ class Again:
         )
         headroom = await self.context.headroom(staff, case.customer_ref, logged.complaint_id, view)
         key = await self.context.key(case.customer_ref, view)
-        return await self.checks._issue(request, case, headroom, key, staff, view)
+        return await self.checks.grant_or_refuse(request, case, headroom, key, staff, view)
 
     async def _offer(
         self, last: OfferMade | CheckRefused, noted: SafetyNoted | None
@@ -334,7 +375,7 @@ def _more(fact: Fact) -> Iterator[str]:
 
 KINDS = {
     "given", "refused", "stretched", "on the spot", "offer", "refused offer", "choice", "statutory",
-    "incident", "at desk", "another version", "safety", "again", "a colleague",
+    "incident", "at desk", "another version", "safety", "again", "a colleague", "to delight",
 }  # fmt: skip
 
 
@@ -409,7 +450,7 @@ def recorded_outcome(fact: Fact) -> tuple[Any, ...]:
 
 def accounts_of_wishes(aboard: Recording) -> dict[str, int]:
     """Compensation's own accounts that checks are charged to."""
-    begin = ("employee/", "customer/", "complaint/", "site/", "stretch/", "incident/")
+    begin = ("employee/", "customer/", "complaint/", "site/", "stretch/", "incident/", "delight/")
     kept = aboard.stores["compensation"].kept.accounts
     mine = {name: amount for name, amount in kept.items() if amount and name.startswith(begin)}
     return {name: n for name, n in mine.items() if not name.startswith("incident/count")}

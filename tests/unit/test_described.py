@@ -86,6 +86,9 @@ async def use_everything(aboard: Aboard) -> None:
     await ask.write(f"{incident}/give")
     await ask.write(f"{incident}/close")
     await ask.write("incidents", {"reason": "noise"})
+    await ask.read("delights?customer=cabin-7112")
+    birthday = {"occasion": "birthday", "item": "cinema", "note": "She is ten."}
+    await ask.write("delights", birthday, who="e-ingrid")
     await ask.write("employees/e-new", LISTING, "personnel", method="PUT")
     await ask.write("me/shift", {})
     await ask.write("me/shift/end")

@@ -57,6 +57,7 @@ class TwoSites:
         return {
             "/v1/complaints": {"site": OTHER, "text": "cold soup"},
             "/v1/checks": {**wish, "item": "taxfree-card/20000"},
+            "/v1/delights": {"occasion": "birthday", "item": "cinema"},
             "/v1/offers": {**wish, "items": ["cinema", "sincere-words"]},
             "/v1/offers/{offer_id}/choice": {"item": "cinema"},
             "/v1/checks/{check_id}/explain": {"explanation": "Cold twice."},

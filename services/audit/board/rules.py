@@ -400,7 +400,7 @@ def budgets_posted(fact: FactRecorded) -> Iterable[Posting]:
 
 
 def complaint_of(
-    fact: ComplaintFact | CheckIssued | OfferMade,
+    fact: ComplaintFact | OfferMade,
 ) -> str:
     """The id of the fact's complaint."""
     return fact.complaint_id
@@ -433,7 +433,7 @@ SLICE = Slice(
         ComplaintSplit: (Fold(Promise, complaint_of, split),),
         MatterChanged: (Fold(Promise, complaint_of, changed),),
         **dict.fromkeys(get_args(Over), _OVER),
-        CheckIssued: (Fold(Answered, complaint_of, given),),
+        CheckIssued: (Fold(Answered, lambda fact: fact.for_complaint, given),),
         OfferMade: (Fold(Answered, complaint_of, offered),),
         CheckVoided: (Fold(Answered, lambda fact: fact.complaint_id, taken_back),),
         IncidentOpened: (Fold(OpenIncident, incident_of, opened),),

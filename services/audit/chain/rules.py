@@ -84,7 +84,7 @@ FIELDS: Mapping[str, Told] = {
         Told.AS_IS,
         "body burial consumer dead_offset fix department outcome dead_partition letter offset partition ticket topic"
         " about acknowledged action affected again answered at_desk attempt basis because bound_by by_customer by_link channel check_id checks"
-        " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref"
+        " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref delight"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
         " into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"

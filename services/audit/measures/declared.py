@@ -23,6 +23,9 @@ from services.audit.measures.rules import (
     COMPLAINTS,
     COST,
     COST_BACK,
+    DELIGHT_COST,
+    DELIGHT_COST_BACK,
+    DELIGHTS,
     EXPIRED,
     FAILED,
     FEEDBACK,
@@ -264,9 +267,11 @@ def _error(buckets: Buckets) -> float:
     return round(100 * buckets.error, 1)
 
 
-def _amount(of: Callable[[Seen], int]) -> Rows:
+def _amount(of: Callable[[Seen], int], *checks: Counter) -> Rows:
+    """An amount, of so many checks."""
+
     def rows(seen: Seen, _: Assumed) -> Iterator[Row]:
-        yield Row("", of(seen), seen.of(CHECKS))
+        yield Row("", of(seen), sum(map(seen.of, checks)))
 
     return rows
 
@@ -296,7 +301,7 @@ MEASURES = (
         "checks_given",
         Leads.LEADING,
         Unit.COUNT,
-        "checks that were given, by employees and for incidents",
+        "checks that were given for complaints, by employees and for incidents",
         (CHECKS,),
         _counts(CHECKS),
     ),
@@ -312,17 +317,33 @@ MEASURES = (
         "value_given",
         Leads.LEADING,
         Unit.MINOR_UNITS,
-        "value of checks given, less what was not redeemed of checks taken back",
-        (VALUE, VALUE_BACK, CHECKS),
-        _amount(_VALUE),
+        "value of checks given, those to delight included, less what was not redeemed of checks taken back",
+        (VALUE, VALUE_BACK, CHECKS, DELIGHTS),
+        _amount(_VALUE, CHECKS, DELIGHTS),
     ),
     Measure(
         "cost_given",
         Leads.LEADING,
         Unit.MINOR_UNITS,
-        "cost of checks given, less what came back when checks were taken back or expired",
+        "cost of checks given for complaints, less what came back when checks were taken back or expired",
         (COST, COST_BACK, CHECKS),
-        _amount(_COST),
+        _amount(_COST, CHECKS),
+    ),
+    Measure(
+        "delights_given",
+        Leads.LEADING,
+        Unit.COUNT,
+        "checks that were given to delight, without a complaint",
+        (DELIGHTS,),
+        _counts(DELIGHTS),
+    ),
+    Measure(
+        "delight_cost",
+        Leads.LEADING,
+        Unit.MINOR_UNITS,
+        "cost of checks given to delight, less what came back when checks were taken back or expired",
+        (DELIGHT_COST, DELIGHT_COST_BACK, DELIGHTS),
+        _amount(_minus(DELIGHT_COST, DELIGHT_COST_BACK), DELIGHTS),
     ),
     Measure(
         "time_to_compensation",
@@ -360,7 +381,7 @@ MEASURES = (
         "limit_hit_rate",
         Leads.LEADING,
         Unit.PERCENT,
-        "checks that did not fit / (checks that did not fit + checks given), of employees' own authority; days of five employees or more who wished",
+        "checks that did not fit / (checks that did not fit + checks given), of employees' own authority and for complaints; days of five employees or more who wished",
         (GIVEN, REFUSED),
         _percent(_sum(REFUSED), _sum(GIVEN, REFUSED)),
         employees=(GIVEN, REFUSED),
@@ -369,7 +390,7 @@ MEASURES = (
         "stretch_rate",
         Leads.LEADING,
         Unit.PERCENT,
-        "checks given by a stretch / checks given of employees' own authority; days of five employees or more who gave",
+        "checks given by a stretch / checks given of employees' own authority for complaints; days of five employees or more who gave",
         (STRETCHED, GIVEN),
         _percent(_sum(STRETCHED), _sum(GIVEN)),
         employees=(GIVEN,),
@@ -378,7 +399,7 @@ MEASURES = (
         "value_spread",
         Leads.LEADING,
         Unit.PERCENT,
-        "per reason, standard deviation / mean of what checks of employees' own authority are worth, from buckets; days of five employees or more who gave for the reason",
+        "per reason, standard deviation / mean of what checks of employees' own authority for complaints are worth, from buckets; days of five employees or more who gave for the reason",
         (VALUES,),
         _spread,
         employees=(VALUES,),
@@ -454,7 +475,7 @@ MEASURES = (
         "cost_per_helped_customer",
         Leads.LAGGING,
         Unit.MINOR_UNITS,
-        'cost of checks given, less what came back / answers "yes"',
+        'cost of checks given for complaints, less what came back / answers "yes"',
         (COST, COST_BACK, FEEDBACK),
         _cost_per_helped,
     ),
@@ -462,7 +483,7 @@ MEASURES = (
         "recovery_roi",
         Leads.LAGGING,
         Unit.PERCENT,
-        'answers "yes" × retained_percent × margin_minor, less what was spent / what was spent: cost of checks given, less what came back, + complaints × handling_minor',
+        'answers "yes" × retained_percent × margin_minor, less what was spent / what was spent: cost of checks given for complaints, less what came back, + complaints × handling_minor',
         (COMPLAINTS, FEEDBACK, COST, COST_BACK),
         _roi,
     ),

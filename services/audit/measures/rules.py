@@ -46,6 +46,8 @@ ON_THE_SPOT_S = 15 * 60
 REASONS = tuple(reason.value for reason in Category)
 #: Accounts that hold the budget of a site or of an incident begin with these.
 BUDGETS = ("site/", "incident/")
+#: The account of a budget for delight begins with this; what is charged to it is also charged to the site's.
+DELIGHT = "delight/"
 
 
 class Buckets:
@@ -209,9 +211,29 @@ def _at_once(one: Recorded) -> int:
     return int(waited is not None and waited <= ON_THE_SPOT_S)
 
 
+def to_delight(one: Recorded) -> bool:
+    """Whether a check was given to delight, or refused, or ended: it is charged to the budget for that."""
+    if "delight" in one.details:
+        return True
+    credits = one.details.get("credits")
+    return isinstance(credits, dict) and any(name.startswith(DELIGHT) for name in credits)
+
+
+def _for_complaint(
+    of: Callable[[Recorded], int] = _once,
+) -> Callable[[Recorded], int]:
+    """The same amount of what answers a complaint, and nothing of what is given to delight."""
+    return lambda one: 0 if to_delight(one) else of(one)
+
+
+def _delight(of: Callable[[Recorded], int] = _once) -> Callable[[Recorded], int]:
+    """The same amount of what is given to delight, and nothing of what answers a complaint."""
+    return lambda one: of(one) if to_delight(one) else 0
+
+
 def _own(one: Recorded) -> int:
-    """1 for a wish of an employee's own, which no incident's budget pays for."""
-    return int("incident_id" not in one.details)
+    """1 for a wish of an employee's own for a complaint, which no incident's budget pays for."""
+    return int("incident_id" not in one.details and not to_delight(one))
 
 
 def _stretched(one: Recorded) -> int:
@@ -265,15 +287,24 @@ COMPLAINTS = Counter("complaints", (ComplaintTriaged,), cell=_why, cells=REASONS
 PROMISES = Counter("promises", (ComplaintTriaged, ComplaintReopened))
 OVERDUE = Counter("overdue", (ComplaintOverdue,))
 REOPENED = Counter("reopened", (ComplaintReopened,))
-CHECKS = Counter("checks", (CheckIssued,))
+CHECKS = Counter("checks", (CheckIssued,), amount=_for_complaint())
+DELIGHTS = Counter("delights", (CheckIssued,), amount=_delight())
 TAKEN_BACK = Counter("taken-back", (CheckVoided,))
 WAITED = Counter("waited", (CheckIssued,), cell=_waited, cells=SECONDS.cells)
 AT_ONCE = Counter("at-once", (CheckIssued,), amount=_at_once)
 VALUE = Counter("value", (CheckIssued,), amount=_amount("value_minor"), money=True)
 VALUE_BACK = Counter("value-back", (CheckVoided,), amount=_amount("unredeemed_minor"), money=True)
 EXPIRED = Counter("expired", (CheckExpired,), amount=_amount("unredeemed_minor"), money=True)
-COST = Counter("cost", (CheckIssued,), amount=_amount("cost_minor"), money=True)
-COST_BACK = Counter("cost-back", (CheckVoided, CheckExpired), amount=cost_back, money=True)
+COST = Counter("cost", (CheckIssued,), amount=_for_complaint(_amount("cost_minor")), money=True)
+COST_BACK = Counter(
+    "cost-back", (CheckVoided, CheckExpired), amount=_for_complaint(cost_back), money=True
+)
+DELIGHT_COST = Counter(
+    "delight-cost", (CheckIssued,), amount=_delight(_amount("cost_minor")), money=True
+)
+DELIGHT_COST_BACK = Counter(
+    "delight-cost-back", (CheckVoided, CheckExpired), amount=_delight(cost_back), money=True
+)
 REDEEMED = Counter("redeemed", (RedemptionCaptured,), amount=_amount("amount_minor"), money=True)
 ROLLED_BACK = Counter(
     "rolled-back", (RedemptionRolledBack,), amount=_amount("amount_minor"), money=True
@@ -320,6 +351,7 @@ IDLE = Counter("idle", _WINDOW, _number("employees_idle"), cell=_large_window, c
 COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
+    DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK,
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ ONE_SCOPE = {
     "site": Scope.SITE_DAY,
     "stretch": Scope.STRETCH,
     "incident": Scope.INCIDENT,
+    "delight": Scope.DELIGHT,
 }
 
 
@@ -100,8 +101,12 @@ def limits_of(
     customer_ref: str,
     complaint_id: str | None,
     stay: Window | None = None,
+    delight: bool = False,
 ) -> tuple[Limit, ...]:
-    """Every account a check is charged to, with its ceiling; a `stay` of None never ends."""
+    """Every account a check is charged to, with its ceiling; a `stay` of None never ends.
+
+    A check that is given to delight is charged to the budget for it as well.
+    """
     currency, day = policy.currency, windows.day
     customer = policy.limits.customer
     found = own_limits(policy, authority, windows, employee_id)
@@ -135,6 +140,10 @@ def limits_of(
                 policy.limits.complaint.total,
             )
         )
+    if delight and policy.delight is not None:
+        window = windows.of_budget(policy.delight.per)
+        account = f"delight/{site}/{currency}/{window.id}"
+        found.append(Limit(Scope.DELIGHT, account, policy.delight.budget, window.until))
     found.append(
         Limit(
             Scope.SITE_DAY,

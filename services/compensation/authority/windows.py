@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.contracts.compensation import Scope
-from shared.contracts.policy import Policy
+from shared.contracts.policy import BudgetWindow, Policy
 
 DAY = timedelta(days=1)
 
@@ -48,6 +48,15 @@ class Windows:
             Scope.EMPLOYEE_WEEK: self.week,
         }
         return found[scope]
+
+    def of_budget(self, lasts: BudgetWindow) -> Window:
+        """The window in which a budget that lasts so long counts."""
+        found = {
+            BudgetWindow.SHIFT: self.shift,
+            BudgetWindow.DAY: self.day,
+            BudgetWindow.WEEK: self.week,
+        }
+        return found[lasts]
 
     @property
     def ends_first(self) -> datetime:

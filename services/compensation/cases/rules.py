@@ -226,9 +226,14 @@ def _stay_from(history: History, accounts: Iterable[str]) -> date | None:
     return max(filter(None, (history.stay_from, *began)), default=None)
 
 
-def case_id(fact: ComplaintFact | CheckIssued) -> str:
+def case_id(fact: ComplaintFact) -> str:
     """The id of the fact's complaint."""
     return fact.complaint_id
+
+
+def complaint_of(fact: CheckIssued) -> str | None:
+    """The id of the complaint that a check is given for; None if it is given to delight."""
+    return fact.for_complaint
 
 
 def customer_ref(fact: CheckIssued | OfferMade | CustomerErased) -> str:
@@ -247,7 +252,10 @@ SLICE = Slice(
         MatterChanged: (Fold(Case, case_id, case_changed),),
         ComplaintLogged: (Fold(Case, case_id, case_logged),),
         CaseOpened: (Fold(Case, case_id, case_opened),),
-        CheckIssued: (Fold(Case, case_id, case_given), Fold(History, customer_ref, history_of)),
+        CheckIssued: (
+            Fold(Case, complaint_of, case_given),
+            Fold(History, customer_ref, history_of),
+        ),
         OfferMade: (
             Fold(Case, case_id, case_offered),
             Fold(History, customer_ref, history_offered),

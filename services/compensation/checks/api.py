@@ -49,7 +49,6 @@ from shared.contracts.event import (
     ID_PATTERN,
     AmountMinor,
     CheckId,
-    ComplaintId,
     Currency,
     Id,
     SiteId,
@@ -72,6 +71,13 @@ LEFT: JsonDict = {"scope": "employee_day", "left_minor": 752000}
 Reachable = Annotated[
     bool | None,
     Field(description="Whether a message reaches the customer; null where it is not known."),
+]
+
+
+#: The complaint of a check as answers show it.
+OfComplaint = Annotated[
+    Id | None,
+    Field(description="The complaint's id; null for a check that is given to delight."),
 ]
 
 
@@ -103,6 +109,7 @@ class GivenCheck(Answer):
     ANEW: ClassVar[Mapping[str, Sequence[str]]] = {
         "title": ("item", *TITLED),
         "left": ("left",),
+        "complaint_id": ("complaint_id", "delight"),
         "code": ("check_id",),
         "link": ("complaint_id", "check_id", "valid_until"),
     }
@@ -130,7 +137,7 @@ class GivenCheck(Answer):
     )
 
     check_id: CheckId
-    complaint_id: ComplaintId
+    complaint_id: OfComplaint
     item: ItemName
     title: Title
     kind: Annotated[CheckKind, Field(description="What form it has.")]
@@ -161,6 +168,7 @@ class DoesNotFit(Answer):
         "type": (),
         "title": (),
         "status": (),
+        "complaint_id": ("complaint_id", "delight"),
         "left": ("left",),
         "alternatives": ("alternatives", *TITLED),
     }
@@ -198,10 +206,10 @@ class DoesNotFit(Answer):
     title: Annotated[str, Field(description="What happened, in words.")]
     status: Annotated[Literal[409], Field(description="The HTTP status.")]
     complaint_id: Annotated[
-        Id,
+        Id | None,
         Field(
             description="Name this complaint in the next wish, also after a wish on the spot:"
-            " otherwise a second complaint is recorded."
+            " otherwise a second complaint is recorded. Null for a wish to delight."
         ),
     ]
     bound_by: Annotated[Scope, Field(description="The first scope that cannot hold the check.")]
@@ -290,7 +298,13 @@ class CheckSummary(Answer):
     """A check as employees of its site see it: without code, accounts and customer."""
 
     check_id: CheckId
-    complaint_id: ComplaintId
+    complaint_id: OfComplaint
+    delight: Annotated[
+        Id | None,
+        Field(
+            description="The occasion in the policy on which it was given to delight; null if it was given for a complaint."
+        ),
+    ]
     employee_id: Annotated[Id, Field(description="Who gave it.")]
     site: SiteId
     item: ItemName
@@ -351,6 +365,7 @@ class ShownCheck(CheckSummary):
                 {
                     "check_id": CHECK_ID,
                     "complaint_id": COMPLAINT_ID,
+                    "delight": None,
                     "employee_id": "e-jonas",
                     "site": "ms-aurora",
                     "item": "dinner-for-two",
@@ -371,6 +386,7 @@ class ShownCheck(CheckSummary):
                     "redeemed_minor": 0,
                     "left_minor": 120000,
                     "explanation": None,
+                    "note": None,
                 }
             ]
         }
@@ -380,6 +396,12 @@ class ShownCheck(CheckSummary):
         str | None,
         Field(
             description="Why it was stretched, for the employee who gave it; null for all others."
+        ),
+    ]
+    note: Annotated[
+        str | None,
+        Field(
+            description="What the employee wrote about the occasion, for themselves; null for all others."
         ),
     ]
 
@@ -399,6 +421,7 @@ class Answers:
             title = await self.titles.of(fact.item, fact.site, fact.policy_version, ask)
             return GivenCheck.about(
                 fact,
+                complaint_id=fact.for_complaint,
                 title=title,
                 left=ScopeLeft.of(fact.left),
                 code=self.codes.code(fact.check_id),
@@ -408,6 +431,7 @@ class Answers:
             policy = await self.titles.policy(fact.site, fact.policy_version, ask)
             return DoesNotFit.about(
                 fact,
+                complaint_id=fact.for_complaint,
                 type=Reason.AUTHORITY_EXHAUSTED,
                 title="this does not fit; these do",
                 status=409,
@@ -471,7 +495,9 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
 
     async def summary(check_id: str, check: Check, ask: Ask) -> CheckSummary:
         title = await answers.titles.of(check.item, check.site, check.policy_version, ask)
-        return CheckSummary.about(check, check_id=check_id, title=title)
+        return CheckSummary.about(
+            check, check_id=check_id, complaint_id=check.for_complaint, title=title
+        )
 
     @to.read(
         "/v1/checks",
@@ -501,8 +527,10 @@ def _reads(to: Routes, handlers: Checks, answers: Answers) -> None:
     async def get_check(ask: Ask, check_id: Identifier) -> ShownCheck:
         """One check, without its code."""
         check = await handlers.look(check_id, ask.principal, ask.view)
-        explanation = await handlers.explanation(check, ask.principal, ask.view)
-        return ShownCheck(**dict(await summary(check_id, check, ask)), explanation=explanation)
+        explanation = await handlers.own_words("explanation", check, ask.principal, ask.view)
+        note = await handlers.own_words("note", check, ask.principal, ask.view)
+        shown = dict(await summary(check_id, check, ask))
+        return ShownCheck(**shown, explanation=explanation, note=note)
 
     @to.picture("/v1/checks/{check_id}/qr.svg", EMPLOYEE, refuses=(unknown,))
     async def draw_code(ask: Ask, check_id: Identifier) -> str:

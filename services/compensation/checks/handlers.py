@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Self, TypedDict, Unpack
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import (
     AfterValidator,
@@ -193,7 +193,7 @@ class IssueCheck(BaseModel):
         ),
     ] = None
     basis: Annotated[
-        Basis,
+        Literal[Basis.GOODWILL, Basis.STATUTORY],
         Field(
             description="Whether it is given out of goodwill, or because a law gives a right to it."
         ),
@@ -314,23 +314,26 @@ class Checks:
             staff, case.customer_ref, command.complaint_id, view, self._changed_by(request)
         )
         key = await self._context.key(case.customer_ref, view)
-        return await self._issue(request, case, headroom, key, staff, view)
+        return await self.grant_or_refuse(request, case, headroom, key, staff, view)
 
     def _changed_by(self, request: CheckRequest) -> Sequence[str]:
         """The documents of a check and its code."""
         code = self._codes.hash(self._codes.code(request.check_id))
         return Check.key(request.check_id), Code.key(code)
 
-    async def _issue(
+    async def grant_or_refuse(
         self,
         request: CheckRequest,
-        case: Case,
+        case: Case | None,
         headroom: Headroom,
         key: KeyRing,
         staff: StaffContext,
         view: View,
     ) -> Decision:
-        """Grant or refuse by the employee's authority; what a refusal needs is read only for one."""
+        """Grant or refuse by the employee's authority; what a refusal needs is read only for one.
+
+        A check that is given to delight has no `case`.
+        """
         decided = headroom.decide(request.option.cost_minor)
         if isinstance(decided, Exceeded):
             return refuse(
@@ -390,7 +393,7 @@ class Checks:
         request = check_request(
             staff, case, complaint_id, check_id, option, command.reason, **command.particulars()
         )
-        decision = await self._issue(request, case, headroom, seals.contact, staff, view)
+        decision = await self.grant_or_refuse(request, case, headroom, seals.contact, staff, view)
         logged = ComplaintLogged(
             complaint_id=complaint_id,
             customer_ref=customer_ref,
@@ -521,12 +524,19 @@ class Checks:
             raise Rejected(Reason.NOTHING_TO_PRAISE)
         return decision
 
-    async def explanation(self, check: Check, principal: Principal, view: View) -> str | None:
-        """The explanation, for its author; None for others, and once nobody can read it any more."""
-        if check.explanation is None or check.employee_id != principal.subject:
+    async def own_words(
+        self,
+        field: Literal["explanation", "note"],
+        check: Check,
+        principal: Principal,
+        view: View,
+    ) -> str | None:
+        """What the employee who gave the check wrote, for themselves; None for others, and once nobody can read it any more."""
+        sealed = check.explanation if field == "explanation" else check.note
+        if sealed is None or check.employee_id != principal.subject:
             return None
         return await self._context.keys.open_words(
-            check.customer_ref, "explanation", check.explanation, check.issued_at, view
+            check.customer_ref, field, sealed, check.issued_at, view
         )
 
     async def expires(self, check_id: str, view: View) -> Decision:

@@ -25,7 +25,7 @@ from services.compensation.authority.rules import (
     scope_of,
 )
 from services.compensation.cases.rules import Case
-from services.compensation.options.rules import ALTERNATIVES_MAX, options_for
+from services.compensation.options.rules import ALTERNATIVES_MAX, delights_for, options_for
 from shared.contracts.compensation import (
     Basis,
     CheckExpired,
@@ -46,7 +46,17 @@ from shared.contracts.compensation import (
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy
 from shared.contracts.roster import employee_name
-from shared.kernel import Decision, Document, Fact, Fold, Posting, Slice, Timer, score_at
+from shared.kernel import (
+    Decision,
+    Document,
+    Fact,
+    Fold,
+    Posting,
+    Schema,
+    Slice,
+    Timer,
+    score_at,
+)
 
 EXPIRE = "expire"
 
@@ -77,6 +87,8 @@ class Check(Document):
     """A service check, and what became of it; a new one is stored as its fact was written."""
 
     KIND: ClassVar[str] = "check"
+    #: An earlier build does not know the budget for delight, and could not end a check that is charged to it.
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     complaint_id: str
     customer_ref: str
@@ -100,6 +112,10 @@ class Check(Document):
     day: str | None = None
     incident_id: str | None = None
     at_desk: bool = False
+    #: The occasion of the policy on which it was given to delight; None if it was given for a complaint.
+    delight: str | None = None
+    #: What the employee wrote about the occasion, sealed as words; they read it here.
+    note: str | None = None
     debits: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
     explain_by: datetime | None = None
     #: Sealed as words. The employee who gave the check reads it here; coaches read it from the topic.
@@ -139,6 +155,11 @@ class Check(Document):
     def whole(self) -> bool:
         """Whether its whole value is redeemed."""
         return 0 < self.value_minor == self.redeemed_minor
+
+    @property
+    def for_complaint(self) -> str | None:
+        """The complaint that it was given for; None if it was given to delight."""
+        return self.complaint_id if self.delight is None else None
 
     @property
     def taken_back(self) -> bool:
@@ -190,6 +211,11 @@ class CheckRequest:
     offer_id: str | None = None
     service: Service | None = None
     again: bool = False
+    #: The occasion of the policy, if it is given to delight; then `complaint_id` is that of no complaint.
+    delight: str | None = None
+    #: Sealed.
+    note: str | None = None
+    contact: str | None = None
     role: str | None = None
     #: The policy's version that the employee was under; None if nobody's was asked for.
     ruled_by: int | None = None
@@ -256,6 +282,7 @@ def refuse(
         severity=request.severity,
         reachable=request.reachable,
         basis=request.basis,
+        delight=request.delight,
         regime=request.regime,
         information=request.information,
         incident_id=request.incident_id,
@@ -268,19 +295,35 @@ def refuse(
         offered=tuple(offered),
         bound_by=exceeded.bound_by,
         left={**(shared or {}), **left_of(headroom.limits, headroom.balances)},
-        alternatives=options_for(
-            policy,
-            headroom,
-            request.reason,
-            request.severity,
-            request.language,
-            earlier_items=earlier_items,
-            instead_of=request.option.item,
-        )[:ALTERNATIVES_MAX],
+        alternatives=_instead(request, policy, headroom, earlier_items)[:ALTERNATIVES_MAX],
         colleague_id=colleague_id,
         refused_at=now,
     )
     return Decision.of(*safety_noted(request, now), no)
+
+
+def _instead(
+    request: CheckRequest, policy: Policy, headroom: Headroom, earlier_items: Sequence[str]
+) -> tuple[Option, ...]:
+    """What fits instead of a request, best first."""
+    wished = request.option.item
+    if request.delight is not None:
+        return delights_for(
+            policy,
+            headroom,
+            request.language,
+            earlier_items=earlier_items,
+            instead_of=wished,
+        )
+    return options_for(
+        policy,
+        headroom,
+        request.reason,
+        request.severity,
+        request.language,
+        earlier_items=earlier_items,
+        instead_of=wished,
+    )
 
 
 def safety_noted(request: CheckRequest, now: datetime) -> tuple[Fact, ...]:
@@ -329,6 +372,7 @@ def issued(
         severity=request.severity,
         reachable=request.reachable,
         basis=request.basis,
+        delight=request.delight,
         regime=request.regime,
         information=request.information,
         consent=request.consent,
@@ -350,10 +394,12 @@ def issued(
         valid_at=item.valid_at,
         issued_at=now,
         complained_at=case.opened_at if case else None,
-        first=not (case and case.check_ids),
+        first=request.delight is None and not (case and case.check_ids),
         explain_by=explain_by,
         day=request.day,
         at_desk=request.at_desk,
+        note=request.note,
+        contact=request.contact,
         debits=charged,
         left=left,
     )

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from services.compensation.authority.rules import Headroom
-from shared.contracts.compensation import Basis, Option
+from shared.contracts.compensation import Basis, CheckKind, Option
 from shared.contracts.complaints import Category, Language, Service, Severity
 from shared.contracts.policy import Policy
 
 ALTERNATIVES_MAX = 6
+#: Kinds that delight: nothing went wrong, so there is nothing to apologize for or to pay back.
+DELIGHTS = frozenset(CheckKind) - {CheckKind.APOLOGY, CheckKind.REFUND}
 
 
 def options_for(
@@ -64,6 +66,38 @@ def options_for(
             -option.value_minor,
         )
         found.append((rank, option.model_copy(update={"fits_reason": fits, "why": why})))
+    found.sort(key=lambda ranked: ranked[0])
+    return tuple(option for _, option in found)
+
+
+def delights_for(
+    policy: Policy,
+    headroom: Headroom,
+    language: Language,
+    *,
+    earlier_items: Sequence[str] = (),
+    instead_of: str = "",
+) -> tuple[Option, ...]:
+    """What can be given now to delight, best first, each with its why.
+
+    Smaller versions of the wish come first. Among equals, items that the customer had before come last, then items
+    without a title in their language; then the higher value comes first.
+    """
+    wished = instead_of.partition("/")[0] if "/" in instead_of else ""
+    found = []
+    for option in policy.options(headroom.most()):
+        if option.kind not in DELIGHTS:
+            continue
+        name = option.item.partition("/")[0]
+        smaller = name == wished
+        free = "free" if option.cost_minor == 0 else "fits_authority"
+        rank = (
+            not smaller,
+            name in earlier_items,
+            language not in policy.checks[name].title,
+            -option.value_minor,
+        )
+        found.append((rank, option.model_copy(update={"why": "smaller_wish" if smaller else free})))
     found.sort(key=lambda ranked: ranked[0])
     return tuple(option for _, option in found)
 

@@ -73,8 +73,11 @@ def complaint_counted(fact: CaseOpened) -> Sequence[Posting]:
 
 
 def check_counted(fact: CheckIssued) -> Sequence[Posting]:
-    """Postings that count a check in its day; for a complaint's first, also the seconds of waiting."""
-    if fact.day is None:
+    """Postings that count a check in its day; for a complaint's first, also the seconds of waiting.
+
+    A check that is given to delight answers no complaint, and is not counted here.
+    """
+    if fact.day is None or fact.delight is not None:
         return ()
     counted = [Posting(tally(fact.site, fact.day, CHECKS), 1)]
     if fact.first:

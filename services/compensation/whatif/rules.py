@@ -75,6 +75,8 @@ class Wish:
     offer: bool
     granted: bool
     stretched: bool = False
+    #: The occasion, if it is to delight; then `complaint_id` is that of no complaint.
+    delight: str | None = None
 
 
 def wish_of(fact: Fact) -> Wish | None:
@@ -142,6 +144,7 @@ def _wish(
         offer=bool(offered),
         granted=granted,
         stretched=stretched,
+        delight=fact.delight,
     )
 
 

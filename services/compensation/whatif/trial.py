@@ -21,12 +21,14 @@ from services.compensation.cases.rules import Case, History
 from services.compensation.checks import rules as checks_rules
 from services.compensation.checks.handlers import IssueCheck, lawful
 from services.compensation.checks.rules import Check, credits_of
+from services.compensation.delights.handlers import delightful
 from services.compensation.offers import rules as offers_rules
 from services.compensation.offers.rules import Offer, charged
 from services.compensation.redemptions import rules as redemptions_rules
 from services.compensation.staff_context import ContextLoader, StaffContext
 from services.compensation.whatif.rules import Verdict, Wish, wish_of
 from shared.contracts.compensation import (
+    Basis,
     CheckEnded,
     CheckExpired,
     CheckIssued,
@@ -200,7 +202,13 @@ class Trial:
         cost = wish.cost_minor if option is None or not known else option.cost_minor
         staff = self._staff(wish, policy)
         view = View(self._given, MODEL, wish.at)
-        headroom = await ContextLoader.headroom(staff, wish.customer_ref, wish.complaint_id, view)
+        headroom = await ContextLoader.headroom(
+            staff,
+            wish.customer_ref,
+            wish.complaint_id if wish.delight is None else None,
+            view,
+            delight=wish.delight is not None,
+        )
         if not counted:
             if wish.granted:
                 self._take(fact, _as_it_was(headroom, wish, cost), policy)
@@ -229,6 +237,9 @@ class Trial:
         if option is None:
             return Reason.AMOUNT_NOT_OFFERED
         try:
+            if wish.delight is not None:
+                delightful(wish.delight, wish.item, staff)
+                return None
             lawful(_command(wish), option, staff, wish.service)
         except Rejected as rejected:
             return rejected.reason
@@ -241,8 +252,14 @@ class Trial:
         """Charge what was given and the policy grants, and fold it with these charges and its costs."""
         match fact:
             case CheckIssued():
-                # The sealed code and the words of the law are long, and no decision reads them.
-                slim = {"debits": dict(charges), "code": "", "information": None}
+                # What is sealed and the words of the law are long, and no decision reads them.
+                slim = {
+                    "debits": dict(charges),
+                    "code": "",
+                    "information": None,
+                    "note": None,
+                    "contact": None,
+                }
                 self._given.fold(fact.model_copy(update=slim))
             case OfferMade():
                 options = tuple(_at_cost(option, policy) for option in fact.options)
@@ -276,7 +293,7 @@ def _command(wish: Wish) -> IssueCheck:
         complaint_id=wish.complaint_id,
         item=wish.item,
         reason=wish.reason,
-        basis=wish.basis,
+        basis=Basis.STATUTORY if wish.basis is Basis.STATUTORY else Basis.GOODWILL,
         consent=wish.consent,
         service=wish.service,
         again=wish.again,

@@ -251,7 +251,7 @@ SLICE = Slice(
         ComplaintSplit: (
             Fold(Warned, lambda fact: fact.complaint_id if fact.warned else None, warned_meanwhile),
         ),
-        CheckIssued: (Fold(KeptAt, complaint_of, kept),),
+        CheckIssued: (Fold(KeptAt, lambda fact: fact.for_complaint, kept),),
         CheckVoided: (Fold(VoidedCheck, lambda fact: fact.check_id, voided),),
         OfferMade: (Fold(KeptAt, complaint_of, kept),),
         FixDone: (Fold(KeptAt, complaint_of, kept),),

@@ -433,13 +433,16 @@ FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
 def _kept(rows: Mapping[type[Fact], Row], name: str) -> Iterable[tuple[type[Fact], Sequence[Fold]]]:
     """A fold per type of fact, into the timeline of what the field `name` names."""
     for fact, row in rows.items():
+        # A check that is given to delight is about no complaint.
+        about = "for_complaint" if fact is CheckIssued else name
         evolve = forgotten if fact is ComplaintForgotten else partial(added, row)
-        yield fact, (Fold(Timeline, partial(_id_of, name, row.at), evolve),)
+        yield fact, (Fold(Timeline, partial(_id_of, about, row.at), evolve),)
 
 
 def _id_of(name: str, at: str, fact: Fact) -> str | None:
-    """The id of what a fact is about; None if the fact does not say when it happened."""
-    return None if getattr(fact, at) is None else str(getattr(fact, name))
+    """The id of what a fact is about; None if the fact does not say when it happened, or names nothing."""
+    about = getattr(fact, name)
+    return None if getattr(fact, at) is None or about is None else str(about)
 
 
 SLICE = Slice(dict((*_kept(OF_COMPLAINT, "complaint_id"), *_kept(OF_CHECK, "check_id"))))

@@ -53,9 +53,15 @@ class Feedback:
     ) -> Decision:
         """The customer's answer, with a line if it is not empty; raises Rejected(already_answered) if there was one.
 
-        Raises Rejected(link_invalid) if the customer was erased: nobody could be written to.
+        Raises Rejected(link_invalid) if the customer was erased: nobody could be written to; and for a check that was
+        given to delight: nothing was to be helped.
         """
-        await view.prefetch([Answer.key(check_id), Story.key(complaint_id)])
+        await view.prefetch(
+            [Answer.key(check_id), Story.key(complaint_id), GivenCheck.key(check_id)]
+        )
+        check = await view.get(GivenCheck, check_id)
+        if check is not None and check.delight is not None:
+            raise Rejected(Reason.LINK_INVALID)
         answered = await self._answered(complaint_id, check_id, view) is not None
         story = await view.get(Story, complaint_id)
         if story is not None and await self._keys.erased(story.customer_ref, view):
@@ -135,6 +141,7 @@ class Feedback:
             standing=told_of(now, life, check, policy, language),
             usable=usable,
             reachable=policy.notify.reaches(self._letters.contact(story, key)),
+            asks=check.delight is None,
             helped=answer.helped if answer else None,
             promised_by=answer.promise(story) if answer else None,
         )

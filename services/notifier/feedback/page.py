@@ -28,8 +28,8 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 {% endif %}</div>
 {% elif block.KIND == "text" %}<p>{{ block.sentences|join(" ") }}</p>
 {% endif %}{% endfor %}<p>{% for line in closing %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
-{% if not reachable %}<p>{{ say("check.keep") }}</p>
-{% endif %}{% if not helped %}<h2>{{ say("check.ask") }}</h2>
+{% if not reachable %}<p>{{ say("check.keep" if asks else "check.keep_gift") }}</p>
+{% endif %}{% if asks and not helped %}<h2>{{ say("check.ask") }}</h2>
 <form method="post" action="/f/{{ token }}/yes">
 <label for="text">{{ say("mine.helped.line") }}</label>
 <input id="text" name="text" maxlength="{{ line_max }}">
@@ -57,6 +57,8 @@ class Shown:
     usable: bool
     #: Whether we can write to the customer; if not, the page asks them to keep the link.
     reachable: bool
+    #: Whether the customer is asked if it helped; not about what was given to delight.
+    asks: bool = True
     helped: Helped | None = None
     #: If there is more to do: by when the customer hears from us, once that is promised.
     promised_by: datetime | None = None
@@ -88,6 +90,7 @@ class Page:
             closing=shown.letter.closing,
             standing=shown.standing,
             reachable=shown.reachable,
+            asks=shown.asks,
             line_max=LINE_CHARS_MAX,
         )
 

@@ -84,8 +84,8 @@ Reminders = Callable[[Notify], Iterable[About]]
 
 
 def reminders_of_check(fact: CheckIssued, notify: Notify) -> Iterable[About]:
-    """Whether it helped is asked once more; and before its end, a check with something on it is remembered."""
-    if notify.feedback_again_after is not None:
+    """Whether it helped is asked once more, but for delight; before its end, a check with something on it is remembered."""
+    if notify.feedback_again_after is not None and fact.delight is None:
         due_at = fact.issued_at + notify.feedback_again_after
         yield About(Occasion.FEEDBACK_ASKED, fact.check_id, due_at)
     if notify.check_ends_before is not None and fact.value_minor:
@@ -141,8 +141,13 @@ class Messages:
         return self._queues(fact, about)
 
     def on_issued(self, event: Event[CheckIssued]) -> Prepared:
-        """Queue the letter that says what was given and asks whether it helped, and the reminders of both."""
+        """Queue the letter that says what was given and asks whether it helped, and the reminders of both.
+
+        Of what is given to delight, nobody is told who cannot be written to, and nobody is asked.
+        """
         fact = event.data
+        if fact.delight is not None and not fact.reachable:
+            return only_folds(event)
         about = About(Occasion.CHECK_GIVEN, fact.check_id)
         return self._queues(fact, about, partial(reminders_of_check, fact))
 

@@ -196,8 +196,10 @@ class Letters:
         check, life = await check_of(message.about, view)
         if life.standing(check, view.now) is Standing.VOIDED:
             raise Rejected(Reason.CHECK_ENDED)
-        link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
         gift = await self.gift(check, policy, message.language, key, view)
+        if check.delight is not None:
+            return {**gift, "feedback_url": ""}
+        link = self._links.feedback(message.complaint_id, message.about, check.valid_until)
         return {**gift, "feedback_url": link}
 
     async def _expiring(
@@ -264,6 +266,7 @@ class Letters:
             "due_by": law if check.basis is Basis.STATUTORY else "",
             "law": law,
             "information": check.information or "",
+            "delight": greeting_of(check.delight, (then, policy), language),
         }
 
     async def _choice(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
@@ -346,6 +349,20 @@ def gravity_of(story: Story) -> str:
     if story.safety or story.category is Category.SAFETY:
         return "safety"
     return "severe" if story.severity is Severity.SEVERE else ""
+
+
+def greeting_of(occasion: str | None, policies: Iterable[Policy], language: Language) -> str:
+    """What a letter about something that is given to delight says first; empty if it is given for a complaint.
+
+    It is in the words of the first policy that has some for the occasion, else in ours.
+    """
+    if occasion is None:
+        return ""
+    for policy in policies:
+        known = policy.delight.occasions.get(occasion) if policy.delight is not None else None
+        if known is not None and language in known.greeting:
+            return known.greeting[language]
+    return say(language, "letter.check_given.delight")
 
 
 def law_of(regime: str | None, policies: Iterable[Policy], language: Language) -> str:

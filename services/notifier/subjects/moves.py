@@ -200,7 +200,7 @@ def reached(before: Reached | None, fact: CheckIssued | OfferMade) -> Reached:
     return known.model_copy(update=update)
 
 
-def complaint_of(fact: ComplaintFact | CheckIssued | OfferMade) -> str:
+def complaint_of(fact: ComplaintFact | OfferMade) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
 
@@ -218,7 +218,7 @@ SLICE = Slice(
         ComplaintWithdrawn: (Fold(Story, complaint_of, withdrawn),),
         ComplaintUnfounded: (Fold(Story, complaint_of, moved),),
         ComplaintReferred: (Fold(Story, complaint_of, referred),),
-        CheckIssued: (Fold(Reached, complaint_of, reached),),
+        CheckIssued: (Fold(Reached, lambda fact: fact.for_complaint, reached),),
         OfferMade: (Fold(Reached, complaint_of, reached),),
     }
 )

@@ -113,6 +113,7 @@ class GivenCheck(Document):
     """The parts of a check that a message needs; titles come from the policy that it was given under."""
 
     KIND: ClassVar[str] = "given"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     complaint_id: str
     item: str
@@ -128,6 +129,8 @@ class GivenCheck(Document):
     basis: Basis = Basis.GOODWILL
     regime: str | None = None
     information: str | None = None
+    #: The occasion of the policy on which it was given to delight; None if it was given for a complaint.
+    delight: str | None = None
 
 
 class CheckLife(Document):
@@ -212,6 +215,18 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         "received_at": fact.received_at,
     }
     return story.model_copy(update=told) if story else Story(**told)
+
+
+def story_delighted(_: Story | None, fact: CheckIssued) -> Story:
+    """What is known of a customer who is given a check to delight; there is no complaint."""
+    return Story(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        contact=fact.contact,
+        reachable=fact.reachable,
+        received_at=fact.issued_at,
+    )
 
 
 def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopened) -> Story:
@@ -350,7 +365,14 @@ SLICE = Slice(
         ConfirmationAsked: (Fold(OneTimeCode, lambda fact: fact.confirmation_id, code_sent),),
         ComplaintMerged: (Fold(Story, lambda fact: fact.complaint_id, story_merged),),
         ComplaintSplit: (Fold(Story, lambda fact: fact.complaint_id, story_split),),
-        CheckIssued: (Fold(GivenCheck, lambda fact: fact.check_id, given),),
+        CheckIssued: (
+            Fold(GivenCheck, lambda fact: fact.check_id, given),
+            Fold(
+                Story,
+                lambda fact: None if fact.delight is None else fact.complaint_id,
+                story_delighted,
+            ),
+        ),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),
         CheckSuspended: _life(suspended=True),

@@ -92,6 +92,12 @@ _FIX = {
     "da": "Lave maden igen",
     "en": "Cook it again",
 }
+_BIRTHDAY = {
+    "nb": "Gratulerer med dagen! Så hyggelig at du feirer den om bord hos oss.",
+    "sv": "Grattis på födelsedagen! Så roligt att du firar den ombord hos oss.",
+    "da": "Tillykke med fødselsdagen! Hvor er det dejligt, at du fejrer den om bord hos os.",
+    "en": "Happy birthday! How lovely that you spend it on board with us.",
+}
 #: What differs from the plain letter, by occasion and the name of the variant.
 VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
     Occasion.ACKNOWLEDGEMENT: {
@@ -105,6 +111,8 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "an apology": frozenset({"apology"}),
         "due by law": frozenset({"law"}),
         "after harm": frozenset({"safety"}),
+        "to delight": frozenset({"delight"}),
+        "to delight, in the site's own words": frozenset({"delight", "greeted"}),
     },
     Occasion.CHECK_OFFERED: {"after harm": frozenset({"safety"})},
     Occasion.REOPENED: {
@@ -129,8 +137,11 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "no complaint": frozenset({"not_a_complaint"}),
     },
     Occasion.FEEDBACK_ASKED: {"about what was done": frozenset({"untitled"})},
-    Occasion.CHECK_EXPIRING: {"partly used": frozenset({"used"})},
     Occasion.SAFETY: {"told once more": frozenset({"again"})},
+    Occasion.CHECK_EXPIRING: {
+        "partly used": frozenset({"used"}),
+        "to delight": frozenset({"delight"}),
+    },
 }
 
 
@@ -165,6 +176,7 @@ def example(
         "due_by": "",
         "law": "",
         "information": "",
+        "delight": "",
         "feedback_url": "https://aurora.example/f/9dTz3vLw",
         "choices": [
             f"{_DINNER[language]} ({format_worth(1_200_00, 'NOK', language)})",
@@ -196,6 +208,9 @@ def example(
         values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}
     if "apology" in variant:
         values |= {"title": _APOLOGY[language], "worth": "", "code": ""}
+    if "delight" in variant:
+        plain = say(language, "letter.check_given.delight")
+        values["delight"] = _BIRTHDAY[language] if "greeted" in variant else plain
     if "untitled" in variant:
         values["title"] = ""
     if "law" in variant:

@@ -40,7 +40,10 @@ def acknowledgement(words: Words, told: Told) -> Iterator[Block]:
 
 
 def check_given(words: Words, told: Told) -> Iterator[Block]:
-    """What is given and why, how it is used, and "did it help?"."""
+    """What is given and why, how it is used, and "did it help?"; of a delight, no word of anything that went wrong."""
+    if told["delight"]:
+        yield from _delight(words, told)
+        return
     given = told["code"] or told["worth"]
     if told["due_by"]:
         yield Text([words("letter.check_given.due")])
@@ -185,7 +188,8 @@ def check_expiring(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.check_expiring.soon")])
     yield _card(words, told, told["left"])
     yield Text([words("letter.check_expiring.show")])
-    yield Text([words("letter.for"), words("letter.case")])
+    if not told["delight"]:
+        yield Text([words("letter.for"), words("letter.case")])
 
 
 def confirmation(words: Words, told: Told) -> Iterator[Block]:
@@ -217,6 +221,15 @@ def safety(words: Words, told: Told) -> Iterator[Block]:
     yield Card(rows=rows)
     yield Link(words("letter.safety.seen"), words("letter.safety.button"), told["seen_url"])
     yield Text([words("letter.safety.read")])
+
+
+def _delight(words: Words, told: Told) -> Iterator[Block]:
+    """A greeting for the occasion, what is given, and how it is used: nothing went wrong, and nothing is asked."""
+    yield Text([told["delight"], words("letter.check_given.gift")])
+    yield _card(words, told)
+    if told["code"]:
+        yield Text([words("letter.check_given.show")])
+    yield Text([words("letter.check_given.enjoy")])
 
 
 def _help(words: Words, told: Told) -> Iterator[Block]:
