@@ -14,6 +14,7 @@ from services.notifier.channels.providers_file import Provider
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.wires import Wire
+from services.notifier.digests import rules as digest_rules
 from services.notifier.feedback import rules as feedback_rules
 from services.notifier.feedback.api import HeardFeedback, routes
 from services.notifier.feedback.handlers import Feedback
@@ -34,6 +35,7 @@ from services.notifier.messages.rules import SEND
 from services.notifier.messages.sending import Sending
 from services.notifier.preferences import api as preference_api
 from services.notifier.preferences import rules as preference_rules
+from services.notifier.preferences.api import ShownPreferences
 from services.notifier.preferences.handlers import Wishes
 from services.notifier.preferences.page import PreferencesPage
 from services.notifier.safety import rules as safety_rules
@@ -72,6 +74,7 @@ DOMAIN = Domain.of(
     subject_rules.SLICE,
     subject_moves.SLICE,
     message_rules.SLICE,
+    digest_rules.SLICE,
     safety_rules.SLICE,
     feedback_rules.SLICE,
     preference_rules.SLICE,
@@ -81,7 +84,14 @@ DOMAIN = Domain.of(
     Slice(KEY_FOLDS),
     Slice(DEAD_LETTER_FOLDS),
     Slice(POLICY_FOLDS),
-    shown=shown_by(HeardFeedback, ResentNotification, SaidNotification, ReadUpTo, SeenAlarm),
+    shown=shown_by(
+        HeardFeedback,
+        ResentNotification,
+        SaidNotification,
+        ReadUpTo,
+        SeenAlarm,
+        ShownPreferences,
+    ),
 )
 
 

@@ -59,6 +59,7 @@ class Occasion(StrEnum):
     REFERRED = "referred"
     FEEDBACK_ASKED = "feedback_asked"
     CHECK_EXPIRING = "check_expiring"
+    DIGEST = "digest"
 
 
 class Tells(StrEnum):
@@ -76,6 +77,14 @@ NextChannel = Annotated[
     MessageChannel | None,
     Data.INTERNAL,
     Field(description="The channel by which the customer is told instead; absent if by none."),
+]
+
+
+#: What a message waits for that goes together with others.
+DigestId = Annotated[
+    Id | None,
+    Data.PERSONAL,
+    Field(description="The digest that it goes in, by its id; absent if it goes by itself."),
 ]
 
 
@@ -129,7 +138,7 @@ class MessageQueued(MessageFact):
     )
     site: SiteId
     about: Annotated[Id, Data.PERSONAL] = Field(
-        description="Id of the complaint, check, offer or confirmation that it is about; of a promise `<complaint_id>/<round>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`, of a second message about safety `<complaint_id>/again`."
+        description="Id of the complaint, check, offer, confirmation or digest that it is about; of a promise `<complaint_id>/<round>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`, of a second message about safety `<complaint_id>/again`."
     )
     mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."
@@ -191,13 +200,14 @@ class MessageDelayed(MessageFact):
 
 
 class MessageDeferred(MessageFact):
-    """The customer is not disturbed now: the message waits, and is sent at `due_at` if it is still true then."""
+    """The customer is not told now: the message waits, and is sent at `due_at` if it is still true then."""
 
     TYPE: ClassVar[str] = "recovery.message.deferred.v1"
 
     occasion: Annotated[Occasion, Data.INTERNAL] = Field(description="Why it is sent.")
     reason: Annotated[Reason, Data.INTERNAL] = Field(description="Why it waits.")
     due_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it is due.")
+    digest_id: DigestId = None
 
 
 class MessageSent(MessageFact):
@@ -213,6 +223,9 @@ class MessageSent(MessageFact):
         description="When the provider accepted it."
     )
     site: OfSite = None
+    in_digest: Annotated[Id | None, Data.PERSONAL] = Field(
+        None, description="Id of the digest's message that it went in; absent if it went by itself."
+    )
 
 
 class MessageFailed(MessageFact):

@@ -512,6 +512,14 @@ class Notify(Part):
         None,
         description="Time of each day, on the site's clock, in which messages wait that are no answer to what the customer did a moment ago; null for none.",
     )
+    per_day: Annotated[int, Field(strict=True, ge=1, le=50)] = Field(
+        6,
+        description="Number of messages a day, on the site's clock, from which one customer gets what can wait as one digest on the next day.",
+    )
+    digest_at: LocalTime = Field(
+        time(9),
+        description="Time of day, on the site's clock, at which a digest goes; later if the customer is not disturbed then.",
+    )
     safety: Annotated[tuple[Id, ...], Field(max_length=16)] = Field(
         (),
         description="Role mailboxes that are told when somebody's safety is concerned, by their ids; the notifier's own file has the addresses.",
@@ -522,7 +530,9 @@ class Notify(Part):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """A mailbox, channel or provider that is named twice; it would be taken once."""
+        """A mailbox, channel or provider that is named twice, which would be taken once; a time with a zone."""
+        if self.digest_at.tzinfo is not None:
+            yield ("digest_at",), str(self.digest_at), "must be a local time without a zone"
         if len(set(self.safety)) < len(self.safety):
             yield ("safety",), self.safety, "lists one twice"
         if len(set(self.channels)) < len(self.channels):

@@ -26,6 +26,7 @@ COUNTS = frozenset(
         "count",
         "percent",
         "per_address",
+        "per_day",
         "per_person",
         "per_source",
         "percents",

@@ -25,6 +25,7 @@ from tests.suites.receipts import by_form
 from tests.suites.services import SITE, Aboard, raised
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
+from tests.unit.test_erasure import ref_of
 from tests.unit.test_lifecycle import do
 
 LETTER = {"site": SITE, "text": "cold soup", "contact": {"email": "kari@example.org"}}
@@ -280,6 +281,13 @@ async def prefer(aboard: Aboard) -> None:
             for form in ({"once": "a"}, {"once": "a"}, {"tells": "nothing"}):
                 await customer.post(link, data=form, headers={"Accept": accept})
             await customer.post(f"{link}/unsubscribe", headers={"Accept": accept})
+    path = f"/v1/preferences/{await ref_of(aboard, about)}"
+    async with aboard.http("notifier") as phone:
+        tag = (await phone.get(path)).headers["etag"]
+        await phone.get(path, headers={"If-None-Match": tag})
+        for key, matches in (("p1", tag), ("p1", tag), ("p2", tag), ("p3", None)):
+            headers = {"Idempotency-Key": key} | ({"If-Match": matches} if matches else {})
+            await phone.put(path, json={"tells": "answers"}, headers=headers)
 
 
 async def help_oneself(aboard: Aboard) -> None:

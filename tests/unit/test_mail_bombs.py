@@ -19,6 +19,7 @@ from shared.runtime.observe import MESSAGES
 from shared.runtime.privacy.pseudonyms import Pseudonyms
 from shared.testing.builders import record
 from tests.suites.services import Aboard, demo_policy, raised
+from tests.unit.test_notifier import message
 from tests.unit.test_rebuild import Sailing, comparable, differing, rebuilt
 
 VICTIM = "kim@example.org"
@@ -156,8 +157,11 @@ async def test_words_about_safety_are_never_too_many(tmp_path):
 
 @pytest.mark.parametrize("occasion", [Occasion.CHECK_OFFERED, Occasion.REOPENED])
 def test_letters_about_offers_and_after_a_no_count_by_themselves(occasion):
-    bounds = bounds_of(occasion, Acknowledge(), day="d", address_ref="a", sender_ref="pe-1")
-    assert bounds == [(f"letters/{occasion}/d/a", LETTERS_MAX)]
+    letter = message().model_copy(update={"occasion": occasion})
+    bounds = bounds_of(letter, Acknowledge(), 6, day="d", address_ref="a", sender_ref="pe-1")
+    assert [bound for bound in bounds if not bound.joins] == [
+        (f"letters/{occasion}/d/a", LETTERS_MAX, False)
+    ]
 
 
 async def test_what_a_customer_waits_for_comes_whatever_strangers_and_employees_have_us_write(
@@ -190,7 +194,7 @@ async def test_a_rebuild_counts_what_was_sent_and_no_address_is_in_a_key(tmp_pat
     made, store = await rebuilt(sailing, "notifier"), sailing.stores["notifier"]
     assert differing(comparable(made, sailing), comparable(store, sailing)) == []
     counted = {name: amount for name, amount in made.kept.accounts.items() if amount}
-    assert sorted(counted.values()) == [2, 2]
+    assert sorted(counted.values()) == [2, 2, 2]  # by customer, address and sender
     everything = json.dumps([sorted(counted), [from_json(to) for to in bodies(sailing)]])
     assert "kim" not in everything
     assert "/one" not in json.dumps(sorted(counted))

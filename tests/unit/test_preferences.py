@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.testing.clock import START
-from tests.suites.services import Aboard
+from tests.suites.services import Aboard, YieldingStore
 from tests.unit.test_erasure import document, erase, ref_of
 from tests.unit.test_lifecycle import do
 from tests.unit.test_notifier import message
@@ -302,6 +303,141 @@ async def test_a_role_mailbox_is_told_whatever_the_customer_chose(tmp_path: Path
     assert set((await fates(aboard))[Occasion.SAFETY]) == {"sent"}
 
 
-async def test_a_letter_has_the_link_only_where_it_can_be_unsubscribed_from(aboard: Aboard):
-    await english(aboard)
-    assert "/p/" not in " ".join(letter.body for letter in aboard.postbox.letters)
+async def test_every_letter_to_a_customer_says_where_to_change_how_they_are_told(aboard: Aboard):
+    name = await english(aboard)
+    await do(aboard, name, "ask", question="Which lift was it?")
+    await settled(aboard)
+    assert len(aboard.postbox.letters) == 2
+    for letter in aboard.postbox.letters:
+        async with aboard.http("notifier", "") as customer:
+            assert (await customer.get(link_in(letter, "p"))).status_code == 200
+        # An answer is nothing to unsubscribe from.
+        assert letter.unsubscribe == ""
+
+
+# ---- over the API --------------------------------------------------------------------------------
+
+WANTED = {
+    "tells": "answers",
+    "channel": "email",
+    "language": "nb",
+    "quiet_hours": {"starts": "21:00:00", "ends": "08:00:00"},
+    "timezone": "Europe/Oslo",
+}
+
+
+class Desk:
+    """Reads and writes the preferences of one customer as one kind of caller."""
+
+    def __init__(self, aboard: Aboard, customer_ref: str, kind: str = "employee") -> None:
+        self._aboard = aboard
+        self._path = f"/v1/preferences/{customer_ref}"
+        self._kind = kind
+        self._keys = 0
+
+    def _http(self) -> httpx.AsyncClient:
+        subject = "e-ingrid" if self._kind == "employee" else "cabin-system"
+        return self._aboard.http("notifier", self._aboard.bearer(subject, self._kind))
+
+    async def get(self) -> httpx.Response:
+        async with self._http() as http:
+            return await http.get(self._path)
+
+    async def put(self, tag: str | None, key: str | None = None, **wanted: Any) -> httpx.Response:
+        self._keys += 1
+        headers = {"Idempotency-Key": key or f"{self._kind}-{self._keys}"}
+        headers |= {"If-Match": tag} if tag is not None else {}
+        async with self._http() as http:
+            return await http.put(self._path, json=wanted, headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["employee", "system"])
+async def test_a_site_writes_down_what_a_customer_told_it(aboard: Aboard, kind: str):
+    name = await english(aboard)
+    desk = Desk(aboard, await ref_of(aboard, name), kind)
+    before = await desk.get()
+    assert before.json()["tells"] == Tells.EVERYTHING
+    assert before.json()["changed_at"] is None
+    written_down = await desk.put(before.headers["etag"], **WANTED)
+    assert written_down.status_code == 200, written_down.text
+    after = await desk.get()
+    assert after.json() == written_down.json()
+    assert after.json().items() >= WANTED.items()
+    assert after.headers["etag"] == written_down.headers["etag"] != before.headers["etag"]
+    (fact,) = [
+        one for one in await aboard.facts("notifier") if one["type"] == PreferencesChanged.TYPE
+    ]
+    assert fact["tells"] == Tells.ANSWERS
+    # What is left out is as the site has it again.
+    assert (await desk.put(after.headers["etag"])).json()["timezone"] is None
+
+
+async def test_nobody_overwrites_what_the_customer_or_a_colleague_said_meanwhile(aboard: Aboard):
+    name, link = await thanked(aboard)
+    desk = Desk(aboard, await ref_of(aboard, name))
+    tag = (await desk.get()).headers["etag"]
+    await choose(aboard, link, tells="no_reminders")
+    late = await desk.put(tag, **WANTED)
+    assert (late.status_code, late.json()["type"]) == (412, Reason.CHANGED_MEANWHILE)
+    missing = await desk.put(None, **WANTED)
+    assert (missing.status_code, missing.json()["type"]) == (428, Reason.VERSION_MISSING)
+    assert (await desk.get()).json()["tells"] == Tells.NO_REMINDERS
+    assert (await desk.put("*", **WANTED)).status_code == 200
+
+
+async def test_of_two_at_the_same_moment_one_is_told_that_it_changed(aboard: Aboard):
+    name = await english(aboard)
+    settler = aboard.apps["notifier"].parts.settler
+    settler.store = YieldingStore(aboard.stores["notifier"], [2, 1, 3])
+    desk = Desk(aboard, await ref_of(aboard, name))
+    tag = (await desk.get()).headers["etag"]
+    both = await asyncio.gather(desk.put(tag, tells="answers"), desk.put(tag, tells="no_reminders"))
+    assert sorted(one.status_code for one in both) == [200, 412]
+
+
+async def test_a_repeat_gets_the_answer_of_the_first_though_the_version_is_another(aboard: Aboard):
+    name = await english(aboard)
+    desk = Desk(aboard, await ref_of(aboard, name))
+    tag = (await desk.get()).headers["etag"]
+    first, again = [await desk.put(tag, "the-same", **WANTED) for _ in range(2)]
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tells": "nothing"},
+        {"channel": "pigeon"},
+        {"timezone": "Europe/Atlantis"},
+        {"timezone": "../etc/passwd"},
+        {"quiet_hours": {"starts": "21:00", "ends": "21:00"}},
+        {"quiet_hours": {"starts": "21:00Z", "ends": "07:00"}},
+        {"name": "Kari"},
+    ],
+)
+async def test_what_the_page_would_not_take_is_refused(aboard: Aboard, wrong: dict[str, Any]):
+    name = await english(aboard)
+    desk = Desk(aboard, await ref_of(aboard, name))
+    answer = await desk.put("*", **wrong)
+    assert (answer.status_code, answer.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+
+
+async def test_a_customer_who_is_unknown_or_was_erased_has_none(aboard: Aboard):
+    stranger = Desk(aboard, "c-unknown")
+    for answer in (await stranger.get(), await stranger.put("*", **WANTED)):
+        assert (answer.status_code, answer.json()["type"]) == (404, Reason.UNKNOWN_CUSTOMER)
+    name = await english(aboard)
+    ref = await ref_of(aboard, name)
+    await erase(aboard, ref)
+    await settled(aboard)
+    for answer in (await Desk(aboard, ref).get(), await Desk(aboard, ref).put("*", **WANTED)):
+        assert (answer.status_code, answer.json()["type"]) == (409, Reason.CUSTOMER_ERASED)
+
+
+async def test_an_employee_whom_the_roster_does_not_list_reads_and_writes_nothing(aboard: Aboard):
+    name = await english(aboard)
+    path = f"/v1/preferences/{await ref_of(aboard, name)}"
+    async with aboard.http("notifier", aboard.bearer("e-nobody")) as phone:
+        answer = await phone.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)

@@ -70,6 +70,7 @@ class TwoSites:
                 "complaint_id": self.complaint_id,
                 "occasion": "acknowledgement",
             },
+            "/v1/preferences/{customer_ref}": {"tells": "answers"},
             "/v1/signals/{signal_id}/dismissal": {"reason": "explained"},
             "/v1/signals/{signal_id}/look": {
                 "person": "em-a45b7929616ce4de89634d86f977802f",

@@ -26,6 +26,8 @@ OTHERS = {
     ("GET", "/v1/notifications"): {Kind.MANAGER},
     ("GET", "/v1/notifications/{message_id}"): {Kind.MANAGER},
     ("POST", "/v1/notifications/{message_id}/resend"): {Kind.MANAGER},
+    ("GET", "/v1/preferences/{customer_ref}"): {Kind.EMPLOYEE, Kind.SYSTEM},
+    ("PUT", "/v1/preferences/{customer_ref}"): {Kind.EMPLOYEE, Kind.SYSTEM},
     ("GET", "/v1/signals"): {Kind.MANAGER},
     ("POST", "/v1/signals/{signal_id}/look"): {Kind.MANAGER},
     ("POST", "/v1/signals/{signal_id}/dismissal"): {Kind.MANAGER},

@@ -12,7 +12,7 @@ from babel.numbers import UnknownCurrencyError
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from services.notifier.wording.examples import NAME, NOW, ZONE, example, variants_of
+from services.notifier.wording.examples import NAME, NOW, ZONE, example, parts_of, variants_of
 from services.notifier.wording.gallery import page
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF
 from services.notifier.wording.preview import app
@@ -58,7 +58,7 @@ def written(
     **changed: Says,
 ) -> Rendered:
     values = {**example(occasion, language, variants_of(occasion)[variant]), **changed}
-    return wording.render(occasion, language, values, name)
+    return wording.render(occasion, language, values, name, parts_of(wording, occasion, language))
 
 
 class Seen(HTMLParser):
@@ -229,6 +229,8 @@ def test_choices_are_one_per_line(wording: Wording, language: Language) -> None:
 def test_a_missing_value_is_loud(wording: Wording, occasion: Occasion, value: str) -> None:
     values = example(occasion, Language.NB)
     del values[value]
+    if occasion is Occasion.DIGEST and value == "reference":  # each letter in it has its own
+        return
     with pytest.raises(KeyError, match=value):
         wording.render(occasion, "nb", values)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.contracts.intake import MessageChannel
+from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Outcome
 
 #: The provider of e-mail: the mail server of the settings.
@@ -35,6 +36,8 @@ class Letter:
     #: Where a mail program ends letters like this one with one click (RFC 8058); empty for a letter that must come.
     unsubscribe: str = ""
     channel: MessageChannel = MessageChannel.EMAIL
+    #: The messages of a digest by their ids, each with why it is left out; None if it is in.
+    holds: Mapping[str, Reason | None] = field(default_factory=dict)
     #: The provider that it is handed to, by its id.
     provider: str = MAIL_SERVER
 

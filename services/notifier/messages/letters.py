@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
 from services.notifier.channels.ports import Letter
@@ -22,6 +22,7 @@ from services.notifier.subjects.rules import (
     Standing,
     Story,
 )
+from services.notifier.wording.blocks import Outline
 from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Category, Language, Severity, reference_of
@@ -72,8 +73,13 @@ class Letters:
         self._course = Course(keys)
         self._policies = Policies()
 
-    async def write(self, message_id: str, message: Message, view: View) -> Letter:
-        """The letter from the parts that have come; raises Unavailable if one is missing."""
+    async def write(
+        self, message_id: str, message: Message, view: View, parts: Sequence[Outline] = ()
+    ) -> Letter:
+        """The letter from the parts that have come; raises Unavailable if one is missing.
+
+        `parts` are the letters that a digest holds.
+        """
         if message.mailbox is not None:
             return await self._to_mailbox(message_id, message, message.mailbox, view)
         story = await view.get(Story, message.complaint_id)
@@ -90,14 +96,16 @@ class Letters:
         message = in_language_of_site(message, policy)
         values = common(story, policy, message.language)
         values |= await self._particulars(message, story, policy, key, view)
-        unsubscribe = ""
-        if message.occasion in REMINDERS:
-            page = self._links.preferences(message.complaint_id, message.told_at)
-            values["preferences_url"], unsubscribe = page, f"{page}/unsubscribe"
+        page = self._links.preferences(message.complaint_id, message.told_at)
+        if message.occasion is not Occasion.CONTACT_CHANGED:  # somebody else may read it
+            values["preferences_url"] = page
         rendered = self._wording.render(
-            message.occasion, message.language, values, contact.name or ""
+            message.occasion, message.language, values, contact.name or "", parts
         )
-        code = values["code"] if message.occasion is Occasion.CONFIRMATION else ""
+        # What a text message says beside its subject.
+        more = "; ".join(part.subject for part in parts)
+        if message.occasion is Occasion.CONFIRMATION:
+            more = str(values["code"])
         return Letter(
             message_id,
             policy.notify.sender(message.channel),
@@ -107,12 +115,24 @@ class Letters:
             rendered.html,
             rendered.pictures,
             sender_name=policy.notify.sender_name,
-            short=f"{rendered.subject}: {code}" if code else "",
+            short=f"{rendered.subject}: {more}" if more else "",
             link=next((str(values[name]) for name in LINKS if name in values), ""),
             segments_max=policy.notify.segments_max,
             channel=message.channel,
-            unsubscribe=unsubscribe,
+            unsubscribe=f"{page}/unsubscribe" if message.occasion in REMINDERS else "",
         )
+
+    async def part(self, message: Message, view: View) -> Outline:
+        """What a message says in a digest; raises Rejected and Unavailable as `write` does."""
+        story = await view.get(Story, message.complaint_id)
+        if story is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        key = await self._keys.needed(story.customer_ref, view)
+        policy, _ = await self._policies.at(message.site, view)
+        message = in_language_of_site(message, policy)
+        values = common(story, policy, message.language)
+        values |= await self._particulars(message, story, policy, key, view)
+        return self._wording.outline(message.occasion, message.language, values)
 
     async def _particulars(
         self,
@@ -146,6 +166,8 @@ class Letters:
                 return await self._expiring(message, policy, key, view)
             case Occasion.FEEDBACK_ASKED:
                 return await self._asked_again(message, story, policy, key, view)
+            case Occasion.DIGEST:
+                return {"mine_url": self._mine(message.complaint_id, message.told_at)}
             case _:
                 values = await self._course.values(message, story, policy, view)
                 return {**values, "mine_url": self._mine(message.complaint_id, message.told_at)}

@@ -62,6 +62,7 @@ NOTIFICATION: JsonDict = {
     "delivered_at": None,
     "said_at": None,
     "said_by": None,
+    "in_digest": None,
     "attempts": [ATTEMPT],
 }
 
@@ -102,11 +103,14 @@ class ShownNotification(Answer):
     due_at: Annotated[
         datetime | None,
         Field(
-            description="When it is due: a reminder, or after quiet hours; null if that was at once."
+            description="When it is due: a reminder, in a digest, or after quiet hours; null if that was at once."
         ),
     ]
     next_at: Annotated[
-        datetime | None, Field(description="When it is tried next; null once its fate is known.")
+        datetime | None,
+        Field(
+            description="When it is tried next; null once its fate is known, or while it waits for a digest."
+        ),
     ]
     delivered_at: Annotated[
         datetime | None, Field(description="When its provider reported the delivery.")
@@ -117,6 +121,10 @@ class ShownNotification(Answer):
     ]
     said_by: Annotated[
         str | None, Field(description="The employee who told them; null if none did.")
+    ]
+    in_digest: Annotated[
+        Id | None,
+        Field(description="Id of the digest's message that it went in; null if by itself."),
     ]
     attempts: Annotated[list[ShownAttempt], Field(description="Its attempts, the first one first.")]
 

@@ -64,6 +64,8 @@ class Reports:
         if message is None:
             return Decision()
         if report.delivered:
-            return delivered(message, report.message_id, provider, view.now)
-        channels = await self._sending.channels(message, view)
-        return bounced(message, report.message_id, provider, channels, view.now)
+            decision = delivered(message, report.message_id, provider, view.now)
+        else:
+            channels = await self._sending.channels(message, view)
+            decision = bounced(message, report.message_id, provider, channels, view.now)
+        return await self._sending.whole(message, decision, view)

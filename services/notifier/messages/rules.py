@@ -132,10 +132,11 @@ _STATUS = {
 
 
 class Bound(NamedTuple):
-    """An account that counts letters, and its ceiling."""
+    """An account that counts letters, its ceiling, and whether a letter above it waits for a digest or has failed."""
 
     account: str
     ceiling: int
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,9 @@ class Message(Document):
     #: When an employee told the customer in person, first, and who.
     said_at: datetime | None = None
     said_by: str | None = None
+    #: The digest that it waits for, or went in, and the id of the message that this one went in.
+    digest_id: str | None = None
+    in_digest: str | None = None
 
     @property
     def told_at(self) -> datetime:
@@ -245,24 +249,34 @@ def queue(
 
 
 def due(message: Message, now: datetime) -> bool:
-    """Whether a message may be taken in hand: its fate is open, no process has it, and its time has come.
+    """Whether a message may be taken in hand: its fate is open, no process or digest has it, and its time has come.
 
     A fired timer is not enough, because another process may have moved it since it was read.
     """
+    if message.digest_id is not None:
+        return False
     return message.state not in FATES and (message.next_at is None or message.next_at <= now)
 
 
 def bounds_of(
-    occasion: Occasion, rules: Acknowledge, *, day: str, address_ref: str, sender_ref: str | None
+    message: Message,
+    rules: Acknowledge,
+    most: int,
+    *,
+    day: str,
+    address_ref: str,
+    sender_ref: str | None,
 ) -> Sequence[Bound]:
-    """The daily bounds of a letter to a customer: by occasion and address.
+    """The daily bounds of a letter to a customer: `most` at the site, and by occasion and address.
 
     Acknowledgements, which any stranger can cause, are bounded by the policy, also by who raised the
     complaint.
     """
-    if occasion is not Occasion.ACKNOWLEDGEMENT:
-        return [Bound(f"letters/{occasion}/{day}/{address_ref}", LETTERS_MAX)]
-    bounds = [Bound(f"letters/address/{day}/{address_ref}", rules.per_address)]
+    customer = f"letters/customer/{day}/{message.site}/{message.customer_ref}"
+    bounds = [Bound(customer, most, joins=True)]
+    if message.occasion is not Occasion.ACKNOWLEDGEMENT:
+        return [*bounds, Bound(f"letters/{message.occasion}/{day}/{address_ref}", LETTERS_MAX)]
+    bounds.append(Bound(f"letters/address/{day}/{address_ref}", rules.per_address))
     if sender_ref is not None:
         most = rules.per_person if sender_ref.startswith("pe-") else rules.per_source
         bounds.append(Bound(f"letters/sender/{day}/{sender_ref}", most))
@@ -295,11 +309,17 @@ def attempt(
         attempted_at=now,
         provider=provider,
     )
-    return Decision((attempted,), dict(bounds))
+    return Decision((attempted,), {bound.account: bound.ceiling for bound in bounds})
 
 
-def defer(message: Message, message_id: str, reason: Reason, due_at: datetime) -> Decision:
-    """Let a message wait until the customer may be disturbed; what is known of its attempts stays."""
+def defer(
+    message: Message,
+    message_id: str,
+    reason: Reason,
+    due_at: datetime,
+    digest_id: str | None = None,
+) -> Decision:
+    """Let a message wait until it is due, or until its digest goes; what is known of its attempts stays."""
     return Decision.of(
         MessageDeferred(
             message_id=message_id,
@@ -307,6 +327,7 @@ def defer(message: Message, message_id: str, reason: Reason, due_at: datetime) -
             occasion=message.occasion,
             reason=reason,
             due_at=due_at,
+            digest_id=digest_id,
         )
     )
 
@@ -320,17 +341,21 @@ def sent(message: Message, message_id: str, now: datetime) -> Decision:
     """Record that the provider accepted it; a known fate does not change."""
     if message.state in FATES:
         return Decision()
-    return Decision.of(_accepted(message, message_id, now))
+    return Decision.of(accepted(message, message_id, now, message.attempt))
 
 
-def _accepted(message: Message, message_id: str, now: datetime) -> MessageSent:
+def accepted(
+    message: Message, message_id: str, now: datetime, attempt: int, in_digest: str | None = None
+) -> MessageSent:
+    """The fact that the provider accepted it, at this attempt: its own, or that of the message it went in."""
     return MessageSent(
         message_id=message_id,
         complaint_id=message.complaint_id,
         occasion=message.occasion,
-        attempt=message.attempt,
+        attempt=attempt,
         sent_at=now,
         site=message.site,
+        in_digest=in_digest,
     )
 
 
@@ -409,7 +434,7 @@ def delivered(message: Message, message_id: str, provider: str, now: datetime) -
     )
     if message.state in FATES:
         return Decision.of(report)
-    return Decision.of(_accepted(message, message_id, now), report)
+    return Decision.of(accepted(message, message_id, now, message.attempt), report)
 
 
 def said(
@@ -435,9 +460,12 @@ def said(
 
 
 def is_lost(message: Message) -> bool:
-    """Whether a message failed, and no other channel goes on for it: it may be sent again."""
+    """Whether a message failed, and no other channel goes on for it: it may be sent again.
+
+    Of a digest, the messages in it may be, each by itself.
+    """
     reached = message.delivered_at is not None or message.next_channel is not None
-    return message.state is State.FAILED and not reached
+    return message.state is State.FAILED and not reached and message.occasion is not Occasion.DIGEST
 
 
 def resend(message: Message, message_id: str, now: datetime) -> Decision:
@@ -554,7 +582,7 @@ def next_of(fact: MessageFact) -> datetime | None:
         case MessageDelayed():
             return fact.retry_at
         case MessageDeferred():
-            return fact.due_at
+            return fact.due_at if fact.digest_id is None else None
         case _:
             return None
 
@@ -598,12 +626,16 @@ def message_delayed(message: Message, fact: MessageDelayed) -> Message:
 
 def message_deferred(message: Message, fact: MessageDeferred) -> Message:
     """It waits, in whatever state it is, and its deadlines count from when it is due."""
-    return message.model_copy(update={"due_at": fact.due_at, "next_at": fact.due_at})
+    return message.model_copy(
+        update={"due_at": fact.due_at, "next_at": next_of(fact), "digest_id": fact.digest_id}
+    )
 
 
-def message_sent(message: Message, _: MessageSent) -> Message:
-    """The provider accepted it."""
-    return message.model_copy(update={"state": State.SENT, "next_at": None})
+def message_sent(message: Message, fact: MessageSent) -> Message:
+    """The provider accepted it, or the digest that it was in."""
+    return message.model_copy(
+        update={"state": State.SENT, "next_at": None, "in_digest": fact.in_digest}
+    )
 
 
 def message_failed(message: Message, fact: MessageFailed | MessageBounced) -> Message:

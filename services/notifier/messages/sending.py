@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.notifier.channels.ports import Letter
 from services.notifier.channels.providers import Providers
+from services.notifier.digests.rules import (
+    Digest,
+    carrier_of,
+    digest_id_of,
+    goes_at,
+    join,
+    waits,
+    with_its_messages,
+)
 from services.notifier.messages.letters import Letters
 from services.notifier.messages.rules import (
     PARTS_COME_WITHIN,
@@ -25,9 +34,10 @@ from services.notifier.messages.rules import (
     sent,
 )
 from services.notifier.preferences.handlers import wanted_by
-from services.notifier.preferences.quiet import AT_ONCE, quiet_until
+from services.notifier.preferences.quiet import AT_ONCE, CRITICAL, quiet_until
 from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.rules import Story
+from services.notifier.wording.blocks import Outline
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageAttempted,
@@ -38,9 +48,11 @@ from shared.contracts.notifier import (
     MessageFailed,
     MessageQueued,
     MessageSent,
+    Occasion,
 )
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
+from shared.money import BALANCE_MAX
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected, Unavailable
@@ -77,7 +89,11 @@ class Sending:
         try:
             message = await self._as_wanted(message, view)
             provider = await self._provider(message, view)
-            return replace(await self._letters.write(message_id, message, view), provider=provider)
+            if message.occasion is Occasion.DIGEST:
+                letter = await self._digest(message_id, message, view)
+            else:
+                letter = await self._letters.write(message_id, message, view)
+            return replace(letter, provider=provider)
         except (Rejected, Unavailable) as missing:
             if missing.reason not in PARTS:
                 raise
@@ -88,15 +104,33 @@ class Sending:
     async def take(self, message_id: str, letter: Letter, view: View) -> Decision:
         """Take a message in hand, unless another process has or its fate is known; failed at a bound.
 
-        In the customer's quiet hours it is deferred instead.
+        In the customer's quiet hours it is deferred instead, and above the messages of a day it joins a digest.
         """
         message = await known(message_id, view)
-        until = await self._quiet_until(message, view)
+        until = await self._quiet_until(message, view.now, view)
         if until is not None and due(message, view.now):
             return defer(message, message_id, Reason.QUIET_HOURS, until)
+        if message.occasion is Occasion.DIGEST:
+            return await self._take_digest(message, message_id, letter, view)
         bounds = await self._bounds(message, letter.recipient, view)
         used = await view.balances([bound.account for bound in bounds])
+        enough = any(bound.joins and used[bound.account] >= bound.ceiling for bound in bounds)
+        if enough and due(message, view.now):
+            return await self._joins(message, message_id, letter.recipient, view)
         return attempt(message, message_id, view.now, bounds, used, letter.provider)
+
+    async def _take_digest(
+        self, message: Message, message_id: str, letter: Letter, view: View
+    ) -> Decision:
+        """Take a digest in hand; messages that are left out of its letter end here."""
+        waiting = await waiting_in(message, view)
+        if waiting.keys() - letter.holds.keys():
+            return Decision()  # One joined since it was written: it is written again.
+        bounds = await self._bounds(message, letter.recipient, view)
+        used = await view.balances([bound.account for bound in bounds])
+        taken = attempt(message, message_id, view.now, bounds, used, letter.provider)
+        left_out = {name: why for name, why in letter.holds.items() if why is not None}
+        return with_its_messages(taken, waiting, left_out, view.now)
 
     def number(self, facts: Sequence[Fact]) -> int | None:
         """The number of the attempt that was begun."""
@@ -109,8 +143,25 @@ class Sending:
     async def record(
         self, message_id: str, number: int | None, outcome: Outcome, view: View
     ) -> Decision:
-        """The fate of an attempt, or of a letter that could not be written, unless another has it."""
+        """The fate of an attempt, or of a letter that could not be written, unless another has it.
+
+        A digest's is that of the messages in it.
+        """
         message = await known(message_id, view)
+        decision = await self._fate(message, message_id, number, outcome, view)
+        if message.occasion is not Occasion.DIGEST:
+            return decision
+        return await self.whole(message, decision, view)
+
+    async def whole(self, message: Message, decision: Decision, view: View) -> Decision:
+        """What was decided about a message, for a digest with the fates of the messages in it."""
+        if message.occasion is not Occasion.DIGEST:
+            return decision
+        return with_its_messages(decision, await waiting_in(message, view), {}, view.now)
+
+    async def _fate(
+        self, message: Message, message_id: str, number: int | None, outcome: Outcome, view: View
+    ) -> Decision:
         mine = due(message, view.now) if number is None else message.attempt == number
         if not mine:
             return Decision()
@@ -144,6 +195,55 @@ class Sending:
             goes_on = isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel
             fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
             MESSAGES.labels(fact.occasion, fate).inc()
+
+    async def _digest(self, message_id: str, message: Message, view: View) -> Letter:
+        """The letter of a digest, with what its messages say; raises Rejected if none has anything to say any more."""
+        holds: dict[str, Reason | None] = {}
+        parts: list[Outline] = []
+        for name, one in (await held_by(message, view)).items():
+            try:
+                parts.append(await self._part(one, message, view))
+                holds[name] = None
+            except Rejected as rejected:
+                holds[name] = rejected.reason
+        if not parts:
+            reasons = set(holds.values())
+            raise Rejected((reasons.pop() if len(reasons) == 1 else None) or Reason.NO_LONGER_TRUE)
+        letter = await self._letters.write(message_id, message, view, parts)
+        return replace(letter, holds=holds)
+
+    async def _part(self, one: Message, digest: Message, view: View) -> Outline:
+        """What a message says in a digest, as the customer wants it now; raises Rejected and Unavailable."""
+        if not (await _wanted(one, view)).wants(one.occasion):
+            raise Rejected(Reason.NOT_WANTED)
+        try:
+            part = one.model_copy(update={"language": digest.language})
+            return await self._letters.part(part, view)
+        except Unavailable as missing:
+            if missing.reason in PARTS and view.now - one.queued_at > PARTS_COME_WITHIN:
+                raise Rejected(missing.reason) from None
+            raise
+
+    async def _joins(
+        self, message: Message, message_id: str, recipient: str, view: View
+    ) -> Decision:
+        """Let a message wait for the digest of today, which goes tomorrow."""
+        policy, _ = await self._policies.at(message.site, view)
+        zone = ZoneInfo(policy.timezone)
+        day = view.now.astimezone(zone).date().isoformat()
+        digest_id = digest_id_of(message, day, self._address_ref(recipient, day))
+        carrier = carrier_of(digest_id, message.channel)
+        await view.prefetch([Digest.key(digest_id), Message.key(carrier)])
+        due_at = goes_at(policy.notify.digest_at, zone, view.now)
+        return join(
+            message,
+            message_id,
+            digest_id,
+            await view.get(Digest, digest_id),
+            await view.get(Message, carrier),
+            await self._quiet_until(message, due_at, view) or due_at,
+            view.now,
+        )
 
     async def _provider(self, message: Message, view: View) -> str:
         """The provider of the next attempt; raises Rejected(unknown_provider), and what a policy does."""
@@ -182,25 +282,28 @@ class Sending:
                 raise Rejected(Reason.OTHER_CHANNEL)
         return message.model_copy(update={"language": wanted.language or message.language})
 
-    async def _quiet_until(self, message: Message, view: View) -> datetime | None:
-        """Until when the customer is not disturbed by this message; None if they may be now."""
+    async def _quiet_until(self, message: Message, at: datetime, view: View) -> datetime | None:
+        """Until when the customer is not disturbed by this message; None if they may be at this time."""
         if message.occasion in AT_ONCE:
             return None
         policy, _ = await self._policies.at(message.site, view)
         wanted = await _wanted(message, view)
         quiet = wanted.quiet_hours or policy.notify.quiet_hours
-        return quiet_until(quiet, ZoneInfo(wanted.timezone or policy.timezone), view.now)
+        return quiet_until(quiet, ZoneInfo(wanted.timezone or policy.timezone), at)
 
     async def _bounds(self, message: Message, recipient: str, view: View) -> Sequence[Bound]:
         """The daily bounds that a customer's letter counts in, at its first attempt."""
         if message.mailbox is not None or message.attempt:
             return ()
         policy, _ = await self._policies.at(message.site, view)
+        # What cannot wait counts in the customer's day, and is not bound by it.
+        most = BALANCE_MAX if message.occasion in CRITICAL else policy.notify.per_day
         story = await view.get(Story, message.complaint_id)
         day = view.now.astimezone(ZoneInfo(policy.timezone)).date().isoformat()
         return bounds_of(
-            message.occasion,
+            message,
             policy.notify.acknowledge,
+            most,
             day=day,
             address_ref=self._address_ref(recipient, day),
             sender_ref=story.sender_ref if story else None,
@@ -214,6 +317,20 @@ async def known(message_id: str, view: View) -> Message:
         msg = f"no message {message_id}"
         raise AssertionError(msg)
     return message
+
+
+async def held_by(message: Message, view: View) -> Mapping[str, Message]:
+    """The messages of a digest by their ids, without those that failed."""
+    digest = await view.get(Digest, message.about) or Digest()
+    await view.prefetch([Message.key(name) for name in digest.message_ids])
+    held = {name: await known(name, view) for name in digest.message_ids}
+    return {name: one for name, one in held.items() if one.state is not State.FAILED}
+
+
+async def waiting_in(message: Message, view: View) -> Mapping[str, Message]:
+    """The messages whose fate is that of this digest."""
+    held = await held_by(message, view)
+    return {name: one for name, one in held.items() if waits(one)}
 
 
 async def _wanted(message: Message, view: View) -> Preferences:

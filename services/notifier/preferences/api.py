@@ -1,4 +1,4 @@
-"""The HTTP face of preferences: the customer's page, and the one click by which a mail program unsubscribes.
+"""The HTTP face of preferences: the customer's page, the one click by which a mail program unsubscribes, and the site's way.
 
 Opening the link changes nothing, because mail scanners open links too; only the forms do.
 """
@@ -7,30 +7,33 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import time
-from typing import TypeVar
+from datetime import datetime, time
+from typing import Annotated, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from services.notifier.preferences.handlers import Wishes
 from services.notifier.preferences.page import PreferencesPage
-from services.notifier.preferences.rules import Preferences
+from services.notifier.preferences.rules import CHOSEN, Preferences, change
 from shared.contracts.complaints import Language
+from shared.contracts.event import CustomerRef
 from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import Tells
+from shared.contracts.notifier import PreferencesChanged, Tells, TimeZone
 from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
-from shared.runtime.http.answers import to_page
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import Answer, body_of, tag_of, to_page
 from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.inputs import fields_of
 from shared.runtime.http.pages import PAGE_HEADERS, Fault, wants_page
-from shared.runtime.http.routes import Routes, Token
+from shared.runtime.http.routes import IF_MATCH, Ask, Identifier, Routes, Token
 from shared.runtime.words import say
 
 #: Fields of a form that are read; ours has seven.
@@ -49,6 +52,74 @@ class Form(BaseModel):
     starts: str = ""
     ends: str = ""
     timezone: str = ""
+
+
+#: Who writes down what a customer told their site.
+BY_SITE = (Kind.EMPLOYEE, Kind.SYSTEM)
+WANTED: JsonDict = {
+    "tells": "no_reminders",
+    "channel": "sms",
+    "language": "en",
+    "quiet_hours": {"starts": "21:00:00", "ends": "08:00:00"},
+    "timezone": "Europe/Oslo",
+}
+
+
+def _of_a_zone(name: str) -> str:
+    """The name of a time zone; raises ValueError if there is none of that name."""
+    try:
+        return _zone(name)
+    except (OSError, KeyError):
+        raise ValueError("unknown") from None
+
+
+class WantedPreferences(BaseModel):
+    """How a customer wants to be told; what is left out is as the site has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [WANTED]})
+
+    tells: Tells = Field(Tells.EVERYTHING, description="What they want to be told of.")
+    channel: MessageChannel | None = Field(None, description="The channel that they want first.")
+    language: Language | None = Field(None, description="Language of messages.")
+    quiet_hours: QuietHours | None = Field(
+        None, description="Local time of each day in which messages wait."
+    )
+    timezone: Annotated[TimeZone, AfterValidator(_of_a_zone)] | None = Field(
+        None, description="Where the customer's clock is, by its IANA name."
+    )
+
+
+class ShownPreferences(Answer):
+    """How a customer wants to be told; null where it is as the site has it."""
+
+    OF: ClassVar[type[Fact]] = PreferencesChanged
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_ref": "c-84de9b3149bca106017b7868415330e5",
+                    **WANTED,
+                    "changed_at": "2026-06-03T14:00:00Z",
+                }
+            ]
+        }
+    )
+
+    customer_ref: CustomerRef
+    tells: Annotated[Tells, Field(description="What they want to be told of.")]
+    channel: Annotated[
+        MessageChannel | None, Field(description="The channel that they want first.")
+    ]
+    language: Annotated[Language | None, Field(description="Language of messages.")]
+    quiet_hours: Annotated[
+        QuietHours | None, Field(description="Local time of each day in which messages wait.")
+    ]
+    timezone: Annotated[
+        str | None, Field(description="Where the customer's clock is, by its IANA name.")
+    ]
+    changed_at: Annotated[
+        datetime | None, Field(description="When they said so last; null if they never did.")
+    ]
 
 
 T = TypeVar("T")
@@ -138,7 +209,54 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         await write(complaint_id, "unsubscribe", secrets.token_urlsafe(16), Form(), decide)
         return await shown(token, saved=True)
 
+    _of_site(to, wishes)
     return to
+
+
+def _of_site(to: Routes, wishes: Wishes) -> None:
+    """The routes by which a site writes down what a customer told it."""
+
+    @to.read(
+        "/v1/preferences/{customer_ref}",
+        BY_SITE,
+        ShownPreferences,
+        refuses=(Reason.UNKNOWN_CUSTOMER, Reason.CUSTOMER_ERASED),
+        changed_by_tag=True,
+    )
+    async def get_customer_preferences(ask: Ask, customer_ref: Identifier) -> ShownPreferences:
+        """How a customer of my site wants to be told; null where they chose nothing and it is as the site has it."""
+        found = await wishes.of_site(customer_ref, ask.principal, ask.view)
+        return ShownPreferences.about(found, customer_ref=customer_ref)
+
+    @to.write(
+        "PUT",
+        "/v1/preferences/{customer_ref}",
+        BY_SITE,
+        {200: ShownPreferences},
+        refuses=(
+            Reason.UNKNOWN_CUSTOMER,
+            Reason.CUSTOMER_ERASED,
+            Reason.VERSION_MISSING,
+            Reason.CHANGED_MEANWHILE,
+        ),
+        tagged=True,
+    )
+    async def put_customer_preferences(
+        ask: Ask, customer_ref: Identifier, command: WantedPreferences, if_match: IF_MATCH = None
+    ) -> Decision:
+        """Write down how a customer of my site wants to be told, in place of what they wanted before.
+
+        `If-Match` names what they wanted before by its ETag, so that nobody overwrites what the customer or a
+        colleague said meanwhile. It holds for messages that wait, too.
+        """
+        found = await wishes.of_site(customer_ref, ask.principal, ask.view)
+        if if_match is None:
+            raise Rejected(Reason.VERSION_MISSING)
+        tag = tag_of(body_of(ShownPreferences.about(found, customer_ref=customer_ref)))
+        if not {"*", tag} & {one.strip() for one in if_match.split(",")}:
+            raise Rejected(Reason.CHANGED_MEANWHILE)
+        wanted = Preferences(**{name: getattr(command, name) for name in CHOSEN})
+        return change(customer_ref, ask.principal.site, wanted, ask.view.now)
 
 
 def preferences_of(form: Form) -> Preferences:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.notifier.preferences.rules import Preferences, change, unsubscribed
-from services.notifier.subjects.rules import Story
+from services.notifier.subjects.rules import Story, stories_of
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.links import Tokens
+from shared.runtime.roster import employed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,24 @@ class Wishes:
     async def change(self, token: str, wanted: Preferences, view: View) -> Decision:
         """What the customer wants from now on."""
         story, _ = await self.opened(token, view)
-        return change(story, wanted, view.now)
+        return change(story.customer_ref, story.site, wanted, view.now)
 
     async def unsubscribe(self, token: str, view: View) -> Decision:
         """No reminders from now on; everything else stays."""
         story, preferences = await self.opened(token, view)
-        return change(story, unsubscribed(preferences), view.now)
+        return change(story.customer_ref, story.site, unsubscribed(preferences), view.now)
+
+    async def of_site(self, customer_ref: str, who: Principal, view: View) -> Preferences:
+        """What a customer of the caller's site wants.
+
+        Raises Rejected(unknown_customer, customer_erased), and for an employee whom the roster does not list
+        Rejected(unknown_employee).
+        """
+        if who.kind is Kind.EMPLOYEE:
+            await employed(who, view)
+        known = await view.range(Story, stories_of(who.site, customer_ref), None, 1)
+        if not known.documents:
+            raise Rejected(Reason.UNKNOWN_CUSTOMER)
+        if await self._keys.erased(customer_ref, view):
+            raise Rejected(Reason.CUSTOMER_ERASED)
+        return await wanted_by(customer_ref, view)

@@ -22,6 +22,14 @@ AT_ONCE = frozenset(
         Occasion.CHECK_GIVEN,
     }
 )
+#: Messages that wait for no digest either, however much a customer was told in a day. Besides those of any hour: we say
+#: first that a promise is broken, a case waits for the answer to a question, and an offer may end before the next day.
+CRITICAL = AT_ONCE | {
+    Occasion.PROMISE_BROKEN,
+    Occasion.QUESTION_ASKED,
+    Occasion.CHECK_OFFERED,
+    Occasion.DIGEST,
+}
 
 
 def quiet_until(quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> datetime | None:

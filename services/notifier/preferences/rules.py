@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from services.notifier.subjects.rules import Story
 from shared.contracts.complaints import ComplaintForgotten, Language
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import Occasion, PreferencesChanged, Tells
@@ -48,12 +47,12 @@ class Preferences(Document):
         return sorted(of_site, key=lambda one: one is not self.channel)
 
 
-def change(story: Story, wanted: Preferences, now: datetime) -> Decision:
-    """Record what the customer of a complaint wants from now on."""
+def change(customer_ref: str, site: str, wanted: Preferences, now: datetime) -> Decision:
+    """Record what a customer wants from now on, as a site heard it."""
     return Decision.of(
         PreferencesChanged(
-            customer_ref=story.customer_ref,
-            site=story.site,
+            customer_ref=customer_ref,
+            site=site,
             changed_at=now,
             **{name: getattr(wanted, name) for name in CHOSEN},
         )

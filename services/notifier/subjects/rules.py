@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -37,7 +37,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import MOVES, State
 from shared.contracts.notifier import Helped
-from shared.kernel import Document, Fold, Schema, Slice
+from shared.kernel import Document, Fold, Schema, Slice, score_at
 
 
 class Standing(StrEnum):
@@ -354,6 +354,17 @@ def code_sent(_: OneTimeCode | None, fact: ConfirmationAsked) -> OneTimeCode:
     return OneTimeCode(action=fact.action, code=fact.code, expires_at=fact.expires_at)
 
 
+def stories_of(site: str, customer_ref: str) -> str:
+    """The sorted set of a customer's complaints at a site, the first one first."""
+    return f"stories/{site}/{customer_ref}"
+
+
+def stands(story: Story) -> Mapping[str, int]:
+    """Lists a complaint with those of its customer."""
+    received_at = story.received_at
+    return {stories_of(story.site, story.customer_ref): score_at(received_at) if received_at else 0}
+
+
 SLICE = Slice(
     {
         ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
@@ -380,5 +391,6 @@ SLICE = Slice(
         RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
         RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
         OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
-    }
+    },
+    indexes={Story: stands},
 )

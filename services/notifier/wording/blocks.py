@@ -17,6 +17,15 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """What the blocks below it are about, up to the next one."""
+
+    KIND: ClassVar[str] = "heading"
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What somebody said, in their words."""
 
@@ -60,7 +69,7 @@ class Link:
     url: str
 
 
-Block = Text | Quote | Items | Card | Link
+Block = Text | Heading | Quote | Items | Card | Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +82,5 @@ class Outline:
     blocks: Sequence[Block]
     #: The last lines: regards, and who sends it.
     closing: Sequence[str]
+    #: Below it, how the customer changes how they are told.
+    foot: Link | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.notifier.wording.wording import Says
+from services.notifier.wording.blocks import Outline
+from services.notifier.wording.wording import Rendered, Says, Wording
 from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import about, format_money, format_time, format_worth, say
@@ -150,6 +151,27 @@ def variants_of(occasion: Occasion) -> Mapping[str, frozenset[str]]:
     return {"plain": frozenset(), **VARIANTS.get(occasion, {})}
 
 
+#: What the digest of the examples holds.
+_TOGETHER = (Occasion.FIX_DONE, Occasion.RESOLUTION_TOLD)
+
+
+def written(
+    wording: Wording,
+    occasion: Occasion,
+    language: Language,
+    variant: frozenset[str] = frozenset(),
+) -> Rendered:
+    """An occasion's letter in a language, in one of its variants, with example values."""
+    values, parts = example(occasion, language, variant), parts_of(wording, occasion, language)
+    return wording.render(occasion, language, values, NAME, parts)
+
+
+def parts_of(wording: Wording, occasion: Occasion, language: Language) -> list[Outline]:
+    """The letters that an occasion's letter holds: those of a digest, and none of others."""
+    together = _TOGETHER if occasion is Occasion.DIGEST else ()
+    return [wording.outline(one, language, example(one, language), NAME) for one in together]
+
+
 def example(
     occasion: Occasion, language: Language, variant: frozenset[str] = frozenset()
 ) -> dict[str, Says]:
@@ -168,6 +190,7 @@ def example(
         "about": "" if "other" in variant else about(Category.FOOD, language),
         "promised_by": when(hours=2),
         "mine_url": "https://aurora.example/m/4nQ7xk2c",
+        "preferences_url": "https://aurora.example/p/2hTk9wVe",
         "title": _DINNER[language],
         "worth": format_worth(1_200_00, "NOK", language),
         "code": "482913" if occasion is Occasion.CONFIRMATION else "7QK2-M4XP",
@@ -203,6 +226,8 @@ def example(
         "seen_url": "https://aurora.example/s/c3Vn8tRq",
         "again": "yes" if "again" in variant else "",
     }
+    if occasion in (Occasion.CONTACT_CHANGED, Occasion.SAFETY):
+        del values["preferences_url"]
     if "discount" in variant:
         worth = format_worth(160_00, "NOK", language, 20, 800_00)
         values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}

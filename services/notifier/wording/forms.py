@@ -12,7 +12,7 @@ from babel import Locale
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from services.notifier.wording.blocks import Block, Card, Items, Link, Outline, Quote, Text
+from services.notifier.wording.blocks import Block, Card, Heading, Items, Link, Outline, Quote, Text
 
 TEMPLATES = Path(__file__).parent / "templates"
 #: The longest line that a mail program shows without breaking it (RFC 5322, 2.1.1); links are longer.
@@ -24,7 +24,8 @@ CODE_PICTURE = "code"
 def as_text(letter: Outline) -> str:
     """A letter as plain text: paragraphs with empty lines between, links on lines of their own."""
     parts = ["\n".join(_lines(block)) for block in letter.blocks]
-    parts = [letter.greeting, *parts, "\n".join(letter.closing)]
+    foot = ["\n".join(_lines(letter.foot))] if letter.foot else []
+    parts = [letter.greeting, *parts, "\n".join(letter.closing), *foot]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -32,6 +33,8 @@ def _lines(block: Block) -> Iterator[str]:
     match block:
         case Text(sentences):
             yield from _wrapped(" ".join(sentences))
+        case Heading(words):
+            yield from _wrapped(words)
         case Quote(words):
             yield from _wrapped(words, "  ")
         case Items(lines):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.notifier.wording.examples import NAME, example, variants_of
+from services.notifier.wording.examples import variants_of, written
 from services.notifier.wording.forms import templates
 from services.notifier.wording.preview import embedded
 from services.notifier.wording.wording import Wording
@@ -17,8 +17,7 @@ def page(notice: str) -> str:
         for variant, kind in variants_of(occasion).items():
             forms = []
             for language in Language:
-                values = example(occasion, language, kind)
-                letter = wording.render(occasion, language, values, NAME)
+                letter = written(wording, occasion, language, kind)
                 style, body = (inside(tag, embedded(letter)) for tag in ("style", "body"))
                 forms.append((language, letter, body))
             letters.append((occasion, variant, forms))

@@ -177,10 +177,16 @@ def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.feedback_asked.last")])
 
 
-def fewer(words: Words, told: Told) -> Iterator[Block]:
-    """Where the customer says that they want fewer letters like this one; nothing in a letter that must come."""
-    if "preferences_url" in told:
-        yield Link(words("letter.fewer.why"), words("letter.fewer.change"), told["preferences_url"])
+def digest(words: Words, _told: Told) -> Iterator[Block]:
+    """Why what follows comes together; what it says is the letters of its messages."""
+    yield Text([words("letter.digest.together")])
+
+
+def foot(words: Words, told: Told) -> Link | None:
+    """Where the customer says how they want to be told; None in a letter that goes where they are not written to."""
+    if "preferences_url" not in told:
+        return None
+    return Link(words("letter.fewer.why"), words("letter.fewer.change"), told["preferences_url"])
 
 
 def check_expiring(words: Words, told: Told) -> Iterator[Block]:
@@ -303,6 +309,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.REFERRED: referred,
     Occasion.FEEDBACK_ASKED: feedback_asked,
     Occasion.CHECK_EXPIRING: check_expiring,
+    Occasion.DIGEST: digest,
     Occasion.CONFIRMATION: confirmation,
     Occasion.CONTACT_CHANGED: contact_changed,
     Occasion.SAFETY: safety,

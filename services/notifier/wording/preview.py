@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.notifier.wording.examples import NAME, example, variants_of
+from services.notifier.wording.examples import variants_of, written
 from services.notifier.wording.wording import Rendered, Wording
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
@@ -35,14 +35,12 @@ def preview(
     variants = variants_of(occasion)
     if variant not in variants:
         raise typer.BadParameter(f"not one of: {', '.join(variants)}", param_hint="--variant")
-    letter = Wording().render(
-        occasion, language, example(occasion, language, variants[variant]), NAME
-    )
-    written = f"Subject: {letter.subject}\n\n{letter.text}" if text else embedded(letter)
+    letter = written(Wording(), occasion, language, variants[variant])
+    shown = f"Subject: {letter.subject}\n\n{letter.text}" if text else embedded(letter)
     if out is None:
-        typer.echo(written, nl=False)
+        typer.echo(shown, nl=False)
     else:
-        out.write_text(written, encoding="utf-8")
+        out.write_text(shown, encoding="utf-8")
 
 
 def embedded(letter: Rendered) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.notifier.wording.blocks import Outline
+from services.notifier.wording.blocks import Block, Card, Heading, Outline
 from services.notifier.wording.forms import HtmlForm, as_text, pictures
-from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, fewer, subject
+from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, foot, subject
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import known_language, say
 
@@ -99,21 +99,31 @@ class Wording:
         self._html = HtmlForm()
 
     def render(
-        self, occasion: Occasion, language: str, values: Mapping[str, Says], name: str = ""
+        self,
+        occasion: Occasion,
+        language: str,
+        values: Mapping[str, Says],
+        name: str = "",
+        parts: Sequence[Outline] = (),
     ) -> Rendered:
         """The letter of an occasion, in every form; see `outline`."""
-        letter = self.outline(occasion, language, values, name)
+        letter = self.outline(occasion, language, values, name, parts)
         return Rendered(
             letter.subject, as_text(letter), self._html.render(letter), pictures(letter)
         )
 
     def outline(
-        self, occasion: Occasion, language: str, values: Mapping[str, Says], name: str = ""
+        self,
+        occasion: Occasion,
+        language: str,
+        values: Mapping[str, Says],
+        name: str = "",
+        parts: Sequence[Outline] = (),
     ) -> Outline:
         """What the letter of an occasion says in a language; in English if the language is not one of ours.
 
         `name` greets the customer if it is a plausible name. Amounts and times come formatted; each of
-        several values is one line. Raises KeyError if a sentence or a value is missing.
+        several values is one line. `parts` are the letters that a digest holds. Raises KeyError if a sentence or a value is missing.
         """
         known = known_language(language)
         told = {
@@ -140,9 +150,22 @@ class Wording:
             language=known,
             subject=subject(occasion, words, told)[:_SUBJECT_CHARS_MAX].strip(),
             greeting="" if staff else greeting,
-            blocks=(*OCCASIONS[occasion](words, told), *fewer(words, told)),
+            blocks=(
+                *OCCASIONS[occasion](words, told),
+                *(block for part in parts for block in _as_part(part)),
+            ),
             closing=() if staff else closing,
+            foot=foot(words, told),
         )
+
+
+def _as_part(letter: Outline) -> Sequence[Block]:
+    """A letter in a digest: under its subject, without greeting, closing and the picture of its code."""
+    shown = (
+        replace(block, scanned=False) if isinstance(block, Card) else block
+        for block in letter.blocks
+    )
+    return (Heading(letter.subject), *shown)
 
 
 def greeting_name(name: str) -> str:

@@ -203,9 +203,17 @@ def wants_table(accept: str) -> bool:
     return CSV in {one.partition(";")[0].strip().lower() for one in accept.split(",")}
 
 
-def shown(etag: str | None, content: bytes, form: str = JSON) -> Response:
-    """A read with its ETag: 304 and nothing else when the client has it already."""
-    tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
+def tag_of(content: bytes) -> str:
+    """What tells an answer from any other, as an ETag without a word on how strong it is."""
+    return f'"{blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def shown(etag: str | None, content: bytes, form: str = JSON, *, strong: bool = False) -> Response:
+    """A read with its ETag: 304 and nothing else when the client has it already.
+
+    A strong ETag is for what is changed with `If-Match`, which takes no other (RFC 9110, 13.1.1).
+    """
+    tag = tag_of(content) if strong else f"W/{tag_of(content)}"
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     known = {one.strip().removeprefix("W/") for one in (etag or "").split(",")}
     if known & {"*", tag.removeprefix("W/")}:  # weak comparison (RFC 9110, 13.1.2)

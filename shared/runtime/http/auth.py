@@ -58,7 +58,7 @@ class Kind(StrEnum):
     MANAGER = "manager"
     #: Redeems codes, and nothing else.
     TILL = "till"
-    #: Publishes complaints, and nothing else.
+    #: Publishes complaints and writes down how customers want to be told, and nothing else.
     SYSTEM = "system"
     #: Lists employees of its site, and nothing else.
     PERSONNEL = "personnel"

@@ -43,7 +43,9 @@ def _header(description: str, *, always: bool = True, **schema: Any) -> dict[str
 #: Every header of ours that an answer may carry; the document says of each answer which it does.
 HEADERS: dict[str, dict[str, Any]] = {
     "Cache-Control": _header("Whether and how it may be cached."),
-    "ETag": _header("What is shown, as a tag: in `If-None-Match` it gets a 304 if it still holds."),
+    "ETag": _header(
+        "What is shown, as a tag: in `If-None-Match` it gets a 304 if it still holds; what is changed with `If-Match` takes it there."
+    ),
     "Published": _header(
         "Whether the facts are on Kafka already; absent if nothing was settled.",
         always=False,
@@ -231,6 +233,8 @@ def _headers_of(
     if status in ("429", "503"):
         yield "Retry-After"
     if "If-None-Match" in taken and status in ("200", "304"):
+        yield "ETag"
+    if "If-Match" in taken and status == "200":
         yield "ETag"
     if writes and (HTML not in content or JSON in content) and (status < "3" or status == "409"):
         yield from SETTLED

@@ -39,6 +39,7 @@ from shared.runtime.http.answers import (
     body_of,
     picture,
     shown,
+    tag_of,
     wants_table,
 )
 from shared.runtime.http.auth import Kind, Principal
@@ -74,6 +75,14 @@ ACCEPT_LANGUAGE = Annotated[
         description="The languages that titles may be in, as in RFC 9110; the site's first language"
         " if none of ours is among them.",
         examples=["nb, en;q=0.5"],
+    ),
+]
+IF_MATCH = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=256,
+        description="The ETag of what is to be changed, as it was read; `*` for whatever it is.",
     ),
 ]
 LAST_EVENT_ID = Annotated[
@@ -271,12 +280,13 @@ class Routes(APIRouter):
         reads: Callable[[Principal, Any], Sequence[str]] | None = None,
         examples: Mapping[int, Mapping[str, Any]] = NONE,
         in_languages: bool = False,
+        tagged: bool = False,
     ) -> Callable[[D], D]:
         """A write, decided by the decorated function; its last fact is the answer.
 
         The function takes an `Ask`, then what is in the path, and the body as `command` if there is
         one. `reads` names documents to read in the first trip. With `in_languages` the answer depends
-        on `Accept-Language`.
+        on `Accept-Language`; with `tagged` it has the ETag that a read of it has.
         """
 
         def add(decides: D) -> D:
@@ -306,7 +316,10 @@ class Routes(APIRouter):
                 )
                 body = await answer(written.fact, _ask(request, principal, self._face.view()))
                 status = body.status if isinstance(body, Problem) else statuses[type(body)]
-                return written.response(status, body_of(body))
+                response = written.response(status, body_of(body))
+                if tagged and status == 200:
+                    response.headers["ETag"] = tag_of(body_of(body))
+                return response
 
             self.respond(
                 respond,
@@ -335,12 +348,14 @@ class Routes(APIRouter):
         method: str = "GET",
         in_languages: bool = False,
         table: Callable[[Any], str] | None = None,
+        changed_by_tag: bool = False,
     ) -> Callable[[D], D]:
         """A read, answered by what the decorated function returns, with an ETag.
 
         The function takes an `Ask`, then the parameters of path and query, or a body. A POST is for
         values that must not stand in a URL; its answer is not cached. With `in_languages` the answer
-        depends on `Accept-Language`. `table` makes CSV of the answer for who accepts that.
+        depends on `Accept-Language`. `table` makes CSV of the answer for who accepts that. With
+        `changed_by_tag` the ETag is strong, for a write with `If-Match`.
         """
 
         def add(reads: D) -> D:
@@ -351,7 +366,7 @@ class Routes(APIRouter):
                 if table is not None and wants_table(request.headers.get("accept", "")):
                     response = shown(etag, table(found).encode(), CSV)
                 elif method == "GET":
-                    response = shown(etag, body_of(found))
+                    response = shown(etag, body_of(found), strong=changed_by_tag)
                 else:
                     response = Response(body_of(found), headers=NO_STORE, media_type=JSON)
                 if table is not None:

@@ -33,6 +33,11 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
         for one in evidence.of("complaint.reopened")
         if one.data["has_contact"]
     }
+    wanted |= {
+        ("digest", one.data["digest_id"])
+        for one in evidence.of("message.deferred")
+        if one.data.get("digest_id")
+    }
     moves = told_of_moves(evidence)
     forgotten = {one.data["complaint_id"] for one in evidence.of("complaint.forgotten")}
     # A customer who was erased meanwhile is told of no further move.
@@ -83,13 +88,22 @@ def micros(moment: str) -> int:
 
 
 def one_fate_each(evidence: Evidence, _: Diary) -> Verdict:
-    """Every message is sent or failed, once."""
+    """Every message is sent or failed, once; a digest, which goes the next day, and what waits for it may still wait."""
     queued = {one.data["message_id"] for one in evidence.of("message.queued")}
+    waits = {
+        one.data["message_id"]
+        for one in evidence.of("message.queued")
+        if one.data["occasion"] == "digest"
+    } | {
+        one.data["message_id"]
+        for one in evidence.of("message.deferred")
+        if one.data.get("digest_id")
+    }
     sent = [one.data["message_id"] for one in evidence.of("message.sent")]
     failed = Counter(one.data["reason"] for one in evidence.of("message.failed"))
     ended = [*sent, *(one.data["message_id"] for one in evidence.of("message.failed"))]
     wrong = [f"{name} has {n} fates" for name, n in more_than_once(ended).items()]
-    wrong += [f"{name} has no fate" for name in sorted(queued - set(ended))]
+    wrong += [f"{name} has no fate" for name in sorted(queued - set(ended) - waits)]
     wrong += [f"{name} was never queued" for name in sorted(set(ended) - queued)]
     why = ", ".join(f"{n} {reason}" for reason, n in sorted(failed.items()))
     numbers = f"{len(sent)} sent, {failed.total()} failed ({why})"
@@ -105,7 +119,10 @@ def one_letter_each(evidence: Evidence, diary: Diary) -> Verdict:
         if one.data["repeats_unknown"]
     )
     attempted = {one.data["message_id"] for one in evidence.of("message.attempted")}
-    sent = {one.data["message_id"] for one in evidence.of("message.sent")}
+    # A message in a digest came with it.
+    sent = {
+        one.data.get("in_digest") or one.data["message_id"] for one in evidence.of("message.sent")
+    }
     wrong = [f"{name} is sent and no letter came" for name in sorted(sent - came.keys())]
     wrong += [f"{name} came and was never attempted" for name in sorted(came.keys() - attempted)]
     wrong += [

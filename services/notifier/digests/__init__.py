@@ -1,0 +1,1 @@
+"""Many messages of a day to one customer: what can wait goes together."""

@@ -1,0 +1,149 @@
+"""Which messages wait for a digest, and what becomes of them: pure rules.
+
+A site says how many messages a day one customer is sent one by one. Above that, whatever can wait goes
+together, in one message on the next day: the digest. It is a message like any other, and the messages in
+it end with it, in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from services.notifier.messages.rules import (
+    FATES,
+    Message,
+    State,
+    accepted,
+    defer,
+    message_id_of,
+    not_sent,
+    queue,
+)
+from shared.contracts.event import fingerprint
+from shared.contracts.intake import MessageChannel
+from shared.contracts.notifier import (
+    MessageAttempted,
+    MessageBounced,
+    MessageDeferred,
+    MessageFailed,
+    MessageSent,
+    Occasion,
+)
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision, Document, Fact, Fold, Slice
+
+#: Messages in one digest at most: it is read in a minute, and its commit stays small.
+DIGEST_MESSAGES_MAX = 50
+
+
+class Digest(Document):
+    """The messages that joined a digest, in the order in which they did."""
+
+    KIND: ClassVar[str] = "digest"
+
+    message_ids: tuple[str, ...] = ()
+
+
+def digest_id_of(message: Message, day: str, address_ref: str) -> str:
+    """The digest of a day's messages to one customer at one address.
+
+    Text messages show one link, so theirs is of one complaint.
+    """
+    of = () if message.channel is MessageChannel.EMAIL else (message.complaint_id,)
+    return "dg-" + fingerprint(
+        "digest", message.customer_ref, message.site, day, address_ref, message.channel, *of
+    )
+
+
+def carrier_of(digest_id: str, channel: MessageChannel) -> str:
+    """The id of the message that a digest goes as on this channel."""
+    return message_id_of(Occasion.DIGEST, digest_id, channel)
+
+
+def goes_at(at: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """When the digest of today goes: at this local time of the next day."""
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, at, tzinfo=zone).astimezone(UTC)
+
+
+def join(
+    message: Message,
+    message_id: str,
+    digest_id: str,
+    digest: Digest | None,
+    carrier: Message | None,
+    due_at: datetime,
+    now: datetime,
+) -> Decision:
+    """Let a message wait for its digest, whose own message is queued with the first; failed if the digest is full.
+
+    If the digest is on its way already, the message waits by itself.
+    """
+    if carrier is None:
+        carries = queue(
+            carrier_of(digest_id, message.channel),
+            Occasion.DIGEST,
+            digest_id,
+            complaint_id=message.complaint_id,
+            customer_ref=message.customer_ref,
+            site=message.site,
+            language=message.language,
+            now=now,
+            due_at=due_at,
+            channel=message.channel,
+        )
+        waits = defer(message, message_id, Reason.ENOUGH_TODAY, due_at, digest_id)
+        return replace(waits, facts=(carries, *waits.facts))
+    if carrier.state is not State.QUEUED or carrier.told_at <= now:
+        return defer(message, message_id, Reason.ENOUGH_TODAY, due_at)
+    if digest is not None and len(digest.message_ids) >= DIGEST_MESSAGES_MAX:
+        return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
+    return defer(message, message_id, Reason.ENOUGH_TODAY, carrier.told_at, digest_id)
+
+
+def with_its_messages(
+    decision: Decision,
+    waiting: Mapping[str, Message],
+    left_out: Mapping[str, Reason],
+    now: datetime,
+) -> Decision:
+    """What was decided about a digest's message, with what becomes of the messages that wait in it.
+
+    Those left out fail when it is taken in hand. The others are sent when it is, and fail when it
+    does unless another channel goes on for it.
+    """
+    fates: list[Fact] = []
+    for fact in decision.facts:
+        match fact:
+            case MessageAttempted():
+                for name in left_out.keys() & waiting.keys():
+                    fates += not_sent(waiting[name], name, left_out[name], None, now).facts
+            case MessageSent():
+                fates += [
+                    accepted(one, name, now, fact.attempt, fact.message_id)
+                    for name, one in waiting.items()
+                ]
+            case MessageFailed() | MessageBounced() if fact.next_channel is None:
+                for name, one in waiting.items():
+                    fates += not_sent(one, name, fact.reason, None, now).facts
+            case _:
+                pass
+    return replace(decision, facts=(*decision.facts, *fates))
+
+
+def waits(message: Message) -> bool:
+    """Whether the fate of a message in a digest is still open."""
+    return message.state not in FATES
+
+
+def joined(before: Digest | None, fact: MessageDeferred) -> Digest:
+    """The digest with one more message."""
+    known = before or Digest()
+    return known.model_copy(update={"message_ids": (*known.message_ids, fact.message_id)})
+
+
+SLICE = Slice({MessageDeferred: (Fold(Digest, lambda fact: fact.digest_id, joined),)})
