@@ -33,6 +33,8 @@ from services.complaints.lifecycle.api import (
 )
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
+from services.complaints.mail import accounts as mail_accounts
+from services.complaints.mail.handlers import Mails
 from services.complaints.matters import api as matters_api
 from services.complaints.matters import rules as matters_rules
 from services.complaints.playbooks import api as playbooks_api
@@ -149,6 +151,8 @@ def build(
     limits = Limits(settings.forms, now)
     door = Door(intake, selfservice, links, limits, settings.client_address_header)
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
+    accounts = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
+    mails = Mails(parts.settler, parts.vault, accounts, intake, selfservice, triage, now)
     view = parts.settler.view
     changes = Changes(
         own_topic or partial(tail, settings.broker, ComplaintReceived.TOPIC),
@@ -186,4 +190,5 @@ def build(
             customer_rules.WORDS: parts.settler.on_timer(customer_rules.WORDS, customers.words_end),
         },
         beside_api={"changes": changes.run},
+        beside_stream=parts.mail_reading(accounts, mails.take),
     )

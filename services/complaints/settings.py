@@ -1,4 +1,4 @@
-"""The settings of complaints: those of the runtime, how long backups are kept, the URL of checks' pages, and how often the open form is taken."""
+"""The settings of complaints: those of the runtime, how long backups are kept, the URL of checks' pages, mailboxes, and how often the open form is taken."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from services.complaints.intake.limits import Most
+from services.complaints.mail import accounts
 from services.complaints.triage import lexicon, model
 from shared.contracts.catalogue import BACKUP_RETENTION
 from shared.runtime.settings import RuntimeSettings
@@ -52,6 +53,11 @@ class Settings(RuntimeSettings):
     )
     forms_window_s: int = Field(600, ge=1, le=86_400, description="Length of that window, in s.")
 
+    mail_accounts: Path | None = Field(
+        None,
+        description="File with the mailboxes that complaints come to, from a secret store; read at start. Unset: none.",
+    )
+
     @field_validator("lexicon")
     @classmethod
     def _lexicon_readable(cls, folder: Path | None) -> Path | None:
@@ -68,6 +74,16 @@ class Settings(RuntimeSettings):
         if path is not None:
             try:
                 model.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
+
+    @field_validator("mail_accounts")
+    @classmethod
+    def _accounts_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                accounts.load(path)
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return path

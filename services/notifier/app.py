@@ -64,7 +64,16 @@ from shared.runtime.http.answers import shown_by
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
-from shared.runtime.privacy.links import FEEDBACK, MINE, OFFER, PREFERENCES, Tokens, mine_link
+from shared.runtime.privacy.links import (
+    FEEDBACK,
+    MINE,
+    OFFER,
+    PREFERENCES,
+    REPLY,
+    Tokens,
+    mine_link,
+    reply_address,
+)
 from shared.runtime.privacy.links import SEEN as SEEN_LINK
 from shared.runtime.service import App, Runtime, utc_now
 from shared.runtime.settings import tls_of
@@ -121,7 +130,9 @@ def build(
     providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
     alarms = Alarms(parts.settler, keys, mailboxes, wording, providers, links.seen)
     to_mine = partial(mine_link, mine, settings.complaints_url)
-    letters = Letters(keys, links, wording, alarms.letter, to_mine)
+    to_reply = partial(reply_address, parts.vault.derive(REPLY), settings.reply_address)
+    reply_to = to_reply if settings.reply_address else None
+    letters = Letters(keys, links, wording, alarms.letter, to_mine, reply_to)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
     employees = Inboxes(keys)

@@ -43,6 +43,12 @@ class Settings(RuntimeSettings):
         max_length=200,
         description="What links to a complaint's page begin with: where complaints is reached.",
     )
+    reply_address: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^$|^[A-Za-z0-9._-]{1,15}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+        description="Where customers answer letters: an address whose mail, also with +… before the @, comes to a mailbox that complaints reads. Unset: letters ask for no answer.",
+    )
     mailboxes: Path | None = Field(
         None,
         description="File with the addresses of role mailboxes, from a secret store; read at start.",

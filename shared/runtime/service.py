@@ -64,6 +64,8 @@ from shared.runtime.kafka.watch import (
     record_at,
     with_key,
 )
+from shared.runtime.mail.accounts import MailAccount
+from shared.runtime.mail.reader import MailReader, Take
 from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.settings import RuntimeSettings, refused, tls_of
@@ -194,6 +196,17 @@ class Runtime:
         """Whether everything that the store holds is on Kafka as well; waits for that, and raises Unavailable."""
         return await self.store.wait_published(await self.store.last_sequence(), PUBLISHED_MS)
 
+    def mail_reading(
+        self, accounts: Mapping[str, MailAccount], take: Take
+    ) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """What reads these mailboxes beside the streams, by name; nothing where there are none."""
+        if not accounts:
+            return {}
+        reader = MailReader(
+            self.store, accounts, take, holder=self.settings.holder, crash=self.crash, now=self.now
+        )
+        return {"mail": reader.run}
+
     async def _ready(self) -> Mapping[str, bool]:
         """The health of each part; changes nothing: only `App` decides whether the store is usable."""
         try:
@@ -225,13 +238,15 @@ class App:
         may_stream: Callable[[], Awaitable[bool]] | None = None,
         on_scrape: Callable[[], Awaitable[None]] | None = None,
         beside_api: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
+        beside_stream: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
     ) -> None:
         """`may_stream` is asked again and again until it says yes, before anything is consumed.
 
-        `on_scrape` sets metrics whenever they are asked for. What runs `beside_api`, by name, does so until it is
-        cancelled.
+        `on_scrape` sets metrics whenever they are asked for. What runs `beside_api`, or `beside_stream` where this
+        process has streams, by name, does so until it is cancelled.
         """
         self.beside_api = beside_api or {}
+        self.beside_stream = beside_stream or {}
         self.may_stream = may_stream
         self.on_scrape = on_scrape
         self.parts = parts
@@ -286,6 +301,8 @@ class App:
                 )
                 parts.health["stream"] = stream.assigned
                 await _first(asyncio.create_task(self._start_stream(stream)), stopping)
+                for name, runs in self.beside_stream.items():
+                    background.append(watched(asyncio.create_task(runs(), name=name)))
                 background.append(watched(asyncio.create_task(stream.watch(), name="watch")))
             await stopping.wait()
         finally:

@@ -209,6 +209,17 @@ class Topics:
 SERVED = ("complaints", "compensation", "notifier", "audit")
 
 
+def settings_of_all(directory: Path) -> dict[str, Any]:
+    """The settings that every service of an `Aboard` has."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
+        "REDIS_URL": "redis://nowhere.invalid",
+        "master_key": b64encode(MASTER).decode(),
+        "jwks": directory / token.JWKS_FILE,
+        "publish_wait_ms": 0,
+    }
+
+
 class Aboard:
     """Complaints, compensation, notifier and audit, each on its own store, with the demo policy in force.
 
@@ -225,6 +236,8 @@ class Aboard:
         stores: Mapping[str, Any] | None = None,
         webhooks: Path | None = None,
         poster: Poster | None = None,
+        mail_accounts: Path | None = None,
+        reply_address: str = "",
     ) -> None:
         self.recording = recording
         self.clock = Clock()
@@ -238,17 +251,11 @@ class Aboard:
         self.policy = policy or demo_policy()
         self.key: OKPKey = token.demo_key(directory)
         self.stores: dict[str, Any] = dict(stores or {name: MemoryStore() for name in SERVED})
-        given = {
-            "KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:1",
-            "REDIS_URL": "redis://nowhere.invalid",
-            "master_key": b64encode(MASTER).decode(),
-            "jwks": directory / token.JWKS_FILE,
-            "publish_wait_ms": 0,
-        }
+        given = settings_of_all(directory)
         now, stores = self.clock, self.stores
         self.apps: dict[str, App] = {
             "complaints": build_complaints(
-                ComplaintsSettings(**given),
+                ComplaintsSettings(**given, mail_accounts=mail_accounts),
                 now=now,
                 store=stores["complaints"],
                 triage=triage(),
@@ -270,6 +277,7 @@ class Aboard:
                     providers=providers_file(directory),
                     public_url=PUBLIC_URL,
                     webhooks=webhooks,
+                    reply_address=reply_address,
                 ),
                 poster=poster,
                 now=now,

@@ -152,7 +152,7 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
             return await shown(token, 422, ("mine.fault.words", "text"), text)
 
         async def decide(view: View, _: str) -> Decision:
-            return await selfservice.add_words(token, text, view)
+            return await selfservice.add_words(*await selfservice.opened(token, view), text, view)
 
         return await done(token, "words", form, decide, request)
 
@@ -171,7 +171,8 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
         async def decide(view: View, _: str) -> Decision:
             if form.action not in set(Helped):
                 raise Rejected(Reason.SCHEMA_INVALID, where=("/action",))
-            return await selfservice.tell_helped(token, Helped(form.action), text, view)
+            opened = await selfservice.opened(token, view)
+            return await selfservice.tell_helped(*opened, Helped(form.action), text, view)
 
         return await done(token, "helped", form, decide, request)
 

@@ -50,6 +50,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.intake import Contact
 from shared.contracts.lifecycle import AGAIN, ASKED, OPEN, State, may
+from shared.contracts.names import mailbox_of
 from shared.contracts.notifier import Helped
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -103,10 +104,22 @@ class SelfService:
     async def opened(self, token: str, view: View) -> tuple[str, Complaint]:
         """The complaint of a link; raises Rejected(link_invalid), also once its customer was erased, and Unavailable."""
         complaint_id = self._links.read(token)["complaint"]
+        return complaint_id, await self.known(complaint_id, view)
+
+    async def known(self, complaint_id: str, view: View) -> Complaint:
+        """The complaint; raises Rejected(link_invalid) where there is none or its customer was erased, and Unavailable."""
         complaint = await view.require(Complaint, complaint_id, Reason.LINK_INVALID)
         if complaint.forgotten or await self._keys.erased(complaint.customer_ref, view):
             raise Rejected(Reason.LINK_INVALID)
-        return complaint_id, complaint
+        return complaint
+
+    async def is_contact(self, complaint: Complaint, email: str, view: View) -> bool:
+        """Whether a mail address is the customer's, as the complaint knows it; raises Unavailable."""
+        if complaint.contact is None:
+            return False
+        key = await self._keys.needed(complaint.customer_ref, view)
+        known = Contact.model_validate_json(key.open("contact", complaint.contact)).email
+        return known is not None and mailbox_of(known) == mailbox_of(email)
 
     async def shown(self, token: str, view: View) -> Shown:
         """What the page of a link shows; raises what `opened` does."""
@@ -214,9 +227,13 @@ class SelfService:
         known = await view.get(Confirmation, complaint_id)
         return known.action if known is not None and known.is_open(view.now) else None
 
-    async def add_words(self, token: str, words: str, view: View) -> Decision:
-        """Add words, or answer what was asked; a complaint that is over is opened again. Raises Rejected(wrong_state, too_many_words) and what `opened` does."""
-        complaint_id, complaint = await self.opened(token, view)
+    async def add_words(
+        self, complaint_id: str, complaint: Complaint, words: str, view: View
+    ) -> Decision:
+        """Add words of the customer, or answer what was asked; a complaint that is over is opened again.
+
+        Raises Rejected(wrong_state, too_many_words), Unavailable.
+        """
         timeline = await view.get(Timeline, complaint_id)
         seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
         sealed = seals.words.seal(field_of(complaint), words)
@@ -244,12 +261,13 @@ class SelfService:
             (*seals.created, *danger.facts),
         )
 
-    async def tell_helped(self, token: str, helped: Helped, line: str, view: View) -> Decision:
-        """Take the answer to "did it help?", with a line if it is not empty.
+    async def tell_helped(
+        self, complaint_id: str, complaint: Complaint, helped: Helped, line: str, view: View
+    ) -> Decision:
+        """Take the customer's answer to "did it help?", with a line if it is not empty.
 
-        Raises Rejected(wrong_state, too_many_words) and what `opened` does.
+        Raises Rejected(wrong_state, too_many_words), Unavailable.
         """
-        complaint_id, complaint = await self.opened(token, view)
         head = await head_of(complaint, view)
         if await self._keys.erased(head.customer_ref, view):
             raise Rejected(Reason.WRONG_STATE)

@@ -35,6 +35,8 @@ class Letter:
     segments_max: int = 1
     #: Where a mail program ends letters like this one with one click (RFC 8058); empty for a letter that must come.
     unsubscribe: str = ""
+    #: Where answers go; empty where none is read.
+    reply_to: str = ""
     channel: MessageChannel = MessageChannel.EMAIL
     #: The messages of a digest by their ids, each with why it is left out; None if it is in.
     holds: Mapping[str, Reason | None] = field(default_factory=dict)

@@ -106,6 +106,8 @@ def written(letter: Letter, sender: str, recipient: str, now: datetime) -> Email
     message["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2]}>"
     # RFC 3834: automatic answers to this must not come back as complaints.
     message["Auto-Submitted"] = "auto-generated"
+    if letter.reply_to:
+        message["Reply-To"] = letter.reply_to
     if letter.unsubscribe:
         message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -51,6 +51,9 @@ from shared.runtime.words import (
 ToMailbox = Callable[[str, Message, str, View], Awaitable[Letter]]
 #: Values that are the link of a letter; none has two.
 LINKS = ("feedback_url", "offer_url", "mine_url")
+#: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
+#: other asks for a code on a page.
+UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
 
 
 class Letters:
@@ -63,13 +66,18 @@ class Letters:
         wording: Wording,
         to_mailbox: ToMailbox,
         mine: Callable[[str, datetime], str],
+        reply_to: Callable[[str, datetime], str] | None = None,
     ) -> None:
-        """`mine` makes the link to a complaint's page, which is in complaints, from its id and when it is told."""
+        """`mine` makes the link to a complaint's page, which is in complaints, from its id and when it is told.
+
+        `reply_to` makes the address for answers from the same; None where none is read.
+        """
         self._keys = keys
         self._links = links
         self._wording = wording
         self._to_mailbox = to_mailbox
         self._mine = mine
+        self._reply_to = reply_to
         self._course = Course(keys)
         self._policies = Policies()
 
@@ -120,6 +128,9 @@ class Letters:
             segments_max=policy.notify.segments_max,
             channel=message.channel,
             unsubscribe=f"{page}/unsubscribe" if message.occasion in REMINDERS else "",
+            reply_to=""
+            if self._reply_to is None or message.occasion in UNANSWERED
+            else self._reply_to(message.complaint_id, message.told_at),
         )
 
     async def part(self, message: Message, view: View) -> Outline:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+import hmac
+import re
+from base64 import b32decode, b32encode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -15,6 +19,7 @@ from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
+REPLY = "reply"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.
@@ -27,6 +32,11 @@ FOLLOWED_FOR = timedelta(days=90)
 #: How long the link works by which a role mailbox says that it saw a safety concern: whoever comes back to it later
 #: looks the complaint up.
 SEEN_FOR = timedelta(days=7)
+#: The part of an address before "@" has 64 characters at most (RFC 5321, 4.5.3.1.1), so a token in it is none of
+#: those above: a complaint's id, the day on which it ends, and so many bytes of a signature, in 48 letters and digits.
+ID_BYTES, DAY_BYTES, SIGNATURE_BYTES = 16, 2, 12
+REPLY_TO = re.compile(r"[^@+\s]{1,15}\+([a-z2-7]{48})@[^@\s]+", re.I)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Tokens:
@@ -90,3 +100,40 @@ def mine_link(mine: Tokens, base_url: str, complaint_id: str, told_at: datetime)
     """The address of a complaint's page for its customer, in complaints; the notifier's letters link to it."""
     token = mine.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
     return f"{base_url.rstrip('/')}/m/{token}"
+
+
+def reply_address(secret: bytes, address: str, complaint_id: str, told_at: datetime) -> str:
+    """The address for answers to a letter about a complaint, like `reply+<token>@…`; complaints reads what comes to it.
+
+    Empty for a complaint's id that is not of our form.
+    """
+    local, _, domain = address.rpartition("@")
+    try:
+        name = bytes.fromhex(complaint_id.removeprefix("co-"))
+    except ValueError:
+        return ""
+    if len(name) != ID_BYTES:
+        return ""
+    signed = name + ((told_at + FOLLOWED_FOR - EPOCH).days + 1).to_bytes(DAY_BYTES)
+    token = b32encode(signed + _signature(secret, signed)).decode().lower()
+    return f"{local}+{token}@{domain}"
+
+
+def replied_to(secret: bytes, addresses: Iterable[str], now: datetime) -> str | None:
+    """The complaint of the first address that `reply_address` made and that has not expired; None if there is none.
+
+    Mail programs and servers change the case of addresses, which changes nothing here.
+    """
+    for address in addresses:
+        found = REPLY_TO.fullmatch(address)
+        token = b32decode(found[1].upper()) if found is not None else b""
+        signed, signature = token[:-SIGNATURE_BYTES], token[-SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, _signature(secret, signed)):
+            continue
+        if (now - EPOCH).days < int.from_bytes(signed[ID_BYTES:]):
+            return f"co-{signed[:ID_BYTES].hex()}"
+    return None
+
+
+def _signature(secret: bytes, signed: bytes) -> bytes:
+    return hmac.digest(secret, signed, sha256)[:SIGNATURE_BYTES]

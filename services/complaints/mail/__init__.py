@@ -1,0 +1,1 @@
+"""Mails become complaints, and answers to letters become words of theirs."""
