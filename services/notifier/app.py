@@ -61,6 +61,7 @@ from shared.kernel import Domain, Slice
 from shared.runtime.engine.effects import Effects
 from shared.runtime.engine.store import Store
 from shared.runtime.http.answers import shown_by
+from shared.runtime.mail import accounts as mail_accounts
 from shared.runtime.mailboxes import load
 from shared.runtime.policies import POLICY_FOLDS
 from shared.runtime.privacy.keys import KEY_FOLDS, Keys
@@ -135,6 +136,7 @@ def build(
     letters = Letters(keys, links, wording, alarms.letter, to_mine, reply_to)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
+    returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
     employees = Inboxes(keys)
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now))
@@ -159,6 +161,7 @@ def build(
             ALARM: alarms.route,
             SEEN: alarms.not_seen,
         },
+        beside_stream=parts.mail_reading(returned, reports.take),
     )
 
 

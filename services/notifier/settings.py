@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.notifier.channels import providers_file
 from services.notifier.webhooks import endpoints
+from shared.runtime.mail import accounts
 from shared.runtime.mailboxes import load
 from shared.runtime.settings import RuntimeSettings, tls_of
 from shared.runtime.strict_yaml import BrokenFile
@@ -54,6 +55,11 @@ class Settings(RuntimeSettings):
         description="File with the addresses of role mailboxes, from a secret store; read at start.",
     )
 
+    mail_accounts: Path | None = Field(
+        None,
+        description="File with the mailboxes that returned mail comes to, from a secret store; read at start. Unset: none.",
+    )
+
     providers: Path | None = Field(
         None,
         description="File with the providers of text messages, from a secret store; read at start. Unset: e-mail alone.",
@@ -70,6 +76,16 @@ class Settings(RuntimeSettings):
         if path is not None:
             try:
                 endpoints.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
+
+    @field_validator("mail_accounts")
+    @classmethod
+    def _accounts_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                accounts.load(path)
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return path

@@ -24,8 +24,8 @@ TAKEN = Fate(Folder.TAKEN, "complaint")
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[Dovecot]:
-    with dovecot(tmp_path_factory.mktemp("dovecot")) as server:
+def served() -> Iterator[Dovecot]:
+    with dovecot() as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""A Dovecot of our own: a real IMAP server in a folder of the test, spoken to by TLS."""
+"""A Dovecot of our own: a real IMAP server, spoken to by TLS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from imapclient import IMAPClient
@@ -151,13 +152,29 @@ def _somebody(*names: str) -> tuple[str, str]:
 
 
 @contextmanager
-def dovecot(folder: Path) -> Iterator[Dovecot]:
-    """A running server in this folder; skips where none is installed."""
+def dovecot() -> Iterator[Dovecot]:
+    """A running server in a folder of its own; skips where none is installed.
+
+    Not in the folder of the test: its processes without rights must get there, and pytest closes that to others.
+    """
     if shutil.which("dovecot") is None and not Path("/usr/sbin/dovecot").exists():
         pytest.skip("no dovecot: `apt-get install dovecot-imapd`")
     internal, internal_group = _somebody("dovecot")
     login, _ = _somebody("dovenull")
     user, group = _somebody("nobody")
+    with TemporaryDirectory(prefix="dovecot-") as name:
+        folder = Path(name)
+        server = _made(folder, (internal, internal_group, login, user, group))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def _made(folder: Path, users: tuple[str, str, str, str, str]) -> Dovecot:
+    """A server that is configured and not started."""
+    internal, internal_group, login, user, group = users
     authority = Authority(folder)
     server = Dovecot(folder, authority.ca)
     pem = authority.server("imap")
@@ -166,9 +183,7 @@ def dovecot(folder: Path) -> Iterator[Dovecot]:
     if os.getuid() == 0:
         # Its processes without rights walk to their folders through those of the test.
         shutil.chown(folder / "mail", user, group)
-        for place in (folder, *folder.parents[:3]):
-            if place.stat().st_uid == os.getuid() and place != Path("/"):
-                place.chmod(place.stat().st_mode | 0o011)
+        folder.chmod(0o711)
     (folder / "log").touch()
     (folder / "log").chmod(0o666)
     (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
@@ -182,8 +197,4 @@ def dovecot(folder: Path) -> Iterator[Dovecot]:
         "internal_group": internal_group, "login": login, "user": user, "group": group,
     }  # fmt: skip
     (folder / "dovecot.conf").write_text(CONFIG.format(**values), encoding="utf-8")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
+    return server

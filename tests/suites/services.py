@@ -237,6 +237,7 @@ class Aboard:
         webhooks: Path | None = None,
         poster: Poster | None = None,
         mail_accounts: Path | None = None,
+        returned_mail: Path | None = None,
         reply_address: str = "",
     ) -> None:
         self.recording = recording
@@ -277,6 +278,7 @@ class Aboard:
                     providers=providers_file(directory),
                     public_url=PUBLIC_URL,
                     webhooks=webhooks,
+                    mail_accounts=returned_mail,
                     reply_address=reply_address,
                 ),
                 poster=poster,

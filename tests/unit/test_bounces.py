@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,11 @@ from services.notifier.channels.wires import Report
 from services.notifier.messages.rules import Status
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
+from shared.runtime.mail.mailbox import Folder, RawMail
+from shared.runtime.mail.reader import Fate
 from tests.suites.receipts import by_standard
-from tests.unit.test_receipts import KARI, both, ids, told
+from tests.suites.services import Aboard
+from tests.unit.test_receipts import KARI, both, ids, policy_of, told
 
 __all__ = ["both"]  # a fixture
 
@@ -119,3 +123,22 @@ async def test_a_returned_letter_goes_on_by_the_next_channel(both):
     await both.ring()
     assert await told(both, email) == (Status.PERMANENT_FAILURE, Reason.NOT_DELIVERED)
     assert [len(both.postbox.letters), len(both.phone.letters)] == [1, 1]
+
+
+async def test_returned_mail_in_a_mailbox_is_read_as_a_relays_is(tmp_path):
+    """Once, however often it is read; what says nothing of a letter of ours is for a person to look at."""
+    (tmp_path / "password").write_text("secret")
+    account = {"host": "imap.invalid", "username": "r", "password_file": str(tmp_path / "password")}
+    accounts = tmp_path / "accounts.yaml"
+    accounts.write_text(yaml.safe_dump({"accounts": {"returns": account}}))
+    aboard = await Aboard(tmp_path, policy_of(), returned_mail=accounts).begin()
+    await aboard.raise_complaint(contact=KARI)
+    await aboard.ring()
+    (email,) = await ids(aboard)
+    take = aboard.apps["notifier"].beside_stream["mail"].__self__._take
+    for _ in range(2):
+        fate = await take("returns", RawMail(returned(message_id=email)))
+        assert fate == Fate(Folder.TAKEN, "report")
+    assert await told(aboard, email) == (Status.PERMANENT_FAILURE, Reason.NOT_DELIVERED)
+    assert (await aboard.types("notifier")).count("message.bounced") == 1
+    assert await take("returns", RawMail(an_answer())) == Fate(Folder.REFUSED, "unreadable")

@@ -23,12 +23,8 @@ from services.complaints.mail.quoted import is_forwarded, new_words
 from services.complaints.mail.rules import NAMED_MAX, Mail
 from shared.contracts.intake import Contact
 from shared.contracts.names import visible
+from shared.runtime.mail.bounds import bounded
 
-#: Lines that begin with "--", of which each part has one; mentions of a boundary, of which each nested part has one;
-#: and lines. What lies behind is not read: the parser takes as long as their product.
-DASHES_MAX, BOUNDARIES_MAX, LINES_MAX = 300, 20, 200_000
-#: The fields before the words; a longer head is somebody's trick.
-HEAD_BYTES_MAX = 128 * 1024
 #: What is read of one field, of fields and addresses of recipients, and of one text.
 FIELD_CHARS_MAX, FIELDS_MAX, ADDRESSES_MAX, TEXT_CHARS_MAX = 4000, 20, 50, 200_000
 SUBJECT_CHARS_MAX, NAME_CHARS_MAX, FILE_CHARS_MAX = 300, 100, 80
@@ -45,12 +41,11 @@ CHARSETS = re.compile(
     r"ascii|utf-8|utf-16(-[lb]e)?|iso8859-\d+|cp\d+|koi8-[ru]|mac-roman|gb2312|gbk|gb18030|big5"
     r"|shift_jis|euc_(jp|kr)|iso2022_(jp|kr)"
 )
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
 def read(raw: bytes) -> Mail:
     """What a mail says. Takes up to a second for a mail made to be slow, so not in the event loop."""
-    message = message_from_bytes(_bounded(raw), policy=compat32)
+    message = message_from_bytes(bounded(raw), policy=compat32)
     fields = Fields(message)
     sender, sender_name = _sender(fields)
     found = Body()
@@ -76,23 +71,6 @@ def read(raw: bytes) -> Mail:
         returned=_is_returned(message, fields),
         ours=OURS.search(message_id) is not None,
     )
-
-
-def _bounded(raw: bytes) -> bytes:
-    """As much of the mail as the parser reads soon."""
-    head = _HEAD_END.search(raw)
-    if (head.start() if head is not None else len(raw)) > HEAD_BYTES_MAX:
-        return raw[:HEAD_BYTES_MAX].rpartition(b"\n")[0]
-    for mark, most in (
-        (re.compile(rb"\n--"), DASHES_MAX),
-        (re.compile(rb"boundary", re.I), BOUNDARIES_MAX),
-        (re.compile(rb"\r\n?|\n"), LINES_MAX),
-    ):
-        for number, found in enumerate(mark.finditer(raw)):
-            if number == most:
-                raw = raw[: found.start()]
-                break
-    return raw
 
 
 class Fields:

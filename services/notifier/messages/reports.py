@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from services.notifier.channels.bounces import Relay
+from services.notifier.channels.bounces import Relay, bounce_of
 from services.notifier.channels.ports import MAIL_SERVER
 from services.notifier.channels.wires import Posted, Report
 from services.notifier.messages.rules import Message, bounced, delivered
@@ -17,6 +18,9 @@ from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.mail.bounds import bounded
+from shared.runtime.mail.mailbox import Folder, RawMail
+from shared.runtime.mail.reader import Fate
 
 
 class Reporter(Protocol):
@@ -49,10 +53,21 @@ class Reports:
         if reporter is None:
             raise Rejected(Reason.UNKNOWN_PROVIDER)
         report = reporter.report(posted, self._settler.view().now)
+        # A relay returns what the mail server was given.
+        await self._record(MAIL_SERVER if isinstance(reporter, Relay) else provider, report)
+
+    async def take(self, _account_id: str, mail: RawMail) -> Fate:
+        """Record what a mail in the mailbox for returned mail says; waits for the store, raises Unavailable."""
+        try:
+            report = await asyncio.to_thread(bounce_of, bounded(mail.content))
+        except Rejected:
+            return Fate(Folder.REFUSED, "unreadable")
+        await self._record(MAIL_SERVER, report)
+        return Fate(Folder.TAKEN, "report")
+
+    async def _record(self, of: str, report: Report) -> None:
         if report.delivered is None:
             return
-        # A relay returns what the mail server was given.
-        of = MAIL_SERVER if isinstance(reporter, Relay) else provider
         fate = "delivered" if report.delivered else "bounced"
         cause = f"receipt/{of}/{report.message_id}/{fate}"
         decide = partial(self._decide, of, report)

@@ -1,0 +1,29 @@
+"""As much of a mail as Python's parser reads soon, whatever was sent."""
+
+from __future__ import annotations
+
+import re
+
+#: Lines that begin with "--", of which each part has one; mentions of a boundary, of which each nested part has one;
+#: and lines. What lies behind is not read: the parser takes as long as their product.
+DASHES_MAX, BOUNDARIES_MAX, LINES_MAX = 300, 20, 200_000
+#: The fields before the words; a longer head is somebody's trick.
+HEAD_BYTES_MAX = 128 * 1024
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+
+
+def bounded(raw: bytes) -> bytes:
+    """The mail, or its beginning. Takes as long as one reading."""
+    head = _HEAD_END.search(raw)
+    if (head.start() if head is not None else len(raw)) > HEAD_BYTES_MAX:
+        return raw[:HEAD_BYTES_MAX].rpartition(b"\n")[0]
+    for mark, most in (
+        (re.compile(rb"\n--"), DASHES_MAX),
+        (re.compile(rb"boundary", re.I), BOUNDARIES_MAX),
+        (re.compile(rb"\r\n?|\n"), LINES_MAX),
+    ):
+        for number, found in enumerate(mark.finditer(raw)):
+            if number == most:
+                raw = raw[: found.start()]
+                break
+    return raw
