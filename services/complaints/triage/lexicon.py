@@ -7,12 +7,14 @@ text costs little more than looking each of its words up once.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from services.complaints.triage.rules import Column, Found
 from services.complaints.triage.text import STOP, plain, words_of
@@ -38,7 +40,18 @@ _DIGITS_MAX = 4
 
 #: A word with its marks, a class of words, a range of numbers, or a gap.
 _PART = r"(?:=?[^\W\d_][^\W_]*(?:'[^\W_]+)?|-[^\W\d_][^\W_]{2,}-?|[^\W\d_][^\W_]{2,}-|<[a-z]+>|\d{1,3}-\d{1,3}|\d{1,4}|\.\.\.)"
-Entry = Annotated[str, StringConstraints(pattern=rf"^{_PART}(?: {_PART}){{0,6}}$", max_length=80)]
+_ENTRY = re.compile(rf"{_PART}(?: {_PART}){{0,6}}")
+
+
+def _entry(text: str) -> str:
+    if not _ENTRY.fullmatch(text):
+        raise PydanticCustomError(
+            "entry", "must be words with marks, as docs/understanding.md says"
+        )
+    return text
+
+
+Entry = Annotated[str, StringConstraints(max_length=80), AfterValidator(_entry)]
 Entries = Annotated[tuple[Entry, ...], Field(max_length=1_000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
 
