@@ -11,8 +11,10 @@ from shared.runtime.service import main
 if __name__ == "__main__":
     if sys.argv[1:]:
         from services.complaints.customer.commands import app
+        from services.complaints.intake.commands import import_file
         from services.complaints.triage.commands import app as triage
 
+        app.command("import")(import_file)
         app.add_typer(triage, name="triage")
         app(prog_name="python -m services.complaints")
     main(Settings, build)

@@ -68,7 +68,7 @@ from shared.runtime.mail.accounts import MailAccount
 from shared.runtime.mail.reader import MailReader, Take
 from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.settings import RuntimeSettings, refused, tls_of
+from shared.runtime.settings import FromOutside, RuntimeSettings, refused, tls_of
 from shared.runtime.tracing import Tracer
 from shared.runtime.wires import Broker
 
@@ -86,6 +86,8 @@ FILES = CONNECTIONS_MAX + 400
 GC_ALLOCATIONS = 100_000
 
 S = TypeVar("S", bound=RuntimeSettings)
+#: What a command needs, which may be less than a service.
+Some = TypeVar("Some", bound=FromOutside)
 
 
 def utc_now() -> datetime:
@@ -532,7 +534,7 @@ async def _stop(stream: Stream) -> None:
     stopped.result()
 
 
-def settings_or_exit(settings_of: Callable[[], S]) -> S:
+def settings_or_exit(settings_of: Callable[[], Some]) -> Some:
     """The settings of a command; exits with 2 and a sentence for each if they are invalid."""
     try:
         return settings_of()

@@ -1,0 +1,137 @@
+"""Publishes a file of complaints, and remembers how far it came, so that it goes on there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from services.complaints.intake.files import (
+    Row,
+    Unreadable,
+    csv_rows,
+    event_of,
+    header_of,
+    json_rows,
+    lines_of,
+)
+
+#: Rows in memory at once: all are confirmed before the position behind them is written.
+ROWS_AT_ONCE = 500
+#: By how many of its first bytes a file is recognised, so that the position in another one is not taken.
+RECOGNISED_BYTES = 256
+#: Publishes events with their keys and returns when all are confirmed; it blocks.
+Publish = Callable[[Sequence[tuple[str, bytes]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a file was published: the offset and the line behind the last row, and what became of all rows."""
+
+    #: Hash of how the file begins, and of how many bytes.
+    begins: str = ""
+    begins_bytes: int = 0
+    offset: int = 0
+    line: int = 0
+    published: int = 0
+    rejected: int = 0
+    #: Length of the file of rejected rows, in bytes.
+    rejects_bytes: int = 0
+
+
+def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
+    """The position that was kept of this file, or its beginning; the file is at its beginning before and after.
+
+    Blocks; raises OSError, ValueError for a position that cannot be read.
+    """
+    first = file.read(RECOGNISED_BYTES)
+    file.seek(0)
+    new = Position(_hash(first), len(first))
+    if again or not kept.exists():
+        return new
+    try:
+        found = Position(**json.loads(kept.read_text(encoding="utf-8")))
+    except (TypeError, json.JSONDecodeError):
+        raise ValueError(f"{kept} holds no position: delete it, or begin again") from None
+    # What grew meanwhile is the same file.
+    return found if _hash(first[: found.begins_bytes]) == found.begins else new
+
+
+def _hash(text: bytes) -> str:
+    return blake2b(text, digest_size=16).hexdigest()
+
+
+def rows_of(file: BinaryIO, position: Position, *, as_csv: bool) -> Iterator[Row]:
+    """The rows of a file behind a position; raises NoTable. Blocks."""
+    lines = lines_of(file)
+    header, separator = header_of(lines) if as_csv else ([], "")
+    number = position.line
+    if position.offset:
+        file.seek(position.offset)
+        lines = lines_of(file, number, position.offset)
+    return csv_rows(lines, header, separator, number or 1) if as_csv else json_rows(lines)
+
+
+def publish_rows(
+    rows: Iterator[Row],
+    position: Position,
+    publish: Publish,
+    rejects: Path,
+    kept: Path | None,
+    *,
+    site: str | None,
+    source: str,
+) -> Iterator[Position]:
+    """Publish rows, some at a time, and write those that are no complaint beside; yields how far it came.
+
+    Rows whose position was not kept are published again, under the same ids. Blocks; raises OSError and what
+    `publish` raises.
+    """
+    # Rows that were rejected behind the position come again.
+    with rejects.open("ab") as beside:
+        beside.truncate(position.rejects_bytes)
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            events, wrong = _sorted(some, site, source)
+            publish(events)
+            beside.writelines(json.dumps(one).encode() + b"\n" for one in wrong)
+            beside.flush()
+            position = replace(
+                position,
+                offset=some[-1].ends,
+                line=some[-1].last,
+                published=position.published + len(events),
+                rejected=position.rejected + len(wrong),
+                rejects_bytes=beside.tell(),
+            )
+            if kept is not None:
+                keep(position, kept)
+            yield position
+
+
+def _sorted(
+    rows: Sequence[Row], site: str | None, source: str
+) -> tuple[list[tuple[str, bytes]], list[dict[str, object]]]:
+    """The events of the rows that are complaints, and for each other its line and why; no value of it."""
+    events, wrong = [], []
+    now = datetime.now(UTC)
+    for row in rows:
+        try:
+            if isinstance(row.fields, Unreadable):
+                raise row.fields
+            events.append(event_of(row.fields, site=site, source=source, now=now))
+        except Unreadable as unreadable:
+            wrong.append({"line": row.line, "why": unreadable.why})
+    return events, wrong
+
+
+def keep(position: Position, path: Path) -> None:
+    """Write a position, whole or not at all. Blocks; raises OSError."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(json.dumps(asdict(position)), encoding="utf-8")
+    os.replace(beside, path)

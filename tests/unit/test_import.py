@@ -1,0 +1,275 @@
+"""A file of complaints is published row by row, goes on where it ended, and says which rows are no complaint."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.complaints.intake.files import (
+    LINE_BYTES_MAX,
+    NoTable,
+    Unreadable,
+    event_of,
+    lines_of,
+)
+from services.complaints.intake.importing import (
+    ROWS_AT_ONCE,
+    Position,
+    position_in,
+    publish_rows,
+    rows_of,
+)
+from shared.contracts.event import Event
+from shared.contracts.intake import TEXT_MAX, ComplaintRaised
+from tests.suites.services import SITE
+
+NOW = datetime(2026, 6, 4, 8, 0, tzinfo=UTC)
+ROW = {"site": SITE, "text": "Cold soup.", "contact": {"email": "kim@example.org"}}
+
+
+class Intake:
+    """The topic: what was published to it, and after how many batches it is away."""
+
+    def __init__(self, batches: int = 1_000_000) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.batches = batches
+
+    def __call__(self, events: Sequence[tuple[str, bytes]]) -> None:
+        if self.batches == 0:
+            raise ConnectionError
+        self.batches -= 1
+        for key, event in events:
+            found = json.loads(event)
+            assert key == found["data"]["site"]
+            Event[ComplaintRaised].model_validate(found)
+            self.events.append(found)
+
+    @property
+    def ids(self) -> list[str]:
+        return [one["id"] for one in self.events]
+
+
+def run(path: Path, intake: Intake, **how: Any) -> Position:
+    """One run of the command over a file; raises what the topic raises."""
+    kept, rejects = path.with_suffix(".position"), path.with_suffix(".rejects")
+    with path.open("rb") as file:
+        position = position_in(file, kept, again=how.pop("again", False))
+        rows = rows_of(file, position, as_csv=path.suffix == ".csv")
+        told = {"site": None, "source": "/import", **how}
+        done = list(publish_rows(rows, position, intake, rejects, kept, **told))
+    return done[-1] if done else position
+
+
+def written(tmp_path: Path, name: str, *lines: str | bytes) -> Path:
+    path = tmp_path / name
+    path.write_bytes(
+        b"".join((one if isinstance(one, bytes) else one.encode()) + b"\n" for one in lines)
+    )
+    return path
+
+
+def rejected(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(one) for one in path.with_suffix(".rejects").read_text().splitlines()]
+
+
+def test_a_row_of_json_lines_is_published_as_it_is(tmp_path: Path):
+    intake = Intake()
+    done = run(written(tmp_path, "a.jsonl", json.dumps({"id": "c-1", **ROW})), intake)
+    (event,) = intake.events
+    assert (event["id"], event["source"], event["type"]) == ("c-1", "/import", ComplaintRaised.TYPE)
+    assert event["data"] == ROW
+    assert (done.published, done.rejected) == (1, 0)
+
+
+def test_a_row_of_csv_has_the_fields_that_the_first_line_names(tmp_path: Path):
+    path = written(
+        tmp_path,
+        "a.csv",
+        "\ufeffid;text;contact.email;occurred_at;customer",
+        'c-1;"Cold; ""soup""\nand wine.";kim@example.org;2026-06-01T10:00:00+02:00;',
+        "",
+        "c-2;Cold soup.;;;k-7",
+    )
+    intake = Intake()
+    assert run(path, intake, site=SITE).published == 2
+    first, second = intake.events
+    assert first["data"]["text"] == 'Cold; "soup"\nand wine.'
+    assert first["data"]["contact"] == {"email": "kim@example.org"}
+    assert second["data"] == {"site": SITE, "text": "Cold soup.", "customer": "k-7"}
+
+
+def test_an_event_keeps_its_own_source_and_id(tmp_path: Path):
+    event = {"specversion": "1.0", "type": ComplaintRaised.TYPE, "source": "/booking", "id": "7"}
+    intake = Intake()
+    run(written(tmp_path, "a.jsonl", json.dumps({**event, "data": ROW})), intake)
+    assert (intake.events[0]["source"], intake.events[0]["id"]) == ("/booking", "7")
+
+
+def test_the_same_row_has_the_same_id_however_it_is_written(tmp_path: Path):
+    """So exact repeats are one complaint."""
+    turned = json.dumps(dict(reversed(ROW.items())), indent=None, separators=(" ,", ": "))
+    intake = Intake()
+    run(
+        written(tmp_path, "a.jsonl", json.dumps(ROW), turned, json.dumps({**ROW, "text": "x"})),
+        intake,
+    )
+    first, same, other = intake.ids
+    assert first == same != other
+    repeated = Intake()
+    run(tmp_path / "a.jsonl", repeated, again=True)
+    assert repeated.ids == intake.ids
+
+
+WRONG = {
+    "not json": ('{"site": ', "not JSON in UTF-8"),
+    "a list": ("[1]", "not a JSON object"),
+    "deep": ("[" * 100_000, "not JSON in UTF-8"),
+    "infinite": ('{"text": NaN}', "not JSON in UTF-8"),
+    "not utf-8": (b'{"text": "\xff"}', "not JSON in UTF-8"),
+    "no text": (json.dumps({"site": SITE}), "/text: It is needed"),
+    "no site": (json.dumps({"text": "x"}), "/site: It is needed"),
+    "a misspelt field": (json.dumps({**ROW, "txet": "x"}), "/txet: There is no field of this name"),
+    "a long text": (json.dumps({**ROW, "text": "x" * (TEXT_MAX + 1)}), "/text: String should have at most 20000 characters"),
+    "no address": (json.dumps({**ROW, "contact": {"email": "kim"}}), "/contact/email: It is a mail address, such as kim@example.org"),
+    "long ago": (json.dumps({**ROW, "occurred_at": "1999-01-01T00:00:00Z"}), "/occurred_at: too far in the past or in the future"),
+    "another event": (json.dumps({"specversion": "1.0", "type": "x", "data": ROW}), f"an event, and not of type {ComplaintRaised.TYPE} with data"),
+    "a long line": ("x" * (LINE_BYTES_MAX + 10), f"longer than {LINE_BYTES_MAX} bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_row_that_is_no_complaint_is_named_by_its_line_and_why_and_the_others_go_on(
+    tmp_path: Path, name: str
+):
+    line, why = WRONG[name]
+    path = written(tmp_path, "a.jsonl", json.dumps(ROW), line, json.dumps({**ROW, "text": "x"}))
+    intake = Intake()
+    done = run(path, intake)
+    assert (done.published, done.rejected) == (2, 1)
+    assert rejected(path) == [{"line": 2, "why": [why]}]
+
+
+def test_nothing_that_a_row_says_is_in_the_file_of_rejected_rows(tmp_path: Path):
+    secret = "secret-of-kari"
+    told = {"site": secret + " ", "text": secret, "contact": {"email": secret}, "channel": secret}
+    path = written(
+        tmp_path, "a.jsonl", json.dumps(told), json.dumps({**ROW, "occurred_at": secret})
+    )
+    run(path, Intake())
+    assert len(rejected(path)) == 2
+    assert secret not in path.with_suffix(".rejects").read_text()
+
+
+def test_rows_of_csv_that_are_none_are_named_by_their_first_line(tmp_path: Path):
+    path = written(
+        tmp_path,
+        "a.csv",
+        "text,site",
+        f'"two\nlines",{SITE}',
+        "one",
+        b"\xff," + SITE.encode(),
+        "x" * (LINE_BYTES_MAX + 10) + f",{SITE}",
+        f"fine,{SITE}",
+        f'"{"y" * 140_000}",{SITE}',
+        f"fine too,{SITE}",
+    )
+    intake = Intake()
+    run(path, intake)
+    assert [one["data"]["text"] for one in intake.events] == ["two\nlines", "fine", "fine too"]
+    assert [one["line"] for one in rejected(path)] == [4, 5, 6, 8]
+
+
+@pytest.mark.parametrize("first", ["", "site,customer", "text,txet", "text,text", "\x00"])
+def test_a_table_without_known_columns_is_refused_as_a_whole(tmp_path: Path, first: str):
+    with pytest.raises(NoTable):
+        run(written(tmp_path, "a.csv", first, "x"), Intake())
+
+
+def many(count: int) -> Iterator[str]:
+    for number in range(count):
+        yield "no row" if number % 100 == 7 else json.dumps({**ROW, "text": f"Cold soup {number}"})
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_what_was_interrupted_goes_on_where_it_ended_and_rejects_nothing_twice(
+    tmp_path: Path, suffix: str
+):
+    rows = list(many(3 * ROWS_AT_ONCE + 10))
+    if suffix == "csv":
+        rows = [
+            "text,site",
+            *(f"{number},{SITE}" if "{" in row else row for number, row in enumerate(rows)),
+        ]
+    path, intake = written(tmp_path, f"a.{suffix}", *rows), Intake(batches=2)
+    with pytest.raises(ConnectionError):
+        run(path, intake)
+    with path.with_suffix(".rejects").open("a") as half:
+        half.write('{"line"')
+    intake.batches = 1_000_000
+    done = run(path, intake)
+    whole = Intake()
+    written(tmp_path, f"b.{suffix}", *rows)
+    assert run(tmp_path / f"b.{suffix}", whole) == done
+    assert intake.ids == whole.ids
+    assert rejected(path) == rejected(tmp_path / f"b.{suffix}")
+    assert run(path, intake) == done  # at its end
+    assert intake.ids == whole.ids
+
+
+def test_rows_that_are_added_later_are_published_then(tmp_path: Path):
+    path, intake = written(tmp_path, "a.jsonl", json.dumps(ROW)), Intake()
+    run(path, intake)
+    with path.open("a") as file:
+        file.write(json.dumps({**ROW, "text": "Later."}) + "\n")
+    assert run(path, intake).published == 2
+    assert [one["data"]["text"] for one in intake.events] == ["Cold soup.", "Later."]
+
+
+def test_the_position_in_another_file_of_the_same_name_is_not_taken(tmp_path: Path):
+    intake = Intake()
+    path = written(tmp_path, "a.jsonl", json.dumps({**ROW, "text": "First."}))
+    run(path, intake)
+    written(tmp_path, "a.jsonl", json.dumps({**ROW, "text": "Other."}))
+    assert run(path, intake).published == 1
+    assert [one["data"]["text"] for one in intake.events] == ["First.", "Other."]
+
+
+def test_a_position_that_is_none_is_said_and_not_guessed(tmp_path: Path):
+    path = written(tmp_path, "a.jsonl", json.dumps(ROW))
+    for wrong in ("{", '{"other": 1}'):
+        path.with_suffix(".position").write_text(wrong)
+        with pytest.raises(ValueError, match="holds no position"):
+            run(path, Intake())
+
+
+def test_memory_is_that_of_some_rows_however_long_the_file_is(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    with path.open("w") as file:
+        file.writelines(one + "\n" for one in many(20_000))
+        file.write("x" * 20_000_000 + "\n")
+    tracemalloc.start()
+    done = run(path, lambda _events: None)  # type: ignore[arg-type]  # a topic that keeps nothing
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert done.published == 19_800
+    assert most < 12_000_000
+
+
+def test_an_event_is_made_of_a_row_alone_and_of_the_time():
+    found = [event_of(ROW, site=None, source="/s", now=NOW) for _ in range(2)]
+    assert found[0] == found[1]
+    with pytest.raises(Unreadable):
+        event_of({**ROW, "id": "\x00"}, site=None, source="/s", now=NOW)
+
+
+def test_lines_are_counted_with_their_offsets():
+    found = list(lines_of(io.BytesIO(b"a\n" + b"b" * (LINE_BYTES_MAX + 5) + b"\nc")))
+    assert [(one.number, one.text) for one in found] == [(1, b"a\n"), (2, None), (3, b"c")]
+    assert [one.ends for one in found] == [2, LINE_BYTES_MAX + 8, LINE_BYTES_MAX + 9]
