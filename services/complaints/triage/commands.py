@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.complaints.triage import history, lexicon, model, rules
-from services.complaints.triage.features import features, signs
+from services.complaints.triage.features import features, signs, vocabulary
 from services.complaints.triage.history import Example, History, NoHistory
 from services.complaints.triage.model import Decides, Model
 from services.complaints.triage.quality import RULES, WITH_MODEL, Quality, Seen, compare, look
@@ -215,7 +215,7 @@ def _trials(
         for language in Language:
             of = [one for one in train if one.example.language is language]
             rest = [one for one in held if one.example.language is language]
-            names = training.vocabulary(of)
+            names = vocabulary((one.example.customer, one.features) for one in of)
             for decides in history.DECIDES:
                 head = training.train_head(of, rest, names, decides, language)
                 if head is not None:

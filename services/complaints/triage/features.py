@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain, pairwise
 
 from services.complaints.triage.rules import Understood
 from services.complaints.triage.text import plain
 
-#: Characters of a text that are looked at, so that a long one costs two milliseconds at most: the beginning says
+#: Characters of a text that are looked at, so that a long one takes some milliseconds at most: the beginning says
 #: what it is about.
 LOOKED_AT_MAX = 4_000
 #: Letters of a word's parts: `del-` begins a word, `-lay` ends one, `-ela-` stands inside.
 PART_MIN, PART_MAX = 3, 5
 #: Letters of a word that are looked at; longer ones are no words.
 WORD_MAX = 40
+#: A word that fewer customers used gets no weight, so that no guest's name is in the file of a model.
+CUSTOMERS_MIN = 5
+#: Features that a model may get weights for; training keeps the heaviest of them.
+VOCABULARY_MAX = 60_000
 #: Words that are remembered with their parts; people use few words often.
 REMEMBERED_MAX = 20_000
 
@@ -71,3 +76,16 @@ def signs(understood: Understood) -> set[str]:
     return {f"{what} {which}" for what, which in decided if which} | {
         f"speaks of {name}" for name, score in understood.scores.items() if score > 0
     }
+
+
+def vocabulary(used: Iterable[tuple[int, Collection[str]]]) -> list[str]:
+    """The features that enough different customers used, the most used first, then by the alphabet.
+
+    `used` has a customer and the features of one of their texts.
+    """
+    by_customer: dict[int, set[str]] = {}
+    for customer, names in used:
+        by_customer.setdefault(customer, set()).update(names)
+    users = Counter(name for names in by_customer.values() for name in names)
+    enough = [(-count, name) for name, count in users.items() if count >= CUSTOMERS_MIN]
+    return [name for _, name in sorted(enough)[:VOCABULARY_MAX]]

@@ -7,9 +7,10 @@ last word: what they flag stands, and so does what they say where the model is n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from math import exp, sqrt
+from heapq import nsmallest
+from math import exp, fsum, sqrt
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -165,22 +166,23 @@ class Model:
         return understood
 
 
-def scores(head: Head, found: set[str], signed: set[str]) -> list[float]:
+def scores(head: Head, found: Collection[str], signed: Collection[str]) -> list[float]:
     """The score of each label, in the order of the head's labels."""
-    known = head.features.keys() & found
-    share = 1 / sqrt(len(known)) if known else 0.0
-    signs = [head.signs[sign] for sign in head.signs.keys() & signed]
-    texts = (
-        map(sum, zip(*(head.features[one] for one in known), strict=True)) if known else head.bias
-    )
-    rules = map(sum, zip(head.bias, *signs, strict=True))
-    return [words * share + rest for words, rest in zip(texts, rules, strict=True)]
+    known = [row for one in found if (row := head.features.get(one))]
+    signs = [row for sign in signed if (row := head.signs.get(sign))]
+    # fsum, so that the order of a set changes nothing.
+    rules = [fsum(column) for column in zip(head.bias, *signs, strict=True)]
+    if not known:
+        return rules
+    share = 1 / sqrt(len(known))
+    words = zip(*known, strict=True)
+    return [fsum(column) * share + rest for column, rest in zip(words, rules, strict=True)]
 
 
-def answer_of(head: Head, found: set[str], signed: set[str]) -> Answer:
+def answer_of(head: Head, found: Collection[str], signed: Collection[str]) -> Answer:
     """What a head says of a text's features and of what the rules found in it."""
     each = [_likely(score) for score in scores(head, found, signed)]
-    best = max(range(len(each)), key=each.__getitem__)
+    best = each.index(max(each))
     return Answer(head.labels[best], each[best] / sum(each), _shown(head, best, found))
 
 
@@ -189,18 +191,19 @@ def _likely(score: float) -> float:
     return 1 / (1 + exp(-max(-50.0, min(50.0, score))))
 
 
-def _shown(head: Head, label: int, found: set[str]) -> tuple[str, ...]:
+def _shown(head: Head, label: int, found: Iterable[str]) -> tuple[str, ...]:
     """The words that weighed most for a label; parts of words only where no whole word did."""
-    weighed = [weighed for weighed in weights_of(head, label, found) if weighed[1] > 0]
-    whole = [word for word, _ in weighed if "-" not in word]
-    return tuple(whole or [word for word, _ in weighed])[:SHOWN_MAX]
+    weights = [
+        (-row[label], one) for one in found if (row := head.features.get(one)) and row[label] > 0
+    ]
+    whole = [pair for pair in weights if "-" not in pair[1]]
+    return tuple(one for _, one in nsmallest(SHOWN_MAX, whole or weights))
 
 
-def weights_of(head: Head, label: int, found: set[str]) -> list[tuple[str, float]]:
+def weights_of(head: Head, label: int, found: Iterable[str]) -> list[tuple[str, float]]:
     """What each feature of a text adds to the score of a label, the most first, then by the alphabet."""
-    known = head.features.keys() & found
-    share = 1 / sqrt(len(known)) if known else 0.0
-    weights = [(one, head.features[one][label] * share) for one in known]
+    known = [one for one in found if one in head.features]
+    weights = [(one, head.features[one][label] / sqrt(len(known))) for one in known]
     return sorted(weights, key=lambda pair: (-pair[1], pair[0]))
 
 

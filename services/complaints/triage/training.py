@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from services.complaints.triage.features import CUSTOMERS_MIN, vocabulary
 from services.complaints.triage.history import DECIDES, Example, split
 from services.complaints.triage.model import (
     FEATURES_MAX,
@@ -42,20 +43,16 @@ from services.complaints.triage.quality import (
 from services.complaints.triage.rules import Understood
 from shared.contracts.complaints import Language
 
-#: A word that fewer customers used gets no weight, so that no guest's name is in the file.
-CUSTOMERS_MIN = 5
 #: Rows of a head and of a label below which there is nothing to learn.
 ROWS_MIN, LABEL_ROWS_MIN = 200, 20
-#: Features that the first fit weighs; the heaviest are kept.
-CANDIDATES_MAX = 60_000
 #: Inverse strength of regularisation, chosen on halves of three data sets; results hardly change from 2 to 20.
-STRENGTH = 6.0
+STRENGTH = 3.0
 #: How far features are scaled: 0 not at all, 1 by Naive Bayes alone.
 SCALED = 0.7
 #: What is added to counts, so that a word that was never seen with a label is not impossible.
 SMOOTH = 1.0
 #: Between rows that weigh the same (0) and labels that weigh the same (1).
-BALANCED = 0.75
+BALANCED = 0.5
 #: A sign of the rules in relation to a word.
 SIGN_VALUE = 0.15
 #: Decimals of a weight in the file: a thousandth of what decides.
@@ -66,16 +63,6 @@ CONFIDENCES = tuple(step / 20 for step in range(20))
 
 Tell = Callable[[str], object]
 Matrix = Any  # sparse.csr_matrix, which has no types
-
-
-def vocabulary(seen: Iterable[Seen]) -> list[str]:
-    """The features that enough different customers used, the most used first, then by the alphabet."""
-    by_customer: dict[int, set[str]] = {}
-    for one in seen:
-        by_customer.setdefault(one.example.customer, set()).update(one.features)
-    used = Counter(name for names in by_customer.values() for name in names)
-    enough = [(-count, name) for name, count in used.items() if count >= CUSTOMERS_MIN]
-    return [name for _, name in sorted(enough)[:CANDIDATES_MAX]]
 
 
 def train(
@@ -97,7 +84,7 @@ def train(
     for language in Language:
         seen = look((one for one in to_train if one.language is language), understand)
         held = look((one for one in to_measure if one.language is language), understand)
-        names = vocabulary(seen)
+        names = vocabulary((one.example.customer, one.features) for one in seen)
         for decides in DECIDES:
             head = train_head(seen, held, names, decides, language)
             if head is not None:
