@@ -73,6 +73,7 @@ from shared.runtime.privacy.links import (
     REPLY,
     Tokens,
     mine_link,
+    preferences_link,
     reply_address,
 )
 from shared.runtime.privacy.links import SEEN as SEEN_LINK
@@ -122,7 +123,7 @@ def build(
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     preferences = Tokens(parts.vault.derive(PREFERENCES), PREFERENCES, now)
     seen = Tokens(parts.vault.derive(SEEN_LINK), SEEN_LINK, now)
-    links = Links(answers, settings.public_url, choices, settings.offers_url, preferences, seen)
+    links = Links(answers, settings.public_url, choices, settings.offers_url, seen)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
@@ -131,9 +132,10 @@ def build(
     providers = Providers(channels or tuple(channels_of(settings, listed, wires, now)), now)
     alarms = Alarms(parts.settler, keys, mailboxes, wording, providers, links.seen)
     to_mine = partial(mine_link, mine, settings.complaints_url)
+    to_preferences = partial(preferences_link, preferences, settings.public_url)
     to_reply = partial(reply_address, parts.vault.derive(REPLY), settings.reply_address)
     reply_to = to_reply if settings.reply_address else None
-    letters = Letters(keys, links, wording, alarms.letter, to_mine, reply_to)
+    letters = Letters(keys, links, wording, alarms.letter, to_mine, to_preferences, reply_to)
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
     returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}

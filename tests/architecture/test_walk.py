@@ -84,7 +84,7 @@ def is_as_documented(walk: Walk, title: str, most: tuple[int, int]) -> None:
     lines = ",\n".join(f"`{file}`" for file in walk.files)
     assert documented(title) == walk.files, f"write under {title!r}:\n{lines}"
     assert len(walk.files) <= most[0], walk.files
-    assert len(walk.returns) <= most[1], walk.returns
+    assert len(walk.returns) <= most[1], "\n".join(walk.returns)
 
 
 async def test_a_complaint_is_followed_from_its_bytes_to_its_letter(aboard: Aboard):

@@ -203,6 +203,22 @@ async def unsubscribe(aboard: Aboard, name: str) -> None:
         assert (await customer.post(f"/p/{token}/unsubscribe")).status_code == 200
 
 
+async def test_what_was_said_in_person_meanwhile_is_not_in_the_digest(tmp_path: Path):
+    aboard, name = await busy(tmp_path, FIXES[:3])
+    async with aboard.http("notifier") as phone:
+        headers = {"Idempotency-Key": "said"}
+        body = {"complaint_id": name, "occasion": "fix_done"}
+        answer = await phone.post("/v1/notifications/said", json=body, headers=headers)
+        assert answer.status_code < 300, answer.text
+        body["occasion"] = "digest"
+        headers = {"Idempotency-Key": "said-digest"}
+        whole = await phone.post("/v1/notifications/said", json=body, headers=headers)
+    assert whole.status_code == 422
+    await next_day(aboard)
+    assert title(FIXES[1]) in flat(last(aboard))
+    assert title(FIXES[2]) not in flat(last(aboard))
+
+
 # ---- races and crashes ---------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from services.notifier.messages.letters import Letters
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import (
     ATTEMPT_LASTS,
+    FATES,
     JITTER,
     PARTS_COME_WITHIN,
     RETRY_LONGEST,
@@ -44,7 +45,6 @@ from shared.runtime.privacy.links import (
     ANSWERED_WITHIN,
     FEEDBACK,
     OFFER,
-    PREFERENCES,
     SEEN,
     Tokens,
 )
@@ -76,7 +76,7 @@ def message(state: State = State.QUEUED, tries: int = 0) -> Message:
 async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect():
     """And not, without a word, the letter of another occasion."""
     nobody: Any = None
-    letters = Letters(nobody, nobody, nobody, nobody, nobody)
+    letters = Letters(nobody, nobody, nobody, nobody, nobody, nobody)
     alarm = message().model_copy(update={"occasion": Occasion.SAFETY})
     with pytest.raises(AssertionError, match="safety"):
         await letters._particulars(alarm, nobody, nobody, nobody, nobody)
@@ -89,7 +89,7 @@ async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect()
 def test_a_message_whose_fate_is_known_is_not_taken_in_hand_again(state):
     """INV-05: one customer-visible message, and a repeat of an unknown one is counted."""
     facts = attempt(message(state, 3), ID, START).facts
-    assert bool(facts) is (state not in (State.SENT, State.FAILED))
+    assert bool(facts) is (state not in FATES)
     if facts:
         assert facts[0].attempt == 4
         assert facts[0].repeats_unknown is (state is State.ATTEMPTED)
@@ -193,8 +193,8 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
 
 def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
-    preferences, seen = Tokens(secret, PREFERENCES, clock), Tokens(secret, SEEN, clock)
-    return Links(answers, "http://ship/", choices, "http://desk/", preferences, seen)
+    seen = Tokens(secret, SEEN, clock)
+    return Links(answers, "http://ship/", choices, "http://desk/", seen)
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

@@ -24,8 +24,10 @@ from shared.runtime.http.auth import Principal
 from shared.runtime.roster import employed
 
 #: What nobody can say in a letter's place: one goes to those who must know, one brings a code to the address that it
-#: proves, one goes to the address of before.
-IN_WRITING = frozenset({Occasion.SAFETY, Occasion.CONFIRMATION, Occasion.CONTACT_CHANGED})
+#: proves, one goes to the address of before, and one holds other messages, each of which can be said.
+IN_WRITING = frozenset(
+    {Occasion.SAFETY, Occasion.CONFIRMATION, Occasion.CONTACT_CHANGED, Occasion.DIGEST}
+)
 
 
 async def told_in_person(

@@ -66,11 +66,13 @@ class Letters:
         wording: Wording,
         to_mailbox: ToMailbox,
         mine: Callable[[str, datetime], str],
+        preferences: Callable[[str, datetime], str],
         reply_to: Callable[[str, datetime], str] | None = None,
     ) -> None:
-        """`mine` makes the link to a complaint's page, which is in complaints, from its id and when it is told.
+        """`mine` and `preferences` make the links to a customer's pages, from the complaint's id and when it is told.
 
-        `reply_to` makes the address for answers from the same; None where none is read.
+        The first is in complaints, and says how it stands; by the second they change how they are told. `reply_to` makes
+        the address for answers from the same; None where none is read.
         """
         self._keys = keys
         self._links = links
@@ -78,6 +80,7 @@ class Letters:
         self._to_mailbox = to_mailbox
         self._mine = mine
         self._reply_to = reply_to
+        self._preferences = preferences
         self._course = Course(keys)
         self._policies = Policies()
 
@@ -104,7 +107,7 @@ class Letters:
         message = in_language_of_site(message, policy)
         values = common(story, policy, message.language)
         values |= await self._particulars(message, story, policy, key, view)
-        page = self._links.preferences(message.complaint_id, message.told_at)
+        page = self._preferences(message.complaint_id, message.told_at)
         if message.occasion is not Occasion.CONTACT_CHANGED:  # somebody else may read it
             values["preferences_url"] = page
         rendered = self._wording.render(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.runtime.privacy.links import FOLLOWED_FOR, SEEN_FOR, Tokens, check_link, offer_link
+from shared.runtime.privacy.links import SEEN_FOR, Tokens, check_link, offer_link
 
 
 class Links:
-    """The links that letters have: short signed tokens, ours for answers, preferences and what was seen, compensation's for choices."""
+    """The links that letters have: short signed tokens, ours for answers and what was seen, compensation's for choices."""
 
     def __init__(
         self,
@@ -16,14 +16,12 @@ class Links:
         public_url: str,
         choices: Tokens,
         offers_url: str,
-        preferences: Tokens,
         seen: Tokens,
     ) -> None:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
         self._offers_url = offers_url
-        self._preferences = preferences
         self._seen = seen
 
     def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
@@ -33,11 +31,6 @@ class Links:
     def offer(self, offer_id: str, expires_at: datetime) -> str:
         """The address where a customer chooses, until the offer lapses."""
         return offer_link(self._choices, self._offers_url, offer_id, expires_at)
-
-    def preferences(self, complaint_id: str, told_at: datetime) -> str:
-        """The address where the customer of a complaint says how they want to be told; good for months."""
-        token = self._preferences.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
-        return f"{self._public_url}/p/{token}"
 
     def seen(self, complaint_id: str, mailbox: str, told_at: datetime) -> str:
         """The address where whoever reads a role mailbox says that they saw a safety concern; good for days."""

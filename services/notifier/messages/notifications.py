@@ -191,7 +191,7 @@ class SayInPerson(BaseModel):
         Occasion,
         AfterValidator(_sayable),
         Field(
-            description="What the customer was told of; not `safety`, `confirmation` and `contact_changed`, which are told in writing alone."
+            description="What the customer was told of; not `safety`, `confirmation`, `contact_changed` and `digest`, which are told in writing alone."
         ),
     ]
     about: Annotated[

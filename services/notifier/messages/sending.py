@@ -123,9 +123,12 @@ class Sending:
         self, message: Message, message_id: str, letter: Letter, view: View
     ) -> Decision:
         """Take a digest in hand; messages that are left out of its letter end here."""
-        waiting = await waiting_in(message, view)
-        if waiting.keys() - letter.holds.keys():
-            return Decision()  # One joined since it was written: it is written again.
+        held, waiting = await held_by(message, view), await waiting_in(message, view)
+        told = {name for name, why in letter.holds.items() if why is None}
+        if held.keys() - letter.holds.keys() or told - held.keys():
+            return (
+                Decision()
+            )  # One joined, or was said in person, since it was written: it is written again.
         bounds = await self._bounds(message, letter.recipient, view)
         used = await view.balances([bound.account for bound in bounds])
         taken = attempt(message, message_id, view.now, bounds, used, letter.provider)
@@ -320,11 +323,11 @@ async def known(message_id: str, view: View) -> Message:
 
 
 async def held_by(message: Message, view: View) -> Mapping[str, Message]:
-    """The messages of a digest by their ids, without those that failed."""
+    """The messages of a digest by their ids, without those that failed or were said in person."""
     digest = await view.get(Digest, message.about) or Digest()
     await view.prefetch([Message.key(name) for name in digest.message_ids])
     held = {name: await known(name, view) for name in digest.message_ids}
-    return {name: one for name, one in held.items() if one.state is not State.FAILED}
+    return {name: one for name, one in held.items() if one.state not in (State.FAILED, State.SAID)}
 
 
 async def waiting_in(message: Message, view: View) -> Mapping[str, Message]:

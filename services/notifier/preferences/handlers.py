@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.notifier.preferences.rules import Preferences, change, unsubscribed
-from services.notifier.subjects.rules import Story, stories_of
+from services.notifier.subjects.rules import SiteCustomer, Story, customer_at
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
@@ -82,9 +82,8 @@ class Wishes:
         """
         if who.kind is Kind.EMPLOYEE:
             await employed(who, view)
-        known = await view.range(Story, stories_of(who.site, customer_ref), None, 1)
-        if not known.documents:
-            raise Rejected(Reason.UNKNOWN_CUSTOMER)
+        name = customer_at(who.site, customer_ref)
+        await view.require(SiteCustomer, name, Reason.UNKNOWN_CUSTOMER)
         if await self._keys.erased(customer_ref, view):
             raise Rejected(Reason.CUSTOMER_ERASED)
         return await wanted_by(customer_ref, view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -37,7 +37,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import MOVES, State
 from shared.contracts.notifier import Helped
-from shared.kernel import Document, Fold, Schema, Slice, score_at
+from shared.kernel import Document, Fold, Schema, Slice
 
 
 class Standing(StrEnum):
@@ -107,6 +107,14 @@ class Story(Document):
     severity: Severity | None = None
     #: What they said on their page at that moment; None if they said it by a letter's link, or something was done since.
     helped: Helped | None = None
+
+
+class SiteCustomer(Document):
+    """A customer of a site, known by their last complaint there, or by what they were given to delight."""
+
+    KIND: ClassVar[str] = "site-customer"
+
+    complaint_id: str
 
 
 class GivenCheck(Document):
@@ -202,6 +210,16 @@ class OneTimeCode(Document):
     action: Action
     code: str
     expires_at: datetime
+
+
+def customer_at(site: str, customer_ref: str) -> str:
+    """The id of a customer at a site."""
+    return f"{site}/{customer_ref}"
+
+
+def customer_known(_: SiteCustomer | None, fact: ComplaintReceived | CheckIssued) -> SiteCustomer:
+    """The customer, known by this complaint or gift."""
+    return SiteCustomer(complaint_id=fact.complaint_id)
 
 
 def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
@@ -354,20 +372,16 @@ def code_sent(_: OneTimeCode | None, fact: ConfirmationAsked) -> OneTimeCode:
     return OneTimeCode(action=fact.action, code=fact.code, expires_at=fact.expires_at)
 
 
-def stories_of(site: str, customer_ref: str) -> str:
-    """The sorted set of a customer's complaints at a site, the first one first."""
-    return f"stories/{site}/{customer_ref}"
-
-
-def stands(story: Story) -> Mapping[str, int]:
-    """Lists a complaint with those of its customer."""
-    received_at = story.received_at
-    return {stories_of(story.site, story.customer_ref): score_at(received_at) if received_at else 0}
-
-
 SLICE = Slice(
     {
-        ComplaintReceived: (Fold(Story, lambda fact: fact.complaint_id, story_received),),
+        ComplaintReceived: (
+            Fold(Story, lambda fact: fact.complaint_id, story_received),
+            Fold(
+                SiteCustomer,
+                lambda fact: customer_at(fact.site, fact.customer_ref),
+                customer_known,
+            ),
+        ),
         ComplaintTriaged: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         ComplaintReopened: (Fold(Story, lambda fact: fact.complaint_id, story_promised),),
         SafetyFound: (Fold(Story, lambda fact: fact.complaint_id, story_endangered),),
@@ -383,6 +397,13 @@ SLICE = Slice(
                 lambda fact: None if fact.delight is None else fact.complaint_id,
                 story_delighted,
             ),
+            Fold(
+                SiteCustomer,
+                lambda fact: (
+                    None if fact.delight is None else customer_at(fact.site, fact.customer_ref)
+                ),
+                customer_known,
+            ),
         ),
         CheckVoided: _life(voided=True),
         CheckExpired: _life(expired=True),
@@ -391,6 +412,5 @@ SLICE = Slice(
         RedemptionCaptured: (Fold(CheckLife, lambda fact: fact.check_id, redeemed),),
         RedemptionRolledBack: (Fold(CheckLife, lambda fact: fact.check_id, rolled_back),),
         OfferMade: (Fold(Offered, lambda fact: fact.offer_id, offered),),
-    },
-    indexes={Story: stands},
+    }
 )

@@ -182,13 +182,6 @@ def digest(words: Words, _told: Told) -> Iterator[Block]:
     yield Text([words("letter.digest.together")])
 
 
-def foot(words: Words, told: Told) -> Link | None:
-    """Where the customer says how they want to be told; None in a letter that goes where they are not written to."""
-    if "preferences_url" not in told:
-        return None
-    return Link(words("letter.fewer.why"), words("letter.fewer.change"), told["preferences_url"])
-
-
 def check_expiring(words: Words, told: Told) -> Iterator[Block]:
     """What was given ends soon, and something is left on it."""
     yield Text([words("letter.check_expiring.soon")])

@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.notifier.wording.blocks import Block, Card, Heading, Outline
+from services.notifier.wording.blocks import Block, Card, Heading, Link, Outline
 from services.notifier.wording.forms import HtmlForm, as_text, pictures
-from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, foot, subject
+from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import known_language, say
 
@@ -146,6 +146,11 @@ class Wording:
             known, "letter.hello.named" if greeted else "letter.hello.plain", name=greeted
         )
         staff = occasion in TO_STAFF
+        foot = None
+        if "preferences_url" in told:
+            foot = Link(
+                words("letter.fewer.why"), words("letter.fewer.change"), said["preferences_url"]
+            )
         return Outline(
             language=known,
             subject=subject(occasion, words, told)[:_SUBJECT_CHARS_MAX].strip(),
@@ -155,7 +160,7 @@ class Wording:
                 *(block for part in parts for block in _as_part(part)),
             ),
             closing=() if staff else closing,
-            foot=foot(words, told),
+            foot=foot,
         )
 
 

@@ -102,6 +102,14 @@ def mine_link(mine: Tokens, base_url: str, complaint_id: str, told_at: datetime)
     return f"{base_url.rstrip('/')}/m/{token}"
 
 
+def preferences_link(
+    preferences: Tokens, base_url: str, complaint_id: str, told_at: datetime
+) -> str:
+    """The address where the customer of a complaint says how they want to be told; good for months."""
+    token = preferences.sign({"complaint": complaint_id}, told_at + FOLLOWED_FOR)
+    return f"{base_url.rstrip('/')}/p/{token}"
+
+
 def reply_address(secret: bytes, address: str, complaint_id: str, told_at: datetime) -> str:
     """The address for answers to a letter about a complaint, like `reply+<token>@…`; complaints reads what comes to it.
 
