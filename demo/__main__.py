@@ -119,7 +119,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             complaints = services.start("complaints", port=str(port), answers_url=local(answers))
             compensation = services.start("compensation", answers_url=local(answers))
             services.start("audit")
-            start_notifier(services, mailbox, answers, local(port))
+            notifier = start_notifier(services, mailbox, answers, local(port))
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
@@ -133,6 +133,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
                 bootstrap=stack.bootstrap,
                 complaints=complaints.url,
                 compensation=compensation.url,
+                notifier=notifier.url,
                 mailbox=mailbox,
                 eyes=eyes,
                 show=show,
@@ -159,9 +160,9 @@ def local(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def start_notifier(services: Services, mailbox: Mailbox, port: int, complaints_url: str) -> None:
+def start_notifier(services: Services, mailbox: Mailbox, port: int, complaints_url: str) -> Service:
     """Start the notifier; its links need its own address before it listens, and that of complaints."""
-    services.start(
+    return services.start(
         "notifier",
         port=str(port),
         public_url=local(port),

@@ -10,7 +10,7 @@ from demo.eyes import Eyes
 from shared.contracts.audit import FactRecorded
 from shared.contracts.compensation import CheckIssued, CheckRefused
 from shared.contracts.complaints import ComplaintReceived, ComplaintRepeated, ComplaintTriaged
-from shared.contracts.notifier import MessageFailed, MessageSent, Occasion
+from shared.contracts.notifier import MessageFailed, MessageSent, Occasion, SafetyRetold, SafetySeen
 
 #: What those who have a complaint and its customer do in the story.
 STORY = frozenset(
@@ -42,6 +42,11 @@ class Told:
     unanswered: str | None = None
     fixed: bool = False
     timeline: list[str] = field(default_factory=list)
+    #: Complaints about somebody's safety that somebody said they saw.
+    seen: list[str] = field(default_factory=list)
+    #: What a customer wrote with their yes, and what the inbox of who gave the check says.
+    thanks: list[str] = field(default_factory=list)
+    thanks_read: list[str | None] = field(default_factory=list)
     seconds_to_first_check: float = 0.0
 
 
@@ -74,6 +79,13 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
             fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety
         }
         <= {fact.complaint_id for fact in sent if fact.occasion is Occasion.SAFETY},
+        "whoever saw a word about safety is on record, and nobody was told of it twice": sorted(
+            told.seen
+        )
+        == sorted(fact.complaint_id for fact in eyes.of(SafetySeen))
+        and not eyes.count(SafetyRetold),
+        "the thanks of a customer, with their words, reached who gave the check": told.thanks
+        == told.thanks_read,
         "checks answered are the checks issued": sorted(answer["check_id"] for answer in told.given)
         == sorted(check.check_id for check in issued),
         "refusals answered are the refusals recorded": told.refused == eyes.count(CheckRefused),

@@ -50,6 +50,7 @@ PROMISE_LASTS = timedelta(seconds=5)
 CASES_MIN = 2
 FEEDBACK = re.compile(r"https?://\S+/f/\S+")
 MINE = re.compile(r"https?://\S+/m/\S+")
+SEEN = re.compile(r"https?://\S+/s/\S+")
 #: Who takes a complaint over from the story's employee, and who sees to its cause.
 COLLEAGUE, PEER = "e-ingrid", "e-lars"
 #: Names the request of a form, so that the same one sent twice is done once.
@@ -60,6 +61,15 @@ SAID: Mapping[Language, tuple[str, str]] = {
     Language.SV: ("Tack. Det är mycket bättre nu.", "Lars tog hand om det med en gång."),
     Language.DA: ("Tak. Det er meget bedre nu.", "Lars tog sig af det med det samme."),
     Language.EN: ("Thank you. It is much better now.", "Lars saw to it at once."),
+}
+
+
+#: What a customer writes with their yes, in their language.
+THANKS: Mapping[Language, str] = {
+    Language.NB: "Dere reddet kvelden vår.",
+    Language.SV: "Ni räddade vår kväll.",
+    Language.DA: "I reddede vores aften.",
+    Language.EN: "You saved our evening.",
 }
 
 
@@ -74,6 +84,7 @@ class Stage:
     bootstrap: str
     complaints: str
     compensation: str
+    notifier: str
     mailbox: Mailbox
     eyes: Eyes
     show: Show
@@ -96,7 +107,7 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
     understand(stage, told)
     leave_unanswered(stage, told)
     acknowledge(stage, told)
-    alarm(stage)
+    alarm(stage, told)
     cases = [case for case in reachable(stage) if case != told.unanswered]
     with stage.phone(stage.compensation) as phone:
         give_first(stage, told, phone, cases)
@@ -207,8 +218,8 @@ def of_occasion(stage: Stage, occasion: Occasion) -> list[Received]:
     return [letter for letter in stage.mailbox.letters if letter.fact_id in sent]
 
 
-def alarm(stage: Stage) -> None:
-    """Act 3, continued: role mailboxes get a letter where somebody's safety is concerned."""
+def alarm(stage: Stage, told: Told) -> None:
+    """Act 3, continued: role mailboxes get a letter where somebody's safety is concerned, and say that they saw it."""
     show, eyes = stage.show, stage.eyes
     concerned = {fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety}
 
@@ -225,6 +236,20 @@ def alarm(stage: Stage) -> None:
     )
     for letter in of_occasion(stage, Occasion.SAFETY)[:SHOWN]:
         show.say(f"“{letter.subject}”")
+        link = SEEN.search(letter.body)
+        assert link is not None, letter.body
+        httpx.get(link.group()).raise_for_status()
+        seen = httpx.post(link.group()).raise_for_status().json()
+        told.seen.append(seen["complaint_id"])
+    with stage.phone(stage.notifier) as phone:
+        alarms = phone.get("/v1/safety").raise_for_status().json()["alarms"]
+    for one in alarms:
+        if one["complaint_id"] in told.seen:
+            (first, *_) = one["told"]
+            show.good(
+                f"{one['reference']}: {first['mailbox']} was told at {one['routed_at'][11:19]} by {first['channel']},"
+                f" and pressed the letter's button: seen at {one['seen_at'][11:19]}"
+            )
 
 
 def reachable(stage: Stage) -> list[str]:
@@ -367,8 +392,7 @@ def hear(stage: Stage, told: Told) -> None:
     show.good(f"{len(letters)} letters with a code and a link; one says")
     for line in letters[0].body.splitlines()[:9]:
         show.say("| " + line)
-    answer(letters[0], "yes")
-    show.good("one customer says yes")
+    thank(stage, told, letters[0], by_code)
     answer(letters[1], "no")
     show.good("another says no")
     eyes.until(lambda: eyes.count(FeedbackReceived) >= 2, "hearing the answers", PATIENCE_S)
@@ -379,6 +403,24 @@ def hear(stage: Stage, told: Told) -> None:
     with stage.phone(stage.complaints) as phone:
         state = phone.get(f"/v1/complaints/{reopened.complaint_id}").json()
     show.good(f"the complaint is {state['state']}, back with {state['employee_id']}")
+
+
+def thank(stage: Stage, told: Told, letter: Received, by_code: Mapping[str, str]) -> None:
+    """Act 6, continued: a customer says yes and writes a line, which who gave the check finds in their inbox."""
+    about = by_code[code_in(letter, by_code) or ""]
+    spoken = next(f.language for f in stage.eyes.of(ComplaintTriaged) if f.complaint_id == about)
+    answer(letter, "yes", THANKS[spoken])
+    stage.show.good(f"one customer says yes, and writes: “{THANKS[spoken]}”")
+    told.thanks = [THANKS[spoken]]
+    with stage.phone(stage.notifier) as phone:
+        inbox = phone.get("/v1/me/inbox").raise_for_status().json()
+    for entry in inbox["entries"]:
+        if entry["what"] == "thanked":
+            told.thanks_read.append(entry["line"])
+            stage.show.good(
+                f"{stage.employee_id}, who gave the check, has it in their inbox, {inbox['unread']} unread:"
+                f" {entry['reference']} {entry['what']}, “{entry['line']}”"
+            )
 
 
 def follow(stage: Stage, told: Told, cases: Sequence[str]) -> None:
@@ -462,13 +504,13 @@ def code_in(letter: Received, codes: Iterable[str]) -> str | None:
     return next((code for code in codes if code in letter.body), None)
 
 
-def answer(letter: Received, helped: str) -> None:
-    """Press a button on the page behind the link, as the customer would."""
+def answer(letter: Received, helped: str, line: str = "") -> None:
+    """Press a button on the page behind the link, as the customer would, with a line or without."""
     found = FEEDBACK.search(letter.body)
     assert found is not None
     url = found.group()
     httpx.get(url).raise_for_status()
-    httpx.post(f"{url}/{helped}").raise_for_status()
+    httpx.post(f"{url}/{helped}", data={"text": line}).raise_for_status()
 
 
 def settle_down(stage: Stage, told: Told) -> None:

@@ -66,13 +66,16 @@ def test_the_story_is_played_to_its_end_and_everybody_agrees(tmp_path):
 
 
 def told_as_it_is(shown):
-    """Act 3 shows the customers' letters beside those about safety; act 4 gives what it listed."""
+    """Act 3 shows the customers' letters beside those about safety, and who saw them; act 4 gives what it listed; act 6 ends in an inbox."""
     acts = dict(re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", shown, re.DOTALL | re.MULTILINE))
     customers, _, officers = acts["3"].partition("words about safety")
     subjects = ("We have your message", "Vi har fått meldingen din", "Vi har fått ditt meddelande")
     assert all(one in customers for one in subjects)
     assert "co-" not in customers
     assert re.search("“Sikkerhet: Aurora, [0-9A-F]{6}”", officers)
+    seen = r"[0-9A-F]{6}: duty-officer was told at [\d:]{8} by email, .* seen at [\d:]{8}"
+    assert len(re.findall(seen, officers)) == 4
+    assert re.search(r"e-jonas, who gave .* 1 unread: [0-9A-F]{6} thanked, “[^”]+\.”", acts["6"])
     (given,) = re.findall(r"201: (\S+), code", acts["4"])
     assert f"may give {given} " in acts["4"].partition("201:")[0]
 
