@@ -127,6 +127,18 @@ ROWS: Rows = (
                 "sum(increase(promises_broken_total[1h]))",
                 "promises",
             ),
+            (
+                "Mails read per hour",
+                "short",
+                "sum by (account, fate) (increase(mails_total[1h]))",
+                "{{account}} {{fate}}",
+            ),
+            (
+                "Looks into mailboxes per hour",
+                "short",
+                "sum by (account) (increase(mail_looks_total[1h]))",
+                "{{account}}",
+            ),
         ),
     ),
 )

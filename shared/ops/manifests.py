@@ -84,6 +84,7 @@ CHOSEN = {
     "smtp_port": "smtp-port",
     "smtp_tls": "smtp-tls",
     "smtp_username": "smtp-username",
+    "reply_address": "reply-address",
 }
 #: Settings that base/service has already, the same for each service.
 IN_BASE = {"face", "host", "port", "ops_port"}
@@ -99,6 +100,7 @@ FOLDERS = {
     "mailboxes": "/etc/service-check/mailboxes",
     "providers": "/etc/service-check/providers",
     "webhooks": "/etc/service-check/webhooks",
+    "mail_accounts": "/etc/service-check/mail-accounts",
     "signing_key": "/etc/service-check/signing-key",
     "kafka_ca": "/etc/service-check/kafka",
 }
@@ -107,6 +109,7 @@ FILES = {
     "mailboxes": "mailboxes.yaml",
     "providers": "providers.yaml",
     "webhooks": "webhooks.yaml",
+    "mail_accounts": "mail-accounts.yaml",
     "signing_key": "signing-key.pem",
     "kafka_ca": "ca.crt",
 }
@@ -115,8 +118,11 @@ OWN_FILES = {
     "mailboxes": "mailboxes",
     "providers": "providers",
     "webhooks": "webhooks",
+    "mail_accounts": "mail-accounts",
     "signing_key": "signing-key",
 }
+#: Of those, whose files are all properties of one entry in the operator's store: accounts have passwords beside them.
+WHOLE_ENTRIES = {"mail_accounts"}
 #: Where the secrets of a service lie, one file each. No secret is in an environment variable, which a child
 #: process inherits and a crash report may hold.
 SECRETS_FOLDER = "/etc/service-check/secrets"
@@ -567,6 +573,7 @@ def _external_secrets() -> list[Document]:
         **{
             f"{service}-{name}": ({FILES[setting]: (name, "file")}, None)
             for service, setting, name in own_files()
+            if setting not in WHOLE_ENTRIES
         },
         **{
             f"{who}-store": ({"password": (f"store/{who}", "password")}, None)
@@ -583,7 +590,23 @@ def _external_secrets() -> list[Document]:
             {"users.acl": store_users({who: HASHES.format(who) for who in STORE_USERS})},
         ),
     }
-    return [_external_secret(name, *parts) for name, parts in whole.items()]
+    entries = [
+        _external_entry(f"{service}-{name}")
+        for service, setting, name in own_files()
+        if setting in WHOLE_ENTRIES
+    ]
+    return [*(_external_secret(name, *parts) for name, parts in whole.items()), *entries]
+
+
+def _external_entry(name: str) -> Document:
+    """A secret with a file for each property of an entry of the operator's store."""
+    spec = {
+        "refreshInterval": "5m",
+        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "service-check"},
+        "target": {"name": name, "creationPolicy": "Owner"},
+        "dataFrom": [{"extract": {"key": f"service-check/{name}"}}],
+    }
+    return _document("external-secrets.io/v1", "ExternalSecret", name, spec)
 
 
 def _external_secret(
@@ -680,6 +703,8 @@ def _contained(service: str) -> dict[str, str]:
         "answers_url": _address("notifier"),
         "offers_url": _address("compensation"),
         "complaints_url": _address("complaints"),
+        "mail_accounts": f"${{{service.upper()}_MAIL_ACCOUNTS:-}}",
+        "reply_address": f"${{{PREFIX}REPLY_ADDRESS:-}}",
         **{
             name: f"{FOLDERS[name]}/{FILES[name]}"
             for name in ("jwks", "mailboxes", "providers", "webhooks")
@@ -734,6 +759,7 @@ def secrets_command(
         "mailboxes": mailboxes.read_text(encoding="utf-8"),
         "providers": providers.read_text(encoding="utf-8"),
         "webhooks": webhooks.read_text(encoding="utf-8"),
+        "mail_accounts": "accounts: {}\n",
         "signing_key": signing_key,
     }
     made = {

@@ -1,4 +1,4 @@
-"""INV-01: complaints by mail through kill -9 at each step: no mail is lost and none becomes two complaints."""
+"""INV-04: complaints by mail through kill -9 at each step: no mail is lost and none becomes two complaints."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def test_a_mail_is_a_complaint_of_its_sender_who_is_answered(aboard):
 
 
 async def test_no_fact_and_no_store_has_what_a_mail_says_in_clear(aboard):
-    """INV-06: neither words nor addresses, nor the Message-ID, which has an address in it."""
+    """INV-07: neither words nor addresses, nor the Message-ID, which has an address in it."""
     await told(aboard, "A canary sang.", subject="Canary", message_id="<canary@example.org>")
     published = str(await aboard.events("complaints"))
     stored = str({key: one.body for key, one in aboard.stores["complaints"].kept.documents.items()})

@@ -74,6 +74,7 @@ class MailReader:
         """Read until cancelled; waits through every outage of servers and store."""
         async with asyncio.TaskGroup() as group:
             for name, account in self._accounts.items():
+                MAIL_LOOKS.labels(name)  # 0 from now on, so that one that never succeeds is seen
                 group.create_task(self._keep(name, account), name=f"mail {name}")
 
     async def _keep(self, name: str, account: MailAccount) -> None:
