@@ -120,6 +120,12 @@ CHANGING = frozenset(
 )
 
 
+def triage_of(settings: Settings) -> Triage:
+    """What understands customers' words, by the lexicon and the model that the settings name. Reads their files."""
+    model = load_model(settings.triage_model) if settings.triage_model else None
+    return Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED), model)
+
+
 def build(
     settings: Settings,
     *,
@@ -133,8 +139,7 @@ def build(
 ) -> App:
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
-    model = load_model(settings.triage_model) if settings.triage_model else None
-    triage = triage or Triage(Languages(), load_lexicon(settings.lexicon or SHIPPED), model)
+    triage = triage or triage_of(settings)
     intake = Intake(parts.vault, triage)
     lifecycle = Lifecycle(parts.vault, triage)
     fixing = Fixing(lifecycle)

@@ -48,6 +48,20 @@ def test_every_pin_of_the_image_is_one_of_the_whole_lock_with_its_hashes() -> No
         assert "--hash=sha256:" in block
 
 
+@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements-*.txt")))
+def test_a_lock_of_what_few_need_has_hashes_no_index_and_the_versions_of_the_whole_lock(lock):
+    def versions(name: str) -> set[str]:
+        return set(re.findall(r"^([a-z0-9._-]+==[^ ;]+)", text(name), flags=re.M))
+
+    blocks = re.split(r"^(?=[a-z0-9])", text(lock), flags=re.M)
+    assert blocks[0] == ""
+    assert all("--hash=sha256:" in block for block in blocks[1:])
+    assert (ROOT / lock).with_suffix(".in").exists()
+    here, whole = versions(lock), versions("requirements.txt")
+    known = pins(text("requirements.txt"))
+    assert {one for one in here if one.partition("==")[0] in known} <= whole
+
+
 def test_the_image_has_what_its_code_imports_and_no_tools() -> None:
     distributions = packages_distributions()
     imported: set[str] = set()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.complaints.app import triage_of
 from services.complaints.settings import Settings
 from services.complaints.triage.features import (
     CUSTOMERS_MIN,
@@ -254,6 +255,14 @@ def test_the_service_does_not_start_with_a_broken_model(tmp_path):
     assert sentence.startswith("SERVICE_CHECK_TRIAGE_MODEL: ")
     assert "model.json" in sentence and "version" in sentence
     assert Settings(triage_model=TINY, **NEEDED).triage_model == TINY
+
+
+def test_the_service_understands_by_the_model_that_its_settings_name():
+    text = "They lost bag number two"
+    by_model = triage_of(Settings(triage_model=TINY, **NEEDED)).understand(text, "en")
+    assert "model.category.baggage.lost" in {one.rule for one in by_model.reasons}
+    by_rules = triage_of(Settings(**NEEDED)).understand(text, "en")
+    assert not [one for one in by_rules.reasons if one.rule.startswith("model")]
 
 
 # Whose words get weights --------------------------------------------------------------------------

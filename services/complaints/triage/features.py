@@ -16,8 +16,8 @@ from services.complaints.triage.text import plain
 LOOKED_AT_MAX = 4_000
 #: Letters of a word's parts: `del-` begins a word, `-lay` ends one, `-ela-` stands inside.
 PART_MIN, PART_MAX = 3, 5
-#: Letters of a word that are looked at; longer ones are no words.
-WORD_MAX = 40
+#: Letters of a word that are looked at; longer ones are no words. A fact's reason has room for two of them.
+WORD_MAX = 39
 #: A word that fewer customers used gets no weight, so that no guest's name is in the file of a model.
 CUSTOMERS_MIN = 5
 #: Features that a model may get weights for; training keeps the heaviest of them.

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.complaints.triage.features import features, signs
+from services.complaints.triage.features import WORD_MAX, features, signs
 from services.complaints.triage.rules import SAFETY_FLAGS, Because, Understood
 from shared.contracts.complaints import Category, Intent, Language, Service, Severity
 from shared.runtime.strict_yaml import BrokenFile, Problem
@@ -48,6 +48,8 @@ Weight = Annotated[float, Field(ge=-WEIGHT_MAX, le=WEIGHT_MAX, allow_inf_nan=Fal
 Row = Annotated[tuple[Weight, ...], Field(max_length=LABELS_MAX)]
 #: A category, with a subcategory behind a dot; an intent; a severity.
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40})?$")]
+#: A word, two words, or a part of one.
+Feature = Annotated[str, StringConstraints(min_length=1, max_length=2 * WORD_MAX + 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -78,10 +80,10 @@ class Head(Part):
         description="What it chooses from."
     )
     bias: Row = Field(description="One number per label.")
-    features: Annotated[dict[str, Row], Field(max_length=FEATURES_MAX)] = Field(
+    features: Annotated[dict[Feature, Row], Field(max_length=FEATURES_MAX)] = Field(
         description="Weights per label of words, pairs of words and parts of words."
     )
-    signs: Annotated[dict[str, Row], Field(max_length=SIGNS_MAX)] = Field(
+    signs: Annotated[dict[Feature, Row], Field(max_length=SIGNS_MAX)] = Field(
         description="Weights per label of what the rules found."
     )
     confident: Share = Field(description="Below this confidence the rules decide.")
