@@ -6,6 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from services.complaints.causes import api as causes_api
+from services.complaints.causes import rules as cause_rules
+from services.complaints.causes.api import CauseOfComplaint, TakenAction
+from services.complaints.causes.handlers import Causes
 from services.complaints.colleagues import api as colleagues_api
 from services.complaints.colleagues import rules as colleague_rules
 from services.complaints.customer import api as customer_api
@@ -91,6 +95,7 @@ DOMAIN = Domain.of(
     timeline_rules.SLICE,
     selfservice_rules.SLICE,
     fix_rules.SLICE,
+    cause_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -105,6 +110,8 @@ DOMAIN = Domain.of(
             HeardAnswer,
             ResolvedAnswer,
             ErasedCustomer,
+            CauseOfComplaint,
+            TakenAction,
         ),
         # A form is answered with the page, which shows nothing of its fact.
         WordsAdded: {"complaint_id"},
@@ -178,6 +185,7 @@ def build(
             colleagues_api.routes(parts.face),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
             fixes_api.routes(parts.face, fixing),
+            causes_api.routes(parts.face, Causes(parts.vault)),
             lifecycle_api.routes(parts.face, lifecycle),
             playbooks_api.routes(parts.face, Playbooks(lifecycle)),
             matters_api.routes(parts.face),

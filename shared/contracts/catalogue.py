@@ -53,6 +53,8 @@ from shared.contracts.compensation import (
     WindowOpened,
 )
 from shared.contracts.complaints import (
+    CauseActionTaken,
+    CauseNamed,
     ComplaintClaimed,
     ComplaintClosed,
     ComplaintConfirmed,
@@ -219,6 +221,8 @@ _ROWS: tuple[Row, ...] = (
     Row(FixDone, COMPLAINTS, (NOTIFIER,)),
     Row(FixDeclined, COMPLAINTS),
     Row(FixLate, COMPLAINTS),
+    Row(CauseNamed, COMPLAINTS),
+    Row(CauseActionTaken, COMPLAINTS),
     Row(ComplaintClosed, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintWithdrawn, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintUnfounded, COMPLAINTS, (NOTIFIER,)),

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.contracts.data import Data
+from shared.contracts.data import About, Data
 from shared.contracts.event import (
     ComplaintId,
     CustomerRef,
@@ -533,6 +533,70 @@ class ComplaintReferred(ComplaintFact):
     referred_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was referred."
     )
+
+
+#: A cause as policies name them.
+CauseName = Annotated[
+    Id, Data.INTERNAL, Field(description="The cause, by its name in the site's policy.")
+]
+ActionId = Annotated[Id, Data.INTERNAL]
+
+
+class CauseNamed(ComplaintFact):
+    """Somebody put a complaint down to a cause, by its name in the site's policy; the last one counts."""
+
+    TYPE: ClassVar[str] = "recovery.cause.named.v1"
+
+    site: SiteId
+    by: Annotated[Id, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="Who said so: the subject of their token."
+    )
+    cause: CauseName
+    instead_of: Annotated[Id | None, Data.INTERNAL] = Field(
+        None, description="The cause that was named before; absent if none was."
+    )
+    severity: Annotated[Severity, Data.INTERNAL] = Field(
+        description="Severity of the complaint when a cause was first named."
+    )
+    week: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), Data.INTERNAL] = Field(
+        description="Week in which the complaint came, by its Monday in the site's calendar."
+    )
+    after_action: ActionId | None = Field(
+        None,
+        description="The last action about the cause, if the complaint came after it and in the time in which that says that the cause came back; absent otherwise.",
+    )
+    instead_of_action: ActionId | None = Field(
+        None,
+        description="The same of the cause that was named before; absent if there was none.",
+    )
+    policy_version: Version
+    named_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was named.")
+
+
+class CauseActionTaken(Fact):
+    """Something was done about a cause of a site; it is followed whether the cause comes back."""
+
+    TYPE: ClassVar[str] = "recovery.cause-action.taken.v1"
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    action_id: ActionId = Field(description="The action's id.")
+    site: SiteId
+    cause: CauseName
+    by: Annotated[Id, Data.PERSONAL, About.EMPLOYEE] = Field(
+        description="Who recorded it: the subject of their token."
+    )
+    note: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="What was done, in their words, sealed under a key of the site and the month."
+    )
+    until: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="Until when complaints that are put down to the cause say that it came back."
+    )
+    policy_version: Version
+    taken_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was recorded.")
+
+    def key(self) -> str:
+        """The cause of the site."""
+        return f"{self.site}/{self.cause}"
 
 
 class ComplaintCorrected(ComplaintFact):

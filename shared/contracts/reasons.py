@@ -76,6 +76,8 @@ class Reason(StrEnum):
     FIX_DONE = "fix_done", 409, "This fix is on record as done in this round; the complaint says by whom."
     FIX_NOT_ASKED = "fix_not_asked", 409, "Nobody asks you for this fix, or not any more; `colleague_id` or `department` says who is asked."
     UNKNOWN_OCCASION = "unknown_occasion", 422, "The site's policy has no such occasion for delight; `occasions` says which it has."
+    UNKNOWN_CAUSE = "unknown_cause", 422, "The site's policy has no such cause; `causes` says which it has."
+    CAUSE_NAMED = "cause_named", 409, "The complaint is put down to this cause already."
     NO_INCIDENT = "no_incident", 409, "The site's policy has no check to give in an incident."
     NO_REGIME = "no_regime", 422, "No regime of the site covers this reason and service, so nothing is due by law."
     CONSENT_REQUIRED = "consent_required", 409, "The law gives money; anything else needs the customer's recorded consent."

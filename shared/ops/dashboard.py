@@ -203,6 +203,14 @@ MEASURES: Rows = (
             _of("Cost of delight, minor units", "short", "delight_cost"),
         ),
     ),
+    (
+        "What goes wrong again?",
+        (
+            _of("Complaints put down to a cause", "short", "causes_named"),
+            _of("Things done about causes", "short", "cause_actions"),
+            _of("Complaints of causes that came back", "short", "causes_came_back"),
+        ),
+    ),
 )
 #: What whoever looks at a dashboard may choose.
 DATASOURCE: Variable = {"name": "datasource", "type": "datasource", "query": "prometheus"}

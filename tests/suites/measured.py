@@ -28,7 +28,7 @@ NAMES = Vault(MASTER).pseudonyms
 COUNTED = (
     "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
-    "message.sent", "message.failed", "authority.counted", "window.closed",
+    "message.sent", "message.failed", "authority.counted", "window.closed", "cause.named", "cause-action.taken",
 )  # fmt: skip
 GRACE = timedelta(hours=6)
 
@@ -104,6 +104,12 @@ def told(chance: Random, start: datetime) -> Told:
             }
         case "complaint.reopened" | "complaint.confirmed":
             changes |= {"by_link": chance.random() < 0.5}
+        case "cause.named":
+            changes |= {
+                "instead_of": chance.choice([None, None, "kitchen-queue"]),
+                "after_action": chance.choice([None, "ca-1"]),
+                "instead_of_action": chance.choice([None, None, "ca-2"]),
+            }
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "authority.counted" | "window.closed":
@@ -305,7 +311,13 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     spent = cost + 10_000 * len(triaged)
     redeemed = slow.money("redemption.captured", "amount_minor")
     rolled_back = slow.money("redemption.rolledback", "amount_minor")
+    named = slow.of("cause.named")
+    back = sum(one.after_action is not None for one in named)
+    elsewhere = sum(one.instead_of_action is not None for one in named)
     return {
+        ("causes_named", ""): sum(one.instead_of is None for one in named),
+        ("cause_actions", ""): len(slow.of("cause-action.taken")),
+        ("causes_came_back", ""): max(0, back - elsewhere),
         ("overdue_promises", ""): len(overdue),
         ("overdue_rate", ""): percent(len(overdue), len(triaged) + len(reopened)),
         ("delivery_success", ""): percent(sent, sent + len(failed) - untried),

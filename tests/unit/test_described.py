@@ -148,6 +148,10 @@ async def follow(aboard: Aboard, ask: Caller, about: str) -> None:
     await ask.read("complaints/fixes?department=housekeeping", "complaints")
     await do("fix/decline", {"fix": "clean-again"})
     await do("fix", {"fix": "clean-again"})
+    await do("cause", {"cause": "cabin-turnover"})
+    action = {"cause": "cabin-turnover", "note": "An hour more between two guests."}
+    await ask.write("causes/actions", action, service="complaints")
+    await ask.read("causes", "complaints", "manager")
     await do("resolve", {"outcome": "fixed", "note": "A new kettle."}, "e-ingrid")
     await do("withdraw")
     other = await ask.write("complaints", LETTER, service="complaints")

@@ -57,6 +57,8 @@ class TwoSites:
         return {
             "/v1/complaints": {"site": OTHER, "text": "cold soup"},
             "/v1/checks": {**wish, "item": "taxfree-card/20000"},
+            "/v1/causes/actions": {"cause": "kitchen-queue", "note": "Two more."},
+            "/v1/complaints/{complaint_id}/cause": {"cause": "kitchen-queue"},
             "/v1/delights": {"occasion": "birthday", "item": "cinema"},
             "/v1/offers": {**wish, "items": ["cinema", "sincere-words"]},
             "/v1/offers/{offer_id}/choice": {"item": "cinema"},

@@ -18,6 +18,10 @@ from services.audit.measures.privacy import are_enough, may_be_shown, shown_from
 from services.audit.measures.rules import (
     AMOUNTS,
     AT_ONCE,
+    CAME_BACK,
+    CAME_BACK_ELSE,
+    CAUSE_ACTIONS,
+    CAUSES,
     CEILING,
     CHECKS,
     COMPLAINTS,
@@ -288,6 +292,10 @@ def _roi(seen: Seen, assumed: Assumed) -> Iterator[Row]:
     yield Row("", percent(gained - spent, spent), complaints)
 
 
+def _came_back(seen: Seen, _: Assumed) -> Iterator[Row]:
+    yield Row("", _minus(CAME_BACK, CAME_BACK_ELSE)(seen), seen.of(CAUSES))
+
+
 MEASURES = (
     Measure(
         "complaints",
@@ -405,6 +413,22 @@ MEASURES = (
         employees=(VALUES,),
     ),
     Measure(
+        "causes_named",
+        Leads.LEADING,
+        Unit.COUNT,
+        "complaints that were put down to a cause, each once",
+        (CAUSES,),
+        _counts(CAUSES),
+    ),
+    Measure(
+        "cause_actions",
+        Leads.LEADING,
+        Unit.COUNT,
+        "things that were done about causes",
+        (CAUSE_ACTIONS,),
+        _counts(CAUSE_ACTIONS),
+    ),
+    Measure(
         "overdue_promises",
         Leads.LEADING,
         Unit.COUNT,
@@ -446,6 +470,14 @@ MEASURES = (
         'answers "yes" to "did it help?" / answers, to a letter or on the customer\'s page',
         (FEEDBACK,),
         _percent(_helped, _sum(FEEDBACK)),
+    ),
+    Measure(
+        "causes_came_back",
+        Leads.LAGGING,
+        Unit.COUNT,
+        "complaints that were put down to a cause after something was done about it, in the time in which that says that it came back, less those put down to another cause since",
+        (CAME_BACK, CAME_BACK_ELSE, CAUSES),
+        _came_back,
     ),
     Measure(
         "reopen_rate",

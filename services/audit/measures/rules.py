@@ -31,6 +31,8 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     Category,
+    CauseActionTaken,
+    CauseNamed,
     ComplaintConfirmed,
     ComplaintOverdue,
     ComplaintReopened,
@@ -181,6 +183,16 @@ def _detail(name: str) -> Callable[[Recorded], str | None]:
     return lambda one: str(one.details[name]) if name in one.details else None
 
 
+def _with(name: str) -> Callable[[Recorded], int]:
+    """1 for a record that has the detail of this name."""
+    return lambda one: int(name in one.details)
+
+
+def _not(name: str) -> Callable[[Recorded], int]:
+    """1 for a record that has no detail of this name."""
+    return lambda one: int(name not in one.details)
+
+
 def _helped(one: Recorded) -> str | None:
     """The answer to "did it help?"; None of a complaint that was moved by an answer which is a fact of its own."""
     if one.what == FeedbackReceived.TYPE:
@@ -321,6 +333,10 @@ MESSAGES = Counter(
     cell=_fate,
     cells=FATES,
 )
+CAUSES = Counter("causes", (CauseNamed,), amount=_not("instead_of"))
+CAUSE_ACTIONS = Counter("cause-actions", (CauseActionTaken,))
+CAME_BACK = Counter("came-back", (CauseNamed,), amount=_with("after_action"))
+CAME_BACK_ELSE = Counter("came-back-else", (CauseNamed,), amount=_with("instead_of_action"))
 GIVEN = Counter("given", (CheckIssued,), amount=_own, of_employees=True, groups=("",))
 REFUSED = Counter("refused", (CheckRefused,), amount=_own, of_employees=True, groups=("",))
 STRETCHED = Counter("stretched", (CheckIssued,), amount=_stretched, of_employees=True)
@@ -351,7 +367,7 @@ IDLE = Counter("idle", _WINDOW, _number("employees_idle"), cell=_large_window, c
 COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
-    DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK,
+    DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
 )  # fmt: skip
 
 

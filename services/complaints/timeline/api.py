@@ -93,6 +93,10 @@ class TimelineEntry(Answer):
     ]
 
     fix: EntryFix
+    cause: Annotated[
+        Id | None,
+        Field(exclude_if=absent, description="What the complaint is put down to, by the policy."),
+    ]
     body: EntryBody
     into: Annotated[
         ComplaintId | None,

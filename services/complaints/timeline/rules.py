@@ -32,6 +32,7 @@ from shared.contracts.compensation import (
 )
 from shared.contracts.complaints import (
     Category,
+    CauseNamed,
     ComplaintClaimed,
     ComplaintClosed,
     ComplaintConfirmed,
@@ -71,7 +72,7 @@ from shared.contracts.notifier import (
     Occasion,
 )
 from shared.contracts.reasons import Reason
-from shared.kernel import Document, Fact, Fold, Slice, score_at
+from shared.kernel import Document, Fact, Fold, Schema, Slice, score_at
 
 #: Entries kept of a complaint, and of a check, the newest: ten times what the longest known case has. Each fact
 #: writes its document anew, so that this bounds what one costs.
@@ -106,6 +107,7 @@ class What(StrEnum):
     FIX_DECLINED = "fix_declined"
     FIX_LATE = "fix_late"
     FIX_DONE = "fix_done"
+    CAUSE_NAMED = "cause_named"
     RESOLVED = "resolved"
     LETTER_SENT = "letter_sent"
     LETTER_FAILED = "letter_failed"
@@ -187,6 +189,8 @@ class Entry:
     outcome: Outcome | None = None
     helped: Helped | None = None
     fix: str | None = None
+    #: What it is put down to.
+    cause: str | None = None
     #: The outside body that it was referred to.
     body: str | None = None
     #: The complaint that another one was merged into, or split from.
@@ -232,6 +236,7 @@ class Timeline(Document):
     """What happened to a complaint, or to a check, oldest first; `left_out` older entries are not kept any more."""
 
     KIND: ClassVar[str] = "timeline"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     entries: tuple[Entry, ...] = ()
     left_out: int = 0
@@ -270,6 +275,7 @@ OF_COMPLAINT: Mapping[type[Fact], Row] = {
     FixAsked: Row(What.FIX_ASKED, "asked_at", (*_FIX, "colleague_id", "department")),
     FixDone: Row(What.FIX_DONE, "done_at", _FIX),
     FixDeclined: Row(What.FIX_DECLINED, "declined_at", _FIX),
+    CauseNamed: Row(What.CAUSE_NAMED, "named_at", ("cause",), {"employee_id": "by"}),
     FixLate: Row(What.FIX_LATE, "late_at", ("fix", "colleague_id", "department")),
     ResolutionRecorded: Row(What.RESOLVED, "recorded_at", (*_WHO, "outcome"), {"words": "note"}),
     PromiseWarned: Row(What.PROMISE_NEAR, "warned_at", _PROMISE),
