@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos messages roll mutants demo bench up down engine engine-down clients contracts manifests image sbom clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos messages roll mutants demo bench triage-report up down engine engine-down clients contracts manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -91,6 +91,10 @@ demo: $(READY) ## The story, live; INPUT=file DATES=keep|shift RATE=per-second [
 
 bench: $(READY) ## Rates, ratios and CPU time; REPORT=path.json
 	@$(BIN)/python -m bench $(if $(REPORT),--report "$(REPORT)")
+
+triage-report: $(READY) ## How well complaints are understood, on labelled texts; DATA=folder REPORT=path.json MODEL=path.json
+	@$(BIN)/python -m bench.triage_report "$(or $(DATA),$${TRIAGE_DATA:?set DATA to the folder with the data sets})" \
+	  $(if $(REPORT),--report "$(REPORT)") $(if $(MODEL),--model "$(MODEL)")
 
 up: $(READY) ## Start a local Kafka and Redis that stay
 	@$(BIN)/python -m devstack up

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.contracts.data import About, Data
 from shared.contracts.event import (
@@ -159,6 +159,26 @@ def reference_of(complaint_id: str) -> str:
     return complaint_id[-REFERENCE_CHARS:].upper()
 
 
+#: The name of a subcategory, as lexicon and policy write it.
+Subcategory = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
+#: Reasons of one complaint: one per flag, and some for everything else.
+BECAUSE_MAX = 24
+
+
+class Because(BaseModel):
+    """Why something was understood: what says so, by which words of its own, and how sure that is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rule: Annotated[str, StringConstraints(min_length=1, max_length=80)] = Field(
+        description="What decided, by the lexicon's heading or the model's."
+    )
+    words: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=80)], ...], Field(max_length=8)
+    ] = Field((), description="Entries of the lexicon or words of the model; never the customer's.")
+    percent: Annotated[int, Field(ge=0, le=100)] = Field(description="How sure it is, in per cent.")
+
+
 class ComplaintFact(Fact):
     """A fact of one complaint; they keep their order."""
 
@@ -282,6 +302,26 @@ class ComplaintTriaged(ComplaintFact):
     )
     promise_id: PromiseId | None = Field(
         None, description="The promise that is made; absent in facts of before it was added."
+    )
+    subcategory: Annotated[Subcategory | None, Data.INTERNAL] = Field(
+        None,
+        description="What it is about in particular, by its name in the policy's `taxonomy`; absent if no word says it.",
+    )
+    intent: Annotated[Intent | None, Data.INTERNAL] = Field(
+        None, description="What the customer writes for; absent in facts of before it was added."
+    )
+    step: Annotated[JourneyStep | None, Data.INTERNAL] = Field(
+        None,
+        description="Where on the customer's journey it happened; absent if no word says it.",
+    )
+    remedy: Annotated[Remedy | None, Data.INTERNAL] = Field(
+        None, description="What the customer asks for; absent if no word says it."
+    )
+    flags: Annotated[tuple[Flag, ...], Field(max_length=16), Data.SPECIAL] = Field(
+        (), description="What somebody must know of or treat with care, in the order of the list."
+    )
+    reasons: Annotated[tuple[Because, ...], Field(max_length=BECAUSE_MAX), Data.SPECIAL] = Field(
+        (), description="Why all this was understood; empty where an employee said so."
     )
 
 
@@ -608,6 +648,9 @@ class ComplaintCorrected(ComplaintFact):
     site: SiteId
     category: Annotated[Category, Data.INTERNAL] = Field(description="Category from now on.")
     severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity from now on.")
+    subcategory: Annotated[Subcategory | None, Data.INTERNAL] = Field(
+        None, description="What it is about in particular from now on; absent if that is not said."
+    )
     round: Annotated[int | None, Field(ge=0, le=1000), Data.INTERNAL] = Field(
         None,
         description="Which promise is sooner from now on: 0 for the first, then the number of the round; absent if none is.",

@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, Option
-from shared.contracts.complaints import Category, Language, Service, Severity
+from shared.contracts.complaints import Category, Language, Service, Severity, Subcategory
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between
@@ -809,6 +809,13 @@ class Policy(Part):
         None,
         description="What employees may give to delight, without a complaint; null if nothing.",
     )
+    taxonomy: Annotated[
+        dict[Category, Annotated[dict[Subcategory, Names], Field(min_length=1, max_length=20)]],
+        Field(max_length=16),
+    ] = Field(
+        {},
+        description="Subcategories that the site uses and what each is called, by category; if empty, those of the lexicon without titles.",
+    )
     notify: Notify = Field(description="How letters go out, and who is told about safety.")
     retention: Retention = Field(
         Retention(), description="How long words are kept, if for less than the product keeps them."
@@ -997,6 +1004,7 @@ class Policy(Part):
         yield from self._bodies_that_nobody_finds()
         yield from self._fixes_that_nobody_does()
         yield from self._causes_and_occasions_without_a_language()
+        yield from self._subcategories_without_a_language()
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
         ):
@@ -1053,6 +1061,17 @@ class Policy(Part):
         for where, words in told:
             if missing := [one for one in self.languages if one not in words]:
                 yield where, sorted(words), f"is missing {', '.join(missing)}"
+
+    def _subcategories_without_a_language(self) -> Iterator[Contradiction]:
+        for category, names in self.taxonomy.items():
+            for name, title in names.items():
+                if missing := [one for one in self.languages if one not in title]:
+                    where: Loc = ("taxonomy", category, name)
+                    yield where, sorted(title), f"is missing {', '.join(missing)}"
+
+    def has_subcategory(self, category: Category, name: str) -> bool:
+        """Whether the site uses a subcategory; every one if the policy lists none."""
+        return not self.taxonomy or name in self.taxonomy.get(category, {})
 
     def _outlets_without_a_name(self) -> Iterator[Contradiction]:
         """Places in `valid_at` that are not among the named outlets: probably misspelt."""

@@ -87,9 +87,9 @@ FIELDS: Mapping[str, Told] = {
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref delight"
         " action_id after_action cause instead_of_action week"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
-        " into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
+        " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
-        " severity skipped valid_at version version_in_force waited_s warned window"
+        " severity skipped step subcategory remedy valid_at version version_in_force waited_s warned window"
         " draft partitions period run_id sequences since tried_at undecided up_to wishes withheld asked_by more name month next_at rewrapped_at"
         " digest_id in_digest instead_of next_channel on_shift provider tells endpoint entry event_id webhook_id",
     ),
@@ -118,7 +118,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref"
+        "answer code code_hash flags reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref"
         " policy question raised_by role"
         " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),

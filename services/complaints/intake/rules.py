@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from services.complaints.triage.rules import Understood
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import (
+    BECAUSE_MAX,
+    Because,
     Category,
     ComplaintClaimed,
     ComplaintForgotten,
@@ -55,6 +57,9 @@ def receive(
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says."""
     stay_ends_at = raised.stay_ends_at
+    subcategory = understood.subcategory
+    if subcategory and not policy.has_subcategory(understood.category, subcategory):
+        subcategory = None
     promised_by = policy.promised_by(understood.category, understood.severity, now, stay_ends_at)
     return (
         ComplaintReceived(
@@ -90,6 +95,15 @@ def receive(
             service=understood.service,
             counts_for=counts_for,
             sender_ref=sender_ref,
+            subcategory=subcategory,
+            intent=understood.intent,
+            step=understood.step,
+            remedy=understood.remedy,
+            flags=understood.flags,
+            reasons=tuple(
+                Because(rule=rule, words=words, percent=round(100 * confidence))
+                for rule, words, confidence in understood.reasons[:BECAUSE_MAX]
+            ),
         ),
     )
 

@@ -28,6 +28,7 @@ from shared.contracts.complaints import (
     ComplaintReferred,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    Flag,
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
@@ -37,6 +38,7 @@ from shared.contracts.complaints import (
     Outcome,
     ResolutionRecorded,
     Severity,
+    Subcategory,
     reference_of,
 )
 from shared.contracts.event import ComplaintId, CustomerRef, Id, PromiseId, SiteId
@@ -107,6 +109,8 @@ class ShownComplaint(Answer):
                     "closes_at": None,
                     "referred_to": None,
                     "merged_into": None,
+                    "subcategory": "cold",
+                    "flags": [],
                     "merged_ids": [],
                     "looks_like": [],
                     "fixes": [],
@@ -124,8 +128,16 @@ class ShownComplaint(Answer):
     site: SiteId
     language: Annotated[Language, Field(description="Language in which the customer is answered.")]
     category: Annotated[Category, Field(description="Category of the complaint.")]
+    subcategory: Annotated[
+        Subcategory | None,
+        Field(description="What it is about in particular; null if no word says it."),
+    ]
     severity: Annotated[Severity, Field(description="Severity of the complaint.")]
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
+    flags: Annotated[
+        list[Flag],
+        Field(description="What somebody must know of or treat with care, as the words say."),
+    ]
     promised_by: PromisedBy
     employee_id: Owner
     asked_colleague: Asked

@@ -31,7 +31,7 @@ from services.complaints.matters.moves import same_customer
 from services.complaints.promises.rules import resolved
 from services.complaints.triage.handlers import Triage
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity
+from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity, Subcategory
 from shared.contracts.event import Event, Id
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
@@ -145,14 +145,18 @@ class Correct(BaseModel):
     category: Annotated[
         Category | None, Field(description="What it is about; null leaves it as it is.")
     ] = None
+    subcategory: Annotated[
+        Subcategory | None,
+        Field(description="What it is about in particular, by its name in the policy."),
+    ] = None
     severity: Annotated[
         Severity | None, Field(description="How bad it is; null leaves it as it is.")
     ] = None
 
     @model_validator(mode="after")
     def _any(self) -> Correct:
-        if self.category is None and self.severity is None:
-            msg = "name a category or a severity"
+        if self.category is None and self.subcategory is None and self.severity is None:
+            msg = "name a category, a subcategory or a severity"
             raise ValueError(msg)
         return self
 
@@ -300,9 +304,16 @@ class Lifecycle:
     async def correct(
         self, complaint_id: str, command: Correct, who: Principal, view: View
     ) -> Decision:
-        """Put right what it is about; raises Rejected(wrong_state) and what `of_site` does."""
+        """Put right what it is about.
+
+        Raises Rejected(schema_invalid) for a subcategory that the policy does not have, Rejected(wrong_state), and
+        what `of_site` does.
+        """
         complaint = await self.of_site(complaint_id, who, view)
         policy, _ = await self._policies.at(complaint.site, view)
+        named = command.subcategory
+        if named and not policy.has_subcategory(command.category or complaint.category, named):
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/subcategory",))
         return decided(
             moves.correct(
                 complaint,
@@ -312,6 +323,7 @@ class Lifecycle:
                 command.severity,
                 policy,
                 view.now,
+                command.subcategory,
             )
         )
 

@@ -307,8 +307,11 @@ def correct(
     severity: Severity | None,
     policy: Policy,
     now: datetime,
+    subcategory: str | None = None,
 ) -> Sequence[Fact] | No:
     """An employee puts right what the complaint is about, or how bad it is; its promise may be sooner by that.
+
+    Its subcategory ends with its category, unless the employee names another.
 
     One that turns out to be about safety is severe, unless the employee says how bad it is.
     """
@@ -317,6 +320,8 @@ def correct(
     danger = category is Category.SAFETY
     found = find_danger(complaint, complaint_id, policy, now) if danger else ()
     known = with_danger(complaint, found)
+    if subcategory is None and category in {None, known.category}:
+        subcategory = known.subcategory
     category, severity = category or known.category, severity or known.severity
     by = sooner(known, category, severity, policy, now)
     return (
@@ -326,6 +331,7 @@ def correct(
             employee_id=who,
             site=complaint.site,
             category=category,
+            subcategory=subcategory,
             severity=severity,
             round=None if by is None else complaint.round,
             promise_id=None if by is None else promise_id_of(complaint_id, complaint.round),

@@ -21,6 +21,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    Flag,
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
@@ -68,7 +69,7 @@ class Complaint(Document):
     """One complaint; words and contact sealed, and empty once its customer was erased."""
 
     KIND: ClassVar[str] = "complaint"
-    SCHEMA: ClassVar[Schema] = Schema(4, read_by=4)
+    SCHEMA: ClassVar[Schema] = Schema(5, read_by=4)
 
     state: State
     customer_ref: str
@@ -77,8 +78,12 @@ class Complaint(Document):
     text: str
     contact: str | None = None
     category: Category = Category.OTHER
+    #: What it is about in particular; None if that is not known, and in older documents.
+    subcategory: str | None = None
     severity: Severity = Severity.MILD
     safety: bool = False
+    #: What somebody must know of or treat with care; empty in older documents.
+    flags: tuple[Flag, ...] = ()
     promised_by: datetime | None = None
     #: What was promised first; neither a question nor a merge changes it. None in older documents.
     promised_first: datetime | None = None
@@ -234,6 +239,8 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         category=fact.category,
         severity=fact.severity,
         safety=fact.safety,
+        subcategory=fact.subcategory,
+        flags=fact.flags,
         reachable=fact.has_contact,
         sender_ref=sender_of(fact),
         stay_ends_at=fact.stay_ends_at,
@@ -324,7 +331,11 @@ def resolved(complaint: Complaint, fact: ResolutionRecorded) -> Complaint:
 def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
     """Another category or severity, and a sooner promise if those have one."""
     return _sooner(complaint, fact).model_copy(
-        update={"category": fact.category, "severity": fact.severity}
+        update={
+            "category": fact.category,
+            "subcategory": fact.subcategory,
+            "severity": fact.severity,
+        }
     )
 
 
