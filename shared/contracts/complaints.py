@@ -845,6 +845,9 @@ class ComplaintReopened(ComplaintFact):
         False,
         description="Whether the customer said so on the page of their link; otherwise a fact of the notifier says so too.",
     )
+    partly: Annotated[bool, Data.PERSONAL] = Field(
+        False, description="Whether they said there that it helped in part."
+    )
     promise_id: PromiseId | None = Field(
         None, description="The promise that is made; absent in facts of before it was added."
     )
@@ -870,6 +873,10 @@ class PromiseWarned(ComplaintFact):
     promise_of: PromiseId | None = Field(
         None,
         description="The promise of a merged complaint that it is; absent if it is this one's own.",
+    )
+    broken_before: Annotated[int | None, Field(ge=1, le=1000), Data.INTERNAL] = Field(
+        None,
+        description="How many promises of the same round were broken before it, its own and those of merged complaints; absent if none was.",
     )
     warned_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was noted that it is near."
@@ -901,6 +908,10 @@ class ComplaintOverdue(ComplaintFact):
     )
     promise_id: PromiseId | None = Field(
         None, description="The promise that was broken; absent in facts of before it was added."
+    )
+    broken_before: Annotated[int | None, Field(ge=1, le=1000), Data.INTERNAL] = Field(
+        None,
+        description="How many promises of the same round were broken before it, its own and those of merged complaints; absent if none was.",
     )
 
 

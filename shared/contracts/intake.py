@@ -32,7 +32,8 @@ class Channel(StrEnum):
     PARTNER = "partner"
 
 
-ADDRESS_PATTERN = r"""^[^@\s<>"',;:]+@[^@\s<>"',;:]+$"""
+#: Of what has a meaning in a header, an apostrophe alone may be in a name: O'Brien has one.
+ADDRESS_PATTERN = r"""^[^@\s<>",;:]+@[^@\s<>"',;:]+$"""
 PHONE_PATTERN = r"^\+?[0-9 ()-]{4,}$"
 Address = Annotated[
     str,

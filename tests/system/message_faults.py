@@ -48,6 +48,8 @@ from tests.system.world import MASTER, SITE, World, until, world
 PASSES_MAX = {"decided": 3, "committed": 40, "published": 15, "taken": 25, "effected": 25}
 #: A chunk of complaints is published this often.
 CHUNK_S = 0.5
+#: Between two looks at whether a notifier died.
+LOOK_S = 0.2
 #: After the last message is settled: reports come up to twenty seconds later, and wait for a notifier.
 REPORTS_S = 120.0
 #: How long the deaths may take on a slow machine.
@@ -215,7 +217,8 @@ def run(
         }
         publishing = threading.Thread(target=publish, args=(everything, messages, per_second))
         publishing.start()
-        deaths = walk(everything, settings, [deaths_by(seed + n, rounds) for n in range(processes)])
+        ways = [deaths_by(seed + n, rounds) for n in range(processes)]
+        deaths = walk(everything, settings, ways, publishing)
         publishing.join()
         everything.settle_down("notifier")
         until(lambda: not ledger()["to_report"], "the last reports", REPORTS_S)
@@ -225,9 +228,15 @@ def run(
 
 
 def walk(
-    everything: World, settings: Mapping[str, str], ways: Sequence[Sequence[str]]
+    everything: World,
+    settings: Mapping[str, str],
+    ways: Sequence[Sequence[str]],
+    publishing: threading.Thread,
 ) -> Counter[str]:
-    """Start each notifier with its next crash point as soon as it died at the one before, until all have lived."""
+    """Start each notifier with its next crash point as soon as it died at the one before.
+
+    Until all died everywhere, or nothing is left to do. Those that live then die no more.
+    """
     left = [iter([*way, ""]) for way in ways]
     ports = [str(free_port()) for _ in ways]
     everything.ports["notifier"] = int(ports[0])  # where the providers report to
@@ -248,11 +257,19 @@ def walk(
             assert status == -signal.SIGKILL, f"notifier ended with {status}: {service.log}"
             deaths[places[n].partition(":")[0]] += 1
             start(n)
-        return not any(places.values())
+        if not any(places.values()):
+            return True
+        time.sleep(LOOK_S)
+        return not publishing.is_alive() and not everything.under_way("notifier")
 
     for n in range(len(ways)):
         start(n)
     until(look, "dying everywhere", DEATHS_S)
+    for n, place in places.items():
+        if place:
+            running[n].stop()
+            left[n] = iter([""])
+            start(n)
     for service in running.values():
         service.wait_ready()
     return deaths
@@ -260,7 +277,7 @@ def walk(
 
 def main(
     messages: Annotated[int, typer.Option(min=1, max=90_000)] = 10_000,
-    per_second: Annotated[float, typer.Option(min=1)] = 50.0,
+    per_second: Annotated[float, typer.Option(min=1)] = 25.0,
     seed: int = 1,
     processes: Annotated[int, typer.Option(min=1, max=4)] = 2,
     rounds: Annotated[int, typer.Option(min=0, help="Deaths of each process at each point.")] = 4,

@@ -215,6 +215,30 @@ async def test_an_address_or_a_number_with_a_control_character_is_refused(
         assert refused.json()["errors"][0]["pointer"] == f"/contact/{part}"
 
 
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("O'Brien@example.org", 201),
+        ("kim@exam'ple.org", 422),
+        ("kim@example.org\r\nBcc: x@example.org", 422),
+        ('"kim"@example.org', 422),
+        ("<kim@example.org>", 422),
+        ("kim@example.org,x@example.org", 422),
+    ],
+)
+async def test_an_apostrophe_may_be_in_a_name_and_nothing_that_has_a_meaning_in_a_header(
+    aboard: Aboard, address: str, status: int
+):
+    sent = {"site": "ms-aurora", "text": "My cabin is filthy", "contact": {"email": address}}
+    async with aboard.http("complaints") as phone:
+        headers = {"Idempotency-Key": "k"}
+        answer = await phone.post("/v1/complaints", json=sent, headers=headers)
+    assert answer.status_code == status, answer.text
+    await aboard.carry()
+    await aboard.ring()
+    assert [one.recipient for one in aboard.postbox.letters] == ([address] if status == 201 else [])
+
+
 async def listed(aboard: Aboard, employee_id: str, site: str, number: int, **listing: Any) -> None:
     """Complaints reads one more listing from the roster's topic."""
     fact = EmployeeListed(

@@ -220,7 +220,7 @@ def test_the_newest_entries_are_kept_and_numbers_go_on():
         )
         box = filled(box, fact)
     assert [entry.number for entry in box.entries] == list(range(6, KEPT_MAX + 6))
-    assert (box.count, box.unread) == (KEPT_MAX + 5, KEPT_MAX)
+    assert (box.count, len(box.unread)) == (KEPT_MAX + 5, KEPT_MAX)
     assert len(box.model_dump_json()) < 40_000
 
 
@@ -332,7 +332,7 @@ async def test_entries_of_an_erased_customer_are_gone(aboard: Aboard):
     await erase(aboard, received["customer_ref"])
     await settled(aboard)
     found = await inbox(aboard)
-    assert found["entries"] == []
+    assert (found["entries"], found["unread"]) == ([], 0)
 
 
 async def test_who_is_not_on_the_roster_has_no_inbox(aboard: Aboard):

@@ -223,7 +223,7 @@ async def test_checks_taken_back_are_counted_beside_those_given(aboard: Aboard):
     assert found["time_to_compensation", "p50"]["counted"] == 1
 
 
-@pytest.mark.parametrize("helped", ["yes", "no"])
+@pytest.mark.parametrize("helped", ["yes", "partly", "no"])
 async def test_an_answer_counts_once_on_the_customers_page_and_to_a_letter(
     aboard: Aboard, helped: str
 ):
@@ -243,6 +243,9 @@ async def test_an_answer_counts_once_on_the_customers_page_and_to_a_letter(
     await aboard.carry()
     found = await shown(aboard)
     assert (found.value("helped_rate"), found["helped_rate", ""]["counted"]) == (rate, 2)
+    counted = aboard.stores[AUDIT].kept.accounts
+    said = {name: n for name, n in counted.items() if "/feedback/" in name and n}
+    assert [name.rpartition("/")[2] for name in said] == [helped], said
 
 
 # ---- late records --------------------------------------------------------------------------------

@@ -305,6 +305,22 @@ async def test_a_promise_is_not_at_risk_once_something_was_given(tmp_path: Path)
     assert (await fates(aboard))[Occasion.PROMISE_AT_RISK] == [Reason.NO_LONGER_TRUE]
 
 
+async def test_of_each_broken_promise_of_one_round_the_customer_is_told(aboard: Aboard):
+    """The first complaint's own, and later that of one that was merged into it."""
+    first = await english(aboard)
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    second = await english(aboard, 1)
+    assert (await do(aboard, second, "merge", into=first)).status_code == 200
+    aboard.clock.advance(PROMISED)
+    await aboard.ring("complaints")
+    await settled(aboard)
+    assert (await fates(aboard))[Occasion.PROMISE_BROKEN] == ["sent", "sent"]
+    overdue = [one for one in await aboard.facts("complaints") if "overdue_at" in one]
+    assert [(one["round"], one.get("broken_before")) for one in overdue] == [(0, None), (0, 1)]
+
+
 @pytest.mark.parametrize("how", ["check", "resolve", "ask", "withdraw"])
 async def test_of_a_broken_promise_nobody_is_told_who_was_answered_meanwhile(
     aboard: Aboard, how: str
@@ -555,6 +571,23 @@ async def test_partly_is_no_end_who_has_it_goes_on_and_the_customer_hears_by_whe
     assert (await fates(aboard))[Occasion.REOPENED] == ["sent"]
     found = await seen(aboard, f"/{name}")
     assert (found["state"], found["round"]) == ("reopened", 1)
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(link_in(check, "f"))
+    assert "You will hear from us by" in page.text
+
+
+async def test_the_page_of_a_check_says_by_when_also_where_another_complaint_goes_on(
+    aboard: Aboard,
+):
+    """It promises with the one that goes on, and does not ask for ever to look again."""
+    name, head = await english(aboard), await english(aboard, 1)
+    await aboard.give(name, "cinema", "k1")
+    await settled(aboard)
+    check = last(aboard)
+    assert (await do(aboard, name, "merge", into=head)).status_code == 200
+    await settled(aboard)
+    await answers(aboard, check, "no")
+    assert (await seen(aboard, f"/{head}"))["round"] == 1
     async with aboard.http("notifier", "") as customer:
         page = await customer.get(link_in(check, "f"))
     assert "You will hear from us by" in page.text

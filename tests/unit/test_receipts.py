@@ -101,7 +101,8 @@ async def test_an_address_that_is_refused_for_good_is_followed_by_the_next_chann
     facts = await both.facts("notifier")
     (failed,) = [fact for fact in facts if fact["type"].endswith("message.failed.v1")]
     assert failed["next_channel"] == "sms"
-    assert facts[facts.index(failed) + 1]["instead_of"] == email
+    instead = facts[facts.index(failed) + 1]
+    assert (instead["instead_of"], instead["promise_id"]) == (email, f"{complaint}/0")
 
 
 async def test_a_provider_that_stays_away_is_a_technical_failure_and_the_next_channel_follows(

@@ -31,6 +31,7 @@ from shared.contracts.complaints import Action, ConfirmationAsked, Language, ref
 from shared.contracts.lifecycle import State
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
 from shared.runtime.privacy.links import FOLLOWED_FOR, MINE, Tokens
 from shared.runtime.words import format_time, say
 from shared.testing.builders import record
@@ -805,6 +806,26 @@ async def test_a_new_address_needs_the_code_that_was_sent_to_the_one_before(aboa
     assert "contact_changed" in [one["what"] for one in await entries(aboard, name)]
     for service in ("complaints", "notifier"):
         assert "new@example.org" not in repr(aboard.stores[service].kept)
+
+
+async def test_of_two_changes_of_address_within_minutes_each_owner_is_told_of_theirs(
+    aboard: Aboard,
+):
+    """Also where the first letter waits for the mail server, until the address changed again."""
+    _, path = await link_of(aboard)
+    for once, address in (("a" * 32, "new@example.org"), ("b" * 32, "newer@example.org")):
+        await sent(aboard, f"{path}/code", action="contact", once=once)
+        code = await code_of(aboard)
+        await sent(aboard, f"{path}/confirm", code=code, email=address, once=once)
+        await aboard.carry()
+        aboard.postbox.failures = [Unavailable(Reason.MAIL_UNAVAILABLE)]
+        aboard.later(minutes=10)
+    aboard.postbox.failures = []
+    aboard.later(minutes=1)
+    await aboard.ring()
+    told = [one.recipient for one in aboard.postbox.letters[-2:]]
+    assert sorted(told) == ["kari@example.org", "new@example.org"]
+    assert not any(re.search(r"\b\d{6}\b", one.body) for one in aboard.postbox.letters[-2:])
 
 
 async def test_an_erased_customers_link_is_invalid(aboard: Aboard):

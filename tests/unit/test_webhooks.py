@@ -372,6 +372,12 @@ async def test_a_partner_is_told_once_of_what_it_asked_for(tmp_path: Path):
     assert "e-ingrid" not in everything
     events = {event["id"] for event in await aboard.events("complaints")}
     assert {post.event_id for post in partner.posts} <= events
+    kept = [
+        from_json(one.body)
+        for key, one in aboard.stores["notifier"].kept.documents.items()
+        if key.startswith("webhook:")
+    ]
+    assert [one["payload"] for one in kept] == ["", ""], "what was told is kept no longer"
 
 
 async def test_other_sites_and_other_types_are_not_told(tmp_path: Path):

@@ -83,14 +83,14 @@ FIELDS: Mapping[str, Told] = {
     **_each(
         Told.AS_IS,
         "body burial consumer dead_offset fix department outcome dead_partition letter offset partition ticket topic"
-        " about acknowledged action affected again answered at_desk attempt basis because bound_by by_customer by_link channel check_id checks"
+        " about acknowledged action affected again answered at_desk attempt basis because bound_by broken_before by_customer by_link channel check_id checks"
         " complaint_id complaint_ids complaints complaints_with_check confirmation_id consent customer customer_ref delight"
         " action_id after_action cause instead_of_action week"
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
         " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
         " severity skipped step subcategory remedy valid_at version version_in_force waited_s warned window"
-        " draft partitions period run_id sequences since tried_at undecided up_to wishes withheld asked_by more name month next_at rewrapped_at"
+        " draft partitions partly period run_id sequences since tried_at undecided up_to wishes withheld asked_by more name month next_at rewrapped_at"
         " digest_id in_digest instead_of next_channel on_shift provider tells endpoint entry event_id webhook_id",
     ),
     **_each(

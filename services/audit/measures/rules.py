@@ -199,7 +199,9 @@ def _helped(one: Recorded) -> str | None:
         return _detail("helped")(one)
     if not one.details.get("by_link"):
         return None
-    return Helped.YES if one.what == ComplaintConfirmed.TYPE else Helped.NO
+    if one.what == ComplaintConfirmed.TYPE:
+        return Helped.YES
+    return Helped.PARTLY if one.details.get("partly") else Helped.NO
 
 
 def waited_s(one: Recorded) -> int | None:

@@ -456,6 +456,7 @@ def take_feedback(
             ),
             reopened_at=answered_at,
             by_link=by_link,
+            partly=by_link and helped is Helped.PARTLY,
         )
     )
 

@@ -113,6 +113,7 @@ def break_promise(
             employee_id=complaint.employee_id,
             round=number,
             promise_id=promise_id_of(complaint_id, number),
+            broken_before=broken_before(complaint, number),
             promised_by=promise.by,
             overdue_at=now,
         )
@@ -151,9 +152,16 @@ def warn(
             round=number,
             promised_by=promise.by,
             promise_of=promise.of,
+            broken_before=broken_before(complaint, number),
             warned_at=now,
         )
     )
+
+
+def broken_before(complaint: Complaint, number: int) -> int | None:
+    """How many promises of a round were broken already; None if none was."""
+    known = {*complaint.promises, *filter(None, [complaint.own_promise])}
+    return sum(one.round == number and one.broken for one in known) or None
 
 
 def is_kept(

@@ -89,13 +89,19 @@ class Feedback:
         if answer is not None or story is None:
             return answer
         reached = [await view.get(Reached, complaint_id)]
-        if story.merged_into is not None:
-            head = await view.get(Story, story.merged_into)
-            if head is not None and head.customer_ref == story.customer_ref:
-                reached.append(await view.get(Reached, story.merged_into))
-                story = head
+        head = await self._goes_on(story, view)
+        if head is not story and story.merged_into is not None:
+            reached.append(await view.get(Reached, story.merged_into))
         given = [one.at for one in reached if one is not None]
-        return on_page(story, given)
+        return on_page(head, given)
+
+    @staticmethod
+    async def _goes_on(story: Story, view: View) -> Story:
+        """The complaint of the same customer that it went into; itself if it went into none, or into another's."""
+        if story.merged_into is None:
+            return story
+        head = await view.get(Story, story.merged_into)
+        return head if head is not None and head.customer_ref == story.customer_ref else story
 
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""
@@ -143,7 +149,8 @@ class Feedback:
             reachable=policy.notify.reaches(self._letters.contact(story, key)),
             asks=check.delight is None,
             helped=answer.helped if answer else None,
-            promised_by=answer.promise(story) if answer else None,
+            # What is still to do is promised with the complaint that goes on.
+            promised_by=answer.promise(await self._goes_on(story, view)) if answer else None,
         )
 
 

@@ -89,19 +89,22 @@ class Inboxes:
             if since < entry.number and (before is None or entry.number < before)
         ]
         found = wanted[:limit]
+        about = dict.fromkeys(one.complaint_id for one in (*found, *inbox.unread))
         await view.prefetch(
-            [Story.key(one.complaint_id) for one in found]
+            [Story.key(one) for one in about]
             + [Line.key(one.check_id) for one in found if one.check_id is not None]
         )
-        stories = [await view.get(Story, one.complaint_id) for one in found]
-        await view.prefetch([CustomerKey.key(one.customer_ref) for one in stories if one])
+        stories = {one: await view.get(Story, one) for one in about}
+        await view.prefetch([CustomerKey.key(one.customer_ref) for one in stories.values() if one])
+        erased = {one for one, story in stories.items() if story and story.forgotten}
         shown = [
-            ShownEntry(entry, await self._line(entry, story, view))
-            for entry, story in zip(found, stories, strict=True)
-            if story is None or not story.forgotten
+            ShownEntry(entry, await self._line(entry, stories[entry.complaint_id], view))
+            for entry in found
+            if entry.complaint_id not in erased
         ]
+        unread = sum(entry.complaint_id not in erased for entry in inbox.unread)
         last = found[-1].number if len(wanted) > limit else None
-        return Portion(shown, inbox.unread, inbox.read_up_to, last)
+        return Portion(shown, unread, inbox.read_up_to, last)
 
     async def _line(self, entry: Entry, story: Story | None, view: View) -> str | None:
         """What the customer wrote with their answer; None if nothing, or if their words are over."""

@@ -6,6 +6,7 @@ names the check that they spoke of, and the words stay sealed where they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
@@ -63,9 +64,9 @@ class EmployeeInbox(Document):
     read_up_to: int = 0
 
     @property
-    def unread(self) -> int:
-        """How many of the entries that are kept were not read."""
-        return sum(entry.number > self.read_up_to for entry in self.entries)
+    def unread(self) -> Sequence[Entry]:
+        """The entries that are kept and were not read."""
+        return [entry for entry in self.entries if entry.number > self.read_up_to]
 
 
 class Holder(Document):

@@ -12,12 +12,11 @@ from services.notifier.preferences.handlers import wanted_by
 from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.moves import (
     fix_of,
-    moment_of,
     promise_of,
     question_of,
     resolution_of,
 )
-from services.notifier.subjects.rules import Story
+from services.notifier.subjects.rules import Story, moment_of
 from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
     ComplaintClosed,

@@ -12,8 +12,7 @@ from services.notifier.messages.rules import (
     queue,
     said,
 )
-from services.notifier.subjects.moves import moment_of
-from services.notifier.subjects.rules import Story
+from services.notifier.subjects.rules import Story, moment_of
 from shared.contracts.notifier import MessageQueued, Occasion
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision

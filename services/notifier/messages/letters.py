@@ -97,7 +97,8 @@ class Letters:
         if story is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         if message.occasion is Occasion.CONTACT_CHANGED:  # whoever did not change it must know
-            story = story.model_copy(update={"contact": story.contact_before})
+            before = dict(story.contacts_before).get(message.about, story.contact_before)
+            story = story.model_copy(update={"contact": before})
         if story.contact is None:
             raise Rejected(Reason.CUSTOMER_ERASED if story.forgotten else Reason.NO_CONTACT)
         key = await self._keys.needed(story.customer_ref, view)

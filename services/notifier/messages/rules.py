@@ -161,6 +161,8 @@ class Message(Document):
     occasion: Occasion
     language: Language
     about: str
+    #: The promise that it tells of; None in older documents, and where it tells of none.
+    promise_id: str | None = None
     #: The role mailbox it goes to; None for the customer.
     mailbox: str | None = None
     state: State
@@ -409,6 +411,7 @@ def _instead(
             language=message.language,
             site=message.site,
             about=message.about,
+            promise_id=message.promise_id,
             mailbox=message.mailbox,
             queued_at=now,
             channel=channel,

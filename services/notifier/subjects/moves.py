@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from services.notifier.subjects.rules import Story
+from services.notifier.subjects.rules import Story, moment_of
 from shared.contracts.compensation import CheckIssued, OfferMade
 from shared.contracts.complaints import (
     ComplaintClosed,
@@ -24,7 +24,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import ASKED, MOVES, OPEN, State
 from shared.contracts.notifier import Helped
-from shared.kernel import Document, Fold, Slice, score_at
+from shared.kernel import Document, Fold, Slice
 
 #: Where somebody of the site is to do something, and not the customer.
 OURS = OPEN - {State.AWAITING_INFO}
@@ -80,11 +80,6 @@ class Reached(Document):
     check_at: datetime | None = None
 
 
-def moment_of(complaint_id: str, moment: datetime) -> str:
-    """The id of what happened to a complaint at a moment: it may happen again, at another."""
-    return f"{complaint_id}/{score_at(moment)}"
-
-
 def question_of(fact: InfoAsked) -> str:
     """The id of a question."""
     return moment_of(fact.complaint_id, fact.asked_at)
@@ -101,8 +96,9 @@ def resolution_of(fact: ResolutionRecorded) -> str:
 
 
 def promise_of(fact: PromiseWarned | ComplaintOverdue) -> str:
-    """The id of a promise, also where the fact does not carry it."""
-    return f"{fact.complaint_id}/{fact.round}"
+    """The id of a promise, also where the fact does not carry it: one round may have several, one after the other."""
+    name = f"{fact.complaint_id}/{fact.round}"
+    return name if fact.broken_before is None else f"{name}/{fact.broken_before}"
 
 
 def is_asked(story: Story, question_id: str) -> bool:

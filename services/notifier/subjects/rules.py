@@ -55,6 +55,10 @@ class Standing(StrEnum):
 TAKEN = (Standing.USABLE, Standing.PARTLY_USED)
 
 
+#: Changes of a contact whose letters may still wait: a code is needed for each, and of codes a day has few.
+CONTACTS_MAX = 8
+
+
 class Keeper(StrEnum):
     """Who has a complaint that was opened again, as its customer is told."""
 
@@ -67,7 +71,7 @@ class Story(Document):
     """What the notifier must know of a complaint to write to its customer."""
 
     KIND: ClassVar[str] = "story"
-    SCHEMA: ClassVar[Schema] = Schema(4)
+    SCHEMA: ClassVar[Schema] = Schema(5)
 
     customer_ref: str
     site: str
@@ -75,6 +79,8 @@ class Story(Document):
     contact: str | None = None
     #: What it was until the customer changed it last.
     contact_before: str | None = None
+    #: What it was until each of the last changes, by the change's id: whoever it was is told of that one.
+    contacts_before: tuple[tuple[str, str], ...] = ()
     category: Category = Category.OTHER
     promised_by: datetime | None = None
     #: How often the customer said that it did not help, as far as complaints has recorded it.
@@ -222,6 +228,11 @@ def customer_known(_: SiteCustomer | None, fact: ComplaintReceived | CheckIssued
     return SiteCustomer(complaint_id=fact.complaint_id)
 
 
+def moment_of(complaint_id: str, moment: datetime) -> str:
+    """The id of what happened to a complaint at a moment: it may happen again, at another."""
+    return f"{complaint_id}/{score_at(moment)}"
+
+
 def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
     """The complaint with its customer, language and contact."""
     told: dict[str, Any] = {
@@ -263,7 +274,7 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
             "round": fact.round,
             "keeper": keeper if fact.passed_from is None else Keeper.COLLEAGUE,
             "said_at": fact.reopened_at or known.said_at,
-            "helped": Helped.NO if fact.by_link else None,
+            "helped": said_by_link(fact),
         }
     else:
         update |= {
@@ -273,6 +284,13 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
             "sender_ref": fact.sender_ref,
         }
     return known.model_copy(update=update)
+
+
+def said_by_link(fact: ComplaintReopened) -> Helped | None:
+    """What the customer said on their page; None if they said it elsewhere."""
+    if not fact.by_link:
+        return None
+    return Helped.PARTLY if fact.partly else Helped.NO
 
 
 def story_endangered(story: Story, fact: SafetyFound) -> Story:
@@ -289,8 +307,15 @@ def story_contact(story: Story, fact: ContactChanged) -> Story:
     """The complaint with another contact; none for a customer who was erased."""
     if story.forgotten:
         return story
+    change = moment_of(fact.complaint_id, fact.changed_at)
+    before = (*story.contacts_before, (change, story.contact)) if story.contact else ()
     return story.model_copy(
-        update={"contact": fact.contact, "contact_before": story.contact, "reachable": True}
+        update={
+            "contact": fact.contact,
+            "contact_before": story.contact,
+            "contacts_before": before[-CONTACTS_MAX:],
+            "reachable": True,
+        }
     )
 
 
@@ -300,6 +325,7 @@ def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
         update={
             "contact": None,
             "contact_before": None,
+            "contacts_before": (),
             "place": None,
             "reachable": False,
             "forgotten": True,

@@ -216,6 +216,11 @@ def attempted(webhook: Webhook, fact: WebhookAttempted) -> Webhook:
     return webhook.model_copy(update={"next_at": next_of(fact), "attempt": fact.attempt})
 
 
+def ended(webhook: Webhook, _: WebhookDelivered | WebhookDropped) -> Webhook:
+    """The webhook whose fate is known: it stays, so that a repeated event is not told again, without what was told."""
+    return webhook.model_copy(update={"next_at": None, "payload": ""})
+
+
 def webhook_of(fact: WebhookFact) -> str:
     """Returns the webhook's id."""
     return fact.webhook_id
@@ -227,8 +232,8 @@ SLICE = Slice(
         WebhookQueued: (Fold(Webhook, webhook_of, queued),),
         WebhookAttempted: (Fold(Webhook, webhook_of, attempted),),
         WebhookDelayed: (Fold(Webhook, webhook_of, moved),),
-        WebhookDelivered: (Fold(Webhook, webhook_of, moved),),
-        WebhookDropped: (Fold(Webhook, webhook_of, moved),),
+        WebhookDelivered: (Fold(Webhook, webhook_of, ended),),
+        WebhookDropped: (Fold(Webhook, webhook_of, ended),),
         WebhookDisabled: (Fold(Disabled, lambda fact: fact.endpoint),),
     },
     timers=dict.fromkeys(LIFE, next_attempt),

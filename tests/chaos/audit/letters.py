@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from tests.chaos.audit.evidence import Evidence
 from tests.chaos.audit.verdict import Verdict, more_than_once
@@ -76,10 +78,17 @@ def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:
         and (kind != "complaint.withdrawn" or one.data.get("employee_id"))
     }
     return told | {
-        ("promise_broken", f"{one.data['complaint_id']}/{one.data['round']}")
+        ("promise_broken", promise_of(one.data))
         for one in evidence.of("complaint.overdue")
         if one.data["complaint_id"] in written_to
     }
+
+
+def promise_of(overdue: Mapping[str, Any]) -> str:
+    """The id of a broken promise: a round may have several, one after the other."""
+    name = f"{overdue['complaint_id']}/{overdue['round']}"
+    before = overdue.get("broken_before")
+    return name if before is None else f"{name}/{before}"
 
 
 def micros(moment: str) -> int:
