@@ -22,6 +22,7 @@ from services.complaints.fixes import rules as fix_rules
 from services.complaints.fixes.handlers import Fixing
 from services.complaints.intake import api as intake_api
 from services.complaints.intake import form as intake_form
+from services.complaints.intake import webhooks as intake_webhooks
 from services.complaints.intake.api import KnownComplaint, PromisedAnswer
 from services.complaints.intake.form import Door
 from services.complaints.intake.handlers import Intake
@@ -165,14 +166,8 @@ def build(
     customers = Customers(parts.settler, parts.vault, gone, on_vault, backups_kept)
     accounts = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
     mails = Mails(parts.settler, parts.vault, accounts, intake, selfservice, triage, now)
-    view = parts.settler.view
-    changes = Changes(
-        own_topic or partial(tail, settings.broker, ComplaintReceived.TOPIC),
-        partial(queue_api.shown, CHANGING, view),
-        lambda principals: still_employed(principals, view()),
-        secret=parts.vault.derive("live"),
-        running=parts.face.running,
-    )
+    topic = own_topic or partial(tail, settings.broker, ComplaintReceived.TOPIC)
+    changes = changes_of(parts, topic)
     return App(
         parts,
         inboxes=inboxes(intake, lifecycle, customers),
@@ -181,6 +176,7 @@ def build(
             "complaints",
             "Every complaint is received once, answered by a promised time and followed to the end.",
             intake_api.routes(parts.face, intake),
+            intake_webhooks.routes(parts.face, intake, settings.sources),
             intake_form.routes(parts.face, door, FormPage()),
             colleagues_api.routes(parts.face),
             queue_api.routes(parts.face, Queue(parts.vault), changes),
@@ -204,4 +200,16 @@ def build(
         },
         beside_api={"changes": changes.run},
         beside_stream=parts.mail_reading(accounts, mails.take),
+    )
+
+
+def changes_of(parts: Runtime, topic: Tail) -> Changes:
+    """What tells those who follow the queue of each change; `topic` is the service's own."""
+    view = parts.settler.view
+    return Changes(
+        topic,
+        partial(queue_api.shown, CHANGING, view),
+        lambda principals: still_employed(principals, view()),
+        secret=parts.vault.derive("live"),
+        running=parts.face.running,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from services.complaints.intake import sources
 from services.complaints.intake.limits import Most
+from services.complaints.intake.sources import Source
 from services.complaints.mail import accounts
 from services.complaints.triage import lexicon, model
 from shared.contracts.catalogue import BACKUP_RETENTION
@@ -37,6 +40,10 @@ class Settings(RuntimeSettings):
         None,
         description="File with the weights of a model on top of the rules, as `triage train` writes it; unset: the rules alone. Read at start.",
     )
+    webhook_sources: Path | None = Field(
+        None,
+        description="File with the systems that raise complaints by webhook, from a secret store; read at start. Unset: none.",
+    )
     client_address_header: str = Field(
         "",
         max_length=64,
@@ -57,6 +64,16 @@ class Settings(RuntimeSettings):
         None,
         description="File with the mailboxes that complaints come to, from a secret store; read at start. Unset: none.",
     )
+
+    @field_validator("webhook_sources")
+    @classmethod
+    def _sources_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                sources.load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
 
     @field_validator("lexicon")
     @classmethod
@@ -87,6 +104,11 @@ class Settings(RuntimeSettings):
             except BrokenFile as broken:
                 raise ValueError(str(broken)) from None
         return path
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """The systems that raise complaints by webhook, by name. Reads the file."""
+        return {} if self.webhook_sources is None else sources.load(self.webhook_sources)
 
     @property
     def forms(self) -> Most:

@@ -371,8 +371,9 @@ def test_every_operation_has_a_name_of_its_own_a_summary_and_says_who_may_call_i
     for whole, path, operation in operations():
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"])
         assert operation["summary"]
-        # A receipt is signed instead, as its provider's format says.
-        with_token = path.startswith("/v1/") and not path.startswith("/v1/receipts/")
+        # Receipts and webhooks are signed instead, as their formats say.
+        signed = path.startswith(("/v1/receipts/", "/v1/webhooks/"))
+        with_token = path.startswith("/v1/") and not signed
         assert (operation["security"] == []) is not with_token
         assert all(list(one) == ["Bearer"] and one["Bearer"] for one in operation["security"])
         (server,) = whole["servers"]

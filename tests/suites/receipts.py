@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import httpx
 from pydantic_core import to_json
 
-from services.notifier.channels.signatures import form_signature, standard_signature
-from tests.suites.services import FORM_SECRET, PUBLIC_URL, REPORT_KEY, Aboard
+from shared.runtime.http.signatures import form_signature, standard_signature
+from tests.suites.services import FORM_SECRET, PUBLIC_URL, REPORT_KEY, SOURCE_KEY, Aboard
 
 
 async def by_form(
@@ -38,6 +38,29 @@ async def by_standard(
     }
     async with aboard.http("notifier", "") as provider:
         return await provider.post(f"/v1/receipts/{at}", content=body, headers=headers)
+
+
+async def by_webhook(
+    aboard: Aboard,
+    body: object,
+    webhook_id: str = "wh-1",
+    *,
+    source: str = "booking",
+    key: bytes = SOURCE_KEY,
+    age_s: float = 0,
+    **changed: str,
+) -> httpx.Response:
+    """A complaint of another system, signed as Standard Webhooks says; `changed` are headers that are not."""
+    content = body if isinstance(body, bytes) else to_json(body)
+    sent_at = str(round(aboard.clock().timestamp() - age_s))
+    headers = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": sent_at,
+        "webhook-signature": standard_signature(key, webhook_id, sent_at, content),
+        **{name.replace("_", "-"): text for name, text in changed.items()},
+    }
+    async with aboard.http("complaints", "") as system:
+        return await system.post(f"/v1/webhooks/{source}", content=content, headers=headers)
 
 
 async def by_json(aboard: Aboard, message_id: str, status: str, **how: object) -> httpx.Response:

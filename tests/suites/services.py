@@ -81,6 +81,17 @@ providers:
     return path
 
 
+#: The secret of the system that raises complaints by webhook.
+SOURCE_KEY = b"s" * 32
+
+
+def sources_file(directory: Path) -> Path:
+    """The operator's file of systems that raise complaints by webhook, in a directory of the test."""
+    path, key = directory / "sources.yaml", b64encode(SOURCE_KEY).decode()
+    path.write_text(f"sources: {{booking: {{sites: [{SITE}], secrets: [whsec_{key}]}}}}")
+    return path
+
+
 @cache
 def demo_roster() -> Roster:
     found = roster_file.load(ROOT / "policy" / "roster.yaml")

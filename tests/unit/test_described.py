@@ -21,8 +21,8 @@ from shared.runtime.http.face import BODY_BYTES_MAX
 from shared.runtime.privacy.links import PREFERENCES, Tokens
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
-from tests.suites.receipts import by_form
-from tests.suites.services import SITE, Aboard, raised
+from tests.suites.receipts import by_form, by_webhook
+from tests.suites.services import SITE, SOURCE_KEY, Aboard, raised
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
 from tests.unit.test_erasure import ref_of
@@ -120,6 +120,8 @@ async def use_everything(aboard: Aboard) -> None:
     await help_oneself(aboard)
     await see_safety(aboard, ask)
     await complain_openly(aboard)
+    for key in (SOURCE_KEY, SOURCE_KEY, b"forged" * 8):
+        await by_webhook(aboard, {"site": SITE, "text": "cold soup"}, key=key)
     await erase(aboard, ask, about)
 
 

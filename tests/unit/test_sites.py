@@ -35,6 +35,8 @@ OTHER = "ms-borealis"
 WHO = {Kind.EMPLOYEE: "e-boreal", Kind.TILL: "till-1"}
 #: Names under which a body or a query carries the id of something that is there already.
 CARRIED = {"subject", "complaint", "complaint_id", "incident_id", "code"}
+#: Routes that ask for no token: their sender signs, or they are open to anybody.
+SIGNED_OR_OPEN = ("/v1/receipts/", "/v1/webhooks/", "/c/")
 #: A route that makes what is not there, so that there is no answer about an unknown one.
 MAKES = "/v1/employees/{employee_id}"
 
@@ -189,8 +191,7 @@ def routes(aboard: Aboard) -> list[tuple[Operation, str]]:
         for name in carried(aboard, asked)
         if "{token}" not in asked.path
         and asked.path != MAKES
-        # signed by the provider, and open to anybody
-        and not asked.path.startswith(("/v1/receipts/", "/c/"))
+        and not asked.path.startswith(SIGNED_OR_OPEN)
     ]
 
 
@@ -229,7 +230,7 @@ async def test_a_token_for_a_site_where_somebody_does_not_work_opens_nothing(two
     before = {name: state(store) for name, store in two.aboard.stores.items()}
     bearer = two.aboard.bearer("e-boreal", site=SITE)
     for asked in operations(two.aboard):
-        if "{token}" not in asked.path and not asked.path.startswith(("/v1/receipts/", "/c/")):
+        if "{token}" not in asked.path and not asked.path.startswith(SIGNED_OR_OPEN):
             ids = {name: two.first[name] for name in carried(two.aboard, asked)}
             answer = await two.ask(asked, bearer, **ids)
             if asked.path == "/v1/me/looks":

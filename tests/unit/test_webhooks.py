@@ -14,7 +14,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic_core import from_json
 
-from services.notifier.channels.signatures import check_standard, secret_bytes
 from services.notifier.webhooks import post as posting
 from services.notifier.webhooks.endpoints import load
 from services.notifier.webhooks.handlers import AT_ONCE_MAX, Webhooks
@@ -44,6 +43,7 @@ from shared.contracts.webhooks import WebhookDelayed, WebhookDropped
 from shared.kernel import Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome
 from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.http.signatures import check_standard, secret_bytes
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard
@@ -277,9 +277,9 @@ async def test_a_webhook_is_signed_by_each_secret_as_standard_webhooks_says(serv
     ((headers, body),) = server.requests
     assert (headers["webhook-id"], body.decode()) == ("ev-1", post.payload)
     for secret in (NEW, OLD):
-        check_standard(secret_bytes(secret), headers, body, START)
+        check_standard([secret_bytes(secret)], headers, body, START)
     with pytest.raises(Rejected):
-        check_standard(secret_bytes(NEW), headers, body + b" ", START)
+        check_standard([secret_bytes(NEW)], headers, body + b" ", START)
 
 
 async def test_case_47_a_timestamp_of_six_minutes_ago_is_refused_by_our_own_verifier(
@@ -288,10 +288,10 @@ async def test_case_47_a_timestamp_of_six_minutes_ago_is_refused_by_our_own_veri
     poster, post = local(server)
     await poster.send(post)
     ((headers, body),) = server.requests
-    check_standard(secret_bytes(NEW), headers, body, START + timedelta(minutes=5))
+    check_standard([secret_bytes(NEW)], headers, body, START + timedelta(minutes=5))
     for off in (timedelta(minutes=6), timedelta(minutes=-6)):
         with pytest.raises(Rejected):
-            check_standard(secret_bytes(NEW), headers, body, START + off)
+            check_standard([secret_bytes(NEW)], headers, body, START + off)
 
 
 async def test_case_47_a_slow_receiver_is_tried_again(

@@ -58,15 +58,24 @@ class Intake:
         """
         if not plausible(event.time, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
-        raised = event.data
+        return await self._published(event.data, event.source, complaint_id, customer_ref, view)
+
+    async def raise_published(
+        self, raised: ComplaintRaised, source: str, complaint_id: str, view: View
+    ) -> Decision:
+        """Receive a complaint of another system that came over HTTP; raises what `_receive` raises."""
+        customer_ref = self._customer_ref(source, raised, complaint_id)
+        return await self._published(raised, source, complaint_id, customer_ref, view)
+
+    async def _published(
+        self, raised: ComplaintRaised, source: str, complaint_id: str, customer_ref: str, view: View
+    ) -> Decision:
         if raised.raised_by is not None:
-            known_as = self._names.person(event.source, raised.raised_by)
+            known_as = self._names.person(source, raised.raised_by)
             raised = raised.model_copy(update={"raised_by": known_as})
         # A publisher that names no customer counts as one customer itself.
-        counts_for = None if raised.customer else self.as_one(event.source)
-        return await self._receive(
-            raised, event.source, complaint_id, customer_ref, view, counts_for
-        )
+        counts_for = None if raised.customer else self.as_one(source)
+        return await self._receive(raised, source, complaint_id, customer_ref, view, counts_for)
 
     async def raise_complaint(
         self,

@@ -10,10 +10,10 @@ from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
 
-from services.notifier.channels.signatures import check_standard
 from services.notifier.channels.wires import Posted, Report
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
+from shared.runtime.http.signatures import check_standard
 
 #: A Message-ID of ours, as `smtp.written` makes it.
 _OURS = re.compile(r"<(me-[0-9a-f]{32})@[^\s<>@]+>")
@@ -77,5 +77,5 @@ class Relay:
 
     def report(self, posted: Posted, now: datetime) -> Report:
         """What a returned mail says; raises Rejected(unauthenticated, schema_invalid)."""
-        check_standard(self.report_key, posted.headers, posted.body, now)
+        check_standard([self.report_key], posted.headers, posted.body, now)
         return bounce_of(posted.body)

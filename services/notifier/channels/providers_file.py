@@ -27,10 +27,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from services.notifier.channels.bounces import Relay
 from services.notifier.channels.ports import MAIL_SERVER
-from services.notifier.channels.signatures import KEY_BYTES_MIN, secret_bytes
 from services.notifier.channels.wires import FormWire, JsonWire, Wire
 from shared.contracts.event import Id
 from shared.runtime import strict_yaml
+from shared.runtime.http.signatures import KEY_BYTES_MIN, secret_bytes
 from shared.runtime.settings import tls_of
 
 #: Eight providers with long secrets fit several times.

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic_core import from_json, to_json
 
-from services.notifier.channels.signatures import check_form, check_standard
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.faults import Rejected
+from shared.runtime.http.signatures import check_form, check_standard
 
 #: The query parameter of a report's URL that says which message it is about.
 MESSAGE = "message"
@@ -173,7 +173,7 @@ class JsonWire:
 
     def report(self, posted: Posted, now: datetime) -> Report:
         """See Wire."""
-        check_standard(self.report_key, posted.headers, posted.body, now)
+        check_standard([self.report_key], posted.headers, posted.body, now)
         told = _object(posted.body)
         delivered = {"delivered": True, "undelivered": False}
         return Report(_id(told.get("id")), delivered.get(str(told.get("status"))))

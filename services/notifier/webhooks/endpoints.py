@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.notifier.channels.signatures import KEY_BYTES_MAX, KEY_BYTES_MIN, secret_bytes
 from services.notifier.webhooks.rules import SHOWN
 from shared.contracts.event import Id, fingerprint
 from shared.runtime import strict_yaml
+from shared.runtime.http.signatures import Secrets, secret_bytes
 
 #: Sixteen endpoints with long secrets fit several times.
 FILE_BYTES_MAX = 64 * 1024
@@ -38,7 +38,7 @@ class Endpoint(BaseModel):
     url: Annotated[str, Field(max_length=500)]
     types: Annotated[frozenset[str], Field(min_length=1)]
     sites: Annotated[frozenset[Id], Field(min_length=1, max_length=1000)]
-    secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=3)]
+    secrets: Secrets
 
     @field_validator("url")
     @classmethod
@@ -58,18 +58,6 @@ class Endpoint(BaseModel):
         if unknown := sorted(types - TYPES):
             raise ValueError(f"partners are not told of {', '.join(unknown)}")
         return types
-
-    @field_validator("secrets")
-    @classmethod
-    def _long(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            try:
-                key = secret_bytes(secret.get_secret_value())
-            except ValueError:
-                raise ValueError("a secret is not base64") from None
-            if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
-                raise ValueError(f"a secret has not {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes")
-        return secrets
 
     @property
     def keys(self) -> list[bytes]:

@@ -19,10 +19,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from services.notifier.channels.signatures import standard_signature
 from services.notifier.channels.wires import asked_after
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome
+from shared.runtime.http.signatures import standard_signature
 from shared.runtime.observe import log
 
 #: Timeout to reach an endpoint, and for its whole answer: it takes what it is told, and works on it later.

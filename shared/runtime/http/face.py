@@ -80,7 +80,8 @@ class Written:
         headers = {**NO_STORE, "Published": "true" if self.published else "false"}
         if self.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return Response(content, status, headers, PROBLEM if status >= 400 else JSON)
+        form = PROBLEM if status >= 400 else JSON if content else None
+        return Response(content, status, headers, form)
 
 
 class Bounded:

@@ -546,8 +546,13 @@ class Routes(APIRouter):
 
         return add
 
-    def signed(self, path: str, *, refuses: Sequence[Reason] = ()) -> Callable[[D], D]:
-        """A POST whose sender signed the body: the function reads and checks it, and answers without one."""
+    def signed(
+        self, path: str, *, refuses: Sequence[Reason] = (), writes: bool = False
+    ) -> Callable[[D], D]:
+        """A POST whose sender signed the body: the function reads and checks it, and answers without one.
+
+        With `writes` it settles a command of its own.
+        """
 
         def add(answers_with: D) -> D:
             self.routes.append(
@@ -558,6 +563,7 @@ class Routes(APIRouter):
                     like=answers_with,
                     answers={204: ()},
                     refuses=refuses,
+                    writes=writes,
                     response_class=Response,
                 )
             )

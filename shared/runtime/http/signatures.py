@@ -1,4 +1,4 @@
-"""What proves that a report is a provider's: pure functions. Every comparison takes constant time."""
+"""What proves that a report or a webhook is of whom it says: pure functions. Every comparison takes constant time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
@@ -29,8 +32,28 @@ def standard_signature(key: bytes, event_id: str, timestamp: str, body: bytes) -
     return "v1," + b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-def check_standard(key: bytes, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-    """Raises Rejected(unauthenticated) unless the body is signed by this key, and lately.
+def long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """The secrets; raises ValueError for one that is no secret of Standard Webhooks."""
+    for secret in secrets:
+        try:
+            key = secret_bytes(secret.get_secret_value())
+        except ValueError:
+            raise ValueError("a secret is not base64") from None
+        if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+            raise ValueError(f"a secret has not {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes")
+    return secrets
+
+
+#: In an operator's file: the secret, or the new one and the old ones while it is changed.
+Secrets = Annotated[
+    tuple[SecretStr, ...], Field(min_length=1, max_length=3), AfterValidator(long_enough)
+]
+
+
+def check_standard(
+    keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime
+) -> None:
+    """Raises Rejected(unauthenticated) unless the body is signed by one of these keys, and lately.
 
     `headers` have names in lower case. Any one of several signatures is enough: keys are changed so.
     """
@@ -39,9 +62,9 @@ def check_standard(key: bytes, headers: Mapping[str, str], body: bytes, now: dat
         raise Rejected(Reason.UNAUTHENTICATED)
     if abs(now.timestamp() - int(timestamp)) > SIGNED_WITHIN.total_seconds():
         raise Rejected(Reason.UNAUTHENTICATED)
-    wanted = standard_signature(key, event_id, timestamp, body).encode()
-    given = headers.get("webhook-signature", "").split(" ")
-    if not any([hmac.compare_digest(wanted, one.encode()) for one in given]):
+    given = [one.encode() for one in headers.get("webhook-signature", "").split(" ")]
+    wanted = [standard_signature(key, event_id, timestamp, body).encode() for key in keys]
+    if not any([hmac.compare_digest(one, other) for one in wanted for other in given]):
         raise Rejected(Reason.UNAUTHENTICATED)
 
 
