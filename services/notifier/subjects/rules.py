@@ -37,7 +37,7 @@ from shared.contracts.complaints import (
 )
 from shared.contracts.lifecycle import MOVES, State
 from shared.contracts.notifier import Helped
-from shared.kernel import Document, Fold, Schema, Slice
+from shared.kernel import Document, Fold, Schema, Slice, score_at
 
 
 class Standing(StrEnum):
