@@ -61,7 +61,6 @@ NOTIFICATION: JsonDict = {
     "next_at": None,
     "delivered_at": None,
     "said_at": None,
-    "said_by": None,
     "in_digest": None,
     "attempts": [ATTEMPT],
 }
@@ -118,9 +117,6 @@ class ShownNotification(Answer):
     said_at: Annotated[
         datetime | None,
         Field(description="When an employee told the customer in person; null if none did."),
-    ]
-    said_by: Annotated[
-        str | None, Field(description="The employee who told them; null if none did.")
     ]
     in_digest: Annotated[
         Id | None,

@@ -183,9 +183,8 @@ class Message(Document):
     delivered_at: datetime | None = None
     #: The last attempts, at most `ATTEMPTS_KEPT`; a document of before has those since.
     attempts: tuple[Attempt, ...] = ()
-    #: When an employee told the customer in person, first, and who.
+    #: When an employee told the customer in person, first.
     said_at: datetime | None = None
-    said_by: str | None = None
     #: The digest that it waits for, or went in, and the id of the message that this one went in.
     digest_id: str | None = None
     in_digest: str | None = None
@@ -668,10 +667,8 @@ def message_delivered(message: Message, fact: MessageDelivered) -> Message:
 
 
 def message_said(message: Message, fact: MessageSaid) -> Message:
-    """The customer was told in person; a letter that was sent stays sent, and who told them first counts."""
-    update: dict[str, object] = {}
-    if message.said_at is None:
-        update = {"said_at": fact.said_at, "said_by": fact.employee_id}
+    """The customer was told in person; a letter that was sent stays sent, and the first time counts."""
+    update: dict[str, object] = {"said_at": message.said_at or fact.said_at}
     if message.state is not State.SENT:
         update |= {"state": State.SAID, "next_at": None, "failed_because": None}
     return message.model_copy(update=update)
