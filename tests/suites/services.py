@@ -228,6 +228,7 @@ def settings_of_all(directory: Path) -> dict[str, Any]:
         "master_key": b64encode(MASTER).decode(),
         "jwks": directory / token.JWKS_FILE,
         "publish_wait_ms": 0,
+        "webhook_sources": sources_file(directory),  # complaints alone reads it
     }
 
 
