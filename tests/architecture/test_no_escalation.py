@@ -27,8 +27,8 @@ PATH_UPWARDS = re.compile(
     r"|authori[sz]ed_?by|sign_?off|awaiting",
     re.IGNORECASE,
 )
-#: The kind of a principal who reads the record and the figures of a site. It is named so in tokens, and nowhere else.
-KIND = re.compile(r"Kind\.MANAGER\b|\[\"manager\"\]|kind `manager`")
+#: The kind of a principal who reads the record and the figures of a site, and names causes. It is named so in tokens, and nowhere else.
+KIND = re.compile(r"Kind\.MANAGER\b|\[\"manager\"\]|kind (`employee` or )?`manager`")
 #: A complaint that waits for its customer, and for nobody of ours.
 CUSTOMER = re.compile(r"\bawaiting_info\b", re.IGNORECASE)
 SOURCES = [
