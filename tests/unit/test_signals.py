@@ -27,6 +27,7 @@ from services.audit.signals.rules import (
 )
 from shared.contracts.audit import FactRecorded, Notice, SignalKind, SignalRaised
 from shared.contracts.catalogue import AUDIT, TABLE
+from shared.contracts.compensation import Basis, CheckIssued
 from shared.contracts.complaints import Category
 from shared.kernel import Fact
 from shared.runtime.kafka.inbox import Record
@@ -222,6 +223,19 @@ async def raised_by_case(
 
 async def test_a_signal_is_raised_on_an_obvious_history(aboard):
     assert await raised_by_case(aboard, OBVIOUS) == {kind: [kind] for kind in OBVIOUS}
+
+
+async def test_what_is_given_to_delight_is_looked_at_as_goodwill_is(aboard):
+    """Otherwise whoever wants nobody to look would give on birthdays."""
+    birthday = {"basis": Basis.DELIGHT, "delight": "birthday"}
+    cases = {
+        kind: lambda facts=facts: [
+            one.model_copy(update=birthday) if isinstance(one, CheckIssued) else one
+            for one in facts()
+        ]
+        for kind, facts in OBVIOUS.items()
+    }
+    assert await raised_by_case(aboard, cases) == {kind: [kind] for kind in OBVIOUS}
 
 
 async def test_and_not_on_what_is_nearly_one(aboard):

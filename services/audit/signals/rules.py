@@ -481,8 +481,9 @@ def given_by(record: Recorded) -> Given:
         value_minor=record.amounts.get("value_minor", 0),
         left_minor=min(own_left, default=None),
         stretched="explain_by" in details,
+        # What is given to delight is as free a choice as goodwill.
         own="incident_id" not in details
-        and details.get("basis") == Basis.GOODWILL
+        and details.get("basis") in (Basis.GOODWILL, Basis.DELIGHT)
         and bool(details.get("day")),
     )
 
