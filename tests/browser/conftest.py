@@ -20,6 +20,7 @@ import pytest_asyncio
 
 from devstack.stack import Stack
 from shared.contracts.complaints import Language
+from shared.contracts.policy import Policy
 from shared.runtime.engine.redis_store import RedisStore
 from shared.runtime.http.server import http_server
 from tests.browser.guest import Guest
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 #: What serves the pages, by the beginnings of their paths, as deploy/proxy/nginx.conf has it.
-SERVES = {"/c/": "complaints", "/m/": "complaints", "/f/": "notifier", "/o/": "compensation"}
+SERVES = {
+    "/c/": "complaints", "/m/": "complaints", "/f/": "notifier", "/s/": "notifier",
+    "/o/": "compensation",
+}  # fmt: skip
 
 
 def chromium() -> str:
@@ -68,7 +72,11 @@ class Behind:
 
 @asynccontextmanager
 async def open_to_guests(
-    redis_url: str, browser: Browser, directory: Path, language: Language
+    redis_url: str,
+    browser: Browser,
+    directory: Path,
+    language: Language,
+    policy: Policy | None = None,
 ) -> AsyncIterator[Guest]:
     """Services on a store of their own, and a guest whose phone reaches them."""
     async with AsyncExitStack() as stack:
@@ -77,7 +85,7 @@ async def open_to_guests(
             stores[name] = store = RedisStore(redis_url, name, shard)
             await store.open()
             stack.push_async_callback(store.close)
-        aboard = await Aboard(directory, stores=stores).begin()
+        aboard = await Aboard(directory, policy, stores=stores).begin()
         server = http_server(Behind(aboard), stop_s=1)
         server.config.port = 0
         serving = asyncio.create_task(server.serve())

@@ -18,6 +18,7 @@ from shared.runtime.words import say
 from tests.browser.conftest import open_to_guests
 from tests.browser.guest import Guest
 from tests.suites.proxy import Proxy
+from tests.suites.services import demo_policy
 from tests.unit.test_lifecycle import do
 from tests.unit.test_pages import befall, given, offered, path_of
 
@@ -256,6 +257,24 @@ async def test_an_offer_that_is_over(guest: Guest, language: Language):
     path = path_of((await offered(guest.aboard, language))["link"])
     guest.aboard.later(days=3)
     await guest.sees("offer-over", await guest.opens(path))
+
+
+async def test_a_word_about_safety_that_somebody_has_seen(
+    browser: Any, stack: Stack, tmp_path: Path, language: Language
+):
+    """The page is in the first language of the site, for whoever reads the role mailbox."""
+    policy = demo_policy()
+    others = [one for one in policy.languages if one is not language]
+    policy = policy.model_copy(update={"languages": (language, *others)})
+    async with open_to_guests(stack.redis_url, browser, tmp_path, language, policy) as guest:
+        await guest.aboard.raise_complaint(text="A nut allergy, an EpiPen.", contact=None)
+        for _ in range(2):
+            await guest.aboard.ring()
+        path = urlsplit(guest.aboard.postbox.letters[-1].link).path
+        await guest.sees("safety", await guest.opens(path))
+        page = await guest.presses(say(language, "letter.safety.button"))
+        await guest.sees("safety-seen", page)
+        assert await guest.phone.locator("button").count() == 0
 
 
 async def test_a_store_that_is_away(browser: Any, stack: Stack, tmp_path: Path, language: Language):
