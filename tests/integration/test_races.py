@@ -189,25 +189,26 @@ def test_the_last_unit_of_a_sites_budget_goes_to_one_of_fifty_who_wish_for_it(ra
 
 
 def test_the_last_of_the_budget_for_delight_goes_to_as_many_as_it_holds(races: Races):
-    """INV-01: fifty employees, each within their own authority, and each another customer."""
+    """INV-01: forty employees, each within their own authority, and each another customer."""
+    crew = CREW[10:]
     wish = {"occasion": "birthday", "item": f"hundred/{HUNDRED}"}
     answers = races.together(
         [
             ("delights", f"d-{name}", {**wish, "customer": f"cabin-{name}"}, races.bearer(name))
-            for name in CREW
+            for name in crew
         ]
     )
     statuses = Counter(answer.status_code for answer in answers)
-    assert statuses == {201: DELIGHTS, 409: len(CREW) - DELIGHTS}
+    assert statuses == {201: DELIGHTS, 409: len(crew) - DELIGHTS}
     assert {a.json()["bound_by"] for a in answers if a.status_code == 409} == {"delight"}
     assert list(races.accounts(f"delight/{RACES}/").values()) == [DELIGHTS * HUNDRED]
     # Taken back at once by two, it is given back once, and is there for one more.
     check = next(answer.json()["check_id"] for answer in answers if answer.status_code == 201)
-    voids = [(f"checks/{check}/void", f"dv-{who}", None, races.bearer(who)) for who in CREW[:2]]
+    voids = [(f"checks/{check}/void", f"dv-{who}", None, races.bearer(who)) for who in crew[:2]]
     assert sorted(answer.status_code for answer in races.together(voids)) == [200, 409]
     again = [
         ("delights", f"da-{name}", {**wish, "customer": f"suite-{name}"}, races.bearer(name))
-        for name in CREW[:10]
+        for name in crew[:10]
     ]
     assert Counter(answer.status_code for answer in races.together(again)) == {201: 1, 409: 9}
 
