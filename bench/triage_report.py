@@ -121,7 +121,7 @@ class Seen(NamedTuple):
     """A labelled text, the language that was found, and what was understood of it."""
 
     known: Labelled
-    language: str
+    language: str | None
     understood: Understood
 
 
@@ -142,10 +142,12 @@ def rows_of(folder: Path, one: Set) -> Iterator[Labelled]:
             yield from map(one.of, rows)
 
 
-def look(rows: Iterable[Labelled], language: str, triage: Triage) -> list[Seen]:
+def look(
+    rows: Iterable[Labelled], language: str, triage: Triage, languages: Languages
+) -> list[Seen]:
     """Understand each text in the language of its set, and find its language without any hint."""
     return [
-        Seen(row, triage.language_of(row.text, None), triage.understand(row.text, language))
+        Seen(row, languages.find(row.text), triage.understand(row.text, language))
         for row in islice(rows, ROWS_MAX)
     ]
 
@@ -155,6 +157,7 @@ class Measured(NamedTuple):
 
     rows: int
     language: float | None
+    undecided: float | None
     complaint: Quality | None
     reason: Quality | None
     other: float | None
@@ -165,7 +168,7 @@ class Measured(NamedTuple):
 def measure(seen: list[Seen]) -> Measured:
     """Compare what was understood with the labels."""
     told = [one for one in seen if one.known.language]
-    languages = [one.language == one.known.language for one in told]
+    languages = [one.language == one.known.language for one in told if one.language]
     judged = [one for one in seen if one.known.complains is not None]
     right = [str(one.known.complains) for one in judged]
     said = [str(one.understood.intent is Intent.COMPLAINT) for one in judged]
@@ -179,6 +182,7 @@ def measure(seen: list[Seen]) -> Measured:
     return Measured(
         len(seen),
         sum(languages) / len(languages) if languages else None,
+        1 - len(languages) / len(told) if told else None,
         quality(right, said) if judged else None,
         quality(*zip(*pairs, strict=True)) if pairs else None,
         others / len(bad) if bad and any(one.known.complains is not None for one in seen) else None,
@@ -211,7 +215,16 @@ def _shown(number: float | None) -> str:
 
 def _table(measured: Iterable[tuple[str, str, Measured]]) -> Table:
     table = Table(
-        "set", "by", "rows", "language", "complaint", "macro-F1", "reason", "macro-F1", "other"
+        "set",
+        "by",
+        "rows",
+        "language",
+        "undecided",
+        "complaint",
+        "macro-F1",
+        "reason",
+        "macro-F1",
+        "other",
     )
     for name, how, one in measured:
         complaint, reason = one.complaint, one.reason
@@ -220,6 +233,7 @@ def _table(measured: Iterable[tuple[str, str, Measured]]) -> Table:
             how,
             str(one.rows),
             _shown(one.language),
+            _shown(one.undecided),
             _shown(complaint and complaint.accuracy),
             _shown(complaint and complaint.macro_f1),
             _shown(reason and reason.accuracy),
@@ -246,7 +260,7 @@ def report(
     missing = []
     for texts in SETS:
         for how, triage in ways.items():
-            seen = look(rows_of(data, texts), texts.language, triage)
+            seen = look(rows_of(data, texts), texts.language, triage, languages)
             if seen:
                 found.append((named(texts), how, measure(seen)))
             else:

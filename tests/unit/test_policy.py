@@ -501,7 +501,11 @@ CASES = {
         "employees: {}\nnotify:\n",
         "employees: is not a known field",
     ),
-    "a category of tomorrow": ("  noise:\n", "  nois:\n", "playbooks.nois: must be one of"),
+    "a category of tomorrow": (
+        "  noise:\n    severe:",
+        "  nois:\n    severe:",
+        "playbooks.nois: must be one of",
+    ),
     "a sender that is no address": ("service@aurora.example", "aurora", "notify.mail_from: "),
     "a retry without end": ("attempts_max: 8", "attempts_max: 1000", "notify.retry.attempts_max: "),
     "a tag that would make an object": (

@@ -135,7 +135,7 @@ class Intake:
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = await self._keys.current(customer_ref, view)
         seals = await self._keys.seals(customer_ref, raised.site, view)
-        language = self._triage.language_of(raised.text, raised.language)
+        language = self._triage.language_of(raised.text, raised.language, policy.languages[0])
         contact = raised.contact
         facts = receive(
             raised,

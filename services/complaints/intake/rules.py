@@ -100,11 +100,15 @@ def receive(
             step=understood.step,
             remedy=understood.remedy,
             flags=understood.flags,
-            reasons=tuple(
-                Because(rule=rule, words=words, percent=round(100 * confidence))
-                for rule, words, confidence in understood.reasons[:BECAUSE_MAX]
-            ),
+            reasons=_reasons(understood),
         ),
+    )
+
+
+def _reasons(understood: Understood) -> tuple[Because, ...]:
+    return tuple(
+        Because(rule=rule, words=words, percent=round(100 * confidence))
+        for rule, words, confidence in understood.reasons[:BECAUSE_MAX]
     )
 
 

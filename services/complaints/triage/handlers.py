@@ -21,9 +21,11 @@ class Triage:
         self._lexicon = lexicon
         self._model = model
 
-    def language_of(self, text: str, hint: str | None) -> Language:
-        """The language to answer in: the customer's own if it is one of ours, else by the words."""
-        return self._languages.detect(text, hint)
+    def language_of(
+        self, text: str, hint: str | None, otherwise: Language = Language.EN
+    ) -> Language:
+        """The language to answer in: the customer's own if it is one of ours, by the words, or else this one."""
+        return self._languages.detect(text, hint, otherwise)
 
     def understand(self, text: str, language: str) -> Understood:
         """What a text in this language says; never raises."""

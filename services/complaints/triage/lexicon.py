@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from services.complaints.triage.rules import Column, Found
+from services.complaints.triage.rules import GENERAL, Column, Found
 from services.complaints.triage.text import STOP, plain, words_of
 from shared.contracts.complaints import Category, Flag, JourneyStep, Language, Remedy
 from shared.runtime.strict_yaml import BrokenFile, Problem, whole
@@ -426,6 +426,17 @@ def _counting(matches: list[Match]) -> Iterator[_Row]:
         yield row
 
 
+def subcategories(language: Language, folder: Path = SHIPPED) -> set[tuple[Category, str]]:
+    """The subcategories that a language has entries of. Reads its file; raises BrokenFile."""
+    file = whole(folder / f"{language}.yaml", LexiconFile, bytes_max=FILE_BYTES_MAX)
+    return {
+        (category, name)
+        for category, parts in file.categories.items()
+        for name in parts
+        if name != GENERAL
+    }
+
+
 def load(folder: Path = SHIPPED) -> Lexicon:
     """The lexicon in a folder, one file per language; raises BrokenFile with everything wrong in the first bad file.
 
@@ -450,7 +461,7 @@ def _one_taxonomy(folder: Path, files: list[LexiconFile]) -> None:
         for category, parts in file.categories.items():
             for name in parts:
                 where, language = first.setdefault(name, (category, file.language))
-                if name != "general" and where is not category:
+                if name != GENERAL and where is not category:
                     raise BrokenFile(
                         folder / f"{file.language}.yaml",
                         [
