@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from services.complaints.triage.commands import app
+from services.complaints.triage.features import vocabulary
 from services.complaints.triage.history import Example, split
 from services.complaints.triage.model import FEATURES_MAX, Head, ModelFile, load, scores
-from services.complaints.triage.quality import Seen, look
+from services.complaints.triage.quality import look
 from shared.contracts.complaints import Language
 from tests.suites.services import triage
 
@@ -50,10 +51,6 @@ def made(count: int, seed: int = 1) -> list[Example]:
         labels = {"category": label, "intent": "complaint" if number % 3 else "praise"}
         found.append(Example(" ".join(words), Language.EN, labels, number))
     return found
-
-
-def looked(examples: list[Example]) -> list[Seen]:
-    return look(examples, triage().understand)
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +88,11 @@ def test_the_file_scores_a_thousand_texts_as_scikit_learn_does(examples, monkeyp
     monkeypatch.setattr(
         training, "_scales", lambda *given: scales.append(scaled(*given)) or scales[-1]
     )
-    rows = looked(examples)
-    names = training.vocabulary((one.example.customer, one.features) for one in rows)
+    names = vocabulary((one.customer, one.text) for one in examples)
+    rows = look(examples, triage().understand, names)
     labels = sorted(ABOUT)
     head: Head = training.fit(rows, names, "category", labels, Language.EN)
-    asked = looked(made(1_000, seed=2))
+    asked = look(made(1_000, seed=2), triage().understand, names)
     values = training.matrix(asked, list(head.features), list(head.signs))
     for place, (model, scale) in enumerate(zip(fitted[-3:], scales[-3:], strict=True)):
         by_scikit_learn = model.decision_function(values @ training.sparse.diags(scale))
@@ -139,6 +136,14 @@ def test_training_twice_gives_the_same_file(trained, examples):
         tell=lambda _: None,
     )
     assert again == trained
+
+
+def test_a_label_of_few_customers_is_not_learnt(examples):
+    """Its rows could all be on one side of a split, and its words would be those of a few people."""
+    often = [one._replace(customer=one.customer % 19) for one in examples]
+    seen = look(often, triage().understand, ())
+    assert training.labels_of(seen, "category") == []
+    assert training.labels_of(look(examples, triage().understand, ()), "category") == sorted(ABOUT)
 
 
 def test_too_few_rows_are_refused():

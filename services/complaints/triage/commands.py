@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from services.complaints.triage import history, lexicon, model, rules
-from services.complaints.triage.features import features, signs, vocabulary
+from services.complaints.triage.features import features, signs
 from services.complaints.triage.history import Example, History, NoHistory
 from services.complaints.triage.model import Decides, Model
-from services.complaints.triage.quality import RULES, WITH_MODEL, Quality, Seen, compare, look
+from services.complaints.triage.quality import RULES, WITH_MODEL, Quality, compare, look
 from services.complaints.triage.rules import Because, Understood
 from shared.contracts.complaints import Language
 from shared.runtime.strict_yaml import BrokenFile
@@ -136,7 +136,8 @@ def evaluate_command(
     held: Sequence[Example] = found.examples
     if not every_row:
         held = history.split(held, learnt.card.seed, learnt.card.held_share)[1]
-    seen = look(held, understand)
+    names = {name for head in learnt.heads.values() for name in head.features}
+    seen = look(held, understand, names)
     _show(
         (head.decides, head.language, name, [quality])
         for head in learnt.heads.values()
@@ -208,31 +209,14 @@ def _trials(
     """A line for each head and each of rules, model and peer, with a quality per split."""
     training = _training()
     found: dict[tuple[Decides, Language, str], list[Quality]] = {}
-    seen = look(examples, understand)
     for seed in range(1, seeds + 1):
         typer.echo(f"split {seed} of {seeds}", err=True)
-        train, held = _sides(seen, seed, held_share)
-        for language in Language:
-            of = [one for one in train if one.example.language is language]
-            rest = [one for one in held if one.example.language is language]
-            names = vocabulary((one.example.customer, one.features) for one in of)
-            for decides in history.DECIDES:
-                head = training.train_head(of, rest, names, decides, language)
-                if head is not None:
-                    both = {**compare(head, rest), PEER: training.peer(of, rest, decides)}
-                    for name, quality in both.items():
-                        found.setdefault((decides, language, name), []).append(quality)
+        sides = history.split(examples, seed, held_share)
+        for head, train, held in training.trained(*sides, understand):
+            both = {**compare(head, held), PEER: training.peer(train, held, head.decides)}
+            for name, quality in both.items():
+                found.setdefault((head.decides, head.language, name), []).append(quality)
     return [(*key, each) for key, each in found.items()]
-
-
-def _sides(seen: Sequence[Seen], seed: int, held_share: float) -> tuple[list[Seen], list[Seen]]:
-    """Both sides of a split of examples that were looked at."""
-    _, held = history.split([one.example for one in seen], seed, held_share)
-    kept = {id(example) for example in held}
-    return (
-        [one for one in seen if id(one.example) not in kept],
-        [one for one in seen if id(one.example) in kept],
-    )
 
 
 def _show(lines: Iterable[Line]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
 
 from services.complaints.triage.rules import Understood
 from services.complaints.triage.text import plain
@@ -22,6 +23,8 @@ WORD_MAX = 39
 CUSTOMERS_MIN = 5
 #: Features that a model may get weights for; training keeps the heaviest of them.
 VOCABULARY_MAX = 60_000
+#: Features that are counted at once, in some 300 MB.
+COUNTED_MAX = 2_000_000
 #: Words that are remembered with their parts; people use few words often.
 REMEMBERED_MAX = 20_000
 
@@ -78,14 +81,16 @@ def signs(understood: Understood) -> set[str]:
     }
 
 
-def vocabulary(used: Iterable[tuple[int, Collection[str]]]) -> list[str]:
+def vocabulary(texts: Iterable[tuple[int, str]]) -> list[str]:
     """The features that enough different customers used, the most used first, then by the alphabet.
 
-    `used` has a customer and the features of one of their texts.
+    `texts` are pairs of a customer and a text.
     """
-    by_customer: dict[int, set[str]] = {}
-    for customer, names in used:
-        by_customer.setdefault(customer, set()).update(names)
-    users = Counter(name for names in by_customer.values() for name in names)
+    users: Counter[str] = Counter()
+    for _, of in groupby(sorted(texts), key=itemgetter(0)):
+        users.update(set().union(*(features(text) for _, text in of)))
+        if len(users) > COUNTED_MAX:
+            # What one customer alone used so far is forgotten; it is counted too low and never too high.
+            users = Counter({name: count for name, count in users.items() if count > 1})
     enough = [(-count, name) for name, count in users.items() if count >= CUSTOMERS_MIN]
     return [name for _, name in sorted(enough)[:VOCABULARY_MAX]]

@@ -19,8 +19,8 @@ from services.complaints.triage.model import Decides, learnable
 from shared.contracts.complaints import Language
 from shared.contracts.intake import TEXT_MAX
 
-#: Rows of a file: years of complaints of a large fleet. More are counted and not read into memory.
-ROWS_MAX = 200_000
+#: Rows of a file: years of complaints of a large fleet, in some GB while a model is trained. More are counted and not kept.
+ROWS_MAX = 50_000
 DECIDES: tuple[Decides, ...] = ("category", "intent", "severity")
 #: Tags that stand for Norwegian, which is answered in Bokmål.
 _LANGUAGES = {language.value: language for language in Language} | {

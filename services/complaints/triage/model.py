@@ -212,7 +212,7 @@ def weights_of(head: Head, label: int, found: Iterable[str]) -> list[tuple[str, 
 def merged(understood: Understood, decides: Decides, answer: Answer) -> Understood:
     """What the rules understood, with what a model is sure of in its place.
 
-    Danger keeps its category, severity and intent, and any flag keeps a complaint a complaint.
+    Every flag stands, and danger keeps its category, its severity and that it is a complaint.
     """
     if understood.safety or not SAFETY_FLAGS.isdisjoint(understood.flags):
         return understood
@@ -221,7 +221,7 @@ def merged(understood: Understood, decides: Decides, answer: Answer) -> Understo
     if decides == "severity":
         return learnt._replace(severity=Severity(answer.label))
     if decides == "intent":
-        return understood if understood.flags else learnt._replace(intent=Intent(answer.label))
+        return learnt._replace(intent=Intent(answer.label))
     name, _, subcategory = answer.label.partition(".")
     category = Category(name)
     if category is understood.category:

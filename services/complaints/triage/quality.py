@@ -21,16 +21,23 @@ class Seen(NamedTuple):
 
     example: Example
     understood: Understood
-    features: set[str]
+    features: tuple[str, ...]
     signs: set[str]
 
 
-def look(examples: Iterable[Example], understand: Callable[[str, str], Understood]) -> list[Seen]:
-    """Examples with their features and with what the rules understand."""
+def look(
+    examples: Iterable[Example],
+    understand: Callable[[str, str], Understood],
+    names: Iterable[str],
+) -> list[Seen]:
+    """Examples with those of their features that have a name, and with what the rules understand."""
+    # One string for each name, however many texts have it.
+    named = {name: name for name in names}
     found = []
     for example in examples:
         understood = understand(example.text, example.language)
-        found.append(Seen(example, understood, features(example.text), signs(understood)))
+        known = tuple(named[one] for one in features(example.text) if one in named)
+        found.append(Seen(example, understood, known, signs(understood)))
     return found
 
 

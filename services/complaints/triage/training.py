@@ -7,7 +7,7 @@ more often texts of the label have it than others (Naive Bayes), which needs few
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -43,9 +43,9 @@ from services.complaints.triage.quality import (
 from services.complaints.triage.rules import Understood
 from shared.contracts.complaints import Language
 
-#: Rows of a head and of a label below which there is nothing to learn.
-ROWS_MIN, LABEL_ROWS_MIN = 200, 20
-#: Inverse strength of regularisation, chosen on halves of three data sets; results hardly change from 2 to 20.
+#: Rows of a head, and customers of a label, below which there is nothing to learn.
+ROWS_MIN, LABEL_CUSTOMERS_MIN = 200, 20
+#: Inverse strength of regularisation, chosen on three data sets, as the next ones. Twice or half of it changes little.
 STRENGTH = 3.0
 #: How far features are scaled: 0 not at all, 1 by Naive Bayes alone.
 SCALED = 0.7
@@ -60,6 +60,8 @@ DECIMALS = 3
 #: Share of the rows to train on that the confidence is chosen on.
 TUNING_SHARE = 0.2
 CONFIDENCES = tuple(step / 20 for step in range(20))
+#: Share of the rows by which two confidences differ by chance.
+CHANCE = 0.005
 
 Tell = Callable[[str], object]
 Matrix = Any  # sparse.csr_matrix, which has no types
@@ -79,23 +81,16 @@ def train(
 
     `tell` gets a sentence for each head as it is ready. Takes seconds per ten thousand rows.
     """
-    to_train, to_measure = split(examples, seed, held_share)
     heads: list[Head] = []
-    for language in Language:
-        seen = look((one for one in to_train if one.language is language), understand)
-        held = look((one for one in to_measure if one.language is language), understand)
-        names = vocabulary((one.example.customer, one.features) for one in seen)
-        for decides in DECIDES:
-            head = train_head(seen, held, names, decides, language)
-            if head is not None:
-                heads.append(head)
-                tell(
-                    f"{language} {decides}: {head.rows} rows, {len(head.labels)} labels,"
-                    f" {len(head.features)} words and parts"
-                )
+    for head, _, _ in trained(*split(examples, seed, held_share), understand):
+        heads.append(head)
+        tell(
+            f"{head.language} {head.decides}: {head.rows} rows, {len(head.labels)} labels,"
+            f" {len(head.features)} words and parts"
+        )
     if not heads:
         raise ValueError(
-            f"no head has {ROWS_MIN} rows of a language and two labels with {LABEL_ROWS_MIN} rows each"
+            f"no head has {ROWS_MIN} rows of a language and two labels of {LABEL_CUSTOMERS_MIN} customers each"
         )
     card = Card(
         trained_on=today,
@@ -105,6 +100,23 @@ def train(
         customers_min=CUSTOMERS_MIN,
     )
     return ModelFile(version=1, card=card, heads=tuple(heads))
+
+
+def trained(
+    to_train: Sequence[Example],
+    to_measure: Sequence[Example],
+    understand: Callable[[str, str], Understood],
+) -> Iterator[tuple[Head, list[Seen], list[Seen]]]:
+    """Each head that there are enough rows for, with the rows that it was trained and measured on."""
+    for language in Language:
+        own = [one for one in to_train if one.language is language]
+        names = vocabulary((one.customer, one.text) for one in own)
+        seen = look(own, understand, names)
+        held = look((one for one in to_measure if one.language is language), understand, names)
+        for decides in DECIDES:
+            head = train_head(seen, held, names, decides, language)
+            if head is not None:
+                yield head, seen, held
 
 
 def train_head(
@@ -131,9 +143,14 @@ def train_head(
 
 
 def labels_of(seen: Iterable[Seen], decides: Decides) -> list[str]:
-    """The labels with enough rows, by the alphabet."""
-    counts = Counter(one.example.labels[decides] for one in seen if decides in one.example.labels)
-    return sorted(label for label, count in counts.items() if count >= LABEL_ROWS_MIN)
+    """The labels that enough different customers have, by the alphabet."""
+    pairs = {
+        (one.example.customer, one.example.labels[decides])
+        for one in seen
+        if decides in one.example.labels
+    }
+    counts = Counter(label for _, label in pairs)
+    return sorted(label for label, count in counts.items() if count >= LABEL_CUSTOMERS_MIN)
 
 
 def fit(
@@ -220,7 +237,7 @@ def matrix(rows: Sequence[Seen], names: Sequence[str], signed: Sequence[str]) ->
 
 
 def _confidence(head: Head, rows: Sequence[Seen]) -> float:
-    """The lowest confidence from which the model's word gives the most right answers together with the rules."""
+    """The lowest confidence from which the model's word gives as many right answers as any, but for chance."""
     answers = [answer_of(head, one.features, one.signs) for one in rows]
     right = [one.example.labels[head.decides] for one in rows]
     by_rules = [said_by(one.understood, head.decides, head.labels) for one in rows]
@@ -235,7 +252,9 @@ def _confidence(head: Head, rows: Sequence[Seen]) -> float:
             for label, answer, both, rules in zip(right, answers, by_both, by_rules, strict=True)
         )
 
-    return max(CONFIDENCES, key=lambda least: (hits(least), -least))
+    found = {least: hits(least) for least in CONFIDENCES}
+    enough = max(found.values()) - CHANCE * len(rows)
+    return min(least for least, count in found.items() if count >= enough)
 
 
 def measured(head: Head, held: Sequence[Seen]) -> Measured:
