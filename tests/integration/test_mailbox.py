@@ -148,6 +148,39 @@ async def test_a_server_and_a_store_that_are_away_are_waited_for(server, monkeyp
     assert len(took.mails) == 1
 
 
+async def test_a_mail_that_waits_for_something_holds_no_other_up(server):
+    took = Took()
+    took.failures = [Unavailable(Reason.KEY_NOT_YET_KNOWN)]
+    server.put(mail(1), mail(2))
+    async with reading(server, took):
+        await until(lambda: server.lying("INBOX.Taken") == [mail(2)], "the second")
+        server.put(mail(3))
+        await until(lambda: len(server.lying("INBOX.Taken")) == 3, "all")
+    assert sorted(one.content for one in took.mails) == [mail(1), mail(2), mail(3)]
+
+
+async def test_tls_may_begin_after_the_connection(server):
+    took = Took()
+    server.put(mail())
+    async with reading(server, took, tls="starttls", port=server.plain_port):
+        await until(lambda: server.lying("INBOX.Taken"), "it")
+
+
+async def test_a_server_that_can_do_little_is_looked_at_and_mails_are_copied_and_deleted(
+    monkeypatch,
+):
+    monkeypatch.setattr(reader, "LOOK_S", 0.1)
+    took = Took()
+    with dovecot("IMAP4rev1 SASL-IR AUTH=PLAIN") as poor:
+        poor.put(mail(1))
+        async with reading(poor, took):
+            await until(lambda: poor.lying("INBOX.Taken") == [mail(1)], "it")
+            poor.put(mail(2))
+            await until(lambda: len(poor.lying("INBOX.Taken")) == 2, "the later one")
+        assert poor.lying() == []
+    assert [one.content for one in took.mails] == [mail(1), mail(2)]
+
+
 async def test_one_reader_at_a_time_and_the_next_goes_on_when_it_stops(server, monkeypatch):
     monkeypatch.setattr(reader, "PAUSE_S", 0.1)
     store, first, second = MemoryStore(), Took(), Took()

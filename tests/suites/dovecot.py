@@ -53,7 +53,7 @@ userdb {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = 0
+    port = {plain_port}
   }}
   inet_listener imaps {{
     port = {port}
@@ -76,6 +76,8 @@ class Dovecot:
         self.folder = folder
         self.ca = ca
         self.port = free_port()
+        #: Where a client begins without TLS.
+        self.plain_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -152,8 +154,8 @@ def _somebody(*names: str) -> tuple[str, str]:
 
 
 @contextmanager
-def dovecot() -> Iterator[Dovecot]:
-    """A running server in a folder of its own; skips where none is installed.
+def dovecot(capability: str = "") -> Iterator[Dovecot]:
+    """A running server in a folder of its own, which says that it can do this alone; skips where none is installed.
 
     Not in the folder of the test: its processes without rights must get there, and pytest closes that to others.
     """
@@ -165,6 +167,8 @@ def dovecot() -> Iterator[Dovecot]:
     with TemporaryDirectory(prefix="dovecot-") as name:
         folder = Path(name)
         server = _made(folder, (internal, internal_group, login, user, group))
+        with (folder / "dovecot.conf").open("a", encoding="utf-8") as config:
+            config.write(f"imap_capability = {capability}\n" if capability else "")
         try:
             server.start()
             yield server
@@ -193,7 +197,7 @@ def _made(folder: Path, users: tuple[str, str, str, str, str]) -> Dovecot:
     )
     (folder / "users").chmod(0o644)
     values = {
-        "folder": folder, "pem": pem, "port": server.port, "internal": internal,
+        "folder": folder, "pem": pem, "port": server.port, "plain_port": server.plain_port, "internal": internal,
         "internal_group": internal_group, "login": login, "user": user, "group": group,
     }  # fmt: skip
     (folder / "dovecot.conf").write_text(CONFIG.format(**values), encoding="utf-8")

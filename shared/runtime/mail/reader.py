@@ -44,7 +44,7 @@ class Fate(NamedTuple):
     word: str
 
 
-#: Takes one mail of an account: commits what it becomes. Raises Rejected to leave it where it is, and Unavailable.
+#: Takes one mail of an account: commits what it becomes. Raises Rejected and Unavailable to leave it where it is.
 Take = Callable[[str, RawMail], Awaitable[Fate]]
 
 
@@ -121,8 +121,10 @@ class MailReader:
                 await self._wait(name, mailbox)
 
     async def _wait(self, name: str, mailbox: Mailbox) -> None:
-        """Wait until the folder changes, or long enough."""
-        until = time.monotonic() + LISTEN_ALL_S
+        """Wait until the folder changes, a mail that was left alone is to be tried again, or long enough."""
+        now = time.monotonic()
+        again = [due for (account, _), due in self._alone.items() if account == name and due > now]
+        until = min([now + LISTEN_ALL_S, *again])
         while time.monotonic() < until and await self._ours(name):
             changed = await mailbox.changed(LISTEN_S)
             if changed is None:
@@ -142,15 +144,22 @@ class MailReader:
             fate = await self._take(name, mail)
         except Rejected as rejected:
             log.error("mail_left", account=name, reason=rejected.reason.value)
-            self._leave_alone(name, uid)
+            MAILS.labels(name, "left").inc()
+            self._leave_alone(name, uid, LEFT_ALONE_S)
             return
-        except (Unavailable, *MAIL_ERRORS):
+        except Unavailable as unavailable:
+            # A part of what it is about has not come, as a rule; of a store that is away the lease tells next.
+            log.warning("mailbox_waits", account=name, reason=unavailable.reason.value)
+            self._leave_alone(name, uid, unavailable.retry_after_s)
+            return
+        except MAIL_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001 - loud, and one mail must not stop the others
             log.error(
                 "mailbox_failed", account=name, error=type(error).__name__, at=raised_at(error)
             )
-            self._leave_alone(name, uid)
+            MAILS.labels(name, "left").inc()
+            self._leave_alone(name, uid, LEFT_ALONE_S)
             return
         await mailbox.mark_seen(uid)
         self._crash("seen")
@@ -160,10 +169,9 @@ class MailReader:
     def _is_free(self, name: str, uid: int) -> bool:
         return self._alone.get((name, uid), 0.0) <= time.monotonic()
 
-    def _leave_alone(self, name: str, uid: int) -> None:
-        """Remember not to take a mail for a while; of too many the one that waited longest is tried sooner."""
-        MAILS.labels(name, "left").inc()
+    def _leave_alone(self, name: str, uid: int, pause_s: float) -> None:
+        """Remember not to take a mail for a while; of too many the one that was remembered first is tried sooner."""
         self._alone.pop((name, uid), None)
-        self._alone[name, uid] = time.monotonic() + LEFT_ALONE_S
+        self._alone[name, uid] = time.monotonic() + pause_s
         if len(self._alone) > LEFT_ALONE_MAX:
             del self._alone[next(iter(self._alone))]
