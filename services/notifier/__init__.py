@@ -6,7 +6,7 @@ consumes  recovery.complaints.v1 (complaint: received, triaged, claimed, reopene
           info: asked, received; resolution: recorded; promise: warned;
           safety: found; confirmation: asked; contact: changed),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed;
-          redemption: captured, rolledback; offer: made; safety: noted),
+          redemption: captured, rolledback; offer: made; safety: noted; incident: opened, joined, giving, closed),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed), recovery.policy.v1 (policy: published),
           recovery.roster.v1 (employee: listed), recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;

@@ -23,6 +23,9 @@ from services.notifier.inbox import rules as inbox_rules
 from services.notifier.inbox.api import ReadUpTo
 from services.notifier.inbox.api import routes as inbox_routes
 from services.notifier.inbox.handlers import Inboxes
+from services.notifier.incidents import api as incident_api
+from services.notifier.incidents import rules as incident_rules
+from services.notifier.incidents.handlers import Voice
 from services.notifier.messages import api as message_api
 from services.notifier.messages import notifications
 from services.notifier.messages import rules as message_rules
@@ -86,6 +89,7 @@ DOMAIN = Domain.of(
     subject_moves.SLICE,
     message_rules.SLICE,
     digest_rules.SLICE,
+    incident_rules.SLICE,
     safety_rules.SLICE,
     feedback_rules.SLICE,
     preference_rules.SLICE,
@@ -139,14 +143,15 @@ def build(
     sending = Sending(letters, providers, parts.vault.pseudonyms.mailbox, alarms.channels)
     reports = Reports(parts.settler, wires, sending)
     returned = mail_accounts.load(settings.mail_accounts) if settings.mail_accounts else {}
-    employees = Inboxes(keys)
+    employees, messages = Inboxes(keys), Messages()
+    voice = Voice(messages)
     endpoints = endpoints_file.load(settings.webhooks) if settings.webhooks else {}
     webhooks = Webhooks(endpoints, poster or Poster(now))
     effects = Effects(parts.settler, parts.crash)
     feedback = Feedback(parts.settler, keys, letters, links, wording, employees.told_of)
     return App(
         parts,
-        inboxes=inboxes(Messages(), alarms, employees, webhooks),
+        inboxes=inboxes(messages, voice, alarms, employees, webhooks),
         api=parts.face.api(
             "notifier",
             "Customers are told, asked whether it helped, and heard; employees are told.",
@@ -155,6 +160,7 @@ def build(
             notifications.routes(parts.face),
             message_api.routes(parts.face, reports, settings.public_url),
             inbox_routes(parts.face, employees),
+            incident_api.routes(parts.face, voice),
             safety_routes(parts.face, Seen(seen, alarms, wording), SeenPage()),
         ),
         on_timer={

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from services.notifier.inbox.handlers import Inboxes
+from services.notifier.incidents.handlers import Voice
 from services.notifier.messages.handlers import Messages
 from services.notifier.safety.handlers import Alarms
 from services.notifier.webhooks.handlers import Webhooks
@@ -16,6 +17,10 @@ from shared.contracts.compensation import (
     CheckResumed,
     CheckSuspended,
     CheckVoided,
+    IncidentClosed,
+    IncidentGiving,
+    IncidentJoined,
+    IncidentOpened,
     OfferMade,
     RedemptionCaptured,
     RedemptionRolledBack,
@@ -93,7 +98,7 @@ def telling(webhooks: Webhooks, handlers: Sequence[Handler[Any]]) -> Sequence[Ha
 
 
 def inboxes(
-    messages: Messages, alarms: Alarms, employees: Inboxes, webhooks: Webhooks
+    messages: Messages, voice: Voice, alarms: Alarms, employees: Inboxes, webhooks: Webhooks
 ) -> Sequence[Inbox]:
     """Everything the notifier consumes."""
     tells = employees.tells
@@ -148,6 +153,10 @@ def inboxes(
                     *(Handler(fact) for fact in LIVES),
                     Handler(SafetyNoted),
                     Handler(OfferMade, messages.on_offered),
+                    Handler(IncidentOpened, voice.on_opened),
+                    Handler(IncidentJoined, voice.on_joined),
+                    Handler(IncidentGiving),
+                    Handler(IncidentClosed),
                 ],
             ),
         ),

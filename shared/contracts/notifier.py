@@ -60,6 +60,7 @@ class Occasion(StrEnum):
     FEEDBACK_ASKED = "feedback_asked"
     CHECK_EXPIRING = "check_expiring"
     DIGEST = "digest"
+    INCIDENT = "incident"
 
 
 class Tells(StrEnum):
@@ -138,7 +139,7 @@ class MessageQueued(MessageFact):
     )
     site: SiteId
     about: Annotated[Id, Data.PERSONAL] = Field(
-        description="Id of the complaint, check, offer, confirmation or digest that it is about; of a promise `<complaint_id>/<round>`, and of one after the n-th of its round that was broken `<complaint_id>/<round>/<n>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`, of a second message about safety `<complaint_id>/again`."
+        description="Id of the complaint, check, offer, confirmation or digest that it is about; of a promise `<complaint_id>/<round>`, and of one after the n-th of its round that was broken `<complaint_id>/<round>/<n>`, of another move of a complaint `<complaint_id>/<µs since the epoch>`, of an incident `<complaint_id>/<incident_id>`, of a second message about safety `<complaint_id>/again`."
     )
     mailbox: Annotated[Id | None, Data.INTERNAL] = Field(
         None, description="The role mailbox it goes to, by its id; absent for the customer."

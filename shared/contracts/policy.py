@@ -433,6 +433,13 @@ InLetters = Annotated[
 ]
 
 
+#: What a site says to everybody, in all its languages; as long as a text message that is read to its end.
+Prepared = Annotated[
+    dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=400)]],
+    Field(min_length=1, max_length=16),
+]
+
+
 class QuietHours(Part):
     """A time of each day in which nobody is disturbed; over midnight if `ends` is not after `starts`."""
 
@@ -600,6 +607,10 @@ class Incidents(Part):
     give: Id = Field(description="The check for everybody affected, by its name in the catalogue.")
     budget: CeilingMinor = Field(
         description="What all its checks may cost together, in minor units of the policy's `currency`."
+    )
+    words: Annotated[dict[Category, Prepared], Field(max_length=32)] = Field(
+        {},
+        description="What the site says of an incident, by category and language: in letters to whom it affects, and to everybody at `/incidents/<site>.json`. Of a category without words no letter goes.",
     )
 
 
@@ -1050,7 +1061,9 @@ class Policy(Part):
 
     def _causes_and_occasions_without_a_language(self) -> Iterator[Contradiction]:
         occasions = self.delight.occasions if self.delight is not None else {}
+        prepared = self.incidents.words if self.incidents is not None else {}
         told: list[tuple[Loc, Mapping[Language, str]]] = [
+            *((("incidents", "words", category), words) for category, words in prepared.items()),
             *((("causes", name, "title"), cause.title) for name, cause in self.causes.items()),
             *(
                 (("delight", "occasions", name, part), words)

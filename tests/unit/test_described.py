@@ -84,6 +84,9 @@ async def use_everything(aboard: Aboard) -> None:
     incident = f"incidents/{(await the_incident(aboard))['incident_id']}"
     await ask.read("incidents")
     await ask.read(incident)
+    async with aboard.http("notifier", "") as anybody:
+        tag = (await anybody.get(f"/incidents/{SITE}.json")).headers["etag"]
+        await anybody.get(f"/incidents/{SITE}.json", headers={"If-None-Match": tag})
     await ask.write(f"{incident}/give")
     await ask.write(f"{incident}/close")
     await ask.write("incidents", {"reason": "noise"})

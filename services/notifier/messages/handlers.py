@@ -243,7 +243,7 @@ class Messages:
         """Queue what a fact tells its customer, and what reminds of it later."""
 
         async def decide(view: View) -> Decision:
-            return await self._queue(fact, fact, about, reminders, view)
+            return await self._queue(fact.complaint_id, fact, about, reminders, view)
 
         return Prepared(decide, [*keys_of(about), Preferences.key(fact.customer_ref)])
 
@@ -259,11 +259,19 @@ class Messages:
         story = await view.require(Story, fact.complaint_id, Reason.UNKNOWN_COMPLAINT)
         if story.reachable is False:
             return Decision()
-        return await self._queue(fact, story, about, reminders, view)
+        return await self._queue(fact.complaint_id, story, about, reminders, view)
+
+    async def to_customer(
+        self, complaint_id: str, story: Story, about: About, view: View
+    ) -> Decision:
+        """Queue a message to the customer of a complaint, if they can be written to and it was not queued before."""
+        if story.reachable is False:
+            return Decision()
+        return await self._queue(complaint_id, story, about, None, view)
 
     async def _queue(
         self,
-        fact: Told | Move,
+        complaint_id: str,
         to: Told | Story,
         about: About,
         reminders: Reminders | None,
@@ -279,9 +287,7 @@ class Messages:
         # E-mail of a site whose policy has not come, for which letters wait.
         channels = notify.channels if notify is not None else (MessageChannel.EMAIL,)
         channel = (await wanted_by(to.customer_ref, view)).channels(channels)[0]
-        return Decision.of(
-            *(queued(one, fact.complaint_id, to, channel, view.now) for one in wanted)
-        )
+        return Decision.of(*(queued(one, complaint_id, to, channel, view.now) for one in wanted))
 
     async def _notify(self, site: str, view: View) -> Notify | None:
         """What a site's policy says of messages; None while there is none: then nothing is reminded of."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.notifier.channels.ports import Letter
 from services.notifier.feedback.rules import Answer
+from services.notifier.incidents.rules import SiteIncident, incident_of
 from services.notifier.messages.course import Course, only_if
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import Message
@@ -42,6 +43,7 @@ from shared.runtime.words import (
     format_money,
     format_time,
     format_worth,
+    in_language,
     say,
     spoken,
     title_of,
@@ -118,6 +120,8 @@ class Letters:
         more = "; ".join(part.subject for part in parts)
         if message.occasion is Occasion.CONFIRMATION:
             more = str(values["code"])
+        if message.occasion is Occasion.INCIDENT:
+            more = str(values["words"])
         return Letter(
             message_id,
             policy.notify.sender(message.channel),
@@ -181,11 +185,28 @@ class Letters:
                 return await self._expiring(message, policy, key, view)
             case Occasion.FEEDBACK_ASKED:
                 return await self._asked_again(message, story, policy, key, view)
+            case Occasion.INCIDENT:
+                return await self._incident(message, policy, view)
             case Occasion.DIGEST:
                 return {"mine_url": self._mine(message.complaint_id, message.told_at)}
             case _:
                 values = await self._course.values(message, story, policy, view)
                 return {**values, "mine_url": self._mine(message.complaint_id, message.told_at)}
+
+    async def _incident(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
+        """The values of a letter about an incident; raises Rejected(no_longer_true) if it is over or has no words any more."""
+        incident = await view.get(SiteIncident, incident_of(message.about))
+        if incident is None:
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        prepared = policy.incidents.words if policy.incidents is not None else {}
+        words = prepared.get(incident.reason)
+        only_if(incident.closed_at is None and words is not None)
+        return {
+            "words": in_language(words or {}, message.language),
+            "about": about(incident.reason, message.language),
+            "reference": reference_of(message.complaint_id),
+            "mine_url": self._mine(message.complaint_id, message.told_at),
+        }
 
     async def _not_acknowledged(self, story: Story, view: View) -> None:
         """Raises Rejected(complaint_merged) if the same customer is acknowledged for the complaint that goes on."""

@@ -87,6 +87,12 @@ _RESOLUTION = {
     "da": "Køkkenet lavede maden igen, og kokken kom selv ud med den.",
     "en": "The kitchen cooked your meal again, and the chef brought it out in person.",
 }
+_WORDS = {
+    "nb": "Kjøkkenet har stått stille siden kl. 18. Kald mat serveres i baren, og klokka 20 er det varm mat igjen.",
+    "sv": "Köket har stått stilla sedan kl. 18. Kall mat serveras i baren, och klockan 20 finns det varm mat igen.",
+    "da": "Køkkenet har stået stille siden kl. 18. Der er kold mad i baren, og klokken 20 er der varm mad igen.",
+    "en": "The kitchen has been out of order since six. Cold food is served in the bar, and at eight there is hot food again.",
+}
 _FIX = {
     "nb": "Lage maten på nytt",
     "sv": "Laga maten på nytt",
@@ -210,6 +216,7 @@ def example(
         "what": say(language, "mine.code.export"),
         "expires_at": when(minutes=10),
         "with_whom": next(iter(variant & {"colleague", "nobody"}), "same"),
+        "words": _WORDS[language],
         "taken_on": "free" if "free" in variant else "taken",
         "question": _QUESTION[language],
         "resolution": "" if "unsaid" in variant else _RESOLUTION[language],
@@ -228,6 +235,12 @@ def example(
     }
     if occasion in (Occasion.CONTACT_CHANGED, Occasion.SAFETY):
         del values["preferences_url"]
+    return values | _differing(language, variant)
+
+
+def _differing(language: Language, variant: frozenset[str]) -> dict[str, Says]:
+    """The values that are others in a variant."""
+    values: dict[str, Says] = {}
     if "discount" in variant:
         worth = format_worth(160_00, "NOK", language, 20, 800_00)
         values |= {"title": _DISCOUNT[language], "worth": worth, "valid_at": "Sky Bar"}

@@ -177,6 +177,13 @@ def feedback_asked(words: Words, told: Told) -> Iterator[Block]:
     yield Text([words("letter.feedback_asked.last")])
 
 
+def incident(words: Words, told: Told) -> Iterator[Block]:
+    """Many told us the same: what the site says of it, in the words that it says everywhere."""
+    yield Text([words("letter.incident.others")])
+    yield Quote(told["words"])
+    yield _see(words, told)
+
+
 def digest(words: Words, _told: Told) -> Iterator[Block]:
     """Why what follows comes together; what it says is the letters of its messages."""
     yield Text([words("letter.digest.together")])
@@ -303,6 +310,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.FEEDBACK_ASKED: feedback_asked,
     Occasion.CHECK_EXPIRING: check_expiring,
     Occasion.DIGEST: digest,
+    Occasion.INCIDENT: incident,
     Occasion.CONFIRMATION: confirmation,
     Occasion.CONTACT_CHANGED: contact_changed,
     Occasion.SAFETY: safety,

@@ -30,6 +30,8 @@ JSON = "application/json"
 CSV = "text/csv"
 PROBLEM = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
+#: Of what everybody may read, from any page: a copy is good for as long as somebody looks at a screen and looks again.
+PUBLIC = {"Cache-Control": "public, max-age=30", "Access-Control-Allow-Origin": "*"}
 
 
 class Answer(BaseModel):

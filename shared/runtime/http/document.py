@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from shared.contracts.reasons import Reason
-from shared.runtime.http.answers import CSV, JSON, NO_STORE, PROBLEM, Problem
+from shared.runtime.http.answers import CSV, JSON, NO_STORE, PROBLEM, PUBLIC, Problem
 from shared.runtime.http.auth import ALGORITHMS
 from shared.runtime.http.live import UNBUFFERED, EventStream
 from shared.runtime.http.pages import HTML, PAGE_HEADERS
@@ -55,6 +55,9 @@ HEADERS: dict[str, dict[str, Any]] = {
         "Present if the answer is that of an earlier request with this key.",
         always=False,
         enum=["true"],
+    ),
+    "Access-Control-Allow-Origin": _header(
+        "Scripts of any page may read it.", always=False, enum=["*"]
     ),
     **{
         name: _header("Events are passed on as they come.", enum=[value])
@@ -155,7 +158,10 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
         f"For callers of kind {' or '.join(f'`{kind.value}`' for kind in kinds)}." if kinds else ""
     )
     told = "\n\n".join(filter(None, (operation.get("description", ""), whom)))
-    operation["description"] = told or "Behind a customer's link: its token says who asks."
+    anybody = (
+        "For anybody." if route.public else "Behind a customer's link: its token says who asks."
+    )
+    operation["description"] = told or anybody
     answers: dict[str, Any] = operation["responses"]
     answers.pop("422", None)
     for status, models in route.answers.items():
@@ -175,7 +181,9 @@ def _describe(route: Route, operation: dict[str, Any]) -> None:
     for status, reasons in _by_status(route.refuses):
         _refuse(status, reasons, answers.setdefault(str(status), {}), by_browser=by_browser)
     for code, answer in answers.items():
-        names = _headers_of(code, taken, answer.get("content", {}), writes=route.writes)
+        names = [*_headers_of(code, taken, answer.get("content", {}), writes=route.writes)]
+        if route.public and code < "4":
+            names += PUBLIC
         refs = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         answer["headers"] = {**answer.get("headers", {}), **refs}
     operation["responses"] = dict(sorted(answers.items()))

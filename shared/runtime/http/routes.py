@@ -33,6 +33,7 @@ from shared.runtime.http.answers import (
     CSV,
     JSON,
     NO_STORE,
+    PUBLIC,
     Answer,
     Problem,
     Svg,
@@ -192,6 +193,7 @@ class Route(APIRoute):
         takes: type[BaseModel] | None = None,
         or_page: bool = False,
         or_table: bool = False,
+        public: bool = False,
     ) -> None:
         """`like` is the function whose name is the operation's id and whose docstring describes it.
 
@@ -206,6 +208,7 @@ class Route(APIRoute):
         self.answers_pages = answers_pages
         self.or_page = or_page
         self.or_table = or_table
+        self.public = public
         self.refuses = frozenset(
             (
                 *EVERYWHERE,
@@ -543,6 +546,42 @@ class Routes(APIRouter):
                 )
             )
             return answers_with
+
+        return add
+
+    def public(
+        self, path: str, answer: type[Answer], *, refuses: Sequence[Reason] = ()
+    ) -> Callable[[D], D]:
+        """A read for anybody, by scripts of any page too, with an ETag; a copy may be kept for a while.
+
+        The function takes a `View`, then what is in the path. Nothing that it answers may be about a person.
+        """
+
+        def add(reads: D) -> D:
+            taken = {**_taken(reads), "etag": ETAG}
+            inputs = Inputs(taken.values())
+
+            async def app(scope: Scope, receive: Receive, send: Send) -> None:
+                request = HttpRequest(scope, receive)
+                named = await inputs.of(request)
+                etag = named.pop("etag")
+                response = shown(etag, body_of(await reads(self._face.view(), **named)))
+                response.headers.update(PUBLIC)
+                await response(scope, receive, send)
+
+            app.__signature__ = Signature([*taken.values()])  # type: ignore[attr-defined]
+            described = Route(
+                path,
+                app,
+                method="GET",
+                like=reads,
+                answers={200: answer},
+                refuses=refuses,
+                by_itself=True,
+                public=True,
+            )
+            self.routes.append(described)
+            return reads
 
         return add
 

@@ -40,6 +40,7 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
         for one in evidence.of("message.deferred")
         if one.data.get("digest_id")
     }
+    incidents = about_incidents(evidence)
     moves = told_of_moves(evidence)
     forgotten = {one.data["complaint_id"] for one in evidence.of("complaint.forgotten")}
     # A customer who was erased meanwhile is told of no further move.
@@ -47,8 +48,23 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
     wanted |= moves - spared
     wrong = [f"{what} is queued {times} times" for what, times in queued.items() if times > 1]
     wrong += [f"{what} is not queued" for what in sorted(wanted - queued.keys())]
-    wrong += [f"{what} is queued for nothing" for what in sorted(queued.keys() - wanted)]
+    wrong += [
+        f"{what} is queued for nothing" for what in sorted(queued.keys() - wanted - incidents)
+    ]
     return Verdict("a message is queued once per occasion", f"{len(queued)} messages", wrong)
+
+
+def about_incidents(evidence: Evidence) -> set[tuple[str, str]]:
+    """What customers may be told of incidents; those without an address, or of a site without words, are not."""
+    affected = {
+        (complaint_id, one.data["incident_id"])
+        for one in evidence.of("incident.opened")
+        for complaint_id in one.data["complaint_ids"]
+    } | {
+        (one.data["complaint_id"], one.data["incident_id"])
+        for one in evidence.of("incident.joined")
+    }
+    return {("incident", f"{complaint}/{incident}") for complaint, incident in affected}
 
 
 def told_of_moves(evidence: Evidence) -> set[tuple[str, str]]:

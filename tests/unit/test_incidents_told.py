@@ -1,0 +1,213 @@
+"""An incident has one voice: the same prepared words in letters and for everybody."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.notifier.incidents.rules import SiteIncident
+from shared.contracts.compensation import IncidentOpened
+from shared.contracts.complaints import Category
+from shared.contracts.intake import Contact, MessageChannel
+from shared.contracts.notifier import Occasion
+from shared.contracts.policy import Policy
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
+from shared.testing.builders import record
+from tests.suites.services import SITE, Aboard, demo_policy
+from tests.unit.test_compensation_incidents import changed, complaints, the_incident
+from tests.unit.test_occasions import fates, flat, link_in, settled
+
+PUBLIC = f"/incidents/{SITE}.json"
+WORDS = {
+    "nb": "Kjøkkenet står. Kald mat er i baren.",
+    "sv": "Köket står. Kall mat finns i baren.",
+    "da": "Køkkenet står. Der er kold mad i baren.",
+    "en": "The kitchen is closed. There is cold food in the bar.",
+}
+
+
+def with_words(words: dict[str, Any] | None = None, **notify: Any) -> Policy:
+    """Three complaints make an incident, about which the site says these words."""
+    base = demo_policy()
+    incidents = {
+        "open_when": {"count": 3, "within": "PT30M"},
+        "give": "taxfree-card/20000",
+        "budget": 1000_00,
+        "words": {"food": WORDS} if words is None else words,
+    }
+    whole = base.model_dump(mode="json")
+    return changed(base, incidents=incidents, notify={**whole["notify"], **notify})
+
+
+@pytest.fixture
+async def crowd(tmp_path: Path) -> Aboard:
+    return await Aboard(tmp_path, with_words()).begin()
+
+
+async def many(aboard: Aboard, count: int = 3, first: int = 0, **more: Any) -> list[str]:
+    told = {"text": "The soup was cold.", "language": "en", **more}
+    names = await complaints(aboard, count, first, **told)
+    await settled(aboard)
+    return names
+
+
+async def public(aboard: Aboard, path: str = PUBLIC, **headers: str) -> Any:
+    async with aboard.http("notifier", "") as anybody:
+        return await anybody.get(path, headers=headers)
+
+
+async def act(aboard: Aboard, what: str) -> None:
+    incident = (await the_incident(aboard))["incident_id"]
+    assert (await aboard.post(f"incidents/{incident}/{what}", what)).status_code < 300
+    await settled(aboard)
+
+
+async def test_everybody_affected_is_told_once_in_the_words_that_everybody_can_read(crowd: Aboard):
+    await many(crowd)
+    await many(crowd, 1, 3)  # joins
+    letters = [one for one in crowd.postbox.letters if WORDS["en"] in flat(one)]
+    assert len(letters) == 4
+    assert (await fates(crowd))[Occasion.INCIDENT] == ["sent"] * 4
+    assert link_in(letters[0], "m")
+    (shown,) = (await public(crowd)).json()["incidents"]
+    assert shown["words"] == WORDS
+    assert (shown["category"], shown["state"], shown["until"]) == ("food", "open", None)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("nb", "Suppen var kald."), ("sv", "Soppan var kall."), ("da", "Suppen var kold.")],
+)
+async def test_the_words_are_in_the_customers_language(crowd: Aboard, language: str, text: str):
+    await many(crowd, language=language, text=text)
+    assert any(WORDS[language] in flat(one) for one in crowd.postbox.letters)
+
+
+async def test_a_text_message_says_the_same(tmp_path: Path):
+    policy = with_words(channels=["sms"], calling_code="47")
+    aboard = await Aboard(tmp_path, policy).begin()
+    await many(aboard, contact=Contact(name="Kari", phone="+4791234567"))
+    assert any(WORDS["en"] in one.short for one in aboard.phone.letters)
+    assert all(one.channel is MessageChannel.SMS for one in aboard.phone.letters)
+
+
+async def test_what_is_given_is_shown_once_it_is_given(crowd: Aboard):
+    await many(crowd)
+    assert (await public(crowd)).json()["incidents"][0]["gives"] is None
+    await act(crowd, "give")
+    gives = (await public(crowd)).json()["incidents"][0]["gives"]
+    assert gives == demo_policy().checks["taxfree-card"].title
+
+
+async def test_a_closed_incident_is_shown_for_a_day_and_no_letter_goes_about_it(crowd: Aboard):
+    await many(crowd)
+    await act(crowd, "close")
+    (shown,) = (await public(crowd)).json()["incidents"]
+    assert shown["state"] == "closed"
+    assert shown["until"] is not None
+    crowd.later(hours=24)
+    assert (await public(crowd)).json()["incidents"] == []
+
+
+async def test_a_letter_that_waits_does_not_go_once_the_incident_is_over(tmp_path: Path):
+    quiet = {"starts": "13:00", "ends": "23:00"}
+    aboard = await Aboard(tmp_path, with_words(quiet_hours=quiet)).begin()
+    await many(aboard)
+    await act(aboard, "close")
+    aboard.later(hours=12)
+    await settled(aboard)
+    assert set((await fates(aboard))[Occasion.INCIDENT]) == {Reason.NO_LONGER_TRUE}
+
+
+async def test_without_words_nobody_is_written_to_and_the_state_is_shown(tmp_path: Path):
+    aboard = await Aboard(tmp_path, with_words({})).begin()
+    await many(aboard)
+    assert Occasion.INCIDENT not in await fates(aboard)
+    (shown,) = (await public(aboard)).json()["incidents"]
+    assert shown["words"] == {}
+
+
+async def test_whoever_has_no_address_is_in_the_incident_and_gets_no_letter(crowd: Aboard):
+    await many(crowd, contact=None)
+    assert await fates(crowd) == {}
+    assert len((await public(crowd)).json()["incidents"]) == 1
+
+
+async def test_an_incident_waits_a_moment_for_its_complaints_and_not_for_ever(crowd: Aboard):
+    """A complaint that became a dead letter of ours does not hold up what comes after it."""
+    opened = IncidentOpened(
+        incident_id="in-1",
+        site=SITE,
+        reason=Category.FOOD,
+        complaint_ids=("co-unknown",),
+        item="taxfree-card/20000",
+        budget_minor=1000_00,
+        currency="NOK",
+        policy_version=1,
+        opened_at=crowd.clock(),
+    )
+    records = [record(opened, 0)]
+    with pytest.raises(Unavailable):
+        await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
+    crowd.later(minutes=2)
+    await crowd.feed("notifier", IncidentOpened.TOPIC, records, 9)
+    assert await fates(crowd) == {}
+    assert len((await public(crowd)).json()["incidents"]) == 1
+
+
+async def test_any_page_may_read_it_and_a_copy_may_be_kept_for_a_moment(crowd: Aboard):
+    await many(crowd)
+    answer = await public(crowd, Origin="https://screens.example")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "public, max-age=30"
+    again = await public(crowd, **{"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    await act(crowd, "close")
+    assert (await public(crowd)).headers["etag"] != answer.headers["etag"]
+    async with crowd.http("notifier", "") as anybody:
+        assert (await anybody.post(PUBLIC)).status_code == 405
+
+
+async def test_it_says_nothing_of_anybody(crowd: Aboard):
+    """INV-07."""
+    names = await many(crowd)
+    told = (await public(crowd)).text
+    for word in (*names, "Kari", "kari@example.org", "guest-", "soup", "e-ingrid"):
+        assert word not in told
+    assert set(json.loads(told)["incidents"][0]) == {
+        "category",
+        "state",
+        "since",
+        "until",
+        "words",
+        "gives",
+    }
+
+
+async def test_a_site_that_nobody_knows_has_none(crowd: Aboard):
+    answer = await public(crowd, "/incidents/ms-nowhere.json")
+    assert (answer.status_code, answer.json()["type"]) == (404, Reason.UNKNOWN_SITE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"food": {"en": "x"}},  # not in every language of the site
+        {"food": {**WORDS, "en": ""}},
+        {"food": {**WORDS, "en": "x" * 401}},
+        {"weather": WORDS},
+    ],
+)
+def test_words_are_in_every_language_of_the_site_and_short(words: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        with_words(words)
+
+
+def test_an_incident_is_a_document_without_anybody():
+    fields = set(SiteIncident.model_fields)
+    assert not fields & {"customers", "complaint_ids", "employee_id", "customer_ref"}
