@@ -363,8 +363,8 @@ def _matches(meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]) -> li
         if then is None:
             continue
         _, rows, phrases, gapped = then
-        for row in rows:
-            found.append((at, at + 1, row))
+        if rows:
+            found += [(at, at + 1, row) for row in rows]
         if phrases and before is not None:
             for number in before.fits:
                 if number in phrases:
@@ -373,9 +373,10 @@ def _matches(meanings: Sequence[_Meaning | None], tokens: Sequence[bytes]) -> li
                             found.append((at, at + 2, row))
                         elif end := _end(row, 2, at + 2, meanings, tokens):
                             found.append((at, end, row))
-        for row in gapped:
-            if end := _end(row, 1, at + 1, meanings, tokens):
-                found.append((at, end, row))
+        if gapped:
+            for row in gapped:
+                if end := _end(row, 1, at + 1, meanings, tokens):
+                    found.append((at, end, row))
     found.reverse()
     return found
 

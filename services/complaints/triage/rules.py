@@ -22,6 +22,7 @@ Column = tuple[str, str]
 SAFETY_FLAGS = frozenset({Flag.INJURY, Flag.ALLERGY, Flag.DISCRIMINATION, Flag.THREAT, Flag.DANGER})
 #: Entries that one reason shows.
 SHOWN_MAX = 5
+_MOODS: tuple[Column, ...] = (("mood", "strong"), ("mood", "weak"), ("mood", "praise"))
 #: By how much a count is certain: one hit alone is 0.5, two are 0.67.
 _DOUBT = 1.0
 
@@ -78,15 +79,16 @@ def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
     unknown language is read as English.
     """
     found = lexicon.find(text, language)
-    raised = {name for heading, name in found.words if heading == "flag"}
+    weights = _by_heading(found)
+    raised = weights.get("flag")
     flags = tuple(flag for name, flag in _FLAGS.items() if name in raised) if raised else ()
     safety = not SAFETY_FLAGS.isdisjoint(flags)
-    scores = _scores(found)
+    scores = _scores(weights)
     most = _heaviest(scores)
     category = Category.SAFETY if safety else _meant(most, found, scores)
     subcategory = _subcategory(category, scores)
     severity = Severity.SEVERE if safety else _severity(most, found)
-    step, remedy = _most(found, "step", JourneyStep), _most(found, "remedy", Remedy)
+    step, remedy = _most(weights.get("step"), _STEPS), _most(weights.get("remedy"), _REMEDIES)
     intent = Intent.COMPLAINT if safety else _intent(found, scores)
     return Understood(
         category,
@@ -120,16 +122,30 @@ def as_chosen(understood: Understood, chosen: Category | None) -> Understood:
     )
 
 
-def _scores(found: Found) -> dict[str, float]:
+def _by_heading(found: Found) -> dict[str, dict[str, float]]:
+    """The weights of what was found, by heading and name."""
+    weights: dict[str, dict[str, float]] = {}
+    for (heading, name), weight in found.weights.items():
+        if heading in weights:
+            weights[heading][name] = weight
+        else:
+            weights[heading] = {name: weight}
+    return weights
+
+
+def _scores(weights: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """What the words weigh by category and by subcategory."""
     scores: dict[str, float] = {}
-    for (over, name), weight in found.weights.items():
-        if over in _CATEGORIES:
-            scores[f"{over}.{name}"] = weight
-            scores[over] = scores.get(over, 0.0) + weight
+    for heading, names in weights.items():
+        if heading in _CATEGORIES:
+            scores[heading] = sum(names.values())
+            for name, weight in names.items():
+                scores[f"{heading}.{name}"] = weight
     return scores
 
 
+_STEPS = {step.value: step for step in JourneyStep}
+_REMEDIES = {remedy.value: remedy for remedy in Remedy}
 _FLAGS = {flag.value: flag for flag in Flag}
 #: `other` is what no word speaks of, and `safety` is what flags decide.
 _CATEGORIES = {
@@ -142,10 +158,12 @@ GENERAL = "general"
 
 
 def _heaviest(scores: Mapping[str, float]) -> Category:
-    """What most words are about."""
-    if not scores:
-        return Category.OTHER
-    return _CATEGORIES[max(_CATEGORIES, key=lambda name: scores.get(name, 0.0))]
+    """What most words are about; the earlier category on a tie."""
+    most, found = 0.0, Category.OTHER
+    for name, category in _CATEGORIES.items():
+        if name in scores and scores[name] > most:
+            most, found = scores[name], category
+    return found
 
 
 def _meant(category: Category, found: Found, scores: Mapping[str, float]) -> Category:
@@ -163,10 +181,12 @@ def _meant(category: Category, found: Found, scores: Mapping[str, float]) -> Cat
 
 def _subcategory(category: Category, scores: Mapping[str, float]) -> str | None:
     """What most words of the category say in particular; the first in the lexicon on a tie."""
-    under = f"{category}."
+    if category.value not in scores:
+        return None
+    under = category.value + "."
     most, best = 0.0, None
     for name, score in scores.items():
-        if name.startswith(under) and score > most and name != under + GENERAL:
+        if score > most and name.startswith(under) and name != under + GENERAL:
             most, best = score, name.removeprefix(under)
     return best
 
@@ -215,12 +235,11 @@ def _intent(found: Found, scores: Mapping[str, float]) -> Intent:
 Choice = TypeVar("Choice", JourneyStep, Remedy)
 
 
-def _most(found: Found, heading: str, among: type[Choice]) -> Choice | None:
+def _most(weights: Mapping[str, float] | None, among: Mapping[str, Choice]) -> Choice | None:
     """The one of which most is found; the earlier one on a tie, None if no word speaks of any."""
-    weights = {name: weight for (over, name), weight in found.weights.items() if over == heading}
     if not weights:
         return None
-    return max(among, key=lambda one: weights.get(one.value, 0.0))
+    return among[max(among, key=lambda name: weights.get(name, 0.0))]
 
 
 def _reasons(
@@ -233,20 +252,17 @@ def _reasons(
 ) -> tuple[Because, ...]:
     """Why: for everything that was decided, the entries that decided it."""
     columns: list[Column] = [("flag", flag.value) for flag in flags]
-    columns += [
-        column
-        for column in found.words
-        if column[0] == category and column[1] in {subcategory, GENERAL}
-    ]
-    columns += [("mood", "strong"), ("mood", "weak"), ("mood", "praise")]
-    columns += [("step", step.value)] if step else []
-    columns += [("remedy", remedy.value)] if remedy else []
-    return tuple(
-        Because(
-            ".".join(column),
-            tuple(found.words[column][:SHOWN_MAX]),
-            round(found.weights[column] / (found.weights[column] + _DOUBT), 2),
-        )
-        for column in columns
-        if column in found.words
-    )
+    if subcategory is not None:
+        columns.append((category.value, subcategory))
+    columns += (category.value, GENERAL), *_MOODS
+    if step is not None:
+        columns.append(("step", step.value))
+    if remedy is not None:
+        columns.append(("remedy", remedy.value))
+    reasons = []
+    for column in columns:
+        if column in found.words:
+            words, weight = found.words[column], found.weights[column]
+            sure = round(weight / (weight + _DOUBT), 2)
+            reasons.append(Because(".".join(column), tuple(words[:SHOWN_MAX]), sure))
+    return tuple(reasons)
