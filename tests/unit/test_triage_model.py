@@ -194,7 +194,9 @@ def test_a_long_text_without_spaces_is_read_like_any_other(tiny):
     assert tiny.improve("x" * TEXT_MAX, "en", NOTHING).category in set(Category)
 
 
-@pytest.mark.parametrize("label", ["safety", "safety.fire", "weather", "complaint", "", "Food"])
+@pytest.mark.parametrize(
+    "label", ["safety", "safety.fire", "weather", "complaint", "", "Food", "food.general"]
+)
 def test_no_model_may_choose_safety_or_a_category_that_is_not_ours(label):
     assert not learnable("category", label)
 

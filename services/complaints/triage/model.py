@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from services.complaints.triage.features import WORD_MAX, features, signs
-from services.complaints.triage.rules import SAFETY_FLAGS, Because, Understood
+from services.complaints.triage.rules import GENERAL, SAFETY_FLAGS, Because, Understood
 from shared.contracts.complaints import Category, Intent, Language, Service, Severity
 from shared.runtime.strict_yaml import BrokenFile, Problem
 
@@ -139,10 +139,13 @@ class Answer(NamedTuple):
 
 
 def learnable(decides: Decides, label: str) -> bool:
-    """Whether a label is one of ours that a model may choose: all but safety, which flags decide."""
+    """Whether a label is one of ours that a model may choose: all but safety, which flags decide.
+
+    "general" is no subcategory: the category alone says as much.
+    """
     if decides == "category":
-        category = label.partition(".")[0]
-        return category in set(Category) - {Category.SAFETY}
+        category, _, subcategory = label.partition(".")
+        return category in set(Category) - {Category.SAFETY} and subcategory != GENERAL
     return label in set(Intent if decides == "intent" else Severity)
 
 
