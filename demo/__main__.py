@@ -46,7 +46,9 @@ def own_events() -> list[bytes]:
 
 def main(
     input_file: Annotated[Path | None, typer.Option("--input", help="CSV or JSON Lines.")] = None,
-    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Rows per second.")] = 50.0,
+    rate: Annotated[
+        float, typer.Option(min=0, max=100_000, help="Rows per second; 0: as fast as it goes.")
+    ] = 50.0,
     dates: Annotated[
         Literal["keep", "shift"],
         typer.Option(help="Of a file: as they are, or moved so that the newest row is now."),

@@ -57,9 +57,7 @@ def receive(
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says."""
     stay_ends_at = raised.stay_ends_at
-    subcategory = understood.subcategory
-    if subcategory and not policy.has_subcategory(understood.category, subcategory):
-        subcategory = None
+    named = policy.has_subcategory(understood.category, understood.subcategory or "")
     promised_by = policy.promised_by(understood.category, understood.severity, now, stay_ends_at)
     return (
         ComplaintReceived(
@@ -95,7 +93,7 @@ def receive(
             service=understood.service,
             counts_for=counts_for,
             sender_ref=sender_ref,
-            subcategory=subcategory,
+            subcategory=understood.subcategory if named else None,
             intent=understood.intent,
             step=understood.step,
             remedy=understood.remedy,
