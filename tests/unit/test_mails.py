@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
+from services.complaints.mail.accounts import load
 from services.complaints.mail.rules import SENDER_MAX, WORDS_MAX
 from services.complaints.selfservice.moves import WORDS_MAX as WORDS_A_DAY
 from shared.contracts.reasons import Reason
@@ -16,6 +17,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.mail.mailbox import Folder, RawMail
 from shared.runtime.mail.reader import Fate
 from shared.runtime.privacy.links import FOLLOWED_FOR, REPLY, replied_to, reply_address
+from shared.runtime.strict_yaml import BrokenFile
 from tests.suites.services import SITE, Aboard
 from tests.unit.test_erasure import erase, ref_of
 from tests.unit.test_lifecycle import do
@@ -303,3 +305,26 @@ def test_no_changed_character_of_an_address_is_taken(aboard):
 def test_the_secret_of_addresses_is_of_no_other_purpose(aboard):
     vault = aboard.apps["complaints"].parts.vault
     assert len({vault.derive(name) for name in (REPLY, "mine", "feedback", "mail")}) == 4
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({"site": None}, "aurora.site"),
+        ({"password_file": "/nowhere"}, "password_file cannot be read"),
+        ({"tls": "none"}, "in the clear"),
+        ({"password": "x"}, "password"),
+    ],
+)
+def test_a_file_of_mailboxes_that_is_wrong_is_refused_at_the_start(tmp_path, changed, wrong):
+    (tmp_path / "password").write_text("secret")
+    account = {
+        "host": "imap.invalid", "username": "a", "password_file": str(tmp_path / "password"), "site": SITE, **changed,
+    }  # fmt: skip
+    given = {name: value for name, value in account.items() if value is not None}
+    (tmp_path / "accounts.yaml").write_text(yaml.safe_dump({"accounts": {"aurora": given}}))
+    with pytest.raises(BrokenFile, match=wrong):
+        load(tmp_path / "accounts.yaml")
