@@ -14,6 +14,7 @@ import uvloop
 from rich.console import Console
 
 from bench import (
+    acknowledge,
     audit,
     decision,
     filled,
@@ -33,7 +34,7 @@ from shared.ops import token
 from shared.runtime.rebuild.sources import Refused
 from shared.runtime.service import settle_memory
 
-PARTS = ("decision", "postgres", "growth", "queue", "pipeline", "audit", "rebuild")
+PARTS = ("decision", "postgres", "growth", "queue", "pipeline", "acknowledge", "audit", "rebuild")
 SITES = 50
 #: API processes in the row with more than one.
 WORKERS = 2
@@ -80,6 +81,8 @@ def main(
                         one = queue.measure(stack, complaints, rounds=rounds, seconds=seconds)
                     case "pipeline":
                         one = _pipeline(stack, rounds, seconds, console)
+                    case "acknowledge":
+                        one = _acknowledge(stack, rounds, seconds)
                     case "audit":
                         one = _audit(stack, rounds, seconds)
                     case _:
@@ -180,6 +183,17 @@ def _pipeline(stack: Stack, rounds: int, seconds: float, console: Console) -> di
         "two": found["two"].as_json(),
         **report.beside("quixstreams", found),
     }
+
+
+def _acknowledge(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:
+    """The acknowledgement of a complaint beside bare hops."""
+    stage = world.scenes("stages", 1, seconds, 0)[0]
+    world.Publisher(stack.bootstrap).publish([*stage.policies()])
+    services = _services(stack)
+    try:
+        return acknowledge.measure(stack, services, rounds=rounds, seconds=seconds)
+    finally:
+        services.stop()
 
 
 def _audit(stack: Stack, rounds: int, seconds: float) -> dict[str, Any]:

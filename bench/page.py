@@ -61,6 +61,9 @@ CHIEF = (
     "pipeline.product.cpu_us.in all",
     "pipeline.product.redis_input_bytes",
     "pipeline.product.redis_memory_bytes",
+    "acknowledge.p50_ms",
+    "acknowledge.p99_ms",
+    "acknowledge.ratio_to_hops",
     "audit.ratio",
     "audit.product.rate",
     "audit.product.cpu_us.service",
@@ -100,6 +103,7 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> str:
         _redis(found),
         *_growth(found),
         *_queue(found),
+        *_acknowledge(found),
         *_audit(found),
         *_rebuild(found),
     ]
@@ -197,6 +201,21 @@ def _queue(found: Mapping[str, Any]) -> list[str]:
         f"Ratio {one['growth']:.2f}: the time of an answer with the longest list divided by that with the shortest, 50 complaints"
         " each, over four connections; below 1 is noise. The list is whole; of its documents there are the first 200.",
         table(("open complaints at the site", "p50 ms"), rows),
+    ]
+
+
+def _acknowledge(found: Mapping[str, Any]) -> list[str]:
+    """How soon a customer is told that their complaint came."""
+    one = found.get("acknowledge")
+    if not one:
+        return []
+    return [
+        "## From a complaint to its acknowledgement",
+        f"From the received fact to the letter at the mail server, at {one['rate']} complaints per second: p50 {_shown(one['p50_ms'])} ms, p99"
+        f" {_shown(one['p99_ms'])} ms. {one['hops']} bare hops over Kafka at the same rate in the same run: p50 {_shown(one['hops_p50_ms'])} ms,"
+        f" p99 {_shown(one['hops_p99_ms'])} ms; the acknowledgement's p99 is {one['ratio_to_hops']:.2f} times theirs. A hop reads a record and"
+        " produces it again. The notifier also opens the customer's key, writes the letter, commits three times and speaks to the mail server,"
+        f" for {_shown(one['cpu_us'])} µs of CPU time per letter: one process has that many letters in a second of one processor, and above that they queue.",
     ]
 
 

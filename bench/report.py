@@ -228,6 +228,13 @@ def _show_single(found: Mapping[str, Any], console: Console) -> None:
         )
         board = audit["to_board_ms"]
         console.print(f"[bold]audit.to_board:[/] p50 {board['p50']} ms, p99 {board['p99']} ms")
+    told = found.get("acknowledge")
+    if told:
+        console.print(
+            f"[bold]acknowledge:[/] p50 {told['p50_ms']} ms, p99 {told['p99_ms']} ms at {told['rate']} complaints/s;"
+            f" {told['hops']} bare hops p50 {told['hops_p50_ms']} ms, p99 {told['hops_p99_ms']} ms"
+            f" → {told['ratio_to_hops']:.2f} at p99"
+        )
     rebuilt = found.get("rebuild")
     if rebuilt:
         console.print(

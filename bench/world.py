@@ -61,6 +61,8 @@ EMPLOYEES_MIN, COMPLAINTS_EACH_MIN = 150, 2
 #: Topics of the pipeline's peers, so that no side reads another's events.
 BARE_INTAKE, BARE_TRIAGED = "bench.intake.v1", "bench.triaged.v1"
 QUIX_GROUP = "bench-quix"
+#: Topics of three bare hops.
+HOPS = ("bench.hop-0.v1", "bench.hop-1.v1", "bench.hop-2.v1", "bench.hop-3.v1")
 QUIX_INTAKE, QUIX_TRIAGED = "bench.quix-intake.v1", "bench.quix-triaged.v1"
 #: Above everything a bench can give, so that every check is granted.
 CEILING_MINOR = 10**11
@@ -230,6 +232,27 @@ def roomy_policy() -> Policy:
     )
 
 
+def records(facts: Sequence[Fact]) -> list[tuple[str, bytes | None, bytes]]:
+    """Topic, key and value of each fact, as its producer writes it."""
+    time = format_time(datetime.now(UTC))
+    return [
+        (
+            fact.TOPIC,
+            fact.key().encode(),
+            encode(
+                fact,
+                source="/bench",
+                event_id=fingerprint("bench", fact.TYPE, fact.key()),
+                time=time,
+                correlation=fact.key(),
+                causation="bench",
+                cause="bench",
+            ),
+        )
+        for fact in facts
+    ]
+
+
 @dataclass(frozen=True)
 class Publisher:
     """Publishes facts as their producers do; blocks until Kafka has them."""
@@ -238,25 +261,7 @@ class Publisher:
 
     def publish(self, facts: list[Fact]) -> None:
         """Publish each fact on its topic, in order."""
-        time = format_time(datetime.now(UTC))
-        self.send(
-            [
-                (
-                    fact.TOPIC,
-                    fact.key().encode(),
-                    encode(
-                        fact,
-                        source="/bench",
-                        event_id=fingerprint("bench", fact.TYPE, fact.key()),
-                        time=time,
-                        correlation=fact.key(),
-                        causation="bench",
-                        cause="bench",
-                    ),
-                )
-                for fact in facts
-            ]
-        )
+        self.send(records(facts))
 
     def send(self, records: list[tuple[str, bytes | None, bytes]]) -> None:
         """Send records of topic, key and value; without a key they spread over the partitions evenly."""
@@ -287,12 +292,13 @@ def create_topics(bootstrap: str) -> None:
     topics.create(bootstrap)
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        own = [BARE_INTAKE, BARE_TRIAGED, QUIX_INTAKE, QUIX_TRIAGED]
+        own = [BARE_INTAKE, BARE_TRIAGED, QUIX_INTAKE, QUIX_TRIAGED, *HOPS]
         for name in own:
             admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
         admin.wait_for_topics(own, timeout_ms=30_000)
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        for name in (ComplaintTriaged.TOPIC, FactRecorded.TOPIC, BARE_TRIAGED, QUIX_TRIAGED):
+        facts = ComplaintTriaged.TOPIC, FactRecorded.TOPIC
+        for name in (*facts, BARE_TRIAGED, QUIX_TRIAGED, HOPS[-1]):
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, stamped)])
     finally:
         admin.close()

@@ -281,6 +281,7 @@ class App:
             tracer=parts.tracer,
         )
         timers = Timers(parts.store, self.on_timer, holder=settings.holder, now=parts.now)
+        parts.settler.on_due = timers.wake
         try:
             opened = asyncio.create_task(self._open_generation())
             await _first(opened, stopping)

@@ -55,6 +55,16 @@ def report() -> dict[str, object]:
             **beside("quixstreams", {"quixstreams": measured("the pipeline")}),
         },
         "audit": {**measured("the record").as_json(), **RECORDED},
+        "acknowledge": {
+            "rate": 200,
+            "p50_ms": 20.5,
+            "p99_ms": 61.0,
+            "cpu_us": 6704,
+            "hops": 3,
+            "hops_p50_ms": 9.0,
+            "hops_p99_ms": 20.0,
+            "ratio_to_hops": 3.05,
+        },
         "queue": {"growth": 1.01, "growth_p50_ms": {"1000": 3.0, "1000000": 3.03}},
         "rebuild": {"facts": 10, "facts_per_second": 9.5},
     }
@@ -167,3 +177,10 @@ def test_work_of_this_process_is_seen():
     cost = spent(before, ours.read(), 1)
     assert cost.cpu_us["client"] > 0
     assert cost.cpu_us["tree"] > 0
+
+
+def test_the_page_says_how_soon_a_complaint_is_acknowledged_and_beside_what():
+    shown = page({"now": report()})
+    assert "p50 20.5 ms, p99 61.0 ms" in shown
+    assert "3.05 times theirs" in shown
+    assert "| acknowledge.ratio_to_hops | 3.05 |" in shown

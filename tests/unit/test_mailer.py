@@ -202,6 +202,23 @@ async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch
     assert await hand_over(ScriptedMail(QUIT=""), letter()) == Delivered()
 
 
+async def test_the_name_of_this_machine_is_looked_up_once_and_not_for_each_letter(monkeypatch):
+    """A name server that is slow would hold up every letter."""
+    asked: list[str] = []
+
+    def named() -> str:
+        asked.append("")
+        return "notifier.example"
+
+    monkeypatch.setattr(smtp.socket, "getfqdn", named)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        assert [await channel.send(letter()) for _ in range(3)] == [Delivered()] * 3
+    assert len(asked) == 1
+    assert server.heard.count("EHLO notifier.example") == 3
+
+
 async def test_no_server_at_all_is_asked_again_later():
     async with serving_mail(ScriptedMail()) as port:
         pass

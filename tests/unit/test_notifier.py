@@ -73,6 +73,18 @@ def message(state: State = State.QUEUED, tries: int = 0) -> Message:
 # ---- letters -------------------------------------------------------------------------------------
 
 
+async def test_a_letter_that_is_due_as_it_is_queued_wakes_the_timers_and_its_attempt_does_not(
+    aboard: Aboard,
+):
+    woken: list[str] = []
+    aboard.apps["notifier"].parts.settler.on_due = lambda: woken.append("")
+    await aboard.raise_complaint()
+    assert woken
+    woken.clear()
+    await aboard.ring()
+    assert not woken, "an attempt is looked at again once it has lasted"
+
+
 async def test_a_letter_to_a_customer_on_an_occasion_that_has_none_is_a_defect():
     """And not, without a word, the letter of another occasion."""
     nobody: Any = None

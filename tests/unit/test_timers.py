@@ -99,6 +99,20 @@ async def test_many_that_are_due_at_once_ring_as_fast_as_they_are_settled(store,
     assert len(set(rung)) == len(rung)
 
 
+async def test_one_that_is_due_as_it_is_set_rings_without_waiting_for_the_next_look(
+    store, monkeypatch
+):
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    rung: list[str] = []
+    async with running(store, settling(store, rung)) as timers:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        for name in ("a", "b"):
+            await store.commit(Commit((), (), [(f"look|{name}", DUE)]))
+            timers.wake()
+            await until(lambda name=name: name in rung)
+
+
 @pytest.mark.parametrize(
     "error", [Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0), ValueError()]
 )

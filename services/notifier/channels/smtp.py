@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from email.headerregistry import Address
@@ -67,6 +68,8 @@ class SmtpChannel:
     def __init__(self, server: MailServer, now: Callable[[], datetime]) -> None:
         self._server = server
         self._now = now
+        #: The name of this machine; None until the first letter.
+        self._hostname: str | None = None
 
     async def send(self, letter: Letter) -> Outcome:
         """See Channel."""
@@ -79,7 +82,12 @@ class SmtpChannel:
         except ValueError:
             return Later(Reason.MAIL_UNAVAILABLE)
         message = written(letter, sender, recipient, self._now())
-        talk = Conversation(**self._server.client(), timeout=SMTP_TIMEOUT_S)
+        if self._hostname is None:
+            # Once, because it asks a name server, for which each letter would wait.
+            self._hostname = await asyncio.to_thread(socket.getfqdn)
+        talk = Conversation(
+            **self._server.client(), local_hostname=self._hostname, timeout=SMTP_TIMEOUT_S
+        )
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
                 await talk.send_message(message, sender=sender, recipients=[recipient])

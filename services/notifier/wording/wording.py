@@ -217,13 +217,15 @@ def one_line(value: str) -> str:
 
     The spaces of amounts and times, at which no line breaks, stay.
     """
-    kept = "".join(
-        char
-        if char in _UNBROKEN
-        else " "
-        if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"}
-        else char
-        for char in value[:VALUE_CHARS_MAX]
-        if unicodedata.category(char) not in {"Cf", "Cs", "Co", "Cn"}
-    )
+    kept = value[:VALUE_CHARS_MAX]
+    if not kept.isprintable():  # has none of these; most values do, and are not taken apart
+        kept = "".join(
+            char
+            if char in _UNBROKEN
+            else " "
+            if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Zs"}
+            else char
+            for char in kept
+            if unicodedata.category(char) not in {"Cf", "Cs", "Co", "Cn"}
+        )
     return " ".join(part for part in kept.split(" ") if part.strip())

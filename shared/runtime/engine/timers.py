@@ -18,7 +18,7 @@ from shared.runtime.observe import log, raised_at
 
 OnTimer = Callable[[str, int], Awaitable[None]]
 
-#: How often to look; a message or a reminder may come this much late.
+#: How often to look for what became due, or was set by another process; it may come this much late.
 LOOK_S = 0.1
 LEASE_MS = 10_000
 #: Timers handled at once: enough to keep a mail server busy, few enough to be polite to it.
@@ -49,6 +49,11 @@ class Timers:
         self._now = now
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._paused: dict[str, float] = {}
+        self._due = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look soon: a timer was set that is due."""
+        self._due.set()
 
     async def run(self) -> None:
         """Fire until cancelled, then end what is in hand; waits through every outage of the store."""
@@ -69,9 +74,11 @@ class Timers:
                 task.cancel()
 
     async def _rest(self) -> None:
-        """Wait before the next look; where all places are taken, no longer than until one is free."""
+        """Wait before the next look, until one is due; where all places are taken, until one is free."""
         if len(self._in_hand) < AT_ONCE_MAX:
-            await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), LOOK_S)
+            self._due.clear()
         else:
             await asyncio.wait(
                 self._in_hand.values(), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED

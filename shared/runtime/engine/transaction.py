@@ -165,6 +165,10 @@ class Transaction(View):
         """Whether this commit changes an entity that is named after `name` and was there before."""
         return any(key.endswith(name) and self._read[key].version for key in self._changed)
 
+    def due_at_once(self) -> bool:
+        """Whether this commit sets a timer that is due."""
+        return any(timer.due and timer.due <= self.now for timer in self._timers.values())
+
     def commit(self) -> Commit:
         """Everything this transaction saw and changed, ready for the store."""
         writes = [
