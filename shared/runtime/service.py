@@ -561,7 +561,13 @@ def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
         loop.set_exception_handler(loop_failed)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await build(settings).run(stopping)
+        try:
+            await build(settings).run(stopping)
+        finally:
+            # The loop takes its handlers along, and a signal that comes after it would say that the stop failed.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
     settle_memory()
     open_files()

@@ -184,3 +184,17 @@ def test_a_process_reads_what_is_no_text_and_stops_in_time_whatever_holds_it(tmp
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(DEADLINE_S) in {0, EXIT_BROKEN}
         assert time.monotonic() - began < STOP_TIMEOUT_S
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
+def test_a_process_that_is_told_to_stop_again_and_again_ends_well(tmp_path, number):
+    """Also while it closes, when nothing listens to signals any more."""
+    with world(tmp_path) as here:
+        service = here.start("complaints")
+        service.wait_ready()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while service.process.poll() is None:
+            assert time.monotonic() < deadline
+            service.process.send_signal(number)
+            time.sleep(0.001)
+        assert service.process.returncode == 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -49,6 +52,33 @@ async def test_a_provider_that_fares_so_has_the_outcome_that_is_promised(
         assert (has() == [MESSAGE_ID]) is (fares == "taken" or fares in adapter.may_have)
     for secret in (adapter.letter.recipient, "secret-of", MESSAGE_ID):
         assert secret not in repr(logs)
+
+
+async def test_api10_a_provider_that_answers_without_end_is_left_and_the_fate_is_unknown(
+    monkeypatch,
+):
+    """OWASP API10: it says yes, and then never stops."""
+    told = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal told
+        answer = web.StreamResponse(status=201)
+        await answer.prepare(request)
+        with suppress(ConnectionError):
+            while told < 1024 * sms.ANSWER_BYTES_MAX:
+                await answer.write(b" " * sms.CHUNK_BYTES)
+                told += sms.CHUNK_BYTES
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/form", endless)
+    async with TestServer(app) as server:
+        wire = FormWire("AC1", "secret-of-form")
+        channel = SmsChannel(
+            "first", str(server.make_url("/form")), wire, "https://a.example/", Clock()
+        )
+        assert await channel.send(SMS) == Unknown()
+    assert told < 1024 * sms.ANSWER_BYTES_MAX
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=by_name)
