@@ -28,6 +28,7 @@ from babel.numbers import (
     validate_currency,
 )
 
+from shared.contracts.compensation import CheckKind
 from shared.contracts.complaints import Category, Language, Outcome
 from shared.contracts.policy import Policy
 
@@ -164,23 +165,30 @@ def format_money(amount_minor: int, currency: str, language: str) -> str:
     return re.sub(rf"^{currency}(?=\d)", f"{currency}\xa0", text)
 
 
+#: Checks that are an amount themselves.
+AS_MONEY = (CheckKind.MONEY, CheckKind.REFUND)
+
+
 def format_worth(
     value_minor: int,
     currency: str,
     language: str,
     percent: int | None = None,
     bill_up_to_minor: int | None = None,
+    kind: CheckKind | None = None,
 ) -> str:
     """What a check is worth: an amount, or a percentage with the largest bill it holds for.
 
-    Empty for what costs nothing. Raises babel.numbers.UnknownCurrencyError.
+    Money is its amount and is not worth it. Empty for what costs nothing. Raises babel.numbers.UnknownCurrencyError.
     """
     known = known_language(language)
     if percent is not None and bill_up_to_minor is not None:
         bill = format_money(bill_up_to_minor, currency, known)
         return say(known, "off_a_bill", percent=str(percent), amount=bill)
+    if not value_minor:
+        return ""
     amount = format_money(value_minor, currency, known)
-    return say(known, "worth", amount=amount) if value_minor else ""
+    return amount if kind in AS_MONEY else say(known, "worth", amount=amount)
 
 
 def about(category: Category, language: str) -> str:

@@ -184,7 +184,7 @@ async def test_a_fix_is_told_with_what_it_is_called_and_where_to_write_if_it_did
     aboard.later(minutes=1)
     await settled(aboard)
     assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"]
-    assert demo_policy().fixes["bring-fan"].title["en"] in last(aboard).body
+    assert demo_policy().fixes["bring-fan"].done["en"] in last(aboard).body
     assert "Did it help?" not in last(aboard).body
     assert "write to us here" in flat(last(aboard))
     page = await opened(aboard, link_in(last(aboard), "m"))
@@ -640,3 +640,25 @@ async def test_who_took_a_complaint_back_on_their_page_is_not_written_to(aboard:
     assert answer.status_code == 200
     await settled(aboard)
     assert Occasion.CLOSED not in await fates(aboard)
+
+
+# ---- asked again ---------------------------------------------------------------------------------
+
+
+async def test_after_every_close_the_customer_is_asked_whether_it_helped(aboard: Aboard):
+    """Not only after the first one: a case that was opened again and closed again is asked about again."""
+    name = await english(aboard)
+    for round_ in range(3):
+        await do(aboard, name, "resolve", outcome="fixed", note=f"{round_}. {NOTE}")
+        await settled(aboard)
+        letter = last(aboard)
+        assert f"{round_}. {NOTE}" in flat(letter)
+        assert "Did it help?" in flat(letter)
+        link = link_in(letter, "m")
+        async with aboard.http("complaints", "") as customer:
+            told = {"action": "no", "text": "Not yet.", "once": f"no-{round_}"}
+            answer = await customer.post(f"{link}/helped", data=told)
+        assert answer.status_code == 200, answer.text
+        aboard.later(minutes=5)
+        await settled(aboard)
+    assert (await fates(aboard))[Occasion.RESOLUTION_TOLD] == ["sent"] * 3

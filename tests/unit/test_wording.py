@@ -17,6 +17,7 @@ from services.notifier.wording.gallery import page
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF
 from services.notifier.wording.preview import app
 from services.notifier.wording.wording import Rendered, Says, Wording, greeting_name
+from shared.contracts.compensation import CheckKind
 from shared.contracts.complaints import Category, Language
 from shared.contracts.notifier import Occasion
 from shared.runtime import words
@@ -110,7 +111,8 @@ def test_every_letter_reads_well(
     if occasion not in TO_STAFF:
         greetings = {"nb": "Hei, Åse!", "sv": "Hej Åse!", "da": "Hej Åse", "en": "Hello Åse,"}
         assert named.text.partition("\n\n")[0] == greetings[language]
-        assert named.text.rstrip().endswith("MS Aurora")
+        whole, _, _ = named.text.partition("\n\n" + words.say(language, "letter.fewer.why"))
+        assert whole.rstrip().endswith("MS Aurora")
     for letter in (named, unnamed):
         assert letter.subject
         assert not re.search(r"[{}_]| [,.!?]|\n\n\n|  \S+  ", letter.text + letter.subject)
@@ -433,6 +435,17 @@ def test_a_percentage_is_told_as_one_with_the_largest_bill_it_holds_for(language
 def test_an_amount_is_worth_itself_and_an_apology_is_worth_no_money() -> None:
     assert plain(format_worth(250_00, "NOK", "nb")) == "verdi 250 kr"
     assert format_worth(0, "NOK", "nb") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "amount"),
+    [("nb", "500 kr"), ("sv", "500 NOK"), ("da", "500 NOK"), ("en", "NOK 500")],
+)
+@pytest.mark.parametrize("kind", [CheckKind.REFUND, CheckKind.MONEY])
+def test_money_is_its_amount_and_is_not_worth_it(language: str, amount: str, kind: CheckKind):
+    """A letter says "Money back for the excursion (NOK 500)"."""
+    assert plain(format_worth(500_00, "NOK", language, kind=kind)) == amount
+    assert plain(format_worth(500_00, "NOK", language)).endswith(f" {amount}")
 
 
 @pytest.mark.parametrize("language", list(Language))

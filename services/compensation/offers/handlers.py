@@ -324,5 +324,10 @@ def _standing(check: Check, now: datetime) -> str:
 def worth_of(gift: Option | Check, language: Language) -> str:
     """What an option or a check is worth, in words."""
     return format_worth(
-        gift.value_minor, gift.currency, language, gift.percent, gift.bill_up_to_minor
+        gift.value_minor,
+        gift.currency,
+        language,
+        gift.percent,
+        gift.bill_up_to_minor,
+        gift.kind,
     )

@@ -84,7 +84,7 @@ class Course:
 
     @staticmethod
     async def _fix(message: Message, story: Story, policy: Policy, view: View) -> dict[str, str]:
-        """What the fix is called; empty if the policy lists it no more."""
+        """What was done, as the customer's page says it; empty if the policy lists the fix no more."""
         done = await view.get(DoneFix, message.about)
         if done is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
@@ -93,7 +93,8 @@ class Course:
             resolution = await view.get(Resolution, story.resolution_id)
         only_if(is_news(story, done, resolution))
         fix = policy.fixes.get(done.fix)
-        return {"fix": in_language(fix.title, message.language) if fix is not None else ""}
+        done_words = (fix.done or fix.title) if fix is not None else {}
+        return {"fix": in_language(done_words, message.language)}
 
     async def _resolution(
         self, message: Message, story: Story, policy: Policy, view: View

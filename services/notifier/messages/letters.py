@@ -306,6 +306,8 @@ class Letters:
         """The values of a letter about a check: title, code, where and until when it is valid, and the law."""
         then = await self._policies.of(policy.site, check.policy_version, view)
         law = law_of(check.regime, (then, policy), language)
+        item = check.item.partition("/")[0]
+        listed = then.checks.get(item) or policy.checks.get(item)
         return {
             "title": title_of(check.item, (then, policy), language),
             "worth": format_worth(
@@ -314,6 +316,7 @@ class Letters:
                 language,
                 check.percent,
                 check.bill_up_to_minor,
+                listed.kind if listed is not None else None,
             ),
             # An apology cannot be redeemed, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor and usable else "",
@@ -342,6 +345,7 @@ class Letters:
                 language,
                 option.percent,
                 option.bill_up_to_minor,
+                option.kind,
             )
             choices.append(f"{title} ({worth})" if worth else title)
         return {

@@ -94,10 +94,10 @@ _WORDS = {
     "en": "The kitchen has been out of order since six. Cold food is served in the bar, and at eight there is hot food again.",
 }
 _FIX = {
-    "nb": "Lage maten på nytt",
-    "sv": "Laga maten på nytt",
-    "da": "Lave maden igen",
-    "en": "Cook it again",
+    "nb": "Vi laget maten på nytt",
+    "sv": "Vi lagade maten igen",
+    "da": "Vi lavede maden igen",
+    "en": "We cooked it again",
 }
 _BIRTHDAY = {
     "nb": "Gratulerer med dagen! Så hyggelig at du feirer den om bord hos oss.",
@@ -253,7 +253,7 @@ def _differing(language: Language, variant: frozenset[str]) -> dict[str, Says]:
         values["title"] = ""
     if "law" in variant:
         law = {"due_by": _LAW[language], "law": _LAW[language]}
-        worth = format_worth(500_00, "NOK", language)
+        worth = format_money(500_00, "NOK", language)
         values |= {**law, "title": _REFUND[language], "worth": worth}
         values["information"] = _INFORMATION[language]
     return values
