@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.runtime.engine.crash import POINTS
-from tests.system.message_faults import Run, run
+from tests.system.message_faults import PASSES_MAX, Run, run
 
 MESSAGES = 300
 
@@ -31,7 +30,7 @@ def test_every_message_is_sent_or_failed_truthfully_and_no_repeat_is_uncounted(d
 
 
 def test_the_notifier_died_at_each_of_its_points_and_the_providers_failed(done: Run):
-    assert dict(done.deaths) == dict.fromkeys(POINTS, 1)
+    assert dict(done.deaths) == dict.fromkeys(PASSES_MAX, 1)
     assert done.summary()["faults"] > MESSAGES / 10
     assert sum(done.ledger["forged"].values()) > 0
     assert sum(done.ledger["answers"].values()) > 0

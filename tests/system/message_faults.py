@@ -37,14 +37,13 @@ from shared.contracts.notifier import (
     MessageSent,
 )
 from shared.contracts.policy import Policy, PolicyPublished
-from shared.runtime.engine.crash import POINTS
 from shared.runtime.policy_file import load
 from shared.runtime.privacy.seal import Vault
 from tests.system import auditor
 from tests.system.auditor import Fact
 from tests.system.world import MASTER, SITE, World, until, world
 
-#: At the how-manieth passing a notifier dies, at most; batches are few, letters are many.
+#: Where a notifier that sends dies, and at which passing at most; batches are few, letters are many.
 PASSES_MAX = {"decided": 3, "committed": 40, "published": 15, "taken": 25, "effected": 25}
 #: A chunk of complaints is published this often.
 CHUNK_S = 0.5
@@ -188,7 +187,9 @@ def deaths_by(seed: int, rounds: int) -> list[str]:
     """Where a notifier dies, one after the other: at each point once in every round."""
     chance = random.Random(seed)
     return [
-        f"{point}:{chance.randint(1, PASSES_MAX[point])}" for _ in range(rounds) for point in POINTS
+        f"{point}:{chance.randint(1, PASSES_MAX[point])}"
+        for _ in range(rounds)
+        for point in PASSES_MAX
     ]
 
 

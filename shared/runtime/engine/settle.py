@@ -25,7 +25,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Domain, Fact
 from shared.runtime.engine.deadletters import Buried, DeadLetters, Replay, dead_letter_line
 from shared.runtime.engine.steps import Steps
-from shared.runtime.engine.store import Committed, Conflict, Outcome, SettlerStore, Versioned, Write
+from shared.runtime.engine.store import Committed, Conflict, SettlerStore, Versioned, Write
 from shared.runtime.engine.transaction import Origin, Transaction
 from shared.runtime.engine.view import Arrival, View
 from shared.runtime.faults import Rejected, Unavailable
@@ -226,7 +226,7 @@ class Settler:
         self._names = pseudonyms
         self._seal_dead = seal_dead
         self._crash = crash
-        #: Called when a timer was set that is due at once.
+        #: Called when records set a timer that is due at once.
         self.on_due: Callable[[], None] = lambda: None
         #: Finds the dead letters that operators send again; without it none is settled again.
         self.dead_letters: DeadLetters | None = None
@@ -378,7 +378,7 @@ class Settler:
                 return True
             self._crash("decided")
             await self.steps.keep(transaction)
-            outcome = await self._commit(transaction)
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
                 self._settled(inbox, transaction, len(records))
@@ -415,20 +415,15 @@ class Settler:
             if transaction is None:
                 return
             await self.steps.keep(transaction)
-            if isinstance(await self._commit(transaction), Committed):
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
                 self._settled(inbox, transaction, 1)
                 return
         raise Unavailable(Reason.CONTENDED)
 
-    async def _commit(self, transaction: Transaction) -> Outcome:
-        """Commit; waits for the store, raises Unavailable."""
-        outcome = await self.store.commit(transaction.commit())
-        if isinstance(outcome, Committed) and transaction.due_at_once():
-            self.on_due()
-        return outcome
-
     def _settled(self, inbox: Inbox, transaction: Transaction, records: int) -> None:
-        """Count and log the records that are on disk now."""
+        """Count and log the records that are on disk now, and say that timers are due."""
+        if transaction.due_at_once():
+            self.on_due()
         SETTLED.labels(self._domain.owner, inbox.topic).inc(records)
         for line in transaction.dead:
             headers = dict(line.headers)
@@ -626,7 +621,7 @@ class Settler:
             body = kept_answer(self._domain, request.body_hash, fact, data)
             transaction.write(Write(key, 0, body, ANSWER_TTL_S))
             await self.steps.keep(transaction)
-            outcome = await self._commit(transaction)
+            outcome = await self.store.commit(transaction.commit())
             self._crash("committed")
             if isinstance(outcome, Committed):
                 return Settled(fact, outcome.sequence, replayed=False)
@@ -705,6 +700,6 @@ class Settler:
             decision = await decide(transaction)
             await transaction.apply(decision, origin)
             await self.steps.keep(transaction)
-            if isinstance(await self._commit(transaction), Committed):
+            if isinstance(await self.store.commit(transaction.commit()), Committed):
                 return decision.facts
         raise Unavailable(Reason.CONTENDED)
