@@ -262,6 +262,7 @@ def nested(depth: int) -> bytes:
 BOMBS = {
     "a thousand parts": mail("--b\r\n\r\nx\r\n" * 100_000, "multipart/mixed; boundary=b"),
     "parts in parts": nested(1000),
+    "mails in mails": b"Content-Type: message/rfc822\r\n\r\n" * 100_000,
     "a head without end": mail(**{f"x_{n}": "y" * 900 for n in range(4000)}),
     "one long field": mail(subject="=?utf-8?b?" * 400_000),
     "many addresses": mail(**{"from": "a@b.example, " * 200_000}),

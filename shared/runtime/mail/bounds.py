@@ -7,6 +7,8 @@ import re
 #: Lines that begin with "--", of which each part has one; mentions of a boundary, of which each nested part has one;
 #: and lines. What lies behind is not read: the parser takes as long as their product.
 DASHES_MAX, BOUNDARIES_MAX, LINES_MAX = 300, 20, 200_000
+#: Mentions of the type of a mail within a mail, for each of which the parser calls itself: a thousand are too many.
+MESSAGES_MAX = 100
 #: The fields before the words; a longer head is somebody's trick.
 HEAD_BYTES_MAX = 128 * 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -20,6 +22,7 @@ def bounded(raw: bytes) -> bytes:
     for mark, most in (
         (re.compile(rb"\n--"), DASHES_MAX),
         (re.compile(rb"boundary", re.I), BOUNDARIES_MAX),
+        (re.compile(rb"message/", re.I), MESSAGES_MAX),
         (re.compile(rb"\r\n?|\n"), LINES_MAX),
     ):
         for number, found in enumerate(mark.finditer(raw)):
