@@ -111,6 +111,11 @@ def test_html_is_read_as_text_without_what_is_not_seen():
     assert found.words == "The soup was cold & old.\n\nNobody\ncame."
 
 
+@pytest.mark.parametrize("said", ["I <3 soup, and got none.", "It was < 10 degrees.", "a <- b <"])
+def test_a_sign_that_begins_no_element_is_what_somebody_wrote(said):
+    assert words_of(f"<p>{said}</p><p>We are ill.</p>") == f"{said}\n\nWe are ill."
+
+
 def test_an_answer_in_html_loses_its_quotation():
     page = (
         "<div>It was cold.</div><div>On 30 Nov 2026 at 10:15, Aurora &lt;a@ship.example&gt; wrote:</div>"

@@ -11,6 +11,8 @@ UNSEEN = frozenset({"script", "style", "title", "template", "svg"})
 LINES = frozenset(
     {"br", "p", "div", "tr", "li", "ul", "ol", "table", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "pre"}
 )  # fmt: skip
+#: Begins an element or a comment; every other "<" is one that somebody wrote, as in "<3".
+_MARK = re.compile(r"<(?=[a-zA-Z/!?])")
 _NAME = re.compile(r"\s*/?\s*([a-zA-Z][a-zA-Z0-9]{0,20})")
 _BLANKS = re.compile(r"[ \t\r\f\v\xa0]+")
 #: Quotations in quotations that are marked.
@@ -24,7 +26,8 @@ def words_of(html: str) -> str:
     if len(lowered) != len(html):  # a capital that is two letters in lower case
         lowered = html
     while True:
-        start = html.find("<", position)
+        mark = _MARK.search(html, position)
+        start = mark.start() if mark is not None else -1
         _write(written, html[position : start if start >= 0 else len(html)], quoted)
         if start < 0:
             break
