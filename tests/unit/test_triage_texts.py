@@ -35,6 +35,7 @@ def flags(text: str, language: str = "nb") -> tuple[Flag, ...]:
         "Jeg har \u202eallergi\u202c mot nøtter.",
         "Jeg har ａｌｌｅｒｇｉ mot nøtter.",
         "Jeg har al<b>ler</b>gi mot nøtter.",
+        "Jeg har al&shy;ler&#x200b;gi mot nøtter.",
         "Jeg har <script>alert(1)</script>allergi&nbsp;mot n&oslash;tter.",
         "JEG HAR ALLERGI MOT NØTTER",
         "Jeg har allergi mot no\u0338tter.",

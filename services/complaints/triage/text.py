@@ -30,10 +30,10 @@ _FOLD = "".join(
 def plain(text: str) -> str:
     """The text as a reader sees it, without markup; at most `TEXT_MAX` characters of it, which is all that is accepted."""
     text = text[:TEXT_MAX]
+    if "&" in text:  # before what is not seen is left out, which may be written so too
+        text = html.unescape(text)
     if not text.isascii() and not _is_plain(text):
         text = _INVISIBLE.sub("", normalize("NFKC", text)[:TEXT_MAX])
-    if "&" in text:
-        text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", _INLINE.sub("", text))
     return text
