@@ -223,6 +223,23 @@ def test_what_was_interrupted_goes_on_where_it_ended_and_rejects_nothing_twice(
     assert intake.ids == whole.ids
 
 
+def test_rejected_rows_that_somebody_took_away_leave_nothing_in_the_next_ones(tmp_path: Path):
+    path, intake = written(tmp_path, "a.jsonl", "no row", json.dumps(ROW)), Intake()
+    run(path, intake)
+    path.with_suffix(".rejects").unlink()
+    with path.open("a") as file:
+        file.write("no row either\n")
+    run(path, intake)
+    assert [one["line"] for one in rejected(path)] == [3]
+
+
+def test_a_file_that_is_begun_again_counts_its_rejected_rows_anew(tmp_path: Path):
+    path, intake = written(tmp_path, "a.jsonl", "no row"), Intake()
+    run(path, intake)
+    written(tmp_path, "a.jsonl", json.dumps(ROW))
+    assert run(path, intake, again=True).rejects_bytes == 0
+
+
 def test_rows_that_are_added_later_are_published_then(tmp_path: Path):
     path, intake = written(tmp_path, "a.jsonl", json.dumps(ROW)), Intake()
     run(path, intake)

@@ -93,9 +93,9 @@ def publish_rows(
     Rows whose position was not kept are published again, under the same ids. Blocks; raises OSError and what
     `publish` raises.
     """
-    # Rows that were rejected behind the position come again.
     with rejects.open("ab") as beside:
-        beside.truncate(position.rejects_bytes)
+        # Rows that were rejected behind the position come again; the file is shorter if somebody took it away.
+        beside.seek(beside.truncate(min(position.rejects_bytes, beside.tell())))
         while some := list(islice(rows, ROWS_AT_ONCE)):
             events, wrong = _sorted(some, site, source)
             publish(events)
