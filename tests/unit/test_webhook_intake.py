@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from services.complaints.intake import sources
 from shared.contracts.intake import ComplaintRaised
 from shared.contracts.reasons import Reason
 from shared.runtime.http.face import BODY_BYTES_MAX
-from shared.runtime.http.signatures import check_standard
+from shared.runtime.http.signatures import check_standard, standard_signature
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START
 from tests.suites.receipts import by_webhook
@@ -108,6 +109,17 @@ async def test_what_is_forged_old_of_another_site_or_wrong_is_refused_and_leaves
     answer = await by_webhook(aboard, how.pop("body", TOLD), **how)
     assert answer.status_code == status, answer.text
     assert await aboard.types("complaints") == []
+
+
+async def test_a_webhook_without_an_id_is_refused_though_it_is_signed(aboard: Aboard):
+    sent_at = str(round(aboard.clock().timestamp()))
+    headers = {
+        "webhook-timestamp": sent_at,
+        "webhook-signature": standard_signature(SOURCE_KEY, "", sent_at, to_json(TOLD)),
+    }
+    async with aboard.http("complaints", "") as system:
+        answer = await system.post("/v1/webhooks/booking", content=to_json(TOLD), headers=headers)
+    assert answer.status_code == 422
 
 
 async def test_an_unknown_source_is_answered_as_a_wrong_signature_is(aboard: Aboard):

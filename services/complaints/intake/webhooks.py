@@ -99,7 +99,7 @@ def routes(face: Face, intake: Intake, sources: Mapping[str, Source]) -> Routes:
         keys = known.keys if known is not None else []
         check_standard(keys, request.headers, body, face.view().now)
         assert known is not None
-        webhook_id = named(request.headers["webhook-id"])
+        webhook_id = named(request.headers.get("webhook-id", ""))
         told = told_in(body, webhook_id)
         if told.raised.site not in known.sites:
             raise Rejected(Reason.UNKNOWN_SITE, where=("/data/site",))
