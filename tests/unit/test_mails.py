@@ -123,6 +123,12 @@ async def test_a_mail_that_is_read_again_weeks_later_is_no_second_complaint(aboa
     assert (await aboard.types("complaints")).count("complaint.received") == 1
 
 
+async def test_a_mail_that_comes_by_two_ways_is_one_complaint(aboard):
+    """Each server writes fields of its own into what it passes on."""
+    assert await take(aboard, mail(received="from a", delivered_to="all@ship.example")) == COMPLAINT
+    assert await take(aboard, mail(received="from b", delivered_to="aft@ship.example")) == REPEATED
+
+
 async def test_another_mail_under_a_known_message_id_is_for_a_person_to_look_at(aboard):
     assert await take(aboard, mail("Cold soup.")) == COMPLAINT
     assert await take(aboard, mail("Cold fish.")) == Fate(Folder.REFUSED, "conflicting")

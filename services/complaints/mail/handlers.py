@@ -89,7 +89,7 @@ class Mails:
         if (why := why_not(mail, len(sent))) is not None:
             return Fate(Folder.REFUSED, why.value)
         # Under a secret, because facts carry it.
-        digest = hmac.digest(self._secret, raw.content, sha256).hex()
+        digest = hmac.digest(self._secret, mail.said, sha256).hex()
         request = Request(f"mail {account_id}", ROUTE, mail.message_id, digest)
         decide = partial(self._decide, account_id, site, mail)
         try:

@@ -67,6 +67,12 @@ class Mail:
     returned: bool = False
     ours: bool = False
 
+    @property
+    def said(self) -> bytes:
+        """What it says and who says it, the same by whichever way it came: each server writes fields of its own."""
+        told = (self.sender, self.subject, self.words, *self.attachments, self.attachments_count)
+        return repr(told).encode()
+
 
 def why_not(mail: Mail, sent_lately: int) -> Why | None:
     """Why a mail is not taken, if its sender wrote so many in the last hour; None if it is taken."""
