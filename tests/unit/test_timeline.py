@@ -323,3 +323,9 @@ def test_a_customer_is_shown_no_employee_no_cost_and_nothing_of_the_site_alone()
     assert not hidden & {entry.what for entry in shown}
     alarm = Entry(at=START, what=What.LETTER_SENT, occasion=Occasion.SAFETY)
     assert for_customer([alarm]) == []
+
+
+def test_a_build_that_does_not_know_everything_that_happened_stops():
+    """An unknown `What` is no timeline to it, so it must not go on beside this build."""
+    assert {What.CAUSE_NAMED, What.TOLD_IN_PERSON} <= set(What)
+    assert Timeline.SCHEMA.read_by == 2

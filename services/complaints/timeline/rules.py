@@ -236,7 +236,8 @@ class Timeline(Document):
     """What happened to a complaint, or to a check, oldest first; `left_out` older entries are not kept any more."""
 
     KIND: ClassVar[str] = "timeline"
-    SCHEMA: ClassVar[Schema] = Schema(2)
+    #: A build of version 1 cannot read that a cause was named, or that something was told in person.
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     entries: tuple[Entry, ...] = ()
     left_out: int = 0
