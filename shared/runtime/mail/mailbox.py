@@ -6,10 +6,11 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError
@@ -25,6 +26,7 @@ CONNECT_S, ANSWER_S = 10.0, 30.0
 MAIL_ERRORS = (IMAPClientError, OSError)
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Folder(StrEnum):
@@ -52,10 +54,12 @@ class Mailbox:
         self._folders: dict[Folder, str] = {}
         self._idling = False
         self._closed = False
+        # Of its own: all mailboxes that wait would take every thread that the process looks names up in.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mailbox")
 
     async def open(self) -> None:
         """Connect, log in, make the folders for what was read where they are missing, and select the folder."""
-        await asyncio.to_thread(self._open)
+        await self._apart(self._open)
 
     def _open(self) -> None:
         account = self._account
@@ -155,11 +159,15 @@ class Mailbox:
 
     async def _ask(self, asked: Callable[[IMAPClient], T]) -> T:
         assert self._client is not None, "it is opened first"
-        return await asyncio.to_thread(asked, self._client)
+        return await self._apart(asked, self._client)
+
+    async def _apart(self, does: Callable[[*Ts], T], *given: *Ts) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, does, *given)
 
     async def close(self) -> None:
         """Let go of the connection, also while a thread waits for an answer."""
         self._closed = True
+        self._thread.shutdown(wait=False)
         client = self._client
         if client is None:
             return
