@@ -190,6 +190,22 @@ async def test_what_nobody_knows_is_refused(aboard, desk: Desk, path, command, r
     assert answer.json()["type"] == reason
 
 
+async def test_a_list_of_causes_takes_few_trips_however_many_they_are(
+    aboard, desk: Desk, monkeypatch
+):
+    store, trips = aboard.stores["complaints"], 0
+    fetch = store.fetch
+
+    async def counted(keys, accounts):
+        nonlocal trips
+        trips += 1
+        return await fetch(keys, accounts)
+
+    monkeypatch.setattr(store, "fetch", counted)
+    found = (await desk.causes())["causes"]
+    assert trips < len(found)
+
+
 async def test_causes_are_shown_to_their_own_site(aboard, desk: Desk):
     assert (await desk.causes(f"?site={SITE}"))["site"] == SITE
     assert (await desk.causes("?site=ms-borealis"))["type"] == Reason.UNKNOWN_SITE

@@ -163,9 +163,17 @@ class Causes:
         """
         await _of_site(who, view)
         policy, _ = await self._policies.at(who.site, view)
-        await view.prefetch([CauseActions.key(cause_id(who.site, one)) for one in policy.causes])
         this = _week(view.now, policy)
         shown = [*weeks_before(this, WEEKS - 1), this]
+        await view.prefetch(
+            [CauseActions.key(cause_id(who.site, one)) for one in policy.causes],
+            [
+                account(who.site, one, week.isoformat())
+                for one in policy.causes
+                for week in shown
+                for account in (counted, weighed)
+            ],
+        )
         found = [
             await self._ranked(name, cause, shown, policy, view)
             for name, cause in policy.causes.items()
