@@ -182,14 +182,13 @@ async def test_the_page_says_all_that_the_letter_says(aboard: Aboard, language: 
     (letter,) = (one for one in aboard.postbox.letters if check["code"] in one.body)
     read = words((await ask(aboard, "notifier", "GET", path_of(check["link"]))).text)
     path = path_of(check["link"])
-    _greeting, *paragraphs = letter.body.strip().split("\n\n")
-    for paragraph in paragraphs:
+    _greeting, *paragraphs, closing, preferences = letter.body.strip().split("\n\n")
+    assert "/p/" in preferences, "where they say how we write to them, which the page leaves out"
+    for paragraph in [*paragraphs, *closing.splitlines()]:  # regards, and who sends it
         if path in paragraph:
             continue
         # A card has labels and values; other paragraphs are sentences.
         parts = re.split(r": |\n  (?! )", paragraph) if paragraph.startswith("  ") else [paragraph]
-        if paragraph is paragraphs[-1]:  # regards, and who sends it
-            parts = paragraph.splitlines()
         assert all(words("<main>" + part) in read for part in parts)
     assert "20" in read
     assert "160" not in read
