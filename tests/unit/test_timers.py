@@ -113,6 +113,19 @@ async def test_one_that_is_due_as_it_is_set_rings_without_waiting_for_the_next_l
             await until(lambda name=name: name in rung)
 
 
+async def test_a_stop_at_the_moment_at_which_one_is_due_is_not_lost(store, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    timers = Timers(store, {}, holder="me", now=Clock())
+    task = asyncio.create_task(timers.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    timers.wake()
+    await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert task in done and task.cancelled()
+
+
 @pytest.mark.parametrize(
     "error", [Unavailable(Reason.STORE_UNAVAILABLE, retry_after_s=0), ValueError()]
 )

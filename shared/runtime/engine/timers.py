@@ -77,7 +77,9 @@ class Timers:
         """Wait before the next look, until one is due; where all places are taken, until one is free."""
         if len(self._in_hand) < AT_ONCE_MAX:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), LOOK_S)
+                # Not wait_for, which in Python 3.11 loses a stop that comes as the event does.
+                async with asyncio.timeout(LOOK_S):
+                    await self._due.wait()
             self._due.clear()
         else:
             await asyncio.wait(
