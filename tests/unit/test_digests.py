@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from services.notifier.digests.rules import (
@@ -35,8 +36,10 @@ from shared.contracts.notifier import (
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Effects
 from shared.runtime.faults import Unavailable
+from shared.runtime.mail.mailbox import RawMail
 from shared.runtime.privacy.links import PREFERENCES, Tokens
 from tests.suites.services import Aboard, Silence, YieldingStore, demo_policy
+from tests.unit.test_bounces import returned
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import changed, english, fates, flat, last, settled
 
@@ -46,9 +49,15 @@ PER_DAY = 2
 FIXES = ("bring-fan", "clean-again", "move-room", "correct-bill")
 
 
-async def busy(tmp_path: Path, fixes: Sequence[str] = FIXES, **notify: Any) -> tuple[Aboard, str]:
+async def busy(
+    tmp_path: Path,
+    fixes: Sequence[str] = FIXES,
+    returned_mail: Path | None = None,
+    **notify: Any,
+) -> tuple[Aboard, str]:
     """A complaint with more news than the day takes."""
-    aboard = await Aboard(tmp_path, changed(per_day=PER_DAY, **notify)).begin()
+    policy = changed(per_day=PER_DAY, **notify)
+    aboard = await Aboard(tmp_path, policy, returned_mail=returned_mail).begin()
     name = await english(aboard)
     for fix in fixes:
         await do(aboard, name, "fix", fix=fix)
@@ -162,6 +171,32 @@ async def test_messages_share_the_fate_of_their_digest(tmp_path: Path):
             f"/v1/notifications/{digest['message_id']}/resend", headers={"Idempotency-Key": "d-1"}
         )
         assert refused.json()["type"].endswith(Reason.NOT_FAILED)
+
+
+async def test_the_messages_of_a_digest_that_comes_back_have_failed(tmp_path: Path):
+    """It was accepted, so they were sent; who looks at them must see that the customer has none of them."""
+    accounts, password = tmp_path / "accounts.yaml", tmp_path / "password"
+    password.write_text("secret")
+    account = {"host": "imap.invalid", "username": "r", "password_file": str(password)}
+    accounts.write_text(yaml.safe_dump({"accounts": {"returns": account}}))
+    aboard, name = await busy(tmp_path, returned_mail=accounts, channels=["email"])
+    await next_day(aboard)
+    async with aboard.http("notifier") as phone:
+        said = await phone.post(
+            "/v1/notifications/said",
+            json={"complaint_id": name, "occasion": "fix_done"},
+            headers={"Idempotency-Key": "said"},
+        )
+        assert said.status_code == 200, said.text
+    (digest,) = [
+        one for one in await of(aboard, MessageQueued) if one["occasion"] == Occasion.DIGEST
+    ]
+    take = aboard.apps["notifier"].beside_stream["mail"].__self__._take
+    for _ in range(2):
+        await take("returns", RawMail(returned(message_id=digest["message_id"])))
+    found = (await fates(aboard))[Occasion.FIX_DONE]
+    # One went the day before, and one was said.
+    assert found == ["sent", Reason.NOT_DELIVERED, Reason.NOT_DELIVERED, "sent"]
 
 
 async def test_a_digest_of_unknown_fate_is_repeated_once_and_each_message_is_sent_once(

@@ -107,37 +107,48 @@ def join(
 
 def with_its_messages(
     decision: Decision,
-    waiting: Mapping[str, Message],
+    held: Mapping[str, Message],
     left_out: Mapping[str, Reason],
     now: datetime,
 ) -> Decision:
-    """What was decided about a digest's message, with what becomes of the messages that wait in it.
+    """What was decided about a digest's message, with what becomes of the messages in it.
 
-    Those left out fail when it is taken in hand. The others are sent when it is, and fail when it
-    does unless another channel goes on for it.
+    Those left out fail when it is taken in hand. The others are sent when it is. They fail when it does and no
+    other channel goes on for it, also where it was accepted before and came back.
     """
     fates: list[Fact] = []
     for fact in decision.facts:
         match fact:
             case MessageAttempted():
-                for name in left_out.keys() & waiting.keys():
-                    fates += not_sent(waiting[name], name, left_out[name], None, now).facts
+                for name in left_out.keys() & held.keys():
+                    fates += not_sent(held[name], name, left_out[name], None, now).facts
             case MessageSent():
                 fates += [
                     accepted(one, name, now, fact.attempt, fact.message_id)
-                    for name, one in waiting.items()
+                    for name, one in held.items()
+                    if one.state not in FATES
                 ]
             case MessageFailed() | MessageBounced() if fact.next_channel is None:
-                for name, one in waiting.items():
-                    fates += not_sent(one, name, fact.reason, None, now).facts
+                fates += [
+                    _failed(one, name, fact.reason, now)
+                    for name, one in held.items()
+                    if one.said_at is None
+                ]
             case _:
                 pass
     return replace(decision, facts=(*decision.facts, *fates))
 
 
-def waits(message: Message) -> bool:
-    """Whether the fate of a message in a digest is still open."""
-    return message.state not in FATES
+def _failed(message: Message, message_id: str, reason: Reason, now: datetime) -> MessageFailed:
+    """The digest of a message failed, or came back; also where it was accepted before."""
+    return MessageFailed(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        reason=reason,
+        failed_at=now,
+        site=message.site,
+    )
 
 
 def joined(before: Digest | None, fact: MessageDeferred) -> Digest:

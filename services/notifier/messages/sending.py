@@ -15,7 +15,6 @@ from services.notifier.digests.rules import (
     digest_id_of,
     goes_at,
     join,
-    waits,
     with_its_messages,
 )
 from services.notifier.messages.letters import Letters
@@ -123,7 +122,7 @@ class Sending:
         self, message: Message, message_id: str, letter: Letter, view: View
     ) -> Decision:
         """Take a digest in hand; messages that are left out of its letter end here."""
-        held, waiting = await held_by(message, view), await waiting_in(message, view)
+        held = await held_by(message, view)
         told = {name for name, why in letter.holds.items() if why is None}
         if held.keys() - letter.holds.keys() or told - held.keys():
             return (
@@ -133,7 +132,7 @@ class Sending:
         used = await view.balances([bound.account for bound in bounds])
         taken = attempt(message, message_id, view.now, bounds, used, letter.provider)
         left_out = {name: why for name, why in letter.holds.items() if why is not None}
-        return with_its_messages(taken, waiting, left_out, view.now)
+        return with_its_messages(taken, held, left_out, view.now)
 
     def number(self, facts: Sequence[Fact]) -> int | None:
         """The number of the attempt that was begun."""
@@ -160,7 +159,7 @@ class Sending:
         """What was decided about a message, for a digest with the fates of the messages in it."""
         if message.occasion is not Occasion.DIGEST:
             return decision
-        return with_its_messages(decision, await waiting_in(message, view), {}, view.now)
+        return with_its_messages(decision, await held_by(message, view), {}, view.now)
 
     async def _fate(
         self, message: Message, message_id: str, number: int | None, outcome: Outcome, view: View
@@ -328,12 +327,6 @@ async def held_by(message: Message, view: View) -> Mapping[str, Message]:
     await view.prefetch([Message.key(name) for name in digest.message_ids])
     held = {name: await known(name, view) for name in digest.message_ids}
     return {name: one for name, one in held.items() if one.state not in (State.FAILED, State.SAID)}
-
-
-async def waiting_in(message: Message, view: View) -> Mapping[str, Message]:
-    """The messages whose fate is that of this digest."""
-    held = await held_by(message, view)
-    return {name: one for name, one in held.items() if waits(one)}
 
 
 async def _wanted(message: Message, view: View) -> Preferences:
