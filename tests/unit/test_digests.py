@@ -27,6 +27,7 @@ from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
+    MessageBounced,
     MessageDeferred,
     MessageFailed,
     MessageQueued,
@@ -194,9 +195,15 @@ async def test_the_messages_of_a_digest_that_comes_back_have_failed(tmp_path: Pa
     take = aboard.apps["notifier"].beside_stream["mail"].__self__._take
     for _ in range(2):
         await take("returns", RawMail(returned(message_id=digest["message_id"])))
-    found = (await fates(aboard))[Occasion.FIX_DONE]
-    # One went the day before, and one was said.
-    assert found == ["sent", Reason.NOT_DELIVERED, Reason.NOT_DELIVERED, "sent"]
+    came_back = await of(aboard, MessageBounced)
+    assert [one["occasion"] for one in came_back] == ["digest", "fix_done", "fix_done"]
+    assert said.json()["message_id"] not in {one["message_id"] for one in came_back}
+    async with aboard.http("notifier", aboard.bearer("m-hotel", "manager")) as manager:
+        again = await manager.post(
+            f"/v1/notifications/{came_back[-1]['message_id']}/resend",
+            headers={"Idempotency-Key": "again"},
+        )
+        assert again.status_code == 201, again.text
 
 
 async def test_a_digest_of_unknown_fate_is_repeated_once_and_each_message_is_sent_once(

@@ -130,7 +130,7 @@ def with_its_messages(
                 ]
             case MessageFailed() | MessageBounced() if fact.next_channel is None:
                 fates += [
-                    _failed(one, name, fact.reason, now)
+                    _not_delivered(one, name, fact, now)
                     for name, one in held.items()
                     if one.said_at is None
                 ]
@@ -139,13 +139,25 @@ def with_its_messages(
     return replace(decision, facts=(*decision.facts, *fates))
 
 
-def _failed(message: Message, message_id: str, reason: Reason, now: datetime) -> MessageFailed:
-    """The digest of a message failed, or came back; also where it was accepted before."""
+def _not_delivered(
+    message: Message, message_id: str, of: MessageFailed | MessageBounced, now: datetime
+) -> Fact:
+    """What becomes of a message whose digest failed or came back; one that was sent in it came back too."""
+    if isinstance(of, MessageBounced) and message.state is State.SENT:
+        return MessageBounced(
+            message_id=message_id,
+            complaint_id=message.complaint_id,
+            occasion=message.occasion,
+            provider=of.provider,
+            reason=of.reason,
+            bounced_at=now,
+            site=message.site,
+        )
     return MessageFailed(
         message_id=message_id,
         complaint_id=message.complaint_id,
         occasion=message.occasion,
-        reason=reason,
+        reason=of.reason,
         failed_at=now,
         site=message.site,
     )
