@@ -20,6 +20,7 @@ from shared.runtime.faults import Unavailable
 from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed, complaints, the_incident
+from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import fates, flat, link_in, settled
 
 PUBLIC = f"/incidents/{SITE}.json"
@@ -122,6 +123,17 @@ async def test_a_letter_that_waits_does_not_go_once_the_incident_is_over(tmp_pat
     aboard.later(hours=12)
     await settled(aboard)
     assert set((await fates(aboard))[Occasion.INCIDENT]) == {Reason.NO_LONGER_TRUE}
+
+
+async def test_whoever_took_their_complaint_back_gets_no_letter_that_waits(tmp_path: Path):
+    quiet = {"starts": "13:00", "ends": "23:00"}
+    aboard = await Aboard(tmp_path, with_words(quiet_hours=quiet)).begin()
+    first, *_ = await many(aboard)
+    await do(aboard, first, "withdraw")
+    aboard.later(hours=12)
+    await settled(aboard)
+    told = (await fates(aboard))[Occasion.INCIDENT]
+    assert sorted(told) == sorted([Reason.NO_LONGER_TRUE, "sent", "sent"])
 
 
 async def test_without_words_nobody_is_written_to_and_the_state_is_shown(tmp_path: Path):

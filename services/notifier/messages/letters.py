@@ -28,6 +28,7 @@ from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
 from shared.contracts.complaints import Category, Language, Severity, reference_of
 from shared.contracts.intake import Contact
+from shared.contracts.lifecycle import State
 from shared.contracts.notifier import (
     Occasion,
 )
@@ -56,6 +57,8 @@ LINKS = ("feedback_url", "offer_url", "mine_url")
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
 #: other asks for a code on a page.
 UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
+#: Complaints that were taken back, or were none: nobody is told of an incident for them.
+TAKEN_BACK = frozenset({State.WITHDRAWN, State.NOT_A_COMPLAINT})
 
 
 class Letters:
@@ -186,21 +189,27 @@ class Letters:
             case Occasion.FEEDBACK_ASKED:
                 return await self._asked_again(message, story, policy, key, view)
             case Occasion.INCIDENT:
-                return await self._incident(message, policy, view)
+                return await self._incident(message, story, policy, view)
             case Occasion.DIGEST:
                 return {"mine_url": self._mine(message.complaint_id, message.told_at)}
             case _:
                 values = await self._course.values(message, story, policy, view)
                 return {**values, "mine_url": self._mine(message.complaint_id, message.told_at)}
 
-    async def _incident(self, message: Message, policy: Policy, view: View) -> dict[str, Says]:
-        """The values of a letter about an incident; raises Rejected(no_longer_true) if it is over or has no words any more."""
+    async def _incident(
+        self, message: Message, story: Story, policy: Policy, view: View
+    ) -> dict[str, Says]:
+        """The values of a letter about an incident.
+
+        Raises Rejected(no_longer_true) if it is over or has no words any more, or the customer took back what they told.
+        """
         incident = await view.get(SiteIncident, incident_of(message.about))
         if incident is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
         prepared = policy.incidents.words if policy.incidents is not None else {}
         words = prepared.get(incident.reason)
         only_if(incident.closed_at is None and words is not None)
+        only_if(story.state not in TAKEN_BACK)
         return {
             "words": in_language(words or {}, message.language),
             "about": about(incident.reason, message.language),
