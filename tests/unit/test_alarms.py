@@ -23,6 +23,7 @@ from shared.contracts.policy import Notify
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mailboxes import RoleMailbox, load
+from shared.runtime.observe import MESSAGES
 from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.privacy.links import SEEN_FOR
 from shared.runtime.strict_yaml import BrokenFile
@@ -479,7 +480,10 @@ async def test_a_second_letter_that_waits_does_not_go_once_it_was_seen(tmp_path,
     aboard.postbox.failures = [Unavailable(Reason.MAIL_UNAVAILABLE)]
     await wait(aboard)
     await press(aboard, link_in(aboard.postbox.letters[0]))
+    failed = MESSAGES.labels("safety", "failed")
+    before = failed._value.get()
     await wait(aboard)
+    assert failed._value.get() == before, "nobody is woken about a letter that nobody lacks"
     assert len(aboard.postbox.letters) == 1
     (one,) = (await listed(aboard))["alarms"]
     assert (one["told"][1]["status"], one["told"][1]["reason"]) == ("suppressed", "no_longer_true")

@@ -60,6 +60,8 @@ from shared.runtime.policies import Policies
 
 #: Missing parts of a letter that come on other topics than its cause and may come after it.
 PARTS = (Reason.STORY_NOT_YET_KNOWN, Reason.KEY_NOT_YET_KNOWN, Reason.UNKNOWN_SITE)
+#: Why a message is not sent that the customer does not miss.
+NOT_LACKED = frozenset({Reason.NO_LONGER_TRUE, Reason.NOT_WANTED})
 
 
 class Sending:
@@ -196,6 +198,8 @@ class Sending:
             )
             goes_on = isinstance(fact, MessageFailed | MessageBounced) and fact.next_channel
             fate = "elsewhere" if goes_on else fact.TYPE.split(".")[2]
+            if isinstance(fact, MessageFailed) and fact.reason in NOT_LACKED:
+                fate = "not_lacked"  # nobody is woken about it
             MESSAGES.labels(fact.occasion, fate).inc()
 
     async def _digest(self, message_id: str, message: Message, view: View) -> Letter:
