@@ -36,7 +36,7 @@ WHO = {Kind.EMPLOYEE: "e-boreal", Kind.TILL: "till-1"}
 #: Names under which a body or a query carries the id of something that is there already.
 CARRIED = {"subject", "complaint", "complaint_id", "incident_id", "code"}
 #: Routes that ask for no token: their sender signs, or they are open to anybody.
-SIGNED_OR_OPEN = ("/v1/receipts/", "/v1/webhooks/", "/c/")
+SIGNED_OR_OPEN = ("/v1/receipts/", "/v1/webhooks/", "/c/", "/incidents/")
 #: A route that makes what is not there, so that there is no answer about an unknown one.
 MAKES = "/v1/employees/{employee_id}"
 

@@ -48,11 +48,12 @@ EMPLOYEES = {Kind.EMPLOYEE}
 def routes(aboard: Aboard) -> Iterator[tuple[str, str, str]]:
     """Service, method and path of everything that asks for a token; customers' links are one.
 
-    Receipts of providers are signed instead: `tests/unit/test_receipts.py`.
+    Receipts of providers and webhooks of publishers are signed instead: `tests/unit/test_receipts.py`,
+    `tests/unit/test_webhook_intake.py`.
     """
     for name, app in aboard.apps.items():
         for path, operations in app.api.openapi()["paths"].items():
-            if path.startswith("/v1/") and not path.startswith("/v1/receipts/"):
+            if path.startswith("/v1/") and not path.startswith(("/v1/receipts/", "/v1/webhooks/")):
                 yield from ((name, method.upper(), path) for method in operations)
 
 
