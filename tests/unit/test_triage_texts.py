@@ -150,6 +150,18 @@ def test_the_language_of_two_words_is_left_open(text: str, languages: Languages)
     assert languages.detect(text, None, Language.SV) is Language.SV
 
 
+def test_few_words_are_remembered_and_none_that_are_longer_than_words_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lexicon, "REMEMBERED_MAX", 10)
+    words = lexicon.load()
+    long = f"injured{'x' * lexicon.WORD_MAX}"
+    words.find(f"{long} " + " ".join(f"w{number}" for number in range(95)), "en")
+    assert len(words._meanings["en"]) <= 10
+    words.find(f"{long} soup", "en")
+    assert long.encode() not in words._meanings["en"]
+
+
 def test_a_negation_takes_back_the_fault_behind_it_and_no_other() -> None:
     assert "cleanliness" not in triage().understand("The cabin was not very dirty.", "en").scores
     assert "cleanliness" in triage().understand("Not only dirty but loud.", "en").scores

@@ -296,7 +296,7 @@ class _Meanings(dict[bytes, _Meaning | None]):
         """Find what a word means and remember it."""
         fits = self._patterns.fitting(word.decode("latin-1"))
         if not fits:
-            self[word] = None
+            self._remember(word, None)
             return None
         begins = [row for number in sorted(fits) for row in self._begins.get(number, ())]
         phrases: defaultdict[int, list[_Row]] = defaultdict(list)
@@ -305,8 +305,17 @@ class _Meanings(dict[bytes, _Meaning | None]):
                 phrases[row.patterns[1]].append(row)
         alone = tuple(row for row in begins if len(row.patterns) == 1)
         gapped = tuple(row for row in begins if len(row.patterns) > 1 and row.patterns[1] == _GAP)
-        meaning = self[word] = _Meaning(fits, alone, dict(phrases), gapped)
+        meaning = _Meaning(fits, alone, dict(phrases), gapped)
+        self._remember(word, meaning)
         return meaning
+
+    def _remember(self, word: bytes, meaning: _Meaning | None) -> None:
+        """Keep what a word means: at most `REMEMBERED_MAX` words, none longer than a word is."""
+        if len(word) > WORD_MAX:
+            return
+        if len(self) >= REMEMBERED_MAX:
+            self.clear()
+        self[word] = meaning
 
 
 def _folded(part: str) -> Iterator[str]:
@@ -334,8 +343,6 @@ class Lexicon:
     def find(self, text: str, language: str) -> Found:
         """Find the entries that count in a text of this language; an unknown one is read as English."""
         known = self._meanings.get(language, self._meanings[Language.EN])
-        if len(known) > REMEMBERED_MAX:
-            known.clear()
         read = plain(text)
         tokens = words_of(read)
         matches = _matches([known[token] for token in tokens], tokens)
