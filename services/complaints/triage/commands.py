@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -79,7 +80,9 @@ def train_command(
             today=datetime.now(UTC).date(),
             tell=partial(typer.echo, err=True),
         )
-        out.write_text(made.model_dump_json(), encoding="utf-8")
+        beside = out.with_name(f"{out.name}.new")
+        beside.write_text(made.model_dump_json(), encoding="utf-8")
+        os.replace(beside, out)
     except ValueError as error:
         _stop(f"nothing was trained: {error}")
     except OSError as error:
