@@ -143,6 +143,29 @@ async def test_a_machine_that_answers_us_without_saying_so_is_stopped_and_people
     assert await take(aboard, mail(message_id="<x@a>")) == COMPLAINT
 
 
+async def test_a_mail_that_was_taken_and_is_read_again_does_not_count_again(aboard):
+    for _ in range(SENDER_MAX - 1):
+        await take(aboard, mail())
+    assert await take(aboard, mail()) == REPEATED
+    for number in range(SENDER_MAX - 1):
+        assert await take(aboard, mail(message_id=f"<{number}@a>")) == COMPLAINT
+    assert await take(aboard, mail(message_id="<x@a>")) == Fate(Folder.REFUSED, "too_many")
+
+
+def test_two_accounts_of_one_folder_are_refused(tmp_path):
+    password, path = tmp_path / "password", tmp_path / "accounts.yaml"
+    password.write_text("secret")
+    one = {"host": "h.example", "username": "a", "password_file": str(password), "site": SITE}
+    two = {**one, "port": 993, "site": "ms-borealis"}
+    path.write_text(yaml.safe_dump({"accounts": {"aurora": one, "borealis": two}}))
+    with pytest.raises(BrokenFile, match="aurora and borealis are the same folder"):
+        load(path)
+    path.write_text(
+        yaml.safe_dump({"accounts": {"aurora": one, "borealis": {**two, "folder": "B"}}})
+    )
+    assert set(load(path)) == {"aurora", "borealis"}
+
+
 async def test_automatic_mail_leaves_no_trace(aboard):
     fate = await take(aboard, mail(auto_submitted="auto-replied"))
     assert fate == Fate(Folder.REFUSED, "automatic")

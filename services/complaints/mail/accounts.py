@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.event import Id, SiteId
 from shared.runtime import strict_yaml
@@ -33,6 +33,16 @@ class ComplaintAccounts(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     accounts: Annotated[dict[Id, ComplaintAccount], Field(max_length=ACCOUNTS_MAX)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        """Two that read one folder would take its mails for whichever site came first."""
+        read: dict[tuple[object, ...], str] = {}
+        for name, one in self.accounts.items():
+            first = read.setdefault((*one.place, one.username, one.folder), name)
+            if first != name:
+                raise ValueError(f"{first} and {name} are the same folder of one mailbox")
+        return self
 
 
 def load(path: Path) -> Mapping[str, ComplaintAccount]:

@@ -98,7 +98,8 @@ class Mails:
             if rejected.reason not in REFUSED:
                 raise
             return Fate(Folder.REFUSED, REFUSED[rejected.reason])
-        sent.append(self._now())
+        if not settled.replayed:
+            sent.append(self._now())
         if settled.replayed or isinstance(settled.fact, ComplaintRepeated):
             return Fate(Folder.TAKEN, "repeated")
         raised = isinstance(settled.fact, ComplaintTriaged)
@@ -120,7 +121,11 @@ class Mails:
         )
         # Anybody can write any address as their own, so that the mailbox is the source and no customer.
         source = f"/mail/{site}/{account_id}"
-        return await self._intake.raise_complaint(raised, source, complaint_id_of(name), view)
+        # Mails without a sender that can be used count as one customer in an incident, as forms without a contact do.
+        counts_for = self._intake.as_one(source) if mail.sender is None else None
+        return await self._intake.raise_complaint(
+            raised, source, complaint_id_of(name), view, counts_for
+        )
 
     async def _joined(self, mail: Mail, view: View) -> Decision | None:
         """An answer as words of its complaint; None if it is none, or none of that complaint's customer.
