@@ -237,6 +237,32 @@ def test_where_words_do_not_decide_the_model_does(languages: Languages) -> None:
     assert languages.detect("Rude waiter, cold soup", None) == "en"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Das Zimmer war schmutzig, und niemand hat uns geholfen.",
+        "Notre chambre n'était pas propre",
+        "Hytti oli likainen eikä kukaan auttanut meitä",
+        "De soep was koud en de ober was onbeleefd",
+        "La sopa estaba fría y el camarero fue grosero",
+        "La camera era sporca e nessuno ci ha aiutato",
+        "Zupa była zimna, a kelner niegrzeczny",
+    ],
+)
+def test_a_text_in_none_of_our_languages_is_answered_in_english(
+    text: str, languages: Languages
+) -> None:
+    assert languages.detect(text, None, Language.NB) is Language.EN
+
+
+@pytest.mark.parametrize("hint", ["de", "fi-FI", "fr_CA"])
+def test_whoever_states_another_language_is_answered_in_english(
+    hint: str, languages: Languages
+) -> None:
+    assert languages.detect("Suppe kalt", hint, Language.NB) is Language.EN
+    assert languages.detect("Das Zimmer ist schmutzig", hint, Language.NB) is Language.EN
+
+
 def test_no_playbook_of_the_demo_waits_for_a_danger_that_is_less_than_severe() -> None:
     policy = load(ROOT / "policy" / "demo.yaml")
     assert isinstance(policy, Policy)

@@ -1,4 +1,4 @@
-"""The language of a customer's text: by the words of one language alone, else by a model."""
+"""The language to answer a customer's text in: by the words of one of ours alone, else by a model; else English."""
 
 from __future__ import annotations
 
@@ -29,8 +29,17 @@ _LANGUAGE_OF_WORD = {w: language for language, ws in _FUNCTION_WORDS.items() for
 
 _LANGUAGE_OF_TAG = {"nb": Language.NB, "no": Language.NB, "nn": Language.NB, "sv": Language.SV}
 _LANGUAGE_OF_TAG |= {"da": Language.DA, "en": Language.EN}
+#: The language of a tag; a word like "svenska" is none.
+_TAG = re.compile(r"[a-z]{2,3}(?![^_-])")
+#: What guests write who write none of ours. More of them would be found in short texts that are ours.
+_OF_OTHERS = frozenset({"de", "fr", "fi", "nl", "es", "it", "pl"})
+#: By how much the model must find another language likelier than ours (difference of logarithms): short texts of ours
+#: with a name in them are within it, a sentence of another language is not.
+_LEAD = 10.0
+#: What we answer in where a customer writes another language.
+_TO_OTHERS = Language.EN
 #: What the model tells apart; an image's model knows these alone (`deploy/images/languages.py`).
-MODEL_LANGUAGES = frozenset({"no", "nn", "sv", "da", "en"})
+MODEL_LANGUAGES = frozenset({*_LANGUAGE_OF_TAG} - {"nb"}) | _OF_OTHERS
 
 
 class Languages:
@@ -48,17 +57,21 @@ class Languages:
         self._model.set_languages(MODEL_LANGUAGES)
 
     def detect(self, text: str, hint: str | None, otherwise: Language = Language.EN) -> Language:
-        """Choose the language to answer in: a hint of ours wins, then the words; `otherwise` where both leave it open.
+        """Choose the language to answer in: a hint of ours wins, then the text; `otherwise` where both leave it open.
 
-        `hint` is a language tag like "nb" or "sv-SE"; one that is not ours is no hint. Takes a few
-        microseconds when function words decide, else about 0.1 ms.
+        `hint` is a language tag like "nb" or "sv-SE". One of another language means English where the
+        text leaves it open; anything else is no hint. Takes a few microseconds when function words decide, else about 0.1 ms.
         """
-        if hint and (tag := re.match("[a-z]+", hint.lower())) and tag[0] in _LANGUAGE_OF_TAG:
+        tag = _TAG.match(hint.lower()) if hint else None
+        if tag and tag[0] in _LANGUAGE_OF_TAG:
             return _LANGUAGE_OF_TAG[tag[0]]
-        return self.find(text) or otherwise
+        return self.find(text) or (_TO_OTHERS if tag else otherwise)
 
     def find(self, text: str) -> Language | None:
-        """The language of a text: by function words, else by the model; None for a text of one or two other words."""
+        """The language to answer a text in: by function words, else by the model; None for one or two other words.
+
+        English for a text that is in none of ours.
+        """
         words = plain(text[:_LANGUAGE_CHARS]).casefold().split()
         found = Counter(filter(None, map(_LANGUAGE_OF_WORD.get, words))).most_common(2)
         # One word may be a name or a quotation, so two are needed and a clear lead over the next language.
@@ -66,5 +79,6 @@ class Languages:
             return found[0][0]
         if sum(any(map(str.isalpha, word)) for word in words) < _WORDS_MIN:
             return None
-        best: str = self._model.classify(" ".join(words))[0]
-        return _LANGUAGE_OF_TAG[best]
+        ranked = self._model.rank(" ".join(words))
+        ours, score = next(one for one in ranked if one[0] in _LANGUAGE_OF_TAG)
+        return _TO_OTHERS if ranked[0][1] - score > _LEAD else _LANGUAGE_OF_TAG[ours]
