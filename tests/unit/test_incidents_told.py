@@ -21,7 +21,7 @@ from shared.testing.builders import record
 from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed, complaints, the_incident
 from tests.unit.test_lifecycle import do
-from tests.unit.test_occasions import fates, flat, link_in, settled
+from tests.unit.test_occasions import answers, fates, flat, last, link_in, settled
 
 PUBLIC = f"/incidents/{SITE}.json"
 WORDS = {
@@ -130,6 +130,20 @@ async def test_whoever_took_their_complaint_back_gets_no_letter_that_waits(tmp_p
     aboard = await Aboard(tmp_path, with_words(quiet_hours=quiet)).begin()
     first, *_ = await many(aboard)
     await do(aboard, first, "withdraw")
+    aboard.later(hours=12)
+    await settled(aboard)
+    told = (await fates(aboard))[Occasion.INCIDENT]
+    assert sorted(told) == sorted([Reason.NO_LONGER_TRUE, "sent", "sent"])
+
+
+async def test_whoever_said_that_it_helped_gets_no_letter_that_waits(tmp_path: Path):
+    quiet = {"starts": "13:00", "ends": "23:00"}
+    aboard = await Aboard(tmp_path, with_words(quiet_hours=quiet)).begin()
+    first, *_ = await many(aboard)
+    await aboard.give(first, "cinema", "k1")
+    await settled(aboard)
+    await answers(aboard, last(aboard), "yes")
+    await settled(aboard)
     aboard.later(hours=12)
     await settled(aboard)
     told = (await fates(aboard))[Occasion.INCIDENT]

@@ -117,6 +117,25 @@ async def test_what_is_sent_again_goes_only_if_it_is_still_true(aboard: Aboard):
     assert len(aboard.postbox.letters) == letters
 
 
+async def test_an_acknowledgement_is_not_sent_again_once_the_customer_was_told_what_was_done(
+    aboard: Aboard,
+):
+    name, message_id = await failed(aboard)
+    await do(aboard, name, "resolve", outcome="fixed")
+    await settled(aboard)
+    aboard.later(minutes=1)
+    assert (await again(aboard, message_id)).status_code == 201
+    letters = len(aboard.postbox.letters)
+    await settled(aboard)
+    found = (await read(aboard, "", subject=name)).json()["notifications"]
+    assert (found[-1]["occasion"], found[-1]["status"], found[-1]["reason"]) == (
+        "acknowledgement",
+        "suppressed",
+        Reason.NO_LONGER_TRUE,
+    )
+    assert len(aboard.postbox.letters) == letters
+
+
 async def test_nobody_is_told_of_messages_that_are_not_there(aboard: Aboard):
     assert (await read(aboard, "", subject="co-none")).json()["type"] == Reason.UNKNOWN_COMPLAINT
     assert (await read(aboard, "/me-none")).json()["type"] == Reason.UNKNOWN_MESSAGE

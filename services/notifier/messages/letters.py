@@ -57,8 +57,12 @@ LINKS = ("feedback_url", "offer_url", "mine_url")
 #: Letters that an answer by mail is not taken to: the one goes where the customer is not written to any more, the
 #: other asks for a code on a page.
 UNANSWERED = frozenset({Occasion.CONTACT_CHANGED, Occasion.CONFIRMATION})
-#: Complaints that were taken back, or were none: nobody is told of an incident for them.
-TAKEN_BACK = frozenset({State.WITHDRAWN, State.NOT_A_COMPLAINT})
+#: Complaints that are over: nobody is told of an incident for them any more.
+OVER = frozenset(
+    {State.CONFIRMED, State.CLOSED_NO_RESPONSE, State.WITHDRAWN, State.NOT_A_COMPLAINT}
+)
+#: Complaints of which nobody waits for what was promised: these, and those whose customer was told what was done.
+ANSWERED = OVER | {State.RESOLUTION_RECORDED}
 
 
 class Letters:
@@ -201,7 +205,7 @@ class Letters:
     ) -> dict[str, Says]:
         """The values of a letter about an incident.
 
-        Raises Rejected(no_longer_true) if it is over or has no words any more, or the customer took back what they told.
+        Raises Rejected(no_longer_true) if it is over or has no words any more, or the customer's complaint is over.
         """
         incident = await view.get(SiteIncident, incident_of(message.about))
         if incident is None:
@@ -209,7 +213,7 @@ class Letters:
         prepared = policy.incidents.words if policy.incidents is not None else {}
         words = prepared.get(incident.reason)
         only_if(incident.closed_at is None and words is not None)
-        only_if(story.state not in TAKEN_BACK)
+        only_if(story.state not in OVER)
         return {
             "words": in_language(words or {}, message.language),
             "about": about(incident.reason, message.language),
@@ -228,7 +232,11 @@ class Letters:
     def _promise(
         self, message: Message, story: Story, policy: Policy, view: View
     ) -> dict[str, Says]:
-        """The values of a letter that says by when the customer hears from us."""
+        """The values of a letter that says by when the customer hears from us.
+
+        Raises Rejected(no_longer_true) if they heard from us meanwhile, or took it back: it may be sent late, or again.
+        """
+        only_if(story.state not in ANSWERED)
         language = message.language
         if story.promised_by is None:
             raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
