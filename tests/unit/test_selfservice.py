@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from services.complaints.selfservice.rules import (
 )
 from services.complaints.timeline.rules import Entry, What
 from shared.contracts.complaints import Action, ConfirmationAsked, Language, reference_of
+from shared.contracts.intake import MessageChannel
 from shared.contracts.lifecycle import State
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.reasons import Reason
@@ -673,6 +675,26 @@ async def test_an_export_needs_the_code_that_was_sent_to_the_known_contact(aboar
     assert "kari@example.org" in page.text
     again = await sent(aboard, f"{path}/confirm", code=code, once="another-request")
     assert (again.status_code, "kari@example.org" in again.text) == (409, False)
+
+
+@pytest.mark.parametrize(
+    "contact, by",
+    [
+        ({"email": "kari@example.org"}, "email"),
+        ({"email": "kari@example.org", "phone": "+4791234567"}, "either"),
+    ],
+)
+async def test_the_page_names_the_channel_that_the_code_goes_by(
+    tmp_path: Path, contact: dict[str, str], by: str
+):
+    policy = demo_policy()
+    channels = (MessageChannel.EMAIL, MessageChannel.SMS)
+    notify = policy.notify.model_copy(update={"channels": channels, "calling_code": "47"})
+    aboard = await Aboard(tmp_path, policy.model_copy(update={"notify": notify})).begin()
+    _, path = await link_of(aboard, contact=contact)
+    await sent(aboard, f"{path}/code", action="export")
+    page = (await opened(aboard, f"{path}/code")).text
+    assert say(Language.EN, f"mine.code.sent.{by}") in page
 
 
 async def test_a_form_that_is_sent_again_opens_nothing_once_its_code_is_over(aboard: Aboard):

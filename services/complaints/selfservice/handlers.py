@@ -48,7 +48,7 @@ from shared.contracts.complaints import (
     Outcome,
     reference_of,
 )
-from shared.contracts.intake import Contact
+from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.lifecycle import AGAIN, ASKED, OPEN, State, may
 from shared.contracts.names import mailbox_of
 from shared.contracts.notifier import Helped
@@ -174,7 +174,20 @@ class SelfService:
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
+            code_by=await self._code_by(complaint, policy, view),
         )
+
+    async def _code_by(
+        self, complaint: Complaint, policy: Policy, view: View
+    ) -> MessageChannel | None:
+        """The channel that a code goes by; None where the customer has an address on several, or on none."""
+        key = await self._keys.of(complaint.customer_ref, view)
+        if complaint.contact is None or key is None:
+            return None
+        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
+        notify = policy.notify
+        by = [one for one in notify.channels if notify.address(contact, one) is not None]
+        return by[0] if len(by) == 1 else None
 
     async def _reached_at(self, complaint: Complaint, entries: Sequence[Entry], view: View) -> str:
         """Where the customer is written to, shown partly, for a while after they changed it; else empty."""

@@ -8,6 +8,7 @@ from functools import partial
 
 from services.complaints.timeline.rules import Entry, What, Who
 from shared.contracts.complaints import Action, Language, Outcome
+from shared.contracts.intake import MessageChannel
 from shared.contracts.lifecycle import OPEN, State
 from shared.contracts.notifier import Helped, Occasion
 from shared.contracts.policy import Policy
@@ -81,7 +82,7 @@ _MINE = f"""{{% if shown.reached_at %}}<p role="status">{{{{ say("mine.contact_c
 {{% endfor %}}</ol>
 <p>{{{{ say("mine.help", reference=shown.reference) }}}}</p>
 """
-_CODE = f"""<p>{{{{ say("mine.code.sent") }}}}</p>
+_CODE = f"""<p>{{{{ sent }}}}</p>
 <p>{{{{ what }}}}</p>
 <form method="post" action="/m/{{{{ token }}}}/confirm">{_ONCE}
 {{% if changes_contact %}}<label for="email">{{{{ say("mine.code.email") }}}}</label>
@@ -165,6 +166,8 @@ class Shown:
     asks_helped: bool
     may_withdraw: bool
     reachable: bool
+    #: The channel that a code goes by; None if it may be several.
+    code_by: MessageChannel | None = None
 
 
 class Page:
@@ -220,6 +223,7 @@ class Page:
             words("mine.code.title"),
             site_name=shown.site_name,
             faults=[fault] if fault is not None else [],
+            sent=words(f"mine.code.sent.{shown.code_by or 'either'}"),
             what=words(f"mine.code.{action}"),
             changes_contact=action is Action.CONTACT,
             email=email,
