@@ -182,6 +182,7 @@ def test_the_letter_reads_well_in_every_language_for_every_kind(language, kinds)
         "heard_at": "now",
     }
     letter = Wording().render(Occasion.SAFETY, language, told)
+    assert letter.short.count("co-1") == 1
     assert "MS Aurora" in letter.subject
     assert not {"{", "}", "_"} & set(letter.subject + letter.text)
 
@@ -214,8 +215,12 @@ async def test_a_mailbox_that_a_letter_does_not_reach_is_told_by_its_number(tmp_
     )
     name, numbers = await alarm(aboard, Rejected(Reason.ADDRESS_REFUSED))
     assert numbers == [NUMBER]
-    assert aboard.phone.letters[0].short.endswith(f" {reference_of(name)}")
-    assert name not in aboard.phone.letters[0].short
+    (message,) = aboard.phone.letters
+    assert message.short.count(reference_of(name)) == 1
+    assert "Hva: " in message.short
+    assert "Se etter med en gang." in message.short
+    assert "siste meldingen" not in message.short
+    assert name not in message.short
     assert await fates(aboard) == [
         "safety.routed", "message.queued", "message.attempted", "message.failed",
         "message.queued", "message.attempted", "message.sent",
@@ -298,6 +303,7 @@ async def test_a_safety_concern_that_nobody_has_seen_is_told_once_more_by_the_ot
     await wait(aboard, 0.1)
     (message,) = aboard.phone.letters
     assert message.recipient == NUMBER
+    assert "Dette er den andre og siste meldingen." in message.short
     (one,) = (await listed(aboard))["alarms"]
     assert [(told["channel"], told["status"]) for told in one["told"]] == [
         ("email", "sent"), ("sms", "sent"),

@@ -12,6 +12,7 @@ from babel.numbers import UnknownCurrencyError
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from services.notifier.channels.text import fitted
 from services.notifier.wording.examples import NAME, NOW, ZONE, example, parts_of, variants_of
 from services.notifier.wording.gallery import page
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF
@@ -543,3 +544,33 @@ def plain(text: str) -> str:
 def test_nobody_is_forbidden_what_they_need_not_do(language: str, forbids: str):
     """ "Du må ikke" forbids in Norwegian and Danish; "du måste inte" is read so by many."""
     assert forbids not in (words.WORDS / f"{language}.json").read_text("utf-8").lower()
+
+
+#: Links are long: their token says what they are for, and is signed.
+LINK = "https://service.aurora.example" + "x" * 192
+LINK_OF_A_CHECK = "https://service.aurora.example" + "x" * 259
+
+
+@each_letter
+def test_a_text_message_says_what_matters_and_is_not_cut_beside_its_link(
+    wording: Wording, occasion: Occasion, language: Language, variant: str
+) -> None:
+    short = written(wording, occasion, language, variant).short
+    asks = occasion in (Occasion.CHECK_GIVEN, Occasion.FEEDBACK_ASKED) and "delight" not in variant
+    text = fitted(short, LINK_OF_A_CHECK if asks else LINK, 3)
+    assert "MS Aurora" in short
+    assert "..." not in text
+    assert not re.search(r"[{}_]| [,.!?]|[.:]{2}", short)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_text_message_has_the_time_the_code_and_whom_to_turn_to(
+    wording: Wording, language: Language
+) -> None:
+    values = example(Occasion.CHECK_GIVEN, language)
+    harm = written(wording, Occasion.ACKNOWLEDGEMENT, language, "about safety").short
+    assert flat(str(values["promised_by"])) in flat(harm)
+    assert words.say(language, "letter.acknowledgement.short_help") in harm
+    given = flat(written(wording, Occasion.CHECK_GIVEN, language).short)
+    for name in ("title", "worth", "code", "valid_until"):
+        assert flat(str(values[name])) in given

@@ -18,8 +18,8 @@ MAIL_SERVER = "smtp"
 class Letter:
     """A message ready to send: addresses, words, and the id by which a repeat is recognised.
 
-    E-mail has subject, body and `html`, with the PNG `pictures` that it shows by content id; a text message has `short`,
-    or else the subject, and `link`.
+    E-mail has subject, body and `html`, with the PNG `pictures` that it shows by content id; a text message has `short`
+    and `link`.
     """
 
     message_id: str

@@ -53,7 +53,7 @@ class SmsChannel:
         """See Channel."""
         if not E164.fullmatch(letter.recipient):
             return Never(Reason.ADDRESS_REFUSED)
-        text = fitted(letter.short or letter.subject, letter.link, letter.segments_max)
+        text = fitted(letter.short, letter.link, letter.segments_max)
         report_url = f"{self._report_url}?{urlencode({MESSAGE: letter.message_id})}"
         sms = Sms(letter.message_id, letter.sender or None, letter.recipient, text, report_url)
         try:

@@ -123,12 +123,6 @@ class Letters:
         rendered = self._wording.render(
             message.occasion, message.language, values, contact.name or "", parts
         )
-        # What a text message says beside its subject.
-        more = "; ".join(part.subject for part in parts)
-        if message.occasion is Occasion.CONFIRMATION:
-            more = str(values["code"])
-        if message.occasion is Occasion.INCIDENT:
-            more = str(values["words"])
         return Letter(
             message_id,
             policy.notify.sender(message.channel),
@@ -138,7 +132,7 @@ class Letters:
             rendered.html,
             rendered.pictures,
             sender_name=policy.notify.sender_name,
-            short=f"{rendered.subject}: {more}" if more else "",
+            short=rendered.short,
             link=next((str(values[name]) for name in LINKS if name in values), ""),
             segments_max=policy.notify.segments_max,
             channel=message.channel,

@@ -181,7 +181,7 @@ class Alarms:
             rendered.text,
             rendered.html,
             channel=message.channel,
-            short=f"{rendered.subject} {reference_of(message.complaint_id)}",
+            short=rendered.short,
             link=link,
             segments_max=policy.notify.segments_max,
         )

@@ -84,3 +84,5 @@ class Outline:
     closing: Sequence[str]
     #: Below it, how the customer changes how they are told.
     foot: Link | None = None
+    #: What it says as a text message, beside its link.
+    short: str = ""

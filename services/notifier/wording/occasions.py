@@ -150,15 +150,20 @@ def thanked(words: Words, told: Told) -> Iterator[Block]:
 
 def closed(words: Words, told: Told) -> Iterator[Block]:
     """Why the case is closed, and how the customer opens it again."""
-    match told["ended"]:
-        case "withdrawn":
-            told_why, again = "letter.closed.withdrawn", "letter.closed.go_on"
-        case "not_a_complaint":
-            told_why, again = "letter.closed.not_a_complaint", "letter.closed.is_one"
-        case _:
-            told_why, again = "letter.closed.told", "letter.closed.open_again"
+    told_why, again = ended(told)
     yield Text([words(told_why)])
     yield Link(words(again), words("letter.open"), told["mine_url"])
+
+
+def ended(told: Told) -> tuple[str, str]:
+    """The sentences that say why a case is closed, and how it is opened again."""
+    match told["ended"]:
+        case "withdrawn":
+            return "letter.closed.withdrawn", "letter.closed.go_on"
+        case "not_a_complaint":
+            return "letter.closed.not_a_complaint", "letter.closed.is_one"
+        case _:
+            return "letter.closed.told", "letter.closed.open_again"
 
 
 def referred(words: Words, told: Told) -> Iterator[Block]:
@@ -244,8 +249,13 @@ def _help(words: Words, told: Told) -> Iterator[Block]:
         yield Text([words("letter.acknowledgement.help")])
 
 
+def gift(told: Told) -> str:
+    """What is given, with what it is worth."""
+    return f"{told['title']} ({told['worth']})" if told["worth"] else str(told["title"])
+
+
 def _card(words: Words, told: Told, left: str = "") -> Card:
-    title = f"{told['title']} ({told['worth']})" if told["worth"] else told["title"]
+    title = gift(told)
     if not told["code"]:
         return Card(title)
     rows = [

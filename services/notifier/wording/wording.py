@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from services.notifier.wording.blocks import Block, Card, Heading, Link, Outline
 from services.notifier.wording.forms import HtmlForm, as_text, pictures
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
+from services.notifier.wording.short import short
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import known_language, say
 
@@ -83,12 +84,16 @@ Says = str | Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A letter in its forms: a subject of one line, plain text, and HTML with its pictures by content id."""
+    """A letter in its forms: a subject of one line, plain text, HTML with its pictures by content id, and a text message.
+
+    `short` is the text message without its link.
+    """
 
     subject: str
     text: str
     html: str
     pictures: Mapping[str, bytes]
+    short: str
 
 
 class Wording:
@@ -109,7 +114,11 @@ class Wording:
         """The letter of an occasion, in every form; see `outline`."""
         letter = self.outline(occasion, language, values, name, parts)
         return Rendered(
-            letter.subject, as_text(letter), self._html.render(letter), pictures(letter)
+            letter.subject,
+            as_text(letter),
+            self._html.render(letter),
+            pictures(letter),
+            letter.short,
         )
 
     def outline(
@@ -161,6 +170,7 @@ class Wording:
             ),
             closing=() if staff else closing,
             foot=foot,
+            short=short(occasion, words, told, tuple(part.subject for part in parts)),
         )
 
 
