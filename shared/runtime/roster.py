@@ -8,7 +8,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.roster import Employee, EmployeeListed, employee_name
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.auth import Principal
+from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.kafka.inbox import Handler, Inbox
 
 
@@ -30,6 +30,12 @@ async def employed(principal: Principal, view: View) -> Employee:
     if employee is None or not employee.listing.active:
         raise Rejected(Reason.UNKNOWN_EMPLOYEE)
     return employee
+
+
+async def of_site(principal: Principal, view: View) -> None:
+    """Raises Rejected(unknown_employee) for an employee who is not on the roster; others of the site need not be."""
+    if principal.kind is Kind.EMPLOYEE:
+        await employed(principal, view)
 
 
 async def still_employed(principals: Sequence[Principal], view: View) -> set[Principal]:

@@ -18,11 +18,10 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import EMPLOYEE, OF_SITE
+from shared.runtime.http.auth import AT_SITE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
 
-EVERYBODY = (*OF_SITE, *EMPLOYEE)
 CauseName = Annotated[Id, Field(description="The cause, by its name in the site's policy.")]
 
 
@@ -204,7 +203,7 @@ def routes(face: Face, causes: Causes) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    @to.read("/v1/causes", EVERYBODY, ShownCauses, refuses=(Reason.UNKNOWN_SITE, *SEALING))
+    @to.read("/v1/causes", AT_SITE, ShownCauses, refuses=(Reason.UNKNOWN_SITE, *SEALING))
     async def list_causes(
         ask: Ask,
         site: Annotated[Id | None, Query(description="My site; the same without it.")] = None,
@@ -218,7 +217,7 @@ def routes(face: Face, causes: Causes) -> Routes:
     @to.write(
         "POST",
         "/v1/complaints/{complaint_id}/cause",
-        EVERYBODY,
+        AT_SITE,
         {200: CauseOfComplaint},
         refuses=(
             Reason.UNKNOWN_COMPLAINT,
@@ -234,7 +233,7 @@ def routes(face: Face, causes: Causes) -> Routes:
     @to.write(
         "POST",
         "/v1/causes/actions",
-        EVERYBODY,
+        AT_SITE,
         {201: TakenAction},
         refuses=(Reason.UNKNOWN_CAUSE, Reason.UNKNOWN_SITE, Reason.WRAPPING_KEY_MISSING),
     )

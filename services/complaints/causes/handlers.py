@@ -35,11 +35,11 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.roster import employed
+from shared.runtime.roster import of_site
 
 
 class NameCause(BaseModel):
@@ -112,7 +112,7 @@ class Causes:
 
         Raises Rejected(unknown_employee, unknown_complaint, unknown_cause, cause_named), Unavailable.
         """
-        await _of_site(who, view)
+        await of_site(who, view)
         complaint = await view.require(
             Complaint, complaint_id, Reason.UNKNOWN_COMPLAINT, site=who.site
         )
@@ -141,7 +141,7 @@ class Causes:
 
         Raises Rejected(unknown_employee, unknown_cause), Unavailable.
         """
-        await _of_site(who, view)
+        await of_site(who, view)
         policy, version = await self._known(command.cause, who, view)
         seals = await self._keys.seals(self._ref(who.site), who.site, view)
         taken = CauseActionTaken(
@@ -161,7 +161,7 @@ class Causes:
 
         Raises Rejected(unknown_employee, unknown_site), Unavailable.
         """
-        await _of_site(who, view)
+        await of_site(who, view)
         policy, _ = await self._policies.at(who.site, view)
         this = _week(view.now, policy)
         shown = [*weeks_before(this, WEEKS - 1), this]
@@ -232,12 +232,6 @@ class Causes:
     def _ref(self, site: str) -> str:
         """Whose keys seal what was done about a site's causes: it is about no customer."""
         return self._pseudonyms.customer("/causes", site)
-
-
-async def _of_site(who: Principal, view: View) -> None:
-    """Raises Rejected(unknown_employee) for an employee who is not on the roster; others of the site need not be."""
-    if who.kind is Kind.EMPLOYEE:
-        await employed(who, view)
 
 
 def _week(moment: datetime, policy: Policy) -> date:

@@ -31,10 +31,10 @@ from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import PLACE_CHARS_MAX, cursor_of, place_of
 from shared.runtime.faults import Rejected
 from shared.runtime.http.answers import Answer
-from shared.runtime.http.auth import EMPLOYEE, OF_SITE
+from shared.runtime.http.auth import AT_SITE, EMPLOYEE
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Ask, Identifier, Routes
-from shared.runtime.roster import employee_key
+from shared.runtime.roster import employee_key, of_site
 
 #: Messages in one answer at most; a complaint has a handful.
 PAGE_MAX = 50
@@ -229,7 +229,7 @@ def routes(face: Face) -> Routes:
 
     @to.read(
         "/v1/notifications",
-        OF_SITE,
+        AT_SITE,
         NotificationList,
         refuses=(Reason.UNKNOWN_COMPLAINT, Reason.CURSOR_INVALID),
     )
@@ -242,6 +242,7 @@ def routes(face: Face) -> Routes:
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
     ) -> NotificationList:
         """What was told because of a complaint of my site, the first message first, and what became of each."""
+        await of_site(ask.principal, ask.view)
         site = ask.principal.site
         await ask.view.require(Story, subject, Reason.UNKNOWN_COMPLAINT, site=site)
         after = place_of(Message, cursor)
@@ -253,12 +254,13 @@ def routes(face: Face) -> Routes:
 
     @to.read(
         "/v1/notifications/{message_id}",
-        OF_SITE,
+        AT_SITE,
         ShownNotification,
         refuses=(Reason.UNKNOWN_MESSAGE,),
     )
     async def get_notification(ask: Ask, message_id: Identifier) -> ShownNotification:
         """One message of my site with its attempts."""
+        await of_site(ask.principal, ask.view)
         site = ask.principal.site
         message = await ask.view.require(Message, message_id, Reason.UNKNOWN_MESSAGE, site=site)
         return shown(message_id, message)
@@ -266,7 +268,7 @@ def routes(face: Face) -> Routes:
     @to.write(
         "POST",
         "/v1/notifications/{message_id}/resend",
-        OF_SITE,
+        AT_SITE,
         {201: ResentNotification},
         refuses=(Reason.UNKNOWN_MESSAGE, Reason.NOT_FAILED, Reason.ALREADY_RESENT),
     )
@@ -275,6 +277,7 @@ def routes(face: Face) -> Routes:
 
         It goes as a message of its own, once. If that one fails as well, it may be sent again in its turn.
         """
+        await of_site(ask.principal, ask.view)
         site, again_id = ask.principal.site, again_id_of(message_id)
         await ask.view.prefetch([Message.key(message_id), Message.key(again_id)])
         message = await ask.view.require(Message, message_id, Reason.UNKNOWN_MESSAGE, site=site)

@@ -24,7 +24,7 @@ from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import PLACE_CHARS_MAX, View, cursor_of, place_of
 from shared.runtime.http.answers import Answer, body_of, to_page
-from shared.runtime.http.auth import EMPLOYEE, Kind, Principal
+from shared.runtime.http.auth import AT_SITE, EMPLOYEE, Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.pages import PAGE_HEADERS, Addressee, wants_page
 from shared.runtime.http.routes import NOTHING, Ask, Identifier, Routes, Token
@@ -160,7 +160,7 @@ def routes(face: Face, seen: Seen, page: SeenPage) -> Routes:
     """The routes."""
     to = Routes(face)
 
-    @to.read("/v1/safety", EMPLOYEE, AlarmList, refuses=(Reason.CURSOR_INVALID,))
+    @to.read("/v1/safety", AT_SITE, AlarmList, refuses=(Reason.CURSOR_INVALID,))
     async def list_safety(
         ask: Ask,
         cursor: Annotated[str | None, Query(max_length=PLACE_CHARS_MAX)] = None,

@@ -21,7 +21,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.links import Tokens
-from shared.runtime.roster import employed
+from shared.runtime.roster import employed, of_site
 from shared.runtime.words import format_time
 
 
@@ -103,7 +103,7 @@ class Seen:
 
         Raises Rejected(unknown_employee), Unavailable.
         """
-        await employed(who, view)
+        await of_site(who, view)
         page = await view.range(Routed, alarms_of(who.site), after, limit)
         names = {
             complaint_id: [

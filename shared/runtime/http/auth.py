@@ -70,6 +70,8 @@ class Kind(StrEnum):
 EMPLOYEE = (Kind.EMPLOYEE,)
 #: Who may call a route about a whole site: those whom the token names for it, on the roster or not.
 OF_SITE = (Kind.MANAGER,)
+#: Who may call a route about a site for employees and managers alike.
+AT_SITE = (*OF_SITE, *EMPLOYEE)
 
 
 @dataclass(frozen=True, slots=True)
