@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from services.notifier.channels.ports import Letter
-from services.notifier.safety.rules import alarmed
+from services.notifier.safety.handlers import kinds_of
+from services.notifier.safety.rules import Alarm, alarmed
 from services.notifier.settings import Settings
+from services.notifier.subjects.rules import Story
 from services.notifier.wording.wording import Wording
 from shared.contracts.compensation import Safety, SafetyNoted
-from shared.contracts.complaints import Language, reference_of
+from shared.contracts.complaints import Flag, Language, reference_of
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Notify
@@ -27,6 +29,7 @@ from shared.runtime.observe import MESSAGES
 from shared.runtime.privacy.keys import CustomerKey
 from shared.runtime.privacy.links import SEEN_FOR
 from shared.runtime.strict_yaml import BrokenFile
+from shared.runtime.words import say
 from shared.testing.clock import START
 from tests.suites.services import MASTER, Aboard, demo_policy
 
@@ -80,7 +83,21 @@ async def test_what_a_customer_writes_of_safety_is_a_letter_too_also_without_a_c
     complaint_id = await aboard.raise_complaint(text=NUTS, contact=None)
     (letter,) = await told(aboard)
     assert reference_of(complaint_id) in letter.body
+    assert "en allergi" in letter.body
+    assert "etter kundens egne ord" in " ".join(letter.body.split())
     assert "peanut" not in letter.body
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_what_the_words_speak_of_is_said_in_ours_after_what_employees_said(language: Language):
+    story = Story(customer_ref="c", site="s", language=language, flags=tuple(Flag))
+    alarm = Alarm(customer_ref="c", site="s", kinds=(Safety.ALLERGY,))
+    kinds = kinds_of(alarm, story, language)
+    assert kinds[0] == say(language, "safety.allergy")
+    assert kinds[-1] == say(language, "letter.safety.by_words")
+    assert len(kinds) == len(set(kinds)) == len(Flag)
+    assert kinds_of(alarm, None, language) == kinds[:1]
+    assert kinds_of(None, None, language) == []
 
 
 async def test_the_letter_says_where_to_go_and_nothing_that_was_hidden_in_it(aboard: Aboard):

@@ -22,7 +22,7 @@ from services.notifier.safety.rules import (
 )
 from services.notifier.subjects.rules import Story
 from services.notifier.wording.wording import Says, Wording
-from shared.contracts.complaints import Language, reference_of
+from shared.contracts.complaints import Flag, Language, reference_of
 from shared.contracts.event import Event
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import SafetyRetold, SafetyRouted, SafetyUnseen
@@ -40,6 +40,8 @@ from shared.runtime.words import format_time, say, spoken
 
 #: Pause before missing parts of an alarm about safety are looked for again.
 LOOK_AGAIN_S = 5
+#: What the customer's words may speak of that nobody needs to know who goes and looks.
+UNTOLD = frozenset({Flag.LEGAL})
 
 
 class Alarms:
@@ -196,8 +198,9 @@ class Alarms:
     ) -> dict[str, Says]:
         """What those who must know are told: kinds, place, reference and when it was heard. Raises Unavailable."""
         alarm = await view.get(Alarm, complaint_id)
+        story = await view.get(Story, complaint_id)
         return {
-            "kinds": [say(language, f"safety.{kind}") for kind in alarm.kinds] if alarm else [],
+            "kinds": kinds_of(alarm, story, language),
             "site_name": policy.site_name,
             "place": await self._place(complaint_id, view),
             "reference": reference_of(complaint_id),
@@ -214,3 +217,11 @@ class Alarms:
             story.customer_ref, {"place": story.place}, story.received_at, view
         )
         return found.get("place", "")
+
+
+def kinds_of(alarm: Alarm | None, story: Story | None, language: Language) -> list[str]:
+    """What it is about, as employees said, and then as the customer's words speak of it, in our words."""
+    kinds = [say(language, f"safety.{kind}") for kind in alarm.kinds] if alarm else []
+    flags = [flag for flag in story.flags if flag not in UNTOLD] if story else []
+    heard = [one for flag in flags if (one := say(language, f"safety.{flag}")) not in kinds]
+    return [*kinds, *heard, say(language, "letter.safety.by_words")] if heard else kinds

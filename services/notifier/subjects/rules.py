@@ -31,6 +31,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ConfirmationAsked,
     ContactChanged,
+    Flag,
     Language,
     SafetyFound,
     Severity,
@@ -87,6 +88,8 @@ class Story(Document):
     round: int = 0
     #: The customer's words say that somebody's safety is concerned.
     safety: bool = False
+    #: What of it they speak of; none where nobody's safety is concerned, and in older documents.
+    flags: tuple[Flag, ...] = ()
     #: The pseudonym of who raised it.
     sender_ref: str | None = None
     #: The customer was erased.
@@ -280,6 +283,7 @@ def story_promised(story: Story | None, fact: ComplaintTriaged | ComplaintReopen
         update |= {
             "category": fact.category,
             "safety": fact.safety,
+            "flags": fact.flags if fact.safety else (),
             "severity": fact.severity,
             "sender_ref": fact.sender_ref,
         }
@@ -327,6 +331,7 @@ def story_forgotten(story: Story, _: ComplaintForgotten) -> Story:
             "contact_before": None,
             "contacts_before": (),
             "place": None,
+            "flags": (),
             "reachable": False,
             "forgotten": True,
         }
