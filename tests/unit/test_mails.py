@@ -150,6 +150,7 @@ async def test_a_mail_that_was_taken_and_is_read_again_does_not_count_again(aboa
     for number in range(SENDER_MAX - 1):
         assert await take(aboard, mail(message_id=f"<{number}@a>")) == COMPLAINT
     assert await take(aboard, mail(message_id="<x@a>")) == Fate(Folder.REFUSED, "too_many")
+    assert await take(aboard, mail()) == REPEATED
 
 
 def test_two_accounts_of_one_folder_are_refused(tmp_path):

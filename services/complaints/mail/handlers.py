@@ -15,6 +15,7 @@ from services.complaints.mail.accounts import ComplaintAccount
 from services.complaints.mail.parts import read
 from services.complaints.mail.rules import (
     CUT,
+    SENDER_MAX,
     Mail,
     added_words,
     answer_in,
@@ -47,6 +48,7 @@ REFUSED = {
     Reason.IDEMPOTENCY_KEY_REUSED: "conflicting",
     Reason.CONFLICTING_REPEAT: "conflicting",
     Reason.TOO_MANY_WORDS: "too_many",
+    Reason.TOO_MANY_COMPLAINTS: "too_many",
 }
 #: Why an answer does not go into its complaint, so that it becomes a new one.
 NOT_JOINED = (Reason.LINK_INVALID, Reason.WRONG_STATE, Reason.CUSTOMER_ERASED)
@@ -85,13 +87,13 @@ class Mails:
         """
         mail = await asyncio.to_thread(read, raw.content)
         site = self._accounts[account_id].site
-        sent = self._sent_lately(site, mail.sender)
-        if (why := why_not(mail, len(sent))) is not None:
+        if (why := why_not(mail)) is not None:
             return Fate(Folder.REFUSED, why.value)
         # Under a secret, because facts carry it.
         digest = hmac.digest(self._secret, mail.said, sha256).hex()
         request = Request(f"mail {account_id}", ROUTE, mail.message_id, digest)
-        decide = partial(self._decide, account_id, site, mail)
+        sent = self._sent_lately(site, mail.sender)
+        decide = partial(self._decide, account_id, site, mail, len(sent))
         try:
             settled = await self._settler.settle_request(request, decide)
         except Rejected as rejected:
@@ -106,9 +108,12 @@ class Mails:
         return Fate(Folder.TAKEN, "complaint" if raised else "words")
 
     async def _decide(
-        self, account_id: str, site: str, mail: Mail, view: View, name: str
+        self, account_id: str, site: str, mail: Mail, sent_lately: int, view: View, name: str
     ) -> Decision:
-        """What a mail becomes."""
+        """What a mail becomes; raises Rejected(too_many_complaints) if its sender wrote too many in the last hour."""
+        # Here and not before, so that a mail which was taken and only not moved is not refused when it is read again.
+        if sent_lately >= SENDER_MAX:
+            raise Rejected(Reason.TOO_MANY_COMPLAINTS)
         joined = await self._joined(mail, view)
         if joined is not None:
             return joined

@@ -41,7 +41,6 @@ class Why(StrEnum):
     RETURNED = "returned"
     #: We wrote it.
     OURS = "ours"
-    TOO_MANY = "too_many"
     EMPTY = "empty"
 
 
@@ -74,8 +73,8 @@ class Mail:
         return repr(told).encode()
 
 
-def why_not(mail: Mail, sent_lately: int) -> Why | None:
-    """Why a mail is not taken, if its sender wrote so many in the last hour; None if it is taken."""
+def why_not(mail: Mail) -> Why | None:
+    """Why a mail is not taken; None if it is taken."""
     if mail.ours:
         return Why.OURS
     if mail.returned:
@@ -84,8 +83,6 @@ def why_not(mail: Mail, sent_lately: int) -> Why | None:
         return Why.AUTOMATIC
     if mail.precedence in BULK:
         return Why.BULK
-    if sent_lately >= SENDER_MAX:
-        return Why.TOO_MANY
     if not visible(mail.subject + mail.words) and not mail.attachments_count:
         return Why.EMPTY
     return None
