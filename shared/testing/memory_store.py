@@ -31,6 +31,7 @@ from shared.runtime.engine.store import (
     Portion,
     Range,
     Versioned,
+    is_slow,
 )
 from shared.runtime.faults import Unavailable
 
@@ -228,9 +229,15 @@ class MemoryStore:
         """See Store."""
         return len(self.kept.lines) < self._outbox_max
 
-    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
+    async def due(
+        self, now_ms: int, most: int, *, slow: bool | None = None
+    ) -> list[tuple[str, int]]:
         """See Store."""
-        ready = sorted((due, member) for member, due in self.kept.timers.items() if due <= now_ms)
+        ready = sorted(
+            (due, member)
+            for member, due in self.kept.timers.items()
+            if due <= now_ms and slow in {None, is_slow(member)}
+        )
         return [(member, due) for due, member in ready[:most]]
 
     async def pending(

@@ -222,6 +222,20 @@ class StoreSuite:
         await store.commit(Commit((), (), [("c|1", None)], fired=("c|1", 10)))
         assert await store.due(100, 10) == [("b|1", 5), ("a|1", 30)]
 
+    async def test_slow_timers_have_a_queue_of_their_own_and_ring_when_they_are_due(self, store):
+        day = 1_780_000_000_000
+        slow = [(f"webhook|{n}", day + n) for n in range(3)]
+        await store.commit(Commit((), (), [*slow, ("a|1", day + 1)]))
+        assert await store.due(day, 10) == [slow[0]]
+        assert await store.due(day + 5, 1, slow=False) == [("a|1", day + 1)]
+        assert await store.due(day + 1, 10, slow=True) == slow[:2]
+        assert len(await store.due(day + 5, 10)) == 4
+        await store.commit(Commit((), (), [("webhook|2", day + 9)], fired=("webhook|0", day)))
+        await store.commit(Commit((), (), [("webhook|1", None)]))
+        assert await store.due(day + 9, 10, slow=True) == [("webhook|2", day + 9)]
+        await store.commit(Commit((), fired=("webhook|2", day)))
+        assert await store.due(day + 9, 10, slow=True) == [("webhook|2", day + 9)]
+
     async def test_a_refused_ring_clears_nothing(self, store):
         await store.commit(Commit([Write("a", 0, b"1")], (), [("t|1", 5)]))
         assert await store.commit(Commit([Write("a", 7)], fired=("t|1", 5))) == Conflict("a")

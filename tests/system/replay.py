@@ -25,6 +25,7 @@ from redis import Redis
 from shared.contracts.catalogue import FACTS
 from shared.contracts.event import Event
 from shared.kernel import Document, Domain, Fact
+from shared.runtime.engine.store import due_of
 
 #: A stored document begins with its version; see settle.lua.
 VERSION_DIGITS = 10
@@ -177,7 +178,7 @@ def stored(redis_url: str, owner: str, shard: str = "c0") -> State:
                 continue
             if kind == "timers":
                 due: Any = client.zrange(raw, 0, -1, withscores=True)
-                state.timers = {member.decode(): int(at) for member, at in due}
+                state.timers = {member.decode(): due_of(int(at)) for member, at in due}
                 continue
             if kind == "index":
                 scores: Any = client.zrange(raw, 0, -1, withscores=True)

@@ -50,10 +50,10 @@ async def running(store, ring, clock=None, holder="me"):
         await asyncio.gather(task, return_exceptions=True)
 
 
-def settling(store, rung: list[str]):
+def settling(store, rung: list[str], name="look"):
     async def ring(timer_id: str, due: int) -> None:
         rung.append(timer_id)
-        await store.commit(Commit((), (), [(f"look|{timer_id}", None)]))
+        await store.commit(Commit((), (), [(f"{name}|{timer_id}", None)]))
 
     return ring
 
@@ -174,6 +174,40 @@ async def test_however_many_fail_the_others_still_ring(store, monkeypatch):
 
     async with running(store, ring):
         await until(lambda: rung == ["good"])
+
+
+@pytest.mark.parametrize(("endpoints", "each"), [(1, 3000), (16, 20)])
+async def test_a_letter_goes_at_once_however_many_webhooks_wait_for_endpoints_that_hang(
+    store, endpoints, each
+):
+    """Each endpoint has 4 in hand, which hang, and any further one is refused for a while, as by `Webhooks`."""
+    waiting = [(f"webhook|{n}", DUE - 1) for n in range(endpoints * each)]
+    await store.commit(Commit((), (), waiting))
+    hanging: dict[int, set[str]] = {n: set() for n in range(endpoints)}
+    rung: list[str] = []
+    go = asyncio.Event()
+
+    async def post(webhook_id: str, due: int) -> None:
+        in_hand = hanging[int(webhook_id) % endpoints]
+        if len(in_hand) >= 4:
+            raise Unavailable(Reason.ENDPOINT_UNAVAILABLE, retry_after_s=5)
+        in_hand.add(webhook_id)
+        await go.wait()
+
+    on_timer = {"webhook": post, "send": settling(store, rung, "send")}
+    timers = Timers(store, on_timer, holder="me", now=Clock())
+    task = asyncio.create_task(timers.run())
+    await until(lambda: all(len(in_hand) == 4 for in_hand in hanging.values()))
+    await store.commit(Commit((), (), [("send|safety", DUE)]))
+    timers.wake()
+    looks = 0
+    while not rung and looks < 50:
+        await asyncio.sleep(0)
+        looks += 1
+    go.set()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert rung == ["safety"]
 
 
 @pytest.mark.parametrize("ends", [True, False])

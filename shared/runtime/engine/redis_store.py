@@ -41,6 +41,7 @@ from shared.runtime.engine.store import (
     RANGE_MAX,
     RANGE_SCAN_MAX,
     REBUILD,
+    SLOW_FROM,
     Commit,
     Committed,
     Conflict,
@@ -51,6 +52,8 @@ from shared.runtime.engine.store import (
     Portion,
     Range,
     Versioned,
+    due_of,
+    score_of,
 )
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import COMMITS_REFUSED, STORE_UNREADABLE, log
@@ -352,13 +355,13 @@ class RedisStore:
             keys += [self._index + entry.name for entry in commit.entries]
             args += (len(commit.writes), len(commit.charges), len(commit.timers))
             args += (len(commit.entries), len(commit.lines))
-            args += commit.fired or ("", "")
+            args += ("", "") if commit.fired is None else (commit.fired[0], score_of(*commit.fired))
             for write in commit.writes:
                 args += (write.version, write.body or b"", write.ttl_s or 0)
             for charge in commit.charges:
                 args += (charge.amount_minor, charge.ceiling_minor)
             for member, due in commit.timers:
-                args += (member, "" if due is None else due)
+                args += (member, "" if due is None else score_of(member, due))
             args += entered(commit.entries)
             args += commit.lines
         if self._to_join is not None:
@@ -421,14 +424,26 @@ class RedisStore:
         if copies < self._replicas:
             raise Unavailable(Reason.STORE_NOT_COPIED)
 
-    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
-        """Timers due by now, earliest first; raises Unavailable."""
-        found = await self._ask(
+    async def due(
+        self, now_ms: int, most: int, *, slow: bool | None = None
+    ) -> list[tuple[str, int]]:
+        """Timers due by now, earliest first; see Store; raises Unavailable."""
+        found = []
+        if not slow:
+            found += await self._scored("-inf", min(now_ms, SLOW_FROM - 1), most)
+        if slow is not False:
+            found += await self._scored(SLOW_FROM, SLOW_FROM + now_ms, most)
+        due = [(member.decode(), due_of(int(score))) for member, score in found]
+        return sorted(due, key=lambda one: one[1])[:most]
+
+    async def _scored(self, low: int | str, high: int, most: int) -> list[tuple[bytes, float]]:
+        """Timers that stand between two scores, and where; raises Unavailable."""
+        found: list[tuple[bytes, float]] = await self._ask(
             self._redis.zrange(
-                self._fixed[3], "-inf", now_ms, byscore=True, offset=0, num=most, withscores=True
+                self._fixed[3], low, high, byscore=True, offset=0, num=most, withscores=True
             )
         )
-        return [(member.decode(), int(due)) for member, due in found]
+        return found
 
     async def pending(
         self, most: int, bytes_max: int = PENDING_BYTES_MAX
@@ -586,7 +601,8 @@ class RedisStore:
         keys += [prefix + key for key, *_ in documents]
         keys += [account + name for name, _ in amounts]
         keys += [self._index + entry.name for entry in portion.entries]
-        sets = [part for member, due in portion.timers if due is not None for part in (due, member)]
+        timers = [(member, due) for member, due in portion.timers if due is not None]
+        sets = [part for member, due in timers for part in (score_of(member, due), member)]
         args: list[Any] = [holder, KEPT_S, len(documents), len(amounts), len(portion.entries)]
         args.append(len(sets) // 2)
         for _, body, ttl_s in documents:

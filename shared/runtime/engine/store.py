@@ -26,6 +26,12 @@ KEPT_S = int(REBUILD_RETENTION.total_seconds())
 RANGE_MAX = 200
 #: Entries looked at in one call, of which most may be of documents that were forgotten.
 RANGE_SCAN_MAX = 1000
+#: Names of timers that wait for systems of others, which may hang: their queue is read by itself, so that letters
+#: and promises do not stand behind it.
+SLOW = frozenset({"webhook"})
+#: Where the queue of the slow ones begins in the sorted set of timers: later than any moment in ms, and exact
+#: together with one.
+SLOW_FROM = 10**15
 #: The lease by which one process alone makes a state again.
 REBUILD = "rebuild"
 
@@ -260,11 +266,31 @@ class RelayStore(Leases, Numbered, Protocol):
         ...
 
 
+def is_slow(member: str) -> bool:
+    """Whether a timer stands in the queue of the slow ones."""
+    return member.partition("|")[0] in SLOW
+
+
+def score_of(member: str, due_ms: int) -> int:
+    """Where a timer stands in the sorted set, in which the slow ones come behind all the others."""
+    return due_ms + SLOW_FROM if is_slow(member) else due_ms
+
+
+def due_of(score: int) -> int:
+    """When a timer is due that stands there, in ms since the epoch."""
+    return score - SLOW_FROM if score >= SLOW_FROM else score
+
+
 class TimerStore(Leases, Protocol):
     """What timers need."""
 
-    async def due(self, now_ms: int, most: int) -> list[tuple[str, int]]:
-        """Timers due by now: (member, due in ms), earliest first, at most `most`."""
+    async def due(
+        self, now_ms: int, most: int, *, slow: bool | None = None
+    ) -> list[tuple[str, int]]:
+        """Timers due by now: (member, due in ms), earliest first, at most `most`.
+
+        Of the slow ones or the others alone; with None, of both.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from shared.runtime.engine.store import TimerStore
+from shared.runtime.engine.store import TimerStore, is_slow
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import log, raised_at
 
@@ -23,17 +23,24 @@ LOOK_S = 0.1
 LEASE_MS = 10_000
 #: Timers handled at once: enough to keep a mail server busy, few enough to be polite to it.
 AT_ONCE_MAX = 32
+#: Slow timers handled at once, in places of their own: 4 for each of the 16 endpoints that a file of webhooks may
+#: have, so that those that hang leave places for the others.
+SLOW_AT_ONCE_MAX = 64
 #: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
 FAILED_PAUSE_S = 30.0
 #: How long a stop waits for timers in hand: as long as the notifier lets a mail server take, and short
 #: enough for the rest of a stop before a supervisor kills, which is after 30 s as a rule.
 IN_HAND_S = 20.0
-#: Timers that wait after a failure and are looked past; beyond so many they do hold up the others.
+#: Timers of a queue that wait after a failure and are looked past; beyond so many they do hold up the others of it.
 PAUSED_MAX = 1000
 
 
 class Timers:
-    """Fires the due timers of one owner: `on_timer[name](id, due_ms)`."""
+    """Fires the due timers of one owner: `on_timer[name](id, due_ms)`.
+
+    Slow ones, which wait for the systems of others, have a queue and places of their own: however many of them
+    are due or hang, the others fire.
+    """
 
     def __init__(
         self,
@@ -45,6 +52,7 @@ class Timers:
     ) -> None:
         self._store = store
         self._on_timer = on_timer
+        self._any_slow = any(is_slow(name) for name in on_timer)
         self._holder = holder
         self._now = now
         self._in_hand: dict[str, asyncio.Task[None]] = {}
@@ -74,8 +82,8 @@ class Timers:
                 task.cancel()
 
     async def _rest(self) -> None:
-        """Wait before the next look, until one is due; where all places are taken, until one is free."""
-        if len(self._in_hand) < AT_ONCE_MAX:
+        """Wait before the next look, until one is due; where all prompt places are taken, until one is free."""
+        if self._free(slow=False) > 0:
             with suppress(TimeoutError):
                 # Not wait_for, which in Python 3.11 loses a stop that comes as the event does.
                 async with asyncio.timeout(LOOK_S):
@@ -89,16 +97,32 @@ class Timers:
     async def _look(self) -> None:
         clock = time.monotonic()
         self._paused = {member: until for member, until in self._paused.items() if until > clock}
-        free = AT_ONCE_MAX - len(self._in_hand)
+        await self._fill(slow=False)
+        if self._any_slow:
+            await self._fill(slow=True)
+
+    async def _fill(self, *, slow: bool) -> None:
+        """Fire what is due of a queue, as far as it has places."""
+        free = self._free(slow=slow)
         if free <= 0:
             return
         now_ms = int(self._now().timestamp() * 1000)
         # Those in hand or paused are still due, so ask for as many more.
-        passed = self._in_hand.keys() | self._paused.keys()
-        for member, due in await self._store.due(now_ms, free + min(len(passed), PAUSED_MAX)):
+        passed = {
+            member
+            for member in self._in_hand.keys() | self._paused.keys()
+            if is_slow(member) is slow
+        }
+        most = free + min(len(passed), PAUSED_MAX)
+        for member, due in await self._store.due(now_ms, most, slow=slow):
             if member not in passed and free > 0:
                 self._in_hand[member] = asyncio.create_task(self._fire(member, due))
                 free -= 1
+
+    def _free(self, *, slow: bool) -> int:
+        """The places of a queue that are free."""
+        taken = sum(is_slow(member) is slow for member in self._in_hand)
+        return (SLOW_AT_ONCE_MAX if slow else AT_ONCE_MAX) - taken
 
     async def _fire(self, member: str, due: int) -> None:
         name, _, timer_id = member.partition("|")
@@ -110,6 +134,9 @@ class Timers:
             log.error("timer_failed", timer=name, error=type(error).__name__, at=raised_at(error))
             self._pause(member, FAILED_PAUSE_S)
         finally:
+            if is_slow(member):
+                # Its place is free again, and nobody waits for it as for the prompt ones.
+                self._due.set()
             del self._in_hand[member]
 
     def _pause(self, member: str, pause_s: float) -> None:
