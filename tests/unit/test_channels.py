@@ -19,7 +19,7 @@ from services.notifier.channels import sms
 from services.notifier.channels.providers import FAILURES_MAX, PAUSE, Breaker, chosen, fared
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.text import CUT, fitted, segments
-from services.notifier.channels.wires import FormWire
+from services.notifier.channels.wires import FormWire, JsonWire
 from services.notifier.messages.rules import ATTEMPT_LASTS
 from shared.contracts.intake import e164
 from shared.contracts.reasons import Reason
@@ -106,6 +106,29 @@ async def test_a_repeat_has_the_same_id_so_that_the_provider_sends_it_once(adapt
 
 def test_a_text_message_is_given_up_before_others_may_try():
     assert sms.SMS_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+
+
+FORM, JSON = FormWire("AC1", "token"), JsonWire("token", b"k" * 32)
+FAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("wire", "status", "body", "wanted"),
+    [
+        (FORM, 200, b'{"status":["queued"]}', Unknown()),
+        (FORM, 201, b'{"sid":"SM1","status":{"is":"queued"}}', Delivered()),
+        (FORM, 200, b'{"error_code":{"code":21211}}', AWAY),
+        (FORM, 400, b'{"code":[21211]}', AWAY),
+        (FORM, 200, b'{"code":21211}', Never(Reason.ADDRESS_REFUSED)),
+        (FORM, 503, b"[" * 50_000, AWAY),
+        (JSON, 200, b'{"status":["accepted"]}', Unknown()),
+        (JSON, 200, b'{"error":[{"code":"unreachable"}]}', AWAY),
+        (JSON, 400, b'{"error":{"code":{}}}', AWAY),
+    ],
+)
+def test_api10_an_answer_of_odd_types_has_an_outcome(wire, status, body, wanted):
+    """OWASP API10: a year of twenty digits is no date either."""
+    assert wire.outcome(status, {"retry-after": FAR}, body, START) == wanted
 
 
 async def test_a_provider_is_told_number_words_link_and_where_to_report():

@@ -342,6 +342,7 @@ async def test_an_endpoint_that_nobody_listens_at_is_tried_again():
         (301, "60", Later(Reason.ENDPOINT_REFUSED)),
         (429, "60", Later(Reason.ENDPOINT_UNAVAILABLE, timedelta(seconds=60))),
         (503, "nonsense", Later(Reason.ENDPOINT_UNAVAILABLE)),
+        (503, "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", Later(Reason.ENDPOINT_UNAVAILABLE)),
         (503, "999999999", Later(Reason.ENDPOINT_UNAVAILABLE, timedelta(days=1))),
     ],
 )

@@ -114,12 +114,15 @@ class FormWire:
     ) -> Outcome:
         """See Wire. An answer of 2xx that tells of an error is one."""
         told = _object(body)
-        code = told.get("error_code") or (told.get("code") if _refused(status) else None)
-        if code in NUMBER_CODES:
+        understood = "sid" in told
+        code = told.get("error_code")
+        if not code and (_refused(status) or not understood):
+            code = told.get("code")
+        if isinstance(code, int) and code in NUMBER_CODES:
             return Never(Reason.ADDRESS_REFUSED)
-        if code is not None or told.get("status") in {"failed", "undelivered", "canceled"}:
+        if code or _word(told.get("status")) in {"failed", "undelivered", "canceled"}:
             return _later(headers, now)
-        return _by_status(status, headers, now, understood="sid" in told)
+        return _by_status(status, headers, now, understood=understood)
 
     def report(self, posted: Posted, now: datetime) -> Report:  # noqa: ARG002 - form posts carry no time
         """See Wire. The signature covers the URL, which names the message."""
@@ -203,11 +206,17 @@ def asked_after(said: str, now: datetime) -> timedelta:
         return min(timedelta(seconds=int(said)), AFTER_MAX)
     try:
         until = parsedate_to_datetime(said)
-    except ValueError:
+    # A year of twenty digits overflows.
+    except (ValueError, OverflowError):
         return timedelta(0)
     if until.tzinfo is None:
         return timedelta(0)
     return min(max(until - now, timedelta(0)), AFTER_MAX)
+
+
+def _word(said: object) -> str:
+    """A word that a provider said; an empty one for anything else."""
+    return said if isinstance(said, str) else ""
 
 
 def _object(body: bytes) -> dict[str, Any]:
