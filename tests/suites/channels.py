@@ -44,6 +44,7 @@ SMS = replace(
     EMAIL,
     sender="Aurora",
     recipient="+4740000000",
+    short="Aurora: We have your message.",
     link="https://aurora.example/f/token",
     segments_max=3,
     channel=MessageChannel.SMS,

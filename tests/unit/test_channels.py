@@ -138,7 +138,7 @@ async def test_a_provider_is_told_number_words_link_and_where_to_report():
         assert await channel.send(SMS) == Delivered()
     taken = server.sent[MESSAGE_ID]
     assert (taken.recipient, taken.sender) == ("+4740000000", "Aurora")
-    assert taken.text == "Subject https://aurora.example/f/token"
+    assert taken.text == "Aurora: We have your message. https://aurora.example/f/token"
     assert taken.report_url == f"https://a.example/r?message={MESSAGE_ID}"
     assert server.asked == ["AC1:token"]
 
