@@ -15,6 +15,7 @@ from services.notifier.messages.rules import next_channel
 from services.notifier.preferences import rules
 from services.notifier.preferences.api import Form, WrongField, preferences_of
 from services.notifier.preferences.rules import Preferences
+from services.notifier.subjects.rules import customer_known
 from shared.contracts.complaints import ComplaintForgotten, Language
 from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import MessageDeferred, Occasion, PreferencesChanged, Tells
@@ -441,3 +442,12 @@ async def test_an_employee_whom_the_roster_does_not_list_reads_and_writes_nothin
     async with aboard.http("notifier", aboard.bearer("e-nobody")) as phone:
         answer = await phone.get(path)
     assert (answer.status_code, answer.json()["type"]) == (403, Reason.UNKNOWN_EMPLOYEE)
+
+
+def test_a_customer_of_a_site_is_known_by_the_same_complaint_in_whatever_order_facts_come():
+    first, second = (
+        ComplaintForgotten.model_construct(complaint_id=one) for one in ("co-1", "co-2")
+    )
+    there = customer_known(customer_known(None, first), second)  # type: ignore[arg-type]  # of a fact its id alone is read
+    back = customer_known(customer_known(None, second), first)  # type: ignore[arg-type]  # of a fact its id alone is read
+    assert there == back

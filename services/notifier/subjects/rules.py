@@ -119,7 +119,7 @@ class Story(Document):
 
 
 class SiteCustomer(Document):
-    """A customer of a site, known by their last complaint there, or by what they were given to delight."""
+    """A customer of a site, known by a complaint there, or by what they were given to delight."""
 
     KIND: ClassVar[str] = "site-customer"
 
@@ -226,9 +226,12 @@ def customer_at(site: str, customer_ref: str) -> str:
     return f"{site}/{customer_ref}"
 
 
-def customer_known(_: SiteCustomer | None, fact: ComplaintReceived | CheckIssued) -> SiteCustomer:
-    """The customer, known by this complaint or gift."""
-    return SiteCustomer(complaint_id=fact.complaint_id)
+def customer_known(
+    known: SiteCustomer | None, fact: ComplaintReceived | CheckIssued
+) -> SiteCustomer:
+    """The customer, known by the complaint or gift with the least id: facts of two topics come in any order."""
+    ids = (fact.complaint_id,) if known is None else (known.complaint_id, fact.complaint_id)
+    return SiteCustomer(complaint_id=min(ids))
 
 
 def moment_of(complaint_id: str, moment: datetime) -> str:
