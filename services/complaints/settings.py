@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from services.complaints.intake import sources
 from services.complaints.intake.limits import Most
 from services.complaints.intake.sources import Source
-from services.complaints.mail import accounts
-from services.complaints.triage import lexicon, model
+from services.complaints.intake.sources import load as read_sources
+from services.complaints.mail.accounts import load as read_accounts
+from services.complaints.triage.lexicon import load as read_lexicon
+from services.complaints.triage.model import load as read_model
 from shared.contracts.catalogue import BACKUP_RETENTION
-from shared.runtime.settings import RuntimeSettings
-from shared.runtime.strict_yaml import BrokenFile
+from shared.runtime.settings import RuntimeSettings, readable
 
 
 class Settings(RuntimeSettings):
@@ -32,15 +33,15 @@ class Settings(RuntimeSettings):
         max_length=200,
         description="The base URL of the links to checks' pages: the notifier's public_url.",
     )
-    lexicon: Path | None = Field(
+    lexicon: Annotated[Path | None, readable(read_lexicon)] = Field(
         None,
         description="Folder with the words by which complaints are understood, one file per language; unset: those that the service comes with. Read at start.",
     )
-    triage_model: Path | None = Field(
+    triage_model: Annotated[Path | None, readable(read_model)] = Field(
         None,
         description="File with the weights of a model on top of the rules, as `triage train` writes it; unset: the rules alone. Read at start.",
     )
-    webhook_sources: Path | None = Field(
+    webhook_sources: Annotated[Path | None, readable(read_sources)] = Field(
         None,
         description="File with the systems that raise complaints by webhook, from a secret store; read at start. Unset: none.",
     )
@@ -60,55 +61,15 @@ class Settings(RuntimeSettings):
     )
     forms_window_s: int = Field(600, ge=1, le=86_400, description="Length of that window, in s.")
 
-    mail_accounts: Path | None = Field(
+    mail_accounts: Annotated[Path | None, readable(read_accounts)] = Field(
         None,
         description="File with the mailboxes that complaints come to, from a secret store; read at start. Unset: none.",
     )
 
-    @field_validator("webhook_sources")
-    @classmethod
-    def _sources_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                sources.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
-    @field_validator("lexicon")
-    @classmethod
-    def _lexicon_readable(cls, folder: Path | None) -> Path | None:
-        if folder is not None:
-            try:
-                lexicon.load(folder)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return folder
-
-    @field_validator("triage_model")
-    @classmethod
-    def _model_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                model.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
-    @field_validator("mail_accounts")
-    @classmethod
-    def _accounts_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                accounts.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
     @property
     def sources(self) -> Mapping[str, Source]:
         """The systems that raise complaints by webhook, by name. Reads the file."""
-        return {} if self.webhook_sources is None else sources.load(self.webhook_sources)
+        return {} if self.webhook_sources is None else read_sources(self.webhook_sources)
 
     @property
     def forms(self) -> Most:

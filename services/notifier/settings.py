@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from services.notifier.channels import providers_file
-from services.notifier.webhooks import endpoints
-from shared.runtime.mail import accounts
-from shared.runtime.mailboxes import load
-from shared.runtime.settings import RuntimeSettings, tls_of
-from shared.runtime.strict_yaml import BrokenFile
+from services.notifier.channels.providers_file import load as read_providers
+from services.notifier.webhooks.endpoints import load as read_endpoints
+from shared.runtime.mail.accounts import load as read_accounts
+from shared.runtime.mailboxes import load as read_mailboxes
+from shared.runtime.settings import RuntimeSettings, readable, tls_of
 from shared.runtime.wires import MailServer
 
 
@@ -50,65 +49,25 @@ class Settings(RuntimeSettings):
         pattern=r"^$|^[A-Za-z0-9._-]{1,15}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
         description="Where customers answer letters: an address whose mail, also with +… before the @, comes to a mailbox that complaints reads. Unset: letters ask for no answer.",
     )
-    mailboxes: Path | None = Field(
+    mailboxes: Annotated[Path | None, readable(read_mailboxes)] = Field(
         None,
         description="File with the addresses of role mailboxes, from a secret store; read at start.",
     )
 
-    mail_accounts: Path | None = Field(
+    mail_accounts: Annotated[Path | None, readable(read_accounts)] = Field(
         None,
         description="File with the mailboxes that returned mail comes to, from a secret store; read at start. Unset: none.",
     )
 
-    providers: Path | None = Field(
+    providers: Annotated[Path | None, readable(read_providers)] = Field(
         None,
         description="File with the providers of text messages, from a secret store; read at start. Unset: e-mail alone.",
     )
 
-    webhooks: Path | None = Field(
+    webhooks: Annotated[Path | None, readable(read_endpoints)] = Field(
         None,
         description="File with the endpoints of partners that are told of facts, from a secret store; read at start. Unset: none.",
     )
-
-    @field_validator("webhooks")
-    @classmethod
-    def _endpoints_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                endpoints.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
-    @field_validator("mail_accounts")
-    @classmethod
-    def _accounts_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                accounts.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
-    @field_validator("providers")
-    @classmethod
-    def _providers_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                providers_file.load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
-
-    @field_validator("mailboxes")
-    @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            try:
-                load(path)
-            except BrokenFile as broken:
-                raise ValueError(str(broken)) from None
-        return path
 
     @model_validator(mode="after")
     def _logs_in(self) -> Self:

@@ -13,13 +13,14 @@ import re
 import socket
 import ssl
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -37,6 +38,7 @@ from pydantic_settings import (
 
 from shared.runtime.http.auth import LEEWAY_S, LIFETIME_MAX_S
 from shared.runtime.privacy.seal import KEY_BYTES
+from shared.runtime.strict_yaml import BrokenFile
 from shared.runtime.wires import Broker, Login, StoreAddress
 
 #: In place of a wrapping key: the one that is derived from the master key.
@@ -73,6 +75,20 @@ def tls_of(ca: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:  # an SSLError is one
         raise ValueError(f"no certificates can be read from {ca}") from error
+
+
+def readable(load: Callable[[Path], object]) -> AfterValidator:
+    """For a setting that names an operator's file or folder: at start it is read by `load`, and refused with all that is wrong."""
+
+    def read(path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                load(path)
+            except BrokenFile as broken:
+                raise ValueError(str(broken)) from None
+        return path
+
+    return AfterValidator(read)
 
 
 def refused(error: ValidationError | SettingsError) -> list[str]:
