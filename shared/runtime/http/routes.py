@@ -319,9 +319,10 @@ class Routes(APIRouter):
                 )
                 body = await answer(written.fact, _ask(request, principal, self._face.view()))
                 status = body.status if isinstance(body, Problem) else statuses[type(body)]
-                response = written.response(status, body_of(body))
+                content = body_of(body)
+                response = written.response(status, content)
                 if tagged and status == 200:
-                    response.headers["ETag"] = tag_of(body_of(body))
+                    response.headers["ETag"] = tag_of(content)
                 return response
 
             self.respond(
