@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import Request, Response
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.intake.rules import plausible
@@ -23,7 +22,7 @@ from shared.runtime.http.auth import Kind, Principal
 from shared.runtime.http.face import Face
 from shared.runtime.http.routes import Identifier, Routes
 from shared.runtime.http.signatures import check_standard
-from shared.runtime.kafka.inbox import locations
+from shared.runtime.kafka.inbox import json_of, locations
 
 #: What a payload of Standard Webhooks may call the event.
 TYPES = (ComplaintRaised.TYPE, "complaint.raised")
@@ -44,7 +43,9 @@ def told_in(body: bytes, webhook_id: str) -> Told:
     A CloudEvent has an id of its own; the others are called what the webhook is. Raises Rejected(malformed_bytes,
     invalid_utf8, unknown_type, schema_invalid).
     """
-    found = _object(body)
+    found = json_of(body)
+    if not isinstance(found, dict):
+        raise Rejected(Reason.SCHEMA_INVALID)
     try:
         if "specversion" in found:
             if found.get("type") != ComplaintRaised.TYPE:
@@ -56,20 +57,6 @@ def told_in(body: bytes, webhook_id: str) -> Told:
         return Told(ComplaintRaised.model_validate(found.get("data", found)), webhook_id)
     except ValidationError as error:
         raise Rejected(Reason.SCHEMA_INVALID, where=locations(error)) from None
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        try:
-            body.decode()
-        except UnicodeDecodeError:
-            raise Rejected(Reason.INVALID_UTF8) from None
-        raise Rejected(Reason.MALFORMED_BYTES) from None
-    if not isinstance(found, dict):
-        raise Rejected(Reason.SCHEMA_INVALID)
-    return found
 
 
 def routes(face: Face, intake: Intake, sources: Mapping[str, Source]) -> Routes:

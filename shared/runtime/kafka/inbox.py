@@ -158,14 +158,7 @@ class Inbox:
             raise Rejected(Reason.MALFORMED_BYTES)
         if len(value) > EVENT_BYTES_MAX:
             raise Rejected(Reason.TOO_LARGE)
-        try:
-            body = from_json(value, allow_inf_nan=False)
-        except ValueError:
-            try:
-                value.decode()
-            except UnicodeDecodeError:
-                raise Rejected(Reason.INVALID_UTF8) from None
-            raise Rejected(Reason.MALFORMED_BYTES) from None
+        body = json_of(value)
         if binary := _binary_attributes(record.headers):
             body = {"data": body}
             for name in OUTSIDE_ATTRIBUTES:
@@ -190,6 +183,18 @@ def _binary_attributes(headers: Sequence[tuple[str, bytes | None]]) -> dict[str,
     ):
         return {}
     return {name[3:]: text for name, text in headers if name.startswith("ce_") and text}
+
+
+def json_of(value: bytes) -> Any:
+    """What JSON of another system says; raises Rejected(malformed_bytes, invalid_utf8)."""
+    try:
+        return from_json(value, allow_inf_nan=False)
+    except ValueError:
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            raise Rejected(Reason.INVALID_UTF8) from None
+        raise Rejected(Reason.MALFORMED_BYTES) from None
 
 
 def locations(error: ValidationError) -> tuple[str, ...]:
