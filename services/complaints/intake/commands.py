@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 
 from services.complaints.intake.files import NoTable
 from services.complaints.intake.importing import Position, position_in, publish_rows, rows_of
+from shared.contracts.event import CONTENT_TYPE
 from shared.contracts.intake import ComplaintRaised
 from shared.runtime.service import settings_or_exit
 from shared.runtime.settings import BrokerSettings
@@ -22,7 +23,7 @@ from shared.runtime.settings import BrokerSettings
 CONFIRMED_S = 60.0
 #: After how many rows progress is told.
 TOLD_ROWS = 5_000
-HEADERS = [("content-type", b"application/cloudevents+json")]
+HEADERS = [("content-type", CONTENT_TYPE.encode())]
 STDIN = "-"
 
 
