@@ -7,7 +7,6 @@ the fields in its first line, those of the contact as `contact.email`. The same 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -192,13 +191,14 @@ def event_of(
     ):
         if not plausible(moment, now, **ahead):
             raise Unreadable(f"/{name}: too far in the past or in the future")
+    content = raised.model_dump_json(exclude_defaults=True)
     event = {
         "specversion": "1.0",
         "type": ComplaintRaised.TYPE,
         "source": given.get("source", source),
-        "id": given.get(ID) or _name(raised),
+        "id": given.get(ID) or _name(content),
         "time": format_time(now),
-        "data": json.loads(raised.model_dump_json(exclude_defaults=True)),
+        "data": from_json(content),
     }
     return raised.site, to_json(event)
 
@@ -208,6 +208,5 @@ def _sentence(wrong: Mapping[str, Any]) -> str:
     return f"/{'/'.join(map(str, wrong['loc']))}: {detail_of(wrong)}"
 
 
-def _name(raised: ComplaintRaised) -> str:
-    content = raised.model_dump_json(exclude_defaults=True).encode()
-    return f"row-{blake2b(content, digest_size=16).hexdigest()}"
+def _name(content: str) -> str:
+    return f"row-{blake2b(content.encode(), digest_size=16).hexdigest()}"
