@@ -63,20 +63,16 @@ class Opened:
 
     def place(self, form: Form) -> str | None:
         """What people at the site call the place that the link or the form names; None for none."""
-        if not self.link_place:
-            names = self.policy.places.get(form.place)
-            return None if names is None else self._of_site(names)
-        names = self.policy.places.get(self.link_place)
-        return self._of_site(names) if names is not None else plain(self.link_place) or None
+        names = self.policy.places.get(self.link_place or form.place)
+        if names is not None:
+            return in_language(names, self.policy.languages[0])
+        return plain(self.link_place) or None
 
     @property
     def where(self) -> str:
         """The place of the link as the customer reads it; empty for none."""
         names = self.policy.places.get(self.link_place)
         return plain(self.link_place) if names is None else in_language(names, self.language)
-
-    def _of_site(self, names: dict[Language, str]) -> str:
-        return in_language(names, self.policy.languages[0])
 
 
 class FormPage:
