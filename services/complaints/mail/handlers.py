@@ -114,13 +114,14 @@ class Mails:
         # Here and not before, so that a mail which was taken and only not moved is not refused when it is read again.
         if sent_lately >= SENDER_MAX:
             raise Rejected(Reason.TOO_MANY_COMPLAINTS)
-        joined = await self._joined(mail, view)
+        attached = self._attached(mail)
+        joined = await self._joined(mail, attached, view)
         if joined is not None:
             return joined
         contact = Contact(name=mail.sender_name, email=mail.sender)
         raised = ComplaintRaised(
             site=site,
-            text=complaint_text(mail.subject, mail.words, self._attached(mail)),
+            text=complaint_text(mail.subject, mail.words, attached),
             contact=None if contact.empty else contact,
             channel=Channel.MAIL,
         )
@@ -132,7 +133,7 @@ class Mails:
             raised, source, complaint_id_of(name), view, counts_for
         )
 
-    async def _joined(self, mail: Mail, view: View) -> Decision | None:
+    async def _joined(self, mail: Mail, attached: str, view: View) -> Decision | None:
         """An answer as words of its complaint; None if it is none, or none of that complaint's customer.
 
         It came to the address that a letter gave, and from the address that the letter went to.
@@ -147,14 +148,14 @@ class Mails:
             helped, line = answer_in(mail.words)
             if helped is not None:
                 try:
-                    line = added_words(line, self._attached(mail))
+                    line = added_words(line, attached)
                     return await self._selfservice.tell_helped(
                         complaint_id, complaint, helped, line, view
                     )
                 except Rejected as rejected:
                     if rejected.reason is not Reason.WRONG_STATE:
                         raise
-            words = added_words(mail.words, self._attached(mail))
+            words = added_words(mail.words, attached)
             return await self._selfservice.add_words(complaint_id, complaint, words, view)
         except Rejected as rejected:
             if rejected.reason not in NOT_JOINED:
