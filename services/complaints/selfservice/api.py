@@ -99,14 +99,14 @@ def routes(face: Face, selfservice: SelfService, page: Page) -> Routes:
 
     async def code_shown(token: str, wrong: Reason | None = None, email: str = "") -> Response:
         """The page for a code while one is taken, else the complaint's."""
-        action = await selfservice.asked_for(token, face.view())
+        code = await selfservice.asked_for(token, face.view())
         status = wrong.status if wrong is not None else 200
-        if action is None:
+        if code is None:
             over = ("mine.fault.code_over", "data")
             return await shown(token, status, over if wrong else None)
         found = await selfservice.shown(token, face.view())
         fault = Fault(say(found.language, ON_CODE[wrong][0]), ON_CODE[wrong][1]) if wrong else None
-        body = page.ask_code(found, action, token, once(), fault=fault, email=email)
+        body = page.ask_code(found, code, token, once(), fault=fault, email=email)
         return HTMLResponse(body, status, PAGE_HEADERS)
 
     async def done(

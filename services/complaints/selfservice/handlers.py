@@ -26,7 +26,7 @@ from services.complaints.selfservice.moves import (
     field_of,
     tell_helped,
 )
-from services.complaints.selfservice.page import Given, Shown, Told, told
+from services.complaints.selfservice.page import AskedCode, Given, Shown, Told, told
 from services.complaints.selfservice.rules import (
     CODE_DIGITS,
     VALID_FOR,
@@ -174,20 +174,7 @@ class SelfService:
             asks_helped=asks_helped,
             may_withdraw=may(complaint.state, ComplaintWithdrawn),
             reachable=bool(complaint.reachable),
-            code_by=await self._code_by(complaint, policy, view),
         )
-
-    async def _code_by(
-        self, complaint: Complaint, policy: Policy, view: View
-    ) -> MessageChannel | None:
-        """The channel that a code goes by; None where the customer has an address on several, or on none."""
-        key = await self._keys.of(complaint.customer_ref, view)
-        if complaint.contact is None or key is None:
-            return None
-        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
-        notify = policy.notify
-        by = [one for one in notify.channels if notify.address(contact, one) is not None]
-        return by[0] if len(by) == 1 else None
 
     async def _reached_at(self, complaint: Complaint, entries: Sequence[Entry], view: View) -> str:
         """Where the customer is written to, shown partly, for a while after they changed it; else empty."""
@@ -234,11 +221,24 @@ class SelfService:
             given.append(Given(one.title, one.worth, unusable(became), link))
         return given
 
-    async def asked_for(self, token: str, view: View) -> Action | None:
-        """What a code is taken for now; None if none is; raises what `opened` does."""
-        complaint_id, _ = await self.opened(token, view)
+    async def asked_for(self, token: str, view: View) -> AskedCode | None:
+        """The code that is taken now; None if none is; raises what `opened` does."""
+        complaint_id, complaint = await self.opened(token, view)
         known = await view.get(Confirmation, complaint_id)
-        return known.action if known is not None and known.is_open(view.now) else None
+        if known is None or not known.is_open(view.now):
+            return None
+        return AskedCode(known.action, await self._code_by(complaint, view))
+
+    async def _code_by(self, complaint: Complaint, view: View) -> MessageChannel | None:
+        """The channel that a code goes by; None where the customer has an address on several, or on none."""
+        key = await self._keys.of(complaint.customer_ref, view)
+        if complaint.contact is None or key is None:
+            return None
+        contact = Contact.model_validate_json(key.open("contact", complaint.contact))
+        policy, _ = await self._policies.at(complaint.site, view)
+        notify = policy.notify
+        by = [one for one in notify.channels if notify.address(contact, one) is not None]
+        return by[0] if len(by) == 1 else None
 
     async def add_words(
         self, complaint_id: str, complaint: Complaint, words: str, view: View

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from services.complaints.timeline.rules import Entry, What, Who
 from shared.contracts.complaints import Action, Language, Outcome
@@ -166,8 +167,13 @@ class Shown:
     asks_helped: bool
     may_withdraw: bool
     reachable: bool
-    #: The channel that a code goes by; None if it may be several.
-    code_by: MessageChannel | None = None
+
+
+class AskedCode(NamedTuple):
+    """A code that is taken: for what, and the channel that it goes by; None if that may be several."""
+
+    action: Action
+    by: MessageChannel | None
 
 
 class Page:
@@ -208,7 +214,7 @@ class Page:
     def ask_code(
         self,
         shown: Shown,
-        action: Action,
+        code: AskedCode,
         token: str,
         once: str,
         *,
@@ -223,9 +229,9 @@ class Page:
             words("mine.code.title"),
             site_name=shown.site_name,
             faults=[fault] if fault is not None else [],
-            sent=words(f"mine.code.sent.{shown.code_by or 'either'}"),
-            what=words(f"mine.code.{action}"),
-            changes_contact=action is Action.CONTACT,
+            sent=words(f"mine.code.sent.{code.by or 'either'}"),
+            what=words(f"mine.code.{code.action}"),
+            changes_contact=code.action is Action.CONTACT,
             email=email,
             token=token,
             once=once,
