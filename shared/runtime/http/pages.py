@@ -176,8 +176,7 @@ class Addressee:
 
 
 _PROBLEMS = Pages(
-    problem="""{% for line in lines %}<p>{{ line }}</p>
-{% endfor %}{% if site %}<p><a href="/c/{{ site|urlencode }}">{{ say("form.here") }}</a></p>
+    problem="""{{ super() }}{% if site %}<p><a href="/c/{{ site|urlencode }}">{{ say("form.here") }}</a></p>
 {% endif %}"""
 )
 
