@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -69,9 +69,6 @@ class MailAccount(BaseModel):
         """The password as the file has it now, without the end of its line; raises OSError. Reads the file."""
         with self.password_file.open("rb") as file:
             return SecretStr(file.read(PASSWORD_BYTES_MAX).decode(errors="replace").rstrip("\r\n"))
-
-
-A = TypeVar("A", bound=MailAccount)
 
 
 class MailAccounts(BaseModel):
