@@ -125,6 +125,13 @@ def state(store: MemoryStore, *, fences: bool = True) -> dict[str, Any]:
     }
 
 
+def forget_answers(store: MemoryStore) -> None:
+    """As after two days."""
+    kept = store.kept.documents
+    for key in [key for key in kept if key.startswith("answer:")]:
+        del kept[key]
+
+
 def _time(event: RawEvent) -> datetime:
     return datetime.fromisoformat(event.time.decode())
 

@@ -22,7 +22,7 @@ from shared.runtime.privacy.links import PREFERENCES, Tokens
 from shared.testing.builders import record
 from tests.suites.described import document, heard, operations, undescribed
 from tests.suites.receipts import by_form, by_webhook
-from tests.suites.services import SITE, SOURCE_KEY, Aboard, raised
+from tests.suites.services import SITE, SOURCE_KEY, Aboard, forget_answers, raised
 from tests.suites.signals import one_signal
 from tests.unit.test_compensation_incidents import complaints, small_incidents, the_incident
 from tests.unit.test_erasure import ref_of
@@ -70,7 +70,7 @@ async def use_everything(aboard: Aboard) -> None:
     """Each route of each service, as it is meant to be used."""
     ask = Caller(aboard)
     about = (await ask.write("complaints", LETTER, service="complaints"))["complaint_id"]
-    forget_answers(aboard, "complaints")
+    forget_answers(aboard.stores["complaints"])
     assert (await Caller(aboard).write("complaints", LETTER, service="complaints")) == {
         "complaint_id": about
     }
@@ -225,7 +225,7 @@ async def hear(aboard: Aboard) -> None:
         await customer.get(link)
         for said, form in (("yes", ""), ("yes", ""), ("yes", "text/html"), ("no", "")):
             await customer.post(f"{link}/{said}", headers={"Accept": form})
-        forget_answers(aboard, "notifier")
+        forget_answers(aboard.stores["notifier"])
         await customer.post(f"{link}/yes")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
@@ -327,13 +327,6 @@ async def help_oneself(aboard: Aboard) -> None:
             await customer.post(f"{link}/helped", data=told, headers={"Accept": accept})
         await customer.post(f"{link}/withdraw")
         await customer.post(f"{link}/withdraw", data={"once": "one-more-time"})
-
-
-def forget_answers(aboard: Aboard, service: str) -> None:
-    """As after two days."""
-    kept = aboard.stores[service].kept.documents
-    for key in [key for key in kept if key.startswith("answer:")]:
-        del kept[key]
 
 
 async def ask_amiss(aboard: Aboard) -> None:
