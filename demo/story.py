@@ -360,12 +360,22 @@ def explain(stage: Stage, phone: httpx.Client, check_id: str) -> None:
 
 
 def give(phone: httpx.Client, complaint_id: str, item: str, key: str) -> httpx.Response:
-    """One wish of the employee."""
-    return phone.post(
-        "/v1/checks",
-        json={"complaint_id": complaint_id, "item": item, "reason": "food"},
-        headers={"Idempotency-Key": key},
-    )
+    """One wish of the employee, said again under its key until the service knows the complaint and is free.
+
+    Returns the check or what fits instead. Raises `TooLate` on any other answer. Blocks.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        answer = phone.post(
+            "/v1/checks",
+            json={"complaint_id": complaint_id, "item": item, "reason": "food"},
+            headers={"Idempotency-Key": key},
+        )
+        if answer.status_code == 201 or "bound_by" in answer.json():
+            return answer
+        if answer.status_code not in (404, 503) or time.monotonic() > deadline:
+            raise TooLate(f"giving {item}: {answer.status_code} {answer.text}")
+        time.sleep(0.1)
 
 
 def left_today(check: dict[str, Any]) -> str:

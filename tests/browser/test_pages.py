@@ -186,11 +186,13 @@ async def test_codes(guest: Guest, language: Language):
     await guest.sees("export", await guest.presses(say(language, "mine.code.do")))
     await asks("contact")
     code = await code_of(guest)
-    await guest.phone.fill("#email", "o'brien@example.org")
+    # As in a browser that does not look at addresses itself.
+    await guest.phone.eval_on_selector("form:has(#email)", "form => { form.noValidate = true }")
+    await guest.phone.fill("#email", "o,brien@example.org")
     await guest.phone.fill("#code", code)
     page = await guest.presses(say(language, "mine.code.do"))
     await guest.sees("email-wrong", page, 422)
-    assert await guest.phone.input_value("#email") == "o'brien@example.org"
+    assert await guest.phone.input_value("#email") == "o,brien@example.org"
     await guest.phone.fill("#email", "new@example.org")
     await guest.phone.fill("#code", code)
     page = await guest.presses(say(language, "mine.code.do"))
