@@ -122,6 +122,11 @@ def play(stage: Stage, events: Sequence[bytes], rate: float | None) -> Told:
     return told
 
 
+def patience_s(told: Told) -> float:
+    """How long a step may take: letters about broken promises of a large input go before those that it waits for."""
+    return PATIENCE_S + told.published / LETTERS_PER_S
+
+
 def publish(stage: Stage, told: Told, events: Sequence[bytes], rate: float | None) -> None:
     """Act 1: another system publishes complaints."""
     show = stage.show
@@ -150,7 +155,7 @@ def understand(stage: Stage, told: Told) -> None:
             >= told.published
         )
 
-    eyes.until(all_settled, "settling the intake", PATIENCE_S + told.published / LETTERS_PER_S)
+    eyes.until(all_settled, "settling the intake", patience_s(told))
     show.busy(None)
     show.good(f"{eyes.count(ComplaintReceived)} received, {eyes.count(ComplaintRepeated)} repeats")
     for letter in eyes.dead[:DEAD_SHOWN]:
@@ -204,7 +209,7 @@ def acknowledge(stage: Stage, told: Told) -> None:
         failed = sum(f.occasion is Occasion.ACKNOWLEDGEMENT for f in eyes.of(MessageFailed))
         return sent + failed >= due
 
-    eyes.until(all_told, "acknowledging", PATIENCE_S + told.published / LETTERS_PER_S)
+    eyes.until(all_told, "acknowledging", patience_s(told))
     show.busy(None)
     show.good(f"{due} customers told")
     letters = of_occasion(stage, Occasion.ACKNOWLEDGEMENT)
@@ -229,7 +234,7 @@ def alarm(stage: Stage, told: Told) -> None:
             fact.complaint_id for fact in fates if fact.occasion is Occasion.SAFETY
         }
 
-    eyes.until(all_told, "telling those who must know", PATIENCE_S)
+    eyes.until(all_told, "telling those who must know", patience_s(told))
     officers = {fact.mailbox for fact in eyes.of(MessageQueued) if fact.mailbox}
     show.good(
         f"{len(concerned)} words about safety reached {', '.join(sorted(officers)) or 'nobody'}"
@@ -395,7 +400,7 @@ def hear(stage: Stage, told: Told) -> None:
             told.given
         )
 
-    eyes.until(told_of_checks, "mailing the checks", PATIENCE_S)
+    eyes.until(told_of_checks, "mailing the checks", patience_s(told))
     show.busy(None)
     by_code = {check["code"]: check["complaint_id"] for check in told.given}
     letters = [letter for letter in mailbox.letters if code_in(letter, by_code)]
@@ -405,8 +410,8 @@ def hear(stage: Stage, told: Told) -> None:
     thank(stage, told, letters[0], by_code)
     answer(letters[1], "no")
     show.good("another says no")
-    eyes.until(lambda: eyes.count(FeedbackReceived) >= 2, "hearing the answers", PATIENCE_S)
-    eyes.until(lambda: eyes.count(ComplaintReopened) >= 1, "reopening", PATIENCE_S)
+    eyes.until(lambda: eyes.count(FeedbackReceived) >= 2, "hearing the answers", patience_s(told))
+    eyes.until(lambda: eyes.count(ComplaintReopened) >= 1, "reopening", patience_s(told))
     reopened = next(eyes.of(ComplaintReopened))
     told.returned_to = reopened.employee_id
     assert reopened.complaint_id == by_code[code_in(letters[1], by_code) or ""]
@@ -532,7 +537,7 @@ def settle_down(stage: Stage, told: Told) -> None:
     eyes.until(
         lambda: wanted <= {fact.occasion for fact in eyes.of(MessageSent)},
         "telling the customers what came of it",
-        PATIENCE_S,
+        patience_s(told),
     )
     for letter in of_occasion(stage, Occasion.RESOLUTION_TOLD):
         stage.show.good("the customer is told what was done, and asked whether it helped")
@@ -542,12 +547,12 @@ def settle_down(stage: Stage, told: Told) -> None:
     eyes.until(
         lambda: any(fact.occasion is Occasion.PROMISE_BROKEN for fact in eyes.of(MessageSent)),
         "telling a customer that we are late",
-        PATIENCE_S,
+        patience_s(told),
     )
     stage.show.busy(None)
     for letter in of_occasion(stage, Occasion.PROMISE_BROKEN):
         stage.show.good("whoever nobody answered is told by us first")
         for line in letter.body.splitlines()[2:7]:
             stage.show.say("| " + line)
-    eyes.until(lambda: not eyes.unrecorded(), "the record of every fact", PATIENCE_S)
+    eyes.until(lambda: not eyes.unrecorded(), "the record of every fact", patience_s(told))
     told.letters = len(stage.mailbox.letters)
