@@ -529,7 +529,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         """When something was given, offered or done for a complaint and those that are one matter with it."""
         view = self.app.parts.settler.view()
         head = await self._document(one.into or name)
-        return {*await kept([name, one.into or name, *head.merged_ids], view), *resolved(head)}
+        matter = [name, one.into or name, *head.merged_ids]
+        return {*await kept(matter, view, safety=False), *resolved(head)}
 
     def _answered(self, name: str, one: Known) -> Known:
         """What the customer of a merged complaint answers for: its head, unless that is another customer's."""
@@ -625,7 +626,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         given = await view.get(KeptAt, name)
         is_near = rings and not waits
         return promise, is_near and not is_kept(
-            one, promise, given, await kept(one.merged_ids, view)
+            one, promise, given, await kept(one.merged_ids, view, safety=one.safety)
         )
 
     async def _warnings(self, name: str) -> Warned:

@@ -142,6 +142,23 @@ async def test_who_was_given_something_on_the_spot_never_waited(recorded: Aboard
     assert await waiting(recorded) == (0, [], [])
 
 
+@pytest.mark.parametrize("at_the_desk", [True, False])
+async def test_whoever_is_in_danger_waits_for_more_than_a_gift(
+    recorded: Aboard, *, at_the_desk: bool
+):
+    if at_the_desk:
+        spot = {"on_the_spot": {"text": "My son is bleeding."}}
+    else:
+        complaint = await recorded.raise_complaint(0, text="My son is bleeding, we need a doctor.")
+        spot = {"complaint_id": complaint}
+    wish = {**spot, "item": "sincere-words", "reason": "safety"}
+    assert (await recorded.post("checks", "s", wish)).status_code == 201
+    await recorded.carry()
+    await pass_by(recorded, timedelta(days=2))
+    waits, _, broken = await waiting(recorded)
+    assert (waits, len(broken)) == (1, 1)
+
+
 async def test_a_customer_whom_it_did_not_help_waits_again_for_the_new_promise(recorded: Aboard):
     complaint = await mild(recorded)
     check = (await recorded.give(complaint, "cinema", "a")).json()

@@ -78,6 +78,20 @@ def test_a_promise_is_kept_by_what_the_customer_heard_in_time_and_by_nothing_lat
     assert bool(break_promise(WAITING, "co-1", 0, KeptAt(at=moments), LATE).facts) is not in_time
 
 
+@pytest.mark.parametrize(
+    ("known", "is_kept"),
+    [
+        (KeptAt(at=(START,)), False),
+        (KeptAt(at=(START,), done=(START,)), True),
+        (KeptAt(at=(START,), done=(LATE,)), False),
+    ],
+)
+def test_a_promise_about_somebodys_safety_is_kept_by_what_was_done_and_by_no_gift(known, is_kept):
+    danger = WAITING.model_copy(update={"safety": True})
+    assert bool(break_promise(danger, "co-1", 0, known, LATE).facts) is not is_kept
+    assert not break_promise(WAITING, "co-1", 0, known, LATE).facts
+
+
 def test_a_promise_is_broken_once_and_not_before_its_time():
     assert not break_promise(WAITING, "co-1", 0, None, BY - SECOND).facts
     (fact,) = break_promise(WAITING, "co-1", 0, None, LATE).facts

@@ -84,7 +84,7 @@ class Promise(Document):
     """What a customer was promised last, by one complaint."""
 
     KIND: ClassVar[str] = "promise"
-    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
+    SCHEMA: ClassVar[Schema] = Schema(3, read_by=2)
 
     #: Empty if the fact that made the promise was never read: then it stands nowhere.
     site: str = ""
@@ -99,6 +99,8 @@ class Promise(Document):
     waits: bool = False
     #: Something was given on the spot, before the complaint was known.
     on_the_spot: bool = False
+    #: Somebody's safety is concerned, so that no gift keeps it.
+    safety: bool = False
     closed: bool = False
 
     @property
@@ -154,9 +156,11 @@ class Answered(Document):
         return max((*given, *offered, *before), default=None)
 
     def keeps(self, promise: Promise) -> bool:
-        """Whether the customer has nothing to wait for any more."""
+        """Whether the customer has nothing to wait for any more; whoever is in danger waits for more than a gift."""
         at = self.last_at
-        return at is not None and (promise.since is None or at > promise.since)
+        return (
+            at is not None and not promise.safety and (promise.since is None or at > promise.since)
+        )
 
 
 class OpenIncident(Document):
@@ -177,13 +181,14 @@ class OpenIncident(Document):
 
 
 def promised(_: Promise | None, fact: ComplaintTriaged) -> Promise:
-    """The first promise; kept already if something was given on the spot."""
+    """The first promise; kept already if something was given on the spot and nobody is in danger."""
     return Promise(
         site=fact.site,
         category=fact.category,
         severity=fact.severity,
         promised_by=fact.promised_by,
-        on_the_spot=fact.answered,
+        on_the_spot=fact.answered and not fact.safety,
+        safety=fact.safety,
     )
 
 
@@ -239,7 +244,8 @@ def endangered(before: Promise | None, fact: SafetyFound) -> Promise:
     """The complaint turned out to be about somebody's safety."""
     known = before or Promise()
     by = fact.promised_by or known.promised_by
-    return known.model_copy(update={"severity": Severity.SEVERE, "promised_by": by})
+    update = {"severity": Severity.SEVERE, "promised_by": by, "safety": True, "on_the_spot": False}
+    return known.model_copy(update=update)
 
 
 def over(before: Promise | None, _: Over) -> Promise:

@@ -131,6 +131,7 @@ def log(
         occurred_at=logged.logged_at,
         received_at=now,
     )
+    safety = logged.safety is not None or logged.reason is Category.SAFETY
     promised_by = policy.promised_by(logged.reason, logged.severity, now)
     triaged = ComplaintTriaged(
         complaint_id=logged.complaint_id,
@@ -139,10 +140,10 @@ def log(
         language=logged.language,
         category=logged.reason,
         severity=logged.severity,
-        safety=logged.safety is not None or logged.reason is Category.SAFETY,
+        safety=safety,
         promised_by=promised_by,
         promise_id=promise_id_of(logged.complaint_id, 0),
-        warn_at=None if logged.answered else policy.warn_at(promised_by, now),
+        warn_at=None if logged.answered and not safety else policy.warn_at(promised_by, now),
         policy_version=policy_version,
         service=logged.service,
         has_contact=(

@@ -370,7 +370,7 @@ class Lifecycle:
             view.now,
             answered_at=fact.answered_at,
             keeper=await keeper(complaint, policy, view) if more else None,
-            done=(*await kept(sorted(matter), view), *resolved(head)) if more else (),
+            done=(*await kept(sorted(matter), view, safety=False), *resolved(head)) if more else (),
         )
         return Decision((*danger.facts, *(about.before if found.facts else ()), *found.facts))
 

@@ -152,8 +152,8 @@ class Complaint(Document):
 
 
 def promised(fact: ComplaintTriaged) -> Sequence[Timer]:
-    """The timers of the first promise; none if it was kept on the spot."""
-    if fact.answered:
+    """The timers of the first promise; none if it was kept on the spot, which no gift does where safety is concerned."""
+    if fact.answered and not fact.safety:
         return ()
     return clock(fact.complaint_id, 0, fact.promised_by, fact.warn_at)
 

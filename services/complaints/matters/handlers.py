@@ -85,8 +85,8 @@ async def merging(
         why_same(other, head),
         policy,
         view.now,
-        kept_by_other=await kept([complaint_id], view),
-        kept_by_head=await kept([head_id, *head.merged_ids], view),
+        kept_by_other=await kept([complaint_id], view, safety=head.safety),
+        kept_by_head=await kept([head_id, *head.merged_ids], view, safety=head.safety),
         warned=warned is not None and other.round in warned.rounds,
     )
     if isinstance(found, No):
@@ -137,9 +137,11 @@ async def undone(
         policy,
         view.now,
         stay=[
-            Merged(name, one, await kept([name], view)) for name, one in found if one is not None
+            Merged(name, one, await kept([name], view, safety=head.safety))
+            for name, one in found
+            if one is not None
         ],
-        kept_by_head=await kept([head_id], view),
+        kept_by_head=await kept([head_id], view, safety=head.safety),
         warned=await view.get(Warned, head_id),
     )
 
@@ -216,7 +218,7 @@ async def at_once(
             Sameness.SAME_SENDER,
             policy,
             view.now,
-            kept_by_head=await kept([head_id, *head.merged_ids], view),
+            kept_by_head=await kept([head_id, *head.merged_ids], view, safety=head.safety),
         )
         if not isinstance(found, No):
             return (first, second.model_copy(update={"acknowledged": True}), *found)
@@ -243,11 +245,14 @@ async def suggested(complaint_id: str, complaint: Complaint, view: View) -> list
     return [name for name in found if name != complaint_id][:SUGGESTED_MAX]
 
 
-async def kept(complaint_ids: Sequence[str], view: View) -> set[datetime]:
-    """When customers of these complaints were given or offered something, or said that it helped; raises Unavailable."""
+async def kept(complaint_ids: Sequence[str], view: View, *, safety: bool) -> set[datetime]:
+    """When something happened for these complaints that keeps a promise, about somebody's safety or not.
+
+    Raises Unavailable.
+    """
     await view.prefetch([KeptAt.key(one) for one in complaint_ids])
     found = [await view.get(KeptAt, one) for one in complaint_ids]
-    return {moment for one in found if one is not None for moment in one.at}
+    return {moment for one in found if one is not None for moment in one.keeping(safety=safety)}
 
 
 async def _raised_by(sender_ref: str, view: View) -> Sequence[tuple[str, Complaint]]:

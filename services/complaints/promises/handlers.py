@@ -33,7 +33,7 @@ class Promises:
             return Decision()
         kept_at = await view.get(KeptAt, complaint_id)
         warned = await view.get(Warned, complaint_id)
-        merged = await kept(complaint.merged_ids, view)
+        merged = await kept(complaint.merged_ids, view, safety=complaint.safety)
         return warn(complaint, complaint_id, int(number), kept_at, merged, warned, view.now)
 
     async def passed(self, promise_id: str, due_ms: int) -> None:
@@ -50,7 +50,7 @@ class Promises:
             kept_at = await view.get(KeptAt, complaint_id)
             if complaint is None:
                 return Decision()
-            merged = await kept(complaint.merged_ids, view)
+            merged = await kept(complaint.merged_ids, view, safety=complaint.safety)
             return break_promise(complaint, complaint_id, int(number), kept_at, view.now, merged)
 
         if (await decide(self._settler.view())).facts:

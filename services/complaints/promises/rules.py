@@ -45,16 +45,24 @@ class Given(NamedTuple):
 class KeptAt(Document):
     """When the customer of a complaint was given or offered something, something was fixed, or they said that it helped.
 
-    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none. The
-    checks given are kept for the customer's own export.
+    Each of these moments keeps the promise in whose time it falls; an acknowledgement keeps none. A promise about
+    somebody's safety is kept by what was done alone: a gift makes nobody safe. The checks given are kept for the
+    customer's own export.
 
     Folded mostly from other services' facts, which come in any order: the latest moments, sorted, each once.
     """
 
     KIND: ClassVar[str] = "heard"
+    SCHEMA: ClassVar[Schema] = Schema(2)
 
     at: tuple[datetime, ...] = ()
+    #: Those of them at which something was fixed, or the customer said that it helped.
+    done: tuple[datetime, ...] = ()
     given: tuple[Given, ...] = ()
+
+    def keeping(self, *, safety: bool) -> tuple[datetime, ...]:
+        """The moments that keep promises, of a complaint about somebody's safety or about anything else."""
+        return self.done if safety else self.at
 
 
 class Warned(Document):
@@ -92,8 +100,8 @@ def break_promise(
     """A ComplaintOverdue fact if the promise of round `number` passed unkept; once per round.
 
     The promise is kept by a check or an offer for the complaint, by a fix or another thing done about its cause, or by
-    the customer's word that it helped, within the promised time; also by what was given for complaints that are merged
-    into it (`kept_by_merged`), since this one was received. It waits while the customer is asked something. To one
+    the customer's word that it helped, within the promised time; also by what kept those that are merged into it
+    (`kept_by_merged`), since this one was received. No check and no offer keeps one about somebody's safety. It waits while the customer is asked something. To one
     who was erased, or took the complaint back, nothing is to be kept or said any more.
     """
     promise = next((one for one in complaint.promises if one.round == number), None)
@@ -171,7 +179,8 @@ def is_kept(
     kept_by_merged: Collection[datetime],
 ) -> bool:
     """Whether something that is known by now keeps the promise."""
-    own = (*(kept_at.at if kept_at is not None else ()), *resolved(complaint))
+    known = kept_at or KeptAt()
+    own = (*known.keeping(safety=complaint.safety), *resolved(complaint))
     return keeps(promise, complaint.received_at, own, kept_by_merged)
 
 
@@ -211,21 +220,21 @@ def kept(before: KeptAt | None, fact: Keeps) -> KeptAt:
     """The customer was given or offered something, something was fixed, or they said that it helped."""
     known = before or KeptAt()
     match fact:
-        case CheckIssued():
-            moment = fact.issued_at
-        case OfferMade():
-            moment = fact.offered_at
-        case FixDone():
-            moment = fact.done_at
-        case FeedbackReceived(helped=Helped.YES):
-            moment = fact.answered_at
+        case CheckIssued(issued_at=moment):
+            check = Given(moment, fact.check_id, fact.item, fact.value_minor, fact.currency)
+            given = tuple(sorted({*known.given, check}))[-GIVEN_MAX:]
+            return KeptAt(at=_latest(known.at, moment), done=known.done, given=given)
+        case OfferMade(offered_at=moment):
+            return known.model_copy(update={"at": _latest(known.at, moment)})
+        case FixDone(done_at=moment) | FeedbackReceived(helped=Helped.YES, answered_at=moment):
+            done = _latest(known.done, moment)
+            return known.model_copy(update={"at": _latest(known.at, moment), "done": done})
         case _:
             return known
-    at = tuple(sorted({*known.at, moment}))[-KEPT_MAX:]
-    if not isinstance(fact, CheckIssued):
-        return KeptAt(at=at, given=known.given)
-    check = Given(fact.issued_at, fact.check_id, fact.item, fact.value_minor, fact.currency)
-    return KeptAt(at=at, given=tuple(sorted({*known.given, check}))[-GIVEN_MAX:])
+
+
+def _latest(known: Collection[datetime], moment: datetime) -> tuple[datetime, ...]:
+    return tuple(sorted({*known, moment}))[-KEPT_MAX:]
 
 
 def warned_of(before: Warned | None, fact: PromiseWarned) -> Warned:
