@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 
 #: Keeps the letter, says nothing more, and hangs up.
 HANGS_UP = "hangs up"
-#: The same without keeping it.
+#: The same without keeping it; at another step, in place of its answer.
 LOSES = "loses it and hangs up"
 #: A letter with its pictures; the standard library's own bound is a tenth of that.
 LETTER_BYTES_MAX = 1024 * 1024
@@ -85,6 +85,8 @@ class ScriptedMail:
             while line := (await reader.readline()).decode().strip():
                 self.hear(line)
                 verb = line.split()[0].upper()
+                if answers.get(verb) == LOSES:
+                    break
                 await self._say(writer, answers.get(verb, "250 ok"))
                 if verb == "DATA" and answers["DATA"].startswith("354"):
                     body = await reader.readuntil(b"\r\n.\r\n")

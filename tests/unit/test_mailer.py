@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from devstack.providers import HANGS_UP, HELLO, ScriptedMail, serving_mail
+from devstack.providers import HANGS_UP, HELLO, LOSES, ScriptedMail, serving_mail
 from devstack.stack import free_port
 from services.notifier.channels import smtp
 from services.notifier.channels.ports import Letter
@@ -195,6 +195,28 @@ async def test_of_a_letter_that_the_server_did_not_answer_nobody_knows_the_fate(
     server = ScriptedMail(body=body)
     assert await hand_over(server, letter()) == Unknown()
     assert len(server.bodies) == 1
+
+
+async def test_a_server_that_hangs_up_before_it_asks_for_the_letter_does_not_have_it():
+    server = ScriptedMail(DATA=LOSES)
+    assert await hand_over(server, letter()) == Later(Reason.MAIL_UNAVAILABLE)
+    assert server.heard[-1] == "DATA"
+
+
+async def test_a_server_that_never_asks_for_the_letter_does_not_have_it(monkeypatch):
+    monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.5)
+    assert await hand_over(ScriptedMail(DATA=""), letter()) == Later(Reason.MAIL_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("answer", ["250 2.0.0 ok", "251 forwarded", "200 fine"])
+async def test_any_yes_to_a_letter_is_one(answer):
+    assert await hand_over(ScriptedMail(body=answer), letter()) == Delivered()
+
+
+async def test_lines_that_begin_with_a_dot_arrive_whole():
+    server = ScriptedMail()
+    await hand_over(server, replace(letter(), body="Hei\n.\n..two\n"))
+    assert server.bodies[0].endswith(b"Hei\r\n..\r\n...two\r\n.\r\n")
 
 
 async def test_a_letter_that_was_kept_is_kept_also_without_a_goodbye(monkeypatch):

@@ -13,7 +13,8 @@ from email.utils import formatdate
 from typing import Any
 
 import aiosmtplib
-from aiosmtplib import SMTPResponse
+from aiosmtplib import SMTPResponse, SMTPStatus
+from aiosmtplib.protocol import normalize_message_line_endings
 
 from services.notifier.channels.ports import MAIL_SERVER, Letter
 from shared.contracts.intake import MessageChannel
@@ -41,21 +42,33 @@ _ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*
 #: encoded word, which mail programs would decode to another address.
 _ADDRESS = re.compile(rf"(?!.*=\?){_ATOMS}@{_ATOMS}")
 
+#: A line that begins with a dot has one more on its way (RFC 5321, 4.5.2).
+_DOT = re.compile(rb"^\.", re.MULTILINE)
+
 
 class Conversation(aiosmtplib.SMTP):
     """An SMTP conversation that remembers whether the letter was accepted: `taken` is None if unknown."""
 
     taken: bool | None = False
 
-    async def data(self, message: str | bytes, /, **options: Any) -> SMTPResponse:
-        """Send the letter itself; its fate is open until the server has answered."""
+    async def data(self, message: str | bytes, /, **_: Any) -> SMTPResponse:
+        """Send the letter itself; its fate is open once it was written and until the server has answered.
+
+        Before, the server surely has nothing. Any answer of 2xx is a yes.
+        """
+        ready = await self.execute_command(b"DATA")
+        if ready.code != SMTPStatus.start_input:
+            raise aiosmtplib.SMTPDataError(ready.code, ready.message)
+        protocol = self.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        raw = message.encode("ascii") if isinstance(message, str) else message
+        protocol.write(_DOT.sub(b"..", normalize_message_line_endings(raw)) + b".\r\n")
         self.taken = None
-        try:
-            answer = await super().data(message, **options)
-        except aiosmtplib.SMTPDataError:
-            self.taken = False
-            raise
-        self.taken = True
+        answer = await protocol.read_response(timeout=self.timeout)
+        self.taken = 200 <= answer.code < 300
+        if not self.taken:
+            raise aiosmtplib.SMTPDataError(answer.code, answer.message)
         return answer
 
 
