@@ -155,8 +155,8 @@ async def test_a_sender_that_is_no_address_is_our_fault_and_not_the_customers():
 
 @pytest.mark.parametrize(
     "answer",
-    ["550 5.1.1 no such user", "551 not here", "552 5.2.2 mailbox full", "553 name not allowed",
-     "550 no", "556 5.1.10 takes no mail"],
+    ["550 5.1.1 no such user", "551 not here", "553 name not allowed", "550 no",
+     "556 5.1.10 takes no mail", "550 5.1.1 blocked: no such user", "550 5.2.1 mailbox disabled"],
 )  # fmt: skip
 async def test_a_recipient_refused_for_good_is_an_address_refused(answer):
     assert await hand_over(ScriptedMail(RCPT=answer), letter()) == Never(Reason.ADDRESS_REFUSED)
@@ -177,6 +177,18 @@ async def test_a_recipient_refused_for_good_is_an_address_refused(answer):
         {"RCPT": "530 5.7.0 authenticate first"},
         {"RCPT": "535 wrong password"},
         {"RCPT": "554 5.7.1 relay access denied"},
+        {"RCPT": "550 5.7.26 unauthenticated"},
+        {"RCPT": "550 rejected by policy"},
+        {"RCPT": "550 Blocked, see http://blocked.example"},
+        {"RCPT": "554 Service unavailable; client host is on a blocklist"},
+        {"RCPT": "550 SPAM is not wanted"},
+        {"RCPT": "550 5.0.0 listed by zen.spamhaus.org"},
+        {"RCPT": "550 relaying denied"},
+        {"RCPT": "550 5.1.8 sender address rejected: domain not found"},
+        {"RCPT": "552 5.2.2 mailbox full"},
+        {"RCPT": "552 no space left"},
+        {"RCPT": "550 5.2.2 over quota"},
+        {"RCPT": "503 5.5.1 bad sequence of commands"},
         {"DATA": "554 no"},
         {"body": "554 5.6.0 letter refused"},
         {"body": "552 5.3.4 too large"},

@@ -31,8 +31,18 @@ SMTP_TIMEOUT_S = 20
 PERMANENT = 500
 #: Replies to any command that authentication is missing or wrong (RFC 4954, 6).
 AUTHENTICATION = range(530, 540)
-#: The detail code of a refusal by policy; a missing mailbox has another (RFC 3463, 3.8).
-POLICY = "5.7."
+#: Replies to a recipient that are not about the address: commands out of order, storage that is full
+#: (RFC 5321, 4.2.3).
+NOT_THE_ADDRESS = frozenset({503, 552})
+#: Detail codes of the same: the sender's address, a full mailbox, policy (RFC 3463, 3.2, 3.3 and 3.8).
+DETAILS_NOT_THE_ADDRESS = ("5.1.7", "5.1.8", "5.2.2", "5.7.")
+#: Detail codes that are about the recipient's address, whatever the words are.
+ADDRESS = "5.1."
+#: Words of servers that refuse us, most of them without a detail code that says so.
+_REFUSES_US = re.compile(
+    r"\b(policy|policies|block(ed|ing|list\w*)|black ?list\w*|spam\w*|rbl|dnsbl|reputation|relay\w*)\b",
+    re.IGNORECASE,
+)
 #: The longest address that fits into a path with its brackets (RFC 5321, 4.5.3.1.3).
 ADDRESS_CHARS_MAX = 254
 #: The longest line of a letter (RFC 5322, 2.1.1).
@@ -159,6 +169,10 @@ def spoken(address: str) -> str:
 
 
 def no_such_mailbox(refused: aiosmtplib.SMTPRecipientRefused) -> bool:
-    """Whether a refusal is permanent and about the address, not about us as the sender."""
-    about_us = refused.code in AUTHENTICATION or refused.message.startswith(POLICY)
-    return refused.code >= PERMANENT and not about_us
+    """Whether a refusal is permanent and about the address, not about us as the sender or a mailbox that is full."""
+    code, said = refused.code, refused.message
+    if code < PERMANENT or code in AUTHENTICATION or code in NOT_THE_ADDRESS:
+        return False
+    if said.startswith(DETAILS_NOT_THE_ADDRESS):
+        return False
+    return said.startswith(ADDRESS) or _REFUSES_US.search(said) is None
