@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import threading
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -253,6 +254,30 @@ async def test_the_name_of_this_machine_is_looked_up_once_and_not_for_each_lette
     assert server.heard.count("EHLO notifier.example") == 3
 
 
+async def test_a_name_server_that_is_slow_holds_letters_up_once_and_shortly(monkeypatch):
+    """The letters of a start ask it together: each in a thread of its own would leave none for others."""
+    answers, asked = threading.Event(), []
+
+    def named() -> str:
+        asked.append("")
+        answers.wait(10)
+        return "too late"
+
+    monkeypatch.setattr(smtp.socket, "getfqdn", named)
+    monkeypatch.setattr(smtp.socket, "gethostname", lambda: "notifier")
+    monkeypatch.setattr(smtp, "NAME_TIMEOUT_S", 0.2)
+    server = ScriptedMail()
+    async with serving_mail(server) as port:
+        channel = SmtpChannel(MailServer("127.0.0.1", port), Clock())
+        try:
+            async with asyncio.timeout(5):
+                fates = await asyncio.gather(*[channel.send(letter()) for _ in range(3)])
+        finally:
+            answers.set()
+    assert fates == [Delivered()] * 3
+    assert (len(asked), server.heard.count("EHLO notifier")) == (1, 3)
+
+
 async def test_no_server_at_all_is_asked_again_later():
     async with serving_mail(ScriptedMail()) as port:
         pass
@@ -265,7 +290,7 @@ async def test_a_conversation_ends_before_others_may_try(monkeypatch):
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    assert 2 * smtp.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
+    assert smtp.NAME_TIMEOUT_S + 2 * smtp.SMTP_TIMEOUT_S < ATTEMPT_LASTS.total_seconds()
     monkeypatch.setattr(smtp, "SMTP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(smtp.Conversation, "connect", never)
     async with asyncio.timeout(10):

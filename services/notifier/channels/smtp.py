@@ -27,6 +27,8 @@ from shared.runtime.wires import MailServer
 #: conversation and the goodbye may each take as long, together less than `ATTEMPT_LASTS`, after which
 #: another process may try.
 SMTP_TIMEOUT_S = 20
+#: Timeout to look up this machine's own name, once, before a letter's own time begins.
+NAME_TIMEOUT_S = 5
 #: First digit of a permanent SMTP reply (RFC 5321, 4.2.1).
 PERMANENT = 500
 #: Replies to any command that authentication is missing or wrong (RFC 4954, 6).
@@ -91,8 +93,8 @@ class SmtpChannel:
     def __init__(self, server: MailServer, now: Callable[[], datetime]) -> None:
         self._server = server
         self._now = now
-        #: The name of this machine; None until the first letter.
-        self._hostname: str | None = None
+        #: Finds the name of this machine, for all letters; None until the first one.
+        self._hostname: asyncio.Task[str] | None = None
 
     async def send(self, letter: Letter) -> Outcome:
         """See Channel."""
@@ -106,11 +108,10 @@ class SmtpChannel:
             return Later(Reason.MAIL_UNAVAILABLE)
         message = written(letter, sender, recipient, self._now())
         if self._hostname is None:
-            # Once, because it asks a name server, for which each letter would wait.
-            self._hostname = await asyncio.to_thread(socket.getfqdn)
-        talk = Conversation(
-            **self._server.client(), local_hostname=self._hostname, timeout=SMTP_TIMEOUT_S
-        )
+            self._hostname = asyncio.create_task(own_name())
+        # Shared by all letters: one that ends does not end it for the others.
+        name = await asyncio.shield(self._hostname)
+        talk = Conversation(**self._server.client(), local_hostname=name, timeout=SMTP_TIMEOUT_S)
         try:
             async with asyncio.timeout(SMTP_TIMEOUT_S), talk:
                 await talk.send_message(message, sender=sender, recipients=[recipient])
@@ -125,6 +126,15 @@ class SmtpChannel:
             if talk.taken is False:
                 return Later(Reason.MAIL_UNAVAILABLE)
         return Delivered() if talk.taken else Unknown()
+
+
+async def own_name() -> str:
+    """This machine's full name; its short one if the name server is slow."""
+    try:
+        async with asyncio.timeout(NAME_TIMEOUT_S):
+            return await asyncio.to_thread(socket.getfqdn)
+    except TimeoutError:
+        return socket.gethostname()
 
 
 def written(letter: Letter, sender: str, recipient: str, now: datetime) -> EmailMessage:
