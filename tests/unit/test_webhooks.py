@@ -170,13 +170,21 @@ def test_a_file_that_is_wrong_is_refused_with_what_is_wrong_and_without_secrets(
     "address",
     "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255"
     " 168.63.129.16 ::1 :: fe80::1 fe80::1%eth0 fd00:ec2::254 fec0::1 ff02::1 ::ffff:10.0.0.1 ::ffff:127.0.0.1"
-    " 64:ff9b::a9fe:a9fe 2002:7f00:1:: 2001:0:4136:e378:8000:63bf:f5ff:fffe".split(),
+    " 64:ff9b::a9fe:a9fe 2002:7f00:1:: 2001:0:4136:e378:8000:63bf:f5ff:fffe"
+    # Blocks of the IANA registries of special-purpose addresses, whole.
+    " 192.0.0.1 192.0.0.9 192.0.0.10 192.0.0.171 192.0.0.255 64:ff9b:1::1 64:ff9b:1:ffff::808:808 3fff::1 5f00::1"
+    # Addresses of IPv4 in those of IPv6: compatible, translated, ISATAP.
+    " ::127.0.0.1 ::10.0.0.1 ::8.8.8.8 ::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8 2606:2800:21f:cb07:0:5efe:10.0.0.1"
+    " 2606:2800:21f:cb07:200:5efe:169.254.169.254 2606:2800:21f:cb07:0:5efe:192.0.0.9".split(),
 )
 def test_an_address_inside_is_not_public(address: str):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address",
+    "93.184.215.14 192.0.1.1 2606:2800:21f:cb07::1 2606:2800:21f:cb07:0:5efe:8.8.8.8 64:ff9b::808:808".split(),
+)
 def test_an_address_of_the_internet_is_public(address: str):
     assert is_public(address)
 

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from ssl import SSLContext
 from urllib.parse import urlsplit
 
@@ -30,8 +30,21 @@ CONNECT_TIMEOUT_S = 5
 POST_TIMEOUT_S = 15
 #: An address of a cloud's own services that lies outside of all special ranges (Azure).
 INSIDE = frozenset({IPv4Address("168.63.129.16")})
+#: Networks that are not public whatever the standard library of this Python says. From the IANA registries of
+#: special-purpose addresses of IPv4 and IPv6, whole blocks also where some addresses in them are global; and old
+#: ways to write an address of IPv4: "compatible" (RFC 4291, 2.5.5.1) and translated (RFC 2765).
+SPECIAL = (
+    IPv4Network("192.0.0.0/24"),
+    IPv6Network("::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("3fff::/20"),
+    IPv6Network("5f00::/16"),
+)
 #: Addresses of IPv4 in IPv6 for gateways (RFC 6052), which no other test of an address sees through.
 TRANSLATED = IPv6Network("64:ff9b::/96")
+#: Bits 32 to 63 of an address of ISATAP, which ends with one of IPv4: private or unique (RFC 5214, 6.1).
+ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 GONE = 410
 
 
@@ -54,14 +67,19 @@ def is_public(address: str) -> bool:
     """Whether an address is of the public internet: not private, loopback, link-local, shared or a cloud's own."""
     found = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
+        last = str(IPv4Address(int(found) & 0xFFFFFFFF))
         if found in TRANSLATED:
-            return is_public(str(IPv4Address(int(found) & 0xFFFFFFFF)))
+            return is_public(last)
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo and found.teredo[1])
         if inner:
             return is_public(str(inner))
+        if int(found) >> 32 & 0xFFFFFFFF in ISATAP and not is_public(last):
+            return False
         if found.is_site_local:
             return False
-    return found.is_global and not found.is_multicast and found not in INSIDE
+    if found in INSIDE or any(found in network for network in SPECIAL):
+        return False
+    return found.is_global and not found.is_multicast
 
 
 class PublicAddresses(AbstractResolver):
