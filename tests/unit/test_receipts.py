@@ -10,6 +10,7 @@ import pytest
 
 from services.notifier.messages.rules import (
     ATTEMPT_LASTS,
+    Attempt,
     Message,
     State,
     Status,
@@ -248,6 +249,24 @@ def test_a_failure_that_another_provider_reports_late_does_not_count():
     second = message(State.SENT, 2).model_copy(update={"provider": "second"})
     assert bounced(second, "me-1", "first", BOTH, START).facts == ()
     assert len(bounced(second, "me-1", "second", BOTH, START).facts) == 2
+
+
+def test_a_delivery_counts_if_a_provider_reports_it_that_carried_the_message():
+    tried = (Attempt(1, START, "first"), Attempt(2, START, "second"))
+    second = message(State.SENT, 2).model_copy(update={"provider": "second", "attempts": tried})
+    assert delivered(second, "me-1", "third", START).facts == ()
+    for provider in ("first", "second"):
+        assert len(delivered(second, "me-1", provider, START).facts) == 1
+    older = message(State.SENT, 2)
+    assert len(delivered(older, "me-1", "third", START).facts) == 1
+
+
+async def test_a_provider_that_did_not_carry_a_message_cannot_say_that_it_was_delivered(
+    both: Aboard,
+):
+    sms = await by_sms(both)
+    assert (await by_json(both, sms, "delivered")).status_code == 204
+    assert await told(both, sms) == (Status.SENT, None)
 
 
 def test_a_role_mailbox_is_told_by_its_own_channels_alone():

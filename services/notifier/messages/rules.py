@@ -420,11 +420,14 @@ def _instead(
 
 
 def delivered(message: Message, message_id: str, provider: str, now: datetime) -> Decision:
-    """Record that a provider reported the delivery; once, and only of what was handed over.
+    """Record that a provider reported the delivery; once, and only of what was handed over to this provider.
 
     It also settles the fate of an attempt that is not known yet, so that it is not repeated.
     """
-    if message.delivered_at is not None or not message.attempt:
+    # An earlier one counts too: what it refused may have come all the same. Older attempts name none.
+    carried_by = {message.provider, *(one.provider for one in message.attempts)}
+    carried = bool(message.attempt) and not carried_by.isdisjoint({provider, None})
+    if message.delivered_at is not None or not carried:
         return Decision()
     report = MessageDelivered(
         message_id=message_id,
