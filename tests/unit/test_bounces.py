@@ -111,6 +111,30 @@ def test_whatever_comes_is_read_or_refused(raw):
         return
 
 
+def nested(how: str, depth: int) -> bytes:
+    """A mail in a mail, or a multipart in a multipart, so many deep."""
+    if how == "mails":
+        return b"Content-Type: message/rfc822\n\n" * depth
+    parts = (f'Content-Type: multipart/{how}; boundary="b{n}"\n\n--b{n}\n' for n in range(depth))
+    return "".join(parts).encode()
+
+
+@pytest.mark.parametrize("how", ["mails", "mixed", "digest"])
+@pytest.mark.parametrize("depth", [50, 5000])
+def test_a_returned_mail_that_is_nested_deeply_is_refused_and_what_stands_before_is_read(
+    how: str, depth: int
+):
+    with pytest.raises(Rejected, match=Reason.SCHEMA_INVALID.value):
+        bounce_of(nested(how, depth))
+    report = returned().removesuffix(b"--edge--\n")
+    assert bounce_of(report + b"--edge\n" + nested(how, depth)) == Report(ID, delivered=False)
+
+
+async def test_a_relay_that_posts_a_mail_nested_deeply_is_refused(both):
+    answer = await by_standard(both, "returns", nested("mails", 5000))
+    assert answer.status_code == 422
+
+
 async def test_a_returned_letter_goes_on_by_the_next_channel(both):
     """Case 39 of the faults: a mailbox that is missing, as the server says only afterwards."""
     await both.raise_complaint(contact=KARI)

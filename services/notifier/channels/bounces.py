@@ -14,6 +14,7 @@ from services.notifier.channels.wires import Posted, Report
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.signatures import check_standard
+from shared.runtime.mail.bounds import bounded
 
 #: A Message-ID of ours, as `smtp.written` makes it.
 _OURS = re.compile(r"<(me-[0-9a-f]{32})@[^\s<>@]+>")
@@ -27,9 +28,10 @@ def bounce_of(raw: bytes) -> Report:
     """What a returned mail says of a message of ours; raises Rejected(schema_invalid) if it says nothing.
 
     Failed means undelivered, delivered or relayed by the last server means delivered; a report of delay
-    means neither. Automatic answers of people who are away are no reports.
+    means neither. Automatic answers of people who are away are no reports. Of a mail beyond `bounded`, its
+    beginning is read.
     """
-    mail = message_from_bytes(raw, policy=compat32)
+    mail = message_from_bytes(bounded(raw), policy=compat32)
     parts = [part for part, _ in zip(mail.walk(), range(PARTS_MAX), strict=False)]
     message_id = next(_named(parts), None)
     actions = [fate for part in parts if (fate := _fate(part)) is not _SILENT]

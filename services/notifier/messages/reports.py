@@ -18,7 +18,6 @@ from shared.kernel import Decision
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
-from shared.runtime.mail.bounds import bounded
 from shared.runtime.mail.mailbox import Folder, RawMail
 from shared.runtime.mail.reader import Fate
 
@@ -59,7 +58,7 @@ class Reports:
     async def take(self, _account_id: str, mail: RawMail) -> Fate:
         """Record what a mail in the mailbox for returned mail says; waits for the store, raises Unavailable."""
         try:
-            report = await asyncio.to_thread(bounce_of, bounded(mail.content))
+            report = await asyncio.to_thread(bounce_of, mail.content)
         except Rejected:
             return Fate(Folder.REFUSED, "unreadable")
         await self._record(MAIL_SERVER, report)
