@@ -13,6 +13,24 @@ DAY = timedelta(days=1)
 AHEAD_MAX = timedelta(days=731)
 
 
+#: Folders of the time zone database that are no regions: the same zones with other rules, one with leap seconds.
+NO_REGIONS = frozenset({"posix", "right"})
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of a place, by its IANA name such as Europe/Oslo, or UTC; raises ValueError for any other.
+
+    The database has names without a region too. Some of them mean something else on each machine, such as `localtime`.
+    """
+    region, _, place = name.partition("/")
+    if name != "UTC" and (not place or region in NO_REGIONS):
+        raise ValueError(name)
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError):  # there is none of that name, or it is that of a folder
+        raise ValueError(name) from None
+
+
 class Weekday(StrEnum):
     """Days as ISO 8601 counts them."""
 

@@ -14,7 +14,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from itertools import combinations, pairwise
 from typing import Annotated, ClassVar, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +32,7 @@ from shared.contracts.compensation import INCIDENT_COUNT_MAX, Basis, CheckKind, 
 from shared.contracts.complaints import Category, Language, Service, Severity, Subcategory
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
-from shared.contracts.hours import Weekday, after, between
+from shared.contracts.hours import Weekday, after, between, zone_of
 from shared.contracts.intake import E164, Channel, Contact, MessageChannel
 from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
@@ -987,13 +987,13 @@ class Policy(Part):
     def contradictions(self) -> Iterator[Contradiction]:
         """Names that refer to nothing, missing titles, and a catalogue without a free item."""
         try:
-            ZoneInfo(self.timezone)
-        except (
-            ZoneInfoNotFoundError,
-            ValueError,
-            OSError,
-        ):  # OSError: the name is that of a folder
-            yield ("timezone",), self.timezone, "is not a time zone of the IANA database"
+            zone_of(self.timezone)
+        except ValueError:
+            yield (
+                ("timezone",),
+                self.timezone,
+                "is not the time zone of a place, such as Europe/Oslo",
+            )
         if len(set(self.languages)) < len(self.languages):
             yield ("languages",), self.languages, "a language is listed twice"
         for item, it in self.checks.items():

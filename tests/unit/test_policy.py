@@ -240,9 +240,10 @@ CASES = {
     "an unknown zone": (
         "Europe/Oslo",
         "Europe/Olso",
-        'timezone: is not a time zone of the IANA database, got "Europe/Olso"',
+        'timezone: is not the time zone of a place, such as Europe/Oslo, got "Europe/Olso"',
     ),
-    "a folder for a zone": ("Europe/Oslo", "Europe", "timezone: is not a time zone"),
+    "a folder for a zone": ("Europe/Oslo", "Europe", "timezone: is not the time zone"),
+    "the zone of whichever machine": ("Europe/Oslo", "localtime", "timezone: is not the time zone"),
     "the country code that YAML takes for false": (
         "[nb, sv, da, en]",
         "[no, sv, da, en]",

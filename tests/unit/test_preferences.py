@@ -111,6 +111,10 @@ async def test_what_is_chosen_is_shown_and_a_browser_comes_back_to_the_page(aboa
         ({"timezone": "Europe"}, "timezone"),
         ({"timezone": "../etc/passwd"}, "timezone"),
         ({"timezone": "Oslo"}, "timezone"),
+        ({"timezone": "localtime"}, "timezone"),
+        ({"timezone": "posixrules"}, "timezone"),
+        ({"timezone": "Factory"}, "timezone"),
+        ({"timezone": "right/Europe/Oslo"}, "timezone"),
     ],
 )
 async def test_a_field_that_cannot_be_is_said_on_the_page_and_nothing_changes(
@@ -412,6 +416,8 @@ async def test_a_repeat_gets_the_answer_of_the_first_though_the_version_is_anoth
         {"channel": "pigeon"},
         {"timezone": "Europe/Atlantis"},
         {"timezone": "../etc/passwd"},
+        {"timezone": "localtime"},
+        {"timezone": "Factory"},
         {"quiet_hours": {"starts": "21:00", "ends": "21:00"}},
         {"quiet_hours": {"starts": "21:00Z", "ends": "07:00"}},
         {"name": "Kari"},

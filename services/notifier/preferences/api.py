@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time
 from typing import Annotated, ClassVar, TypeVar
-from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -21,6 +20,7 @@ from services.notifier.preferences.page import PreferencesPage
 from services.notifier.preferences.rules import CHOSEN, Preferences, change
 from shared.contracts.complaints import Language
 from shared.contracts.event import CustomerRef
+from shared.contracts.hours import zone_of
 from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import PreferencesChanged, Tells, TimeZone
 from shared.contracts.policy import QuietHours
@@ -66,11 +66,8 @@ WANTED: JsonDict = {
 
 
 def _of_a_zone(name: str) -> str:
-    """The name of a time zone; raises ValueError if there is none of that name."""
-    try:
-        return _zone(name)
-    except (OSError, KeyError):
-        raise ValueError("unknown") from None
+    """The name of a time zone; raises ValueError if it is that of no place."""
+    return zone_of(name).key
 
 
 class WantedPreferences(BaseModel):
@@ -266,7 +263,7 @@ def preferences_of(form: Form) -> Preferences:
         channel=_value("channel", MessageChannel, form.channel),
         language=_value("language", Language, form.language),
         quiet_hours=_quiet(form.starts, form.ends),
-        timezone=_value("timezone", _zone, form.timezone.strip()),
+        timezone=_value("timezone", _of_a_zone, form.timezone.strip()),
     )
 
 
@@ -274,7 +271,7 @@ def _value(field: str, read: Callable[[str], T], text: str) -> T | None:
     """What a field says; None if it is empty. Raises WrongField."""
     try:
         return read(text) if text else None
-    except (ValueError, OSError, KeyError):  # the last two are of time zones
+    except ValueError:
         raise WrongField(field) from None
 
 
@@ -289,11 +286,6 @@ def _quiet(starts: str, ends: str) -> QuietHours | None:
     if end is None or end.tzinfo is not None or end == begin:
         raise WrongField("ends")
     return QuietHours(starts=begin, ends=end)
-
-
-def _zone(name: str) -> str:
-    """The name of a time zone; raises ValueError, OSError or KeyError if there is none of that name."""
-    return ZoneInfo(name).key
 
 
 async def form_of(request: Request) -> Form:
