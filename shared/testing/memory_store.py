@@ -230,7 +230,7 @@ class MemoryStore:
         return len(self.kept.lines) < self._outbox_max
 
     async def due(
-        self, now_ms: int, most: int, *, slow: bool | None = None
+        self, now_ms: int, most: int, *, slow: bool | None = None, skip: int = 0
     ) -> list[tuple[str, int]]:
         """See Store."""
         ready = sorted(
@@ -238,7 +238,7 @@ class MemoryStore:
             for member, due in self.kept.timers.items()
             if due <= now_ms and slow in {None, is_slow(member)}
         )
-        return [(member, due) for due, member in ready[:most]]
+        return [(member, due) for due, member in ready[skip : skip + most]]
 
     async def pending(
         self, most: int, bytes_max: int = PENDING_BYTES_MAX

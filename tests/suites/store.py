@@ -229,6 +229,7 @@ class StoreSuite:
         assert await store.due(day, 10) == [slow[0]]
         assert await store.due(day + 5, 1, slow=False) == [("a|1", day + 1)]
         assert await store.due(day + 1, 10, slow=True) == slow[:2]
+        assert await store.due(day + 1, 10, slow=True, skip=1) == slow[1:2]
         assert len(await store.due(day + 5, 10)) == 4
         await store.commit(Commit((), (), [("webhook|2", day + 9)], fired=("webhook|0", day)))
         await store.commit(Commit((), (), [("webhook|1", None)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from shared.contracts.reasons import Reason
 from shared.runtime.engine import timers as module
-from shared.runtime.engine.store import Commit
+from shared.runtime.engine.store import Commit, system_of
 from shared.runtime.engine.timers import AT_ONCE_MAX, Timers
 from shared.runtime.faults import Unavailable
 from shared.testing.clock import START, Clock
@@ -180,24 +181,21 @@ async def test_however_many_fail_the_others_still_ring(store, monkeypatch):
 async def test_a_letter_goes_at_once_however_many_webhooks_wait_for_endpoints_that_hang(
     store, endpoints, each
 ):
-    """Each endpoint has 4 in hand, which hang, and any further one is refused for a while, as by `Webhooks`."""
-    waiting = [(f"webhook|{n}", DUE - 1) for n in range(endpoints * each)]
+    """Each endpoint has 4 in hand, which hang."""
+    waiting = [(webhook(n % endpoints, n), DUE - 1) for n in range(endpoints * each)]
     await store.commit(Commit((), (), waiting))
-    hanging: dict[int, set[str]] = {n: set() for n in range(endpoints)}
+    in_hand: Counter[str] = Counter()
     rung: list[str] = []
     go = asyncio.Event()
 
     async def post(webhook_id: str, due: int) -> None:
-        in_hand = hanging[int(webhook_id) % endpoints]
-        if len(in_hand) >= 4:
-            raise Unavailable(Reason.ENDPOINT_UNAVAILABLE, retry_after_s=5)
-        in_hand.add(webhook_id)
+        in_hand[system_of(f"webhook|{webhook_id}")] += 1
         await go.wait()
 
     on_timer = {"webhook": post, "send": settling(store, rung, "send")}
     timers = Timers(store, on_timer, holder="me", now=Clock())
     task = asyncio.create_task(timers.run())
-    await until(lambda: all(len(in_hand) == 4 for in_hand in hanging.values()))
+    await until(lambda: in_hand.total() == 4 * endpoints)
     await store.commit(Commit((), (), [("send|safety", DUE)]))
     timers.wake()
     looks = 0
@@ -208,6 +206,43 @@ async def test_a_letter_goes_at_once_however_many_webhooks_wait_for_endpoints_th
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert rung == ["safety"]
+    assert set(in_hand.values()) == {4}
+
+
+def webhook(endpoint: int, number: int) -> str:
+    """The timer of a webhook to one of some endpoints."""
+    return f"webhook|wh-{endpoint:08x}{number:024x}"
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "is far behind"])
+async def test_a_webhook_goes_soon_however_many_wait_for_another_endpoint(
+    store, monkeypatch, hangs
+):
+    many = [(webhook(1, n), DUE - 1) for n in range(3000)]
+    await store.commit(Commit((), (), [*many, (webhook(2, 0), DUE)]))
+    posted: list[str] = []
+    looks = 0
+    due_now = store.due
+
+    async def due(*args: object, **how: object) -> list[tuple[str, int]]:
+        nonlocal looks
+        looks += how["slow"] is False
+        return await due_now(*args, **how)
+
+    async def post(webhook_id: str, due_ms: int) -> None:
+        posted.append(webhook_id)
+        if hangs and webhook_id.startswith("wh-00000001"):
+            await asyncio.Event().wait()
+        await store.commit(Commit((), (), [(f"webhook|{webhook_id}", None)]))
+
+    monkeypatch.setattr(store, "due", due)
+    timers = Timers(store, {"webhook": post}, holder="me", now=Clock())
+    monkeypatch.setattr(module, "IN_HAND_S", 0)
+    task = asyncio.create_task(timers.run())
+    await until(lambda: any(one.startswith("wh-00000002") for one in posted))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert looks <= (3 if hangs else 10)
 
 
 @pytest.mark.parametrize("ends", [True, False])

@@ -16,7 +16,6 @@ from pydantic_core import from_json
 
 from services.notifier.webhooks import post as posting
 from services.notifier.webhooks.endpoints import load
-from services.notifier.webhooks.handlers import AT_ONCE_MAX, Webhooks
 from services.notifier.webhooks.post import (
     AddressRefused,
     Post,
@@ -32,17 +31,21 @@ from services.notifier.webhooks.rules import (
     RETRY_FIRST,
     RETRY_LONGEST,
     SHOWN,
+    WEBHOOK,
     Webhook,
     attempt,
     delay,
     not_taken,
+    queue,
 )
+from shared.contracts.complaints import ComplaintConfirmed
 from shared.contracts.data import Data, of_employee, tag_of
 from shared.contracts.reasons import Reason
 from shared.contracts.webhooks import WebhookDelayed, WebhookDropped
 from shared.kernel import Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.engine.store import system_of
+from shared.runtime.faults import Rejected
 from shared.runtime.http.signatures import check_standard, secret_bytes
 from shared.runtime.strict_yaml import BrokenFile
 from shared.testing.clock import START, Clock
@@ -463,13 +466,11 @@ async def test_case_47_gone_disables_the_endpoint_until_its_entry_changes(tmp_pa
     assert len(partner.posts) == 2
 
 
-async def test_a_slow_endpoint_leaves_places_for_others(tmp_path: Path):
-    (tmp_path / "webhooks.yaml").write_text(FILE, encoding="utf-8")
-    nobody: Any = None
-    webhooks = Webhooks(load(tmp_path / "webhooks.yaml"), nobody)
-    for number in range(AT_ONCE_MAX):
-        webhooks._reserve(f"wh-{number}", "loyalty", START)
-    webhooks._reserve("wh-0", "loyalty", START)
-    with pytest.raises(Unavailable):
-        webhooks._reserve("wh-9", "loyalty", START)
-    webhooks._reserve("wh-9", "loyalty", START + ATTEMPT_LASTS)
+def test_timers_know_the_endpoint_of_a_webhook_by_its_id():
+    fact = ComplaintConfirmed(complaint_id="co-1", site="ms-aurora", confirmed_at=START)
+    systems = [
+        system_of(f"{WEBHOOK}|{queue(endpoint, event, fact, 'ms-aurora', START).webhook_id}")
+        for endpoint in ("loyalty", "booking")
+        for event in ("ev-1", "ev-2")
+    ]
+    assert systems[0] == systems[1] != systems[2] == systems[3]

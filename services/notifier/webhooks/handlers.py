@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from services.notifier.webhooks.endpoints import Endpoint
 from services.notifier.webhooks.post import Post, Poster
 from services.notifier.webhooks.rules import (
-    ATTEMPT_LASTS,
     Disabled,
     Webhook,
     attempt,
@@ -25,15 +23,9 @@ from shared.contracts.webhooks import WebhookAttempted, WebhookDisabled, Webhook
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.runtime.engine.view import View
-from shared.runtime.faults import Rejected, Unavailable
+from shared.runtime.faults import Rejected
 from shared.runtime.kafka.inbox import Prepared, only_folds
 from shared.runtime.observe import log
-
-#: Webhooks of one endpoint that a process sends at once. Timers take 32 in hand, and a slow endpoint must leave
-#: places for letters.
-AT_ONCE_MAX = 4
-#: Pause before a webhook is looked at again whose endpoint is busy.
-BUSY_S = 5
 
 
 class Webhooks:
@@ -42,8 +34,6 @@ class Webhooks:
     def __init__(self, endpoints: Mapping[str, Endpoint], poster: Poster) -> None:
         self._endpoints = endpoints
         self._poster = poster
-        #: Per endpoint, the webhooks in hand and since when. What was taken and not sent is not counted for ever.
-        self._in_hand: dict[str, dict[str, datetime]] = {name: {} for name in endpoints}
 
     @property
     def types(self) -> frozenset[str]:
@@ -92,22 +82,9 @@ class Webhooks:
             webhook.endpoint, endpoint.url, endpoint.keys, webhook.event_id, webhook.payload
         )
 
-    async def take(self, webhook_id: str, post: Post, view: View) -> Decision:
-        """Take a webhook in hand, unless another process has; raises Unavailable while its endpoint is busy."""
-        decision = attempt(await known(webhook_id, view), webhook_id, view.now)
-        if decision.facts:
-            self._reserve(webhook_id, post.endpoint, view.now)
-        return decision
-
-    def _reserve(self, webhook_id: str, endpoint: str, now: datetime) -> None:
-        in_hand = {
-            name: since
-            for name, since in self._in_hand[endpoint].items()
-            if now - since < ATTEMPT_LASTS and name != webhook_id
-        }
-        if len(in_hand) >= AT_ONCE_MAX:
-            raise Unavailable(Reason.ENDPOINT_UNAVAILABLE, retry_after_s=BUSY_S)
-        self._in_hand[endpoint] = {**in_hand, webhook_id: now}
+    async def take(self, webhook_id: str, _post: Post, view: View) -> Decision:
+        """Take a webhook in hand, unless another process has."""
+        return attempt(await known(webhook_id, view), webhook_id, view.now)
 
     def number(self, facts: Sequence[Fact]) -> int | None:
         """The number of the attempt that was begun."""
@@ -122,7 +99,6 @@ class Webhooks:
     ) -> Decision:
         """The fate of an attempt, unless another process has made another; 410 also disables the endpoint."""
         webhook = await known(webhook_id, view)
-        self._in_hand.get(webhook.endpoint, {}).pop(webhook_id, None)
         if webhook.next_at is None or (number is not None and webhook.attempt != number):
             return Decision()
         match outcome:

@@ -425,22 +425,24 @@ class RedisStore:
             raise Unavailable(Reason.STORE_NOT_COPIED)
 
     async def due(
-        self, now_ms: int, most: int, *, slow: bool | None = None
+        self, now_ms: int, most: int, *, slow: bool | None = None, skip: int = 0
     ) -> list[tuple[str, int]]:
         """Timers due by now, earliest first; see Store; raises Unavailable."""
         found = []
         if not slow:
-            found += await self._scored("-inf", min(now_ms, SLOW_FROM - 1), most)
+            found += await self._scored("-inf", min(now_ms, SLOW_FROM - 1), most, skip)
         if slow is not False:
-            found += await self._scored(SLOW_FROM, SLOW_FROM + now_ms, most)
+            found += await self._scored(SLOW_FROM, SLOW_FROM + now_ms, most, skip)
         due = [(member.decode(), due_of(int(score))) for member, score in found]
         return sorted(due, key=lambda one: one[1])[:most]
 
-    async def _scored(self, low: int | str, high: int, most: int) -> list[tuple[bytes, float]]:
-        """Timers that stand between two scores, and where; raises Unavailable."""
+    async def _scored(
+        self, low: int | str, high: int, most: int, skip: int
+    ) -> list[tuple[bytes, float]]:
+        """Timers that stand between two scores, and where, behind the first `skip`; raises Unavailable."""
         found: list[tuple[bytes, float]] = await self._ask(
             self._redis.zrange(
-                self._fixed[3], low, high, byscore=True, offset=0, num=most, withscores=True
+                self._fixed[3], low, high, byscore=True, offset=skip, num=most, withscores=True
             )
         )
         return found

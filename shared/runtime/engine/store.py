@@ -27,8 +27,8 @@ RANGE_MAX = 200
 #: Entries looked at in one call, of which most may be of documents that were forgotten.
 RANGE_SCAN_MAX = 1000
 #: Names of timers that wait for systems of others, which may hang: their queue is read by itself, so that letters
-#: and promises do not stand behind it.
-SLOW = frozenset({"webhook"})
+#: and promises do not stand behind it. So many characters of such a timer's id name the system.
+SLOW = {"webhook": len("wh-") + 8}
 #: Where the queue of the slow ones begins in the sorted set of timers: later than any moment in ms, and exact
 #: together with one.
 SLOW_FROM = 10**15
@@ -271,6 +271,12 @@ def is_slow(member: str) -> bool:
     return member.partition("|")[0] in SLOW
 
 
+def system_of(member: str) -> str:
+    """The system that a slow timer waits for."""
+    name, _, timer_id = member.partition("|")
+    return timer_id[: SLOW[name]]
+
+
 def score_of(member: str, due_ms: int) -> int:
     """Where a timer stands in the sorted set, in which the slow ones come behind all the others."""
     return due_ms + SLOW_FROM if is_slow(member) else due_ms
@@ -285,11 +291,11 @@ class TimerStore(Leases, Protocol):
     """What timers need."""
 
     async def due(
-        self, now_ms: int, most: int, *, slow: bool | None = None
+        self, now_ms: int, most: int, *, slow: bool | None = None, skip: int = 0
     ) -> list[tuple[str, int]]:
-        """Timers due by now: (member, due in ms), earliest first, at most `most`.
+        """Timers due by now: (member, due in ms), earliest first, at most `most` behind the first `skip`.
 
-        Of the slow ones or the others alone; with None, of both.
+        Of the slow ones or the others alone; with None, of both, where `skip` is 0.
         """
         ...
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from shared.runtime.engine.store import TimerStore, is_slow
+from shared.runtime.engine.store import TimerStore, is_slow, system_of
 from shared.runtime.faults import Unavailable
 from shared.runtime.observe import log, raised_at
 
@@ -23,23 +24,28 @@ LOOK_S = 0.1
 LEASE_MS = 10_000
 #: Timers handled at once: enough to keep a mail server busy, few enough to be polite to it.
 AT_ONCE_MAX = 32
-#: Slow timers handled at once, in places of their own: 4 for each of the 16 endpoints that a file of webhooks may
-#: have, so that those that hang leave places for the others.
+#: Slow timers handled at once, in places of their own: all, and those of one system. It is 4 for each of the 16
+#: endpoints that a file of webhooks may have, so that those that hang leave places for the others.
 SLOW_AT_ONCE_MAX = 64
+ONE_SYSTEM_MAX = 4
 #: A timer whose handling failed unexpectedly is left alone this long before it is tried again.
 FAILED_PAUSE_S = 30.0
 #: How long a stop waits for timers in hand: as long as the notifier lets a mail server take, and short
 #: enough for the rest of a stop before a supervisor kills, which is after 30 s as a rule.
 IN_HAND_S = 20.0
-#: Timers of a queue that wait after a failure and are looked past; beyond so many they do hold up the others of it.
+#: Prompt timers that wait after a failure and are looked past; beyond so many they do hold up the others.
 PAUSED_MAX = 1000
+#: Slow timers that are read at once, and how often in a look that finds none to fire: those of a system that hangs
+#: may be many, and reading so many takes some milliseconds.
+SLOW_PAGE = 500
+SLOW_PAGES_MAX = 4
 
 
 class Timers:
     """Fires the due timers of one owner: `on_timer[name](id, due_ms)`.
 
     Slow ones, which wait for the systems of others, have a queue and places of their own: however many of them
-    are due or hang, the others fire.
+    are due or hang, the others fire. Of these, each system has its share of the places.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class Timers:
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._paused: dict[str, float] = {}
         self._due = asyncio.Event()
+        #: Slow timers that the next look begins behind.
+        self._skip = 0
 
     def wake(self) -> None:
         """Look soon: a timer was set that is due."""
@@ -97,27 +105,54 @@ class Timers:
     async def _look(self) -> None:
         clock = time.monotonic()
         self._paused = {member: until for member, until in self._paused.items() if until > clock}
-        await self._fill(slow=False)
+        now_ms = int(self._now().timestamp() * 1000)
+        await self._fill(now_ms)
         if self._any_slow:
-            await self._fill(slow=True)
+            await self._fill_slow(now_ms)
 
-    async def _fill(self, *, slow: bool) -> None:
-        """Fire what is due of a queue, as far as it has places."""
-        free = self._free(slow=slow)
+    async def _fill(self, now_ms: int) -> None:
+        """Fire the prompt timers that are due, as far as there are places."""
+        free = self._free(slow=False)
         if free <= 0:
             return
-        now_ms = int(self._now().timestamp() * 1000)
         # Those in hand or paused are still due, so ask for as many more.
-        passed = {
-            member
-            for member in self._in_hand.keys() | self._paused.keys()
-            if is_slow(member) is slow
-        }
+        passed = {one for one in self._in_hand.keys() | self._paused.keys() if not is_slow(one)}
         most = free + min(len(passed), PAUSED_MAX)
-        for member, due in await self._store.due(now_ms, most, slow=slow):
+        for member, due in await self._store.due(now_ms, most, slow=False):
             if member not in passed and free > 0:
-                self._in_hand[member] = asyncio.create_task(self._fire(member, due))
+                self._begin(member, due)
                 free -= 1
+
+    async def _fill_slow(self, now_ms: int) -> None:
+        """Fire slow timers that are due, as far as there are places, and places for each system.
+
+        Looks go on behind each other and round, so that those of a system that hangs do not hide the others.
+        """
+        for _ in range(SLOW_PAGES_MAX):
+            free = self._free(slow=True)
+            if free <= 0:
+                return
+            found = await self._store.due(now_ms, SLOW_PAGE, slow=True, skip=self._skip)
+            self._skip = self._skip + SLOW_PAGE if len(found) == SLOW_PAGE else 0
+            if self._begin_some(found, free) or not self._skip:
+                return
+
+    def _begin_some(self, found: Sequence[tuple[str, int]], free: int) -> bool:
+        """Fire those slow timers that have a place; returns whether there was one."""
+        taken = Counter(system_of(member) for member in self._in_hand if is_slow(member))
+        before = len(self._in_hand)
+        for member, due in found:
+            passed = member in self._in_hand or member in self._paused
+            if passed or taken[system_of(member)] >= ONE_SYSTEM_MAX:
+                continue
+            if len(self._in_hand) - before == free:
+                break
+            taken[system_of(member)] += 1
+            self._begin(member, due)
+        return len(self._in_hand) > before
+
+    def _begin(self, member: str, due: int) -> None:
+        self._in_hand[member] = asyncio.create_task(self._fire(member, due))
 
     def _free(self, *, slow: bool) -> int:
         """The places of a queue that are free."""
