@@ -79,11 +79,9 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
             fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety
         }
         <= {fact.complaint_id for fact in sent if fact.occasion is Occasion.SAFETY},
-        "whoever saw a word about safety is on record, and nobody was told of it twice": sorted(
-            told.seen
-        )
-        == sorted(fact.complaint_id for fact in eyes.of(SafetySeen))
-        and not eyes.count(SafetyRetold),
+        "every word about safety was seen, whoever saw it is on record, and nobody was told of it again": all_seen(
+            eyes, told
+        ),
         "the thanks of a customer, with their words, reached who gave the check": told.thanks
         == told.thanks_read,
         "checks answered are the checks issued": sorted(answer["check_id"] for answer in told.given)
@@ -112,6 +110,23 @@ def agreements(eyes: Eyes, told: Told) -> dict[str, bool]:
         and len(recorded) == len(set(recorded)),
         "every fact is in the catalogue": not eyes.unknown(),
     }
+
+
+def all_seen(eyes: Eyes, told: Told) -> bool:
+    """Whether each complaint about somebody's safety was seen, as the story did it, and told to nobody after that.
+
+    With many complaints, the time in which one must be seen may be over before the story has come to it.
+    """
+    concerned = {fact.complaint_id for fact in eyes.of(ComplaintTriaged) if fact.safety}
+    seen = {fact.complaint_id: fact.seen_at for fact in eyes.of(SafetySeen)}
+    return (
+        concerned <= seen.keys()
+        and sorted(told.seen) == sorted(fact.complaint_id for fact in eyes.of(SafetySeen))
+        and all(
+            fact.complaint_id in seen and fact.retold_at <= seen[fact.complaint_id]
+            for fact in eyes.of(SafetyRetold)
+        )
+    )
 
 
 def receipt(eyes: Eyes, told: Told) -> dict[str, Any]:

@@ -239,22 +239,25 @@ def alarm(stage: Stage, told: Told) -> None:
     show.good(
         f"{len(concerned)} words about safety reached {', '.join(sorted(officers)) or 'nobody'}"
     )
-    for letter in of_occasion(stage, Occasion.SAFETY)[:SHOWN]:
-        show.say(f"“{letter.subject}”")
+    for number, letter in enumerate(of_occasion(stage, Occasion.SAFETY)):
+        if number < SHOWN:
+            show.say(f"“{letter.subject}”")
         link = SEEN.search(letter.body)
         assert link is not None, letter.body
         httpx.get(link.group()).raise_for_status()
-        seen = httpx.post(link.group()).raise_for_status().json()
-        told.seen.append(seen["complaint_id"])
+        seen = httpx.post(link.group()).raise_for_status().json()["complaint_id"]
+        if (
+            seen not in told.seen
+        ):  # several mailboxes may be told of one, and one who sees it is enough
+            told.seen.append(seen)
     with stage.phone(stage.notifier) as phone:
         alarms = phone.get("/v1/safety").raise_for_status().json()["alarms"]
-    for one in alarms:
-        if one["complaint_id"] in told.seen:
-            (first, *_) = one["told"]
-            show.good(
-                f"{one['reference']}: {first['mailbox']} was told at {one['routed_at'][11:19]} by {first['channel']},"
-                f" and pressed the letter's button: seen at {one['seen_at'][11:19]}"
-            )
+    for one in [one for one in alarms if one["complaint_id"] in told.seen][:SHOWN]:
+        (first, *_) = one["told"]
+        show.good(
+            f"{one['reference']}: {first['mailbox']} was told at {one['routed_at'][11:19]} by {first['channel']},"
+            f" and pressed the letter's button: seen at {one['seen_at'][11:19]}"
+        )
 
 
 def reachable(stage: Stage) -> list[str]:
