@@ -51,6 +51,11 @@ STORE_UNREADABLE = Counter(
     ["service", "kind"],
 )
 MESSAGES = Counter("messages", "Messages by occasion and fate.", ["occasion", "fate"])
+PROVIDER_OPEN = Gauge(
+    "provider_open",
+    "1 while a provider of messages is left alone after failures in a row, or failed again since.",
+    ["provider"],
+)
 PROMISES_BROKEN = Counter("promises_broken", "Promised times that passed without an answer.")
 STREAM_RETRIES = Counter(
     "stream_retries", "Batches tried again because the world was away.", ["service"]

@@ -12,18 +12,27 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from devstack.providers import ScriptedSms
 from services.notifier.channels import sms
-from services.notifier.channels.providers import FAILURES_MAX, PAUSE, Breaker, chosen, fared
+from services.notifier.channels.ports import Letter
+from services.notifier.channels.providers import (
+    FAILURES_MAX,
+    PAUSE,
+    Breaker,
+    Providers,
+    chosen,
+    fared,
+)
 from services.notifier.channels.sms import SmsChannel
 from services.notifier.channels.text import CUT, fitted, segments
 from services.notifier.channels.wires import FormWire, JsonWire
 from services.notifier.messages.rules import ATTEMPT_LASTS
-from shared.contracts.intake import e164
+from shared.contracts.intake import MessageChannel, e164
 from shared.contracts.reasons import Reason
-from shared.runtime.engine.effects import Delivered, Later, Never, Unknown
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
 from shared.testing.clock import START, Clock
 from tests.suites.channels import ADAPTERS, CASES, MESSAGE_ID, SMS, Adapter
 
@@ -175,6 +184,51 @@ def test_a_provider_that_failed_five_times_in_a_row_is_left_alone_for_a_while():
 
 def test_where_all_are_left_alone_the_next_in_order_is_asked_all_the_same():
     assert chosen(["a", "b"], 1, []) == "b"
+
+
+class Answering:
+    """A provider that answers as it is told."""
+
+    name, channel = "first", MessageChannel.SMS
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self._outcomes = iter(outcomes)
+
+    async def send(self, _letter: Letter) -> Outcome:
+        return next(self._outcomes)
+
+
+async def test_an_operator_sees_once_that_a_provider_fails_and_why_and_that_it_works_again():
+    refused = Later(Reason.SMS_UNAVAILABLE, said="HTTP 401")
+    answers = [refused] * (FAILURES_MAX + 2) + [Delivered()]
+    providers = Providers([Answering(*answers)], Clock())
+    letter = Letter("me-1", "", "", "", "", provider="first")
+    shown = []
+    with capture_logs() as logs:
+        for _ in answers:
+            await providers.send(letter)
+            shown.append(REGISTRY.get_sample_value("provider_open", {"provider": "first"}))
+    assert shown == [0] * (FAILURES_MAX - 1) + [1] * 3 + [0]
+    told = [(line["event"], line["provider"], line.get("said")) for line in logs]
+    assert told == [
+        ("provider_left_alone", "first", "HTTP 401"),
+        ("provider_works_again", "first", None),
+    ]
+
+
+async def test_a_refusal_says_which_status_it_had():
+    """Wrong credentials are the operator's to mend, and nothing else says that it is them."""
+
+    async def unknown_to_us(_: web.Request) -> web.Response:
+        return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
+
+    app = web.Application()
+    app.router.add_post("/form", unknown_to_us)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/form"))
+        outcome = await SmsChannel("first", url, FORM, "https://a.example/", Clock()).send(SMS)
+    assert isinstance(outcome, Later)
+    assert outcome.said == "HTTP 401"
 
 
 # ---- texts and numbers ---------------------------------------------------------------------------

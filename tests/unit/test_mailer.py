@@ -201,6 +201,20 @@ async def test_a_server_that_refuses_us_or_the_letter_is_asked_again_later(answe
     assert await hand_over(ScriptedMail(**answers), letter()) == Later(Reason.MAIL_UNAVAILABLE)
 
 
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"MAIL": "535 5.7.8 wrong password"}, "SMTP 535"),
+        ({"RCPT": "552 5.2.2 mailbox full"}, "SMTP 552"),
+        ({"DATA": LOSES}, "SMTPServerDisconnected"),
+    ],
+)
+async def test_a_refusal_says_which_status_it_had(answers, said):
+    outcome = await hand_over(ScriptedMail(**answers), letter())
+    assert isinstance(outcome, Later)
+    assert outcome.said == said
+
+
 @pytest.mark.parametrize("body", [HANGS_UP, ""], ids=["hangs up", "says nothing"])
 async def test_of_a_letter_that_the_server_did_not_answer_nobody_knows_the_fate(monkeypatch, body):
     """Case 39: it may have come, so it is neither kept for sure nor simply sent again."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from services.notifier.channels.ports import Channel, Letter
 from shared.contracts.intake import MessageChannel
 from shared.contracts.policy import Notify
-from shared.runtime.engine.effects import Delivered, Never, Outcome
-from shared.runtime.observe import log
+from shared.runtime.engine.effects import Delivered, Later, Never, Outcome, Unknown
+from shared.runtime.observe import PROVIDER_OPEN, log
 
 #: Failures in a row after which a provider is left alone: one is bad luck, five are an outage.
 FAILURES_MAX = 5
@@ -65,6 +65,8 @@ class Providers:
     def __init__(self, channels: Sequence[Channel], now: Callable[[], datetime]) -> None:
         self._channels: Mapping[str, Channel] = {one.name: one for one in channels}
         self._breakers = dict.fromkeys(self._channels, Breaker())
+        for name in self._channels:
+            PROVIDER_OPEN.labels(name).set(0)
         self._now = now
 
     def choose(
@@ -83,6 +85,11 @@ class Providers:
         outcome = await self._channels[letter.provider].send(letter)
         before = self._breakers[letter.provider]
         after = self._breakers[letter.provider] = fared(before, outcome, self._now())
-        if after.open_until is not None and before.open_until is None:
-            log.warning("provider_left_alone", provider=letter.provider)
+        opened, was_open = after.open_until is not None, before.open_until is not None
+        if opened and not was_open:
+            said = outcome.said if isinstance(outcome, Later | Unknown) else ""
+            log.warning("provider_left_alone", provider=letter.provider, said=said)
+        if was_open and not opened:
+            log.warning("provider_works_again", provider=letter.provider)
+        PROVIDER_OPEN.labels(letter.provider).set(opened)
         return outcome

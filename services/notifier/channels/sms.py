@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from ssl import SSLContext
 from urllib.parse import urlencode
@@ -62,10 +63,10 @@ class SmsChannel:
         # It was not reached, so that it has nothing.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             log.warning("sms_waits", provider=self.name, error=type(error).__name__)
-            return Later(Reason.SMS_UNAVAILABLE)
+            return Later(Reason.SMS_UNAVAILABLE, said=type(error).__name__)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("sms_unknown", provider=self.name, error=type(error).__name__)
-            return Unknown()
+            return Unknown(said=type(error).__name__)
 
     async def _asked(self, sms: Sms) -> Outcome:
         ask = self._wire.asks(sms)
@@ -77,10 +78,11 @@ class SmsChannel:
                 self._url, data=ask.body, headers=ask.headers, ssl=tls, allow_redirects=False
             ) as answer,
         ):
-            body = bytearray()
+            body, said = bytearray(), f"HTTP {answer.status}"
             async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
                 if len(body) > ANSWER_BYTES_MAX:
-                    return Unknown()
+                    return Unknown(said=said)
             headers = {name.lower(): value for name, value in answer.headers.items()}
-            return self._wire.outcome(answer.status, headers, bytes(body), self._now())
+            outcome = self._wire.outcome(answer.status, headers, bytes(body), self._now())
+            return replace(outcome, said=said) if isinstance(outcome, Later | Unknown) else outcome

@@ -118,14 +118,23 @@ class SmtpChannel:
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(no_such_mailbox(refused) for refused in error.recipients):
                 return Never(Reason.ADDRESS_REFUSED)
-            return Later(Reason.MAIL_UNAVAILABLE)
+            return Later(Reason.MAIL_UNAVAILABLE, said=f"SMTP {error.recipients[0].code}")
         # Any other refusal is about us or the letter: an operator must mend it, and the customer's
         # address is still good.
         except (aiosmtplib.SMTPException, OSError) as error:
             log.warning("mail_waits", error=type(error).__name__)
             if talk.taken is False:
-                return Later(Reason.MAIL_UNAVAILABLE)
-        return Delivered() if talk.taken else Unknown()
+                return Later(Reason.MAIL_UNAVAILABLE, said=said_by(error))
+            if talk.taken is None:
+                return Unknown(said=said_by(error))
+        return Delivered()
+
+
+def said_by(error: Exception) -> str:
+    """What went wrong, for the log: the status that the server answered, or the error's class."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return f"SMTP {error.code}"
+    return type(error).__name__
 
 
 async def own_name() -> str:

@@ -8,7 +8,7 @@ in another process, which uses the same id with the provider.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -30,15 +30,22 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Its fate is unknown: the provider fell silent after it was sent."""
+    """Its fate is unknown: the provider fell silent after it was sent. `said` is as in Later."""
+
+    said: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """It was not accepted; try again, after `after` at the soonest."""
+    """It was not accepted; try again, after `after` at the soonest.
+
+    `said` is why, for the log: the status that the provider answered, or the class of an error. Decisions do not
+    depend on it.
+    """
 
     reason: Reason
     after: timedelta = timedelta(0)
+    said: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
