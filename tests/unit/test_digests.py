@@ -29,6 +29,7 @@ from shared.contracts.intake import MessageChannel
 from shared.contracts.notifier import (
     MessageBounced,
     MessageDeferred,
+    MessageDelivered,
     MessageFailed,
     MessageQueued,
     MessageSent,
@@ -36,13 +37,14 @@ from shared.contracts.notifier import (
 )
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.effects import Effects
-from shared.runtime.faults import Unavailable
+from shared.runtime.faults import Rejected, Unavailable
 from shared.runtime.mail.mailbox import RawMail
 from shared.runtime.privacy.links import PREFERENCES, Tokens
 from tests.suites.services import Aboard, Silence, YieldingStore, demo_policy
 from tests.unit.test_bounces import returned
 from tests.unit.test_lifecycle import do
 from tests.unit.test_occasions import changed, english, fates, flat, last, settled
+from tests.unit.test_receipts import KARI
 
 OSLO = ZoneInfo("Europe/Oslo")
 #: An acknowledgement and one fix, and the day's messages of the tests are used up.
@@ -174,13 +176,68 @@ async def test_messages_share_the_fate_of_their_digest(tmp_path: Path):
         assert refused.json()["type"].endswith(Reason.NOT_FAILED)
 
 
-async def test_the_messages_of_a_digest_that_comes_back_have_failed(tmp_path: Path):
-    """It was accepted, so they were sent; who looks at them must see that the customer has none of them."""
+def mailbox(tmp_path: Path) -> Path:
+    """The file of a mailbox for returned mail."""
     accounts, password = tmp_path / "accounts.yaml", tmp_path / "password"
     password.write_text("secret")
     account = {"host": "imap.invalid", "username": "r", "password_file": str(password)}
     accounts.write_text(yaml.safe_dump({"accounts": {"returns": account}}))
-    aboard, name = await busy(tmp_path, returned_mail=accounts, channels=["email"])
+    return accounts
+
+
+@pytest.mark.parametrize("reports", [["delivered", "delivered"], ["failed", "delivered"]])
+async def test_the_messages_of_a_digest_are_delivered_with_it(tmp_path: Path, reports: list[str]):
+    """Also where it was reported to have come back before."""
+    aboard, name = await busy(tmp_path, returned_mail=mailbox(tmp_path), channels=["email"])
+    await next_day(aboard)
+    digest = last(aboard).message_id
+    take = aboard.apps["notifier"].beside_stream["mail"].__self__._take
+    for action in reports:
+        status = "2.1.5" if action == "delivered" else "5.1.1"
+        await take("returns", RawMail(returned(message_id=digest, action=action, status=status)))
+    reported = await of(aboard, MessageDelivered)
+    assert [one["occasion"] for one in reported] == ["digest"] + ["fix_done"] * 3
+    async with aboard.http("notifier", aboard.bearer("m-1", "manager")) as manager:
+        shown = await manager.get("/v1/notifications", params={"subject": name})
+    fixes = [one for one in shown.json()["notifications"] if one["occasion"] == "fix_done"]
+    assert [one["status"] for one in fixes] == ["sent"] + ["delivered"] * 3
+
+
+@pytest.mark.parametrize("comes_back", [False, True], ids=["is refused", "comes back"])
+async def test_a_digest_of_two_complaints_goes_on_as_a_text_message_for_each(
+    tmp_path: Path, comes_back: bool
+):
+    """A text has one link, and each complaint a page of its own."""
+    policy = changed(
+        per_day=PER_DAY, channels=["email", "sms"], calling_code="47", sms_from="Aurora"
+    )
+    aboard = await Aboard(tmp_path, policy, returned_mail=mailbox(tmp_path)).begin()
+    names = []
+    for offset, text in enumerate(("The soup was a bit salty.", "Our cabin is too hot.")):
+        names.append(await aboard.raise_complaint(offset, text=text, contact=KARI, language="en"))
+        await settled(aboard)
+    for name in names:
+        for fix in FIXES[:2]:
+            await do(aboard, name, "fix", fix=fix)
+            aboard.later(minutes=2)
+            await settled(aboard)
+    if not comes_back:
+        aboard.postbox.failures.append(Rejected(Reason.ADDRESS_REFUSED))
+    await next_day(aboard)
+    if comes_back:
+        take = aboard.apps["notifier"].beside_stream["mail"].__self__._take
+        await take("returns", RawMail(returned(message_id=last(aboard).message_id)))
+        await settled(aboard)
+    links = [letter.link for letter in aboard.phone.letters]
+    assert len(links) == len(set(links)) == 2
+    assert (await fates(aboard))[Occasion.FIX_DONE] == ["sent"] * 4
+    waits = await of(aboard, MessageDeferred)
+    assert {one["complaint_id"] for one in waits} == {*names}
+
+
+async def test_the_messages_of_a_digest_that_comes_back_have_failed(tmp_path: Path):
+    """It was accepted, so they were sent; who looks at them must see that the customer has none of them."""
+    aboard, name = await busy(tmp_path, returned_mail=mailbox(tmp_path), channels=["email"])
     await next_day(aboard)
     async with aboard.http("notifier") as phone:
         said = await phone.post(
@@ -368,12 +425,12 @@ def test_the_first_message_of_a_digest_queues_it_and_later_ones_join():
         assert one.digest_id == "dg-1"
 
 
-def test_a_full_digest_takes_no_more_and_says_so():
+def test_what_a_full_digest_does_not_take_waits_by_itself_and_is_not_lost():
     full = Digest(message_ids=tuple(f"me-{n}" for n in range(DIGEST_MESSAGES_MAX)))
     carrier = message(Occasion.DIGEST, about="dg-1", due_at=TOMORROW)
     (fact,) = join(message(), "me-x", "dg-1", full, carrier, TOMORROW, NOW).facts
-    assert isinstance(fact, MessageFailed)
-    assert fact.reason is Reason.TOO_MANY_LETTERS
+    assert isinstance(fact, MessageDeferred)
+    assert (fact.digest_id, fact.due_at) == (None, TOMORROW)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ it end with it, in the same commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import ClassVar
@@ -29,6 +29,7 @@ from shared.contracts.notifier import (
     MessageAttempted,
     MessageBounced,
     MessageDeferred,
+    MessageDelivered,
     MessageFailed,
     MessageSent,
     Occasion,
@@ -79,9 +80,9 @@ def join(
     due_at: datetime,
     now: datetime,
 ) -> Decision:
-    """Let a message wait for its digest, whose own message is queued with the first; failed if the digest is full.
+    """Let a message wait for its digest, whose own message is queued with the first.
 
-    If the digest is on its way already, the message waits by itself.
+    If the digest is on its way already, or full, the message waits by itself, and counts in the day on which it goes.
     """
     if carrier is None:
         carries = queue(
@@ -98,14 +99,14 @@ def join(
         )
         waits = defer(message, message_id, Reason.ENOUGH_TODAY, due_at, digest_id)
         return replace(waits, facts=(carries, *waits.facts))
-    if carrier.state is not State.QUEUED or carrier.told_at <= now:
+    full = digest is not None and len(digest.message_ids) >= DIGEST_MESSAGES_MAX
+    if full or carrier.state is not State.QUEUED or carrier.told_at <= now:
         return defer(message, message_id, Reason.ENOUGH_TODAY, due_at)
-    if digest is not None and len(digest.message_ids) >= DIGEST_MESSAGES_MAX:
-        return not_sent(message, message_id, Reason.TOO_MANY_LETTERS, None, now)
     return defer(message, message_id, Reason.ENOUGH_TODAY, carrier.told_at, digest_id)
 
 
 def with_its_messages(
+    carrier: Message,
     decision: Decision,
     held: Mapping[str, Message],
     left_out: Mapping[str, Reason],
@@ -113,8 +114,9 @@ def with_its_messages(
 ) -> Decision:
     """What was decided about a digest's message, with what becomes of the messages in it.
 
-    Those left out fail when it is taken in hand. The others are sent when it is. They fail when it does and no
-    other channel goes on for it, also where it was accepted before and came back.
+    Those left out fail when it is taken in hand. The others are sent and delivered when it is. They fail when it
+    does and no other channel goes on for it, also where it was accepted before and came back. Where text messages
+    go on for it, each other complaint gets one of its own.
     """
     fates: list[Fact] = []
     for fact in decision.facts:
@@ -128,6 +130,14 @@ def with_its_messages(
                     for name, one in held.items()
                     if one.state not in FATES
                 ]
+            case MessageDelivered():
+                fates += [
+                    _delivered(one, name, fact)
+                    for name, one in held.items()
+                    if one.delivered_at is None
+                ]
+            case MessageFailed() | MessageBounced() if fact.next_channel is MessageChannel.SMS:
+                fates += _by_complaint(carrier, held, now)
             case MessageFailed() | MessageBounced() if fact.next_channel is None:
                 fates += [
                     _not_delivered(one, name, fact, now)
@@ -137,6 +147,39 @@ def with_its_messages(
             case _:
                 pass
     return replace(decision, facts=(*decision.facts, *fates))
+
+
+def _delivered(message: Message, message_id: str, of: MessageDelivered) -> MessageDelivered:
+    """The report about a digest, for a message in it."""
+    return MessageDelivered(
+        message_id=message_id,
+        complaint_id=message.complaint_id,
+        occasion=message.occasion,
+        provider=of.provider,
+        delivered_at=of.delivered_at,
+        site=message.site,
+    )
+
+
+def _by_complaint(carrier: Message, held: Mapping[str, Message], now: datetime) -> Iterator[Fact]:
+    """A digest for each complaint but the carrier's own, with the messages about it, by text message at once."""
+    others = sorted({one.complaint_id for one in held.values()} - {carrier.complaint_id})
+    for complaint_id in others:
+        digest_id = "dg-" + fingerprint("digest of", carrier.about, complaint_id)
+        yield queue(
+            carrier_of(digest_id, MessageChannel.SMS),
+            Occasion.DIGEST,
+            digest_id,
+            complaint_id=complaint_id,
+            customer_ref=carrier.customer_ref,
+            site=carrier.site,
+            language=carrier.language,
+            now=now,
+            channel=MessageChannel.SMS,
+        )
+        for name, one in held.items():
+            if one.complaint_id == complaint_id:
+                yield from defer(one, name, Reason.ENOUGH_TODAY, now, digest_id).facts
 
 
 def _not_delivered(

@@ -134,7 +134,7 @@ class Sending:
         used = await view.balances([bound.account for bound in bounds])
         taken = attempt(message, message_id, view.now, bounds, used, letter.provider)
         left_out = {name: why for name, why in letter.holds.items() if why is not None}
-        return with_its_messages(taken, held, left_out, view.now)
+        return with_its_messages(message, taken, held, left_out, view.now)
 
     def number(self, facts: Sequence[Fact]) -> int | None:
         """The number of the attempt that was begun."""
@@ -161,7 +161,7 @@ class Sending:
         """What was decided about a message, for a digest with the fates of the messages in it."""
         if message.occasion is not Occasion.DIGEST:
             return decision
-        return with_its_messages(decision, await held_by(message, view), {}, view.now)
+        return with_its_messages(message, decision, await held_by(message, view), {}, view.now)
 
     async def _fate(
         self, message: Message, message_id: str, number: int | None, outcome: Outcome, view: View
@@ -326,11 +326,21 @@ async def known(message_id: str, view: View) -> Message:
 
 
 async def held_by(message: Message, view: View) -> Mapping[str, Message]:
-    """The messages of a digest by their ids, without those that failed or were said in person."""
+    """The messages of a digest by their ids, without those that another digest has by now.
+
+    And without those that were said in person, or failed; one that went in it and came back is still in it, because
+    it may be reported as delivered after all.
+    """
     digest = await view.get(Digest, message.about) or Digest()
     await view.prefetch([Message.key(name) for name in digest.message_ids])
     held = {name: await known(name, view) for name in digest.message_ids}
-    return {name: one for name, one in held.items() if one.state not in (State.FAILED, State.SAID)}
+    return {name: one for name, one in held.items() if _in(one, message.about)}
+
+
+def _in(message: Message, digest_id: str) -> bool:
+    came_back = message.state is State.FAILED and message.in_digest is not None
+    going = message.state not in (State.FAILED, State.SAID)
+    return message.digest_id == digest_id and (going or came_back)
 
 
 async def _wanted(message: Message, view: View) -> Preferences:
