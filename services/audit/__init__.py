@@ -7,7 +7,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
           fix: asked, done, declined, late; cause: named; cause-action: taken; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;
-          customer: erased; erasure: certified; complaints-replay: taken),
+          profile: recorded; customer: returned, erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
           expired, suspended, resumed; redemption: reserved, captured, cancelled, rolledback;
           offer: made, chosen, lapsed; case: opened; complaint: logged; safety: noted;

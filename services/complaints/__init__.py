@@ -1,7 +1,7 @@
 """complaints: receives each complaint once, triages it, promises an answer and follows it to the end.
 
 owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
-consumes  recovery.intake.v1 (complaint: raised),
+consumes  recovery.intake.v1 (complaint: raised; customer: described, purchased),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed; redemption: captured,
           rolledback; offer: made, chosen, lapsed; complaint: logged; shift: started, ended),
           recovery.notifier.v1 (feedback: received; message: sent, failed, said),
@@ -13,7 +13,7 @@ emits     recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
           fix: asked, done, declined, late; cause: named; cause-action: taken; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;
-          customer: erased; erasure: certified; complaints-replay: taken),
+          profile: recorded; customer: returned, erased; erasure: certified; complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)
 never     decides what a customer gets; waits for another service; keeps words in clear
 """

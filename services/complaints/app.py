@@ -17,6 +17,7 @@ from services.complaints.customer import rules as customer_rules
 from services.complaints.customer.api import ErasedCustomer
 from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import Customers, Gone, OnVault
+from services.complaints.customer.profiles import Profiles
 from services.complaints.fixes import api as fixes_api
 from services.complaints.fixes import rules as fix_rules
 from services.complaints.fixes.handlers import Fixing
@@ -148,7 +149,8 @@ def build(
     """The service, ready to run; nothing is connected yet."""
     parts = Runtime(settings, DOMAIN, now=now, store=store)
     triage = triage or triage_of(settings)
-    intake = Intake(parts.vault, triage)
+    profiles = Profiles(parts.vault)
+    intake = Intake(parts.vault, triage, profiles)
     lifecycle = Lifecycle(parts.vault, triage)
     fixing = Fixing(lifecycle)
     settled = partial(settled_to_the_end, settings.broker, TOPICS, parts.settler.applied)
@@ -157,7 +159,7 @@ def build(
     on_vault = on_vault or partial(with_key, settings.broker, CustomerKeyCreated.TOPIC)
     backups_kept = timedelta(days=settings.backups_kept_days)
     links = Tokens(parts.vault.derive(MINE), MINE, now)
-    timelines, exports = Timelines(parts.vault), Exports(parts.vault)
+    timelines, exports = Timelines(parts.vault), Exports(parts.vault, profiles)
     answers = Tokens(parts.vault.derive(FEEDBACK), FEEDBACK, now)
     check_page = partial(check_link, answers, settings.answers_url)
     selfservice = SelfService(parts.vault, triage, links, check_page, timelines, exports)
@@ -170,7 +172,7 @@ def build(
     changes = changes_of(parts, topic)
     return App(
         parts,
-        inboxes=inboxes(intake, lifecycle, customers),
+        inboxes=inboxes(intake, lifecycle, customers, profiles),
         may_stream=customers.may_begin,
         api=parts.face.api(
             "complaints",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.complaints.customer.handlers import Customers
+from services.complaints.customer.profiles import Profiles
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.lifecycle.rules import Complaint
@@ -24,7 +25,7 @@ from shared.contracts.compensation import (
     ShiftStarted,
 )
 from shared.contracts.event import Event
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import ComplaintRaised, CustomerDescribed, CustomerPurchased
 from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSaid, MessageSent
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -47,7 +48,9 @@ TOLD = (
 )
 
 
-def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Sequence[Inbox]:
+def inboxes(
+    intake: Intake, lifecycle: Lifecycle, customers: Customers, profiles: Profiles
+) -> Sequence[Inbox]:
     """Everything complaints consumes."""
     return (
         POLICY_INBOX,
@@ -62,7 +65,11 @@ def inboxes(intake: Intake, lifecycle: Lifecycle, customers: Customers) -> Seque
         ),
         Inbox(
             ComplaintRaised.TOPIC,
-            [Handler(ComplaintRaised, intake.on_raised)],
+            [
+                Handler(ComplaintRaised, intake.on_raised),
+                Handler(CustomerDescribed, profiles.on_described),
+                Handler(CustomerPurchased, profiles.on_purchased),
+            ],
             strict=True,
         ),
         Inbox(

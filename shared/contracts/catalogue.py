@@ -75,6 +75,7 @@ from shared.contracts.complaints import (
     ConfirmationGiven,
     ContactChanged,
     CustomerErased,
+    CustomerReturned,
     ErasureCertified,
     FixAsked,
     FixDeclined,
@@ -86,6 +87,7 @@ from shared.contracts.complaints import (
     InfoAsked,
     InfoReceived,
     MatterChanged,
+    ProfileRecorded,
     PromiseWarned,
     ResolutionRecorded,
     SafetyFound,
@@ -100,7 +102,7 @@ from shared.contracts.deadletters import (
     DeadLetterReplayed,
     NotifierReplayTaken,
 )
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import ComplaintRaised, CustomerDescribed, CustomerPurchased
 from shared.contracts.notifier import (
     EmployeeNotified,
     EmployeeThanked,
@@ -206,6 +208,8 @@ class Topic:
 
 _ROWS: tuple[Row, ...] = (
     Row(ComplaintRaised, OTHER_SYSTEMS, (COMPLAINTS,)),
+    Row(CustomerDescribed, OTHER_SYSTEMS, (COMPLAINTS,)),
+    Row(CustomerPurchased, OTHER_SYSTEMS, (COMPLAINTS,)),
     # The notifier finds the sealed address in the received fact and nowhere else.
     Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintRepeated, COMPLAINTS),
@@ -242,6 +246,8 @@ _ROWS: tuple[Row, ...] = (
     Row(ConfirmationFailed, COMPLAINTS),
     Row(ConfirmationGiven, COMPLAINTS),
     Row(ContactChanged, COMPLAINTS, (NOTIFIER,)),
+    Row(ProfileRecorded, COMPLAINTS),
+    Row(CustomerReturned, COMPLAINTS),
     Row(CustomerErased, COMPLAINTS, (COMPENSATION,)),
     Row(ErasureCertified, COMPLAINTS),
     Row(WordsExpired, COMPLAINTS),
@@ -342,7 +348,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "recovery.intake.v1",
         key="the publisher's choice",
-        description="Complaints from other systems, in clear text; short-lived, own access rights.",
+        description="Complaints, descriptions of customers and purchases from other systems, in clear text; short-lived, own access rights.",
         retention=INTAKE_RETENTION,
         message_bytes_max=LARGE_MESSAGE_BYTES,
         grows=True,

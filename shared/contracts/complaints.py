@@ -9,7 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from shared.contracts.data import About, Data
 from shared.contracts.event import (
+    AmountMinor,
     ComplaintId,
+    Currency,
     CustomerRef,
     EmployeeId,
     Id,
@@ -322,6 +324,10 @@ class ComplaintTriaged(ComplaintFact):
     )
     reasons: Annotated[tuple[Because, ...], Field(max_length=BECAUSE_MAX), Data.SPECIAL] = Field(
         (), description="Why all this was understood; empty where an employee said so."
+    )
+    segment: Annotated[Id | None, Data.PERSONAL] = Field(
+        None,
+        description="The customer's segment, as a hotel or booking system told it; absent if none did.",
     )
 
 
@@ -930,6 +936,24 @@ class ComplaintForgotten(ComplaintFact):
     )
 
 
+class CustomerReturned(ComplaintFact):
+    """A customer booked or bought again after their complaint was handled; counted once per complaint."""
+
+    TYPE: ClassVar[str] = "recovery.customer.returned.v1"
+
+    customer_ref: CustomerRef
+    site: SiteId
+    amount_minor: Annotated[AmountMinor | None, Data.PERSONAL] = Field(
+        None, description="What they paid, in minor units of `currency`; absent if it is not told."
+    )
+    currency: Currency | None = Field(
+        None, description="Currency code of ISO 4217; absent without an amount."
+    )
+    purchased_at: Annotated[AwareDatetime, Data.PERSONAL] = Field(
+        description="When they booked or bought."
+    )
+
+
 class WordsAdded(ComplaintFact):
     """The customer added something by their link."""
 
@@ -1050,6 +1074,25 @@ class WordsExpired(Fact):
     def key(self) -> str:
         """The site."""
         return self.site
+
+
+class ProfileRecorded(CustomerFact):
+    """What a hotel or booking system knows of a customer was recorded; it replaces what was recorded before."""
+
+    TYPE: ClassVar[str] = "recovery.profile.recorded.v1"
+
+    profile: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="Segment, language, stay and needs as JSON, sealed under a key of the customer and the month."
+    )
+    content: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Data.PERSONAL
+    ] = Field(description="Keyed hash of what was described, 32 hex characters: tells a repeat.")
+    described_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="As of when the source says it; the latest counts."
+    )
+    recorded_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was recorded here."
+    )
 
 
 class CustomerErased(CustomerFact):

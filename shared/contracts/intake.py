@@ -1,4 +1,4 @@
-"""What other systems publish: the one fact that travels in clear text.
+"""What other systems publish: the facts that travel in clear text.
 
 The intake topic is short-lived and has its own access rights; from here on words and addresses
 travel sealed.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from shared.contracts.data import Data
-from shared.contracts.event import EmployeeId, SiteId
+from shared.contracts.event import AmountMinor, Currency, EmployeeId, Id, SiteId
 from shared.contracts.names import CustomerName, PlaceName, uncontrolled
 from shared.kernel import Fact
 
@@ -149,3 +157,115 @@ class ComplaintRaised(Told):
     def key(self) -> str:
         """The site; publishers choose their own key, since order between complaints does not matter."""
         return self.site
+
+
+class Need(StrEnum):
+    """What a host should know before they offer a customer something."""
+
+    VEGETARIAN = "vegetarian"
+    VEGAN = "vegan"
+    HALAL = "halal"
+    KOSHER = "kosher"
+    GLUTEN_FREE = "gluten_free"
+    LACTOSE_FREE = "lactose_free"
+    NUT_FREE = "nut_free"
+    OTHER_DIET = "other_diet"
+    CHILD = "child"
+    INFANT = "infant"
+
+
+class Profile(BaseModel):
+    """What a hotel or booking system knows of a customer; every part is optional."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    segment: Annotated[Id | None, Data.PERSONAL] = Field(
+        None,
+        description="The customer's segment, by its name in the policy's `segments`; null if they are in none.",
+    )
+    language: Annotated[Annotated[str, StringConstraints(max_length=35)] | None, Data.PERSONAL] = (
+        Field(
+            None,
+            description="Language tag of the customer (BCP 47, like `nb` or `en-GB`); null if unknown.",
+        )
+    )
+    stay_begins_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
+        None, description="When the customer arrives at the site; null if unknown."
+    )
+    stay_ends_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
+        None, description="When the customer leaves the site; null if unknown."
+    )
+    needs: Annotated[tuple[Need, ...], Field(max_length=len(Need)), Data.SPECIAL] = Field(
+        (), description="What they eat, and whether children are with them; empty if unknown."
+    )
+
+
+class Named(Fact):
+    """Says which customer is meant: by a source's name for them, or else by their mail address at the site."""
+
+    TOPIC: ClassVar[str] = "recovery.intake.v1"
+
+    site: SiteId
+    customer: Annotated[CustomerName, Data.PERSONAL] = Field(
+        None,
+        description="What a source calls the customer, as in the complaints that it raises; a pseudonym stands for it from here on.",
+    )
+    named_by: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=256)] | None, Data.INTERNAL
+    ] = Field(
+        None,
+        description="The source that calls the customer so, like `/booking`, or `/site/<site>` for the site's employees; null for the event's own.",
+    )
+    email: Annotated[Address | None, Data.PERSONAL] = Field(
+        None,
+        description="The customer's mail address, in clear text; finds those whom nobody named. Not kept.",
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.customer is None and self.email is None:
+            raise ValueError("needs customer or email")
+        return self
+
+    def key(self) -> str:
+        """The site; publishers choose their own key, since the latest counts in whatever order they come."""
+        return self.site
+
+
+class CustomerDescribed(Profile, Named):
+    """A hotel or booking system says what it knows of a customer; all of it, as the latest replaces what was said before."""
+
+    TYPE: ClassVar[str] = "recovery.customer.described.v1"
+
+    described_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="As of when the source says it; the latest counts."
+    )
+
+    @model_validator(mode="after")
+    def _stays_in_order(self) -> Self:
+        begins, ends = self.stay_begins_at, self.stay_ends_at
+        if begins is not None and ends is not None and ends < begins:
+            raise ValueError("stay_ends_at is before stay_begins_at")
+        return self
+
+
+class CustomerPurchased(Named):
+    """A customer booked or bought again. What guests buy during their stay is none."""
+
+    TYPE: ClassVar[str] = "recovery.customer.purchased.v1"
+
+    purchased_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When they booked or bought."
+    )
+    amount_minor: Annotated[AmountMinor | None, Data.PERSONAL] = Field(
+        None, description="What they paid, in minor units of `currency`; null if it is not told."
+    )
+    currency: Currency | None = Field(
+        None, description="Currency code of ISO 4217; absent without an amount."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_currency(self) -> Self:
+        if (self.amount_minor is None) != (self.currency is None):
+            raise ValueError("amount_minor and currency go together")
+        return self

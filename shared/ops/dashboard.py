@@ -183,6 +183,7 @@ MEASURES: Rows = (
         "Did it help? (lagging)",
         (
             _of("Customers who say that it helped", "percent", "helped_rate"),
+            _of("Customers who returned", "short", "customers_returned"),
             _of("Complaints reopened", "percent", "reopen_rate"),
             _of("Value redeemed", "percent", "redemption_rate"),
             _of("Value that expired", "percent", "breakage"),

@@ -217,11 +217,15 @@ def test_what_others_publish_is_described_in_both_modes_and_read_as_described() 
     """The events of the page for publishers, in structured and in binary mode."""
     whole = document()
     channel = whole["channels"]["recovery-intake-v1"]
-    structured, binary = (resolve(whole, one["$ref"]) for one in channel["messages"].values())
+    structured, binary = (
+        resolve(whole, one["$ref"])
+        for name, one in channel["messages"].items()
+        if name.startswith("recovery-complaint-raised-v1")
+    )
     (operation,) = (
         one for one in whole["operations"].values() if one["channel"]["$ref"].endswith("intake-v1")
     )
-    assert len(operation["messages"]) == 2
+    assert len(operation["messages"]) == len(channel["messages"])
     page = (ROOT / "docs/publishing.md").read_text(encoding="utf-8")
     headers = [
         dict(line.split(": ", 1) for line in part.splitlines())

@@ -308,6 +308,8 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     failed = [one for one in failed if one.reason != "no_longer_true"]
     untried = sum(one.reason in ("no_contact", "customer_erased") for one in failed)
     helped = answers.count("yes")
+    returned = slow.of("customer.returned")
+    kept = 100 * len(returned) or helped * 63
     spent = cost + 10_000 * len(triaged)
     redeemed = slow.money("redemption.captured", "amount_minor")
     rolled_back = slow.money("redemption.rolledback", "amount_minor")
@@ -327,7 +329,9 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
         ("redemption_rate", ""): percent(max(0, redeemed - rolled_back), value),
         ("breakage", ""): percent(slow.money("check.expired", "unredeemed_minor"), value),
         ("cost_per_helped_customer", ""): round(cost / helped) if helped else None,
-        ("recovery_roi", ""): percent(helped * 63 * 100_000 // 100 - spent, spent),
+        ("customers_returned", ""): len(returned),
+        ("returned_value", ""): slow.money("customer.returned", "amount_minor"),
+        ("recovery_roi", ""): percent(kept * 100_000 // 100 - spent, spent),
     }
 
 

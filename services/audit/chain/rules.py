@@ -98,7 +98,7 @@ FIELDS: Mapping[str, Told] = {
         "accepted_at added_at answered_at asked_again_at asked_at attempted_at began_at cancelled_at captured_at changed_at chosen_at"
         " claimed_at closed_at closes_at corrected_at declined_at done_at due_at due_by found_at late_at recorded_at referred_at warn_at warned_at withdrawn_at"
         " certified_at complained_at confirmed_at counted_at destroyed_at disabled_at dropped_at ended_at erased_at expired_at expires_at explain_by explained_at"
-        " bounced_at delivered_at failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
+        " described_at purchased_at bounced_at delivered_at failed_at forgotten_at given_at issued_at joined_at lapsed_at listed_at logged_at merged_at noted_at occurred_at"
         " named_at taken_at offered_at opened_at overdue_at praised_at promised_by queued_at read_at received_at refused_at reopened_at"
         " reserved_at resumed_at retold_at retry_at rolled_back_at routed_at said_at seen_at seen_by sent_at split_at started_at"
         " suspended_at unseen_at until valid_until voided_at",
@@ -118,7 +118,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash flags reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref"
+        "answer code code_hash flags reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref profile segment"
         " policy question raised_by role"
         " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),

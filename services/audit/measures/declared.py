@@ -20,6 +20,8 @@ from services.audit.measures.rules import (
     AT_ONCE,
     CAME_BACK,
     CAME_BACK_ELSE,
+    RETURNED,
+    BOUGHT,
     CAUSE_ACTIONS,
     CAUSES,
     CEILING,
@@ -93,7 +95,7 @@ RETAINED = Assumption(
     "retained_percent",
     63,
     Unit.PERCENT,
-    "of the customers who were helped, how many stay because of it: a trade text's claim of how many would leave if nobody cared for them",
+    "where no return was counted: of the customers who were helped, how many stay because of it: a trade text's claim of how many would leave if nobody cared for them",
 )
 MARGIN = Assumption(
     "margin_minor",
@@ -288,7 +290,10 @@ def _cost_per_helped(seen: Seen, _: Assumed) -> Iterator[Row]:
 def _roi(seen: Seen, assumed: Assumed) -> Iterator[Row]:
     complaints, helped = seen.of(COMPLAINTS), _helped(seen)
     spent = _COST(seen) + complaints * assumed[HANDLING.name]
-    gained = helped * assumed[RETAINED.name] * assumed[MARGIN.name] // 100
+    returned = seen.of(RETURNED)
+    # What was counted is known; what is assumed is for a site whose systems tell of no purchases.
+    kept_hundredths = 100 * returned if returned else helped * assumed[RETAINED.name]
+    gained = kept_hundredths * assumed[MARGIN.name] // 100
     yield Row("", percent(gained - spent, spent), complaints)
 
 
@@ -512,11 +517,27 @@ MEASURES = (
         _cost_per_helped,
     ),
     Measure(
+        "customers_returned",
+        Leads.LAGGING,
+        Unit.COUNT,
+        "customers who booked or bought again after their complaint was handled, once per complaint",
+        (RETURNED,),
+        _counts(RETURNED),
+    ),
+    Measure(
+        "returned_value",
+        Leads.LAGGING,
+        Unit.MINOR_UNITS,
+        "what these customers paid for what they booked or bought, where it was told",
+        (BOUGHT, RETURNED),
+        _amount(_sum(BOUGHT), RETURNED),
+    ),
+    Measure(
         "recovery_roi",
         Leads.LAGGING,
         Unit.PERCENT,
-        'answers "yes" × retained_percent × margin_minor, less what was spent / what was spent: cost of checks given for complaints, less what came back, + complaints × handling_minor',
-        (COMPLAINTS, FEEDBACK, COST, COST_BACK),
+        'customers who returned (where none was counted, answers "yes" × retained_percent) × margin_minor, less what was spent / what was spent: cost of checks given for complaints, less what came back, + complaints × handling_minor',
+        (COMPLAINTS, FEEDBACK, RETURNED, COST, COST_BACK),
         _roi,
     ),
 )

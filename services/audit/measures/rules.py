@@ -37,6 +37,7 @@ from shared.contracts.complaints import (
     ComplaintOverdue,
     ComplaintReopened,
     ComplaintTriaged,
+    CustomerReturned,
 )
 from shared.contracts.notifier import FeedbackReceived, Helped, MessageFailed, MessageSent
 from shared.contracts.reasons import Reason
@@ -339,6 +340,8 @@ CAUSES = Counter("causes", (CauseNamed,), amount=_not("instead_of"))
 CAUSE_ACTIONS = Counter("cause-actions", (CauseActionTaken,))
 CAME_BACK = Counter("came-back", (CauseNamed,), amount=_with("after_action"))
 CAME_BACK_ELSE = Counter("came-back-else", (CauseNamed,), amount=_with("instead_of_action"))
+RETURNED = Counter("returned", (CustomerReturned,))
+BOUGHT = Counter("bought", (CustomerReturned,), amount=_amount("amount_minor"), money=True)
 GIVEN = Counter("given", (CheckIssued,), amount=_own, of_employees=True, groups=("",))
 REFUSED = Counter("refused", (CheckRefused,), amount=_own, of_employees=True, groups=("",))
 STRETCHED = Counter("stretched", (CheckIssued,), amount=_stretched, of_employees=True)
@@ -370,6 +373,7 @@ COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
     DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
+    RETURNED, BOUGHT,
 )  # fmt: skip
 
 

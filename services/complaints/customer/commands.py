@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from services.complaints.app import build
 from services.complaints.customer.export import Exports
 from services.complaints.customer.handlers import erasing, erasure_of, rewrapping
+from services.complaints.customer.profiles import Profiles
 from services.complaints.customer.rules import CERTIFIED_AFTER, OPERATOR, Erasure
 from services.complaints.settings import Settings
 from shared.contracts.catalogue import COMPACTION_LAG_MAX
@@ -126,7 +127,7 @@ def export_command(
     """Print everything that complaints knows of a customer, opened; hand it to nobody else."""
 
     async def read(parts: Runtime) -> str:
-        exports, view = Exports(parts.vault), parts.settler.view()
+        exports, view = Exports(parts.vault, Profiles(parts.vault)), parts.settler.view()
         found = await exports.of(ref, None, view)
         return (
             found.model_dump_json(indent=2) if form == "json" else await exports.page(found, view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from services.complaints.customer.handlers import site_of
+from services.complaints.customer.profiles import NOTHING, Profiles
+from services.complaints.customer.rules import KeptProfile
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
@@ -40,7 +42,7 @@ from shared.contracts.event import (
     SiteId,
     absent,
 )
-from shared.contracts.intake import Contact
+from shared.contracts.intake import Contact, Profile
 from shared.contracts.lifecycle import State
 from shared.contracts.policy import Policy
 from shared.runtime.engine.store import RANGE_MAX, Cursor
@@ -75,6 +77,7 @@ CUSTOMER: JsonDict = {
             "text": "We waited two hours for cold soup.",
             "place": "Restaurant, deck 5",
             "stay_ends_at": "2026-06-07T08:00:00Z",
+            "returned_at": None,
             "contact": {"name": "Kim", "email": "kim@example.org", "phone": None},
             "given": [
                 {
@@ -99,6 +102,14 @@ CUSTOMER: JsonDict = {
         }
     ],
     "complete": True,
+    "profile": {
+        "segment": "gold",
+        "language": "en",
+        "stay_begins_at": "2026-05-31T14:00:00Z",
+        "stay_ends_at": "2026-06-07T08:00:00Z",
+        "needs": ["vegetarian", "child"],
+        "site": "ms-aurora",
+    },
 }
 
 
@@ -172,6 +183,12 @@ class ExportedComplaint(BaseModel):
     stay_ends_at: Annotated[
         datetime | None, Field(description="When the customer leaves; null if it is not known.")
     ]
+    returned_at: Annotated[
+        datetime | None,
+        Field(
+            description="When they booked or bought again after it was handled; null if nobody told us."
+        ),
+    ]
     contact: Annotated[
         Contact | None, Field(description="Where they can be reached; null if they did not say.")
     ]
@@ -185,6 +202,12 @@ class ExportedComplaint(BaseModel):
     left_out: Annotated[
         int, Field(description="How many older entries of `happened` are not kept any more.")
     ]
+
+
+class ExportedProfile(Profile):
+    """What a hotel or booking system told of the customer."""
+
+    site: Annotated[SiteId, Field(description="The site of which it was told.")]
 
 
 class ExportedCustomer(Answer):
@@ -204,19 +227,26 @@ class ExportedCustomer(Answer):
         bool,
         Field(description=f"Whether these are all; false if there are more than {EXPORTED_MAX}."),
     ]
+    profile: Annotated[
+        ExportedProfile | None,
+        Field(
+            description="What a hotel or booking system told of them; null if none did, and once the time of words is over."
+        ),
+    ]
 
 
 class Exports:
     """Opens what is kept of a customer."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, profiles: Profiles) -> None:
+        self._profiles = profiles
         self._keys = Keys(vault)
         self._timelines = Timelines(vault)
         self._policies = Policies()
         self._pages = Pages(export=_EXPORT)
 
     async def of(self, customer_ref: str, site: str | None, view: View) -> ExportedCustomer:
-        """Everything known of a customer's complaints at the site (at all of them, if None).
+        """Everything known of a customer, and their complaints at the site (at all of them, if None).
 
         Raises Rejected(unknown_customer, customer_erased), and Unavailable.
         """
@@ -236,19 +266,33 @@ class Exports:
                     exported_at=view.now,
                     complaints=found[:EXPORTED_MAX],
                     complete=after is None and len(found) <= EXPORTED_MAX,
+                    profile=await self._profile(customer_ref, view),
                 )
 
+    async def _profile(self, customer_ref: str, view: View) -> ExportedProfile | None:
+        kept = await view.get(KeptProfile, customer_ref)
+        if kept is None:
+            return None
+        found = await self._profiles.of(customer_ref, kept.site, view)
+        return None if found == NOTHING else ExportedProfile(site=kept.site, **dict(found))
+
     async def page(self, exported: ExportedCustomer, view: View) -> str:
-        """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable."""
-        language = exported.complaints[-1].language
-        policies = {
-            site: (await self._policies.at(site, view))[0]
-            for site in {one.site for one in exported.complaints}
-        }
+        """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable.
+
+        Without complaints it is in the site's first language.
+        """
+        sites = {one.site for one in (*exported.complaints, exported.profile) if one is not None}
+        policies = {site: (await self._policies.at(site, view))[0] for site in sites}
+        if exported.complaints:
+            language = exported.complaints[-1].language
+        else:
+            language = next(iter(policies.values())).languages[0] if policies else Language.EN
+        profile = exported.profile
         return self._pages.render(
             "export",
             language,
             say(language, "export.title"),
+            profile=_told_of(profile, policies[profile.site], language) if profile else (),
             complaints=[_printed(one, policies[one.site], language) for one in exported.complaints],
             complete=exported.complete,
         )
@@ -271,6 +315,7 @@ class Exports:
             text=await words_of(complaint, self._keys, view),
             place=await place_of(complaint, self._keys, view),
             stay_ends_at=complaint.stay_ends_at,
+            returned_at=complaint.returned_at,
             contact=None
             if complaint.contact is None
             else Contact.model_validate_json(key.open("contact", complaint.contact)),
@@ -296,6 +341,23 @@ async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
     return found
 
 
+def _told_of(
+    profile: ExportedProfile, policy: Policy, language: Language
+) -> Sequence[tuple[str, str]]:
+    """What a hotel or booking system told, ready to print: each line with its title."""
+    moment = partial(format_time, zone=policy.timezone, language=language)
+    begins, ends = profile.stay_begins_at, profile.stay_ends_at
+    lines = (
+        ("site", policy.site_name),
+        ("segment", profile.segment),
+        ("language", profile.language),
+        ("arrives", moment(begins) if begins else None),
+        ("leaves", moment(ends) if ends else None),
+        ("needs", ", ".join(say(language, f"need.{need}") for need in profile.needs)),
+    )
+    return [(say(language, f"export.{name}"), told) for name, told in lines if told]
+
+
 def _printed(
     exported: ExportedComplaint, policy: Policy, language: Language
 ) -> Mapping[str, object]:
@@ -313,6 +375,7 @@ def _printed(
         "site": policy.site_name,
         "place": exported.place,
         "leaves": moment(exported.stay_ends_at) if exported.stay_ends_at else "",
+        "returned": moment(exported.returned_at) if exported.returned_at else "",
         "contact": exported.contact,
         "given": [
             (
@@ -331,13 +394,20 @@ def _printed(
 
 
 _EXPORT = """<p>{{ say("export.why") }}</p>
-{% for one in complaints %}<section>
+{% if profile %}<section>
+<h2>{{ say("export.profile") }}</h2>
+<div class="card"><dl>
+{% for title, told in profile %}<dt>{{ title }}</dt><dd>{{ told }}</dd>
+{% endfor %}</dl></div>
+</section>
+{% endif %}{% for one in complaints %}<section>
 <h2>{{ one.about }}{% if one.when %} – {{ one.when }}{% endif %}</h2>
 <p>{{ say("export.words_over") if one.text is none else one.text }}</p>
 <div class="card"><dl>
 <dt>{{ say("export.reference") }}</dt><dd>{{ one.reference }}</dd>
 <dt>{{ say("export.site") }}</dt><dd>{{ one.site }}{% if one.place %}, {{ one.place }}{% endif %}</dd>
-{% if one.leaves %}<dt>{{ say("export.leaves") }}</dt><dd>{{ one.leaves }}</dd>
+{% if one.returned %}<dt>{{ say("export.returned") }}</dt><dd>{{ one.returned }}</dd>
+{% endif %}{% if one.leaves %}<dt>{{ say("export.leaves") }}</dt><dd>{{ one.leaves }}</dd>
 {% endif %}{% if one.contact %}{% for part in (one.contact.name, one.contact.email, one.contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
 {% endfor %}{% endif %}{% for title, worth, at, voided in one.given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
 {% endfor %}</dl></div>

@@ -14,6 +14,7 @@ from services.complaints.customer.rules import (
     CERTIFY,
     STEP,
     Erasure,
+    KeptProfile,
     OverKey,
     backups_gone_at,
     certify,
@@ -64,7 +65,7 @@ Gone = Callable[[datetime], Awaitable[bool]]
 
 
 async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View) -> Decision:
-    """Erase a customer who complained at the site (at any, if None): at every site, because they are one person.
+    """Erase a customer who is known at the site (at any, if None): at every site, because they are one person.
 
     Raises Rejected(unknown_customer, customer_erased), and Unavailable.
     """
@@ -78,10 +79,11 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
-    """A site at which the customer complained, or was erased; raises Rejected(unknown_customer)."""
-    erasure = await view.get(Erasure, customer_ref)
-    if erasure is not None and site in (None, erasure.site):
-        return erasure.site
+    """A site at which the customer complained, was described or erased; raises Rejected(unknown_customer)."""
+    for kind in (Erasure, KeptProfile):
+        known = await view.get(kind, customer_ref)
+        if known is not None and site in (None, known.site):
+            return known.site
     after: Cursor | None = None
     for _ in range(PAGES_MAX):
         page = await view.range(Complaint, of_customer(customer_ref), after, STEP)

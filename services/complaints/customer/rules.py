@@ -1,4 +1,4 @@
-"""A customer is erased, in three steps: keys, then words and contacts, then a certificate. Pure rules.
+"""A customer is described, comes back, and is erased in three steps: keys, words and contacts, a certificate. Pure rules.
 
 The words of everybody are destroyed earlier, month by month, when the time that their site keeps them is over.
 """
@@ -14,12 +14,16 @@ from shared.contracts.catalogue import (
     DEAD_LETTER_RETENTION,
     INTAKE_RETENTION,
 )
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import (
     ComplaintForgotten,
     CustomerErased,
+    CustomerReturned,
     ErasureCertified,
+    ProfileRecorded,
     WordsExpired,
 )
+from shared.contracts.lifecycle import State
 from shared.contracts.months import end_of, month_after
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.vault import CustomerKeyDestroyed, last_over
@@ -60,6 +64,76 @@ class Erasure(Document):
     def certified_from(self) -> datetime:
         """When it may be certified at the earliest: then nothing from before should be left."""
         return self.erased_at + CERTIFIED_AFTER
+
+
+class KeptProfile(Document):
+    """What a hotel or booking system knows of a customer, sealed; nothing of it once they were erased."""
+
+    KIND: ClassVar[str] = "profile"
+
+    site: str
+    #: Sealed as words; None once the customer was erased.
+    profile: str | None = None
+    content: str = ""
+    described_at: datetime
+    recorded_at: datetime
+
+    def older(self, described_at: datetime, content: str) -> bool:
+        """Whether it was said before another description; of two of the same moment one counts, whichever comes first."""
+        return (self.described_at, self.content) < (described_at, content)
+
+
+#: A complaint of which the customer was told what was done.
+HANDLED = frozenset({State.RESOLUTION_RECORDED, State.CONFIRMED, State.CLOSED_NO_RESPONSE})
+
+
+def described(
+    customer_ref: str, site: str, profile: str, content: str, described_at: datetime, now: datetime
+) -> ProfileRecorded:
+    """What is known of a customer from now on; `profile` is sealed."""
+    return ProfileRecorded(
+        customer_ref=customer_ref,
+        site=site,
+        profile=profile,
+        content=content,
+        described_at=described_at,
+        recorded_at=now,
+    )
+
+
+def bought(
+    complaints: Sequence[tuple[str, Complaint]],
+    customer_ref: str,
+    purchased_at: datetime,
+    amount_minor: int | None,
+    currency: str | None,
+) -> Decision:
+    """The customer came back after the latest of these complaints that was handled before; once for each complaint.
+
+    Nothing if none was, so that of other purchases nothing is kept.
+    """
+    handled = [
+        (complaint.ended_at, complaint_id, complaint)
+        for complaint_id, complaint in complaints
+        if complaint.state in HANDLED
+        and complaint.ended_at is not None
+        and complaint.ended_at < purchased_at
+    ]
+    if not handled:
+        return Decision()
+    _, complaint_id, complaint = max(handled, key=lambda one: one[:2])
+    if complaint.returned_at is not None:
+        return Decision()
+    return Decision.of(
+        CustomerReturned(
+            complaint_id=complaint_id,
+            customer_ref=customer_ref,
+            site=complaint.site,
+            amount_minor=amount_minor,
+            currency=currency,
+            purchased_at=purchased_at,
+        )
+    )
 
 
 def erase(
@@ -162,6 +236,22 @@ def certified(erasure: Erasure, fact: ErasureCertified) -> Erasure:
     return erasure.model_copy(update={"certified_at": fact.certified_at})
 
 
+def profiled(_: KeptProfile | None, fact: ProfileRecorded) -> KeptProfile:
+    """What is known from now on."""
+    return KeptProfile(
+        site=fact.site,
+        profile=fact.profile,
+        content=fact.content,
+        described_at=fact.described_at,
+        recorded_at=fact.recorded_at,
+    )
+
+
+def unprofiled(_: KeptProfile | None, fact: CustomerErased) -> KeptProfile:
+    """Nothing is known any more."""
+    return KeptProfile(site=fact.site, described_at=fact.erased_at, recorded_at=fact.erased_at)
+
+
 def looked_at_once(fact: PolicyPublished) -> Sequence[Timer]:
     """A policy that was just published may shorten how long words are kept."""
     return (Timer(WORDS, f"{fact.site}/{fact.version}", AT_ONCE),)
@@ -173,14 +263,18 @@ def looked_again(fact: WordsExpired) -> Sequence[Timer]:
     return (Timer(WORDS, f"{fact.site}/{fact.policy_version}", due),)
 
 
-def customer_ref(fact: CustomerErased | ErasureCertified) -> str:
-    """The customer of an erasure."""
+def customer_ref(fact: CustomerErased | ErasureCertified | ProfileRecorded) -> str:
+    """The customer of an erasure or of a profile."""
     return fact.customer_ref
 
 
 SLICE = Slice(
     {
-        CustomerErased: (Fold(Erasure, customer_ref, erased),),
+        ProfileRecorded: (Fold(KeptProfile, customer_ref, profiled),),
+        CustomerErased: (
+            Fold(Erasure, customer_ref, erased),
+            Fold(KeptProfile, customer_ref, unprofiled),
+        ),
         ErasureCertified: (Fold(Erasure, customer_ref, certified),),
         WordsExpired: (),
     },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
+from services.complaints.customer.profiles import Profiles
+from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
@@ -29,7 +31,7 @@ REMEMBERED_MAX = 2000
 class Intake:
     """Receives complaints: from other systems, over HTTP, and from the quick log of a desk."""
 
-    def __init__(self, vault: Vault, triage: Triage) -> None:
+    def __init__(self, vault: Vault, triage: Triage, profiles: Profiles) -> None:
         self._names = vault.pseudonyms
         # By source: there are few, and each raises many complaints.
         self._ref_of = lru_cache(maxsize=REMEMBERED_MAX)(self._names.customer)
@@ -37,14 +39,16 @@ class Intake:
         self._keys = Keys(vault)
         self._policies = Policies()
         self._triage = triage
+        self._profiles = profiles
 
     def on_raised(self, event: Event[ComplaintRaised]) -> Prepared:
-        """The input of another system: what to read ahead (complaint, key, policy), and `_raised` to decide."""
+        """The input of another system: what to read ahead (complaint, key, profile, policy), and `_raised` to decide."""
         complaint_id = complaint_id_of(event.id)
         customer_ref = self._customer_ref(event.source, event.data, complaint_id)
         reads = (
             Complaint.key(complaint_id),
             CustomerKey.key(customer_ref),
+            KeptProfile.key(customer_ref),
             PolicyHead.key(event.data.site),
         )
         return Prepared(partial(self._raised, event, complaint_id, customer_ref), reads)
@@ -135,7 +139,10 @@ class Intake:
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = await self._keys.current(customer_ref, view)
         seals = await self._keys.seals(customer_ref, raised.site, view)
-        language = self._triage.language_of(raised.text, raised.language, policy.languages[0])
+        profile = await self._profiles.of(customer_ref, raised.site, view)
+        language = self._triage.language_of(
+            raised.text, raised.language or profile.language, policy.languages[0]
+        )
         contact = raised.contact
         facts = receive(
             raised,
@@ -160,6 +167,7 @@ class Intake:
             policy=policy,
             policy_version=version,
             now=view.now,
+            profile=profile,
             counts_for=counts_for,
         )
         if not by_customer:
@@ -178,7 +186,8 @@ class Intake:
             return Decision()
         policy, version = await self._policies.at(fact.site, view)
         erased = await self._keys.erased(fact.customer_ref, view)
-        return log(fact, policy, version, view.now, erased=erased)
+        profile = await self._profiles.of(fact.customer_ref, fact.site, view)
+        return log(fact, profile, policy, version, view.now, erased=erased)
 
     def as_one(self, source: str) -> str:
         """The pseudonym of a source that names no customers and so counts as one in an incident."""

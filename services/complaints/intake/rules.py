@@ -17,7 +17,7 @@ from shared.contracts.complaints import (
     Language,
     promise_id_of,
 )
-from shared.contracts.intake import Channel, ComplaintRaised
+from shared.contracts.intake import Channel, ComplaintRaised, Profile
 from shared.contracts.policy import Policy
 from shared.kernel import Decision
 
@@ -50,13 +50,14 @@ def receive(
     reachable: bool,
     sender_ref: str,
     understood: Understood,
+    profile: Profile,
     policy: Policy,
     policy_version: int,
     now: datetime,
     counts_for: str | None = None,
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
-    """Record a new complaint and promise an answer, as its playbook says."""
-    stay_ends_at = raised.stay_ends_at
+    """Record a new complaint and promise an answer, as its playbook says, before the customer leaves."""
+    stay_ends_at = raised.stay_ends_at or profile.stay_ends_at
     named = policy.has_subcategory(understood.category, understood.subcategory or "")
     promised_by = policy.promised_by(understood.category, understood.severity, now, stay_ends_at)
     return (
@@ -88,6 +89,7 @@ def receive(
             promise_id=promise_id_of(complaint_id, 0),
             warn_at=policy.warn_at(promised_by, now),
             stay_ends_at=stay_ends_at,
+            segment=profile.segment,
             policy_version=policy_version,
             has_contact=reachable,
             service=understood.service,
@@ -111,7 +113,13 @@ def _reasons(understood: Understood) -> tuple[Because, ...]:
 
 
 def log(
-    logged: ComplaintLogged, policy: Policy, policy_version: int, now: datetime, *, erased: bool
+    logged: ComplaintLogged,
+    profile: Profile,
+    policy: Policy,
+    policy_version: int,
+    now: datetime,
+    *,
+    erased: bool,
 ) -> Decision:
     """Record a complaint that was told on the spot, owned by the employee who wrote it down.
 
@@ -132,7 +140,7 @@ def log(
         received_at=now,
     )
     safety = logged.safety is not None or logged.reason is Category.SAFETY
-    promised_by = policy.promised_by(logged.reason, logged.severity, now)
+    promised_by = policy.promised_by(logged.reason, logged.severity, now, profile.stay_ends_at)
     triaged = ComplaintTriaged(
         complaint_id=logged.complaint_id,
         customer_ref=logged.customer_ref,
@@ -144,6 +152,8 @@ def log(
         promised_by=promised_by,
         promise_id=promise_id_of(logged.complaint_id, 0),
         warn_at=None if logged.answered and not safety else policy.warn_at(promised_by, now),
+        stay_ends_at=profile.stay_ends_at,
+        segment=profile.segment,
         policy_version=policy_version,
         service=logged.service,
         has_contact=(

@@ -21,6 +21,7 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    CustomerReturned,
     Flag,
     HandoverAccepted,
     HandoverDeclined,
@@ -109,6 +110,10 @@ class Complaint(Document):
     closes_at: datetime | None = None
     #: When the customer leaves; None if it is not known.
     stay_ends_at: datetime | None = None
+    #: The customer's segment; None if it is not known.
+    segment: str | None = None
+    #: When the customer bought again after it was handled; None if nobody told us.
+    returned_at: datetime | None = None
     #: None in older documents.
     received_at: datetime | None = None
     #: When it left the open ones; None while it is open, and in older documents.
@@ -244,6 +249,7 @@ def triaged(complaint: Complaint, fact: ComplaintTriaged) -> Complaint:
         reachable=fact.has_contact,
         sender_ref=sender_of(fact),
         stay_ends_at=fact.stay_ends_at,
+        segment=fact.segment,
         promised_by=fact.promised_by,
         promised_first=fact.promised_by,
         promises=(Promise(round=0, by=fact.promised_by),),
@@ -431,10 +437,17 @@ def forgotten(complaint: Complaint, _: ComplaintForgotten) -> Complaint:
             "contact_refs": (),
             "content": None,
             "stay_ends_at": None,
+            "segment": None,
+            "returned_at": None,
             "reachable": False,
             "forgotten": True,
         }
     )
+
+
+def returned(complaint: Complaint, fact: CustomerReturned) -> Complaint:
+    """The customer bought again, which is counted once for this complaint."""
+    return complaint.model_copy(update={"returned_at": fact.purchased_at})
 
 
 def of_customer(customer_ref: str) -> str:
@@ -576,6 +589,7 @@ SLICE = Slice(
         ComplaintReferred: (Fold(Complaint, complaint_of, referred),),
         ComplaintReopened: (Fold(Complaint, complaint_of, reopened),),
         ComplaintForgotten: (Fold(Complaint, complaint_of, forgotten),),
+        CustomerReturned: (Fold(Complaint, complaint_of, returned),),
     },
     timers={
         ComplaintTriaged: promised,
