@@ -28,6 +28,7 @@ from services.compensation.checks.handlers import Checks, IssueCheck
 from services.compensation.staff_context import ContextLoader, staff_keys
 from services.complaints.app import DOMAIN as COMPLAINTS
 from services.complaints.customer.handlers import Customers
+from services.complaints.customer.profiles import Profiles
 from services.complaints.intake.handlers import Intake
 from services.complaints.lifecycle.handlers import Lifecycle
 from services.complaints.stream import inboxes
@@ -212,9 +213,10 @@ async def pipeline(
             inbox = next(
                 one
                 for one in inboxes(
-                    Intake(vault(), read),
+                    Intake(vault(), read, Profiles(vault())),
                     Lifecycle(vault(), read),
                     Customers(settler, vault(), _never_gone, _nothing, BACKUP_RETENTION),
+                    Profiles(vault()),
                 )
                 if one.topic == ComplaintRaised.TOPIC
             )

@@ -80,10 +80,11 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
     """A site at which the customer complained, was described or erased; raises Rejected(unknown_customer)."""
-    for kind in (Erasure, KeptProfile):
-        known = await view.get(kind, customer_ref)
-        if known is not None and site in (None, known.site):
-            return known.site
+    erasure = await view.get(Erasure, customer_ref)
+    profile = await view.get(KeptProfile, customer_ref)
+    for known_at in (erasure and erasure.site, profile and profile.site):
+        if known_at is not None and site in (None, known_at):
+            return known_at
     after: Cursor | None = None
     for _ in range(PAGES_MAX):
         page = await view.range(Complaint, of_customer(customer_ref), after, STEP)

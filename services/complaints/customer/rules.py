@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple
 
+from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.catalogue import (
     COMPACTION_LAG_MAX,
     DEAD_LETTER_RETENTION,
     INTAKE_RETENTION,
 )
-from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import (
     ComplaintForgotten,
     CustomerErased,
