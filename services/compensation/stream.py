@@ -8,6 +8,7 @@ from services.compensation.incidents.handlers import Incidents
 from services.compensation.usage.handlers import Usage
 from shared.contracts.complaints import (
     ComplaintCorrected,
+    ComplaintForgotten,
     ComplaintMerged,
     ComplaintReopened,
     ComplaintSplit,
@@ -40,6 +41,7 @@ def inboxes(incidents: Incidents, usage: Usage) -> Sequence[Inbox]:
                 Handler(ComplaintTriaged, incidents.on_triaged),
                 Handler(ComplaintCorrected),
                 Handler(ComplaintReopened),
+                Handler(ComplaintForgotten),
                 Handler(ComplaintMerged),
                 Handler(ComplaintSplit),
                 Handler(MatterChanged),

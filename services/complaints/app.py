@@ -185,7 +185,7 @@ def build(
             fixes_api.routes(parts.face, fixing),
             causes_api.routes(parts.face, Causes(parts.vault)),
             lifecycle_api.routes(parts.face, lifecycle),
-            playbooks_api.routes(parts.face, Playbooks(lifecycle)),
+            playbooks_api.routes(parts.face, Playbooks(lifecycle, profiles)),
             matters_api.routes(parts.face),
             timeline_api.routes(parts.face, lifecycle, timelines),
             customer_api.routes(parts.face, exports),

@@ -240,7 +240,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintReopened, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(PromiseWarned, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintOverdue, COMPLAINTS, (NOTIFIER,)),
-    Row(ComplaintForgotten, COMPLAINTS, (NOTIFIER,)),
+    Row(ComplaintForgotten, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(WordsAdded, COMPLAINTS),
     Row(ConfirmationAsked, COMPLAINTS, (NOTIFIER,)),
     Row(ConfirmationFailed, COMPLAINTS),

@@ -271,10 +271,21 @@ class CatalogueItem(Part):
     fits: Annotated[tuple[Category, ...], Field(max_length=32)] = Field(
         (), description="Categories of complaints that it suits; every category if empty."
     )
+    during_stay: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether it is of use during the stay alone: its time ends when the customer leaves, and it is not offered to who left.",
+    )
 
     def fits_category(self, category: Category) -> bool:
         """Whether it suits a complaint of this category."""
         return not self.fits or category in self.fits
+
+    def ends_at(self, now: datetime, stay_ends_at: datetime | None) -> datetime:
+        """When its time is over if it is given now; what an employee gives to who left has its whole time."""
+        by = now + self.valid
+        if not self.during_stay or stay_ends_at is None or stay_ends_at <= now:
+            return by
+        return min(by, stay_ends_at)
 
     def option(self, amount: str) -> tuple[int, int] | None:
         """Cost and value in minor units of one amount of this item, or None if it is not offered."""
@@ -787,6 +798,12 @@ class Policy(Part):
     playbooks: Annotated[dict[Category, dict[Severity, Playbook]], Field(max_length=32)] = Field(
         {}, description="What is done in each situation, by category and severity."
     )
+    segments: Annotated[
+        dict[Id, Annotated[tuple[Id, ...], Field(max_length=16)]], Field(max_length=64)
+    ] = Field(
+        {},
+        description="Checks that are suggested to customers of a segment beside those of the playbook, by the segment's name.",
+    )
     hours: Annotated[tuple[OpenTime, ...], Field(max_length=21)] = Field(
         (),
         description="When somebody is at the site: promises count only then; always if empty.",
@@ -977,6 +994,19 @@ class Policy(Part):
             ),
         )
 
+    def suggested(
+        self, category: Category, severity: Severity, segment: str | None, *, left: bool
+    ) -> tuple[str, ...]:
+        """The checks to offer first: those of the playbook, then those that the customer's segment adds.
+
+        Once the customer has `left`, none that is of use during the stay alone.
+        """
+        more = self.segments.get(segment, ()) if segment is not None else ()
+        names = dict.fromkeys((*self.playbook(category, severity).suggest, *more))
+        return tuple(
+            name for name in names if not (left and self.checks[name.partition("/")[0]].during_stay)
+        )
+
     def authority_of(self, role: str) -> RoleAuthority:
         """What an employee of this role may give; every role has some authority."""
         authority = self.authority.roles.get(role) or self.authority.roles[ANY_ROLE]
@@ -1100,6 +1130,10 @@ class Policy(Part):
         return f"is not a check; there are {', '.join(option.item for option in self.options())}"
 
     def _suggestions_that_lead_nowhere(self) -> Iterator[Contradiction]:
+        for segment, names in self.segments.items():
+            for position, option in enumerate(names):
+                if self.option(option) is None:
+                    yield ("segments", segment, position), option, self._no_check()
         for category, by_severity in self.playbooks.items():
             for severity, playbook in by_severity.items():
                 for position, option in enumerate(playbook.suggest):

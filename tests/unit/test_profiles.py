@@ -237,6 +237,70 @@ async def test_a_customer_who_buys_after_a_handled_complaint_has_returned_once(
     assert first["returned_at"] == back[0]["purchased_at"]
 
 
+async def suggested(aboard: Aboard, complaint: str) -> tuple[list[str], list[str]]:
+    """What the options of a complaint suggest, and what its playbook does."""
+    options = (await aboard.get(f"options?complaint={complaint}")).json()["options"]
+    async with aboard.http("complaints") as phone:
+        playbook = (await phone.get(f"/v1/complaints/{complaint}/playbook")).json()
+    return (
+        [one["item"] for one in options if one["why"] == "suggested"],
+        [one["item"] for one in playbook["checks"]],
+    )
+
+
+async def test_a_segment_adds_to_what_is_suggested_and_takes_nothing(aboard: Aboard, tell: Told):
+    usual = await suggested(aboard, await write_down(aboard, "k1", "other@example.org"))
+    await tell(describes(aboard, segment="gold"))
+    more = await suggested(aboard, await write_down(aboard, "k2", ADDRESS))
+    assert all(more[way] == [*usual[way], "spa-card/40000"] for way in (0, 1))
+    await tell(describes(aboard, segment="of-no-policy", email="new@example.org"))
+    assert await suggested(aboard, await write_down(aboard, "k3", "new@example.org")) == usual
+
+
+async def test_employees_see_beside_the_playbook_what_the_customer_needs(
+    aboard: Aboard, tell: Told
+):
+    complaint = await write_down(aboard, "k", ADDRESS)
+    await tell(describes(aboard, segment="gold", needs=("vegan", "child")))
+    async with aboard.http("complaints") as phone:
+        playbook = (await phone.get(f"/v1/complaints/{complaint}/playbook")).json()
+    assert playbook["needs"] == ["vegan", "child"]
+
+
+async def test_a_dinner_on_board_ends_with_the_stay_and_is_not_offered_to_who_left(
+    aboard: Aboard, tell: Told
+):
+    leaves = aboard.clock() + timedelta(days=1)
+    await tell(describes(aboard, stay_ends_at=leaves))
+    complaint = await write_down(aboard, "k", ADDRESS)
+    dinner = (await aboard.give(complaint, "dinner-for-two", "g1")).json()
+    card = (await aboard.give(complaint, "taxfree-card/20000", "g2", again=True)).json()
+    assert datetime.fromisoformat(dinner["valid_until"]) == leaves
+    assert datetime.fromisoformat(card["valid_until"]) == aboard.clock() + timedelta(days=90)
+    options = (await aboard.get(f"options?complaint={complaint}")).json()["options"]
+    assert "dinner-for-two" in [one["item"] for one in options]
+    aboard.later(days=2)
+    options = (await aboard.get(f"options?complaint={complaint}")).json()["options"]
+    assert "dinner-for-two" not in [one["item"] for one in options]
+    assert "dinner-for-two" not in (await suggested(aboard, complaint))[1]
+    late = (await aboard.give(complaint, "cinema", "g3", again=True)).json()
+    assert datetime.fromisoformat(late["valid_until"]) == aboard.clock() + timedelta(days=3)
+
+
+async def test_compensation_forgets_segment_and_stay_of_an_erased_customer(
+    aboard: Aboard, tell: Told
+):
+    leaves = aboard.clock() + timedelta(days=1)
+    await tell(describes(aboard, segment="gold", stay_ends_at=leaves))
+    complaint = await write_down(aboard, "k", ADDRESS)
+    known = document(aboard, "compensation", f"case:{complaint}")
+    assert (known["segment"], datetime.fromisoformat(known["stay_ends_at"])) == ("gold", leaves)
+    await erase(aboard, await ref_of(aboard, complaint))
+    for service, key in (("compensation", "case"), ("complaints", "complaint")):
+        left = document(aboard, service, f"{key}:{complaint}")
+        assert (left.get("segment"), left.get("stay_ends_at")) == (None, None)
+
+
 async def test_of_a_purchase_that_is_no_return_nothing_is_kept(aboard: Aboard, tell: Told):
     await tell(buys(aboard))
     before = aboard.clock()

@@ -19,6 +19,7 @@ from shared.contracts.complaints import (
     Category,
     ComplaintCorrected,
     ComplaintFact,
+    ComplaintForgotten,
     ComplaintMerged,
     ComplaintReopened,
     ComplaintSplit,
@@ -44,7 +45,7 @@ class Case(Document):
     """What compensation must know of a complaint."""
 
     KIND: ClassVar[str] = "case"
-    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
+    SCHEMA: ClassVar[Schema] = Schema(3, read_by=2)
 
     customer_ref: str
     site: str
@@ -53,6 +54,9 @@ class Case(Document):
     severity: Severity = Severity.MILD
     safety: bool = False
     service: Service | None = None
+    #: The customer's segment and when they leave; None if that is not known, and once they were erased.
+    segment: str | None = None
+    stay_ends_at: datetime | None = None
     #: Whether a message reaches the customer; None if that is not known.
     reachable: bool | None = None
     opened_at: datetime | None = None
@@ -98,6 +102,8 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
                 "safety": fact.safety,
                 "service": fact.service or case.service,
                 "reachable": fact.has_contact,
+                "segment": fact.segment,
+                "stay_ends_at": fact.stay_ends_at,
             }
         )
     return Case(
@@ -110,6 +116,8 @@ def case_triaged(case: Case | None, fact: ComplaintTriaged) -> Case:
         service=fact.service,
         counts_for=fact.counts_for,
         reachable=fact.has_contact,
+        segment=fact.segment,
+        stay_ends_at=fact.stay_ends_at,
     )
 
 
@@ -136,6 +144,11 @@ def case_merged(case: Case, fact: ComplaintMerged) -> Case:
 def case_split(case: Case, _: ComplaintSplit) -> Case:
     """The case of a complaint that stands by itself again."""
     return case.model_copy(update={"merged_into": None})
+
+
+def case_forgotten(case: Case, _: ComplaintForgotten) -> Case:
+    """The case of an erased customer, of whom nothing is known any more."""
+    return case.model_copy(update={"segment": None, "stay_ends_at": None})
 
 
 def case_changed(case: Case, fact: MatterChanged) -> Case:
@@ -250,6 +263,7 @@ SLICE = Slice(
         ComplaintMerged: (Fold(Case, case_id, case_merged),),
         ComplaintSplit: (Fold(Case, case_id, case_split),),
         MatterChanged: (Fold(Case, case_id, case_changed),),
+        ComplaintForgotten: (Fold(Case, case_id, case_forgotten),),
         ComplaintLogged: (Fold(Case, case_id, case_logged),),
         CaseOpened: (Fold(Case, case_id, case_opened),),
         CheckIssued: (

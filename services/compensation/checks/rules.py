@@ -390,7 +390,7 @@ def issued(
         bill_up_to_minor=option.bill_up_to_minor,
         code=code,
         code_hash=code_hash,
-        valid_until=now + item.valid,
+        valid_until=item.ends_at(now, case.stay_ends_at if case else None),
         valid_at=item.valid_at,
         issued_at=now,
         complained_at=case.opened_at if case else None,

@@ -97,6 +97,8 @@ class Options:
                 case.severity,
                 case.language,
                 earlier_items=earlier_items(earlier),
+                segment=case.segment,
+                left=case.stay_ends_at is not None and case.stay_ends_at <= view.now,
             ),
             limits=headroom.limits,
             left=left_of(headroom.limits, headroom.balances),

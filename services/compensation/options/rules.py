@@ -24,14 +24,16 @@ def options_for(
     *,
     earlier_items: Sequence[str] = (),
     instead_of: str = "",
+    segment: str | None = None,
+    left: bool = False,
 ) -> tuple[Option, ...]:
-    """What can be given now, best first, each with its why.
+    """What can be given now, best first, each with its why; to who has `left`, nothing that only a guest can use.
 
-    Smaller versions of the wish come first, then the playbook's suggestions, then what suits the reason.
+    Smaller versions of the wish come first, then what the playbook and the customer's segment suggest, then what suits the reason.
     Among equals, items that the customer had before come last, then items without a title in their
     language; then the higher value comes first.
     """
-    suggested = policy.playbook(reason, severity).suggest
+    suggested = policy.suggested(reason, severity, segment, left=left)
     wished = instead_of.partition("/")[0] if "/" in instead_of else ""
     most = headroom.most()
     # Of free amounts `options` has the largest alone; the playbook may name another.
@@ -45,6 +47,8 @@ def options_for(
     for option in fitting.values():
         name = option.item.partition("/")[0]
         item = policy.checks[name]
+        if left and item.during_stay:
+            continue
         fits = item.fits_category(reason)
         why = (
             "smaller_wish"

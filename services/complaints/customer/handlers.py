@@ -82,9 +82,10 @@ async def site_of(customer_ref: str, site: str | None, view: View) -> str:
     """A site at which the customer complained, was described or erased; raises Rejected(unknown_customer)."""
     erasure = await view.get(Erasure, customer_ref)
     profile = await view.get(KeptProfile, customer_ref)
-    for known_at in (erasure and erasure.site, profile and profile.site):
-        if known_at is not None and site in (None, known_at):
-            return known_at
+    if erasure is not None and site in (None, erasure.site):
+        return erasure.site
+    if profile is not None and site in (None, profile.site):
+        return profile.site
     after: Cursor | None = None
     for _ in range(PAGES_MAX):
         page = await view.range(Complaint, of_customer(customer_ref), after, STEP)

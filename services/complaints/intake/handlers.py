@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 
-from services.complaints.customer.profiles import Profiles
+from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive
 from services.complaints.lifecycle.rules import Complaint
@@ -139,7 +139,8 @@ class Intake:
             return Decision.of(ComplaintRepeated(complaint_id=complaint_id))
         customer_ref = await self._keys.current(customer_ref, view)
         seals = await self._keys.seals(customer_ref, raised.site, view)
-        profile = await self._profiles.of(customer_ref, raised.site, view)
+        described = await view.get(KeptProfile, customer_ref) is not None
+        profile = await self._profiles.of(customer_ref, raised.site, view) if described else NOTHING
         language = self._triage.language_of(
             raised.text, raised.language or profile.language, policy.languages[0]
         )

@@ -14,7 +14,7 @@ from services.complaints.playbooks.handlers import Playbooks, Situation
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import ComplaintId, Id
 from shared.contracts.hours import Weekday, covers
-from shared.contracts.intake import Channel
+from shared.contracts.intake import Channel, Need
 from shared.contracts.policy import Fix, Names, Say
 from shared.contracts.reasons import Reason
 from shared.runtime.http.answers import Answer
@@ -87,6 +87,8 @@ class ShownPlaybook(Answer):
                     "hours": [],
                     "open_now": True,
                     "stay_ends_at": "2026-06-07T08:00:00Z",
+                    "segment": "gold",
+                    "needs": ["vegetarian", "child"],
                 }
             ]
         }
@@ -120,6 +122,15 @@ class ShownPlaybook(Answer):
     stay_ends_at: Annotated[
         datetime | None, Field(description="When the customer leaves; null if it is not known.")
     ]
+    segment: Annotated[
+        Id | None, Field(description="The customer's segment; null if it is not known.")
+    ]
+    needs: Annotated[
+        list[Need],
+        Field(
+            description="What to know before something is offered, as a hotel or booking system told it; empty if none did."
+        ),
+    ]
 
 
 def routes(face: Face, playbooks: Playbooks) -> Routes:
@@ -144,7 +155,7 @@ def routes(face: Face, playbooks: Playbooks) -> Routes:
 
 
 def _shown(complaint_id: str, situation: Situation, now: datetime) -> ShownPlaybook:
-    complaint, policy, playbook, words, fixes = situation
+    complaint, policy, suggested, words, fixes, needs = situation
     zone = ZoneInfo(policy.timezone)
     return ShownPlaybook.about(
         complaint,
@@ -153,13 +164,14 @@ def _shown(complaint_id: str, situation: Situation, now: datetime) -> ShownPlayb
         say=words.say,
         checks=[
             SuggestedCheck(item=name, title=policy.checks[name.partition("/")[0]].title)
-            for name in playbook.suggest
+            for name in suggested
         ],
         fixes=_fixes(fixes),
         bodies=[OutsideBody(body=name, title=one.title) for name, one in policy.bodies.items()],
         hours=[
             OpenTime(days=list(one.days), starts=one.starts, ends=one.ends) for one in policy.hours
         ],
+        needs=list(needs),
         open_now=not policy.hours or any(covers(one, zone, now) for one in policy.hours),
     )
 
