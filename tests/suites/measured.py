@@ -29,6 +29,7 @@ COUNTED = (
     "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
     "message.sent", "message.failed", "authority.counted", "window.closed", "cause.named", "cause-action.taken",
+    "customer.returned",
 )  # fmt: skip
 GRACE = timedelta(hours=6)
 
@@ -110,6 +111,14 @@ def told(chance: Random, start: datetime) -> Told:
                 "after_action": chance.choice([None, "ca-1"]),
                 "instead_of_action": chance.choice([None, None, "ca-2"]),
             }
+        case "customer.returned":
+            changes |= chance.choice(
+                [
+                    {"amount_minor": minor},
+                    {"amount_minor": minor, "currency": "EUR"},
+                    {"amount_minor": None, "currency": None},
+                ]
+            )
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "authority.counted" | "window.closed":
