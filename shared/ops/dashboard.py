@@ -194,6 +194,7 @@ MEASURES: Rows = (
         (
             _of("Cost of what was given, minor units", "short", "cost_given"),
             _of("Cost per helped customer, minor units", "short", "cost_per_helped_customer"),
+            _of("Bought by customers who returned, minor units", "short", "returned_value"),
             _of("Return on recovery, by the default assumptions", "percent", "recovery_roi"),
         ),
     ),
