@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from services.complaints.mail.accounts import load
-from services.complaints.mail.rules import SENDER_MAX, WORDS_MAX
+from services.complaints.mail.rules import NO_SENDER_MAX, SENDER_MAX, WORDS_MAX
 from services.complaints.selfservice.moves import WORDS_MAX as WORDS_A_DAY
 from shared.contracts.reasons import Reason
 from shared.runtime.engine.settle import ANSWER_TTL_S
@@ -139,6 +139,15 @@ async def test_a_machine_that_answers_us_without_saying_so_is_stopped_and_people
     assert await take(aboard, mail(message_id="<y@a>", **{"from": "eva@example.org"})) == COMPLAINT
     aboard.later(hours=1)
     assert await take(aboard, mail(message_id="<x@a>")) == COMPLAINT
+
+
+async def test_mails_whose_sender_cannot_be_used_share_a_bound_that_many_people_fit_in(aboard):
+    nobody = {"from": "undisclosed"}
+    for number in range(NO_SENDER_MAX):
+        assert await take(aboard, mail(message_id=f"<{number}@a>", **nobody)) == COMPLAINT
+    refused = await take(aboard, mail(message_id="<x@a>", **nobody))
+    assert refused == Fate(Folder.REFUSED, "too_many")
+    assert await take(aboard, mail(message_id="<y@a>")) == COMPLAINT
 
 
 async def test_a_mail_that_was_taken_and_is_read_again_does_not_count_again(aboard):

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from services.complaints.intake.limits import COUNTED_MAX, Limits, Most, subscriber
+from services.complaints.intake.page import Opened
 from shared.contracts.complaints import Category, Language, reference_of
 from shared.contracts.intake import TEXT_MAX
 from shared.contracts.reasons import Reason
@@ -325,6 +326,19 @@ async def test_one_address_sends_so_many_forms_and_is_told_kindly_when_it_goes_o
     aboard.later(minutes=10)
     answer = await sent(aboard, f"{FORM}/cabin?language=en", text="And <one> more", once=once)
     assert answer.status_code == 303
+
+
+def test_places_that_the_policy_does_not_name_count_as_one_and_named_ones_by_themselves(
+    aboard: Aboard,
+):
+    """Otherwise anybody makes up places and is bounded by none."""
+
+    def counted(place: str) -> str:
+        return Opened(aboard.policy, Language.EN, link_place=place).counted_place
+
+    named = next(iter(aboard.policy.places))
+    assert counted("made up") == counted("made up too") != counted("")
+    assert len({counted(named), counted(""), counted("made up")}) == 3
 
 
 async def test_a_repeat_and_a_form_that_is_wrong_count_for_nothing(aboard: Aboard):

@@ -118,3 +118,20 @@ def test_the_command_of_the_page_sends_the_headers_of_its_example():
     _, binary = examples()
     sent = re.findall(r"-H ([a-z_-]+)=(\S+)", PAGE)
     assert sent == [(name, (text or b"").decode()) for name, text in binary.headers]
+
+
+@pytest.mark.parametrize("root", ["c", "causes", "http", "mail", "webhooks", "site", "cafe"])
+@pytest.mark.parametrize("rest", ["", "/ms-aurora"])
+async def test_a_source_that_complaints_gives_itself_is_a_dead_letter_as_the_page_says(
+    aboard: Aboard, root: str, rest: str
+):
+    """Else a publisher would be taken for a customer with a token, for a form, or for another system."""
+    taken = root in ("site", "cafe")
+    assert taken or f"`/{root}`" in PAGE
+    structured, _ = examples()
+    value = (structured.value or b"").replace(b"/booking", f"/{root}{rest}".encode())
+    await aboard.feed("complaints", ComplaintRaised.TOPIC, [structured._replace(value=value)])
+    dead = [dict(line.headers) for line in await aboard.dead("complaints")]
+    assert [(one["reason"], one["where"]) for one in dead] == (
+        [] if taken else [(Reason.SCHEMA_INVALID, "/source")]
+    )

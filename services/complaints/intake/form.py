@@ -99,7 +99,7 @@ class Door:
 
     def count(self, opened: Opened, address: str) -> None:
         """Count one more form; raises Rejected(too_many_complaints)."""
-        until = self.limits.take(address, f"{opened.policy.site}/{opened.link_place}")
+        until = self.limits.take(address, opened.counted_place)
         if until is not None:
             raise Rejected(Reason.TOO_MANY_COMPLAINTS, told={"until": until.isoformat()})
 

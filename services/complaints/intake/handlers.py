@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import Any
 
 from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import KeptProfile
-from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive
+from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive, reserved
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
 from services.complaints.triage.handlers import Triage
@@ -58,10 +59,9 @@ class Intake:
     ) -> Decision:
         """Receive a complaint of another system.
 
-        Raises Rejected(time_out_of_range) for an implausible time of the event, and what `_receive` raises.
+        Raises what `_fits` and `_receive` raise.
         """
-        if not plausible(event.time, view.now):
-            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
+        _fits(event, view)
         return await self._published(event.data, event.source, complaint_id, customer_ref, view)
 
     async def raise_published(
@@ -199,6 +199,14 @@ class Intake:
         """The customer's pseudonym: from the source's own id, else from the address, else from this complaint."""
         address = raised.contact.email if raised.contact is not None else None
         return self._names.customer_of(complaint_id, source, raised.site, raised.customer, address)
+
+
+def _fits(event: Event[Any], view: View) -> None:
+    """Raises Rejected(schema_invalid) for a source that complaints gives itself, and Rejected(time_out_of_range)."""
+    if reserved(event.source):
+        raise Rejected(Reason.SCHEMA_INVALID, where=("/source",))
+    if not plausible(event.time, view.now):
+        raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/time",))
 
 
 def complaint_id_of(name: str) -> str:

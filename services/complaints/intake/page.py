@@ -69,6 +69,12 @@ class Opened:
         return plain(self.link_place) or None
 
     @property
+    def counted_place(self) -> str:
+        """What the form counts for. Places that the policy does not name are one, because anybody can make up more."""
+        site, place = self.policy.site, self.link_place
+        return f"{site}/{place}" if not place or place in self.policy.places else f"{site}//"
+
+    @property
     def where(self) -> str:
         """The place of the link as the customer reads it; empty for none."""
         names = self.policy.places.get(self.link_place)

@@ -26,6 +26,15 @@ OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
 #: Nobody books a stay that ends later than that; one that ended is complained about as long as anything that happened.
 STAY_AHEAD_MAX = timedelta(days=3 * 366)
+#: How the sources begin that complaints itself gives to what it receives: customers and ids of these are told apart
+#: by them, so no publisher may use one. `/site/…` is open to all: a system may name the customers of a site's desk.
+RESERVED_SOURCES = frozenset({"c", "causes", "http", "mail", "webhooks"})
+
+
+def reserved(source: str) -> bool:
+    """Whether a source is one that complaints gives itself, such as `/webhooks/booking`."""
+    root, _, rest = source.partition("/")
+    return not root and rest.partition("/")[0] in RESERVED_SOURCES
 
 
 def plausible(

@@ -15,6 +15,7 @@ from services.complaints.mail.accounts import ComplaintAccount
 from services.complaints.mail.parts import read
 from services.complaints.mail.rules import (
     CUT,
+    NO_SENDER_MAX,
     SENDER_MAX,
     Mail,
     added_words,
@@ -112,7 +113,7 @@ class Mails:
     ) -> Decision:
         """What a mail becomes; raises Rejected(too_many_complaints) if its sender wrote too many in the last hour."""
         # Here and not before, so that a mail which was taken and only not moved is not refused when it is read again.
-        if sent_lately >= SENDER_MAX:
+        if sent_lately >= (SENDER_MAX if mail.sender is not None else NO_SENDER_MAX):
             raise Rejected(Reason.TOO_MANY_COMPLAINTS)
         attached = self._attached(mail)
         joined = await self._joined(mail, attached, view)

@@ -13,6 +13,9 @@ from shared.contracts.notifier import Helped
 #: Mails of one sender that are taken in an hour: more than anybody writes, and an end to two machines that answer
 #: each other without saying that they are machines.
 SENDER_MAX = 10
+#: The same for all mails of a site together whose sender cannot be used: each may be of another person. Nobody answers
+#: them, so no machine keeps them coming; the bound is for the people who read them.
+NO_SENDER_MAX = 100
 #: Attachments whose names are written down; the rest is counted.
 NAMED_MAX = 10
 #: As much of an answer to a letter as is added to its complaint: some pages.
