@@ -7,9 +7,11 @@ never edited: they are what stores hold.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import pytest
 from pydantic import BaseModel
@@ -118,6 +120,35 @@ def plain(part: Any, *, named: bool = False) -> Any:
 def test_a_document_has_the_shape_of_its_version(kind: str) -> None:
     document, schema = KINDS[kind]
     assert shape(document) == golden(kind, schema.version)["shape"], ADVICE
+
+
+def enums() -> dict[str, list[str]]:
+    """The values of every enum in a stored document, by its module and name."""
+    found = {one for document, _ in KINDS.values() for one in enums_in(document)}
+    return {f"{one.__module__}.{one.__name__}": sorted(map(str, one)) for one in found}
+
+
+def enums_in(form: Any) -> Iterator[type[Enum]]:
+    """The enums that a type is made of; no stored type contains itself."""
+    inner: Iterable[Any] = get_args(form)
+    if isinstance(form, type):
+        if issubclass(form, Enum):
+            yield form
+        elif issubclass(form, BaseModel):
+            inner = [field.annotation for field in form.model_fields.values()]
+        elif issubclass(form, tuple) or is_dataclass(form):
+            inner = get_type_hints(form).values()
+    for part in inner:
+        yield from enums_in(part)
+
+
+def test_no_value_of_an_enum_is_taken_away_because_stores_hold_it() -> None:
+    """A new value is added to the file, so that its end is seen as well; one in it stays as long as it may be stored."""
+    before = json.loads((STORED / "enums.json").read_text(encoding="utf-8"))
+    now = enums()
+    gone = {name: sorted({*values} - {*now.get(name, ())}) for name, values in before.items()}
+    assert not any(gone.values()), f"stored, and not known any more: {gone}"
+    assert now == before, "add what is new to stored/enums.json"
 
 
 @every_kind
