@@ -16,12 +16,14 @@ from services.complaints.intake.files import (
     LINE_BYTES_MAX,
     NoTable,
     Unreadable,
+    checked_source,
     event_of,
     lines_of,
 )
 from services.complaints.intake.importing import (
     ROWS_AT_ONCE,
     Position,
+    ends_unfinished,
     position_in,
     publish_rows,
     rows_of,
@@ -247,6 +249,60 @@ def test_rows_that_are_added_later_are_published_then(tmp_path: Path):
         file.write(json.dumps({**ROW, "text": "Later."}) + "\n")
     assert run(path, intake).published == 2
     assert [one["data"]["text"] for one in intake.events] == ["Cold soup.", "Later."]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_last_line_without_its_end_is_left_until_it_is_whole(tmp_path: Path, suffix: str):
+    """Somebody may still be writing it, and half a row of CSV reads like a whole one."""
+    first, second = (json.dumps({**ROW, "text": text}) for text in ("First.", "Second and last."))
+    if suffix == "csv":
+        first, second = f"site,text\n{SITE},First.", f"{SITE},Second and last."
+    path, intake = written(tmp_path, f"a.{suffix}", first), Intake()
+    with path.open("a") as file:
+        file.write(second[:-6])
+    assert run(path, intake).published == 1
+    with path.open("rb") as file:
+        assert ends_unfinished(file)
+    with path.open("a") as file:
+        file.write(second[-6:] + "\n")
+    done = run(path, intake)
+    assert (done.published, done.rejected) == (2, 0)
+    assert [one["data"]["text"] for one in intake.events] == ["First.", "Second and last."]
+    with path.open("rb") as file:
+        assert not ends_unfinished(file)
+
+
+def test_a_last_line_of_standard_input_needs_no_end():
+    read = io.BytesIO(json.dumps(ROW).encode())
+    assert len(list(rows_of(read, Position(), as_csv=False, whole_only=False))) == 1
+
+
+def test_a_file_that_is_shorter_than_what_was_read_of_it_is_refused(tmp_path: Path):
+    """Rows that are written there later would be passed over."""
+    rows = [json.dumps({**ROW, "text": f"Cold soup {number}"}) for number in range(9)]
+    path, intake = written(tmp_path, "a.jsonl", *rows), Intake()
+    run(path, intake)
+    written(tmp_path, "a.jsonl", *rows[:5])
+    with pytest.raises(ValueError, match="it was cut"):
+        run(path, intake)
+    assert run(path, intake, again=True).published == 5
+
+
+@pytest.mark.parametrize("source", ["", "x" * 300, "a\x00b", "/webhooks/booking", "/c"])
+def test_a_source_that_the_intake_refuses_is_refused_before_anything_is_published(source: str):
+    with pytest.raises(ValueError, match=r"^--source: "):
+        checked_source(source)
+    assert checked_source("/import") == "/import"
+
+
+def test_a_row_with_a_source_or_an_id_that_the_intake_refuses_is_no_complaint():
+    event = {"specversion": "1.0", "type": ComplaintRaised.TYPE, "data": ROW}
+    for field, wrong in {
+        "source": {"source": "/mail/a", "id": "1"},
+        "id": {"source": "/a"},
+    }.items():
+        with pytest.raises(Unreadable, match=f"^/{field}: "):
+            event_of({**event, **wrong}, site=None, source="/s", now=NOW)
 
 
 def test_the_position_in_another_file_of_the_same_name_is_not_taken(tmp_path: Path):

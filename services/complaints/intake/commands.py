@@ -12,8 +12,14 @@ import typer
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from services.complaints.intake.files import NoTable
-from services.complaints.intake.importing import Position, position_in, publish_rows, rows_of
+from services.complaints.intake.files import NoTable, checked_source
+from services.complaints.intake.importing import (
+    Position,
+    ends_unfinished,
+    position_in,
+    publish_rows,
+    rows_of,
+)
 from shared.contracts.event import CONTENT_TYPE
 from shared.contracts.intake import ComplaintRaised
 from shared.runtime.service import settings_or_exit
@@ -45,17 +51,19 @@ def import_file(
     """Publish the complaints of a file to the intake topic; given again, the command goes on where it ended.
 
     A row that is published again changes nothing, and equal rows without an id are one complaint. Rows that are no
-    complaint are in FILE.rejects.jsonl, by line and reason; then the status is 1. Run it as a user of Kafka who may
-    write to the topic.
+    complaint are in FILE.rejects.jsonl, by line and reason; then the status is 1. So it is where the last line of a
+    file has no end and is left until it has one. Run it as a user of Kafka who may write to the topic.
     """
     broker = settings_or_exit(BrokerSettings).broker
     path = Path("stdin" if file == STDIN else file)
     rejects, kept = (path.with_name(f"{path.name}.{end}") for end in ("rejects.jsonl", "position"))
     as_csv = as_csv or path.suffix.lower() == ".csv"
+    unfinished = False
     try:
+        source = checked_source(source)
         with _opened(file) as read:
             position = Position() if file == STDIN else position_in(read, kept, again=again)
-            rows = rows_of(read, position, as_csv=as_csv)
+            rows = rows_of(read, position, as_csv=as_csv, whole_only=file != STDIN)
             with closing(_producer(broker.client())) as producer:
                 position = _told(
                     publish_rows(
@@ -69,6 +77,7 @@ def import_file(
                     ),
                     position,
                 )
+            unfinished = file != STDIN and ends_unfinished(read)
     except (OSError, ValueError, NoTable) as error:
         _fail(f"{file}: {error}")
     except KafkaError as error:
@@ -79,7 +88,9 @@ def import_file(
         f"{file} was read to its end: {position.published} rows were published and {position.rejected} rejected"
         + (f" ({rejects})." if position.rejected else ".")
     )
-    raise typer.Exit(1 if position.rejected else 0)
+    if unfinished:
+        typer.echo("Its last line has no end and was left: end it, and give the command again.")
+    raise typer.Exit(1 if position.rejected or unfinished else 0)
 
 
 def _opened(file: str) -> BinaryIO:

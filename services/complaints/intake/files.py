@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from services.complaints.intake.rules import STAY_AHEAD_MAX, plausible
+from services.complaints.intake.rules import STAY_AHEAD_MAX, plausible, reserved
 from shared.contracts.event import Outside, format_time
 from shared.contracts.intake import ComplaintRaised, Contact, Told
 from shared.runtime.http.face import detail_of
@@ -64,12 +64,19 @@ class Row:
     fields: Mapping[str, Any] | Unreadable
 
 
-def lines_of(file: BinaryIO, number: int = 0, offset: int = 0) -> Iterator[Line]:
-    """The lines of a file that is at this offset, behind this many lines. Blocks; keeps one line in memory."""
+def lines_of(
+    file: BinaryIO, number: int = 0, offset: int = 0, *, whole_only: bool = False
+) -> Iterator[Line]:
+    """The lines of a file that is at this offset, behind this many lines. Blocks; keeps one line in memory.
+
+    `whole_only`: a last line without its end is left, because somebody may still be writing it.
+    """
     while text := file.readline(LINE_BYTES_MAX + 1):
         number, offset, whole = number + 1, offset + len(text), len(text) <= LINE_BYTES_MAX
         while not whole and not text.endswith(b"\n") and (text := file.readline(LINE_BYTES_MAX)):
             offset += len(text)
+        if whole_only and not text.endswith(b"\n"):
+            return
         yield Line(number, offset, text if whole else None)
 
 
@@ -171,20 +178,20 @@ def event_of(
     `site` and `source` are those of rows that name none. A row without an id is named by its content, so that equal
     rows are one complaint.
     """
-    told, named = dict(fields), {}
+    told, named = dict(fields), {"source": source}
     if "specversion" in fields:
         if fields.get("type") != ComplaintRaised.TYPE or not isinstance(fields.get("data"), dict):
             raise Unreadable(f"an event, and not of type {ComplaintRaised.TYPE} with data")
         told, named = dict(fields["data"]), {name: fields.get(name) for name in (ID, "source")}
     elif ID in told:
-        named = {ID: told.pop(ID)}
+        named[ID] = told.pop(ID)
     if site is not None:
         told.setdefault("site", site)
     try:
         raised = ComplaintRaised.model_validate(told, extra="forbid")
-        given = {name: _OUTSIDE.validate_python(text) for name, text in named.items()}
     except ValidationError as error:
         raise Unreadable(*map(_sentence, error.errors()[:REASONS_MAX])) from None
+    given = {name: _named(name, text) for name, text in named.items()}
     for name, moment, ahead in (
         ("occurred_at", raised.occurred_at, {}),
         ("stay_ends_at", raised.stay_ends_at, {"ahead": STAY_AHEAD_MAX}),
@@ -195,12 +202,31 @@ def event_of(
     event = {
         "specversion": "1.0",
         "type": ComplaintRaised.TYPE,
-        "source": given.get("source", source),
+        "source": given["source"],
         "id": given.get(ID) or _name(content),
         "time": format_time(now),
         "data": from_json(content),
     }
     return raised.site, to_json(event)
+
+
+def _named(field: str, text: object) -> str:
+    """The source or the id of a row; raises Unreadable."""
+    try:
+        found = _OUTSIDE.validate_python(text)
+    except ValidationError as error:
+        raise Unreadable(f"/{field}: {detail_of(error.errors()[0])}") from None
+    if field == "source" and reserved(found):
+        raise Unreadable("/source: complaints gives it itself")
+    return found
+
+
+def checked_source(source: str) -> str:
+    """A source that rows may have; raises ValueError for another one."""
+    try:
+        return _named("source", source)
+    except Unreadable as unreadable:
+        raise ValueError(f"--source: {unreadable.why[0].removeprefix('/source: ')}") from None
 
 
 def _sentence(wrong: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ class Position:
 def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
     """The position that was kept of this file, or its beginning; the file is at its beginning before and after.
 
-    Blocks; raises OSError, ValueError for a position that cannot be read.
+    Blocks; raises OSError, and ValueError for a position that cannot be read or lies behind the file's end.
     """
     first = file.read(RECOGNISED_BYTES)
     file.seek(0)
@@ -60,21 +60,37 @@ def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
     except (TypeError, json.JSONDecodeError):
         raise ValueError(f"{kept} holds no position: delete it, or begin again") from None
     # What grew meanwhile is the same file.
-    return found if _hash(first[: found.begins_bytes]) == found.begins else new
+    if _hash(first[: found.begins_bytes]) != found.begins:
+        return new
+    if (size := file.seek(0, os.SEEK_END)) < found.offset:
+        msg = f"it has {size} bytes, and {found.offset} of it were read before: it was cut, so begin again (--again)"
+        raise ValueError(msg)
+    file.seek(0)
+    return found
+
+
+def ends_unfinished(file: BinaryIO) -> bool:
+    """Whether the last line of a regular file has no end. Moves the file's position. Blocks; raises OSError."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def _hash(text: bytes) -> str:
     return blake2b(text, digest_size=16).hexdigest()
 
 
-def rows_of(file: BinaryIO, position: Position, *, as_csv: bool) -> Iterator[Row]:
-    """The rows of a file behind a position; raises NoTable. Blocks."""
-    lines = lines_of(file)
+def rows_of(
+    file: BinaryIO, position: Position, *, as_csv: bool, whole_only: bool = True
+) -> Iterator[Row]:
+    """The rows of a file behind a position; raises NoTable. Blocks. `whole_only` as in `lines_of`."""
+    lines = lines_of(file, whole_only=whole_only)
     header, separator = header_of(lines) if as_csv else ([], "")
     number = position.line
     if position.offset:
         file.seek(position.offset)
-        lines = lines_of(file, number, position.offset)
+        lines = lines_of(file, number, position.offset, whole_only=whole_only)
     return csv_rows(lines, header, separator, number or 1) if as_csv else json_rows(lines)
 
 
