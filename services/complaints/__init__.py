@@ -1,7 +1,7 @@
 """complaints: receives each complaint once, triages it, promises an answer and follows it to the end.
 
 owns      recovery.complaints.v1, recovery.vault.v1; the life of a complaint
-consumes  recovery.intake.v1 (complaint: raised; customer: described, purchased),
+consumes  recovery.intake.v1 (complaint: raised; customer: described, purchased; disruption: announced),
           recovery.compensation.v1 (check: issued, voided, expired, suspended, resumed; redemption: captured,
           rolledback; offer: made, chosen, lapsed; complaint: logged; shift: started, ended),
           recovery.notifier.v1 (feedback: received; message: sent, failed, said),

@@ -25,7 +25,12 @@ from shared.contracts.compensation import (
     ShiftStarted,
 )
 from shared.contracts.event import Event
-from shared.contracts.intake import ComplaintRaised, CustomerDescribed, CustomerPurchased
+from shared.contracts.intake import (
+    ComplaintRaised,
+    CustomerDescribed,
+    CustomerPurchased,
+    DisruptionAnnounced,
+)
 from shared.contracts.notifier import FeedbackReceived, MessageFailed, MessageSaid, MessageSent
 from shared.contracts.vault import CustomerKeyCreated, CustomerKeyDestroyed
 from shared.runtime.engine.deadletters import DEAD_LETTERS_INBOX
@@ -69,6 +74,7 @@ def inboxes(
                 Handler(ComplaintRaised, intake.on_raised),
                 Handler(CustomerDescribed, profiles.on_described),
                 Handler(CustomerPurchased, profiles.on_purchased),
+                Handler(DisruptionAnnounced, intake.on_announced),
             ],
             strict=True,
         ),

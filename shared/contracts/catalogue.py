@@ -102,7 +102,12 @@ from shared.contracts.deadletters import (
     DeadLetterReplayed,
     NotifierReplayTaken,
 )
-from shared.contracts.intake import ComplaintRaised, CustomerDescribed, CustomerPurchased
+from shared.contracts.intake import (
+    ComplaintRaised,
+    CustomerDescribed,
+    CustomerPurchased,
+    DisruptionAnnounced,
+)
 from shared.contracts.notifier import (
     EmployeeNotified,
     EmployeeThanked,
@@ -210,6 +215,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ComplaintRaised, OTHER_SYSTEMS, (COMPLAINTS,)),
     Row(CustomerDescribed, OTHER_SYSTEMS, (COMPLAINTS,)),
     Row(CustomerPurchased, OTHER_SYSTEMS, (COMPLAINTS,)),
+    Row(DisruptionAnnounced, OTHER_SYSTEMS, (COMPLAINTS,)),
     # The notifier finds the sealed address in the received fact and nowhere else.
     Row(ComplaintReceived, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintRepeated, COMPLAINTS),

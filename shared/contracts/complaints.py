@@ -20,7 +20,7 @@ from shared.contracts.event import (
     SiteId,
     Version,
 )
-from shared.contracts.intake import Channel
+from shared.contracts.intake import Channel, Disruption
 from shared.contracts.months import Month
 from shared.kernel import Fact
 
@@ -238,6 +238,10 @@ class ComplaintReceived(ComplaintFact):
     ] = Field(
         (),
         description="Keyed fingerprints of site and mail address, and of site and telephone, by which employees find the complaint.",
+    )
+    disruption: Annotated[Disruption | None, Data.INTERNAL] = Field(
+        None,
+        description="What goes wrong, where another system announced it before the customer said anything: then the words are its own. Absent otherwise.",
     )
     content: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None, Data.PERSONAL

@@ -22,7 +22,7 @@ from pydantic import (
 
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, EmployeeId, Id, SiteId
-from shared.contracts.names import CustomerName, PlaceName, uncontrolled
+from shared.contracts.names import CustomerName, PlaceName, legible, uncontrolled
 from shared.kernel import Fact
 
 #: Longer than any letter in review collections; a longer text is abuse or a mistake.
@@ -38,6 +38,27 @@ class Channel(StrEnum):
     DESK = "desk"
     PHONE = "phone"
     PARTNER = "partner"
+    #: Nobody said anything yet: we saw ourselves that something goes wrong.
+    PREEMPTIVE = "preemptive"
+
+
+def spoken(channel: Channel) -> Channel:
+    """The channel; raises ValueError for the one on which no customer speaks."""
+    if channel is Channel.PREEMPTIVE:
+        raise ValueError("customers say nothing on it")
+    return channel
+
+
+#: A channel on which a customer can speak, and be spoken to.
+Spoken = Annotated[Channel, AfterValidator(spoken)]
+
+
+class Disruption(StrEnum):
+    """What goes wrong, as another system sees it."""
+
+    DELAY = "delay"
+    OUT_OF_STOCK = "out_of_stock"
+    OUTAGE = "outage"
 
 
 #: Of what has a meaning in a header, an apostrophe alone may be in a name: O'Brien has one.
@@ -146,7 +167,7 @@ class ComplaintRaised(Told):
     TYPE: ClassVar[str] = "recovery.complaint.raised.v1"
     TOPIC: ClassVar[str] = "recovery.intake.v1"
 
-    channel: Annotated[Channel, Data.INTERNAL] = Field(
+    channel: Annotated[Spoken, Data.INTERNAL] = Field(
         Channel.PARTNER, description="Channel on which the complaint came."
     )
     raised_by: EmployeeId | None = Field(
@@ -269,3 +290,58 @@ class CustomerPurchased(Named):
         if (self.amount_minor is None) != (self.currency is None):
             raise ValueError("amount_minor and currency go together")
         return self
+
+
+#: Customers of one announcement: a sailing or a train has more, and is announced in several events.
+AFFECTED_MAX = 500
+
+
+class Affected(BaseModel):
+    """A customer for whom something goes wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customer: Annotated[
+        str, StringConstraints(min_length=1, max_length=128), AfterValidator(legible)
+    ] = Field(
+        description="What the source calls the customer. Where the site's tokens have the same name as subject, their own later words join this case."
+    )
+    language: Annotated[str, StringConstraints(max_length=35)] | None = Field(
+        None, description="Language tag in which they are told; found from the text if absent."
+    )
+    contact: Contact | None = Field(
+        None,
+        description="Where they can be reached, in clear text; without it they are not written to.",
+    )
+    stay_ends_at: AwareDatetime | None = Field(
+        None, description="When they leave the site; they hear from us before."
+    )
+
+
+class DisruptionAnnounced(Fact):
+    """Something goes wrong, and another system knows for whom, before these customers say anything."""
+
+    TYPE: ClassVar[str] = "recovery.disruption.announced.v1"
+    TOPIC: ClassVar[str] = "recovery.intake.v1"
+
+    site: SiteId
+    kind: Annotated[Disruption, Data.INTERNAL] = Field(description="What goes wrong.")
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000), Data.SPECIAL] = Field(
+        description="What exactly, such as the journey and by how much: for staff, and shown on the customers' pages."
+    )
+    customers: Annotated[tuple[Affected, ...], Field(max_length=AFFECTED_MAX), Data.PERSONAL] = (
+        Field(
+            (),
+            description="For whom; whoever is named twice counts once. More than 500 are announced in several events of one id.",
+        )
+    )
+    occurred_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
+        None, description="When it happens or happened; null if unknown."
+    )
+    place: Annotated[PlaceName, Data.PERSONAL] = Field(
+        None, description="Where at the site, as people there call it; null if unknown."
+    )
+
+    def key(self) -> str:
+        """The site; publishers choose their own key, since order does not matter."""
+        return self.site

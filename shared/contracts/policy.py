@@ -33,7 +33,7 @@ from shared.contracts.complaints import Category, Language, Service, Severity, S
 from shared.contracts.data import Data
 from shared.contracts.event import AmountMinor, Currency, Id, SiteId
 from shared.contracts.hours import Weekday, after, between, zone_of
-from shared.contracts.intake import E164, Channel, Contact, MessageChannel
+from shared.contracts.intake import E164, Contact, MessageChannel, Spoken
 from shared.contracts.vault import WORDS_KEPT, WORDS_KEPT_MIN
 from shared.kernel import Fact
 from shared.money import AMOUNT_MINOR_MAX
@@ -382,7 +382,7 @@ class Playbook(Part):
         description="What to do about the cause, best first, by the names of fixes; every fix that fits if empty.",
     )
     say: Say = Field({}, description="What to say to the customer, by language.")
-    channel: Channel | None = Field(
+    channel: Spoken | None = Field(
         None,
         description="Channel on which the customer is answered first; null if any will do.",
     )

@@ -323,7 +323,8 @@ class Exports:
             happened=[
                 ExportedEntry.about(entry, text=await self._timelines.words(entry, complaint, view))
                 for entry in for_customer(entries)
-                if entry.what is not What.RECEIVED  # Its words are those of the complaint.
+                # Their words are those of the complaint.
+                if entry.what not in (What.RECEIVED, What.ANNOUNCED)
             ],
             left_out=left_out,
         )

@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
+from services.complaints.intake.rules import source_of_token
 from services.complaints.lifecycle.api import COMPLAINT, MergedAnswer, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
 from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
 from shared.contracts.event import ComplaintId, Outside, PromiseId
-from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Told
+from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Spoken, Told
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
 from shared.contracts.reasons import Reason
@@ -43,7 +44,7 @@ class RaiseComplaint(Told):
     )
 
     channel: Annotated[
-        Channel | None,
+        Spoken | None,
         Field(
             description="How the complaint reached the caller; by default `desk` for an employee, `app` for a customer, `partner` for a system."
         ),
@@ -170,7 +171,7 @@ def source_of(principal: Principal) -> str:
     """
     if principal.kind is Kind.EMPLOYEE:
         return f"/site/{principal.site}"
-    return f"/http/{principal.site}/{principal.kind}/{principal.subject}"
+    return source_of_token(principal.site, principal.kind, principal.subject)
 
 
 def routes(face: Face, intake: Intake) -> Routes:

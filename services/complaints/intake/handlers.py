@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import KeptProfile
-from services.complaints.intake.rules import STAY_AHEAD_MAX, log, plausible, receive, reserved
+from services.complaints.intake.rules import (
+    FORESEEN,
+    STAY_AHEAD_MAX,
+    foretold,
+    log,
+    plausible,
+    receive,
+    reserved,
+    source_of_token,
+)
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
 from services.complaints.triage.handlers import Triage
@@ -15,11 +25,12 @@ from services.complaints.triage.rules import as_chosen
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import Category, ComplaintRepeated
 from shared.contracts.event import Event
-from shared.contracts.intake import ComplaintRaised
+from shared.contracts.intake import Affected, ComplaintRaised, Disruption, DisruptionAnnounced
 from shared.contracts.reasons import Reason
-from shared.kernel import Decision
+from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
+from shared.runtime.http.auth import Kind
 from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.policies import Policies, PolicyHead
 from shared.runtime.privacy.keys import CustomerKey, Keys
@@ -63,6 +74,47 @@ class Intake:
         """
         _fits(event, view)
         return await self._published(event.data, event.source, complaint_id, customer_ref, view)
+
+    def on_announced(self, event: Event[DisruptionAnnounced]) -> Prepared:
+        """What goes wrong for many: what to read ahead of each of them, and `_announced` to decide."""
+        # By their pseudonym: whoever is named twice is one customer, as they were named first.
+        affected: dict[str, Affected] = {}
+        for one in event.data.customers:
+            affected.setdefault(self._names.customer(event.source, one.customer), one)
+        reads = [PolicyHead.key(event.data.site)]
+        for ref, one in affected.items():
+            reads += [CustomerKey.key(ref), Complaint.key(self._announced_id(event, one))]
+        return Prepared(partial(self._announced, event, affected), reads)
+
+    async def _announced(
+        self, event: Event[DisruptionAnnounced], affected: Mapping[str, Affected], view: View
+    ) -> Decision:
+        """A complaint for each customer who is named, before they say anything; nothing if nobody is.
+
+        Erased customers are left out: they did not come back. Each is known by the token of their name, so that their own later words
+        about the same are merged into it. Raises what `_fits` and `_receive` raise.
+        """
+        _fits(event, view)
+        facts: list[Fact] = []
+        for customer_ref, one in affected.items():
+            if await self._keys.erased(customer_ref, view):
+                continue
+            decision = await self._receive(
+                foretold(event.data, one),
+                source_of_token(event.data.site, Kind.CUSTOMER, one.customer),
+                self._announced_id(event, one),
+                customer_ref,
+                view,
+                None,
+                by_customer=True,
+                chosen=FORESEEN[event.data.kind],
+                disruption=event.data.kind,
+            )
+            facts += decision.facts
+        return Decision(facts)
+
+    def _announced_id(self, event: Event[DisruptionAnnounced], one: Affected) -> str:
+        return complaint_id_of(self._names.affected(event.id, one.customer))
 
     async def raise_published(
         self, raised: ComplaintRaised, source: str, complaint_id: str, view: View
@@ -116,10 +168,11 @@ class Intake:
         *,
         by_customer: bool = False,
         chosen: Category | None = None,
+        disruption: Disruption | None = None,
     ) -> Decision:
         """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
 
-        `chosen` is the category that the customer said.
+        `chosen` is the category that the customer said. With `disruption` they said nothing yet.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
         another complaint was raised under this id before.
@@ -170,8 +223,9 @@ class Intake:
             now=view.now,
             profile=profile,
             counts_for=counts_for,
+            disruption=disruption,
         )
-        if not by_customer:
+        if not by_customer or disruption is not None:
             return Decision((*seals.created, *facts))
         named = raised.customer is not None
         return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))

@@ -17,7 +17,14 @@ from shared.contracts.complaints import (
     Language,
     promise_id_of,
 )
-from shared.contracts.intake import Channel, ComplaintRaised, Profile
+from shared.contracts.intake import (
+    Affected,
+    Channel,
+    ComplaintRaised,
+    Disruption,
+    DisruptionAnnounced,
+    Profile,
+)
 from shared.contracts.policy import Policy
 from shared.kernel import Decision
 
@@ -29,6 +36,18 @@ STAY_AHEAD_MAX = timedelta(days=3 * 366)
 #: How the sources begin that complaints itself gives to what it receives: customers and ids of these are told apart
 #: by them, so no publisher may use one. `/site/…` is open to all: a system may name the customers of a site's desk.
 RESERVED_SOURCES = frozenset({"c", "causes", "http", "mail", "webhooks"})
+
+#: What is announced, as complaints sort it; what ran out is sorted by the words, because it may be anything.
+FORESEEN = {
+    Disruption.DELAY: Category.DELAY,
+    Disruption.OUT_OF_STOCK: Category.OTHER,
+    Disruption.OUTAGE: Category.FACILITIES,
+}
+
+
+def source_of_token(site: str, kind: str, subject: str) -> str:
+    """The source of whoever raises complaints with a token."""
+    return f"/http/{site}/{kind}/{subject}"
 
 
 def reserved(source: str) -> bool:
@@ -42,6 +61,20 @@ def plausible(
 ) -> bool:
     """Whether the stated time is plausible: for when it happened, or, with more time `ahead`, for when a stay ends."""
     return moment is None or now - OCCURRED_PAST_MAX <= moment <= now + ahead
+
+
+def foretold(announced: DisruptionAnnounced, customer: Affected) -> ComplaintRaised:
+    """The complaint of a customer who said nothing yet, in the words of the announcement."""
+    return ComplaintRaised(
+        site=announced.site,
+        text=announced.text,
+        customer=customer.customer,
+        language=customer.language,
+        contact=customer.contact,
+        occurred_at=announced.occurred_at,
+        place=announced.place,
+        stay_ends_at=customer.stay_ends_at,
+    )
 
 
 def receive(
@@ -64,6 +97,7 @@ def receive(
     policy_version: int,
     now: datetime,
     counts_for: str | None = None,
+    disruption: Disruption | None = None,
 ) -> tuple[ComplaintReceived, ComplaintTriaged]:
     """Record a new complaint and promise an answer, as its playbook says, before the customer leaves."""
     stay_ends_at = raised.stay_ends_at or profile.stay_ends_at
@@ -74,7 +108,7 @@ def receive(
             complaint_id=complaint_id,
             customer_ref=customer_ref,
             site=raised.site,
-            channel=raised.channel,
+            channel=raised.channel if disruption is None else Channel.PREEMPTIVE,
             language=language,
             text=text,
             contact=contact,
@@ -84,6 +118,7 @@ def receive(
             place=place,
             place_ref=place_ref,
             contact_refs=contact_refs,
+            disruption=disruption,
             content=content,
         ),
         ComplaintTriaged(

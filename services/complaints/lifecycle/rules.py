@@ -35,6 +35,7 @@ from shared.contracts.complaints import (
     promise_id_of,
     reference_of,
 )
+from shared.contracts.intake import Disruption
 from shared.contracts.lifecycle import MOVES, OPEN, State, may
 from shared.contracts.roster import employee_name
 from shared.kernel import Document, Fold, Schema, Slice, Timer, score_at
@@ -135,6 +136,8 @@ class Complaint(Document):
     referred_to: str | None = None
     #: The customer who raised it with a token of their own; None if somebody else did, and in older documents.
     sender_ref: str | None = None
+    #: What goes wrong, where another system announced it; None where the customer, or somebody for them, said it.
+    disruption: Disruption | None = None
 
     @property
     def promise(self) -> Promise | None:
@@ -226,6 +229,7 @@ def received(_: Complaint | None, fact: ComplaintReceived) -> Complaint:
         place=fact.place,
         place_ref=fact.place_ref,
         contact_refs=fact.contact_refs,
+        disruption=fact.disruption,
     )
 
 

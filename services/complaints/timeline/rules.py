@@ -83,6 +83,7 @@ class What(StrEnum):
     """What happened; of the same moment, the first of these comes first."""
 
     RECEIVED = "received"
+    ANNOUNCED = "announced"
     PROMISED = "promised"
     CLAIMED = "claimed"
     HANDOVER_OFFERED = "handover_offered"
@@ -150,6 +151,7 @@ BY_CUSTOMER = frozenset(
 #: The field of a fact in which words of an entry are sealed.
 SEALED_AS: Mapping[What, str] = {
     What.RECEIVED: "text",
+    What.ANNOUNCED: "text",
     What.WORDS_ADDED: "text",
     What.ASKED: "question",
     What.ANSWERED: "answer",
@@ -375,11 +377,12 @@ def together(own: Sequence[Entry], merged: Mapping[str, Sequence[Entry]]) -> Seq
 
 
 def first(complaint: Complaint) -> Iterable[Entry]:
-    """That a complaint was received, and promised an answer; nothing for one of the oldest, which does not say when."""
+    """That a complaint was received, or what is wrong announced, and promised an answer; nothing for one of the oldest, which does not say when."""
     if complaint.received_at is None:
         return
     at, words = complaint.received_at, complaint.text or None
-    yield Entry(at=at, what=What.RECEIVED, words=words)
+    what = What.RECEIVED if complaint.disruption is None else What.ANNOUNCED
+    yield Entry(at=at, what=what, words=words)
     if complaint.promised_by is not None:
         yield Entry(at=at, what=What.PROMISED, round=0, promised_by=complaint.promised_first)
 
@@ -405,6 +408,7 @@ _WORTH = ("item", "amount_minor", "currency")
 #: what they wrote with it, and if it was "partly", which leads to the same as a no.
 FOR_CUSTOMER: Mapping[What, Sequence[str]] = {
     What.RECEIVED: ("words",),
+    What.ANNOUNCED: ("words",),
     What.PROMISED: ("promised_by",),
     What.CLAIMED: (),
     What.ASKED: ("words",),

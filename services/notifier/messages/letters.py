@@ -169,7 +169,12 @@ class Letters:
                     await self._not_acknowledged(story, view)
                 promise = self._promise(message, story, policy, view)
                 link = self._mine(message.complaint_id, message.told_at)
-                return {**promise, "mine_url": link, "with_whom": story.keeper or Keeper.SAME}
+                return {
+                    **promise,
+                    "mine_url": link,
+                    "with_whom": story.keeper or Keeper.SAME,
+                    "disruption": story.disruption or "",
+                }
             case Occasion.CONFIRMATION:
                 return await self._confirmation(message, story, policy, key, view)
             # Without a link: it goes where the customer is not written to any more.

@@ -36,6 +36,7 @@ from shared.contracts.complaints import (
     SafetyFound,
     Severity,
 )
+from shared.contracts.intake import Disruption
 from shared.contracts.lifecycle import MOVES, State
 from shared.contracts.notifier import Helped
 from shared.kernel import Document, Fold, Schema, Slice, score_at
@@ -116,6 +117,8 @@ class Story(Document):
     severity: Severity | None = None
     #: What they said on their page at that moment; None if they said it by a letter's link, or something was done since.
     helped: Helped | None = None
+    #: What goes wrong, where we saw it before they said anything.
+    disruption: Disruption | None = None
 
 
 class SiteCustomer(Document):
@@ -248,6 +251,7 @@ def story_received(story: Story | None, fact: ComplaintReceived) -> Story:
         "contact": fact.contact,
         "place": fact.place,
         "received_at": fact.received_at,
+        "disruption": fact.disruption,
     }
     return story.model_copy(update=told) if story else Story(**told)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from services.notifier.wording.blocks import Outline
 from services.notifier.wording.wording import Rendered, Says, Wording
 from shared.contracts.complaints import Category, Language
+from shared.contracts.intake import Disruption
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import about, format_money, format_time, format_worth, say
 
@@ -112,6 +113,9 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "about safety": frozenset({"safety"}),
         "of no category": frozenset({"other"}),
         "in the site's own words": frozenset({"voice"}),
+        "of a delay that we saw": frozenset({"delay"}),
+        "of something that ran out": frozenset({"out_of_stock"}),
+        "of an outage that we saw": frozenset({"outage"}),
     },
     Occasion.CHECK_GIVEN: {
         "a discount": frozenset({"discount"}),
@@ -193,6 +197,7 @@ def example(
         "reference": "EA2272",
         "gravity": "".join(variant & {"severe", "safety"}),
         "alarmed": "yes",
+        "disruption": "".join(variant & set(Disruption)),
         "about": "" if "other" in variant else about(Category.FOOD, language),
         "promised_by": when(hours=2),
         "mine_url": "https://aurora.example/m/4nQ7xk2c",

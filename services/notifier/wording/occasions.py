@@ -21,7 +21,14 @@ Told = Mapping[str, Any]
 
 
 def acknowledgement(words: Words, told: Told) -> Iterator[Block]:
-    """We have it, and by when the customer hears from us; no thanks where it is grave."""
+    """We have it, and by when the customer hears from us; no thanks where it is grave, or where they said nothing yet."""
+    if told["disruption"]:
+        yield Text([words(f"letter.acknowledgement.{told['disruption']}")])
+        if told["gravity"] == "safety":
+            yield from _help(words, told)
+        yield Text([words("letter.promised")])
+        yield _follow(words, told)
+        return
     match told["gravity"]:
         case "safety":
             alarmed = [words("letter.acknowledgement.told")] if told["alarmed"] else []
@@ -293,6 +300,8 @@ def _follow(words: Words, told: Told) -> Link:
 
 def subject(occasion: Occasion, words: Words, told: Told) -> str:
     """The subject of a letter."""
+    if occasion is Occasion.ACKNOWLEDGEMENT and told["disruption"]:
+        return words("letter.acknowledgement.subject_seen")
     if occasion is Occasion.CHECK_GIVEN and told["due_by"]:
         return words("letter.check_given.subject_due")
     if occasion is Occasion.CHECK_GIVEN and not told["worth"]:

@@ -34,7 +34,8 @@ def _said(sentences: Iterator[str]) -> str:
 
 def _acknowledgement(words: Words, told: Told) -> Iterator[str]:
     """That we have it, or that we are sorry; whom to turn to where it is about safety; by when they hear from us."""
-    yield words(f"letter.acknowledgement.{'short_grave' if told['gravity'] else 'short'}")
+    plain = "short_grave" if told["gravity"] else "short"
+    yield words(f"letter.acknowledgement.{told['disruption'] or plain}")
     yield _help(words, told)
     yield words("letter.promised")
 

@@ -25,6 +25,10 @@ class Pseudonyms:
         """For another system's event; its complaint's id is `co-` and this."""
         return self._of("event", source, event_id)
 
+    def affected(self, event: str, customer: str) -> str:
+        """For a customer whom an announcement names, by the pseudonym of its event; their complaint's id is `co-` and this."""
+        return self._of("affected", event, alike(customer))
+
     def correlation(self, correlation_id: str) -> str:
         """For a correlation id; the same for every source."""
         return self._of("correlation", correlation_id)
