@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -50,7 +51,13 @@ def spoken(channel: Channel) -> Channel:
 
 
 #: A channel on which a customer can speak, and be spoken to.
-Spoken = Annotated[Channel, AfterValidator(spoken)]
+Spoken = Annotated[
+    Channel,
+    AfterValidator(spoken),
+    WithJsonSchema(
+        {"type": "string", "enum": [one.value for one in Channel if one is not Channel.PREEMPTIVE]}
+    ),
+]
 
 
 class Disruption(StrEnum):

@@ -222,6 +222,11 @@ def test_what_others_publish_is_described_in_both_modes_and_read_as_described() 
         for name, one in channel["messages"].items()
         if name.startswith("recovery-complaint-raised-v1")
     )
+    announced, _ = (
+        resolve(whole, one["$ref"])
+        for name, one in channel["messages"].items()
+        if name.startswith("recovery-disruption-announced-v1")
+    )
     (operation,) = (
         one for one in whole["operations"].values() if one["channel"]["$ref"].endswith("intake-v1")
     )
@@ -239,6 +244,8 @@ def test_what_others_publish_is_described_in_both_modes_and_read_as_described() 
         # Each mode is told apart by what the other needs.
         other = binary if message is structured else structured
         assert not Draft202012Validator({**whole, **other["headers"]}).is_valid(sent)
+    (event,) = (json.loads(one) for one in re.findall(r"```event\n(.*?)\n```", page, re.S))
+    Draft202012Validator({**whole, **announced["payload"]}).validate(event)
     described = {name.removeprefix("ce_") for name in binary["headers"]["properties"]}
     assert set(OUTSIDE_ATTRIBUTES) <= described
 

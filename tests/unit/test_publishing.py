@@ -57,7 +57,7 @@ class Producer:
 
 
 async def test_the_program_of_the_page_sends_the_event_of_the_page(aboard: Aboard):
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    _, program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     producer = Producer()
     exec(program, {"producer": producer})
     structured, _ = examples()
