@@ -178,13 +178,14 @@ def event_of(
     `site` and `source` are those of rows that name none. A row without an id is named by its content, so that equal
     rows are one complaint.
     """
-    told, named = dict(fields), {"source": source}
+    told = dict(fields)
+    named: Mapping[str, Any] = {"source": source}
     if "specversion" in fields:
         if fields.get("type") != ComplaintRaised.TYPE or not isinstance(fields.get("data"), dict):
             raise Unreadable(f"an event, and not of type {ComplaintRaised.TYPE} with data")
         told, named = dict(fields["data"]), {name: fields.get(name) for name in (ID, "source")}
     elif ID in told:
-        named[ID] = told.pop(ID)
+        named = {**named, ID: told.pop(ID)}
     if site is not None:
         told.setdefault("site", site)
     try:
