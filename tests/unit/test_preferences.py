@@ -129,6 +129,33 @@ async def test_a_field_that_cannot_be_is_said_on_the_page_and_nothing_changes(
     assert PreferencesChanged.TYPE not in {one["type"] for one in await aboard.facts("notifier")}
 
 
+async def test_what_was_typed_stays_on_the_page_with_a_fault(aboard: Aboard):
+    _, link = await thanked(aboard)
+    form = {"tells": "answers", "language": "da", "starts": "21:00", "timezone": "<Mars>"}
+    answer = await choose(aboard, link, **form)
+    assert answer.status_code == 422
+    for part in ('"answers" selected', '"da" selected', 'value="21:00"', 'value="&lt;Mars&gt;"'):
+        assert part in answer.text
+
+
+async def test_only_a_channel_with_an_address_is_offered_and_saved(tmp_path: Path):
+    aboard = await two_channels(tmp_path)
+    no_number = Contact(name="Kari", email="kari@example.org")
+    name = await aboard.raise_complaint(
+        text="The soup was a bit salty.", language="en", contact=no_number
+    )
+    await settled(aboard)
+    await helped(aboard, name)
+    link = link_in(last(aboard), "p")
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.get(link, headers=BROWSER)
+    assert '<option value="email" selected>' in page.text
+    assert '<option value="sms"' not in page.text
+    answer = await choose(aboard, link, channel="sms")
+    assert (answer.status_code, 'id="why-channel"' in answer.text) == (422, True)
+    assert PreferencesChanged.TYPE not in {one["type"] for one in await aboard.facts("notifier")}
+
+
 def test_what_is_left_empty_is_as_the_site_has_it():
     assert preferences_of(Form()) == Preferences()
     found = preferences_of(Form(starts="22:00", ends="07:00", timezone=" Europe/Oslo "))

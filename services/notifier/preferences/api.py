@@ -140,11 +140,18 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         await wishes.opened(token, face.view())
         return wishes.complaint_of(token)
 
-    async def shown(token: str, *, saved: bool = False, wrong: str | None = None) -> Response:
+    async def shown(token: str, *, saved: bool = False) -> Response:
         found = await wishes.shown(token, face.view())
-        faults = [Fault(say(found.language, f"preferences.fault.{wrong}"), wrong)] if wrong else []
-        body = page.show(found, token, secrets.token_urlsafe(16), saved=saved, faults=faults)
-        return HTMLResponse(body, 422 if wrong else 200, PAGE_HEADERS)
+        body = page.show(found, token, secrets.token_urlsafe(16), saved=saved)
+        return HTMLResponse(body, headers=PAGE_HEADERS)
+
+    async def not_taken(token: str, wrong: str, form: Form) -> Response:
+        """The page with a fault at a field, and with what was typed."""
+        found = await wishes.shown(token, face.view())
+        faults = [Fault(say(found.language, f"preferences.fault.{wrong}"), wrong)]
+        typed, once = form.model_dump(), secrets.token_urlsafe(16)
+        body = page.show(found, token, once, saved=False, faults=faults, typed=typed)
+        return HTMLResponse(body, 422, PAGE_HEADERS)
 
     async def write(
         complaint_id: str,
@@ -178,8 +185,10 @@ def routes(face: Face, wishes: Wishes, page: PreferencesPage) -> Routes:
         form = await form_of(request)
         try:
             wanted = preferences_of(form)
+            if wanted.channel not in (None, *(await wishes.shown(token, face.view())).channels):
+                raise WrongField("channel")
         except WrongField as error:
-            return await shown(token, wrong=error.field)
+            return await not_taken(token, error.field, form)
 
         async def decide(view: View) -> Decision:
             return await wishes.change(token, wanted, view)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.notifier.preferences.rules import Preferences, change, unsubscribed
 from services.notifier.subjects.rules import SiteCustomer, Story, customer_at
 from shared.contracts.complaints import Language
+from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -27,6 +29,8 @@ class Shown:
     language: Language
     policy: Policy
     preferences: Preferences
+    #: Those of the site's channels that the customer has an address on.
+    channels: Sequence[MessageChannel]
 
 
 async def wanted_by(customer_ref: str, view: View) -> Preferences:
@@ -62,7 +66,17 @@ class Wishes:
         """What the page shows; raises Rejected(link_invalid, unknown_site)."""
         story, preferences = await self.opened(token, view)
         policy, _ = await self._policies.at(story.site, view)
-        return Shown(preferences.language or story.language, policy, preferences)
+        contact = await self._contact(story, view)
+        notify = policy.notify
+        channels = [one for one in notify.channels if notify.address(contact, one) is not None]
+        return Shown(preferences.language or story.language, policy, preferences, channels)
+
+    async def _contact(self, story: Story, view: View) -> Contact:
+        """Where the customer is reached, opened; empty where nothing is known. Raises Unavailable."""
+        key = await self._keys.of(story.customer_ref, view)
+        if story.contact is None or key is None:
+            return Contact()
+        return Contact.model_validate_json(key.open("contact", story.contact))
 
     async def change(self, token: str, wanted: Preferences, view: View) -> Decision:
         """What the customer wants from now on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from babel import Locale
@@ -17,25 +17,25 @@ _PREFERENCES = """{% if saved %}<p class="standing" role="status">{{ say("prefer
 {% endif %}<p>{{ say("preferences.always") }}</p>
 <form method="post" action="/p/{{ token }}"><input type="hidden" name="once" value="{{ once }}">
 {% for name, label, choices in chosen %}<label for="{{ name }}">{{ label }}</label>
-<select id="{{ name }}" name="{{ name }}">
-{% for value, text, now in choices %}<option value="{{ value }}"{% if now %} selected{% endif %}>{{ text }}</option>
+<select id="{{ name }}" name="{{ name }}"{{ amiss(name) }}>
+{% for value, text in choices %}<option value="{{ value }}"{% if value == now[name] %} selected{% endif %}>{{ text }}</option>
 {% endfor %}</select>
 {% endfor %}<h2>{{ say("preferences.quiet") }}</h2>
 <p>{{ of_site }}</p>
 <label for="starts">{{ say("preferences.starts") }}</label>
-<input id="starts" name="starts" type="time" value="{{ starts }}"{{ amiss("starts") }}>
+<input id="starts" name="starts" type="time" value="{{ now.starts }}"{{ amiss("starts") }}>
 <label for="ends">{{ say("preferences.ends") }}</label>
-<input id="ends" name="ends" type="time" value="{{ ends }}"{{ amiss("ends") }}>
+<input id="ends" name="ends" type="time" value="{{ now.ends }}"{{ amiss("ends") }}>
 <label for="timezone">{{ say("preferences.timezone") }}</label>
-<input id="timezone" name="timezone" maxlength="64" autocomplete="off" placeholder="{{ site_zone }}" value="{{ timezone }}"{{ amiss("timezone") }}>
+<input id="timezone" name="timezone" maxlength="64" autocomplete="off" placeholder="{{ site_zone }}" value="{{ now.timezone }}"{{ amiss("timezone") }}>
 <button class="yes">{{ say("preferences.save") }}</button></form>
 <form method="post" action="/p/{{ token }}/unsubscribe">
 <button>{{ say("preferences.unsubscribe") }}</button></form>
 """
 #: How a time is written in a form.
 CLOCK = "%H:%M"
-#: The value, what it is called, and whether it is chosen now.
-Choice = tuple[str, str, bool]
+#: The value, and what it is called.
+Choice = tuple[str, str]
 
 
 class PreferencesPage:
@@ -45,11 +45,17 @@ class PreferencesPage:
         self._pages = Pages(preferences=_PREFERENCES)
 
     def show(
-        self, shown: Shown, token: str, once: str, *, saved: bool, faults: Sequence[Fault] = ()
+        self,
+        shown: Shown,
+        token: str,
+        once: str,
+        *,
+        saved: bool,
+        faults: Sequence[Fault] = (),
+        typed: Mapping[str, str] | None = None,
     ) -> str:
-        """What the customer wants now, to change it."""
-        language, wanted, notify = shown.language, shown.preferences, shown.policy.notify
-        own, of_site = wanted.quiet_hours, notify.quiet_hours
+        """What the customer wants now, to change it; what was `typed`, by field, if that was not taken."""
+        language, of_site = shown.language, shown.policy.notify.quiet_hours
         return self._pages.render(
             "preferences",
             language,
@@ -60,9 +66,7 @@ class PreferencesPage:
             once=once,
             saved=saved,
             chosen=list(_choices(shown)),
-            starts=own.starts.strftime(CLOCK) if own else "",
-            ends=own.ends.strftime(CLOCK) if own else "",
-            timezone=wanted.timezone or "",
+            now=typed if typed is not None else _now(shown),
             site_zone=shown.policy.timezone,
             of_site=say(
                 language,
@@ -75,26 +79,43 @@ class PreferencesPage:
         )
 
 
+def _now(shown: Shown) -> Mapping[str, str]:
+    """What the customer wants now, by field; empty where it is as the site has it."""
+    wanted = shown.preferences
+    hours = wanted.quiet_hours
+    first = wanted.channels(shown.channels)
+    return {
+        "tells": wanted.tells,
+        "language": shown.language,
+        "channel": first[0] if first else "",
+        "starts": hours.starts.strftime(CLOCK) if hours else "",
+        "ends": hours.ends.strftime(CLOCK) if hours else "",
+        "timezone": wanted.timezone or "",
+    }
+
+
 def _choices(shown: Shown) -> Iterator[tuple[str, str, Sequence[Choice]]]:
-    """What can be chosen from a list: field, label, choices; a channel only where the site has several."""
-    wanted, policy = shown.preferences, shown.policy
+    """What can be chosen from a list: field, label, choices.
+
+    Channels are those that reach the customer, and only where the site has several.
+    """
+    policy = shown.policy
     words = partial(say, shown.language)
     yield (
         "tells",
         words("preferences.tells"),
-        [(one, words(f"preferences.tell.{one}"), one is wanted.tells) for one in Tells],
+        [(one, words(f"preferences.tell.{one}")) for one in Tells],
     )
     yield (
         "language",
         words("preferences.language"),
-        [(one, _own_name(one), one is shown.language) for one in policy.languages],
+        [(one, _own_name(one)) for one in policy.languages],
     )
-    if len(policy.notify.channels) > 1:
-        first = wanted.channels(policy.notify.channels)[0]
+    if len(policy.notify.channels) > 1 and shown.channels:
         yield (
             "channel",
             words("preferences.channel"),
-            [(one, words(f"preferences.by.{one}"), one is first) for one in policy.notify.channels],
+            [(one, words(f"preferences.by.{one}")) for one in shown.channels],
         )
 
 
