@@ -48,6 +48,7 @@ from shared.runtime.privacy.links import (
     SEEN,
     Tokens,
 )
+from shared.runtime.words import say
 from shared.testing.builders import record
 from shared.testing.clock import START, Clock
 from tests.suites.services import Aboard, Silence
@@ -547,6 +548,47 @@ async def test_the_same_answer_is_the_same_page_also_when_the_stored_one_was_for
     assert (page_again.status_code, page_again.text) == (200, page.text)
     assert (refused.status_code, refused.json()["type"]) == (409, Reason.ALREADY_ANSWERED)
     assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
+async def check_page(aboard: Aboard) -> str:
+    """The path of the page of a check that was given for a complaint."""
+    await aboard.give(await aboard.raise_complaint(language="en"), "cinema", "k")
+    await aboard.carry()
+    await aboard.ring()
+    links = [word for one in aboard.postbox.letters for word in one.body.split() if "/f/" in word]
+    return "/f/" + links[0].partition("/f/")[2]
+
+
+async def test_a_browser_that_answers_otherwise_is_told_which_answer_counts(aboard: Aboard):
+    path = await check_page(aboard)
+    html = {"Accept": "text/html"}
+    async with aboard.http("notifier", "") as customer:
+        await customer.post(f"{path}/yes", headers=html)
+        other = await customer.post(f"{path}/no", headers=html, data={"text": "Cold & late"})
+        same = await customer.post(f"{path}/yes", headers=html)
+    assert (other.status_code, same.status_code) == (409, 303)
+    heard = say(Language.EN, "check.heard", answer=say(Language.EN, "check.yes"))
+    assert heard in other.text
+    assert "Cold &amp; late" in other.text
+    # Whoever was passed the check on must not open the page of the case by it.
+    assert "/m/" not in other.text
+    assert (await aboard.types("notifier")).count("feedback.received") == 1
+
+
+async def test_an_answer_that_is_none_is_said_on_the_page_with_the_buttons_again(aboard: Aboard):
+    path = await check_page(aboard)
+    html = {"Accept": "text/html"}
+    async with aboard.http("notifier", "") as customer:
+        page = await customer.post(f"{path}/perhaps", headers=html, data={"text": "So so"})
+        back = await customer.get(f"{path}/perhaps", headers=html)
+        program = await customer.post(f"{path}/perhaps")
+    assert (page.status_code, back.status_code) == (422, 303)
+    assert say(Language.EN, "mine.fault.button") in page.text
+    assert 'value="So so"' in page.text
+    for answer in Helped:
+        assert f"{path}/{answer}" in page.text
+    assert (program.status_code, program.json()["type"]) == (422, Reason.SCHEMA_INVALID)
+    assert not any("feedback" in one for one in await aboard.types("notifier"))
 
 
 async def test_a_customer_may_choose_by_mail_and_is_then_told_what_they_have(aboard: Aboard):

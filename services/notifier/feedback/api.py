@@ -27,6 +27,15 @@ from shared.runtime.http.inputs import fields_of
 from shared.runtime.http.pages import PAGE_HEADERS, wants_page
 from shared.runtime.http.routes import Routes, Token
 
+#: Read as text, so that a browser that sends another word is answered with the page.
+Said = Annotated[
+    str,
+    Path(
+        max_length=20,
+        description="Whether it helped.",
+        json_schema_extra={"enum": [str(one) for one in Helped]},
+    ),
+]
 #: The form has one field; whoever sends more of them is no browser.
 FIELDS_MAX = 10
 
@@ -74,9 +83,16 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         return HTMLResponse(page.show(shown, token), headers=PAGE_HEADERS)
 
     @to.link("GET", "/f/{token}/{helped}", hidden=True)
-    async def back_to_page(token: Token, _: Annotated[Helped, Path(alias="helped")]) -> Response:
+    async def back_to_page(token: Token, helped: Annotated[str, Path(max_length=20)]) -> Response:
         """Redirects to the page a browser that goes back to the URL of an answer."""
+        assert helped
         return to_page(f"/f/{token}")
+
+    async def not_taken(token: str, reason: Reason, line: str = "") -> Response:
+        """The page of the check, which says why an answer was not taken, and what was written with it."""
+        found = await feedback.shown(*feedback.read(token))
+        body = page.show(found, token, not_taken=reason, line=line)
+        return HTMLResponse(body, reason.status, PAGE_HEADERS)
 
     @to.link(
         "POST",
@@ -84,14 +100,19 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
         answers={200: HeardFeedback},
         refuses=(*gone, Reason.ALREADY_ANSWERED, Reason.SCHEMA_INVALID),
     )
-    async def give_feedback(token: Token, helped: Helped, request: Request) -> Response:
+    async def give_feedback(token: Token, helped: Said, request: Request) -> Response:
         """The customer's answer, with a line as the form's `text` or without; the same answer again changes nothing.
 
-        A browser is redirected to the page, which shows the first answer.
+        A browser is redirected to the page. Another answer than the first is not taken: the page says which one counts.
         """
         complaint_id, check_id = await read(token, request)
         line = await line_of(request)
         by_browser = wants_page(request.headers.get("accept", ""), request.url.path)
+        if helped not in set(Helped):
+            if by_browser:
+                return await not_taken(token, Reason.SCHEMA_INVALID, line)
+            raise Rejected(Reason.SCHEMA_INVALID, where=("/helped",))
+        helped = Helped(helped)
         customer = Principal(complaint_id, Kind.CUSTOMER, site="")
 
         async def decide(view: View, _name: str) -> Decision:
@@ -111,7 +132,9 @@ def routes(face: Face, feedback: Feedback, page: Page) -> Routes:
                 raise
             # The stored response to a request expires after two days; the customer's answer does not.
             known = await feedback.answered(complaint_id, check_id)
-            if known is None or not (by_browser or known is helped):
+            if by_browser and known not in (None, helped):
+                return await not_taken(token, Reason.ALREADY_ANSWERED, line)
+            if known is not helped:
                 raise
             heard = HeardFeedback(helped=helped, complaint_id=complaint_id)
             response = repeated(body_of(heard))

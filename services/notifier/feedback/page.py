@@ -10,11 +10,12 @@ from itertools import dropwhile
 from services.notifier.wording.blocks import Card, Outline
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
-from shared.runtime.http.pages import Pages
+from shared.contracts.reasons import Reason
+from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import format_time, say
 
 _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
-{% endif %}{% if helped %}<section role="status">
+{% endif %}{% if helped %}<section id="answer" role="status">
 <h2>{{ heading }}</h2>
 {% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% if again %}<p><a href="/f/{{ token }}">{{ again }}</a></p>
@@ -29,13 +30,15 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 {% elif block.KIND == "text" %}<p>{{ block.sentences|join(" ") }}</p>
 {% endif %}{% endfor %}<p>{% for line in closing %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>
 {% if not reachable %}<p>{{ say("check.keep" if asks else "check.keep_gift") }}</p>
-{% endif %}{% if asks and not helped %}<h2>{{ say("check.ask") }}</h2>
+{% endif %}{% if asks and not helped %}<h2 id="answer">{{ say("check.ask") }}</h2>
 <form method="post" action="/f/{{ token }}/yes">
 <label for="text">{{ say("mine.helped.line") }}</label>
-<input id="text" name="text" maxlength="{{ line_max }}">
+<input id="text" name="text" maxlength="{{ line_max }}" value="{{ line }}">
 <button class="yes">{{ say("check.yes") }}</button>
 <button formaction="/f/{{ token }}/partly">{{ say("check.partly") }}</button>
 <button formaction="/f/{{ token }}/no">{{ say("check.no") }}</button></form>
+{% elif line %}<p>{{ say("mine.words.kept") }}</p>
+<blockquote>{{ line }}</blockquote>
 {% endif %}"""
 #: The longest line that a customer may write with their answer.
 LINE_CHARS_MAX = 500
@@ -70,8 +73,13 @@ class Page:
     def __init__(self) -> None:
         self._pages = Pages(letter=_LETTER)
 
-    def show(self, shown: Shown, token: str) -> str:
-        """The letter as a page: with the question until it is answered, then with what follows from the answer."""
+    def show(
+        self, shown: Shown, token: str, *, not_taken: Reason | None = None, line: str = ""
+    ) -> str:
+        """The letter as a page: with the question until it is answered, then with what follows from the answer.
+
+        With why an answer was `not_taken`, and the `line` that came with it.
+        """
         heading, said, again = _answered(shown)
         blocks = shown.letter.blocks
         if not shown.usable:
@@ -81,7 +89,9 @@ class Page:
             shown.language,
             shown.letter.subject if shown.usable else shown.title,
             site_name=shown.site_name,
+            faults=[Fault(_why(shown, not_taken), "answer")] if not_taken is not None else [],
             token=token,
+            line=line,
             helped=shown.helped,
             heading=heading,
             said=said,
@@ -93,6 +103,14 @@ class Page:
             asks=shown.asks,
             line_max=LINE_CHARS_MAX,
         )
+
+
+def _why(shown: Shown, reason: Reason) -> str:
+    """Why an answer was not taken: there was another one before, or no button has that word."""
+    if shown.helped is None or reason is not Reason.ALREADY_ANSWERED:
+        return say(shown.language, "mine.fault.button")
+    # Without a link to the page of the case: this one may be passed on together with its check.
+    return say(shown.language, "check.heard", answer=say(shown.language, f"check.{shown.helped}"))
 
 
 def _answered(shown: Shown) -> tuple[str, list[str], str]:
