@@ -77,3 +77,40 @@ def test_a_calm_complaint_is_about_nobodys_safety() -> None:
 )
 def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) -> None:
     assert not triage().understand(text, language).safety
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "flag"),
+    [
+        ("We were stuck in the lift between two decks.", "en", Flag.DANGER),
+        ("Vi satt fast i heisen mellom to dekk.", "nb", Flag.DANGER),
+        ("Hissen stannade med oss mellan våningarna.", "sv", Flag.DANGER),
+        ("Elevatoren stoppede mellem to etager med os i.", "da", Flag.DANGER),
+        ("Your colleagues stared and pointed at my wife's headscarf.", "en", Flag.DISCRIMINATION),
+        ("Han sa at pass som er nigerianske, og folk som oss, får vente.", "nb", Flag.DISCRIMINATION),
+        ("Jag fick höra att jag kunde åka tillbaka dit jag kom ifrån.", "sv", Flag.DISCRIMINATION),
+        ("Vagten gennemsøgte kun de sorte passagerers tasker.", "da", Flag.DISCRIMINATION),
+        ("Two guests were kicking our cabin door and wanted to fight.", "en", Flag.THREAT),
+        ("Gi meg pengene, ellers tenner jeg på kontoret.", "nb", Flag.THREAT),
+        ("Han drog fingret över halsen och pekade på min pappa.", "sv", Flag.THREAT),
+        ("Vagten stillede sig i døren og lod mig ikke komme ud.", "da", Flag.THREAT),
+    ],
+)
+def test_what_is_said_indirectly_raises_its_flag(text: str, language: str, flag: Flag) -> None:
+    assert flag in triage().understand(text, language).flags
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("We were stuck in a queue for the lift for an hour.", "en"),
+        ("Vi sad fast i køen til elevatoren i en time.", "da"),
+        ("Appen følger etter meg med reklame overalt.", "nb"),
+        ("Biffen var så dyr att det var ett slag i ansiktet på plånboken.", "sv"),
+        ("You will regret losing a customer who comes every summer.", "en"),
+        ("Dere kommer til å angre på at dere mister en kunde.", "nb"),
+        ("De truet med å stenge baren klokka ti.", "nb"),
+    ],
+)
+def test_a_figure_of_speech_alarms_nobody(text: str, language: str) -> None:
+    assert not triage().understand(text, language).safety

@@ -1,7 +1,7 @@
 """The words by which complaints are understood: one YAML file per language, read at start, and looked for in one pass.
 
 An entry is a word, or words beside one another. `fire-` begins a word, `-allergi` ends one, `-allergi-` is anywhere in
-one, `...` stands for up to three words between, `<body>` for a word of that class, `75-110` for a number. A word that is found is remembered with what it means, so that a
+one, `...` stands for up to three words between and `... ...` for up to six, `<body>` for a word of that class, `75-110` for a number. A word that is found is remembered with what it means, so that a
 text costs little more than looking each of its words up once.
 """
 
@@ -395,7 +395,7 @@ def _end(
     gap = 0
     for pattern in row.patterns[since:]:
         if pattern == _GAP:
-            gap = GAP_MAX
+            gap += GAP_MAX
             continue
         for place in range(at, min(at + gap + 1, len(tokens))):
             if tokens[place] == STOP:
