@@ -703,6 +703,10 @@ class SafetyFound(ComplaintFact):
     warn_at: Annotated[AwareDatetime | None, Data.INTERNAL] = Field(
         None, description="When to warn of the promised time; absent if nobody is warned of it."
     )
+    flags: Annotated[tuple[Flag, ...], Field(max_length=16), Data.SPECIAL] = Field(
+        (),
+        description="What the later words speak of, in the order of the list; empty where an employee said so.",
+    )
     found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was found.")
 
 

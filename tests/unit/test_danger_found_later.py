@@ -12,10 +12,12 @@ from services.complaints.lifecycle.rules import Complaint
 from shared.contracts.complaints import (
     Category,
     ComplaintCorrected,
+    Language,
     SafetyFound,
     Severity,
     reference_of,
 )
+from shared.runtime.words import say
 from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_alarms import told
@@ -95,6 +97,25 @@ async def test_danger_that_is_spoken_of_later_is_first_in_the_list_and_told_once
     assert len(await reached(aboard)) == 1
     facts = await aboard.facts("complaints")
     assert [one["type"] for one in facts].count(SafetyFound.TYPE) == 1
+
+
+@pytest.mark.parametrize(
+    ("speak", "flags"),
+    [(by_link, ["allergy", "child"]), (written_down, ["allergy", "child"]), (corrected, [])],
+)
+async def test_what_later_words_speak_of_is_told_to_who_must_know_and_shown(
+    aboard: Aboard, speak: Any, flags: list[str]
+):
+    name, path = await link_of(aboard)
+    await speak(aboard, name, path)
+    (letter,) = await reached(aboard)
+    told_of = {
+        flag: say(Language.NB, f"safety.{flag}") in letter.body for flag in ("allergy", "child")
+    }
+    assert [flag for flag, told in told_of.items() if told] == flags
+    assert (await seen(aboard, f"/{name}"))["flags"] == flags
+    (found,) = [one for one in await aboard.facts("complaints") if one["type"] == SafetyFound.TYPE]
+    assert found["flags"] == flags
 
 
 async def test_a_promise_that_is_sooner_rings_at_its_new_time_and_once(aboard: Aboard):

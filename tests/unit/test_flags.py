@@ -87,7 +87,11 @@ def test_what_only_sounds_like_danger_alarms_nobody(text: str, language: str) ->
         ("Hissen stannade med oss mellan våningarna.", "sv", Flag.DANGER),
         ("Elevatoren stoppede mellem to etager med os i.", "da", Flag.DANGER),
         ("Your colleagues stared and pointed at my wife's headscarf.", "en", Flag.DISCRIMINATION),
-        ("Han sa at pass som er nigerianske, og folk som oss, får vente.", "nb", Flag.DISCRIMINATION),
+        (
+            "Han sa at pass som er nigerianske, og folk som oss, får vente.",
+            "nb",
+            Flag.DISCRIMINATION,
+        ),
         ("Jag fick höra att jag kunde åka tillbaka dit jag kom ifrån.", "sv", Flag.DISCRIMINATION),
         ("Vagten gennemsøgte kun de sorte passagerers tasker.", "da", Flag.DISCRIMINATION),
         ("Two guests were kicking our cabin door and wanted to fight.", "en", Flag.THREAT),

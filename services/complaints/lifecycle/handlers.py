@@ -461,13 +461,15 @@ async def danger_in(
 
     It is found in the complaint and in the one that goes on for it, so that neither a merge nor a split hides it.
     """
-    if not triage.understand(words, complaint.language).safety:
+    understood = triage.understand(words, complaint.language)
+    if not understood.safety:
         return Danger()
-    own = moves.find_danger(complaint, complaint_id, policy, view.now)
+    flags = understood.flags
+    own = moves.find_danger(complaint, complaint_id, policy, view.now, flags)
     if complaint.merged_into is None:
         return Danger(own)
     head = await head_of(complaint, view)
-    return Danger(own, moves.find_danger(head, complaint.merged_into, policy, view.now))
+    return Danger(own, moves.find_danger(head, complaint.merged_into, policy, view.now, flags))
 
 
 async def taken_back(

@@ -19,6 +19,7 @@ from shared.contracts.complaints import (
     ComplaintSplit,
     ComplaintUnfounded,
     ComplaintWithdrawn,
+    Flag,
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
@@ -343,9 +344,16 @@ def correct(
 
 
 def find_danger(
-    complaint: Complaint, complaint_id: str, policy: Policy, now: datetime
+    complaint: Complaint,
+    complaint_id: str,
+    policy: Policy,
+    now: datetime,
+    flags: tuple[Flag, ...] = (),
 ) -> Sequence[SafetyFound]:
-    """Somebody's safety is concerned, and the promise may be sooner by that; nothing if that is known of the complaint."""
+    """Somebody's safety is concerned, and the promise may be sooner by that; nothing if that is known of the complaint.
+
+    `flags` are what the words speak of; none where an employee said so.
+    """
     if complaint.safety:
         return ()
     known = complaint.model_copy(update={"safety": True})
@@ -358,6 +366,7 @@ def find_danger(
             promise_id=None if by is None else promise_id_of(complaint_id, complaint.round),
             promised_by=by,
             warn_at=None if by is None else policy.warn_at(by, now),
+            flags=flags,
             found_at=now,
         ),
     )

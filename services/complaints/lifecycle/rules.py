@@ -351,7 +351,9 @@ def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
 
 def endangered(complaint: Complaint, fact: SafetyFound) -> Complaint:
     """Somebody's safety is concerned, which may make the promise sooner; what it is about stays."""
-    return _sooner(complaint, fact).model_copy(update={"safety": True, "severity": Severity.SEVERE})
+    flags = tuple(one for one in Flag if one in {*complaint.flags, *fact.flags})
+    update = {"safety": True, "severity": Severity.SEVERE, "flags": flags}
+    return _sooner(complaint, fact).model_copy(update=update)
 
 
 def _sooner(complaint: Complaint, fact: ComplaintCorrected | SafetyFound) -> Complaint:

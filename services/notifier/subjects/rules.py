@@ -308,6 +308,7 @@ def story_endangered(story: Story, fact: SafetyFound) -> Story:
     """The complaint about somebody's safety, with the promise that is sooner if the fact has one."""
     update = {
         "safety": True,
+        "flags": tuple(one for one in Flag if one in {*story.flags, *fact.flags}),
         "severity": Severity.SEVERE,
         "promised_by": fact.promised_by or story.promised_by,
     }
