@@ -254,7 +254,7 @@ _ROWS: tuple[Row, ...] = (
     Row(ContactChanged, COMPLAINTS, (NOTIFIER,)),
     Row(ProfileRecorded, COMPLAINTS),
     Row(CustomerReturned, COMPLAINTS),
-    Row(CustomerErased, COMPLAINTS, (COMPENSATION,)),
+    Row(CustomerErased, COMPLAINTS, (COMPENSATION, NOTIFIER)),
     Row(ErasureCertified, COMPLAINTS),
     Row(WordsExpired, COMPLAINTS),
     Row(CheckIssued, COMPENSATION, (COMPLAINTS, NOTIFIER)),

@@ -86,6 +86,8 @@ RoleThen = Annotated[
     Data.PERSONAL,
     About.EMPLOYEE,
 ]
+#: What is given to delight has an id that begins so, where a complaint's id stands; no complaint's does.
+DELIGHT_ID = "de-"
 #: A business window like `2026-06-03`, `2026-06-03/1400`, `2026-W23`.
 WindowId = Annotated[str, StringConstraints(pattern=r"^[0-9W/-]+$", max_length=32)]
 #: At most so many parts of one check are held at once, and so many redeemed parts are listed.
@@ -436,6 +438,12 @@ class CheckVoided(CheckEnded):
     voided_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When it was taken back."
     )
+
+    @property
+    def for_complaint(self) -> str | None:
+        """The complaint that the check was for; None if it was to delight, or in facts older than this field."""
+        to_delight = self.complaint_id is not None and self.complaint_id.startswith(DELIGHT_ID)
+        return None if to_delight else self.complaint_id
 
 
 class CheckExpired(CheckEnded):

@@ -73,6 +73,19 @@ class Tells(StrEnum):
     ANSWERS = "answers"
 
 
+class Author(StrEnum):
+    """Who changed how a customer is told."""
+
+    #: On the customer's own page.
+    CUSTOMER = "customer"
+    #: With the one click in a mail program, which anybody who has the letter can do, as can a mail program.
+    ONE_CLICK = "one_click"
+    #: An employee wrote down what the customer told them.
+    EMPLOYEE = "employee"
+    #: Another system of the site's operator.
+    SYSTEM = "system"
+
+
 #: The channel that goes on, in facts about a message that did not arrive.
 NextChannel = Annotated[
     MessageChannel | None,
@@ -312,6 +325,9 @@ class PreferencesChanged(Fact):
     )
     changed_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the customer said so."
+    )
+    author: Annotated[Author | None, Data.INTERNAL] = Field(
+        None, description="Who changed it; absent in facts older than this field."
     )
 
     def key(self) -> str:

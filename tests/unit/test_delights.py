@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from services.notifier.preferences.rules import Preferences
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
-from tests.suites.services import Aboard, demo_policy
+from tests.suites.services import SITE, Aboard, demo_policy
 from tests.unit.test_compensation_incidents import changed, publish
+from tests.unit.test_erasure import ask, document, erase
 
 KARI = {"name": "Kari Nordmann", "email": "kari@guest.example"}
 BIRTHDAY: dict[str, Any] = {"occasion": "birthday", "item": "cinema", "customer": "cabin-7112"}
@@ -256,3 +258,52 @@ async def test_what_was_taken_back_before_its_letter_is_not_told(aboard: Aboard)
     await aboard.carry()
     await aboard.ring()
     assert aboard.postbox.letters == []
+
+
+async def test_a_customer_known_by_a_delight_alone_is_shown_it_and_erased(aboard: Aboard):
+    wish = {**BIRTHDAY, "contact": KARI, "language": "nb"}
+    got = (await aboard.post("delights", "k", wish)).json()
+    await aboard.carry()
+    (fact,) = [one for one in await aboard.facts("compensation") if "basis" in one]
+    ref = fact["customer_ref"]
+    of_customer = f"/v1/customers/{ref}"
+    async with aboard.http("complaints", aboard.bearer("guest-relations", "privacy")) as officer:
+        exported = (await officer.get(f"{of_customer}/export")).json()
+        page = (await officer.get(f"{of_customer}/export.html")).text
+    assert (exported["complaints"], exported["complete"]) == ([], True)
+    (shown,) = exported["delights"]
+    assert (shown["site"], shown["occasion"]) == (SITE, "birthday")
+    assert shown["contact"]["email"] == KARI["email"]
+    assert (shown["given"]["check_id"], shown["given"]["voided_at"]) == (got["check_id"], None)
+    assert all(word in page for word in ("Bursdag", "Kari Nordmann", "Gitt til deg"))
+    elsewhere = await ask(aboard, "POST", ref, site="ms-borealis")
+    assert elsewhere.json()["type"] == Reason.UNKNOWN_CUSTOMER
+    await erase(aboard, ref)
+    for service in ("complaints", "compensation", "notifier"):
+        assert document(aboard, service, f"key:{ref}") == {"wrapped": []}
+    async with aboard.http("complaints", aboard.bearer("guest-relations", "privacy")) as officer:
+        gone = await officer.get(f"{of_customer}/export")
+    assert gone.json()["type"] == Reason.CUSTOMER_ERASED
+
+
+async def test_what_a_delighted_customer_wanted_is_forgotten_when_they_are_erased(aboard: Aboard):
+    await aboard.post("delights", "k", {**BIRTHDAY, "contact": KARI})
+    await aboard.carry()
+    (fact,) = [one for one in await aboard.facts("compensation") if "basis" in one]
+    ref = fact["customer_ref"]
+    path, headers = f"/v1/preferences/{ref}", {"Idempotency-Key": "p", "If-Match": "*"}
+    async with aboard.http("notifier", aboard.bearer()) as desk:
+        said = await desk.put(path, json={"tells": "answers"}, headers=headers)
+    assert said.status_code == 200, said.text
+    await erase(aboard, ref)
+    kept = Preferences.model_validate(document(aboard, "notifier", f"preferences:{ref}"))
+    assert kept == Preferences(forgotten_at=kept.forgotten_at)
+
+
+async def test_nobody_waits_for_a_delight_that_was_taken_back(tmp_path):
+    aboard = await Aboard(tmp_path, small_delight(), recording=True).begin()
+    got = (await aboard.post("delights", "k", BIRTHDAY)).json()
+    assert (await aboard.post(f"checks/{got['check_id']}/void", "v")).status_code == 200
+    await aboard.carry()
+    documents = aboard.stores["audit"].kept.documents
+    assert not [name for name in documents if name.startswith("answered:")]

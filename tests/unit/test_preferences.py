@@ -16,7 +16,7 @@ from services.notifier.preferences import rules
 from services.notifier.preferences.api import Form, WrongField, preferences_of
 from services.notifier.preferences.rules import Preferences
 from services.notifier.subjects.rules import customer_known
-from shared.contracts.complaints import ComplaintForgotten, Language
+from shared.contracts.complaints import ComplaintForgotten, CustomerErased, Language
 from shared.contracts.intake import Contact, MessageChannel
 from shared.contracts.notifier import MessageDeferred, Occasion, PreferencesChanged, Tells
 from shared.contracts.policy import QuietHours
@@ -197,14 +197,32 @@ def test_what_was_wanted_before_an_erasure_is_forgotten_in_whichever_order_it_is
     said = PreferencesChanged(
         customer_ref="cu-" + "0" * 32, site="s", tells=Tells.ANSWERS, changed_at=START
     )
-    gone = ComplaintForgotten(
-        complaint_id="co-1",
+    gone = CustomerErased(
         customer_ref=said.customer_ref,
-        forgotten_at=START + timedelta(seconds=erased_after),
+        site="s",
+        asked_by="k",
+        erased_at=START + timedelta(seconds=erased_after),
     )
     one = rules.forgotten(rules.changed(None, said), gone)
     assert one == rules.changed(rules.forgotten(None, gone), said)
     assert one.tells is (Tells.ANSWERS if erased_after < 0 else Tells.EVERYTHING)
+
+
+async def test_the_record_says_who_changed_what_a_customer_wants(tmp_path: Path):
+    aboard = await Aboard(tmp_path, recording=True).begin()
+    name, link = await thanked(aboard)
+    await choose(aboard, link, tells="no_reminders")
+    async with aboard.http("notifier", "") as program:
+        await program.post(f"{link}/unsubscribe", data={"List-Unsubscribe": "One-Click"})
+    desk = Desk(aboard, await ref_of(aboard, name))
+    assert (await desk.put("*", **WANTED)).status_code == 200
+    await aboard.carry()
+    recorded = [
+        one["record"]["details"]["author"]
+        for one in await aboard.facts("audit")
+        if one.get("record", {}).get("what") == PreferencesChanged.TYPE
+    ]
+    assert recorded == ["customer", "one_click", "employee"]
 
 
 # ---- one click -----------------------------------------------------------------------------------
@@ -399,7 +417,7 @@ async def test_a_site_writes_down_what_a_customer_told_it(aboard: Aboard, kind: 
     (fact,) = [
         one for one in await aboard.facts("notifier") if one["type"] == PreferencesChanged.TYPE
     ]
-    assert fact["tells"] == Tells.ANSWERS
+    assert (fact["tells"], fact["author"]) == (Tells.ANSWERS, kind)
     # What is left out is as the site has it again.
     assert (await desk.put(after.headers["etag"])).json()["timezone"] is None
 

@@ -441,7 +441,7 @@ SLICE = Slice(
         **dict.fromkeys(get_args(Over), _OVER),
         CheckIssued: (Fold(Answered, lambda fact: fact.for_complaint, given),),
         OfferMade: (Fold(Answered, complaint_of, offered),),
-        CheckVoided: (Fold(Answered, lambda fact: fact.complaint_id, taken_back),),
+        CheckVoided: (Fold(Answered, lambda fact: fact.for_complaint, taken_back),),
         IncidentOpened: (Fold(OpenIncident, incident_of, opened),),
         IncidentJoined: (
             Fold(

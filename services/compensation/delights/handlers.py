@@ -14,7 +14,7 @@ from services.compensation.checks.handlers import Checks, Reachable
 from services.compensation.checks.rules import CheckRequest
 from services.compensation.options.rules import DELIGHTS, delights_for
 from services.compensation.staff_context import ContextLoader, StaffContext
-from shared.contracts.compensation import Basis, Option, Scope
+from shared.contracts.compensation import DELIGHT_ID, Basis, Option, Scope
 from shared.contracts.complaints import Category, Language, Severity
 from shared.contracts.event import Currency, Id
 from shared.contracts.names import CustomerName, legible
@@ -122,7 +122,7 @@ class Delights:
         option = delightful(command.occasion, command.item, staff)
         if command.currency not in (None, staff.policy.currency):
             raise Rejected(Reason.CURRENCY_UNKNOWN, where=("/currency",))
-        delight_id = f"de-{name}"
+        delight_id = f"{DELIGHT_ID}{name}"
         email = command.contact.email if command.contact is not None else None
         customer_ref = self._vault.pseudonyms.customer_of(
             delight_id, f"/site/{staff.site}", staff.site, command.customer, email

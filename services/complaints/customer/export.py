@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.complaints.customer.handlers import site_of
+from services.complaints.customer.handlers import delights, site_of
 from services.complaints.customer.profiles import NOTHING, Profiles
-from services.complaints.customer.rules import KeptProfile
+from services.complaints.customer.rules import DelightGiven, KeptProfile
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
@@ -52,7 +52,7 @@ from shared.runtime.http.pages import Pages
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.words import format_money, format_time, say, title_of
+from shared.runtime.words import format_money, format_time, in_language, say, title_of
 
 #: Complaints in one export, the earliest: far more than a person has; a source that names everybody alike
 #: may have more, and `complete` says so.
@@ -99,6 +99,22 @@ CUSTOMER: JsonDict = {
                 {"at": "2026-06-03T17:10:00Z", "what": "answered", "text": "The one by the door."},
             ],
             "left_out": 0,
+        }
+    ],
+    "delights": [
+        {
+            "site": "ms-aurora",
+            "occasion": "birthday",
+            "language": "en",
+            "contact": {"name": "Kim", "email": "kim@example.org", "phone": None},
+            "given": {
+                "issued_at": "2026-06-04T08:00:00Z",
+                "check_id": "ck-2a3b4c5d6e7f8091",
+                "item": "cinema",
+                "value_minor": 30000,
+                "currency": "NOK",
+                "voided_at": None,
+            },
         }
     ],
     "complete": True,
@@ -210,6 +226,20 @@ class ExportedProfile(Profile):
     site: Annotated[SiteId, Field(description="The site of which it was told.")]
 
 
+class ExportedDelight(BaseModel):
+    """Something that the customer was given to delight, without a complaint."""
+
+    model_config = ConfigDict(frozen=True)
+
+    site: SiteId
+    occasion: Annotated[Id, Field(description="The occasion, by its name in the site's policy.")]
+    language: Annotated[Language, Field(description="Language in which they were told of it.")]
+    contact: Annotated[
+        Contact | None, Field(description="Where they could be reached; null if it was not known.")
+    ]
+    given: Annotated[ExportedCheck, Field(description="What they were given.")]
+
+
 class ExportedCustomer(Answer):
     """Everything that complaints knows of one customer, opened."""
 
@@ -222,6 +252,10 @@ class ExportedCustomer(Answer):
         Field(
             description="Their complaints at the site that asks, earliest first; the operator's command has those of all sites."
         ),
+    ]
+    delights: Annotated[
+        list[ExportedDelight],
+        Field(description="What they were given there without a complaint, earliest first."),
     ]
     complete: Annotated[
         bool,
@@ -265,6 +299,10 @@ class Exports:
                     customer_ref=customer_ref,
                     exported_at=view.now,
                     complaints=found[:EXPORTED_MAX],
+                    delights=[
+                        await _delight(name, given, key, view)
+                        for name, given in await delights(customer_ref, site, view)
+                    ],
                     complete=after is None and len(found) <= EXPORTED_MAX,
                     profile=await self._profile(customer_ref, view),
                 )
@@ -279,12 +317,14 @@ class Exports:
     async def page(self, exported: ExportedCustomer, view: View) -> str:
         """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable.
 
-        Without complaints it is in the site's first language.
+        Of a customer who never complained, in the language of what they were given last, or of the site.
         """
-        sites = {one.site for one in (*exported.complaints, exported.profile) if one is not None}
+        known: Sequence[ExportedDelight | ExportedComplaint]
+        known = (*exported.delights, *exported.complaints)
+        sites = {one.site for one in (*known, exported.profile) if one is not None}
         policies = {site: (await self._policies.at(site, view))[0] for site in sites}
-        if exported.complaints:
-            language = exported.complaints[-1].language
+        if known:
+            language = known[-1].language
         else:
             language = next(iter(policies.values())).languages[0] if policies else Language.EN
         profile = exported.profile
@@ -294,6 +334,7 @@ class Exports:
             say(language, "export.title"),
             profile=_told_of(profile, policies[profile.site], language) if profile else (),
             complaints=[_printed(one, policies[one.site], language) for one in exported.complaints],
+            delights=[_joy(one, policies[one.site], language) for one in exported.delights],
             complete=exported.complete,
         )
 
@@ -334,12 +375,36 @@ async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
     """The checks that were given for a complaint, and which of them were taken back; raises Unavailable."""
     kept_at = await view.get(KeptAt, complaint_id) or KeptAt()
     await view.prefetch([VoidedCheck.key(one.check_id) for one in kept_at.given])
-    found = []
-    for one in kept_at.given:
-        voided = await view.get(VoidedCheck, one.check_id)
-        at = voided.voided_at if voided is not None else None
-        found.append(ExportedCheck(**one._asdict(), voided_at=at))
-    return found
+    return [
+        ExportedCheck(**one._asdict(), voided_at=await _voided_at(one.check_id, view))
+        for one in kept_at.given
+    ]
+
+
+async def _voided_at(check_id: str, view: View) -> datetime | None:
+    """When a check was taken back; None if it was not; raises Unavailable."""
+    voided = await view.get(VoidedCheck, check_id)
+    return voided.voided_at if voided is not None else None
+
+
+async def _delight(check_id: str, given: DelightGiven, key: KeyRing, view: View) -> ExportedDelight:
+    """What was given to delight, opened; raises Unavailable."""
+    return ExportedDelight(
+        site=given.site,
+        occasion=given.delight,
+        language=given.language,
+        contact=None
+        if given.contact is None
+        else Contact.model_validate_json(key.open("contact", given.contact)),
+        given=ExportedCheck(
+            check_id=check_id,
+            issued_at=given.issued_at,
+            item=given.item,
+            value_minor=given.value_minor,
+            currency=given.currency,
+            voided_at=await _voided_at(check_id, view),
+        ),
+    )
 
 
 def _told_of(
@@ -378,15 +443,7 @@ def _printed(
         "leaves": moment(exported.stay_ends_at) if exported.stay_ends_at else "",
         "returned": moment(exported.returned_at) if exported.returned_at else "",
         "contact": exported.contact,
-        "given": [
-            (
-                title_of(check.item, (policy,), language),
-                format_money(check.value_minor, check.currency, language),
-                moment(check.issued_at),
-                moment(check.voided_at) if check.voided_at else "",
-            )
-            for check in exported.given
-        ],
+        "given": [_check(check, policy, language) for check in exported.given],
         "happened": [
             (one, what_happened(one, language), more_of(one, language)) for one in happened
         ],
@@ -394,7 +451,32 @@ def _printed(
     }
 
 
-_EXPORT = """<p>{{ say("export.why") }}</p>
+def _check(check: ExportedCheck, policy: Policy, language: Language) -> tuple[str, str, str, str]:
+    """Title, worth, when it was given, and when it was taken back or nothing."""
+    moment = partial(format_time, zone=policy.timezone, language=language)
+    return (
+        title_of(check.item, (policy,), language),
+        format_money(check.value_minor, check.currency, language),
+        moment(check.issued_at),
+        moment(check.voided_at) if check.voided_at else "",
+    )
+
+
+def _joy(exported: ExportedDelight, policy: Policy, language: Language) -> Mapping[str, object]:
+    """What was given to delight, ready to print: the occasion as the site calls it now."""
+    known = policy.delight.occasions.get(exported.occasion) if policy.delight is not None else None
+    return {
+        "about": in_language(known.title, language) if known is not None else exported.occasion,
+        "site": policy.site_name,
+        "contact": exported.contact,
+        "given": [_check(exported.given, policy, language)],
+    }
+
+
+_EXPORT = """{% macro reached(contact) %}{% if contact %}{% for part in (contact.name, contact.email, contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
+{% endfor %}{% endif %}{% endmacro %}
+{% macro all_of(given) %}{% for title, worth, at, voided in given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
+{% endfor %}{% endmacro %}<p>{{ say("export.why") }}</p>
 {% if profile %}<section>
 <h2>{{ say("export.profile") }}</h2>
 <div class="card"><dl>
@@ -409,9 +491,7 @@ _EXPORT = """<p>{{ say("export.why") }}</p>
 <dt>{{ say("export.site") }}</dt><dd>{{ one.site }}{% if one.place %}, {{ one.place }}{% endif %}</dd>
 {% if one.returned %}<dt>{{ say("export.returned") }}</dt><dd>{{ one.returned }}</dd>
 {% endif %}{% if one.leaves %}<dt>{{ say("export.leaves") }}</dt><dd>{{ one.leaves }}</dd>
-{% endif %}{% if one.contact %}{% for part in (one.contact.name, one.contact.email, one.contact.phone) if part %}<dt>{{ say("export.contact") }}</dt><dd>{{ part }}</dd>
-{% endfor %}{% endif %}{% for title, worth, at, voided in one.given %}<dt>{{ say("export.given") }} – {{ at }}</dt><dd>{{ title }}, {{ worth }}{% if voided %} – {{ say("export.voided", when=voided) }}{% endif %}</dd>
-{% endfor %}</dl></div>
+{% endif %}{{ reached(one.contact) }}{{ all_of(one.given) }}</dl></div>
 {% if one.happened %}<h3>{{ say("mine.happened") }}</h3>
 {% if one.left_out %}<p>{{ say("mine.left_out") }}</p>
 {% endif %}<ol class="told">
@@ -422,5 +502,11 @@ _EXPORT = """<p>{{ say("export.why") }}</p>
 {% endif %}</li>
 {% endfor %}</ol>
 {% endif %}</section>
+{% endfor %}{% for one in delights %}<section>
+<h2>{{ one.about }}</h2>
+<div class="card"><dl>
+<dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>
+{{ reached(one.contact) }}{{ all_of(one.given) }}</dl></div>
+</section>
 {% endfor %}{% if not complete %}<p>{{ say("export.more") }}</p>
 {% endif %}"""

@@ -13,11 +13,13 @@ from pydantic_core import from_json
 from services.complaints.customer.rules import (
     CERTIFY,
     STEP,
+    DelightGiven,
     Erasure,
     KeptProfile,
     OverKey,
     backups_gone_at,
     certify,
+    delights_of,
     destroy,
     erase,
     expire,
@@ -65,7 +67,7 @@ Gone = Callable[[datetime], Awaitable[bool]]
 
 
 async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View) -> Decision:
-    """Erase a customer who is known at the site (at any, if None): at every site, because they are one person.
+    """Erase a customer whom the site knows (any site, if None): at every site, because they are one person.
 
     Raises Rejected(unknown_customer, customer_erased), and Unavailable.
     """
@@ -79,7 +81,7 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
-    """A site at which the customer complained, was described or erased; raises Rejected(unknown_customer)."""
+    """A site at which the customer complained, was described, delighted or erased; raises Rejected(unknown_customer)."""
     erasure = await view.get(Erasure, customer_ref)
     profile = await view.get(KeptProfile, customer_ref)
     if erasure is not None and site in (None, erasure.site):
@@ -95,7 +97,24 @@ async def site_of(customer_ref: str, site: str | None, view: View) -> str:
         after = page.next
         if after is None:
             break
+    for _, given in await delights(customer_ref, site, view):
+        return given.site
     raise Rejected(Reason.UNKNOWN_CUSTOMER)
+
+
+async def delights(
+    customer_ref: str, site: str | None, view: View
+) -> Sequence[tuple[str, DelightGiven]]:
+    """What a customer was given to delight at the site (at any, if None), by its check, earliest first; raises Unavailable."""
+    found: list[tuple[str, DelightGiven]] = []
+    after: Cursor | None = None
+    for _ in range(PAGES_MAX):
+        page = await view.range(DelightGiven, delights_of(customer_ref), after, STEP)
+        found += [one for one in page.documents if site in (None, one[1].site)]
+        after = page.next
+        if after is None:
+            break
+    return found
 
 
 async def erasure_of(customer_ref: str, site: str | None, view: View) -> Erasure:

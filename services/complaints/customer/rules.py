@@ -5,7 +5,7 @@ The words of everybody are destroyed earlier, month by month, when the time that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NamedTuple
 
@@ -15,11 +15,13 @@ from shared.contracts.catalogue import (
     DEAD_LETTER_RETENTION,
     INTAKE_RETENTION,
 )
+from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import (
     ComplaintForgotten,
     CustomerErased,
     CustomerReturned,
     ErasureCertified,
+    Language,
     ProfileRecorded,
     WordsExpired,
 )
@@ -27,7 +29,7 @@ from shared.contracts.lifecycle import State
 from shared.contracts.months import end_of, month_after
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.vault import CustomerKeyDestroyed, last_over
-from shared.kernel import Decision, Document, Fold, Slice, Timer
+from shared.kernel import Decision, Document, Fold, Slice, Timer, score_at
 
 #: The timers of the second step and of the third, and the one by which words are destroyed.
 FORGET, CERTIFY, WORDS = "forget", "certify", "words"
@@ -134,6 +136,22 @@ def bought(
             purchased_at=purchased_at,
         )
     )
+
+
+class DelightGiven(Document):
+    """A check that a customer was given to delight: no complaint says that we know them, or how to reach them."""
+
+    KIND: ClassVar[str] = "delight-given"
+
+    customer_ref: str
+    site: str
+    delight: str
+    item: str
+    value_minor: int
+    currency: str
+    language: Language
+    issued_at: datetime
+    contact: str | None = None
 
 
 def erase(
@@ -263,6 +281,21 @@ def looked_again(fact: WordsExpired) -> Sequence[Timer]:
     return (Timer(WORDS, f"{fact.site}/{fact.policy_version}", due),)
 
 
+def delighted(_: DelightGiven | None, fact: CheckIssued) -> DelightGiven:
+    """What was given to delight, and how the customer is reached."""
+    return DelightGiven.model_validate(fact.model_dump(include=set(DelightGiven.model_fields)))
+
+
+def delights_of(customer_ref: str) -> str:
+    """The sorted set of what a customer was given to delight."""
+    return f"delights/{customer_ref}"
+
+
+def delight_stands(given: DelightGiven) -> Mapping[str, int]:
+    """Lists what was given to delight, with its customer."""
+    return {delights_of(given.customer_ref): score_at(given.issued_at)}
+
+
 def customer_ref(fact: CustomerErased | ErasureCertified | ProfileRecorded) -> str:
     """The customer of an erasure or of a profile."""
     return fact.customer_ref
@@ -277,7 +310,15 @@ SLICE = Slice(
         ),
         ErasureCertified: (Fold(Erasure, customer_ref, certified),),
         WordsExpired: (),
+        CheckIssued: (
+            Fold(
+                DelightGiven,
+                lambda fact: None if fact.delight is None else fact.check_id,
+                delighted,
+            ),
+        ),
     },
+    indexes={DelightGiven: delight_stands},
     timers={
         PolicyPublished: looked_at_once,
         WordsExpired: looked_again,

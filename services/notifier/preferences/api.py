@@ -22,7 +22,7 @@ from shared.contracts.complaints import Language
 from shared.contracts.event import CustomerRef
 from shared.contracts.hours import zone_of
 from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import PreferencesChanged, Tells, TimeZone
+from shared.contracts.notifier import Author, PreferencesChanged, Tells, TimeZone
 from shared.contracts.policy import QuietHours
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -55,7 +55,7 @@ class Form(BaseModel):
 
 
 #: Who writes down what a customer told their site.
-BY_SITE = (Kind.EMPLOYEE, Kind.SYSTEM)
+BY_SITE = {Kind.EMPLOYEE: Author.EMPLOYEE, Kind.SYSTEM: Author.SYSTEM}
 WANTED: JsonDict = {
     "tells": "no_reminders",
     "channel": "sms",
@@ -224,7 +224,7 @@ def _of_site(to: Routes, wishes: Wishes) -> None:
 
     @to.read(
         "/v1/preferences/{customer_ref}",
-        BY_SITE,
+        tuple(BY_SITE),
         ShownPreferences,
         refuses=(Reason.UNKNOWN_CUSTOMER, Reason.CUSTOMER_ERASED),
         changed_by_tag=True,
@@ -237,7 +237,7 @@ def _of_site(to: Routes, wishes: Wishes) -> None:
     @to.write(
         "PUT",
         "/v1/preferences/{customer_ref}",
-        BY_SITE,
+        tuple(BY_SITE),
         {200: ShownPreferences},
         refuses=(
             Reason.UNKNOWN_CUSTOMER,
@@ -262,7 +262,8 @@ def _of_site(to: Routes, wishes: Wishes) -> None:
         if not {"*", tag} & {one.strip() for one in if_match.split(",")}:
             raise Rejected(Reason.CHANGED_MEANWHILE)
         wanted = Preferences(**{name: getattr(command, name) for name in CHOSEN})
-        return change(customer_ref, ask.principal.site, wanted, ask.view.now)
+        who = ask.principal
+        return change(customer_ref, who.site, wanted, BY_SITE[who.kind], ask.view.now)
 
 
 def preferences_of(form: Form) -> Preferences:

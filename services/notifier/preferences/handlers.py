@@ -9,6 +9,7 @@ from services.notifier.preferences.rules import Preferences, change, unsubscribe
 from services.notifier.subjects.rules import SiteCustomer, Story, customer_at
 from shared.contracts.complaints import Language
 from shared.contracts.intake import Contact, MessageChannel
+from shared.contracts.notifier import Author
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -81,12 +82,13 @@ class Wishes:
     async def change(self, token: str, wanted: Preferences, view: View) -> Decision:
         """What the customer wants from now on."""
         story, _ = await self.opened(token, view)
-        return change(story.customer_ref, story.site, wanted, view.now)
+        return change(story.customer_ref, story.site, wanted, Author.CUSTOMER, view.now)
 
     async def unsubscribe(self, token: str, view: View) -> Decision:
         """No reminders from now on; everything else stays."""
         story, preferences = await self.opened(token, view)
-        return change(story.customer_ref, story.site, unsubscribed(preferences), view.now)
+        less = unsubscribed(preferences)
+        return change(story.customer_ref, story.site, less, Author.ONE_CLICK, view.now)
 
     async def of_site(self, customer_ref: str, who: Principal, view: View) -> Preferences:
         """What a customer of the caller's site wants.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from shared.contracts.complaints import ComplaintForgotten, Language
+from shared.contracts.complaints import CustomerErased, Language
 from shared.contracts.intake import MessageChannel
-from shared.contracts.notifier import Occasion, PreferencesChanged, Tells
+from shared.contracts.notifier import Author, Occasion, PreferencesChanged, Tells
 from shared.contracts.policy import QuietHours
 from shared.kernel import Decision, Document, Fold, Slice
 
@@ -47,13 +47,16 @@ class Preferences(Document):
         return sorted(of_site, key=lambda one: one is not self.channel)
 
 
-def change(customer_ref: str, site: str, wanted: Preferences, now: datetime) -> Decision:
+def change(
+    customer_ref: str, site: str, wanted: Preferences, author: Author, now: datetime
+) -> Decision:
     """Record what a customer wants from now on, as a site heard it."""
     return Decision.of(
         PreferencesChanged(
             customer_ref=customer_ref,
             site=site,
             changed_at=now,
+            author=author,
             **{name: getattr(wanted, name) for name in CHOSEN},
         )
     )
@@ -75,10 +78,10 @@ def changed(before: Preferences | None, fact: PreferencesChanged) -> Preferences
     return known.model_copy(update={**chosen, "changed_at": fact.changed_at})
 
 
-def forgotten(before: Preferences | None, fact: ComplaintForgotten) -> Preferences:
+def forgotten(before: Preferences | None, fact: CustomerErased) -> Preferences:
     """Nothing that the customer said before they were erased."""
     known = before or Preferences()
-    last = max(known.forgotten_at or fact.forgotten_at, fact.forgotten_at)
+    last = max(known.forgotten_at or fact.erased_at, fact.erased_at)
     if known.changed_at is not None and known.changed_at > last:
         return known.model_copy(update={"forgotten_at": last})
     return Preferences(forgotten_at=last)
@@ -87,6 +90,6 @@ def forgotten(before: Preferences | None, fact: ComplaintForgotten) -> Preferenc
 SLICE = Slice(
     {
         PreferencesChanged: (Fold(Preferences, lambda fact: fact.customer_ref, changed),),
-        ComplaintForgotten: (Fold(Preferences, lambda fact: fact.customer_ref, forgotten),),
+        CustomerErased: (Fold(Preferences, lambda fact: fact.customer_ref, forgotten),),
     }
 )
