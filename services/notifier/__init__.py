@@ -11,7 +11,7 @@ consumes  recovery.complaints.v1 (complaint: received, triaged, claimed, reopene
           recovery.roster.v1 (employee: listed), recovery.deadletters.v1 (dead-letter: replayed, discarded)
 emits     recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;
           preferences: changed; safety: routed, seen, retold, unseen;
-          feedback: received; employee: thanked, notified; inbox: read;
+          feedback: received; survey: answered; employee: thanked, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken); as second writer
           recovery.vault.v1 (customer-key: created)
 never     decides what a customer gets; drops a message silently; keeps an address in clear

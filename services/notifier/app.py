@@ -52,6 +52,10 @@ from services.notifier.settings import Settings
 from services.notifier.stream import inboxes
 from services.notifier.subjects import moves as subject_moves
 from services.notifier.subjects import rules as subject_rules
+from services.notifier.survey import api as survey_api
+from services.notifier.survey import rules as survey_rules
+from services.notifier.survey.handlers import Surveys
+from services.notifier.survey.page import SurveyPage
 from services.notifier.webhooks import endpoints as endpoints_file
 from services.notifier.webhooks import rules as webhook_rules
 from services.notifier.webhooks.handlers import Webhooks
@@ -74,6 +78,7 @@ from shared.runtime.privacy.links import (
     OFFER,
     PREFERENCES,
     REPLY,
+    SURVEY,
     Tokens,
     mine_link,
     preferences_link,
@@ -92,6 +97,7 @@ DOMAIN = Domain.of(
     incident_rules.SLICE,
     safety_rules.SLICE,
     feedback_rules.SLICE,
+    survey_rules.SLICE,
     preference_rules.SLICE,
     inbox_rules.SLICE,
     webhook_rules.SLICE,
@@ -127,7 +133,8 @@ def build(
     choices = Tokens(parts.vault.derive(OFFER), OFFER, now)
     preferences = Tokens(parts.vault.derive(PREFERENCES), PREFERENCES, now)
     seen = Tokens(parts.vault.derive(SEEN_LINK), SEEN_LINK, now)
-    links = Links(answers, settings.public_url, choices, settings.offers_url, seen)
+    surveys = Tokens(parts.vault.derive(SURVEY), SURVEY, now)
+    links = Links(answers, settings.public_url, choices, settings.offers_url, seen, surveys)
     mine = Tokens(parts.vault.derive(MINE), MINE, now)
     wording, keys = Wording(), Keys(parts.vault)
     mailboxes = load(settings.mailboxes) if settings.mailboxes else {}
@@ -155,6 +162,7 @@ def build(
         api=parts.face.api(
             "notifier",
             "Customers are told, asked whether it helped, and heard; employees are told.",
+            survey_api.routes(parts.face, Surveys(links, keys), SurveyPage()),
             routes(parts.face, feedback, Page()),
             preference_api.routes(parts.face, Wishes(preferences, keys), PreferencesPage()),
             notifications.routes(parts.face),

@@ -127,6 +127,7 @@ from shared.contracts.notifier import (
     SafetyRouted,
     SafetySeen,
     SafetyUnseen,
+    SurveyAnswered,
 )
 from shared.contracts.policy import PolicyPublished
 from shared.contracts.roster import EmployeeListed
@@ -303,6 +304,7 @@ _ROWS: tuple[Row, ...] = (
     Row(SafetyRetold, NOTIFIER),
     Row(SafetyUnseen, NOTIFIER),
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
+    Row(SurveyAnswered, NOTIFIER),
     Row(EmployeeThanked, NOTIFIER),
     Row(EmployeeNotified, NOTIFIER),
     Row(InboxRead, NOTIFIER),

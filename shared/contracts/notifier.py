@@ -21,7 +21,7 @@ from shared.contracts.event import (
     SiteId,
 )
 from shared.contracts.intake import MessageChannel
-from shared.contracts.policy import QuietHours
+from shared.contracts.policy import ItemId, QuietHours, Scale
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact
 
@@ -444,6 +444,33 @@ class FeedbackReceived(Fact):
     line: Annotated[Sealed | None, Data.SPECIAL] = Field(
         None,
         description="What the customer wrote with it, sealed under a key of the customer and the month; absent if nothing.",
+    )
+
+    def key(self) -> str:
+        """The complaint."""
+        return self.complaint_id
+
+
+class SurveyAnswered(Fact):
+    """The customer answered one question of the site's survey, after a complaint was closed; once for each close."""
+
+    TYPE: ClassVar[str] = "recovery.survey.answered.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    complaint_id: ComplaintId
+    site: SiteId
+    round: Annotated[int, Field(ge=0, le=1000), Data.INTERNAL] = Field(
+        description="Number of times that the complaint was opened again before it was closed."
+    )
+    question_id: Annotated[ItemId, Data.INTERNAL] = Field(
+        description="The question, by its name in the site's policy."
+    )
+    scale: Annotated[Scale, Data.INTERNAL] = Field(description="Which answers there were.")
+    score: Annotated[int, Field(ge=0, le=10), Data.PERSONAL] = Field(
+        description="The answer on that scale, from 0; of yes and no, 1 and 0."
+    )
+    answered_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When the customer answered."
     )
 
     def key(self) -> str:

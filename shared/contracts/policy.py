@@ -47,6 +47,8 @@ CeilingMinor = Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)]
 Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=731))]
 #: Short and without "/", so that `<item>/<amount>` is an id too and means one thing.
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
+#: Questions of a survey: more are answered by few.
+SURVEY_MAX = 3
 #: A time like "06:00" in the policy's time zone.
 LocalTime = Annotated[time, PlainSerializer(lambda t: t.strftime("%H:%M:%S"), return_type=str)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]
@@ -752,6 +754,32 @@ class Delight(Part):
     )
 
 
+class Scale(StrEnum):
+    """The answers to a question of a survey."""
+
+    YES_NO = "yes_no"
+    ONE_TO_FIVE = "one_to_five"
+    ZERO_TO_TEN = "zero_to_ten"
+
+    @property
+    def scores(self) -> range:
+        """The scores that may be given: of yes and no, 1 and 0."""
+        match self:
+            case Scale.YES_NO:
+                return range(1, -1, -1)
+            case Scale.ONE_TO_FIVE:
+                return range(1, 6)
+            case Scale.ZERO_TO_TEN:
+                return range(11)
+
+
+class SurveyQuestion(Part):
+    """A question that customers may answer each time their complaint is closed."""
+
+    words: Names = Field(description="The question, by language.")
+    scale: Scale = Field(description="Which answers there are.")
+
+
 class OpenTime(Part):
     """A time of the week in which somebody is at the site; over midnight if `ends` is not after `starts`."""
 
@@ -836,6 +864,10 @@ class Policy(Part):
     delight: Delight | None = Field(
         None,
         description="What employees may give to delight, without a complaint; null if nothing.",
+    )
+    survey: Annotated[dict[ItemId, SurveyQuestion], Field(max_length=SURVEY_MAX)] = Field(
+        {},
+        description="Questions that customers may answer each time their complaint is closed, by name; none if empty. Answers are counted by name and scale, so that a question with another meaning has another name.",
     )
     taxonomy: Annotated[
         dict[Category, Annotated[dict[Subcategory, Names], Field(min_length=1, max_length=20)]],
@@ -1044,7 +1076,7 @@ class Policy(Part):
                 yield ("places", name), sorted(title), f"is missing {', '.join(missing)}"
         yield from self._bodies_that_nobody_finds()
         yield from self._fixes_that_nobody_does()
-        yield from self._causes_and_occasions_without_a_language()
+        yield from self._words_without_a_language()
         yield from self._subcategories_without_a_language()
         if not any(
             not it.fits and it.option("") == (0, it.value or 0) for it in self.checks.values()
@@ -1089,12 +1121,13 @@ class Policy(Part):
                 where = ("fixes", name, "department")
                 yield where, fix.department, "is not one of the departments"
 
-    def _causes_and_occasions_without_a_language(self) -> Iterator[Contradiction]:
+    def _words_without_a_language(self) -> Iterator[Contradiction]:
         occasions = self.delight.occasions if self.delight is not None else {}
         prepared = self.incidents.words if self.incidents is not None else {}
         told: list[tuple[Loc, Mapping[Language, str]]] = [
             *((("incidents", "words", category), words) for category, words in prepared.items()),
             *((("causes", name, "title"), cause.title) for name, cause in self.causes.items()),
+            *((("survey", name, "words"), one.words) for name, one in self.survey.items()),
             *(
                 (("delight", "occasions", name, part), words)
                 for name, one in occasions.items()

@@ -199,6 +199,13 @@ MEASURES: Rows = (
         ),
     ),
     (
+        "What do customers say when it is over?",
+        (
+            _of("Mean answer to each question of the site", "none", "survey_scores"),
+            _of("Answers to questions of the site", "short", "survey_answers"),
+        ),
+    ),
+    (
         "Who was delighted, without a complaint?",
         (
             _of("Checks given to delight", "short", "delights_given"),

@@ -29,7 +29,7 @@ COUNTED = (
     "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
     "message.sent", "message.failed", "authority.counted", "window.closed", "cause.named", "cause-action.taken",
-    "customer.returned",
+    "customer.returned", "survey.answered",
 )  # fmt: skip
 GRACE = timedelta(hours=6)
 
@@ -121,6 +121,11 @@ def told(chance: Random, start: datetime) -> Told:
             )
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
+        case "survey.answered":
+            question = chance.choice(["ease/one_to_five", "come-again/yes_no", "gone/one_to_five"])
+            name, _, scale = question.partition("/")
+            score = chance.randint(0, 1) if scale == "yes_no" else chance.randint(1, 5)
+            changes |= {"question_id": name, "scale": scale, "score": score}
         case "authority.counted" | "window.closed":
             employees = chance.randint(1, 9)
             changes |= {
@@ -326,6 +331,7 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
     back = sum(one.after_action is not None for one in named)
     elsewhere = sum(one.instead_of_action is not None for one in named)
     return {
+        **surveyed(slow),
         ("causes_named", ""): sum(one.instead_of is None for one in named),
         ("cause_actions", ""): len(slow.of("cause-action.taken")),
         ("causes_came_back", ""): max(0, back - elsewhere),
@@ -342,6 +348,19 @@ def later(slow: Slow, value: int, cost: int) -> dict[tuple[str, str], float | No
         ("returned_value", ""): slow.money("customer.returned", "amount_minor"),
         ("recovery_roi", ""): percent(kept * 100_000 // 100 - spent, spent),
     }
+
+
+def surveyed(slow: Slow) -> dict[tuple[str, str], float | None]:
+    """The measures of the questions that the demo policy asks."""
+    answers = [one for one in slow.of("survey.answered") if one.question_id != "gone"]
+    found: dict[tuple[str, str], float | None] = {("survey_answers", ""): len(answers)}
+    for name in {one.question_id for one in answers}:
+        scores = [one.score for one in answers if one.question_id == name]
+        found["survey_scores", name] = round(sum(scores) / len(scores), 2)
+        found |= {
+            ("survey_answers", f"{name}/{score}"): scores.count(score) for score in set(scores)
+        }
+    return found if answers else {**found, ("survey_scores", ""): None}
 
 
 def compare(found: dict[tuple[str, str], Any], slow: dict[tuple[str, str], Any]) -> None:

@@ -227,6 +227,12 @@ async def hear(aboard: Aboard) -> None:
             await customer.post(f"{link}/{said}", headers={"Accept": form})
         forget_answers(aboard.stores["notifier"])
         await customer.post(f"{link}/yes")
+        asks = (await customer.get(link)).text
+        survey = re.findall(r'action="(/f/survey/[^"]+)"', asks)[0]
+        await customer.get("/f/survey/forged")
+        await customer.get(survey)
+        for chosen, form in (({}, ""), ({"ease": "4"}, ""), ({"ease": "4"}, "text/html")):
+            await customer.post(survey, data=chosen, headers={"Accept": form})
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered")
     await by_form(aboard, aboard.postbox.letters[0].message_id, "delivered", secret="forged")
     async with aboard.http("notifier") as phone:

@@ -629,7 +629,7 @@ async def test_a_merged_complaints_page_says_what_was_done_to_its_own_customer_a
     await do(aboard, first, "resolve", outcome="fixed", note="Your soup was cooked again.")
     await aboard.carry()
     page = (await opened(aboard, path)).text
-    assert in_order(page, "We put it right", "The cause is gone.", "Did it help?")
+    assert in_order(page, "We put it right", "It is fixed now.", "Did it help?")
     assert (f"your other message ({other})" in page) == own
     assert ("Your soup was cooked again." in page) == own
 

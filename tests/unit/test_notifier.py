@@ -46,6 +46,7 @@ from shared.runtime.privacy.links import (
     FEEDBACK,
     OFFER,
     SEEN,
+    SURVEY,
     Tokens,
 )
 from shared.runtime.words import say
@@ -206,8 +207,8 @@ def test_a_story_is_whole_in_whichever_order_its_facts_are_heard():
 
 def links_of(secret: bytes, clock: Clock) -> Links:
     answers, choices = Tokens(secret, FEEDBACK, clock), Tokens(secret, OFFER, clock)
-    seen = Tokens(secret, SEEN, clock)
-    return Links(answers, "http://ship/", choices, "http://desk/", seen)
+    seen, surveys = Tokens(secret, SEEN, clock), Tokens(secret, SURVEY, clock)
+    return Links(answers, "http://ship/", choices, "http://desk/", seen, surveys)
 
 
 def test_a_link_opens_until_it_expires_and_no_other_token_does():

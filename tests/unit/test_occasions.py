@@ -424,7 +424,7 @@ async def test_a_second_chance_says_who_has_it_as_it_is(aboard: Aboard):
     await aboard.give(name, "cinema", "k1", "e-ingrid")
     await settled(aboard)
     await answers(aboard, last(aboard), "no")
-    assert "and the person who has it already still has it" in flat(last(aboard))
+    assert "and the same person still has it" in flat(last(aboard))
     assert "open again" not in flat(last(aboard)), "it was never closed"
     assert "all along" not in flat(last(aboard))
 

@@ -48,7 +48,7 @@ class ShownMeasure(BaseModel):
     part: Annotated[
         str,
         Field(
-            description="Which part of the measure: `p50` or `p95` of a time, a category; empty for the whole."
+            description="Which part of the measure: `p50` or `p95` of a time, a category, a question of the survey or `<question>/<score>`; empty for the whole."
         ),
     ]
     value: Annotated[

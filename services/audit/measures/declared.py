@@ -49,6 +49,7 @@ from services.audit.measures.rules import (
     SENT,
     STAFF,
     STRETCHED,
+    SURVEY,
     TAKEN_BACK,
     USED,
     VALUE,
@@ -78,6 +79,8 @@ class Unit(StrEnum):
     COUNT = "count"
     PERCENT = "percent"
     SECONDS = "seconds"
+    #: On the scale of a question.
+    SCORE = "score"
     #: Of the site's currency.
     MINOR_UNITS = "minor_units"
 
@@ -301,6 +304,35 @@ def _came_back(seen: Seen, _: Assumed) -> Iterator[Row]:
     yield Row("", _minus(CAME_BACK, CAME_BACK_ELSE)(seen), seen.of(CAUSES))
 
 
+def _survey_scores(seen: Seen, _: Assumed) -> Iterator[Row]:
+    """The mean of each question."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for question, score, amount in _answers(seen):
+        found.setdefault(question, []).append((score, amount))
+    for question, scores in found.items():
+        whole = sum(amount for _, amount in scores)
+        yield Row(question, round(sum(score * n for score, n in scores) / whole, 2), whole)
+    if not found:
+        yield Row("", None, 0)
+
+
+def _survey_answers(seen: Seen, _: Assumed) -> Iterator[Row]:
+    """How many answers there were, and of each question how many of each score."""
+    answers = seen.of(SURVEY)
+    yield Row("", answers, answers)
+    for question, score, amount in _answers(seen):
+        yield Row(f"{question}/{score}", amount, amount)
+
+
+def _answers(seen: Seen) -> Sequence[tuple[str, int, int]]:
+    """Question, score, and how many answered so."""
+    found = []
+    for cell, amount in seen.buckets(SURVEY).items():
+        question, _, score = cell.split("/")
+        found.append((question, int(score), amount))
+    return sorted(found)
+
+
 MEASURES = (
     Measure(
         "complaints",
@@ -475,6 +507,22 @@ MEASURES = (
         'answers "yes" to "did it help?" / answers, to a letter or on the customer\'s page',
         (FEEDBACK,),
         _percent(_helped, _sum(FEEDBACK)),
+    ),
+    Measure(
+        "survey_scores",
+        Leads.LAGGING,
+        Unit.SCORE,
+        "mean of the answers to each question of the site's survey, on the scale of the question; of yes and no, 1 and 0",
+        (SURVEY,),
+        _survey_scores,
+    ),
+    Measure(
+        "survey_answers",
+        Leads.LAGGING,
+        Unit.COUNT,
+        "answers to questions of the site's survey; in all, and of each question by score",
+        (SURVEY,),
+        _survey_answers,
     ),
     Measure(
         "causes_came_back",

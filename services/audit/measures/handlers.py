@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from services.audit.measures.declared import (
@@ -20,11 +21,13 @@ from services.audit.measures.privacy import are_enough, day_of
 from services.audit.measures.rules import (
     GIVEN,
     SITES,
+    SURVEY,
     WINDOWS,
     Counter,
     Day,
     accounts_of,
     counts_of,
+    scores_of,
 )
 from shared.runtime.engine.settle import Settler
 from shared.runtime.engine.store import RANGE_MAX
@@ -63,7 +66,9 @@ class Measured:
 
         Reads the balances of one day at a time; raises Rejected(unknown_site), Unavailable.
         """
-        currency, counters = await self.currency(site, view), needed(measures)
+        policy, _ = await self._policies.at(site, view)
+        currency, asked = policy.currency, replace(SURVEY, cells=scores_of(policy.survey))
+        counters = [asked if one is SURVEY else one for one in needed(measures)]
         # Of the day before it only matters whether shifts ended then.
         windows = [one for one in counters if one is WINDOWS]
         days = [await _day(site, first - BEFORE, currency, windows, view)]

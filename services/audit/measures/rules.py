@@ -39,7 +39,14 @@ from shared.contracts.complaints import (
     ComplaintTriaged,
     CustomerReturned,
 )
-from shared.contracts.notifier import FeedbackReceived, Helped, MessageFailed, MessageSent
+from shared.contracts.notifier import (
+    FeedbackReceived,
+    Helped,
+    MessageFailed,
+    MessageSent,
+    SurveyAnswered,
+)
+from shared.contracts.policy import SurveyQuestion
 from shared.contracts.reasons import Reason
 from shared.kernel import Fact, Posting, Slice
 
@@ -205,6 +212,19 @@ def _helped(one: Recorded) -> str | None:
     return Helped.PARTLY if one.details.get("partly") else Helped.NO
 
 
+def _score(one: Recorded) -> str | None:
+    """The question, its scale and the score of an answer."""
+    details = one.details
+    return f"{details['question_id']}/{details['scale']}/{details['score']}"
+
+
+def scores_of(survey: Mapping[str, SurveyQuestion]) -> tuple[str, ...]:
+    """The cells of the answers to a site's questions, as they are asked now."""
+    return tuple(
+        f"{name}/{one.scale}/{score}" for name, one in survey.items() for score in one.scale.scores
+    )
+
+
 def waited_s(one: Recorded) -> int | None:
     """How long a customer waited for the first check, in seconds; None of another check, or if nobody knows."""
     details = one.details
@@ -330,6 +350,8 @@ FEEDBACK = Counter(
     cell=_helped,
     cells=tuple(one.value for one in Helped),
 )
+#: Its cells are of the questions in the site's policy.
+SURVEY = Counter("survey", (SurveyAnswered,), cell=_score, cells=())
 MESSAGES = Counter(
     "messages",
     (MessageSent, MessageFailed),
@@ -373,7 +395,7 @@ COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
     DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
-    RETURNED, BOUGHT,
+    RETURNED, BOUGHT, SURVEY,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from services.notifier.messages.letters import Letters, common
 from services.notifier.messages.links import Links
 from services.notifier.subjects.moves import Reached
 from services.notifier.subjects.rules import TAKEN, CheckLife, GivenCheck, Standing, Story
+from services.notifier.survey.rules import Surveyed, close_of, is_over
 from services.notifier.wording.wording import Wording
 from shared.contracts.complaints import Language, reference_of
 from shared.contracts.notifier import FeedbackReceived, Helped, Occasion
@@ -136,6 +137,9 @@ class Feedback:
         gift = await self._letters.gift(check, policy, language, key, view, usable=usable)
         values = {**common(story, policy, language), **gift, "feedback_url": ""}
         answer = await self._answered(complaint_id, check_id, view)
+        head = await self._goes_on(story, view)
+        head_id = story.merged_into if head is not story else None
+        survey_path = await self._survey(head_id or complaint_id, head, answer, policy, view)
         return Shown(
             language=language,
             timezone=policy.timezone,
@@ -150,8 +154,21 @@ class Feedback:
             asks=check.delight is None,
             helped=answer.helped if answer else None,
             # What is still to do is promised with the complaint that goes on.
-            promised_by=answer.promise(await self._goes_on(story, view)) if answer else None,
+            promised_by=answer.promise(head) if answer else None,
+            survey=policy.survey if survey_path else {},
+            survey_path=survey_path,
         )
+
+    async def _survey(
+        self, complaint_id: str, story: Story, answer: Answer | None, policy: Policy, view: View
+    ) -> str:
+        """Where the site's questions are answered; empty if it asks none, they were answered, or the complaint goes on."""
+        over = answer is not None and is_over(story, answer.helped, answer.answered_at)
+        if not policy.survey or not over:
+            return ""
+        if await view.get(Surveyed, close_of(complaint_id, story.round)) is not None:
+            return ""
+        return self._links.survey_path(complaint_id, story.round, view.now)
 
 
 def told_of(

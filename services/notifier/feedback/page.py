@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import dropwhile
 
+from services.notifier.survey.page import FORM, asked_of
 from services.notifier.wording.blocks import Card, Outline
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Helped
+from shared.contracts.policy import SurveyQuestion
 from shared.contracts.reasons import Reason
 from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import format_time, say
 
-_LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
+_LETTER = (
+    """{% if standing %}<p class="standing" role="status">{{ standing }}</p>
 {% endif %}{% if helped %}<section id="answer" role="status">
 <h2>{{ heading }}</h2>
 {% for line in said %}<p>{{ line }}</p>
 {% endfor %}{% if again %}<p><a href="/f/{{ token }}">{{ again }}</a></p>
 {% endif %}</section>
-{% endif %}{% for block in blocks %}{% if block.KIND == "card" %}<div class="card">
+{% if asked %}<h2>{{ say("survey.title") }}</h2>
+"""
+    + FORM
+    + """{% endif %}{% endif %}{% for block in blocks %}{% if block.KIND == "card" %}<div class="card">
 <p>{{ block.title }}</p>
 {% if block.code %}<dl>
 <dt>{{ block.code_label }}</dt><dd class="code">{{ block.code }}</dd>
@@ -40,6 +47,7 @@ _LETTER = """{% if standing %}<p class="standing" role="status">{{ standing }}</
 {% elif line %}<p>{{ say("mine.words.kept") }}</p>
 <blockquote>{{ line }}</blockquote>
 {% endif %}"""
+)
 #: The longest line that a customer may write with their answer.
 LINE_CHARS_MAX = 500
 
@@ -65,6 +73,9 @@ class Shown:
     helped: Helped | None = None
     #: If there is more to do: by when the customer hears from us, once that is promised.
     promised_by: datetime | None = None
+    #: The site's questions about a complaint that the answer closed, and where they are answered.
+    survey: Mapping[str, SurveyQuestion] = field(default_factory=dict)
+    survey_path: str = ""
 
 
 class Page:
@@ -101,6 +112,8 @@ class Page:
             standing=shown.standing,
             reachable=shown.reachable,
             asks=shown.asks,
+            asked=asked_of(shown.survey, shown.language, {}),
+            survey_path=shown.survey_path,
             line_max=LINE_CHARS_MAX,
         )
 

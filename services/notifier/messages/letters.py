@@ -12,7 +12,7 @@ from services.notifier.messages.course import Course, only_if
 from services.notifier.messages.links import Links
 from services.notifier.messages.rules import Message
 from services.notifier.preferences.rules import REMINDERS
-from services.notifier.subjects.moves import Reached, is_last, is_resolved
+from services.notifier.subjects.moves import Reached, is_last, is_resolved, stands
 from services.notifier.subjects.rules import (
     TAKEN,
     CheckLife,
@@ -23,6 +23,7 @@ from services.notifier.subjects.rules import (
     Standing,
     Story,
 )
+from services.notifier.survey.rules import Surveyed, close_of
 from services.notifier.wording.blocks import Outline
 from services.notifier.wording.wording import Says, Wording
 from shared.contracts.compensation import Basis
@@ -197,7 +198,17 @@ class Letters:
                 return {"mine_url": self._mine(message.complaint_id, message.told_at)}
             case _:
                 values = await self._course.values(message, story, policy, view)
-                return {**values, "mine_url": self._mine(message.complaint_id, message.told_at)}
+                link = self._mine(message.complaint_id, message.told_at)
+                survey = await self._survey(message, story, policy, view)
+                return {**values, "mine_url": link, "survey_url": survey}
+
+    async def _survey(self, message: Message, story: Story, policy: Policy, view: View) -> str:
+        """The link to the site's questions about a complaint that was closed; empty if it asks none, or they were answered."""
+        if not policy.survey or not stands(story, State.CONFIRMED, State.CLOSED_NO_RESPONSE):
+            return ""
+        if await view.get(Surveyed, close_of(message.complaint_id, story.round)) is not None:
+            return ""
+        return self._links.survey(message.complaint_id, story.round, message.told_at)
 
     async def _incident(
         self, message: Message, story: Story, policy: Policy, view: View

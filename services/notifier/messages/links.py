@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.runtime.privacy.links import SEEN_FOR, Tokens, check_link, offer_link
+from shared.runtime.privacy.links import FOLLOWED_FOR, SEEN_FOR, Tokens, check_link, offer_link
 
 
 class Links:
@@ -17,12 +17,14 @@ class Links:
         choices: Tokens,
         offers_url: str,
         seen: Tokens,
+        surveys: Tokens,
     ) -> None:
         self._answers = answers
         self._public_url = public_url.rstrip("/")
         self._choices = choices
         self._offers_url = offers_url
         self._seen = seen
+        self._surveys = surveys
 
     def feedback(self, complaint_id: str, check_id: str, valid_until: datetime) -> str:
         """The address of a check's page, which asks "did it help?"; good for weeks after the check."""
@@ -36,6 +38,24 @@ class Links:
         """The address where whoever reads a role mailbox says that they saw a safety concern; good for days."""
         claims = {"complaint": complaint_id, "mailbox": mailbox}
         return f"{self._public_url}/s/{self._seen.sign(claims, told_at + SEEN_FOR)}"
+
+    def survey(self, complaint_id: str, round_: int, told_at: datetime) -> str:
+        """The address of the site's questions after a close of a complaint; good for months."""
+        return self._public_url + self.survey_path(complaint_id, round_, told_at)
+
+    def survey_path(self, complaint_id: str, round_: int, told_at: datetime) -> str:
+        """The same without the host, for a form of ours."""
+        claims = {"complaint": complaint_id, "round": str(round_)}
+        return f"/f/survey/{self._surveys.sign(claims, told_at + FOLLOWED_FOR)}"
+
+    def read_survey(self, token: str) -> tuple[str, int]:
+        """Complaint and round of a survey's token; raises Rejected(link_invalid)."""
+        claims = self._surveys.read(token)
+        return claims["complaint"], int(claims["round"])
+
+    def surveyed(self, token: str) -> str:
+        """The complaint of a survey's token, also of an expired one; empty if the token is not ours."""
+        return self._surveys.told(token).get("complaint", "")
 
     def read(self, token: str) -> tuple[str, str]:
         """Complaint and check of a link's token; raises Rejected(link_invalid)."""

@@ -104,7 +104,7 @@ _BIRTHDAY = {
     "nb": "Gratulerer med dagen! Så hyggelig at du feirer den om bord hos oss.",
     "sv": "Grattis på födelsedagen! Så roligt att du firar den ombord hos oss.",
     "da": "Tillykke med fødselsdagen! Hvor er det dejligt, at du fejrer den om bord hos os.",
-    "en": "Happy birthday! How lovely that you spend it on board with us.",
+    "en": "Happy birthday! How lovely that you are spending it on board with us.",
 }
 #: What differs from the plain letter, by occasion and the name of the variant.
 VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
@@ -142,8 +142,12 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "with nobody yet": frozenset({"free"}),
         "about safety": frozenset({"safety"}),
     },
-    Occasion.THANKED: {"after harm": frozenset({"safety"})},
+    Occasion.THANKED: {
+        "after harm": frozenset({"safety"}),
+        "with questions": frozenset({"survey"}),
+    },
     Occasion.CLOSED: {
+        "with questions": frozenset({"survey"}),
         "taken back": frozenset({"withdrawn"}),
         "no complaint": frozenset({"not_a_complaint"}),
     },
@@ -201,6 +205,7 @@ def example(
         "about": "" if "other" in variant else about(Category.FOOD, language),
         "promised_by": when(hours=2),
         "mine_url": "https://aurora.example/m/4nQ7xk2c",
+        "survey_url": "https://aurora.example/f/survey/6mLs2dQe" if "survey" in variant else "",
         "preferences_url": "https://aurora.example/p/2hTk9wVe",
         "title": _DINNER[language],
         "worth": format_worth(1_200_00, "NOK", language),
@@ -253,7 +258,8 @@ def _differing(language: Language, variant: frozenset[str]) -> dict[str, Says]:
         values |= {"title": _APOLOGY[language], "worth": "", "code": ""}
     if "delight" in variant:
         plain = say(language, "letter.check_given.delight")
-        values["delight"] = _BIRTHDAY[language] if "greeted" in variant else plain
+        greeted = _BIRTHDAY[language] if "greeted" in variant else plain
+        values |= {"delight": greeted, "feedback_url": ""}
     if "untitled" in variant:
         values["title"] = ""
     if "law" in variant:

@@ -153,6 +153,7 @@ def thanked(words: Words, told: Told) -> Iterator[Block]:
     """It helped, and the case is settled."""
     yield Text([words("letter.thanked.grave" if told["gravity"] else "letter.thanked.plain")])
     yield Text([words("letter.thanked.settled")])
+    yield from _survey(words, told)
 
 
 def closed(words: Words, told: Told) -> Iterator[Block]:
@@ -160,6 +161,7 @@ def closed(words: Words, told: Told) -> Iterator[Block]:
     told_why, again = ended(told)
     yield Text([words(told_why)])
     yield Link(words(again), words("letter.open"), told["mine_url"])
+    yield from _survey(words, told)
 
 
 def ended(told: Told) -> tuple[str, str]:
@@ -288,6 +290,12 @@ def _ask(words: Words, told: Told) -> Link:
     return Link(
         words("letter.check_given.ask"), words("letter.check_given.answer"), told["feedback_url"]
     )
+
+
+def _survey(words: Words, told: Told) -> Iterator[Block]:
+    """The site's questions, if it has some."""
+    if told["survey_url"]:
+        yield Link(words("letter.survey.ask"), words("letter.survey.answer"), told["survey_url"])
 
 
 def _see(words: Words, told: Told) -> Link:

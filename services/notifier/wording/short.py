@@ -105,7 +105,7 @@ def _thanked(words: Words, told: Told) -> Iterator[str]:
 def _closed(words: Words, told: Told) -> Iterator[str]:
     told_why, _ = ended(told)
     yield words(told_why)
-    yield words("letter.see")
+    yield words("letter.closed.short")
 
 
 def _referred(words: Words, _told: Told) -> Iterator[str]:

@@ -19,7 +19,7 @@ from shared.runtime.faults import Rejected
 
 #: The purposes of links; a link for one purpose is invalid for another.
 FEEDBACK, OFFER, MINE, PREFERENCES, SEEN = "feedback", "offer", "mine", "preferences", "seen"
-REPLY = "reply"
+REPLY, SURVEY = "reply", "survey"
 ALGORITHM = "HS256"
 TOKEN_MAX = 1024
 #: How long a check's link works after the check's end, so that it can be answered on the way home.

@@ -1,0 +1,1 @@
+"""A site's own questions, asked each time a complaint is closed."""

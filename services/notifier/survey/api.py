@@ -1,0 +1,93 @@
+"""The HTTP face of the survey: the page behind its link, and the form.
+
+Opening the link changes nothing, because mail scanners open links too; only the form does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from services.notifier.survey.handlers import Surveys
+from services.notifier.survey.page import SurveyPage
+from services.notifier.survey.rules import WrongScores, scores_of
+from shared.contracts.reasons import Reason
+from shared.kernel import Decision
+from shared.runtime.engine.view import View
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import to_page
+from shared.runtime.http.auth import Kind, Principal
+from shared.runtime.http.face import Face
+from shared.runtime.http.inputs import fields_of
+from shared.runtime.http.pages import PAGE_HEADERS, wants_page
+from shared.runtime.http.routes import Routes, Token
+
+#: A site asks three questions at most; whoever sends more fields is no browser.
+FIELDS_MAX = 10
+
+
+class GivenScores(BaseModel):
+    """The form as a command: the scores, by question."""
+
+    scores: dict[str, int]
+
+
+def routes(face: Face, surveys: Surveys, page: SurveyPage) -> Routes:
+    """The routes."""
+    to = Routes(face)
+
+    async def shown(
+        token: str, chosen: Mapping[str, str], wrong: tuple[str, ...] | None = None
+    ) -> Response:
+        found = await surveys.shown(token, face.view())
+        body = page.show(found, f"/f/survey/{token}", chosen, wrong)
+        return HTMLResponse(body, 200 if wrong is None else 422, PAGE_HEADERS)
+
+    async def addressed(token: str, request: Request) -> None:
+        """Notes the customer, for a refusal's page."""
+        request.state.addressee = await surveys.addressee_of(token, face.view())
+
+    @to.link(
+        "GET", "/f/survey/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse
+    )
+    async def show_survey(token: Token, request: Request) -> Response:
+        """The site's questions about how a complaint was handled, or thanks once they are answered."""
+        await addressed(token, request)
+        return await shown(token, {})
+
+    @to.link(
+        "POST", "/f/survey/{token}", refuses=(Reason.UNKNOWN_SITE,), response_class=HTMLResponse
+    )
+    async def answer_survey(token: Token, request: Request) -> Response:
+        """The customer's answers, one field for each question; the answer is the page, for a browser by a redirect.
+
+        The first answers after a close count, and nothing changes them.
+        """
+        await addressed(token, request)
+        complaint_id, _ = surveys.read(token)
+        chosen = await fields_of(request, FIELDS_MAX)
+        questions = (await surveys.shown(token, face.view())).questions
+        try:
+            scores = scores_of(questions, chosen)
+        except WrongScores as error:
+            return await shown(token, chosen, error.questions)
+
+        async def decide(view: View, _name: str) -> Decision:
+            return await surveys.answer(token, questions, scores, view)
+
+        customer = Principal(complaint_id, Kind.CUSTOMER, site="")
+        command = GivenScores(scores=scores)
+        try:
+            await face.write(customer, "survey", secrets.token_urlsafe(16), command, decide)
+        except Rejected as rejected:
+            if rejected.reason is not Reason.ALREADY_ANSWERED:
+                raise
+        if wants_page(request.headers.get("accept", ""), request.url.path):
+            return to_page(f"/f/survey/{token}")
+        return await shown(token, {})
+
+    return to
