@@ -122,10 +122,7 @@ def told(chance: Random, start: datetime) -> Told:
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "survey.answered":
-            question = chance.choice(["ease/one_to_five", "come-again/yes_no", "gone/one_to_five"])
-            name, _, scale = question.partition("/")
-            score = chance.randint(0, 1) if scale == "yes_no" else chance.randint(1, 5)
-            changes |= {"question_id": name, "scale": scale, "score": score}
+            changes |= an_answer(chance)
         case "authority.counted" | "window.closed":
             employees = chance.randint(1, 9)
             changes |= {
@@ -143,6 +140,14 @@ def history(seed: int, length: int, start: datetime) -> list[Told]:
     """So many things from then on, in the order in which audit hears of them."""
     chance = Random(seed)
     return sorted((told(chance, start) for _ in range(length)), key=lambda one: one.heard_at)
+
+
+def an_answer(chance: Random) -> dict[str, Any]:
+    """An answer to a question that the demo policy asks, or to one that it asks no more."""
+    question = chance.choice(["ease/one_to_five", "come-again/yes_no", "gone/one_to_five"])
+    name, _, scale = question.partition("/")
+    score = chance.randint(0, 1) if scale == "yes_no" else chance.randint(1, 5)
+    return {"question_id": name, "scale": scale, "score": score}
 
 
 def records(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from services.notifier.messages.links import Links
 from services.notifier.subjects.rules import Story
+from services.notifier.survey.page import Shown
 from services.notifier.survey.rules import Surveyed, answer, close_of
-from shared.contracts.complaints import Language
 from shared.contracts.policy import Policy, SurveyQuestion
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -18,16 +17,6 @@ from shared.runtime.http.pages import Addressee
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import Keys
 from shared.runtime.words import spoken
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page shows: the site's questions until they are answered."""
-
-    language: Language
-    site_name: str
-    questions: Mapping[str, SurveyQuestion]
-    answered: bool
 
 
 class Surveys:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.notifier.survey.handlers import Shown
 from shared.contracts.complaints import Language
 from shared.contracts.policy import Scale, SurveyQuestion
 from shared.runtime.http.pages import Fault, Pages
@@ -21,6 +21,16 @@ FORM = """<p>{{ say("survey.why") }}</p>
 {% endfor %}<button class="yes">{{ say("survey.send") }}</button></form>
 """
 _SURVEY = """{% if asked %}""" + FORM + """{% endif %}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows: the site's questions until they are answered."""
+
+    language: Language
+    site_name: str
+    questions: Mapping[str, SurveyQuestion]
+    answered: bool
 
 
 class Asked(NamedTuple):
