@@ -817,6 +817,10 @@ class ComplaintConfirmed(ComplaintFact):
         False,
         description="Whether the customer said so on the page of their link; otherwise a fact of the notifier says so too.",
     )
+    line: Annotated[Sealed | None, Data.SPECIAL] = Field(
+        None,
+        description="What the customer wrote with it on that page, sealed under a key of the customer and the month; absent if nothing.",
+    )
 
 
 class ComplaintReopened(ComplaintFact):

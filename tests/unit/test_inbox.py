@@ -251,6 +251,20 @@ async def test_a_yes_reaches_who_gave_the_check_with_the_customers_line_and_nobo
     assert "saved our evening" not in repr(aboard.stores["notifier"].kept)
 
 
+async def test_a_yes_on_the_complaints_page_comes_with_the_customers_line(aboard: Aboard):
+    name = await english(aboard)
+    page = link_in(last(aboard), "m")
+    await do(aboard, name, "claim", "e-jonas")
+    await do(aboard, name, "resolve", "e-jonas", outcome="fixed")
+    await settled(aboard)
+    async with aboard.http("complaints", "") as phone:
+        await phone.post(f"{page}/helped", data={"action": "yes", "text": LINE})
+    await settled(aboard)
+    (entry,) = (await inbox(aboard, "e-jonas"))["entries"]
+    assert (entry["what"], entry["line"], entry["check_id"]) == ("thanked", LINE, None)
+    assert "saved our evening" not in repr([one.kept for one in aboard.stores.values()])
+
+
 async def test_a_no_is_told_by_the_answer_and_by_the_complaint_that_came_back(aboard: Aboard):
     name = await english(aboard)
     await do(aboard, name, "claim", "e-jonas")

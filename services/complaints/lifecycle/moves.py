@@ -423,6 +423,7 @@ def take_feedback(
     keeper: str | None = None,
     by_link: bool = False,
     by_words: bool = False,
+    line: str | None = None,
     done: Collection[datetime] = (),
 ) -> Decision:
     """Decide on the customer's answer: yes confirms; partly and no reopen, with a new promise: there is more to do.
@@ -430,14 +431,19 @@ def take_feedback(
     `keeper` is who has the complaint then: its owner, or a colleague if the owner is off shift. `by_link`: the customer
     said it on their page, so that no other fact has the answer. `done`: when something was given, offered or done for
     them. A second no before any of that changes nothing: one answer may come by the page and by a letter's link.
-    `by_words`: they answered nothing, and what they wrote opens it with a promise in any case.
+    `by_words`: they answered nothing, and what they wrote opens it with a promise in any case. `line` is what they wrote
+    with a yes, sealed for who is thanked.
     """
     if helped is Helped.YES:
         if not may(complaint.state, ComplaintConfirmed):
             return Decision()
         return Decision.of(
             ComplaintConfirmed(
-                complaint_id=complaint_id, site=complaint.site, confirmed_at=now, by_link=by_link
+                complaint_id=complaint_id,
+                site=complaint.site,
+                confirmed_at=now,
+                by_link=by_link,
+                line=line,
             )
         )
     if not may(complaint.state, ComplaintReopened):

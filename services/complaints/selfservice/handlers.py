@@ -287,10 +287,10 @@ class SelfService:
         policy, _ = await self._policies.at(complaint.site, view)
         timeline = await view.get(Timeline, complaint_id)
         before: Sequence[Fact] = ()
-        sealed = None
+        sealed = thanks = None
         if line:
             seals = await self._keys.seals(complaint.customer_ref, complaint.site, view)
-            sealed = seals.words.seal("text", line)
+            sealed, thanks = (seals.words.seal(field, line) for field in ("text", "line"))
             danger = await danger_in(self._triage, line, complaint, complaint_id, policy, view)
             before = (*seals.created, *danger.facts)
             complaint = with_danger(complaint, danger.own)
@@ -309,6 +309,7 @@ class SelfService:
             keeper=await keeper(about.complaint, policy, view)
             if helped is not Helped.YES
             else None,
+            thanks=thanks,
         )
         return decided(found, before)
 

@@ -91,9 +91,11 @@ def tell_helped(
     now: datetime,
     *,
     keeper: str | None,
+    thanks: str | None = None,
 ) -> Sequence[Fact] | No:
-    """The customer says whether what was done helped, with a line of theirs if they like (`line` is sealed).
+    """The customer says whether what was done helped, with a line of theirs if they like.
 
+    `line` is sealed as words of the complaint, and `thanks` is the same, sealed for who is thanked.
     `head` is the complaint that goes on for it, or itself, and `about` the one that is answered for. `keeper` is who
     has that one after a no.
     """
@@ -111,6 +113,7 @@ def tell_helped(
         answered_at=now,
         keeper=keeper,
         by_link=True,
+        line=thanks,
         done=resolved(head),
     )
     return (*added, *about.before, *answer.facts)

@@ -14,6 +14,7 @@ from services.notifier.inbox.rules import (
     Told,
     inbox_of,
     is_new,
+    line_of,
     read_up_to,
     told_by,
     told_by_answer,
@@ -92,7 +93,7 @@ class Inboxes:
         about = dict.fromkeys(one.complaint_id for one in (*found, *inbox.unread))
         await view.prefetch(
             [Story.key(one) for one in about]
-            + [Line.key(one.check_id) for one in found if one.check_id is not None]
+            + [Line.key(line) for one in found if (line := line_of(one)) is not None]
         )
         stories = {one: await view.get(Story, one) for one in about}
         await view.prefetch([CustomerKey.key(one.customer_ref) for one in stories.values() if one])
@@ -108,9 +109,10 @@ class Inboxes:
 
     async def _line(self, entry: Entry, story: Story | None, view: View) -> str | None:
         """What the customer wrote with their answer; None if nothing, or if their words are over."""
-        if story is None or entry.check_id is None:
+        line_id = line_of(entry)
+        if story is None or line_id is None:
             return None
-        line = await view.get(Line, entry.check_id)
+        line = await view.get(Line, line_id)
         if line is None:
             return None
         return await self._keys.open_words(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
+from services.notifier.subjects.rules import moment_of
 from shared.contracts.compensation import CheckIssued
 from shared.contracts.complaints import (
     ComplaintClaimed,
@@ -93,7 +94,7 @@ class Giver(Document):
 
 
 class Line(Document):
-    """What a customer wrote with their answer about a check, sealed."""
+    """What a customer wrote with their answer, sealed; its id is that of `line_of` its entry."""
 
     KIND: ClassVar[str] = "answer-line"
 
@@ -227,6 +228,18 @@ def wrote(_: Line | None, fact: FeedbackReceived) -> Line:
     return Line(line=fact.line or "", answered_at=fact.answered_at)
 
 
+def wrote_on_page(_: Line | None, fact: ComplaintConfirmed) -> Line:
+    """The line that came with a yes on the page of the complaint."""
+    return Line(line=fact.line or "", answered_at=fact.confirmed_at)
+
+
+def line_of(entry: Entry) -> str | None:
+    """The id of what the customer may have written with an answer; None of what is no answer of theirs."""
+    if entry.check_id is not None:
+        return entry.check_id
+    return moment_of(entry.complaint_id, entry.at) if entry.notice is None else None
+
+
 def complaint_of(fact: ComplaintFact) -> str:
     """Returns the complaint's id."""
     return fact.complaint_id
@@ -243,7 +256,13 @@ SLICE = Slice(
         FixAsked: (),
         PromiseWarned: (),
         ComplaintOverdue: (),
-        ComplaintConfirmed: (),
+        ComplaintConfirmed: (
+            Fold(
+                Line,
+                lambda fact: moment_of(fact.complaint_id, fact.confirmed_at) if fact.line else None,
+                wrote_on_page,
+            ),
+        ),
         CheckIssued: (Fold(Giver, lambda fact: fact.check_id, gave),),
         FeedbackReceived: (Fold(Line, lambda fact: fact.check_id if fact.line else None, wrote),),
         EmployeeThanked: (Fold(EmployeeInbox, inbox_of, filled),),
