@@ -95,7 +95,7 @@ def told(chance: Random, start: datetime) -> Told:
                 },
                 "currency": chance.choice(["NOK", "NOK", None, "EUR"]),
             }
-        case "redemption.captured" | "redemption.rolledback":
+        case "redemption.captured" | "redemption.rolledback" | "customer.returned":
             changes |= {"amount_minor": minor}
         case "message.failed":
             changes |= {
@@ -111,14 +111,6 @@ def told(chance: Random, start: datetime) -> Told:
                 "after_action": chance.choice([None, "ca-1"]),
                 "instead_of_action": chance.choice([None, None, "ca-2"]),
             }
-        case "customer.returned":
-            changes |= chance.choice(
-                [
-                    {"amount_minor": minor},
-                    {"amount_minor": minor, "currency": "EUR"},
-                    {"amount_minor": None, "currency": None},
-                ]
-            )
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "survey.answered":
