@@ -122,6 +122,12 @@ ROWS: Rows = (
                 "{{occasion}} {{fate}}",
             ),
             (
+                "Providers that fail",
+                "short",
+                "max by (provider) (provider_open)",
+                "{{provider}}",
+            ),
+            (
                 "Promises not kept, per hour",
                 "short",
                 "sum(increase(promises_broken_total[1h]))",
