@@ -650,7 +650,7 @@ class CauseActionTaken(Fact):
 
 
 class ComplaintCorrected(ComplaintFact):
-    """An employee put right what the complaint is about, or how bad it is."""
+    """An employee put right what the complaint is about, how bad it is, or its flags."""
 
     TYPE: ClassVar[str] = "recovery.complaint.corrected.v1"
 
@@ -660,6 +660,13 @@ class ComplaintCorrected(ComplaintFact):
     severity: Annotated[Severity, Data.INTERNAL] = Field(description="Severity from now on.")
     subcategory: Annotated[Subcategory | None, Data.INTERNAL] = Field(
         None, description="What it is about in particular from now on; absent if that is not said."
+    )
+    flags_added: Annotated[tuple[Flag, ...], Field(max_length=16), Data.SPECIAL] = Field(
+        (), description="Flags that it did not have before, in the order of the list."
+    )
+    flags_removed: Annotated[tuple[Flag, ...], Field(max_length=16), Data.SPECIAL] = Field(
+        (),
+        description="Flags that it does not have any more, in the order of the list. Danger that was found stays found.",
     )
     round: Annotated[int | None, Field(ge=0, le=1000), Data.INTERNAL] = Field(
         None,
@@ -705,7 +712,7 @@ class SafetyFound(ComplaintFact):
     )
     flags: Annotated[tuple[Flag, ...], Field(max_length=16), Data.SPECIAL] = Field(
         (),
-        description="What the later words speak of, in the order of the list; empty where an employee said so.",
+        description="What the later words speak of, or flags that an employee added; in the order of the list.",
     )
     found_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When it was found.")
 

@@ -118,6 +118,59 @@ async def test_what_later_words_speak_of_is_told_to_who_must_know_and_shown(
     assert found["flags"] == flags
 
 
+async def test_a_flag_of_danger_that_an_employee_adds_is_told_to_who_must_know(aboard: Aboard):
+    name = await aboard.raise_complaint(text="The soup was a bit salty.")
+    assert await reached(aboard) == []
+    assert (await do(aboard, name, "correct", flags_added=["child", "allergy"])).status_code == 200
+    (letter,) = await reached(aboard)
+    assert say(Language.NB, "safety.allergy") in letter.body
+    assert await marked(aboard, name) == SAFETY
+    shown = await seen(aboard, f"/{name}")
+    assert (shown["flags"], shown["promised_by"]) == (["allergy", "child"], at(aboard, minutes=5))
+    found, put_right = (await aboard.facts("complaints"))[-2:]
+    assert found["flags"] == put_right["flags_added"] == ["allergy", "child"]
+
+
+async def test_a_flag_that_is_removed_takes_back_neither_danger_nor_its_promise(aboard: Aboard):
+    name = await aboard.raise_complaint(text="My son is allergic to nuts and cannot breathe.")
+    (letter,) = await reached(aboard)
+    before = await seen(aboard, f"/{name}")
+    assert "allergy" in before["flags"]
+    removed = [*before["flags"], "legal"]
+    aboard.later(minutes=1)
+    assert (await do(aboard, name, "correct", flags_removed=removed)).status_code == 200
+    after = await seen(aboard, f"/{name}")
+    assert after == {**before, "flags": []}
+    assert await reached(aboard) == [letter]
+    put_right = (await aboard.facts("complaints"))[-1]
+    assert put_right["flags_removed"] == before["flags"], "what it did not have is not removed"
+    assert "promised_by" not in put_right
+
+
+async def test_a_flag_that_is_no_danger_changes_nothing_else(aboard: Aboard):
+    name = await aboard.raise_complaint(text="The soup was a bit salty.")
+    before = await seen(aboard, f"/{name}")
+    await do(aboard, name, "correct", flags_added=["vulnerable", "vulnerable"])
+    assert await seen(aboard, f"/{name}") == {**before, "flags": ["vulnerable"]}
+    assert await reached(aboard) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"flags_added": []},
+        {"flags_added": ["child"], "flags_removed": ["child"]},
+        {"flags_added": ["hungry"]},
+    ],
+)
+async def test_a_correction_names_something_and_no_flag_twice(
+    aboard: Aboard, command: dict[str, list[str]]
+):
+    name = await aboard.raise_complaint(text="The soup was a bit salty.")
+    assert (await do(aboard, name, "correct", **command)).status_code == 422
+
+
 async def test_a_promise_that_is_sooner_rings_at_its_new_time_and_once(aboard: Aboard):
     name, path = await link_of(aboard)
     await by_link(aboard, name, path)

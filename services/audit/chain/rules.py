@@ -118,7 +118,7 @@ FIELDS: Mapping[str, Told] = {
     # a site has one employee would be that employee's name.
     **_each(
         Told.LEFT_OUT,
-        "answer code code_hash flags reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref profile segment"
+        "answer code code_hash flags flags_added flags_removed reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref profile segment"
         " policy question raised_by role"
         " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),

@@ -136,7 +136,9 @@ class ShownComplaint(Answer):
     safety: Annotated[bool, Field(description="Whether somebody's safety is concerned.")]
     flags: Annotated[
         list[Flag],
-        Field(description="What somebody must know of or treat with care, as the words say."),
+        Field(
+            description="What somebody must know of or treat with care, as the words or an employee say."
+        ),
     ]
     promised_by: PromisedBy
     employee_id: Owner
@@ -486,5 +488,8 @@ def _ends(to: Routes, lifecycle: Lifecycle) -> None:
         examples={200: {**DONE, "category": "noise", "severity": "moderate", "corrected_at": NOW}},
     )
     async def correct_complaint(ask: Ask, complaint_id: Identifier, command: Correct) -> Decision:
-        """Put right what a complaint is about, or how bad it is. A promise is sooner then if the playbook says so, and never later."""
+        """Put right what a complaint is about, how bad it is, or its flags.
+
+        A promise is sooner then if the playbook says so, and never later: not either where a flag of danger is removed.
+        """
         return await lifecycle.correct(complaint_id, command, ask.principal, ask.view)

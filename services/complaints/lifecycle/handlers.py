@@ -31,7 +31,7 @@ from services.complaints.matters.moves import same_customer
 from services.complaints.promises.rules import resolved
 from services.complaints.triage.handlers import Triage
 from shared.contracts.compensation import CheckIssued
-from shared.contracts.complaints import Category, Outcome, SafetyFound, Severity, Subcategory
+from shared.contracts.complaints import Category, Flag, Outcome, SafetyFound, Severity, Subcategory
 from shared.contracts.event import Event, Id
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
@@ -136,10 +136,17 @@ class Refer(BaseModel):
 
 
 class Correct(BaseModel):
-    """What the complaint is really about, or how bad it really is."""
+    """What the complaint is really about, how bad it really is, and what its words really speak of."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"category": "noise"}]}
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"category": "noise"},
+                {"flags_added": ["child"], "flags_removed": ["legal"]},
+            ]
+        },
     )
 
     category: Annotated[
@@ -152,11 +159,28 @@ class Correct(BaseModel):
     severity: Annotated[
         Severity | None, Field(description="How bad it is; null leaves it as it is.")
     ] = None
+    flags_added: Annotated[
+        tuple[Flag, ...],
+        Field(
+            max_length=len(Flag),
+            description="What somebody must know of or treat with care as well. Danger is told to the role mailboxes, as if the words had said it.",
+        ),
+    ] = ()
+    flags_removed: Annotated[
+        tuple[Flag, ...],
+        Field(
+            max_length=len(Flag),
+            description="What the complaint does not speak of. Danger that was found stays found, with its promise.",
+        ),
+    ] = ()
 
     @model_validator(mode="after")
     def _any(self) -> Correct:
-        if self.category is None and self.subcategory is None and self.severity is None:
-            msg = "name a category, a subcategory or a severity"
+        if not any(getattr(self, name) for name in type(self).model_fields):
+            msg = "name a category, a subcategory, a severity or flags"
+            raise ValueError(msg)
+        if both := {*self.flags_added} & {*self.flags_removed}:
+            msg = f"flags are either added or removed: {', '.join(sorted(both))}"
             raise ValueError(msg)
         return self
 
@@ -304,7 +328,7 @@ class Lifecycle:
     async def correct(
         self, complaint_id: str, command: Correct, who: Principal, view: View
     ) -> Decision:
-        """Put right what it is about.
+        """Put right what it is about, how bad it is, or its flags.
 
         Raises Rejected(schema_invalid) for a subcategory that the policy does not have, Rejected(wrong_state), and
         what `of_site` does.
@@ -324,6 +348,8 @@ class Lifecycle:
                 policy,
                 view.now,
                 command.subcategory,
+                command.flags_added,
+                command.flags_removed,
             )
         )
 

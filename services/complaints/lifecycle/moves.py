@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.complaints.lifecycle.rules import Complaint, endangered
+from services.complaints.lifecycle.rules import Complaint, endangered, in_order
+from services.complaints.triage.rules import SAFETY_FLAGS
 from shared.contracts.complaints import (
     Category,
     ComplaintClaimed,
@@ -309,17 +310,22 @@ def correct(
     policy: Policy,
     now: datetime,
     subcategory: str | None = None,
+    flags_added: Sequence[Flag] = (),
+    flags_removed: Sequence[Flag] = (),
 ) -> Sequence[Fact] | No:
-    """An employee puts right what the complaint is about, or how bad it is; its promise may be sooner by that.
+    """An employee puts right what the complaint is about, how bad it is, or its flags; its promise may be sooner by that.
 
     Its subcategory ends with its category, unless the employee names another.
 
-    One that turns out to be about safety is severe, unless the employee says how bad it is.
+    One that turns out to be about safety is severe, unless the employee says how bad it is. A flag that is removed
+    takes back neither that nor the promise, since those who must know were told.
     """
     if (no := _no(complaint, None)) is not None:
         return no
-    danger = category is Category.SAFETY
-    found = find_danger(complaint, complaint_id, policy, now) if danger else ()
+    added = in_order({*flags_added} - {*complaint.flags})
+    removed = in_order({*flags_removed} & {*complaint.flags})
+    danger = category is Category.SAFETY or not SAFETY_FLAGS.isdisjoint(added)
+    found = find_danger(complaint, complaint_id, policy, now, added) if danger else ()
     known = with_danger(complaint, found)
     if subcategory is None and category in {None, known.category}:
         subcategory = known.subcategory
@@ -334,6 +340,8 @@ def correct(
             category=category,
             subcategory=subcategory,
             severity=severity,
+            flags_added=added,
+            flags_removed=removed,
             round=None if by is None else complaint.round,
             promise_id=None if by is None else promise_id_of(complaint_id, complaint.round),
             promised_by=by,
@@ -352,7 +360,7 @@ def find_danger(
 ) -> Sequence[SafetyFound]:
     """Somebody's safety is concerned, and the promise may be sooner by that; nothing if that is known of the complaint.
 
-    `flags` are what the words speak of; none where an employee said so.
+    `flags` are what the words speak of, or what an employee added.
     """
     if complaint.safety:
         return ()

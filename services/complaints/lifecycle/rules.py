@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
@@ -339,21 +339,27 @@ def resolved(complaint: Complaint, fact: ResolutionRecorded) -> Complaint:
 
 
 def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
-    """Another category or severity, and a sooner promise if those have one."""
+    """Another category, severity or flags, and a sooner promise if those have one; found danger stays found."""
     return _sooner(complaint, fact).model_copy(
         update={
             "category": fact.category,
             "subcategory": fact.subcategory,
             "severity": fact.severity,
+            "flags": in_order({*complaint.flags, *fact.flags_added} - {*fact.flags_removed}),
         }
     )
 
 
 def endangered(complaint: Complaint, fact: SafetyFound) -> Complaint:
     """Somebody's safety is concerned, which may make the promise sooner; what it is about stays."""
-    flags = tuple(one for one in Flag if one in {*complaint.flags, *fact.flags})
+    flags = in_order({*complaint.flags, *fact.flags})
     update = {"safety": True, "severity": Severity.SEVERE, "flags": flags}
     return _sooner(complaint, fact).model_copy(update=update)
+
+
+def in_order(flags: Set[Flag]) -> tuple[Flag, ...]:
+    """Flags in the order in which they are listed everywhere."""
+    return tuple(one for one in Flag if one in flags)
 
 
 def _sooner(complaint: Complaint, fact: ComplaintCorrected | SafetyFound) -> Complaint:
