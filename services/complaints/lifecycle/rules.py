@@ -138,6 +138,8 @@ class Complaint(Document):
     sender_ref: str | None = None
     #: What goes wrong, where another system announced it; None where the customer, or somebody for them, said it.
     disruption: Disruption | None = None
+    #: An employee put right its category or severity; None if nobody did, and in older documents.
+    corrected: bool | None = None
 
     @property
     def promise(self) -> Promise | None:
@@ -346,8 +348,15 @@ def corrected(complaint: Complaint, fact: ComplaintCorrected) -> Complaint:
             "subcategory": fact.subcategory,
             "severity": fact.severity,
             "flags": in_order({*complaint.flags, *fact.flags_added} - {*fact.flags_removed}),
+            "corrected": complaint.corrected or _was_wrong(complaint, fact) or None,
         }
     )
+
+
+def _was_wrong(complaint: Complaint, fact: ComplaintCorrected) -> bool:
+    """Whether a correction changes what the complaint is about, or how bad it is."""
+    before = (complaint.category, complaint.subcategory, complaint.severity)
+    return before != (fact.category, fact.subcategory, fact.severity)
 
 
 def endangered(complaint: Complaint, fact: SafetyFound) -> Complaint:
@@ -473,7 +482,10 @@ def complaint_of(fact: ComplaintFact) -> str:
 
 
 def stands(complaint: Complaint) -> Mapping[str, int]:
-    """Where it is found: by customer, reference, place and contact, and in the lists of its site, until it is forgotten."""
+    """Where it is found: by customer, reference, place and contact, by what was put right, and in the lists of its site.
+
+    Nowhere once it is forgotten.
+    """
     if complaint.forgotten:
         return {}
     site, at = complaint.site, score_at(complaint.received_at) if complaint.received_at else 0
@@ -482,6 +494,8 @@ def stands(complaint: Complaint) -> Mapping[str, int]:
         own[by_reference(site)] = reference_score(complaint.reference)
     if complaint.place_ref is not None:
         own[at_place(site, complaint.place_ref)] = -at
+    if complaint.corrected:
+        own[put_right_at(site)] = -at
     for contact_ref in complaint.contact_refs:
         own[of_contact(site, contact_ref)] = -at
     return {**own, **listed(complaint)}
@@ -548,6 +562,11 @@ def by_reference(site: str) -> str:
 def reference_score(reference: str) -> int:
     """Where complaints of a reference stand: its characters as a number, which is below 2^53 for six of them."""
     return int.from_bytes(reference.encode())
+
+
+def put_right_at(site: str) -> str:
+    """The complaints of a site whose category or severity an employee put right, the latest first."""
+    return f"corrected/{site}"
 
 
 def at_place(site: str, place_ref: str) -> str:
