@@ -26,7 +26,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import uvloop
 from aiokafka.errors import KafkaError
@@ -68,7 +68,13 @@ from shared.runtime.mail.accounts import MailAccount
 from shared.runtime.mail.reader import MailReader, Take
 from shared.runtime.observe import configure, log, log_unhandled, loop_failed, raised_at
 from shared.runtime.privacy.seal import Vault
-from shared.runtime.settings import FromOutside, RuntimeSettings, refused, tls_of
+from shared.runtime.settings import (
+    FromOutside,
+    ListenSettings,
+    RuntimeSettings,
+    refused,
+    tls_of,
+)
 from shared.runtime.tracing import Tracer
 from shared.runtime.wires import Broker
 
@@ -85,7 +91,7 @@ FILES = CONNECTIONS_MAX + 400
 #: Net allocations of objects before a collection of the youngest: about one large batch.
 GC_ALLOCATIONS = 100_000
 
-S = TypeVar("S", bound=RuntimeSettings)
+S = TypeVar("S", bound=ListenSettings)
 #: What a command needs, which may be less than a service.
 Some = TypeVar("Some", bound=FromOutside)
 
@@ -93,6 +99,13 @@ Some = TypeVar("Some", bound=FromOutside)
 def utc_now() -> datetime:
     """The clock of production."""
     return datetime.now(UTC)
+
+
+class Runs(Protocol):
+    """A service that was built, as `main` runs it."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until told to stop."""
 
 
 class NoKeys(Exception):
@@ -269,7 +282,7 @@ class App:
         if isinstance(parts.store, RedisStore):
             watched(await parts.store.open())
         parts.health["running"] = lambda: not stopping.is_set()
-        servers, serving = self._listen()
+        servers, serving = listen(settings, owner, self.api, self.on_scrape)
         background: list[asyncio.Task[None]] = []
         stream: Stream | None = None
         relay = Relay(
@@ -323,26 +336,6 @@ class App:
                 await parts.store.close()
             await parts.tracer.close()
             log.info("stopped", service=owner)
-
-    def _listen(self) -> tuple[list[Server], list[asyncio.Task[None]]]:
-        """Serve the API and, where it has a port, what operators look at; print the addresses as JSON."""
-        settings, owner = self.parts.settings, self.parts.domain.owner
-        servers = [http_server(self.api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
-        sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
-        if settings.ops_port is not None:
-            operators = ops_app(self.api, self.on_scrape)
-            servers.append(
-                http_server(operators, stop_s=HTTP_STOP_S, connections_max=OPS_CONNECTIONS_MAX)
-            )
-            sockets.append(socket.create_server((settings.host, settings.ops_port)))
-        serving = [
-            watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
-            for server, listening in zip(servers, sockets, strict=True)
-        ]
-        ports = [listening.getsockname()[1] for listening in sockets]
-        log.info("listening", service=owner, ports=ports, face=settings.face)
-        announce(owner, [f"http://{settings.host}:{port}" for port in ports])
-        return servers, serving
 
     async def _start_stream(self, stream: Stream) -> None:
         """Check that no topic was cut, read the `ahead` topics to their ends, join the group."""
@@ -438,6 +431,34 @@ class App:
             await asyncio.sleep(RETRY_S)
             if not self.parts.store.usable:
                 await self._open_generation(may_begin=False)
+
+
+def listen(
+    settings: ListenSettings,
+    owner: str,
+    api: FastAPI,
+    on_scrape: Callable[[], Awaitable[None]] | None = None,
+) -> tuple[list[Server], list[asyncio.Task[None]]]:
+    """Serve an API and, where it has a port, what operators look at; print the addresses as JSON.
+
+    Returns the servers, which end at `should_exit`, and the tasks that they run in.
+    """
+    servers = [http_server(api, stop_s=HTTP_STOP_S, hsts_s=settings.hsts_s)]
+    sockets = [socket.create_server((settings.host, settings.port), backlog=2048)]
+    if settings.ops_port is not None:
+        operators = ops_app(api, on_scrape)
+        servers.append(
+            http_server(operators, stop_s=HTTP_STOP_S, connections_max=OPS_CONNECTIONS_MAX)
+        )
+        sockets.append(socket.create_server((settings.host, settings.ops_port)))
+    serving = [
+        watched(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
+        for server, listening in zip(servers, sockets, strict=True)
+    ]
+    ports = [listening.getsockname()[1] for listening in sockets]
+    log.info("listening", service=owner, ports=ports)
+    announce(owner, [f"http://{settings.host}:{port}" for port in ports])
+    return servers, serving
 
 
 def announce(service: str, urls: Sequence[str]) -> None:
@@ -544,7 +565,7 @@ def settings_or_exit(settings_of: Callable[[], Some]) -> Some:
         sys.exit(2)
 
 
-def main(settings_of: Callable[[], S], build: Callable[[S], App]) -> None:
+def main(settings_of: Callable[[], S], build: Callable[[S], Runs]) -> None:
     """Run a service from its environment; exits with 2 and a line of the log for each invalid setting."""
     configure()
     log_unhandled()

@@ -337,7 +337,28 @@ def exporter_installed() -> bool:
         return False
 
 
-class RuntimeSettings(TraceSettings, StoreSettings, BrokerSettings):
+class ListenSettings(FromOutside):
+    """Where a service listens, and what it logs."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
+    port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ops_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for /metrics, /docs and /openapi.json, for nobody outside; unset: none of them.",
+    )
+    hsts_s: int = Field(
+        0,
+        ge=0,
+        description="Seconds that browsers keep to HTTPS (Strict-Transport-Security); 0 where a proxy says so.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level logged."
+    )
+
+
+class RuntimeSettings(ListenSettings, TraceSettings, StoreSettings, BrokerSettings):
     """Settings of the runtime; each service adds its own."""
 
     master_key: SecretStr = Field(
@@ -374,19 +395,6 @@ class RuntimeSettings(TraceSettings, StoreSettings, BrokerSettings):
         le=366 * 86_400,
         description="How long a token may be good at most, in s; a longer one is refused.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; a container sets 0.0.0.0.")
-    port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    ops_port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        description="Port for /metrics, /docs and /openapi.json, for nobody outside; unset: none of them.",
-    )
-    hsts_s: int = Field(
-        0,
-        ge=0,
-        description="Seconds that browsers keep to HTTPS (Strict-Transport-Security); 0 where a proxy says so.",
-    )
     face: Literal["both", "api", "stream"] = Field(
         "both", description="API and streams in one process, or apart where the API is busy."
     )
@@ -399,9 +407,6 @@ class RuntimeSettings(TraceSettings, StoreSettings, BrokerSettings):
         ge=3.0,
         le=60.0,
         description="Silence after which Kafka takes a worker's partitions away.",
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least level logged."
     )
     crash_at: str = Field(
         "",

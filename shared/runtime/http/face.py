@@ -269,89 +269,109 @@ class Face:
 
     def api(self, title: str, description: str, *slices: Routes) -> FastAPI:
         """A FastAPI app with everything that is the same in every service, and the routes of each slice."""
-        app = Described(
-            title=title,
-            description=description,
-            version="1.0.0",
-            servers=servers_of(self._owner),
-            # The document has a port of its own (`ops_port`), and a redirect would repeat the Host.
-            openapi_url=None,
-            redirect_slashes=False,
-            # Metrics are ours, and it would ask for a provider at every request.
-            telemetry={"tracing": False, "metrics": False, "logs": False},
+        app = service_api(
+            self._owner, title, description, tracer=self._settler.tracer, ready=self._ready
         )
-        # The one that is added last runs first.
-        app.add_middleware(Headed)
-        app.add_middleware(Bounded)
-        app.add_middleware(Counted, owner=self._owner, tracer=self._settler.tracer)
-        app.add_exception_handler(Rejected, self._rejected)
-        app.add_exception_handler(Unavailable, self._unavailable)
-        app.add_exception_handler(RequestValidationError, self._invalid)
-        app.add_exception_handler(HTTPException, self._http)
-        app.add_exception_handler(Exception, self._failed)
-
-        @app.get("/live", include_in_schema=False)
-        async def live() -> PlainTextResponse:
-            """Whether the event loop runs, and no more: a broker's outage must not restart us."""
-            return PlainTextResponse("live")
-
-        @app.get("/ready", include_in_schema=False)
-        async def ready() -> Response:
-            """Which parts of this process work; 503 while one does not, and no request should be sent here."""
-            parts = await self._ready()
-            return Response(to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, JSON)
-
         for routes in slices:
             # Not by include_router, which would wrap each route once more at every request.
             app.router.routes.extend(routes.routes)
         return app
 
-    async def _rejected(self, request: HttpRequest, error: Exception) -> Response:
-        assert isinstance(error, Rejected)
-        headers = {"WWW-Authenticate": "Bearer"} if error.reason is Reason.UNAUTHENTICATED else {}
-        # A body over HTTP is what is `data` in an event.
-        where = [{"pointer": pointer.removeprefix("/data")} for pointer in error.where]
-        return refused(
-            request,
-            error.reason,
-            extra={**error.told, **({"errors": where} if where else {})},
-            headers=headers,
-        )
 
-    async def _unavailable(self, request: HttpRequest, error: Exception) -> Response:
-        assert isinstance(error, Unavailable)
-        retry = {"Retry-After": str(error.retry_after_s)}
-        return refused(request, error.reason, headers=retry)
+def service_api(
+    owner: str,
+    title: str,
+    description: str,
+    *,
+    tracer: Tracer,
+    ready: Callable[[], Awaitable[Mapping[str, bool]]],
+) -> FastAPI:
+    """An app without routes but probes: bounds, counts, and how errors are answered, the same in every service."""
+    app = Described(
+        title=title,
+        description=description,
+        version="1.0.0",
+        servers=servers_of(owner),
+        # The document has a port of its own (`ops_port`), and a redirect would repeat the Host.
+        openapi_url=None,
+        redirect_slashes=False,
+        # Metrics are ours, and it would ask for a provider at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    # The one that is added last runs first.
+    app.add_middleware(Headed)
+    app.add_middleware(Bounded)
+    app.add_middleware(Counted, owner=owner, tracer=tracer)
+    app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
 
-    async def _invalid(self, request: HttpRequest, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        found = error.errors()
-        if any(item["loc"][0] == "header" for item in found):  # the only header that is checked
-            return problem(Reason.IDEMPOTENCY_KEY_MISSING)
-        errors = [
-            {
-                "pointer": "/" + "/".join(str(part) for part in item["loc"][1:]),
-                "rule": item["type"],
-                "detail": detail_of(item),
-            }
-            for item in found[:20]
-        ]
-        return refused(request, Reason.SCHEMA_INVALID, extra={"errors": errors})
+    @app.get("/live", include_in_schema=False)
+    async def live() -> PlainTextResponse:
+        """Whether the event loop runs, and no more: a broker's outage must not restart us."""
+        return PlainTextResponse("live")
 
-    async def _http(self, request: HttpRequest, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        known = {
-            404: Reason.UNKNOWN_ROUTE,
-            405: Reason.METHOD_NOT_ALLOWED,
-            413: Reason.TOO_LARGE,
+    @app.get("/ready", include_in_schema=False)
+    async def answer_ready() -> Response:
+        """Which parts of this process work; 503 while one does not, and no request should be sent here."""
+        parts = await ready()
+        return Response(to_json(parts), 200 if all(parts.values()) else 503, NO_STORE, JSON)
+
+    return app
+
+
+async def _rejected(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, Rejected)
+    headers = {"WWW-Authenticate": "Bearer"} if error.reason is Reason.UNAUTHENTICATED else {}
+    # A body over HTTP is what is `data` in an event.
+    where = [{"pointer": pointer.removeprefix("/data")} for pointer in error.where]
+    return refused(
+        request,
+        error.reason,
+        extra={**error.told, **({"errors": where} if where else {})},
+        headers=headers,
+    )
+
+
+async def _unavailable(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, Unavailable)
+    retry = {"Retry-After": str(error.retry_after_s)}
+    return refused(request, error.reason, headers=retry)
+
+
+async def _invalid(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(item["loc"][0] == "header" for item in found):  # the only header that is checked
+        return problem(Reason.IDEMPOTENCY_KEY_MISSING)
+    errors = [
+        {
+            "pointer": "/" + "/".join(str(part) for part in item["loc"][1:]),
+            "rule": item["type"],
+            "detail": detail_of(item),
         }
-        reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
-        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-        return refused(request, reason, headers=headers)
+        for item in found[:20]
+    ]
+    return refused(request, Reason.SCHEMA_INVALID, extra={"errors": errors})
 
-    async def _failed(self, request: HttpRequest, error: Exception) -> Response:
-        log.error("request_failed", error=type(error).__name__, at=raised_at(error))
-        return refused(request, Reason.HANDLER_FAILED)
+
+async def _http(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = {
+        404: Reason.UNKNOWN_ROUTE,
+        405: Reason.METHOD_NOT_ALLOWED,
+        413: Reason.TOO_LARGE,
+    }
+    reason = known.get(error.status_code, Reason.MALFORMED_BYTES)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return refused(request, reason, headers=headers)
+
+
+async def _failed(request: HttpRequest, error: Exception) -> Response:
+    log.error("request_failed", error=type(error).__name__, at=raised_at(error))
+    return refused(request, Reason.HANDLER_FAILED)
 
 
 def detail_of(wrong: Mapping[str, Any]) -> str:
