@@ -1,0 +1,1 @@
+"""The phone app and the board: files that a build made."""

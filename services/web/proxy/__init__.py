@@ -1,0 +1,1 @@
+"""Requests that are passed to the service that answers them."""

@@ -1,0 +1,140 @@
+"""Sign-in, the way back from the issuer, sign-out, and who is signed in."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from services.web.sessions.handlers import COOKIE_S, SIGN_IN_S, Sessions
+from services.web.sessions.rules import HOME, IDLE, may_read, may_write, path_of_ours
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Rejected
+from shared.runtime.http.answers import JSON, NO_STORE
+from shared.runtime.http.pages import PAGE_HEADERS, Pages
+from shared.runtime.words import accepted_language, say
+
+#: A cookie of this name is only taken from this very host, by TLS, for every path (RFC 6265bis).
+COOKIE = "__Host-session"
+#: What a browser that signs in shows when it comes back.
+SIGN_IN_COOKIE = "__Host-sign-in"
+BACK = "/sign-in/back"
+#: At a sign-out: what the app kept of guests goes too.
+CLEARED = {"Clear-Site-Data": '"cache", "cookies", "storage"'}
+
+_PAGES = Pages(
+    choice="""<p>{{ say("web.sign_in.device") }}</p>
+<p><a href="{{ own }}">{{ say("web.sign_in.own") }}</a></p>
+<p><a href="{{ shared }}">{{ say("web.sign_in.shared", minutes=minutes) }}</a></p>
+""",
+    refused="""<p>{{ say("web.sign_in.refused.why") }}</p>
+<p><a href="/sign-in">{{ say("web.sign_in.refused.again") }}</a></p>
+""",
+)
+
+
+def set_cookie(response: Response, name: str, value: str, kept_s: int | None) -> None:
+    """Give a browser one of our cookies; `kept_s` of 0 takes it back, None keeps it until the browser closes."""
+    response.set_cookie(
+        name, value, max_age=kept_s, path="/", secure=True, httponly=True, samesite="lax"
+    )
+
+
+def refuse_others(request: Request, origin: str) -> None:
+    """Raise Rejected for a request that may not come from where it comes from."""
+    site = request.headers.get("sec-fetch-site", "")
+    safe = request.method in ("GET", "HEAD")
+    if not (may_read(site) if safe else may_write(site, request.headers.get("origin", ""), origin)):
+        raise Rejected(Reason.CROSS_SITE)
+
+
+def routes(sessions: Sessions, origin: str) -> APIRouter:
+    """The routes of sessions; `origin` is ours."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        """Lead to the issuer; first ask whether others use the device."""
+        after = path_of_ours(request.query_params.get("next", ""))
+        device = request.query_params.get("device", "")
+        if device not in ("own", "shared"):
+            return _choice(request, after)
+        url, one = await sessions.begin(after, shared=device == "shared")
+        response = RedirectResponse(url, 303, NO_STORE)
+        set_cookie(response, SIGN_IN_COOKIE, one, SIGN_IN_S)
+        return response
+
+    @router.get(BACK)
+    async def back(request: Request) -> Response:
+        """Take a browser that comes back from the issuer."""
+        asked, cookies = request.query_params, request.cookies
+        try:
+            signed_in = await sessions.complete(
+                cookies.get(SIGN_IN_COOKIE, ""),
+                asked.get("state", ""),
+                asked.get("code", ""),
+                cookies.get(COOKIE, ""),
+            )
+        except Rejected:
+            return _refused(request)
+        response = RedirectResponse(signed_in.next, 303, NO_STORE)
+        kept_s = None if signed_in.session.shared else COOKIE_S
+        set_cookie(response, COOKIE, signed_in.id, kept_s)
+        set_cookie(response, SIGN_IN_COOKIE, "", 0)
+        return response
+
+    @router.post("/sign-out")
+    async def sign_out(request: Request) -> Response:
+        """End the session, or with `?everywhere=1` all of the person; `next` ends the issuer's session too."""
+        refuse_others(request, origin)
+        everywhere = request.query_params.get("everywhere") == "1"
+        await sessions.end(request.cookies.get(COOKIE, ""), everywhere=everywhere)
+        body = to_json({"next": await sessions.signed_out_url(origin + HOME)})
+        response = Response(body, headers={**NO_STORE, **CLEARED}, media_type=JSON)
+        set_cookie(response, COOKIE, "", 0)
+        return response
+
+    @router.get("/session")
+    async def session(request: Request) -> Response:
+        """Who is signed in, and until when; never a token."""
+        refuse_others(request, origin)
+        found = await sessions.current(request.cookies.get(COOKIE, ""))
+        who = found.who
+        body = {
+            "subject": who.subject,
+            "kind": who.kind,
+            "site": who.site,
+            "name": who.name,
+            "ends_at": found.ends_at.isoformat(),
+            "shared": found.shared,
+            "idle_s": int(IDLE.total_seconds()) if found.shared else None,
+        }
+        return Response(to_json(body), headers=NO_STORE, media_type=JSON)
+
+    return router
+
+
+def _choice(request: Request, after: str) -> Response:
+    language = accepted_language(request.headers.get("accept-language", ""))
+    own, shared = (
+        "/sign-in?" + urlencode({"next": after, "device": device}) for device in ("own", "shared")
+    )
+    page = _PAGES.render(
+        "choice",
+        language,
+        say(language, "web.sign_in.title"),
+        own=own,
+        shared=shared,
+        minutes=int(IDLE.total_seconds()) // 60,
+    )
+    return HTMLResponse(page, headers=PAGE_HEADERS)
+
+
+def _refused(request: Request) -> Response:
+    language = accepted_language(request.headers.get("accept-language", ""))
+    page = _PAGES.render("refused", language, say(language, "web.sign_in.refused.title"))
+    response = HTMLResponse(page, 400, PAGE_HEADERS)
+    set_cookie(response, SIGN_IN_COOKIE, "", 0)
+    return response
