@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from services.web.pages.handlers import FACES, Built, File
-from services.web.sessions.rules import HOME
+from services.web.pages.handlers import Built, File
+from services.web.sessions.rules import FACES, HOME
 from shared.contracts.reasons import Reason
 from shared.runtime.faults import Rejected
 from shared.runtime.http.pages import PAGE_HEADERS, Pages

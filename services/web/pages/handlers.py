@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.web.sessions.rules import FACES
 from shared.runtime.http.answers import tag_of
 from shared.runtime.observe import log
 
-#: Faces, each a folder with a page that shows every path below it.
-FACES = ("app", "board")
+#: Of each face, in its folder: the page that shows every path below it.
 INDEX = "index.html"
 #: A build is of some hundred files and well below this; more is no build.
 FILES_MAX = 2_000

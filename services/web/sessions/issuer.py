@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -153,7 +152,7 @@ class Issuer:
                     content += more
                 status = answer.status
             found = json.loads(content) if len(content) <= BYTES_MAX else None
-        except (ClientError, OSError, asyncio.TimeoutError, ValueError) as error:
+        except (TimeoutError, ClientError, OSError, ValueError) as error:
             raise Unavailable(Reason.ISSUER_UNAVAILABLE) from error
         if not isinstance(found, dict) or status >= 500 or 300 <= status < 400:
             raise Unavailable(Reason.ISSUER_UNAVAILABLE)
