@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -55,8 +55,6 @@ _PAGES = Pages(
     who="""{% for address, person in people %}<p><a href="{{ address }}">{{ person.name }}, {{ person.what }}</a></p>
 {% endfor %}"""
 )
-
-T = TypeVar("T")
 
 
 class Settings(ListenSettings):

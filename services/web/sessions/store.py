@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 import redis.asyncio as redis
 from cryptography.exceptions import InvalidTag
@@ -28,8 +28,6 @@ PER_PERSON_MAX = 20
 NONCE_BYTES = 12
 #: What `new_id` makes; anything longer was not made here.
 ID_CHARS_MAX = 64
-
-T = TypeVar("T")
 
 
 def new_id() -> str:
@@ -52,9 +50,9 @@ def seal(one: str, document: dict[str, Any]) -> bytes:
     return nonce + AESGCM(_key_of(one)).encrypt(nonce, json.dumps(document).encode(), None)
 
 
-def open_sealed(one: str, sealed: bytes | None) -> dict[str, Any] | None:
+def open_sealed(one: str, sealed: object) -> dict[str, Any] | None:
     """The document again; None if there is none, or it is not the id's."""
-    if sealed is None:
+    if not isinstance(sealed, bytes):
         return None
     try:
         opened = AESGCM(_key_of(one)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
@@ -64,7 +62,7 @@ def open_sealed(one: str, sealed: bytes | None) -> dict[str, Any] | None:
     return found
 
 
-async def _asked(answer: Awaitable[T]) -> T:
+async def _asked(answer: Awaitable[Any]) -> Any:
     """An answer of Redis; raises Unavailable."""
     try:
         return await answer
@@ -114,7 +112,7 @@ class SessionStore:
             all_of_it.expireat(of_person, ends_at)
             all_of_it.zrange(of_person, 0, -1 - PER_PERSON_MAX)
             *_, oldest = await _asked(all_of_it.execute())
-        await self._remove([place.decode() for place in oldest], of_person)
+        await self._remove([str(place, "ascii") for place in oldest], of_person)
 
     async def read(self, one: str) -> dict[str, Any] | None:
         """The session of an id; None if it has ended; raises Unavailable."""
@@ -148,7 +146,7 @@ class SessionStore:
         """End every session of a person; raises Unavailable."""
         of_person = self._person(person)
         places = await _asked(self._redis.zrange(of_person, 0, -1))
-        await self._remove([place.decode() for place in places], of_person)
+        await self._remove([str(place, "ascii") for place in places], of_person)
 
     async def answers(self) -> bool:
         """Whether Redis answers."""
