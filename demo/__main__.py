@@ -125,6 +125,8 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             for service in services.running:
                 service.wait_ready()
                 show.good(f"{service.name:<13} {service.url}")
+            described = [*services.running]
+            origin = start_web(services, show)
             show.busy(None)
             now = datetime.now(UTC)
 
@@ -148,7 +150,7 @@ def run(show: Show, events: list[bytes], rate: float | None, report: Path | None
             if report is not None:
                 report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             if show.live:
-                linger(show, services.running, signed(VIEWER))
+                linger(show, described, signed(VIEWER), origin)
         finally:
             show.busy("stopping")
             services.stop()
@@ -174,6 +176,33 @@ def start_notifier(services: Services, mailbox: Mailbox, port: int, complaints_u
     )
 
 
+def start_web(services: Services, show: Show) -> str:
+    """Start the one address for browsers, and the issuer that asks who it is, before the services that are ready.
+
+    Returns its address. Browsers take a session's cookie without TLS from localhost alone, so that is what both are
+    called.
+    """
+    ours, issuers = free_port(), free_port()
+    origin, issuer = (f"http://localhost:{port}" for port in (ours, issuers))
+    apis = {f"{service.name}_api": service.url for service in services.running}
+    started = [
+        services.start(
+            "idp",
+            module="devstack.idp",
+            port=str(issuers),
+            issuer_url=issuer,
+            origin=origin,
+            run_directory=str(RUN),
+            roster=str(ROOT / "policy" / "roster.yaml"),
+        ),
+        services.start("web", port=str(ours), origin=origin, issuer_url=issuer, **apis),
+    ]
+    for service, where in zip(started, (issuer, origin), strict=True):
+        service.wait_ready()
+        show.good(f"{service.name:<13} {where}")
+    return origin
+
+
 def show_receipt(show: Show, result: dict[str, Any]) -> None:
     """Act 8: the receipt."""
     show.act(8, "The receipt, read back from the topics by an independent reader")
@@ -190,11 +219,12 @@ def show_receipt(show: Show, result: dict[str, Any]) -> None:
     show.say(f"seconds from the first event to the first check: {result['seconds_to_first_check']}")
 
 
-def linger(show: Show, services: Sequence[Service], signed: str) -> None:
+def linger(show: Show, services: Sequence[Service], signed: str, origin: str) -> None:
     """Leave the services up on a terminal until Ctrl-C, which is how this ends well."""
     show.act(9, "Now you. All of it stays up until Ctrl-C")
     for service in services:
         show.say(f"{service.name:<13} {service.url}  described at {service.ops_url}/docs")
+    show.say(f"in a browser: {origin}/app and {origin}/board; sign in as anybody on the roster")
     show.say(f"a token for {VIEWER} (local demo only): {signed}")
     try:
         while True:

@@ -63,8 +63,10 @@ STORE_RIGHTS = "-@all +@read +@write +@pubsub +@connection +@transaction +eval +
 
 #: What the operator may do there: have the file of users read again, and look at it. No key and no channel.
 OPERATORS_RIGHTS = "resetchannels -@all +acl|load +acl|list"
+#: The service that keeps sessions of browsers in the store, and has no topic.
+WEB = "web"
 #: Whoever has a password at the store.
-STORE_USERS = (*SERVICES, OPERATOR)
+STORE_USERS = (*SERVICES, WEB, OPERATOR)
 #: A password's hash in the file of users, and of the one beside it while it is replaced, as a template of External Secrets.
 HASHES = "#{{{{ .{0} | sha256sum }}}}{{{{ if .{0}_also }}}} #{{{{ .{0}_also | sha256sum }}}}{{{{ end }}}}"
 

@@ -19,6 +19,8 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from devstack.stack import REDIS_SETTINGS
+from services.web.proxy.rules import PAGES
+from services.web.settings import Settings
 from shared.contracts.catalogue import (
     FACTS,
     OPERATOR,
@@ -497,7 +499,7 @@ def test_the_command_prints_each_secret_of_a_trial_cluster(tmp_path: Path) -> No
     users = printed["valkey-users"]["stringData"]["users.acl"].splitlines()
     assert users[0] == "user default off ~* &* +@all", "the store reads its file with these rights"
     assert re.fullmatch(rf"user operator on #\w{{64}} {re.escape(RELOADS)}", users.pop())
-    for service, line in zip(SERVICES, users[1:], strict=True):
+    for service, line in zip([*SERVICES, manifests.WEB], users[1:], strict=True):
         assert f" ~{service}:* &{service}:* -@all " in line
         assert "password" not in line
     assert "#{{ .complaints | sha256sum }}" in json.dumps(rendered("prod", "ExternalSecret"))
@@ -622,6 +624,30 @@ def test_the_component_of_traces_names_a_collector_to_every_service_and_opens_th
         given = {one["name"]: one.get("value") for one in container["env"]}
         assert given["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://otel-collector.tracing:4318"
         assert breaches(deployment["spec"]["template"]) == set()
+
+
+def test_the_component_of_web_adds_one_address_for_browsers_and_opens_its_ways_alone(
+    tmp_path: Path,
+) -> None:
+    changed = changed_by("web", tmp_path)
+    assert changed.keys() == {
+        "Deployment web", "Service web", "ServiceAccount web", "PodDisruptionBudget web", "HTTPRoute web",
+        *(f"NetworkPolicy {way}" for way in (
+            "web-from-gateway", "web-to-services", "services-from-web", "web-to-valkey", "valkey-from-web",
+            "web-to-issuer",
+        )),
+    }  # fmt: skip
+    deployment = changed["Deployment web"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = {one["name"] for one in container["env"]}
+    settings = Settings.model_fields.items()
+    needed = {manifests.variable(*item) for item in settings if item[1].is_required()}
+    assert needed <= given <= {manifests.variable(*item) for item in settings}
+    assert breaches(deployment["spec"]["template"]) == set()
+    (rule,) = changed["HTTPRoute web"]["spec"]["rules"]
+    begins = {match["path"]["value"] for match in rule["matches"]}
+    assert begins == {"/", "/app", "/board", "/assets", "/sign-in", "/sign-out", "/session", "/api"}
+    assert not [begin for begin in PAGES if f"/{begin}" in begins], "pages need no session"
 
 
 def allowed(overlay: str) -> dict[str, dict[tuple[str, str], set[str]]]:
@@ -847,7 +873,11 @@ def test_an_operator_has_a_pod_with_every_store_and_no_master_key_that_ends_by_i
     found = secret_files(overlay, "CronJob operator")
     assert found == {
         "KAFKA_SASL_PASSWORD": (OPERATOR, "password"),
-        **{password_of(user): (f"{user}-store", "password") for user in manifests.STORE_USERS},
+        **{
+            password_of(user): (f"{user}-store", "password")
+            for user in manifests.STORE_USERS
+            if user != manifests.WEB
+        },
     }
     given = {one["name"] for one in container["env"]}
     assert {"REDIS_URL", "REDIS_SSL_CAFILE", "KAFKA_SSL_CAFILE", SECRETS_DIR} < given

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from demo.__main__ import VIEWER
 from shared.contracts.catalogue import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,18 @@ def read(terminal, until):
     return shown
 
 
+def through_web(origin, employee_id):
+    """What somebody may give, asked as a browser does: by a sign-in, with a cookie and without a token."""
+    with httpx.Client() as browser:
+        begun = browser.get(f"{origin}/sign-in?device=own")
+        chosen = browser.get(begun.headers["location"] + f"&who={employee_id}")
+        # The client sends no secure cookie without TLS, as browsers do to localhost.
+        cookies = {"Cookie": begun.headers["set-cookie"].partition(";")[0]}
+        back = browser.get(chosen.headers["location"], headers=cookies)
+        session = {"Cookie": back.headers["set-cookie"].partition(";")[0]}
+        return browser.get(f"{origin}/api/compensation/v1/me/authority", headers=session).json()
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
     ours, theirs = pty.openpty()
@@ -152,6 +165,8 @@ def test_on_a_terminal_all_stays_up_until_ctrl_c_and_then_nothing_is_left():
             headers={"Authorization": f"Bearer {bearer}"},
         ).json()
         assert all(scope["left_minor"] for scope in may["scopes"]), "the viewer can give something"
+        (origin,) = re.findall(r"in a browser: (\S+)/app ", shown)
+        assert through_web(origin, VIEWER) == may, "the same by a sign-in in a browser"
         os.killpg(demo.pid, signal.SIGINT)
         rest = read(ours, None)
         assert demo.wait(PATIENCE_S) == 0, rest

@@ -25,5 +25,5 @@ def test_a_ctrl_c_that_another_thread_was_told_of_ends_it(monkeypatch, capsys):
         sleep(seconds)
 
     monkeypatch.setattr(time, "sleep", sleep_while_another_is_told)
-    linger(Show(), [], "a.b.c")
+    linger(Show(), [], "a.b.c", "http://localhost:1")
     assert "stopping" in capsys.readouterr().out

@@ -71,7 +71,7 @@ def test_its_bounds_are_no_larger_than_ours_and_it_keeps_connections_for_a_short
     assert int(found["client_max_body_size"]) * 1024 <= BODY_BYTES_MAX
     assert int(found["large_client_header_buffers"]) * 1024 <= URL_BYTES_MAX
     kept = re.findall(r"keepalive 64; keepalive_timeout (\d+)s;", TEXT)
-    assert len(kept) == 4
+    assert len(kept) == 5
     assert all(int(seconds) < KEEP_ALIVE_S for seconds in kept)
 
 
