@@ -35,7 +35,7 @@ from devstack.mailbox import Mailbox
 from devstack.stack import ROOT, RUN_DIRECTORY
 from shared.contracts.catalogue import OPERATOR, SERVICES
 from shared.ops import token
-from shared.ops.manifests import hashed, store_users
+from shared.ops.manifests import WEB, hashed, store_users
 from shared.runtime.wires import Broker
 from tests.live.kafka import Kafka
 from tests.live.pods import Document, PodmanFailed, Sources, podman, words
@@ -243,17 +243,17 @@ class Cluster:
         made = self.sources.secrets
         (store,) = self.of("valkey")
         file = self.folder / f"volumes/{store.name}/users/users.acl"
-        operator = {OPERATOR: hashed(made[f"{OPERATOR}-store"]["password"])}
+        others = {one: hashed(made[f"{one}-store"]["password"]) for one in (OPERATOR, WEB)}
         before = {service: made[f"{service}-store"]["password"] for service in SERVICES}
         after, at_kafka = ({one: secrets.token_hex(24) for one in SERVICES} for _ in range(2))
         with self.operating() as give:
 
             def accept(passwords: dict[str, str], number: int) -> None:
-                file.write_text(store_users(operator | passwords), encoding="utf-8")
+                file.write_text(store_users(others | passwords), encoding="utf-8")
                 status, said = give("store", "reload-users")
                 assert (status, said.count(f": {number} password")) == (
                     0,
-                    len(SERVICES) + (number == 1),
+                    len(SERVICES) + len(others) * (number == 1),
                 ), said
 
             accept({one: hashed(before[one], after[one]) for one in SERVICES}, 2)
