@@ -21,7 +21,7 @@ from tests.chaos.publisher import SITE, TEXTS
 from tests.chaos.world import World
 
 EMPLOYEES = ("e-ingrid", "e-jonas", "e-sofia", "e-lars")
-TILLS = ("spa", "sky-bar", "taxfree")
+TILLS = ("cinema", "sky-bar", "taxfree")
 REASONS = ("food", "delay", "noise", "cleanliness", "staff", "facilities")
 ITEMS = (
     "cinema", "onboard-credit/5000", "onboard-credit/10000", "taxfree-card/20000", "bar-discount/10",

@@ -935,7 +935,7 @@ async def test_the_examples_in_the_api_document_are_what_is_answered(aboard: Abo
         refused = (
             await aboard.give(complaint, "taxfree-card/100000", f"r{number}", "e-jonas", **more)
         ).json()
-    till = aboard.bearer("till-1", "till")
+    till = aboard.bearer("taxfree", "till")
     reserved = (await aboard.post("redemptions", "t", {"code": issued["code"]}, till)).json()
     authority = (await aboard.get("me/authority")).json()
     options = (await aboard.get(f"options?complaint={complaint}")).json()

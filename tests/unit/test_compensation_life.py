@@ -23,7 +23,7 @@ from shared.contracts.reasons import Reason
 from shared.testing.builders import record
 from tests.suites.services import Aboard, YieldingStore, demo_policy, state
 
-TILL = {"subject": "till-1", "kind": "till"}
+TILL = {"subject": "taxfree", "kind": "till"}
 
 
 async def given(aboard: Aboard, item: str = "taxfree-card/100000", **more):
@@ -318,7 +318,7 @@ async def test_the_next_page_goes_on_where_the_last_one_ended(aboard: Aboard):
 
 async def test_a_till_that_tries_many_codes_in_vain_waits_and_others_do_not(aboard: Aboard):
     """Case 49."""
-    check = await given(aboard)
+    check = await given(aboard, "onboard-credit/50000")
     for number in range(TRIES_MAX):
         assert (await redeem(aboard, "00000-00000-0", f"guess-{number}")).status_code == 409
     for code in ("00000-00000-0", check["code"]):
@@ -424,7 +424,7 @@ async def test_nobody_redeems_a_check_that_they_gave_and_a_colleague_at_the_till
     aboard: Aboard,
 ):
     """INV-12: one employee alone cannot turn their authority into money."""
-    check = await given(aboard)
+    check = await given(aboard, "onboard-credit/50000")
     wish, giver = {"code": check["code"]}, aboard.bearer("e-ingrid")
     for more in ({}, {"amount_minor": 1}, {"capture": True}):
         answer = await aboard.post("redemptions", f"own-{more}", {**wish, **more}, giver)

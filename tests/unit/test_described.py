@@ -181,7 +181,7 @@ async def erase(aboard: Aboard, ask: Caller, about: str) -> None:
 
 
 async def give_and_redeem(ask: Caller, about: str) -> None:
-    wish = {"complaint_id": about, "item": "taxfree-card/50000", "reason": "food"}
+    wish = {"complaint_id": about, "item": "onboard-credit/50000", "reason": "food"}
     # The last one that is given is a stretch.
     while "code" in (found := await ask.write("checks", wish)):
         check = found

@@ -180,7 +180,7 @@ async def test_sums_stay_true_and_a_check_that_was_given_is_still_taken(aboard: 
     before = state(aboard.stores["compensation"])["accounts"]
     await erase(aboard, await ref_of(aboard, complaint))
     assert state(aboard.stores["compensation"])["accounts"] == before
-    till = aboard.bearer("till-1", "till")
+    till = aboard.bearer("taxfree", "till")
     taken = {"code": check["code"], "amount_minor": 5000}
     assert (await aboard.post("redemptions", "r", taken, till)).status_code == 200
     again = await aboard.give(complaint, "taxfree-card/20000", "k")

@@ -250,7 +250,7 @@ USED, PART, VOIDED, SUSPENDED, EXPIRED = BECAME
 
 async def befall(aboard: Aboard, check: Any, step: str) -> None:
     """Let something happen to a check at a till, at its giver's desk, or with time."""
-    till = aboard.bearer("till-1", "till")
+    till = aboard.bearer("taxfree", "till")
     command = {"code": check["code"], "capture": True}
     match step:
         case "use":
@@ -410,7 +410,7 @@ async def test_the_code_that_is_shown_after_choosing_is_taken_by_the_till(aboard
     code = re.search(r'class="code">([^<]+)<', page.text)
     assert code is not None
     command = {"code": code[1], "capture": True}
-    till = aboard.bearer("till-1", "till")
+    till = aboard.bearer("taxfree", "till")
     assert (await aboard.post("redemptions", "r", command, till)).status_code == 200
     used = await ask(aboard, "compensation", "GET", path)
     assert "This has been used." in used.text
@@ -436,6 +436,18 @@ async def test_the_page_of_an_offer_says_first_what_became_of_what_was_chosen(ab
         assert BECAME[said]["en"] in words(page.text)
         assert page.text.partition("</h1>")[2].lstrip().startswith('<p class="standing"')
         assert (check["code"] in page.text) is usable
+
+
+async def test_money_is_not_said_to_be_taken_anywhere(aboard: Aboard):
+    """Its title says on which account it is; a dinner says where it is taken."""
+    money = await given(aboard, "onboard-credit/50000")
+    page = await ask(aboard, "notifier", "GET", path_of(money["link"]))
+    assert money["code"] in page.text
+    assert "anywhere" not in words(page.text)
+    path = path_of((await offered(aboard, "en", "onboard-credit/20000", "cinema"))["link"])
+    page = await ask(aboard, "compensation", "POST", path, data={"item": "onboard-credit/20000"})
+    assert 'class="code"' in page.text
+    assert "anywhere" not in words(page.text)
 
 
 async def test_the_page_of_an_offer_says_that_what_was_chosen_expired_on_the_minute(aboard: Aboard):

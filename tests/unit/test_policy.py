@@ -146,6 +146,11 @@ def test_a_regime_without_services_is_about_all_of_them(demo: Policy) -> None:
         assert old.regime_of(Category.DELAY, service) == ("ship-delay", regime)
 
 
+def test_a_gift_card_of_one_shop_is_valid_in_that_shop_alone(demo: Policy) -> None:
+    assert demo.checks["taxfree-card"].valid_at == ("taxfree",)
+    assert demo.checks["cinema"].valid_at == ("cinema",)
+
+
 def test_every_place_that_takes_a_check_has_a_name_in_every_language(demo: Policy) -> None:
     for item in demo.checks.values():
         for place in item.valid_at:

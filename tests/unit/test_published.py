@@ -38,12 +38,12 @@ async def lived(aboard: Aboard, offset: int, customer: str) -> str:
     complaint = await aboard.raise_complaint(offset, customer=customer)
     wish = {
         "complaint_id": complaint,
-        "items": ["cinema", "taxfree-card/20000"],
+        "items": ["cinema", "onboard-credit/20000"],
         "reason": "food",
     }
     offer = (await aboard.post("offers", f"o-{offset}", wish)).json()
     chosen = await aboard.post(
-        f"offers/{offer['offer_id']}/choice", f"c-{offset}", {"item": "taxfree-card/20000"}
+        f"offers/{offer['offer_id']}/choice", f"c-{offset}", {"item": "onboard-credit/20000"}
     )
     assert chosen.status_code in (200, 201), chosen.text
     till = aboard.bearer(TILL, "till")
@@ -61,7 +61,10 @@ async def test_offers_redemptions_and_letters_of_a_customer_are_found_and_nobody
     mine, other = await lived(aboard, 0, "cab-0"), await lived(aboard, 1, "cab-1")
     told = await found(aboard, mine)
     (offer,) = told.offers
-    assert (offer.options, offer.chosen) == (["cinema", "taxfree-card/20000"], "taxfree-card/20000")
+    assert (offer.options, offer.chosen) == (
+        ["cinema", "onboard-credit/20000"],
+        "onboard-credit/20000",
+    )
     (redeemed,) = told.redemptions
     assert (redeemed.amount_minor, redeemed.currency, redeemed.rolled_back_at) == (
         5000,

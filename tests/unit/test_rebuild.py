@@ -283,14 +283,14 @@ class Voyage:
                 "amount_minor": self.chance.choice([None, 100_00]),
                 "capture": self.chance.random() < 0.3,
             }
-            found = await self.ask("redemptions", wish, self.aboard.bearer("till-1", kind="till"))
+            found = await self.ask("redemptions", wish, self.aboard.bearer("taxfree", kind="till"))
             self.holds += [found["redemption_id"]] if "redemption_id" in found else []
 
     async def finish(self) -> None:
         if self.holds:
             what = self.chance.choice(["capture", "cancel", "rollback"])
             body = {} if what == "capture" else None
-            till = self.aboard.bearer("till-1", kind="till")
+            till = self.aboard.bearer("taxfree", kind="till")
             await self.ask(f"redemptions/{self.chance.choice(self.holds)}/{what}", body, till)
 
     async def end(self) -> None:

@@ -32,7 +32,7 @@ from tests.unit.test_compensation_incidents import (
 
 OTHER = "ms-borealis"
 #: The principal of each kind at the other site; the till has the name of one at the first.
-WHO = {Kind.EMPLOYEE: "e-boreal", Kind.TILL: "till-1"}
+WHO = {Kind.EMPLOYEE: "e-boreal", Kind.TILL: "taxfree"}
 #: Names under which a body or a query carries the id of something that is there already.
 CARRIED = {"subject", "complaint", "complaint_id", "incident_id", "code"}
 #: Routes that ask for no token: their sender signs, or they are open to anybody.
@@ -121,7 +121,7 @@ async def _of_the_first_site(aboard: Aboard) -> dict[str, str]:
         "redemptions",
         "r",
         {"code": check["code"], "amount_minor": 100},
-        aboard.bearer("till-1", "till"),
+        aboard.bearer("taxfree", "till"),
     )
     # The first of them complains at the other site as well.
     received = [one for one in await aboard.facts("complaints") if "received_at" in one][-1]

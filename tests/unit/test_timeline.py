@@ -56,10 +56,10 @@ async def whats(aboard: Aboard, complaint_id: str) -> list[str]:
 
 
 async def redeem(aboard: Aboard, code: str) -> None:
-    hold = await aboard.post("redemptions", "r", {"code": code}, aboard.bearer("till-1", "till"))
+    hold = await aboard.post("redemptions", "r", {"code": code}, aboard.bearer("cinema", "till"))
     assert hold.status_code == 200, hold.text
     name = hold.json()["redemption_id"]
-    await aboard.post(f"redemptions/{name}/capture", "c", {}, aboard.bearer("till-1", "till"))
+    await aboard.post(f"redemptions/{name}/capture", "c", {}, aboard.bearer("cinema", "till"))
 
 
 async def test_a_timeline_has_what_everybody_added_oldest_first(aboard: Aboard):

@@ -28,6 +28,7 @@ from shared.runtime.words import (
     format_money,
     format_time,
     format_worth,
+    say,
     spoken,
     texts,
 )
@@ -464,6 +465,17 @@ def test_a_check_says_where_it_is_taken(wording: Wording, language: Language) ->
     for where in ("", "Sky Bar"):
         text = written(wording, Occasion.CHECK_GIVEN, language, valid_at=where).text
         assert re.search(rf": \S+ \S+ MS Aurora\n|: \S+ MS Aurora\n|: {where or 'nowhere'}\n", text)
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("occasion", [Occasion.CHECK_GIVEN, Occasion.CHECK_EXPIRING])
+def test_money_is_not_said_to_be_taken_anywhere(
+    wording: Wording, occasion: Occasion, language: Language
+) -> None:
+    text = written(wording, occasion, language, money="yes").text
+    assert say(language, "letter.everywhere", site_name="MS Aurora") not in text
+    assert f"{say(language, 'letter.where')}:" not in text
+    assert "7QK2-M4XP" in text
 
 
 def test_a_year_is_told_where_it_is_not_this_one() -> None:

@@ -27,17 +27,19 @@ from services.compensation.staff_context import ContextLoader
 from shared.contracts.compensation import OFFERED_MAX, Option, Safety
 from shared.contracts.complaints import Category, Language, reference_of
 from shared.contracts.event import Flag, Id
-from shared.contracts.policy import Policy
+from shared.contracts.policy import CatalogueItem, Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
 from shared.runtime.engine.view import View
 from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Principal
 from shared.runtime.words import (
+    AS_MONEY,
     about,
     format_money,
     format_time,
     format_worth,
+    say,
     standing,
     title_of,
 )
@@ -273,12 +275,14 @@ class Offers:
         until = format_time(check.valid_until, now.timezone, made.language)
         rest = check.value_minor - check.redeemed_minor
         left = format_money(rest, check.currency, made.language)
+        everywhere = say(made.language, "offer.everywhere", site=now.site_name)
         usable = check.value_minor and state in ("issued", "held", "partly_used")
         return Chosen(
             item=check.item,
             title=title_of(check.item, policies, made.language),
             worth=worth_of(check, made.language),
-            where=", ".join(now.outlet(place, made.language) for place in check.valid_at),
+            where=_where(check, now, made.language)
+            or ("" if check.kind in AS_MONEY else everywhere),
             code=self._codes.code(check_id) if usable else "",
             until=until,
             standing=standing(state, made.language, until if state == "expired" else left),
@@ -307,8 +311,13 @@ def _choices(made: Offer, then: Policy, now: Policy) -> Iterator[Choice]:
                 item=option.item,
                 title=title_of(option.item, (then,), made.language),
                 worth=worth_of(option, made.language),
-                where=", ".join(now.outlet(place, made.language) for place in item.valid_at),
+                where=_where(item, now, made.language),
             )
+
+
+def _where(gift: CatalogueItem | Check, policy: Policy, language: Language) -> str:
+    """The outlets that take it; empty if it is valid everywhere."""
+    return ", ".join(policy.outlet(name, language) for name in gift.valid_at)
 
 
 def _standing(check: Check, now: datetime) -> str:

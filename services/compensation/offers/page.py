@@ -20,8 +20,8 @@ _OFFER = """{% if chosen and chosen.standing %}<p class="standing" role="status"
 <p>{{ chosen.title }}{% if chosen.worth %} ({{ chosen.worth }}){% endif %}</p>
 {% if chosen.code %}<dl>
 <dt>{{ say("offer.code") }}</dt><dd class="code">{{ chosen.code }}</dd>
-<dt>{{ say("offer.where") }}</dt><dd>{{ chosen.where or say("offer.everywhere", site=site_name) }}</dd>
-<dt>{{ say("offer.until") }}</dt><dd>{{ chosen.until }}</dd>
+{% if chosen.where %}<dt>{{ say("offer.where") }}</dt><dd>{{ chosen.where }}</dd>
+{% endif %}<dt>{{ say("offer.until") }}</dt><dd>{{ chosen.until }}</dd>
 </dl>
 {% endif %}</div>
 {% endif %}{% for line in after %}<p>{{ line }}</p>
@@ -40,7 +40,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Choice):
-    """The check that was chosen: what became of it, in a sentence, and its code while a till takes it."""
+    """The check that was chosen: what became of it, in a sentence, and its code while a till takes it.
+
+    `where` is empty if it is money, whose title says on which account or for what it is.
+    """
 
     code: str
     until: str

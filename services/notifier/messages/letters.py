@@ -41,6 +41,7 @@ from shared.runtime.observe import MESSAGES, log
 from shared.runtime.policies import Policies
 from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.words import (
+    AS_MONEY,
     about,
     format_money,
     format_time,
@@ -335,6 +336,7 @@ class Letters:
         law = law_of(check.regime, (then, policy), language)
         item = check.item.partition("/")[0]
         listed = then.checks.get(item) or policy.checks.get(item)
+        kind = listed.kind if listed is not None else None
         return {
             "title": title_of(check.item, (then, policy), language),
             "worth": format_worth(
@@ -343,11 +345,13 @@ class Letters:
                 language,
                 check.percent,
                 check.bill_up_to_minor,
-                listed.kind if listed is not None else None,
+                kind,
             ),
             # An apology cannot be redeemed, so its letter shows no code.
             "code": key.open("code", check.code) if check.value_minor and usable else "",
             "valid_at": ", ".join(policy.outlet(name, language) for name in check.valid_at),
+            # Its title says on which account or for what it is.
+            "money": "yes" if kind in AS_MONEY else "",
             "valid_until": format_time(check.valid_until, policy.timezone, language, view.now),
             "about": about(check.reason, language),
             "reference": reference_of(check.complaint_id),

@@ -211,6 +211,7 @@ def example(
         "worth": format_worth(1_200_00, "NOK", language),
         "code": "482913" if occasion is Occasion.CONFIRMATION else "7QK2-M4XP",
         "valid_at": "",
+        "money": "",
         "valid_until": when(days=7),
         "due_by": "",
         "law": "",

@@ -269,10 +269,14 @@ def _card(words: Words, told: Told, left: str = "") -> Card:
         return Card(title)
     rows = [
         *([(words("letter.left"), left)] if left else []),
-        (words("letter.where"), told["valid_at"] or words("letter.everywhere")),
+        *([] if told["money"] else [_where(words, told)]),
         (words("letter.until"), told["valid_until"]),
     ]
     return Card(title, told["code"], words("letter.code"), rows, scanned=True)
+
+
+def _where(words: Words, told: Told) -> tuple[str, str]:
+    return words("letter.where"), told["valid_at"] or words("letter.everywhere")
 
 
 def _rights(words: Words, told: Told) -> Iterator[Block]:
