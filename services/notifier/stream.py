@@ -63,11 +63,10 @@ from shared.runtime.kafka.inbox import Handler, Inbox, Prepared, deciding
 from shared.runtime.privacy.keys import VAULT_INBOX
 from shared.runtime.roster import ROSTER_INBOX
 
-#: Facts that change or end a check, which its page shows.
+#: Facts that change or end a check, which its page shows, and of which nobody is told.
 LIVES = (
     RedemptionCaptured,
     RedemptionRolledBack,
-    CheckVoided,
     CheckExpired,
     CheckSuspended,
     CheckResumed,
@@ -153,6 +152,7 @@ def inboxes(
                 [
                     Handler(CheckIssued, messages.on_issued),
                     *(Handler(fact) for fact in LIVES),
+                    Handler(CheckVoided, messages.on_voided),
                     Handler(SafetyNoted),
                     Handler(OfferMade, messages.on_offered),
                     Handler(IncidentOpened, voice.on_opened),

@@ -59,6 +59,7 @@ class Occasion(StrEnum):
     REFERRED = "referred"
     FEEDBACK_ASKED = "feedback_asked"
     CHECK_EXPIRING = "check_expiring"
+    CHECK_WITHDRAWN = "check_withdrawn"
     DIGEST = "digest"
     INCIDENT = "incident"
 

@@ -39,6 +39,21 @@ def account(aboard: Aboard) -> dict[str, int]:
     return {name: n for name, n in kept.items() if n and name.startswith("delight/")}
 
 
+async def test_a_delight_that_is_taken_back_is_told_without_a_case(aboard: Aboard):
+    given = (await aboard.post("delights", "k", {**BIRTHDAY, "contact": KARI})).json()
+    for _ in range(2):
+        await aboard.carry()
+        await aboard.ring()
+    assert (await aboard.post(f"checks/{given['check_id']}/void", "v")).status_code == 200
+    for _ in range(2):
+        await aboard.carry()
+        await aboard.ring()
+    letter = aboard.postbox.letters[-1]
+    assert len(aboard.postbox.letters) == 2
+    assert given["code"] not in letter.body
+    assert "/m/" not in letter.body
+
+
 async def test_a_customer_is_delighted_without_a_complaint(aboard: Aboard):
     answer = await aboard.post("delights", "k", {**BIRTHDAY, "contact": KARI})
     assert answer.status_code == 201, answer.text

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.notifier.channels.ports import Letter
+from services.notifier.messages.rules import Attempt, Message, State, may_have_arrived
 from shared.contracts.complaints import Language
 from shared.contracts.notifier import Occasion
 from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.runtime.words import outcome_key, say
+from shared.testing.clock import START
 from tests.suites.services import Aboard, demo_policy
 from tests.unit.test_compensation_life import redeem
 from tests.unit.test_erasure import document, erase
@@ -521,6 +523,98 @@ async def test_a_check_is_remembered_before_it_ends_if_something_is_left_on_it(
     assert (await fates(aboard))[Occasion.CHECK_EXPIRING] == [fate]
     told = [one for one in aboard.postbox.letters if one.subject.startswith("Still yours")]
     assert [given["code"] in one.body for one in told] == [True] * sent
+
+
+async def void(aboard: Aboard, given: Any) -> int:
+    answer = await aboard.post(f"checks/{given['check_id']}/void", "void")
+    await settled(aboard)
+    return answer.status_code
+
+
+async def test_whoever_was_told_of_a_check_is_told_that_it_was_taken_back(aboard: Aboard):
+    """Whoever stands at a till with it must not hear it from the till."""
+    given = (await aboard.give(await english(aboard), "dinner-for-two", "k1")).json()
+    await settled(aboard)
+    assert given["code"] in last(aboard).body
+    assert await void(aboard, given) == 200
+    assert (await fates(aboard))[Occasion.CHECK_WITHDRAWN] == ["sent"]
+    assert last(aboard).subject == "We have had to take this back: Dinner for two"
+    for told in ("given by mistake", "can no longer be used", "ours, not yours"):
+        assert told in flat(last(aboard))
+    assert given["code"] not in last(aboard).body
+    assert "already stays yours" not in flat(last(aboard))
+    async with aboard.http("complaints", "") as customer:
+        assert (await customer.get(link_in(last(aboard), "m"))).status_code == 200
+
+
+async def test_what_was_used_of_a_check_that_is_taken_back_stays_the_customers(aboard: Aboard):
+    given = (await aboard.give(await english(aboard), "onboard-credit/50000", "k1")).json()
+    await settled(aboard)
+    used = await redeem(aboard, given["code"], "k2", 100_00, capture=True)
+    assert used.status_code == 200, used.text
+    assert await void(aboard, given) == 200
+    assert "What you have used of it already stays yours." in flat(last(aboard))
+
+
+async def test_whoever_was_not_told_of_a_check_is_not_told_that_it_was_taken_back(aboard: Aboard):
+    given = (await aboard.give(await english(aboard), "dinner-for-two", "k1")).json()
+    assert await void(aboard, given) == 200
+    found = await fates(aboard)
+    assert found[Occasion.CHECK_GIVEN] == [Reason.CHECK_ENDED]
+    assert found[Occasion.CHECK_WITHDRAWN] == [Reason.NO_LONGER_TRUE]
+    assert "Dinner" not in flat(last(aboard))
+
+
+async def test_an_apology_that_is_taken_back_is_no_letter(aboard: Aboard):
+    given = (await aboard.give(await english(aboard), "sincere-words", "k1")).json()
+    await settled(aboard)
+    await void(aboard, given)
+    assert Occasion.CHECK_WITHDRAWN not in await fates(aboard)
+
+
+async def test_of_a_check_that_was_used_no_letter_says_that_it_was_taken_back(aboard: Aboard):
+    given = (await aboard.give(await english(aboard), "dinner-for-two", "k1")).json()
+    await settled(aboard)
+    assert (await redeem(aboard, given["code"], "k2", capture=True)).status_code == 200
+    assert await void(aboard, given) == 409
+    assert Occasion.CHECK_WITHDRAWN not in await fates(aboard)
+
+
+async def test_an_erased_customer_is_not_told_that_a_check_was_taken_back(aboard: Aboard):
+    given = (await aboard.give(await english(aboard), "dinner-for-two", "k1")).json()
+    await settled(aboard)
+    (ref,) = {
+        fact["customer_ref"] for fact in await aboard.facts("notifier") if "queued" in fact["type"]
+    }
+    await erase(aboard, ref)
+    await settled(aboard)
+    await void(aboard, given)
+    assert (await fates(aboard))[Occasion.CHECK_WITHDRAWN] == [Reason.CUSTOMER_ERASED]
+
+
+def test_a_letter_may_have_arrived_unless_each_attempt_is_known_to_have_failed():
+    def message(state: State, *failed_because: Reason | None) -> Message:
+        attempts = tuple(
+            Attempt(number, START, failed_because=why) for number, why in enumerate(failed_because)
+        )
+        return Message(
+            complaint_id="co-1",
+            customer_ref="cr-1",
+            site="ms-aurora",
+            occasion=Occasion.CHECK_GIVEN,
+            language=Language.EN,
+            about="ck-1",
+            state=state,
+            queued_at=START,
+            attempts=attempts,
+        )
+
+    assert may_have_arrived(message(State.SENT, None))
+    # Its fate was not known when the check was taken back.
+    assert may_have_arrived(message(State.FAILED, Reason.CHECK_ENDED))
+    assert may_have_arrived(message(State.FAILED, None, Reason.MAIL_UNAVAILABLE))
+    assert not may_have_arrived(message(State.FAILED, Reason.NOT_DELIVERED))
+    assert not may_have_arrived(message(State.QUEUED))
 
 
 async def test_an_apology_does_not_end_and_is_not_remembered(tmp_path: Path):

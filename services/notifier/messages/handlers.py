@@ -17,7 +17,7 @@ from services.notifier.subjects.moves import (
     resolution_of,
 )
 from services.notifier.subjects.rules import Story, moment_of
-from shared.contracts.compensation import CheckIssued, OfferMade
+from shared.contracts.compensation import CheckIssued, CheckVoided, OfferMade
 from shared.contracts.complaints import (
     ComplaintClosed,
     ComplaintConfirmed,
@@ -102,7 +102,11 @@ def reminders_of_resolution(fact: ResolutionRecorded, notify: Notify) -> Iterabl
 
 
 def queued(
-    about: About, complaint_id: str, to: Told | Story, channel: MessageChannel, now: datetime
+    about: About,
+    complaint_id: str,
+    to: Told | Story | Message,
+    channel: MessageChannel,
+    now: datetime,
 ) -> MessageQueued:
     """A message to the customer, queued."""
     return queue(
@@ -149,6 +153,24 @@ class Messages:
             return only_folds(event)
         about = About(Occasion.CHECK_GIVEN, fact.check_id)
         return self._queues(fact, about, partial(reminders_of_check, fact))
+
+    def on_voided(self, event: Event[CheckVoided]) -> Prepared:
+        """Queue the letter that says that a check was taken back, if one says that it was given.
+
+        An apology is worth nothing that could be taken back.
+        """
+        fact = event.data
+        given = About(Occasion.CHECK_GIVEN, fact.check_id)
+        about = About(Occasion.CHECK_WITHDRAWN, fact.check_id)
+
+        async def decide(view: View) -> Decision:
+            told = [await view.get(Message, message_id) for message_id in given.message_ids]
+            to = next((one for one in told if one is not None), None)
+            if to is None or not fact.unredeemed_minor:
+                return Decision()
+            return await self._queue(to.complaint_id, to, about, None, view)
+
+        return Prepared(decide, [*keys_of(given), *keys_of(about)])
 
     def on_offered(self, event: Event[OfferMade]) -> Prepared:
         """Queue the letter with the link to choose by."""
@@ -272,7 +294,7 @@ class Messages:
     async def _queue(
         self,
         complaint_id: str,
-        to: Told | Story,
+        to: Told | Story | Message,
         about: About,
         reminders: Reminders | None,
         view: View,

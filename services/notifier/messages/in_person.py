@@ -43,7 +43,7 @@ async def told_in_person(
         raise Rejected(Reason.CUSTOMER_ERASED)
     messages = [
         (message_id, message)
-        for message_id, message in await _messages(complaint_id, view)
+        for message_id, message in await messages_for(complaint_id, view)
         if message.occasion is occasion and about in (None, message.about)
     ]
     if messages:
@@ -70,7 +70,7 @@ def _unwritten(complaint_id: str, story: Story, occasion: Occasion, view: View) 
     )
 
 
-async def _messages(complaint_id: str, view: View) -> Sequence[tuple[str, Message]]:
+async def messages_for(complaint_id: str, view: View) -> Sequence[tuple[str, Message]]:
     """All messages of a complaint, of which there is a handful, in the order of their queueing; raises Unavailable."""
     found: list[tuple[str, Message]] = []
     after: Cursor | None = None

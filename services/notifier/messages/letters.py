@@ -9,8 +9,9 @@ from services.notifier.channels.ports import Letter
 from services.notifier.feedback.rules import Answer
 from services.notifier.incidents.rules import SiteIncident, incident_of
 from services.notifier.messages.course import Course, only_if
+from services.notifier.messages.in_person import messages_for
 from services.notifier.messages.links import Links
-from services.notifier.messages.rules import Message
+from services.notifier.messages.rules import Message, in_hand, may_have_arrived
 from services.notifier.preferences.rules import REMINDERS
 from services.notifier.subjects.moves import Reached, is_last, is_resolved, stands
 from services.notifier.subjects.rules import (
@@ -191,6 +192,8 @@ class Letters:
                 return await self._choice(message, policy, view)
             case Occasion.CHECK_EXPIRING:
                 return await self._expiring(message, policy, key, view)
+            case Occasion.CHECK_WITHDRAWN:
+                return await self._withdrawn(message, policy, key, view)
             case Occasion.FEEDBACK_ASKED:
                 return await self._asked_again(message, story, policy, key, view)
             case Occasion.INCIDENT:
@@ -298,6 +301,30 @@ class Letters:
         left = format_money(life.left_minor(check), check.currency, message.language)
         gift = await self.gift(check, policy, message.language, key, view)
         return {**gift, "left": left if standing is Standing.PARTLY_USED else ""}
+
+    async def _withdrawn(
+        self, message: Message, policy: Policy, key: KeyRing, view: View
+    ) -> dict[str, Says]:
+        """The values of a letter about a check that was taken back.
+
+        Raises Rejected(no_longer_true) if it was used up, or the customer was never told of it, and Unavailable while
+        that letter is with its provider.
+        """
+        check, life = await check_of(message.about, view)
+        given = [
+            one
+            for _, one in await messages_for(message.complaint_id, view)
+            if one.occasion is Occasion.CHECK_GIVEN and one.about == message.about
+        ]
+        if any(map(in_hand, given)):
+            raise Unavailable(Reason.STORY_NOT_YET_KNOWN)
+        only_if(life.standing(check, view.now) is Standing.VOIDED)
+        only_if(any(map(may_have_arrived, given)))
+        gift = await self.gift(check, policy, message.language, key, view, usable=False)
+        used = {"used": "yes" if life.redeemed_minor else ""}
+        if check.delight is not None:  # there is no case to open
+            return {**gift, **used}
+        return {**gift, **used, "mine_url": self._mine(message.complaint_id, message.told_at)}
 
     async def _asked_again(
         self, message: Message, story: Story, policy: Policy, key: KeyRing, view: View

@@ -208,6 +208,21 @@ def status_of(message: Message) -> Status:
     return Status.TECHNICAL_FAILURE
 
 
+def in_hand(message: Message) -> bool:
+    """Whether it was handed to its provider, whose answer has not come."""
+    return message.state is State.ATTEMPTED
+
+
+def may_have_arrived(message: Message) -> bool:
+    """Whether the customer may know what it says: it was sent or said, or the fate of an attempt is not known."""
+    if message.delivered_at is not None or message.state in (State.SENT, State.SAID):
+        return True
+    # A reason not to write it any more says nothing of the attempt before, whose fate was not known.
+    return any(
+        one.failed_because is None or one.failed_because in SUPPRESSES for one in message.attempts
+    )
+
+
 def message_id_of(
     occasion: Occasion, about: str, channel: MessageChannel = MessageChannel.EMAIL
 ) -> str:

@@ -23,11 +23,12 @@ AT_ONCE = frozenset(
     }
 )
 #: Messages that wait for no digest either, however much a customer was told in a day. Besides those of any hour: we say
-#: first that a promise is broken, a case waits for the answer to a question, and an offer may end before the next day.
+#: first that a promise is broken, a case waits for the answer to a question, an offer may end before the next day, and no till takes what was withdrawn.
 CRITICAL = AT_ONCE | {
     Occasion.PROMISE_BROKEN,
     Occasion.QUESTION_ASKED,
     Occasion.CHECK_OFFERED,
+    Occasion.CHECK_WITHDRAWN,
     Occasion.DIGEST,
 }
 

@@ -157,6 +157,10 @@ VARIANTS: Mapping[Occasion, Mapping[str, frozenset[str]]] = {
         "partly used": frozenset({"used"}),
         "to delight": frozenset({"delight"}),
     },
+    Occasion.CHECK_WITHDRAWN: {
+        "partly used": frozenset({"used"}),
+        "to delight": frozenset({"delight"}),
+    },
 }
 
 
@@ -237,6 +241,7 @@ def example(
         "body": _BODY[language],
         "body_page": "https://board.example/",
         "closes_at": when(days=7),
+        "used": "yes" if "used" in variant else "",
         "left": format_money(500_00, "NOK", language) if "used" in variant else "",
         "place": _PLACE[language],
         "kinds": [say(language, "safety.allergy")],

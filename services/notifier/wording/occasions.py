@@ -212,6 +212,21 @@ def check_expiring(words: Words, told: Told) -> Iterator[Block]:
         yield Text([words("letter.for"), words("letter.case")])
 
 
+def check_withdrawn(words: Words, told: Told) -> Iterator[Block]:
+    """What was given is taken back: it was our mistake, what stays as it is, and where to turn."""
+    yield Text([words("letter.check_withdrawn.told")])
+    yield Card(gift(told))
+    yield Text([words("letter.check_withdrawn.mistake")])
+    used = [words("letter.check_withdrawn.used")] if told["used"] else []
+    law = [words("letter.check_withdrawn.law")] if told["due_by"] else []
+    yield Text([*used, words("letter.check_withdrawn.stays"), *law])
+    if told["delight"]:
+        yield Text([words("letter.check_withdrawn.any")])
+        return
+    yield Link(words("letter.check_withdrawn.ask"), words("letter.open"), told["mine_url"])
+    yield Text([words("letter.for"), words("letter.case")])
+
+
 def confirmation(words: Words, told: Told) -> Iterator[Block]:
     """A one-time code, what it does, and until when it is taken."""
     yield Text([words("letter.confirmation.here")])
@@ -340,6 +355,7 @@ OCCASIONS: Mapping[Occasion, Writes] = {
     Occasion.REFERRED: referred,
     Occasion.FEEDBACK_ASKED: feedback_asked,
     Occasion.CHECK_EXPIRING: check_expiring,
+    Occasion.CHECK_WITHDRAWN: check_withdrawn,
     Occasion.DIGEST: digest,
     Occasion.INCIDENT: incident,
     Occasion.CONFIRMATION: confirmation,

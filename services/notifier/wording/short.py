@@ -13,7 +13,13 @@ from shared.runtime.words import outcome_key
 
 #: Occasions whose reference is said elsewhere, or says the customer nothing: a code is not to be taken for it.
 WITHOUT_REFERENCE = frozenset(
-    {Occasion.CONFIRMATION, Occasion.CONTACT_CHANGED, Occasion.CHECK_GIVEN, Occasion.CHECK_EXPIRING}
+    {
+        Occasion.CONFIRMATION,
+        Occasion.CONTACT_CHANGED,
+        Occasion.CHECK_GIVEN,
+        Occasion.CHECK_EXPIRING,
+        Occasion.CHECK_WITHDRAWN,
+    }
 )
 
 
@@ -126,6 +132,10 @@ def _check_expiring(words: Words, told: Told) -> Iterator[str]:
     yield f"{words('letter.left')}: {told['left']}." if told["left"] else ""
 
 
+def _check_withdrawn(words: Words, _told: Told) -> Iterator[str]:
+    yield words("letter.check_withdrawn.short")
+
+
 def _incident(words: Words, told: Told) -> Iterator[str]:
     yield words("letter.incident.short")
     yield told["words"]
@@ -182,6 +192,7 @@ SHORT: Mapping[Occasion, Callable[[Words, Told], Iterator[str]]] = {
     Occasion.REFERRED: _referred,
     Occasion.FEEDBACK_ASKED: _feedback_asked,
     Occasion.CHECK_EXPIRING: _check_expiring,
+    Occasion.CHECK_WITHDRAWN: _check_withdrawn,
     Occasion.INCIDENT: _incident,
     Occasion.CONFIRMATION: _confirmation,
     Occasion.CONTACT_CHANGED: _contact_changed,

@@ -26,6 +26,11 @@ def queued_once(evidence: Evidence, _: Diary) -> Verdict:
         and not (one.data.get("answered") or one.data.get("acknowledged"))
     }
     wanted |= {("check_given", one.data["check_id"]) for one in evidence.of("check.issued")}
+    wanted |= {
+        ("check_withdrawn", one.data["check_id"])
+        for one in evidence.of("check.voided")
+        if one.data["unredeemed_minor"]
+    }
     wanted |= {("check_offered", one.data["offer_id"]) for one in evidence.of("offer.made")}
     wanted |= {
         ("confirmation", one.data["confirmation_id"]) for one in evidence.of("confirmation.asked")
