@@ -5,7 +5,7 @@ owns      recovery.audit.v1, recovery.heads.v1 and recovery.notices.v1; a chain 
 consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
           reopened, overdue, closed, withdrawn, unfounded, referred, merged, split, forgotten; matter: changed; safety: found;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
-          fix: asked, done, declined, late; cause: named; cause-action: taken; promise: warned; words: added, expired;
+          fix: asked, done, declined, late; cause: named; cause-action: taken; praise: received, repeated; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;
           profile: recorded; customer: returned, erased; erasure: certified; complaints-replay: taken),
           recovery.compensation.v1 (check: issued, refused, explained, unexplained, praised, voided,
@@ -16,7 +16,7 @@ consumes  recovery.complaints.v1 (complaint: received, repeated, triaged, correc
           compensation-replay: taken),
           recovery.notifier.v1 (message: queued, attempted, delayed, deferred, sent, failed, delivered, bounced, said;
           preferences: changed; safety: routed, seen, retold, unseen;
-          feedback: received; survey: answered; employee: thanked, notified; inbox: read;
+           feedback: received; survey: answered; employee: thanked, praised, notified; inbox: read;
           webhook: queued, attempted, delayed, delivered, dropped, disabled; notifier-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed),
           recovery.policy.v1 (policy: published), recovery.roster.v1 (employee: listed),

@@ -11,7 +11,7 @@ consumes  recovery.intake.v1 (complaint: raised; customer: described, purchased;
 emits     recovery.complaints.v1 (complaint: received, repeated, triaged, corrected, claimed, confirmed,
           reopened, overdue, closed, withdrawn, unfounded, referred, merged, split, forgotten; matter: changed; safety: found;
           handover: offered, accepted, declined; info: asked, received; resolution: recorded;
-          fix: asked, done, declined, late; cause: named; cause-action: taken; promise: warned; words: added, expired;
+          fix: asked, done, declined, late; cause: named; cause-action: taken; praise: received, repeated; promise: warned; words: added, expired;
           confirmation: asked, failed, given; contact: changed;
           profile: recorded; customer: returned, erased; erasure: certified; complaints-replay: taken),
           recovery.vault.v1 (customer-key: created, rewrapped, destroyed)

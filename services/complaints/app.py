@@ -23,8 +23,9 @@ from services.complaints.fixes import rules as fix_rules
 from services.complaints.fixes.handlers import Fixing
 from services.complaints.intake import api as intake_api
 from services.complaints.intake import form as intake_form
+from services.complaints.intake import rules as intake_rules
 from services.complaints.intake import webhooks as intake_webhooks
-from services.complaints.intake.api import KnownComplaint, PromisedAnswer
+from services.complaints.intake.api import KnownComplaint, KnownPraise, NotedPraise, PromisedAnswer
 from services.complaints.intake.form import Door
 from services.complaints.intake.handlers import Intake
 from services.complaints.intake.limits import Limits
@@ -98,6 +99,7 @@ DOMAIN = Domain.of(
     selfservice_rules.SLICE,
     fix_rules.SLICE,
     cause_rules.SLICE,
+    intake_rules.SLICE,
     customer_rules.SLICE,
     Slice(KEY_FOLDS, indexes={CustomerKey: stands}),
     Slice(DEAD_LETTER_FOLDS),
@@ -108,6 +110,8 @@ DOMAIN = Domain.of(
             PromisedAnswer,
             MergedAnswer,
             KnownComplaint,
+            NotedPraise,
+            KnownPraise,
             AskedAnswer,
             HeardAnswer,
             ResolvedAnswer,

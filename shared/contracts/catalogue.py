@@ -87,6 +87,8 @@ from shared.contracts.complaints import (
     InfoAsked,
     InfoReceived,
     MatterChanged,
+    PraiseReceived,
+    PraiseRepeated,
     ProfileRecorded,
     PromiseWarned,
     ResolutionRecorded,
@@ -110,6 +112,7 @@ from shared.contracts.intake import (
 )
 from shared.contracts.notifier import (
     EmployeeNotified,
+    EmployeePraised,
     EmployeeThanked,
     FeedbackReceived,
     InboxRead,
@@ -234,6 +237,8 @@ _ROWS: tuple[Row, ...] = (
     Row(FixLate, COMPLAINTS),
     Row(CauseNamed, COMPLAINTS),
     Row(CauseActionTaken, COMPLAINTS),
+    Row(PraiseReceived, COMPLAINTS, (NOTIFIER,)),
+    Row(PraiseRepeated, COMPLAINTS),
     Row(ComplaintClosed, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintWithdrawn, COMPLAINTS, (NOTIFIER,)),
     Row(ComplaintUnfounded, COMPLAINTS, (NOTIFIER,)),
@@ -306,6 +311,7 @@ _ROWS: tuple[Row, ...] = (
     Row(FeedbackReceived, NOTIFIER, (COMPLAINTS,)),
     Row(SurveyAnswered, NOTIFIER),
     Row(EmployeeThanked, NOTIFIER),
+    Row(EmployeePraised, NOTIFIER),
     Row(EmployeeNotified, NOTIFIER),
     Row(InboxRead, NOTIFIER),
     Row(WebhookQueued, NOTIFIER),

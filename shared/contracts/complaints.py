@@ -15,6 +15,7 @@ from shared.contracts.event import (
     CustomerRef,
     EmployeeId,
     Id,
+    PraiseId,
     PromiseId,
     Sealed,
     SiteId,
@@ -249,6 +250,59 @@ class ComplaintReceived(ComplaintFact):
         None,
         description="Keyed hash of what was raised, 32 hex characters: tells a repeat from another complaint under the same source and id.",
     )
+
+
+#: Employees who read the same praise: more than work in one department at a time.
+PRAISED_MAX = 20
+
+
+class PraiseFact(Fact):
+    """A fact of one praise."""
+
+    TOPIC: ClassVar[str] = "recovery.complaints.v1"
+
+    praise_id: PraiseId
+
+    def key(self) -> str:
+        """The praise."""
+        return self.praise_id
+
+
+class PraiseReceived(PraiseFact):
+    """A customer praised and complained of nothing: no promise is made, and employees who were there read it."""
+
+    TYPE: ClassVar[str] = "recovery.praise.received.v1"
+
+    customer_ref: CustomerRef
+    site: SiteId
+    channel: Annotated[Channel, Data.INTERNAL] = Field(
+        description="Channel on which the praise came."
+    )
+    language: Annotated[Language, Data.PERSONAL] = Field(
+        description="Language of the customer's words."
+    )
+    text: Annotated[Sealed, Data.SPECIAL] = Field(
+        description="The customer's words, sealed under a key of the customer and the month."
+    )
+    category: Annotated[Category, Data.INTERNAL] = Field(description="What the words are about.")
+    step: Annotated[JourneyStep | None, Data.INTERNAL] = Field(
+        None, description="Where on the customer's journey it was; absent if no word says it."
+    )
+    stated: Annotated[bool, Data.INTERNAL] = Field(
+        description="Whether the customer or the sender said that it is praise; else the words say so."
+    )
+    praised: Annotated[tuple[EmployeeId, ...], Field(min_length=1, max_length=PRAISED_MAX)] = Field(
+        description="Employees who read it: those of the department who were on shift, or else who work there."
+    )
+    received_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
+        description="When it was recorded here."
+    )
+
+
+class PraiseRepeated(PraiseFact):
+    """The same praise came again from its source and changed nothing."""
+
+    TYPE: ClassVar[str] = "recovery.praise.repeated.v1"
 
 
 class ComplaintRepeated(ComplaintFact):

@@ -162,6 +162,10 @@ class Told(Fact):
         None,
         description="Where at the site it happened, as people there call it: a cabin, a deck, a restaurant. In clear text; null if unknown.",
     )
+    praise: Annotated[bool, Data.INTERNAL] = Field(
+        default=False,
+        description="Whether the customer means it as praise. It is a complaint all the same if the words complain or ask for something.",
+    )
     stay_ends_at: Annotated[AwareDatetime | None, Data.PERSONAL] = Field(
         None,
         description="When the customer leaves the site, if the source knows it: they hear from us before.",

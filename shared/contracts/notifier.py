@@ -16,6 +16,7 @@ from shared.contracts.event import (
     CustomerRef,
     EmployeeId,
     Id,
+    PraiseId,
     PromiseId,
     Sealed,
     SiteId,
@@ -507,6 +508,22 @@ class EmployeeThanked(ToEmployee):
     noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(
         description="When the customer said so."
     )
+
+
+class EmployeePraised(Fact):
+    """A customer praised, and an employee who was there reads it; nothing counts it, and nobody else is shown it."""
+
+    TYPE: ClassVar[str] = "recovery.employee.praised.v1"
+    TOPIC: ClassVar[str] = "recovery.notifier.v1"
+
+    employee_id: EmployeeId = Field(description="Employee who reads it.")
+    site: SiteId
+    praise_id: PraiseId
+    noted_at: Annotated[AwareDatetime, Data.INTERNAL] = Field(description="When the praise came.")
+
+    def key(self) -> str:
+        """The praise."""
+        return self.praise_id
 
 
 class EmployeeNotified(ToEmployee):

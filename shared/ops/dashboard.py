@@ -219,6 +219,10 @@ MEASURES: Rows = (
         ),
     ),
     (
+        "What delights?",
+        (_of("Praise", "short", "praise"),),
+    ),
+    (
         "What goes wrong again?",
         (
             _of("Complaints put down to a cause", "short", "causes_named"),

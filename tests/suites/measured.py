@@ -15,7 +15,7 @@ from zlib import crc32
 
 from services.audit.measures.rules import AMOUNTS, SECONDS
 from shared.contracts.catalogue import FACTS
-from shared.contracts.complaints import Category
+from shared.contracts.complaints import Category, JourneyStep
 from shared.kernel import Fact
 from shared.runtime.kafka.inbox import Record
 from shared.runtime.privacy.seal import Vault
@@ -29,7 +29,7 @@ COUNTED = (
     "complaint.triaged", "complaint.reopened", "complaint.confirmed", "complaint.overdue", "check.issued", "check.refused",
     "check.voided", "check.expired", "redemption.captured", "redemption.rolledback", "feedback.received",
     "message.sent", "message.failed", "authority.counted", "window.closed", "cause.named", "cause-action.taken",
-    "customer.returned", "survey.answered",
+    "customer.returned", "survey.answered", "praise.received",
 )  # fmt: skip
 GRACE = timedelta(hours=6)
 
@@ -86,15 +86,7 @@ def told(chance: Random, start: datetime) -> Told:
                     "explain_by": chance.choice([None, None, at]),
                 }
         case "check.voided" | "check.expired":
-            account = chance.choice(["site/ms-aurora", "incident/in-1", "customer/r-1"])
-            changes |= {
-                "unredeemed_minor": minor,
-                "credits": {
-                    f"{account}/NOK/2026-06-03": 1 + minor // 3,
-                    chance.choice(["complaint/c/NOK", "delight/ms-aurora/NOK/2026-W23"]): 5,
-                },
-                "currency": chance.choice(["NOK", "NOK", None, "EUR"]),
-            }
+            changes |= an_end(chance, minor)
         case "redemption.captured" | "redemption.rolledback" | "customer.returned":
             changes |= {"amount_minor": minor}
         case "message.failed":
@@ -111,6 +103,8 @@ def told(chance: Random, start: datetime) -> Told:
                 "after_action": chance.choice([None, "ca-1"]),
                 "instead_of_action": chance.choice([None, None, "ca-2"]),
             }
+        case "praise.received":
+            changes |= {"step": chance.choice([None, *JourneyStep])}
         case "feedback.received":
             changes |= {"helped": chance.choice(["yes", "yes", "no"])}
         case "survey.answered":
@@ -132,6 +126,19 @@ def history(seed: int, length: int, start: datetime) -> list[Told]:
     """So many things from then on, in the order in which audit hears of them."""
     chance = Random(seed)
     return sorted((told(chance, start) for _ in range(length)), key=lambda one: one.heard_at)
+
+
+def an_end(chance: Random, minor: int) -> dict[str, Any]:
+    """The end of a check, of which so much was left, and what the budgets get back."""
+    account = chance.choice(["site/ms-aurora", "incident/in-1", "customer/r-1"])
+    return {
+        "unredeemed_minor": minor,
+        "credits": {
+            f"{account}/NOK/2026-06-03": 1 + minor // 3,
+            chance.choice(["complaint/c/NOK", "delight/ms-aurora/NOK/2026-W23"]): 5,
+        },
+        "currency": chance.choice(["NOK", "NOK", None, "EUR"]),
+    }
 
 
 def an_answer(chance: Random) -> dict[str, Any]:
@@ -271,6 +278,11 @@ def computed(slow: Slow) -> dict[tuple[str, str], float | None]:
     found["complaints", ""] = len(triaged)
     for category in Category:
         found["complaints", category] = sum(one.category == category for one in triaged)
+    praise = slow.of("praise.received")
+    found["praise", ""] = len(praise)
+    for step in JourneyStep:
+        found["praise", step] = sum(one.step == step for one in praise)
+    found["praise", "unknown"] = sum(one.step is None for one in praise)
     found["checks_given", ""] = len(slow.given(to_delight=False))
     found["delights_given", ""] = len(slow.given(to_delight=True))
     found["delight_cost", ""] = slow.cost(to_delight=True)

@@ -89,7 +89,7 @@ FIELDS: Mapping[str, Told] = {
         " customers day done employees employees_idle expired first given has_contact helped incident_id"
         " intent into item kind kinds language left mailbox mailboxes merged_ids message_id notice number occasion offer_id offered overdue"
         " percent promise_id promise_of reachable redemption_id regime remaining repeats_unknown round safety scope service"
-        " severity question_id scale score skipped step subcategory remedy valid_at version version_in_force waited_s warned window"
+        " severity question_id scale score skipped step subcategory remedy praise_id stated valid_at version version_in_force waited_s warned window"
         " draft partitions partly period run_id sequences since tried_at undecided up_to wishes withheld asked_by author more name month next_at rewrapped_at"
         " digest_id in_digest instead_of next_channel on_shift provider tells endpoint entry event_id webhook_id",
     ),
@@ -119,7 +119,7 @@ FIELDS: Mapping[str, Told] = {
     **_each(
         Told.LEFT_OUT,
         "answer code code_hash flags flags_added flags_removed reasons contact contact_refs content counted counts_for ends explanation groups information line note payload place place_ref profile segment"
-        " policy question raised_by role"
+        " policy praised question raised_by role"
         " quiet_hours sender_ref stay_ends_at text timezone title why wrapped",
     ),
 }

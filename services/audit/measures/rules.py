@@ -38,6 +38,8 @@ from shared.contracts.complaints import (
     ComplaintReopened,
     ComplaintTriaged,
     CustomerReturned,
+    JourneyStep,
+    PraiseReceived,
 )
 from shared.contracts.notifier import (
     FeedbackReceived,
@@ -316,9 +318,18 @@ def _fate(one: Recorded) -> str | None:
     return WITHOUT_ADDRESS if one.why in _NO_ADDRESS else FAILED
 
 
+#: Steps of the journey, and the cell of what says none.
+STEPS = (*(step.value for step in JourneyStep), "unknown")
+
+
+def _step(one: Recorded) -> str:
+    return str(one.details.get("step") or "unknown")
+
+
 _WINDOW = (AuthorityCounted, WindowClosed)
 
 COMPLAINTS = Counter("complaints", (ComplaintTriaged,), cell=_why, cells=REASONS)
+PRAISE = Counter("praise", (PraiseReceived,), cell=_step, cells=STEPS)
 PROMISES = Counter("promises", (ComplaintTriaged, ComplaintReopened))
 OVERDUE = Counter("overdue", (ComplaintOverdue,))
 REOPENED = Counter("reopened", (ComplaintReopened,))
@@ -395,7 +406,7 @@ COUNTERS = (
     COMPLAINTS, PROMISES, OVERDUE, REOPENED, CHECKS, TAKEN_BACK, WAITED, AT_ONCE, VALUE, VALUE_BACK, EXPIRED, COST, COST_BACK,
     REDEEMED, ROLLED_BACK, FEEDBACK, MESSAGES, GIVEN, REFUSED, STRETCHED, VALUES, WINDOWS, USED, CEILING, STAFF, IDLE,
     DELIGHTS, DELIGHT_COST, DELIGHT_COST_BACK, CAUSES, CAUSE_ACTIONS, CAME_BACK, CAME_BACK_ELSE,
-    RETURNED, BOUGHT, SURVEY,
+    RETURNED, BOUGHT, SURVEY, PRAISE,
 )  # fmt: skip
 
 

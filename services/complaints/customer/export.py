@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.complaints.customer.handlers import delights, site_of
+from services.complaints.customer.handlers import site_of
 from services.complaints.customer.profiles import NOTHING, Profiles
-from services.complaints.customer.rules import DelightGiven, KeptProfile
+from services.complaints.customer.rules import DelightGiven, KeptProfile, delights_of
+from services.complaints.intake.rules import Praise, praise_of_customer
 from services.complaints.lifecycle.handlers import place_of, words_of
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.promises.rules import KeptAt, VoidedCheck
@@ -39,6 +40,7 @@ from shared.contracts.event import (
     Currency,
     CustomerRef,
     Id,
+    PraiseId,
     SiteId,
     absent,
 )
@@ -54,9 +56,12 @@ from shared.runtime.privacy.keys import KeyRing, Keys
 from shared.runtime.privacy.seal import Vault
 from shared.runtime.words import format_money, format_time, in_language, say, title_of
 
-#: Complaints in one export, the earliest: far more than a person has; a source that names everybody alike
-#: may have more, and `complete` says so.
+#: Complaints in one export, the earliest, and as many delights and words of praise: far more than a person has; a
+#: source that names everybody alike may have more, and `complete` says so.
 EXPORTED_MAX = 1000
+
+#: What a customer may have much of, each at one site.
+Several = TypeVar("Several", Complaint, DelightGiven, Praise)
 
 #: The same customer in every example.
 CUSTOMER: JsonDict = {
@@ -115,6 +120,15 @@ CUSTOMER: JsonDict = {
                 "currency": "NOK",
                 "voided_at": None,
             },
+        }
+    ],
+    "praise": [
+        {
+            "praise_id": "pr-1f2e3d4c5b6a7988",
+            "site": "ms-aurora",
+            "received_at": "2026-06-04T08:00:00Z",
+            "language": "en",
+            "text": "Wonderful breakfast, thank you!",
         }
     ],
     "complete": True,
@@ -240,6 +254,21 @@ class ExportedDelight(BaseModel):
     given: Annotated[ExportedCheck, Field(description="What they were given.")]
 
 
+class ExportedPraise(BaseModel):
+    """One praise, opened."""
+
+    model_config = ConfigDict(frozen=True)
+
+    praise_id: PraiseId
+    site: SiteId
+    received_at: Annotated[datetime, Field(description="When it was recorded.")]
+    language: Annotated[Language, Field(description="Language of the words.")]
+    text: Annotated[
+        str | None,
+        Field(description="What the customer praised; null once the words' time is over."),
+    ]
+
+
 class ExportedCustomer(Answer):
     """Everything that complaints knows of one customer, opened."""
 
@@ -257,9 +286,14 @@ class ExportedCustomer(Answer):
         list[ExportedDelight],
         Field(description="What they were given there without a complaint, earliest first."),
     ]
+    praise: Annotated[
+        list[ExportedPraise], Field(description="What they praised there, earliest first.")
+    ]
     complete: Annotated[
         bool,
-        Field(description=f"Whether these are all; false if there are more than {EXPORTED_MAX}."),
+        Field(
+            description=f"Whether these are all; false if there are more than {EXPORTED_MAX} of one kind."
+        ),
     ]
     profile: Annotated[
         ExportedProfile | None,
@@ -280,32 +314,47 @@ class Exports:
         self._pages = Pages(export=_EXPORT)
 
     async def of(self, customer_ref: str, site: str | None, view: View) -> ExportedCustomer:
-        """Everything known of a customer, and their complaints at the site (at all of them, if None).
+        """Everything known of a customer; what they told and were given at the site (at all of them, if None).
 
         Raises Rejected(unknown_customer, customer_erased), and Unavailable.
         """
         await site_of(customer_ref, site, view)
         key = await self._keys.needed(customer_ref, view)
-        found: list[ExportedComplaint] = []
-        after: Cursor | None = None
-        while True:
-            page = await view.range(Complaint, of_customer(customer_ref), after, RANGE_MAX)
-            here = [pair for pair in page.documents if site in (None, pair[1].site)]
-            await view.prefetch([kind.key(name) for name, _ in here for kind in (KeptAt, Timeline)])
-            found += [await self._opened(name, complaint, key, view) for name, complaint in here]
-            after = page.next
-            if after is None or len(found) >= EXPORTED_MAX:
-                return ExportedCustomer(
-                    customer_ref=customer_ref,
-                    exported_at=view.now,
-                    complaints=found[:EXPORTED_MAX],
-                    delights=[
-                        await _delight(name, given, key, view)
-                        for name, given in await delights(customer_ref, site, view)
-                    ],
-                    complete=after is None and len(found) <= EXPORTED_MAX,
-                    profile=await self._profile(customer_ref, view),
-                )
+        complaints, every_complaint = await _all_of(
+            Complaint, of_customer(customer_ref), site, view
+        )
+        delights, every_delight = await _all_of(DelightGiven, delights_of(customer_ref), site, view)
+        praise, every_praise = await _all_of(Praise, praise_of_customer(customer_ref), site, view)
+        return ExportedCustomer(
+            customer_ref=customer_ref,
+            exported_at=view.now,
+            complaints=await self._complaints(complaints, key, view),
+            delights=[await _delight(name, one, key, view) for name, one in delights],
+            praise=[await self._praise(name, one, view) for name, one in praise],
+            complete=every_complaint and every_delight and every_praise,
+            profile=await self._profile(customer_ref, view),
+        )
+
+    async def _complaints(
+        self, found: Sequence[tuple[str, Complaint]], key: KeyRing, view: View
+    ) -> list[ExportedComplaint]:
+        opened: list[ExportedComplaint] = []
+        for at in range(0, len(found), RANGE_MAX):
+            page = found[at : at + RANGE_MAX]
+            await view.prefetch([kind.key(name) for name, _ in page for kind in (KeptAt, Timeline)])
+            opened += [await self._opened(name, complaint, key, view) for name, complaint in page]
+        return opened
+
+    async def _praise(self, praise_id: str, praise: Praise, view: View) -> ExportedPraise:
+        return ExportedPraise(
+            praise_id=praise_id,
+            site=praise.site,
+            received_at=praise.received_at,
+            language=praise.language,
+            text=await self._keys.open_words(
+                praise.customer_ref, "text", praise.text, praise.received_at, view
+            ),
+        )
 
     async def _profile(self, customer_ref: str, view: View) -> ExportedProfile | None:
         kept = await view.get(KeptProfile, customer_ref)
@@ -317,10 +366,10 @@ class Exports:
     async def page(self, exported: ExportedCustomer, view: View) -> str:
         """The same as a page, in the language of the latest complaint and the time of each site; raises Unavailable.
 
-        Of a customer who never complained, in the language of what they were given last, or of the site.
+        Of a customer who never complained, in the language of what they praised last, else of what they were given last, or of the site.
         """
-        known: Sequence[ExportedDelight | ExportedComplaint]
-        known = (*exported.delights, *exported.complaints)
+        known: Sequence[ExportedDelight | ExportedPraise | ExportedComplaint]
+        known = (*exported.delights, *exported.praise, *exported.complaints)
         sites = {one.site for one in (*known, exported.profile) if one is not None}
         policies = {site: (await self._policies.at(site, view))[0] for site in sites}
         if known:
@@ -335,6 +384,10 @@ class Exports:
             profile=_told_of(profile, policies[profile.site], language) if profile else (),
             complaints=[_printed(one, policies[one.site], language) for one in exported.complaints],
             delights=[_joy(one, policies[one.site], language) for one in exported.delights],
+            praise=[
+                (format_time(one.received_at, policies[one.site].timezone, language), one.text)
+                for one in exported.praise
+            ],
             complete=exported.complete,
         )
 
@@ -369,6 +422,23 @@ class Exports:
             ],
             left_out=left_out,
         )
+
+
+async def _all_of(
+    kind: type[Several], name: str, site: str | None, view: View
+) -> tuple[Sequence[tuple[str, Several]], bool]:
+    """What stands in a customer's sorted set and is of the site (of any, if None), and whether these are all.
+
+    Earliest first, at most `EXPORTED_MAX`. Raises Unavailable.
+    """
+    found: list[tuple[str, Several]] = []
+    after: Cursor | None = None
+    while True:
+        page = await view.range(kind, name, after, RANGE_MAX)
+        found += [one for one in page.documents if site in (None, one[1].site)]
+        after = page.next
+        if after is None or len(found) >= EXPORTED_MAX:
+            return found[:EXPORTED_MAX], after is None and len(found) <= EXPORTED_MAX
 
 
 async def _given(complaint_id: str, view: View) -> list[ExportedCheck]:
@@ -508,5 +578,8 @@ _EXPORT = """{% macro reached(contact) %}{% if contact %}{% for part in (contact
 <dt>{{ say("export.site") }}</dt><dd>{{ one.site }}</dd>
 {{ reached(one.contact) }}{{ all_of(one.given) }}</dl></div>
 </section>
+{% endfor %}{% for when, text in praise %}<section>
+<h2>{{ say("export.praise") }} – {{ when }}</h2>
+<p>{{ say("export.words_over") if text is none else text }}</p></section>
 {% endfor %}{% if not complete %}<p>{{ say("export.more") }}</p>
 {% endif %}"""

@@ -25,6 +25,7 @@ from services.complaints.customer.rules import (
     expire,
     forget,
 )
+from services.complaints.intake.rules import Praise, praise_of_customer
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from services.complaints.matters.handlers import split_off
 from shared.contracts.event import Event
@@ -81,40 +82,32 @@ async def erasing(customer_ref: str, site: str | None, asked_by: str, view: View
 
 
 async def site_of(customer_ref: str, site: str | None, view: View) -> str:
-    """A site at which the customer complained, was described, delighted or erased; raises Rejected(unknown_customer)."""
+    """A site at which the customer complained or praised, or was described, delighted or erased.
+
+    Raises Rejected(unknown_customer), and Unavailable.
+    """
     erasure = await view.get(Erasure, customer_ref)
     profile = await view.get(KeptProfile, customer_ref)
     if erasure is not None and site in (None, erasure.site):
         return erasure.site
     if profile is not None and site in (None, profile.site):
         return profile.site
-    after: Cursor | None = None
-    for _ in range(PAGES_MAX):
-        page = await view.range(Complaint, of_customer(customer_ref), after, STEP)
-        for _, complaint in page.documents:
-            if site in (None, complaint.site):
-                return complaint.site
-        after = page.next
-        if after is None:
-            break
-    for _, given in await delights(customer_ref, site, view):
-        return given.site
+    kinds: tuple[tuple[type[Complaint | DelightGiven | Praise], str], ...] = (
+        (Complaint, of_customer(customer_ref)),
+        (DelightGiven, delights_of(customer_ref)),
+        (Praise, praise_of_customer(customer_ref)),
+    )
+    for kind, name in kinds:
+        after: Cursor | None = None
+        for _ in range(PAGES_MAX):
+            page = await view.range(kind, name, after, STEP)
+            for _, found in page.documents:
+                if site in (None, found.site):
+                    return found.site
+            after = page.next
+            if after is None:
+                break
     raise Rejected(Reason.UNKNOWN_CUSTOMER)
-
-
-async def delights(
-    customer_ref: str, site: str | None, view: View
-) -> Sequence[tuple[str, DelightGiven]]:
-    """What a customer was given to delight at the site (at any, if None), by its check, earliest first; raises Unavailable."""
-    found: list[tuple[str, DelightGiven]] = []
-    after: Cursor | None = None
-    for _ in range(PAGES_MAX):
-        page = await view.range(DelightGiven, delights_of(customer_ref), after, STEP)
-        found += [one for one in page.documents if site in (None, one[1].site)]
-        after = page.next
-        if after is None:
-            break
-    return found
 
 
 async def erasure_of(customer_ref: str, site: str | None, view: View) -> Erasure:

@@ -11,8 +11,15 @@ from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.intake.rules import source_of_token
 from services.complaints.lifecycle.api import COMPLAINT, MergedAnswer, PromisedBy, Round
 from services.complaints.lifecycle.handlers import known
-from shared.contracts.complaints import Category, ComplaintRepeated, ComplaintTriaged, Severity
-from shared.contracts.event import ComplaintId, Outside, PromiseId
+from shared.contracts.complaints import (
+    Category,
+    ComplaintRepeated,
+    ComplaintTriaged,
+    PraiseReceived,
+    PraiseRepeated,
+    Severity,
+)
+from shared.contracts.event import ComplaintId, Outside, PraiseId, PromiseId
 from shared.contracts.intake import TEXT_MAX, Channel, ComplaintRaised, Spoken, Told
 from shared.contracts.lifecycle import State
 from shared.contracts.names import legible
@@ -135,6 +142,33 @@ class KnownComplaint(Answer):
     complaint_id: ComplaintId
 
 
+class NotedPraise(Answer):
+    """Praise that was received: no promise is made, and employees who were there read it."""
+
+    OF: ClassVar[type[Fact]] = PraiseReceived
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"praise_id": "pr-9f86d081884c7d65", "received_at": "2026-06-03T16:02:05Z"}
+            ]
+        }
+    )
+
+    praise_id: PraiseId
+    received_at: Annotated[datetime, Field(description="When it was recorded here.")]
+
+
+class KnownPraise(Answer):
+    """The praise was sent before."""
+
+    OF: ClassVar[type[Fact]] = PraiseRepeated
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"praise_id": "pr-9f86d081884c7d65"}]}
+    )
+
+    praise_id: PraiseId
+
+
 class FoundComplaint(Answer):
     """What a publisher may know of the complaint from its event: no text and no persons."""
 
@@ -182,13 +216,14 @@ def routes(face: Face, intake: Intake) -> Routes:
         "POST",
         "/v1/complaints",
         (Kind.EMPLOYEE, Kind.CUSTOMER, Kind.SYSTEM),
-        {200: KnownComplaint, 201: (PromisedAnswer, MergedAnswer)},
+        {200: (KnownComplaint, KnownPraise), 201: (PromisedAnswer, MergedAnswer, NotedPraise)},
         refuses=(Reason.TIME_OUT_OF_RANGE, Reason.WRAPPING_KEY_MISSING),
     )
     async def raise_complaint(ask: Ask, command: RaiseComplaint) -> Decision:
         """Raise a complaint; the answer is the promise.
 
-        If a customer raised an open one about the same with the same token, the new one is merged into it.
+        If a customer raised an open one about the same with the same token, the new one is merged into it. Words that praise
+        and do nothing else are praise, and no complaint.
         """
         principal = ask.principal
         if command.site != principal.site:

@@ -16,13 +16,15 @@ from fastapi.responses import HTMLResponse
 
 from services.complaints.intake.handlers import Intake, complaint_id_of
 from services.complaints.intake.limits import Limits
-from services.complaints.intake.page import Form, FormPage, Opened
+from services.complaints.intake.page import PRAISE, Form, FormPage, Opened
 from services.complaints.selfservice.handlers import SelfService
 from shared.contracts.complaints import (
     Category,
     ComplaintRepeated,
     ComplaintTriaged,
     Language,
+    PraiseReceived,
+    PraiseRepeated,
     reference_of,
 )
 from shared.contracts.event import SiteId
@@ -156,6 +158,11 @@ def routes(face: Face, door: Door, page: FormPage) -> Routes:
         except Unavailable as away:
             fault = Fault(say(opened.language, "form.fault.away"), "text")
             return shown(opened, form, [fault], away.reason.status, away.retry_after_s)
+        if isinstance(written.fact, PraiseReceived | PraiseRepeated):
+            # No page to lead to: nothing is kept of praise that anybody could follow.
+            return HTMLResponse(
+                page.praised(opened.language, opened.policy.site_name), headers=PAGE_HEADERS
+            )
         assert isinstance(written.fact, ComplaintTriaged | ComplaintRepeated)
         expires_at = face.view().now + FOLLOWED_FOR
         token = door.links.sign({"complaint": written.fact.complaint_id}, expires_at)
@@ -273,6 +280,7 @@ def raised_by(opened: Opened, form: Form) -> ComplaintRaised:
         site=opened.policy.site,
         text=form.text,
         place=opened.place(form),
+        praise=form.about == PRAISE,
         contact=contact_of(form.contact),
         # Only a language that they chose; else that of their words counts, and not that of their browser.
         language=opened.language if opened.chosen else None,

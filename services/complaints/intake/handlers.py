@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
+from services.complaints.colleagues.handlers import crew
 from services.complaints.customer.profiles import NOTHING, Profiles
 from services.complaints.customer.rules import KeptProfile
 from services.complaints.intake.rules import (
     FORESEEN,
     STAY_AHEAD_MAX,
+    Praise,
+    Sealed,
     foretold,
     log,
     plausible,
+    praise_id_of,
+    praised_by,
     receive,
     reserved,
     source_of_token,
@@ -21,11 +26,18 @@ from services.complaints.intake.rules import (
 from services.complaints.lifecycle.rules import Complaint
 from services.complaints.matters.handlers import at_once
 from services.complaints.triage.handlers import Triage
-from services.complaints.triage.rules import as_chosen
+from services.complaints.triage.rules import Understood, as_chosen, is_praise
 from shared.contracts.compensation import ComplaintLogged
-from shared.contracts.complaints import Category, ComplaintRepeated
+from shared.contracts.complaints import (
+    Category,
+    ComplaintRepeated,
+    Language,
+    PraiseReceived,
+    PraiseRepeated,
+)
 from shared.contracts.event import Event
 from shared.contracts.intake import Affected, ComplaintRaised, Disruption, DisruptionAnnounced
+from shared.contracts.policy import Policy
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
 from shared.runtime.engine.view import View
@@ -33,7 +45,7 @@ from shared.runtime.faults import Rejected
 from shared.runtime.http.auth import Kind
 from shared.runtime.kafka.inbox import Prepared
 from shared.runtime.policies import Policies, PolicyHead
-from shared.runtime.privacy.keys import CustomerKey, Keys
+from shared.runtime.privacy.keys import CustomerKey, Keys, Seals
 from shared.runtime.privacy.seal import Vault
 
 #: Sources whose pseudonyms are kept in memory.
@@ -170,12 +182,12 @@ class Intake:
         chosen: Category | None = None,
         disruption: Disruption | None = None,
     ) -> Decision:
-        """Receive a complaint once; `counts_for` is the customer that it counts for in an incident.
+        """Receive a complaint once, or praise; `counts_for` is the customer that it counts for in an incident.
 
-        `chosen` is the category that the customer said. With `disruption` they said nothing yet.
+        `chosen` is the category that the customer said. With `disruption` they said nothing yet, so that it is no praise.
 
-        Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where
-        another complaint was raised under this id before.
+        Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where something else was
+        raised under this id before.
         """
         if not plausible(raised.occurred_at, view.now):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
@@ -197,27 +209,25 @@ class Intake:
         language = self._triage.language_of(
             raised.text, raised.language or profile.language, policy.languages[0]
         )
-        contact = raised.contact
+        understood = as_chosen(self._triage.understand(raised.text, language), chosen)
+        # An employee who writes down a complaint has heard the customer, and is believed.
+        told = disruption is None and (raised.praise or raised.raised_by is None)
+        if told and is_praise(understood, stated=raised.praise):
+            praise = await self._praise(
+                raised, complaint_id, customer_ref, language, understood, policy, seals, view
+            )
+            if praise is not None:
+                return praise
         facts = receive(
             raised,
             complaint_id=complaint_id,
             customer_ref=customer_ref,
             language=language,
-            text=seals.words.seal("text", raised.text),
-            contact=None
-            if contact is None or contact.empty
-            else seals.contact.seal("contact", contact.model_dump_json()),
-            place=None if raised.place is None else seals.words.seal("place", raised.place),
-            place_ref=None
-            if raised.place is None
-            else self._names.place(raised.site, raised.place),
-            contact_refs=()
-            if contact is None
-            else self._names.contacts(raised.site, contact.email, contact.phone),
+            sealed=self._sealed(raised, seals),
             content=content,
-            reachable=policy.notify.reaches(contact),
+            reachable=policy.notify.reaches(raised.contact),
             sender_ref=self._sender_ref(source, "pe" if by_customer else "so"),
-            understood=as_chosen(self._triage.understand(raised.text, language), chosen),
+            understood=understood,
             policy=policy,
             policy_version=version,
             now=view.now,
@@ -229,6 +239,64 @@ class Intake:
             return Decision((*seals.created, *facts))
         named = raised.customer is not None
         return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))
+
+    def _sealed(self, raised: ComplaintRaised, seals: Seals) -> Sealed:
+        contact, place = raised.contact, raised.place
+        return Sealed(
+            text=seals.words.seal("text", raised.text),
+            contact=None
+            if contact is None or contact.empty
+            else seals.contact.seal("contact", contact.model_dump_json()),
+            place=None if place is None else seals.words.seal("place", place),
+            place_ref=None if place is None else self._names.place(raised.site, place),
+            contact_refs=()
+            if contact is None
+            else self._names.contacts(raised.site, contact.email, contact.phone),
+        )
+
+    async def _praise(
+        self,
+        raised: ComplaintRaised,
+        complaint_id: str,
+        customer_ref: str,
+        language: Language,
+        understood: Understood,
+        policy: Policy,
+        seals: Seals,
+        view: View,
+    ) -> Decision | None:
+        """Receive praise once: its words are sealed, and neither an address nor a promise is kept.
+
+        None if no employee could read it. Raises Rejected(conflicting_repeat) for other words under the same id.
+        """
+        praise_id = praise_id_of(complaint_id)
+        known = await view.get(Praise, praise_id)
+        if known is not None:
+            words = await self._keys.open_words(
+                known.customer_ref, "text", known.text, known.received_at, view
+            )
+            if words not in (None, raised.text):
+                raise Rejected(Reason.CONFLICTING_REPEAT)
+            return Decision.of(PraiseRepeated(praise_id=praise_id))
+        at = raised.occurred_at or view.now
+        praised = praised_by(await crew(raised.site, view), understood, policy, at)
+        if not praised:
+            return None
+        text = seals.words.seal("text", raised.text)
+        fact = PraiseReceived(
+            praise_id=praise_id,
+            customer_ref=customer_ref,
+            site=raised.site,
+            channel=raised.channel,
+            language=language,
+            text=text,
+            category=understood.category,
+            step=understood.step,
+            stated=raised.praise,
+            praised=praised,
+            received_at=view.now,
+        )
+        return Decision((*seals.created, fact))
 
     def event_name(self, source: str, event_id: str) -> str:
         """The pseudonym that stands for an event of another system from the moment it is read."""

@@ -41,6 +41,12 @@ _THANKS = """{% if promised_by %}<p class="standing" role="status">{{ say("mine.
 """
 
 
+_PRAISED = """<p class="standing" role="status">{{ say("form.praised.passed_on") }}</p>
+"""
+#: What the form's chip of praise sends, where the others send a category.
+PRAISE = "praise"
+
+
 class Form(BaseModel):
     """What the form says; a field that was left out is empty."""
 
@@ -85,7 +91,7 @@ class FormPage:
     """The pages in each language."""
 
     def __init__(self) -> None:
-        self._pages = Pages(form=_FORM, thanks=_THANKS)
+        self._pages = Pages(form=_FORM, thanks=_THANKS, praised=_PRAISED)
 
     def form(self, opened: Opened, form: Form, once: str, faults: Sequence[Fault] = ()) -> str:
         """The form with what was written in it before, and what is wrong with that on top.
@@ -103,9 +109,17 @@ class FormPage:
             once=once,
             languages=[(one, say(one, "language")) for one in Language],
             where=opened.where,
-            about=[(one.value, category_title(one, language)) for one in Category],
+            about=[
+                *((one.value, category_title(one, language)) for one in Category),
+                (PRAISE, say(language, "form.praise")),
+            ],
             place=[(name, in_language(title, language)) for name, title in places.items()],
         )
+
+    def praised(self, language: Language, site_name: str) -> str:
+        """Thanks for praise, and that those whom it is for read it."""
+        title = say(language, "form.praised.title")
+        return self._pages.render("praised", language, title, site_name=site_name)
 
     def thanks(
         self,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
 
+from services.complaints.colleagues.rules import Member
 from services.complaints.triage.rules import Understood
 from shared.contracts.compensation import ComplaintLogged
 from shared.contracts.complaints import (
     BECAUSE_MAX,
+    PRAISED_MAX,
     Because,
     Category,
     ComplaintClaimed,
@@ -15,8 +20,10 @@ from shared.contracts.complaints import (
     ComplaintReceived,
     ComplaintTriaged,
     Language,
+    PraiseReceived,
     promise_id_of,
 )
+from shared.contracts.hours import covers
 from shared.contracts.intake import (
     Affected,
     Channel,
@@ -26,7 +33,7 @@ from shared.contracts.intake import (
     Profile,
 )
 from shared.contracts.policy import Policy
-from shared.kernel import Decision
+from shared.kernel import Decision, Document, Fold, Slice, score_at
 
 #: Times outside these bounds are mistakes: a mistyped year, or a clock in another zone.
 OCCURRED_PAST_MAX = timedelta(days=3 * 366)
@@ -56,6 +63,44 @@ def reserved(source: str) -> bool:
     return not root and rest.partition("/")[0] in RESERVED_SOURCES
 
 
+class Praise(Document):
+    """A praise, its words sealed; they end with their key."""
+
+    KIND: ClassVar[str] = "praise"
+
+    customer_ref: str
+    site: str
+    language: Language
+    text: str
+    received_at: datetime
+
+
+def received(_: Praise | None, fact: PraiseReceived) -> Praise:
+    """The praise as it came."""
+    return Praise(
+        customer_ref=fact.customer_ref,
+        site=fact.site,
+        language=fact.language,
+        text=fact.text,
+        received_at=fact.received_at,
+    )
+
+
+def praise_of_customer(customer_ref: str) -> str:
+    """The sorted set of a customer's praise, by when it came."""
+    return f"praise/{customer_ref}"
+
+
+def stands(praise: Praise) -> Mapping[str, int]:
+    """Among the praise of its customer, the earliest first."""
+    return {praise_of_customer(praise.customer_ref): score_at(praise.received_at)}
+
+
+def praise_id_of(complaint_id: str) -> str:
+    """The id of the praise that came instead of a complaint of this id."""
+    return f"pr-{complaint_id.removeprefix('co-')}"
+
+
 def plausible(
     moment: datetime | None, now: datetime, ahead: timedelta = OCCURRED_AHEAD_MAX
 ) -> bool:
@@ -77,17 +122,23 @@ def foretold(announced: DisruptionAnnounced, customer: Affected) -> ComplaintRai
     )
 
 
+class Sealed(NamedTuple):
+    """What a customer told, sealed, and the pseudonyms by which the place and the contact are found."""
+
+    text: str
+    contact: str | None
+    place: str | None
+    place_ref: str | None
+    contact_refs: tuple[str, ...]
+
+
 def receive(
     raised: ComplaintRaised,
     *,
     complaint_id: str,
     customer_ref: str,
     language: Language,
-    text: str,
-    contact: str | None,
-    place: str | None,
-    place_ref: str | None,
-    contact_refs: tuple[str, ...],
+    sealed: Sealed,
     content: str,
     reachable: bool,
     sender_ref: str,
@@ -110,14 +161,14 @@ def receive(
             site=raised.site,
             channel=raised.channel if disruption is None else Channel.PREEMPTIVE,
             language=language,
-            text=text,
-            contact=contact,
+            text=sealed.text,
+            contact=sealed.contact,
             raised_by=raised.raised_by,
             occurred_at=raised.occurred_at,
             received_at=now,
-            place=place,
-            place_ref=place_ref,
-            contact_refs=contact_refs,
+            place=sealed.place,
+            place_ref=sealed.place_ref,
+            contact_refs=sealed.contact_refs,
             disruption=disruption,
             content=content,
         ),
@@ -153,6 +204,33 @@ def _reasons(understood: Understood) -> tuple[Because, ...]:
     return tuple(
         Because(rule=rule, words=words, percent=round(100 * confidence))
         for rule, words, confidence in understood.reasons[:BECAUSE_MAX]
+    )
+
+
+def praised_by(
+    members: Sequence[Member], understood: Understood, policy: Policy, at: datetime
+) -> tuple[str, ...]:
+    """The ids of those who read a praise, at most `PRAISED_MAX`; empty where the site has no active employee.
+
+    Whoever worked when it happened goes first, and among them the department that sees to what it is about. Where
+    nobody is known to have worked then, it is all who work at the site, chosen in the same way.
+    """
+    zone, roles = ZoneInfo(policy.timezone), policy.roles_for(understood.category)
+    active = [one for one in members if one.active]
+    there = [one for one in active if worked(one, zone, at)] or active
+    nearest = [one for one in there if one.role in roles] or there
+    return tuple(sorted(one.id for one in nearest)[:PRAISED_MAX])
+
+
+def worked(member: Member, zone: ZoneInfo, at: datetime) -> bool:
+    """Whether an employee worked at a moment, by the roster or by their last check-in."""
+    shift = member.listing.shift if member.listing is not None else None
+    if shift is not None and covers(shift, zone, at):
+        return True
+    return (
+        member.until is not None
+        and member.said_at is not None
+        and member.said_at <= at < member.until
     )
 
 
@@ -220,3 +298,9 @@ def log(
         forgotten_at=now,
     )
     return Decision.of(received, triaged, claimed, forgotten)
+
+
+SLICE = Slice(
+    {PraiseReceived: (Fold(Praise, lambda fact: fact.praise_id, received),)},
+    indexes={Praise: stands},
+)

@@ -25,7 +25,12 @@ from services.complaints.mail.rules import (
 )
 from services.complaints.selfservice.handlers import SelfService
 from services.complaints.triage.handlers import Triage
-from shared.contracts.complaints import ComplaintRepeated, ComplaintTriaged
+from shared.contracts.complaints import (
+    ComplaintRepeated,
+    ComplaintTriaged,
+    PraiseReceived,
+    PraiseRepeated,
+)
 from shared.contracts.intake import Channel, ComplaintRaised, Contact
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision
@@ -103,8 +108,10 @@ class Mails:
             return Fate(Folder.REFUSED, REFUSED[rejected.reason])
         if not settled.replayed:
             sent.append(self._now())
-        if settled.replayed or isinstance(settled.fact, ComplaintRepeated):
+        if settled.replayed or isinstance(settled.fact, ComplaintRepeated | PraiseRepeated):
             return Fate(Folder.TAKEN, "repeated")
+        if isinstance(settled.fact, PraiseReceived):
+            return Fate(Folder.TAKEN, "praise")
         raised = isinstance(settled.fact, ComplaintTriaged)
         return Fate(Folder.TAKEN, "complaint" if raised else "words")
 

@@ -98,6 +98,10 @@ class Signs(Part):
     called_off: Entries = Field(description="Words that are used of journeys and hardly else.")
     serving: Entries = Field(description="Words for those who serve food.")
     hours: Entries = Field(description="Words by which a wait took hours.")
+    contrast: Entries = Field(
+        (),
+        description='Words by which praise takes something back, as "but" and "not": it may be no praise alone.',
+    )
 
 
 class LexiconFile(Part):

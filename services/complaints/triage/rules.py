@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple, Protocol, TypeVar
 
 from shared.contracts.complaints import (
@@ -25,6 +26,8 @@ SHOWN_MAX = 5
 _MOODS: tuple[Column, ...] = (("mood", "strong"), ("mood", "weak"), ("mood", "praise"))
 #: By how much a count is certain: one hit alone is 0.5, two are 0.67.
 _DOUBT = 1.0
+#: So many words of praise make it plain: "great" alone also stands in front of what went wrong.
+PLAIN_FROM = 2
 
 
 class Found(NamedTuple):
@@ -50,6 +53,17 @@ class Because(NamedTuple):
     confidence: float
 
 
+class Praise(Enum):
+    """Whether words praise and do no more than that."""
+
+    #: Something in them complains, warns, asks, or says what went wrong.
+    MIXED = "mixed"
+    #: Nothing does, and too little praises to be sure.
+    BLAMELESS = "blameless"
+    #: Nothing does, and several words praise.
+    PLAIN = "plain"
+
+
 class Understood(NamedTuple):
     """What the words of a complaint say; `safety` means that a person may be in danger.
 
@@ -69,6 +83,7 @@ class Understood(NamedTuple):
     flags: tuple[Flag, ...] = ()
     reasons: tuple[Because, ...] = ()
     scores: Mapping[str, float] = {}
+    praise: Praise = Praise.MIXED
 
 
 def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
@@ -102,7 +117,21 @@ def understand(text: str, language: str, lexicon: Lexicon) -> Understood:
         flags,
         _reasons(found, category, subcategory, flags, step, remedy),
         scores,
+        _praise(found, flags, scores, remedy),
     )
+
+
+def is_praise(understood: Understood, *, stated: bool) -> bool:
+    """Whether words are praise and nothing else; `stated` if whoever sent them said so.
+
+    Words that also complain, warn, ask for something or name what went wrong are none, whatever was stated, and where
+    nothing was stated, one word of praise is too little.
+    """
+    if understood.safety or understood.praise is Praise.MIXED:
+        return False
+    if stated:
+        return True
+    return understood.praise is Praise.PLAIN and understood.intent is Intent.PRAISE
 
 
 def as_chosen(understood: Understood, chosen: Category | None) -> Understood:
@@ -231,6 +260,28 @@ def _intent(found: Found, scores: Mapping[str, float]) -> Intent:
         return Intent.QUESTION
     return Intent.COMPLAINT if bad or scores else Intent.NONE
 
+
+def _praise(
+    found: Found, flags: Sequence[Flag], scores: Mapping[str, float], remedy: Remedy | None
+) -> Praise:
+    """Whether the words do no more than praise: a particular that goes wrong, a wish or a question is more."""
+    bad = any(column in found.words for column in _BLAME)
+    particular = any("." in name and not name.endswith("." + GENERAL) for name in scores)
+    wishes = remedy not in (None, Remedy.NOTHING)
+    if flags or bad or particular or wishes or found.asks:
+        return Praise.MIXED
+    good = found.weights.get(("mood", "praise"), 0)
+    return Praise.PLAIN if good >= PLAIN_FROM else Praise.BLAMELESS
+
+
+#: What stands in words that complain.
+_BLAME: Sequence[Column] = (
+    ("mood", "strong"),
+    ("mood", "weak"),
+    ("sign", "called_off"),
+    ("sign", "hours"),
+    ("sign", "contrast"),
+)
 
 Choice = TypeVar("Choice", JourneyStep, Remedy)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.notifier.inbox.handlers import Inboxes, ShownEntry
 from services.notifier.inbox.rules import KEPT_MAX
 from shared.contracts.complaints import reference_of
-from shared.contracts.event import ComplaintId, SiteId
+from shared.contracts.event import ComplaintId, PraiseId, SiteId
 from shared.contracts.notifier import InboxRead, Notice
 from shared.contracts.reasons import Reason
 from shared.kernel import Decision, Fact
@@ -26,6 +26,7 @@ PAGE_MAX = 100
 CURSOR_PATTERN = r"^[1-9][0-9]{0,14}$"
 NUMBER_MAX = 10**15
 THANKED: Literal["thanked"] = "thanked"
+PRAISED: Literal["praised"] = "praised"
 
 
 class InboxEntry(Answer):
@@ -33,12 +34,19 @@ class InboxEntry(Answer):
 
     number: Annotated[int, Field(description="Number of the entry among all of mine, from 1.")]
     what: Annotated[
-        Notice | Literal["thanked"],
-        Field(description="What it is; `thanked` if the customer said that it helped."),
+        Notice | Literal["thanked", "praised"],
+        Field(
+            description="What it is; `thanked` if the customer said that it helped, `praised` if a customer praised and I was there."
+        ),
     ]
     at: Annotated[datetime, Field(description="When it happened.")]
-    complaint_id: ComplaintId
-    reference: Annotated[str, Field(description="The complaint's reference, as customers have it.")]
+    complaint_id: Annotated[
+        ComplaintId | None, Field(description="The complaint's id; null for praise.")
+    ]
+    reference: Annotated[
+        str | None,
+        Field(description="The complaint's reference, as customers have it; null for praise."),
+    ]
     check_id: Annotated[
         str | None, Field(description="The check that the customer spoke of; null if none.")
     ]
@@ -46,10 +54,13 @@ class InboxEntry(Answer):
         str | None,
         Field(description="The fix that I am asked for, by its name in the policy; null if none."),
     ]
+    praise_id: Annotated[
+        PraiseId | None, Field(description="The praise's id; null for what is about a complaint.")
+    ]
     line: Annotated[
         str | None,
         Field(
-            description="What the customer wrote with their answer; null if nothing, or if the time of their words is over."
+            description="What the customer wrote with their answer, or praised; null if nothing, or if the time of their words is over."
         ),
     ]
 
@@ -59,12 +70,13 @@ class InboxEntry(Answer):
         entry = shown.entry
         return cls(
             number=entry.number,
-            what=entry.notice or THANKED,
+            what=PRAISED if entry.praise_id else entry.notice or THANKED,
             at=entry.at,
             complaint_id=entry.complaint_id,
-            reference=reference_of(entry.complaint_id),
+            reference=reference_of(entry.complaint_id) if entry.complaint_id else None,
             check_id=entry.check_id,
             fix=entry.fix,
+            praise_id=entry.praise_id,
             line=shown.line,
         )
 
@@ -86,6 +98,7 @@ class MyInbox(Answer):
                             "reference": "4C7D65",
                             "check_id": "ck-1f2e3d4c5b6a7988",
                             "fix": None,
+                            "praise_id": None,
                             "line": "The cinema saved our evening.",
                         }
                     ],

@@ -11,6 +11,7 @@ from services.notifier.inbox.rules import (
     Giver,
     Holder,
     Line,
+    Praise,
     Told,
     inbox_of,
     is_new,
@@ -18,8 +19,10 @@ from services.notifier.inbox.rules import (
     read_up_to,
     told_by,
     told_by_answer,
+    told_by_praise,
 )
 from services.notifier.subjects.rules import Story
+from shared.contracts.complaints import PraiseReceived
 from shared.contracts.event import Event
 from shared.contracts.notifier import FeedbackReceived
 from shared.contracts.roster import employee_name
@@ -64,6 +67,12 @@ class Inboxes:
 
         return Prepared(decide, [Holder.key(fact.complaint_id)])
 
+    async def praised(self, event: Event[PraiseReceived], view: View) -> Decision:
+        """Tell the employees for whom a praise is."""
+        told = told_by_praise(event.data)
+        await view.prefetch([EmployeeInbox.key(inbox_of(one)) for one in told])
+        return Decision([fact for one in told for fact in await self._new(one, view)])
+
     async def told_of(self, answer: FeedbackReceived, view: View) -> Sequence[Fact]:
         """The fact that tells who gave a check what its customer answered; none if that is not known. May block."""
         giver = await view.get(Giver, answer.check_id)
@@ -90,20 +99,37 @@ class Inboxes:
             if since < entry.number and (before is None or entry.number < before)
         ]
         found = wanted[:limit]
-        about = dict.fromkeys(one.complaint_id for one in (*found, *inbox.unread))
+        both = (*found, *inbox.unread)
+        about = dict.fromkeys(one.complaint_id for one in both if one.complaint_id)
+        thanked = dict.fromkeys(one.praise_id for one in both if one.praise_id)
         await view.prefetch(
             [Story.key(one) for one in about]
+            + [Praise.key(one) for one in thanked]
             + [Line.key(line) for one in found if (line := line_of(one)) is not None]
         )
         stories = {one: await view.get(Story, one) for one in about}
-        await view.prefetch([CustomerKey.key(one.customer_ref) for one in stories.values() if one])
+        praise = {one: await view.get(Praise, one) for one in thanked}
+        known = [one for one in (*stories.values(), *praise.values()) if one is not None]
+        await view.prefetch([CustomerKey.key(one.customer_ref) for one in known])
         erased = {one for one, story in stories.items() if story and story.forgotten}
+        erased |= {
+            name
+            for name, one in praise.items()
+            if one and await self._keys.erased(one.customer_ref, view)
+        }
         shown = [
-            ShownEntry(entry, await self._line(entry, stories[entry.complaint_id], view))
+            ShownEntry(
+                entry,
+                await self._praise(praise[entry.praise_id], view)
+                if entry.praise_id
+                else await self._line(entry, stories[entry.complaint_id or ""], view),
+            )
             for entry in found
-            if entry.complaint_id not in erased
+            if erased.isdisjoint({entry.complaint_id, entry.praise_id})
         ]
-        unread = sum(entry.complaint_id not in erased for entry in inbox.unread)
+        unread = sum(
+            erased.isdisjoint({entry.complaint_id, entry.praise_id}) for entry in inbox.unread
+        )
         last = found[-1].number if len(wanted) > limit else None
         return Portion(shown, unread, inbox.read_up_to, last)
 
@@ -117,6 +143,14 @@ class Inboxes:
             return None
         return await self._keys.open_words(
             story.customer_ref, "line", line.line, line.answered_at, view
+        )
+
+    async def _praise(self, praise: Praise | None, view: View) -> str | None:
+        """What the customer praised; None if their words are over."""
+        if praise is None:
+            return None
+        return await self._keys.open_words(
+            praise.customer_ref, "text", praise.text, praise.received_at, view
         )
 
     async def read(self, who: Principal, up_to: int, view: View) -> Decision:

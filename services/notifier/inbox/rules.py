@@ -1,7 +1,7 @@
 """What employees are told of their own cases, and how much of it they read: pure rules.
 
 Each employee has one inbox with the newest entries, numbered from 1. The words of customers are not in it: an entry
-names the check that they spoke of, and the words stay sealed where they are.
+names the check or the praise that they spoke of, and the words stay sealed where they are.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from shared.contracts.complaints import (
     HandoverAccepted,
     HandoverDeclined,
     HandoverOffered,
+    PraiseReceived,
     PromiseWarned,
     ResolutionRecorded,
 )
 from shared.contracts.notifier import (
     EmployeeNotified,
+    EmployeePraised,
     EmployeeThanked,
     FeedbackReceived,
     Helped,
@@ -34,30 +36,33 @@ from shared.contracts.notifier import (
     Notice,
 )
 from shared.contracts.roster import employee_name
-from shared.kernel import Document, Fold, Slice
+from shared.kernel import Document, Fold, Schema, Slice
 
 #: Entries kept of each employee: those of some weeks. All are in one document, which stays below 40 KB.
 KEPT_MAX = 200
 
 #: What puts an entry into an inbox.
-Told = EmployeeThanked | EmployeeNotified
+Told = EmployeeThanked | EmployeeNotified | EmployeePraised
 
 
 class Entry(NamedTuple):
-    """One entry of an inbox; `notice` is None for thanks."""
+    """One entry of an inbox; `notice` is None for thanks, and `complaint_id` for praise."""
 
     number: int
-    complaint_id: str
+    complaint_id: str | None
     at: datetime
     notice: Notice | None = None
     check_id: str | None = None
     fix: str | None = None
+    praise_id: str | None = None
 
 
 class EmployeeInbox(Document):
     """The newest entries of one employee, the oldest first, and the number of the last one that they read."""
 
     KIND: ClassVar[str] = "employee-inbox"
+    #: A build of before reads no entry without a complaint.
+    SCHEMA: ClassVar[Schema] = Schema(2, read_by=2)
 
     entries: tuple[Entry, ...] = ()
     #: How many entries there ever were.
@@ -100,6 +105,34 @@ class Line(Document):
 
     line: str
     answered_at: datetime
+
+
+class Praise(Document):
+    """What a customer praised, sealed."""
+
+    KIND: ClassVar[str] = "praise"
+
+    customer_ref: str
+    text: str
+    received_at: datetime
+
+
+def praised(_: Praise | None, fact: PraiseReceived) -> Praise:
+    """The words of a praise."""
+    return Praise(customer_ref=fact.customer_ref, text=fact.text, received_at=fact.received_at)
+
+
+def told_by_praise(fact: PraiseReceived) -> Sequence[EmployeePraised]:
+    """The entries that a praise makes: one for each employee who reads it."""
+    return [
+        EmployeePraised(
+            employee_id=one,
+            site=fact.site,
+            praise_id=fact.praise_id,
+            noted_at=fact.received_at,
+        )
+        for one in fact.praised
+    ]
 
 
 def inbox_of(fact: Told | InboxRead) -> str:
@@ -188,6 +221,8 @@ def read_up_to(
 
 
 def _entry(number: int, fact: Told) -> Entry:
+    if isinstance(fact, EmployeePraised):
+        return Entry(number, None, fact.noted_at, praise_id=fact.praise_id)
     if isinstance(fact, EmployeeThanked):
         return Entry(number, fact.complaint_id, fact.noted_at, None, fact.check_id)
     return Entry(number, fact.complaint_id, fact.noted_at, fact.notice, fact.check_id, fact.fix)
@@ -237,7 +272,9 @@ def line_of(entry: Entry) -> str | None:
     """The id of what the customer may have written with an answer; None of what is no answer of theirs."""
     if entry.check_id is not None:
         return entry.check_id
-    return moment_of(entry.complaint_id, entry.at) if entry.notice is None else None
+    if entry.complaint_id is None or entry.notice is not None:
+        return None
+    return moment_of(entry.complaint_id, entry.at)
 
 
 def complaint_of(fact: ComplaintFact) -> str:
@@ -265,6 +302,8 @@ SLICE = Slice(
         ),
         CheckIssued: (Fold(Giver, lambda fact: fact.check_id, gave),),
         FeedbackReceived: (Fold(Line, lambda fact: fact.check_id if fact.line else None, wrote),),
+        PraiseReceived: (Fold(Praise, lambda fact: fact.praise_id, praised),),
+        EmployeePraised: (Fold(EmployeeInbox, inbox_of, filled),),
         EmployeeThanked: (Fold(EmployeeInbox, inbox_of, filled),),
         EmployeeNotified: (Fold(EmployeeInbox, inbox_of, filled),),
         InboxRead: (Fold(EmployeeInbox, inbox_of, read),),
