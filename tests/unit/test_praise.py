@@ -81,7 +81,7 @@ def test_words_that_praise_and_do_nothing_else_are_praise(text: str, language: s
         ("Lovely room. Great view. Could somebody bring towels?", "en"),
         ("The food was amazing and the staff wonderful. My son got sick afterwards.", "en"),
         ("Great hotel, lovely staff, but the shower only had lukewarm water.", "en"),
-        ("Wonderful crew, and friendly waiters. They lost my suitcase.", "en"),
+        ("Wonderful crew, and friendly waiters. The toilet smelled.", "en"),
         ("Wonderful crew, and friendly waiters. I want my money back.", "en"),
     ],
 )
