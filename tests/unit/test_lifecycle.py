@@ -458,7 +458,7 @@ async def test_a_correction_says_what_is_corrected(aboard: Aboard):
             f"/v1/complaints/{name}/correct", json={}, headers={"Idempotency-Key": "k-nothing"}
         )
     assert (refused.status_code, refused.json()["type"]) == (422, "schema_invalid")
-    assert "name a category, a subcategory or a severity" in refused.text
+    assert "name a category, a subcategory, a severity or flags" in refused.text
 
 
 async def test_a_customer_whom_no_message_reaches_is_asked_in_person(aboard: Aboard):
