@@ -112,6 +112,12 @@ async def test_the_language_that_the_customer_chooses_goes_before_the_browsers(a
 # ---- what is sent --------------------------------------------------------------------------------
 
 
+async def test_words_that_say_no_language_are_answered_in_that_of_the_form(aboard: Aboard):
+    await sent(aboard, f"{FORM}?language=sv", text="Help me")
+    found = [one for one in await aboard.facts("complaints") if "promised_by" in one][-1]
+    assert found["language"] == "sv"
+
+
 @pytest.mark.parametrize("language", list(Language))
 async def test_the_thanks_say_by_when_and_lead_to_a_page_of_their_own(
     aboard: Aboard, language: Language

@@ -69,6 +69,15 @@ async def test_a_customers_known_language_goes_before_the_words_and_after_what_t
     assert (await triaged(aboard))["language"] == "en"
 
 
+async def test_words_are_understood_in_their_own_language_whatever_the_customer_prefers(
+    aboard: Aboard, tell: Told
+):
+    await tell(describes(aboard, language="sv"))
+    await write_down(aboard, "k1", ADDRESS, text="We waited two hours for cold soup.")
+    found = await triaged(aboard)
+    assert (found["language"], found["category"], found["severity"]) == ("sv", "food", "moderate")
+
+
 async def test_a_promise_is_for_before_the_customer_leaves_also_where_only_the_hotel_knows_when(
     aboard: Aboard, tell: Told
 ):

@@ -116,6 +116,7 @@ class Door:
             # Nobody is known by a form, so that those who leave no address count as one customer in an incident.
             self.intake.as_one(source) if raised.contact is None else None,
             chosen=Category(form.about) if form.about in set(Category) else None,
+            shown_in=opened.language,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
@@ -155,6 +156,7 @@ class Intake:
         *,
         by_customer: bool = False,
         chosen: Category | None = None,
+        shown_in: Language | None = None,
     ) -> Decision:
         """Receive a complaint raised over HTTP; raises what `_receive` raises."""
         customer_ref = self._customer_ref(source, raised, complaint_id)
@@ -167,6 +169,7 @@ class Intake:
             counts_for,
             by_customer=by_customer,
             chosen=chosen,
+            shown_in=shown_in,
         )
 
     async def _receive(
@@ -180,19 +183,18 @@ class Intake:
         *,
         by_customer: bool = False,
         chosen: Category | None = None,
+        shown_in: Language | None = None,
         disruption: Disruption | None = None,
     ) -> Decision:
         """Receive a complaint once, or praise; `counts_for` is the customer that it counts for in an incident.
 
-        `chosen` is the category that the customer said. With `disruption` they said nothing yet, so that it is no praise.
+        `chosen` is the category that the customer said, `shown_in` the language in which they were asked. With
+        `disruption` they said nothing yet, so that it is no praise.
 
         Raises Rejected(time_out_of_range, unknown_site), and Rejected(conflicting_repeat) where something else was
         raised under this id before.
         """
-        if not plausible(raised.occurred_at, view.now):
-            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
-        if not plausible(raised.stay_ends_at, view.now, STAY_AHEAD_MAX):
-            raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/stay_ends_at",))
+        _in_time(raised, view.now)
         policy, version = await self._policies.at(raised.site, view)
         # A hash of the parsed fields, so that binary mode or other blanks give the same hash. Defaults are
         # left out, so that a field of a later version does not change it.
@@ -206,10 +208,11 @@ class Intake:
         seals = await self._keys.seals(customer_ref, raised.site, view)
         described = await view.get(KeptProfile, customer_ref) is not None
         profile = await self._profiles.of(customer_ref, raised.site, view) if described else NOTHING
-        language = self._triage.language_of(
-            raised.text, raised.language or profile.language, policy.languages[0]
-        )
-        understood = as_chosen(self._triage.understand(raised.text, language), chosen)
+        prefers = raised.language or profile.language
+        written_in = None if disruption is not None else raised.language
+        otherwise = shown_in or policy.languages[0]
+        language, said = self._read(raised.text, prefers, written_in, otherwise)
+        understood = as_chosen(said, chosen)
         # An employee who writes down a complaint has heard the customer, and is believed.
         told = disruption is None and (raised.praise or raised.raised_by is None)
         if told and is_praise(understood, stated=raised.praise):
@@ -239,6 +242,16 @@ class Intake:
             return Decision((*seals.created, *facts))
         named = raised.customer is not None
         return Decision((*seals.created, *await at_once(*facts, policy, view, named=named)))
+
+    def _read(
+        self, text: str, prefers: str | None, written_in: str | None, otherwise: Language
+    ) -> tuple[Language, Understood]:
+        """The language to answer in, and what the words say, which may be in another language than the customer's."""
+        language = self._triage.language_of(text, prefers, otherwise)
+        reads = language
+        if prefers != written_in:
+            reads = self._triage.language_of(text, written_in, language)
+        return language, self._triage.understand(text, reads)
 
     def _sealed(self, raised: ComplaintRaised, seals: Seals) -> Sealed:
         contact, place = raised.contact, raised.place
@@ -321,6 +334,14 @@ class Intake:
         """The customer's pseudonym: from the source's own id, else from the address, else from this complaint."""
         address = raised.contact.email if raised.contact is not None else None
         return self._names.customer_of(complaint_id, source, raised.site, raised.customer, address)
+
+
+def _in_time(raised: ComplaintRaised, now: datetime) -> None:
+    """Raise Rejected(time_out_of_range) for times that are mistakes."""
+    if not plausible(raised.occurred_at, now):
+        raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/occurred_at",))
+    if not plausible(raised.stay_ends_at, now, STAY_AHEAD_MAX):
+        raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/stay_ends_at",))
 
 
 def _fits(event: Event[Any], view: View) -> None:
