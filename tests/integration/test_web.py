@@ -200,6 +200,15 @@ async def test_a_refused_sign_in_says_so_in_the_reader_s_language(web: Web):
     assert "Inloggningen fungerade inte" in page.text
 
 
+async def test_a_flood_of_sign_ins_does_not_fill_the_store(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.web.sessions.store.SIGN_INS_PER_MINUTE_MAX", 2)
+    answers = [await web.browser().get("/sign-in?device=own") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 503]
+    assert answers[-1].headers["retry-after"] == "60"
+
+
 # How a session ends
 
 

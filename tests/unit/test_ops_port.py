@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from shared.runtime.http.ops_port import ops_app
-from shared.runtime.service import App
+from shared.runtime.service import App, listen
 from tests.suites.services import Aboard
 
 OPERATORS = ("/metrics", "/docs", "/openapi.json")
@@ -109,7 +109,7 @@ async def test_the_port_is_open_only_where_it_is_set_and_never_the_same(
 ):
     app: App = aboard.apps["notifier"]
     app.parts.settings = app.parts.settings.model_copy(update={"ops_port": ops_port})
-    servers, serving = app._listen()
+    servers, serving = listen(app.parts.settings, "notifier", app.api, app.on_scrape)
     try:
         said = json.loads(capsys.readouterr().out.splitlines()[-1])
         url, *ops = said["urls"]

@@ -16,7 +16,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from shared.contracts.reasons import Reason
 from shared.runtime.engine.redis_store import unavailable
+from shared.runtime.faults import Unavailable
 from shared.runtime.wires import StoreAddress
 
 #: As other services have it; sessions are read and written one by one.
@@ -25,6 +27,8 @@ TIMEOUT_S = 2.0
 CONNECTIONS_MAX = 64
 #: Of one person at once; the oldest ends when there would be more.
 PER_PERSON_MAX = 20
+#: Whoever asks may begin a sign-in: of those of ten minutes the store holds some ten megabytes at most.
+SIGN_INS_PER_MINUTE_MAX = 3_000
 NONCE_BYTES = 12
 #: What `new_id` makes; anything longer was not made here.
 ID_CHARS_MAX = 64
@@ -85,7 +89,13 @@ class SessionStore:
         self._redis = redis.Redis.from_pool(pool)
 
     async def begin(self, one: str, document: dict[str, Any], kept_s: int) -> None:
-        """Keep what a sign-in needs to know when it comes back; raises Unavailable."""
+        """Keep what a sign-in needs to know when it comes back; raises Unavailable, also when too many begin."""
+        async with self._redis.pipeline(transaction=True) as counting:
+            counting.incr(f"{PREFIX}begun")
+            counting.expire(f"{PREFIX}begun", 60, nx=True)
+            begun, _ = await _asked(counting.execute())
+        if begun > SIGN_INS_PER_MINUTE_MAX:
+            raise Unavailable(Reason.OVERLOADED, retry_after_s=60)
         place = f"{PREFIX}sign-in:{place_of(one)}"
         await _asked(self._redis.set(place, seal(one, document), ex=kept_s))
 
