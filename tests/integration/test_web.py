@@ -18,6 +18,8 @@ import redis
 
 from devstack.stack import free_port, redis_binary
 from services.web.proxy.rules import PAGES
+from shared.contracts.reasons import Reason
+from shared.runtime.faults import Unavailable
 from tests.suites.web import SESSION, SIGN_IN, Browser, Web, serving
 
 MINE = "/api/compensation/v1/me"
@@ -520,6 +522,32 @@ async def test_a_page_says_that_nothing_is_built(store: str, tmp_path: Path):
         answer = await web.browser().get("/app/", headers={"Accept-Language": "da"})
         assert answer.status_code == 503
         assert "Appen er her ikke endnu" in answer.text
+
+
+async def test_without_the_store_customers_pages_are_passed_on_and_nobody_is_signed_in(dist: Path):
+    async with serving(f"redis://127.0.0.1:{free_port()}/0", dist) as web:
+        browser = web.browser()
+        browser.cookies[SESSION] = "a-session"
+        assert (await browser.get("/m/link")).status_code == 200
+        assert await reason(await browser.get(MINE), 503) == "store_unavailable"
+        assert (await web.client.get("/ready")).json() == {"running": True, "store": False}
+
+
+async def test_while_the_issuer_is_away_a_session_goes_on_until_its_token_ends(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    browser = await web.sign_in()
+
+    async def away(*_: object) -> None:
+        raise Unavailable(Reason.ISSUER_UNAVAILABLE)
+
+    monkeypatch.setattr("services.web.sessions.issuer.Issuer._answer", away)
+    web.clock.pass_by(minutes=14, seconds=30)
+    assert (await browser.get(MINE)).status_code == 200
+    web.clock.pass_by(minutes=1)
+    assert await reason(await browser.get(MINE), 503) == "issuer_unavailable"
+    monkeypatch.undo()
+    assert (await browser.get(MINE)).status_code == 200, "it was not ended"
 
 
 async def test_it_is_ready_while_its_store_answers(web: Web):
