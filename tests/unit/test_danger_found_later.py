@@ -217,14 +217,32 @@ async def test_a_promise_that_waits_is_sooner_once_its_customer_has_answered(abo
     assert (await seen(aboard, f"/{name}"))["promised_by"] == at(aboard, minutes=15)
 
 
-async def test_a_no_that_speaks_of_danger_is_promised_what_danger_is(aboard: Aboard):
+@pytest.mark.parametrize("answer", ["no", "yes"])
+async def test_an_answer_that_speaks_of_danger_is_promised_what_danger_is(
+    aboard: Aboard, answer: str
+):
     name, path = await link_of(aboard)
     await do(aboard, name, "resolve", outcome="fixed")
     await aboard.carry()
-    await sent(aboard, f"{path}/helped", action="no", text=DANGER)
+    await sent(aboard, f"{path}/helped", action=answer, text=DANGER)
     shown = await seen(aboard, f"/{name}")
     assert (shown["state"], shown["severity"]) == ("reopened", "severe")
     assert shown["promised_by"] == at(aboard, minutes=5)
+
+
+async def test_a_yes_on_the_checks_page_that_speaks_of_danger_leaves_something_to_do(
+    aboard: Aboard,
+):
+    name, _ = await link_of(aboard)
+    link = (await aboard.give(name, "dinner-for-two", "k")).json()["link"]
+    await do(aboard, name, "resolve", outcome="fixed")
+    await aboard.carry()
+    async with aboard.http("notifier", "") as phone:
+        answer = await phone.post(f"/f/{link.rpartition('/')[2]}/yes", data={"text": DANGER})
+    assert answer.status_code in (200, 303)
+    await aboard.carry()
+    shown = await seen(aboard, f"/{name}")
+    assert (shown["state"], shown["severity"]) == ("reopened", "severe")
 
 
 async def test_danger_found_while_merged_makes_both_promises_sooner(aboard: Aboard):

@@ -385,13 +385,14 @@ class Lifecycle:
         about = await answered(complaint, fact.complaint_id, head, policy, view)
         matter = {fact.complaint_id, complaint.merged_into or fact.complaint_id, *head.merged_ids}
         complaint = about.complaint
-        more = fact.helped is not Helped.YES
+        helped = danger.outweighs(fact.helped)
+        more = helped is not Helped.YES
         if more and await self._keys.erased(complaint.customer_ref, view):
             return Decision()
         found = moves.take_feedback(
             complaint,
             about.complaint_id,
-            fact.helped,
+            helped,
             policy,
             view.now,
             answered_at=fact.answered_at,
@@ -473,6 +474,10 @@ class Danger(NamedTuple):
     def facts(self) -> Sequence[Fact]:
         """All that was found."""
         return (*self.own, *self.of_head)
+
+    def outweighs(self, helped: Helped) -> Helped:
+        """What the customer answered; a yes beside which they speak of danger leaves something to do."""
+        return Helped.PARTLY if helped is Helped.YES and self.facts else helped
 
 
 async def danger_in(

@@ -293,6 +293,7 @@ class SelfService:
             sealed, thanks = (seals.words.seal(field, line) for field in ("text", "line"))
             danger = await danger_in(self._triage, line, complaint, complaint_id, policy, view)
             before = (*seals.created, *danger.facts)
+            helped = danger.outweighs(helped)
             complaint = with_danger(complaint, danger.own)
             head = with_danger(head, danger.of_head)
         about = await answered(complaint, complaint_id, head, policy, view)
