@@ -127,7 +127,7 @@ def test_they_are_listed_with_reason_place_and_count(ops: Ops) -> None:
 def test_the_status_of_all_services_is_one_screen(ops: Ops) -> None:
     """Of one that runs, and of two that never did; nothing has to run for it."""
     stack = ops.run.stack
-    ops.run.publish([b"{"], ComplaintRaised.TOPIC, partition=2)
+    ops.run.publish([b"{", '{"text": "Kjøtt"}'.encode("latin-1")], partition=2)
     ops.run.settle_down("complaints")
     env = {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap, "REDIS_URL": stack.redis_url}
     answer = CliRunner().invoke(app, ["status", "--json"], env=env)
@@ -136,7 +136,7 @@ def test_the_status_of_all_services_is_one_screen(ops: Ops) -> None:
     found = {one["service"]: one for one in told["services"]}
     ours = found["complaints"]
     assert (ours["store"], ours["outbox_lines"], ours["timers_due"]) == ("ours", 0, 0)
-    assert ours["dead_letters"] == {"malformed_bytes": 3, "unknown_site": 5}
+    assert ours["dead_letters"] == {"invalid_utf8": 1, "malformed_bytes": 3, "unknown_site": 5}
     assert ours["reads"][ComplaintRaised.TOPIC] == {"behind": 0, "lag": 0, "cut": 0}
     assert found["notifier"]["store"] == "stale"
     assert found["notifier"]["reads"][PolicyPublished.TOPIC]["behind"] is None
@@ -144,13 +144,14 @@ def test_the_status_of_all_services_is_one_screen(ops: Ops) -> None:
     assert answer.exit_code == 1, "two stores are of nobody yet"
     plain = CliRunner().invoke(app, ["status"], env=env).stdout.splitlines()
     assert plain[1].split()[:2] == ["complaints", "ours"]
-    assert plain[1].endswith("3 malformed_bytes, 5 unknown_site")
+    assert plain[1].endswith("1 invalid_utf8, 3 malformed_bytes, 5 unknown_site")
     assert plain[-1] == f"policies: ms-aurora 1, {SITE} 1"
     away = CliRunner().invoke(
         app, ["status", "--json"], env={**env, "REDIS_URL": "redis://127.0.0.1:1"}
     )
     assert {one["store"] for one in json.loads(away.stdout)["services"]} == {"away"}
-    ops.told("discard", f"complaints/{ComplaintRaised.TOPIC}/2/0", "--why", "not_needed")
+    names = [f"complaints/{ComplaintRaised.TOPIC}/2/{offset}" for offset in range(2)]
+    ops.told("discard", *names, "--why", "not_needed")
 
 
 def test_one_is_opened_only_with_a_purpose_and_that_is_on_the_record_before(

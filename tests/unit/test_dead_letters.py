@@ -80,6 +80,14 @@ async def unknown_site(aboard: Aboard) -> Operators:
     return Operators(aboard, "complaints")
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_a_letter_of_any_reason_is_found_again(reason: Reason):
+    headers = [*PLACE, ("reason", reason.encode()), ("where", b"/data/text"), ("burial", b"1")]
+    found = Buried.of("complaints", headers)
+    assert found is not None
+    assert found.reason == reason
+
+
 async def publish(aboard: Aboard, site: str) -> None:
     head = PolicyPublished(
         site=site, version=1, policy=aboard.policy.model_copy(update={"site": site})

@@ -37,7 +37,7 @@ DIGITS = re.compile(r"[0-9]{1,19}")
 #: A letter's place as the facts about it have it: what does not fit them could not be decided on.
 PLACE = TypeAdapter[tuple[str, int, int, int]](tuple[TopicName, Partition, Offset, Burial])
 #: Reasons and places of a refusal as services write them.
-REASON, WHERE = re.compile(r"[a-z_]{0,64}"), re.compile(r"[A-Za-z0-9_/,.-]{0,200}")
+REASON, WHERE = re.compile(r"[a-z0-9_]{0,64}"), re.compile(r"[A-Za-z0-9_/,.-]{0,200}")
 
 #: What operators decide about dead letters: folded by everybody, and settled by the letter's service.
 DEAD_LETTERS_INBOX = Inbox(
