@@ -21,6 +21,7 @@ from services.complaints.intake.files import (
     lines_of,
 )
 from services.complaints.intake.importing import (
+    RECOGNISED_BYTES,
     ROWS_AT_ONCE,
     Position,
     ends_unfinished,
@@ -65,7 +66,7 @@ def run(path: Path, intake: Intake, **how: Any) -> Position:
         position = position_in(file, kept, again=how.pop("again", False))
         rows = rows_of(file, position, as_csv=path.suffix == ".csv")
         told = {"site": None, "source": "/import", **how}
-        done = list(publish_rows(rows, position, intake, rejects, kept, **told))
+        done = list(publish_rows(rows, file, position, intake, rejects, kept, **told))
     return done[-1] if done else position
 
 
@@ -312,6 +313,34 @@ def test_the_position_in_another_file_of_the_same_name_is_not_taken(tmp_path: Pa
     written(tmp_path, "a.jsonl", json.dumps({**ROW, "text": "Other."}))
     assert run(path, intake).published == 1
     assert [one["data"]["text"] for one in intake.events] == ["First.", "Other."]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_another_file_that_begins_alike_is_published_whole(tmp_path: Path, suffix: str):
+    """As tonight's export, which has the header and the first row of yesterday's."""
+    first = json.dumps({**ROW, "text": "x" * RECOGNISED_BYTES})
+    told = [json.dumps({**ROW, "text": text}) for text in ("Yesterday.", "Today and longer.")]
+    if suffix == "csv":
+        first = f"site,text\n{SITE},{'x' * RECOGNISED_BYTES}"
+        told = [f"{SITE},Yesterday.", f"{SITE},Today and longer."]
+    intake = Intake()
+    run(written(tmp_path, f"a.{suffix}", first, told[0]), intake)
+    assert run(written(tmp_path, f"a.{suffix}", first, told[1]), intake).published == 2
+    texts = [one["data"]["text"] for one in intake.events]
+    assert texts[1::2] == ["Yesterday.", "Today and longer."]
+
+
+def test_a_position_that_an_earlier_build_kept_is_taken(tmp_path: Path):
+    path, intake = written(tmp_path, "a.jsonl", json.dumps(ROW)), Intake()
+    run(path, intake)
+    kept = path.with_suffix(".position")
+    found = json.loads(kept.read_text())
+    del found["before"]
+    kept.write_text(json.dumps(found))
+    with path.open("a") as file:
+        file.write(json.dumps({**ROW, "text": "Later."}) + "\n")
+    assert run(path, intake).published == 2
+    assert [one["data"]["text"] for one in intake.events] == ["Cold soup.", "Later."]
 
 
 def test_a_position_that_is_none_is_said_and_not_guessed(tmp_path: Path):

@@ -62,20 +62,21 @@ def import_file(
     try:
         source = checked_source(source)
         with _opened(file) as read:
-            position = Position() if file == STDIN else position_in(read, kept, again=again)
-            rows = rows_of(read, position, as_csv=as_csv, whole_only=file != STDIN)
+            begun = Position() if file == STDIN else position_in(read, kept, again=again)
+            rows = rows_of(read, begun, as_csv=as_csv, whole_only=file != STDIN)
             with closing(_producer(broker.client())) as producer:
                 position = _told(
                     publish_rows(
                         rows,
-                        position,
+                        read,
+                        begun,
                         _Publisher(producer),
                         rejects,
                         None if file == STDIN else kept,
                         site=site,
                         source=source,
                     ),
-                    position,
+                    begun,
                 )
             unfinished = file != STDIN and ends_unfinished(read)
     except (OSError, ValueError, NoTable) as error:
@@ -84,8 +85,10 @@ def import_file(
         _fail(f"failed: {type(error).__name__}; give the same command again")
     if not position.rejected:
         rejects.unlink(missing_ok=True)
+    nothing_new = position.offset > 0 and position == begun
+    read_so = "has nothing new" if nothing_new else "was read to its end"
     typer.echo(
-        f"{file} was read to its end: {position.published} rows were published and {position.rejected} rejected"
+        f"{file} {read_so}: {position.published} rows were published and {position.rejected} rejected"
         + (f" ({rejects})." if position.rejected else ".")
     )
     if unfinished:

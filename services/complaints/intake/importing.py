@@ -24,7 +24,8 @@ from services.complaints.intake.files import (
 
 #: Rows in memory at once: all are confirmed before the position behind them is written.
 ROWS_AT_ONCE = 500
-#: By how many of its first bytes a file is recognised, so that the position in another one is not taken.
+#: By how many of its first bytes, and of those before the position, a file is recognised: the position in another
+#: one is not taken, also if both begin with the same header and row.
 RECOGNISED_BYTES = 256
 #: Publishes events with their keys and returns when all are confirmed; it blocks.
 Publish = Callable[[Sequence[tuple[str, bytes]]], None]
@@ -43,6 +44,8 @@ class Position:
     rejected: int = 0
     #: Length of the file of rejected rows, in bytes.
     rejects_bytes: int = 0
+    #: Hash of the bytes before the offset; earlier builds did not keep it.
+    before: str | None = None
 
 
 def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
@@ -65,7 +68,17 @@ def position_in(file: BinaryIO, kept: Path, *, again: bool) -> Position:
     if (size := file.seek(0, os.SEEK_END)) < found.offset:
         msg = f"it has {size} bytes, and {found.offset} of it were read before: it was cut, so begin again (--again)"
         raise ValueError(msg)
+    before = _before(file, found.offset)
     file.seek(0)
+    return found if found.before in (None, before) else new
+
+
+def _before(file: BinaryIO, offset: int) -> str:
+    """Hash of the bytes before an offset; the file is where it was. Blocks; raises OSError."""
+    at, begins = file.tell(), max(0, offset - RECOGNISED_BYTES)
+    file.seek(begins)
+    found = _hash(file.read(offset - begins))
+    file.seek(at)
     return found
 
 
@@ -96,6 +109,7 @@ def rows_of(
 
 def publish_rows(
     rows: Iterator[Row],
+    file: BinaryIO,
     position: Position,
     publish: Publish,
     rejects: Path,
@@ -104,9 +118,10 @@ def publish_rows(
     site: str | None,
     source: str,
 ) -> Iterator[Position]:
-    """Publish rows, some at a time, and write those that are no complaint beside; yields how far it came.
+    """Publish rows of a file, some at a time, and write those that are no complaint beside; yields how far it came.
 
-    Rows whose position was not kept are published again, under the same ids. Blocks; raises OSError and what
+    A position is `kept` of a file that can be sought in. Rows whose position was not kept are published again, under
+    the same ids. Blocks; raises OSError and what
     `publish` raises.
     """
     with rejects.open("ab") as beside:
@@ -126,6 +141,7 @@ def publish_rows(
                 rejects_bytes=beside.tell(),
             )
             if kept is not None:
+                position = replace(position, before=_before(file, position.offset))
                 keep(position, kept)
             yield position
 
