@@ -1,0 +1,92 @@
+/** What the app asks of the services: same origin, with the session's cookie; a lost session leads to the sign-in. */
+import type { components as Compensation } from "./contracts/compensation";
+import type { components as Complaints } from "./contracts/complaints";
+import type { components as Notifier } from "./contracts/notifier";
+
+type C = Compensation["schemas"];
+export type Me = C["MeShown"];
+export type Authority = C["MyAuthority"];
+export type Scope = C["Scope"];
+export type Site = C["SiteShown"];
+export type Options = C["OptionsShown"];
+export type Option = Omit<C["TitledOption"], "cost_minor">;
+export type Wish = C["IssueCheck"];
+export type Given = C["GivenCheck"];
+export type DoesNotFit = C["DoesNotFit"];
+export type Check = C["CheckSummary"];
+export type Offered = C["OfferedChecks"];
+export type Held = C["RedemptionReserved"];
+export type Captured = C["RedemptionCaptured"];
+export type Problem = C["Problem"];
+export type Category = C["Category"];
+export type Incident = C["IncidentShown"];
+type D = Complaints["schemas"];
+export type Row = D["ComplaintRow"];
+export type Complaint = D["ShownComplaint"];
+export type Playbook = D["ShownPlaybook"];
+export type Entry = D["TimelineEntry"];
+export type Colleagues = D["Colleagues"];
+export type Inbox = Notifier["schemas"]["MyInbox"];
+
+export type Service = "complaints" | "compensation" | "notifier";
+export const SIGN_IN = "/sign-in?next=%2Fapp%2F";
+export const SIGN_OUT = "/sign-out";
+/** How long a request may take. A write that took longer may have happened: it is repeated with its key. */
+const TIMEOUT_MS = 15_000;
+
+/** The service did not answer, or said that it cannot now: the same again later, with the same key. */
+export class Away extends Error {}
+
+/** The service refused; `problem` says why. */
+export class Refused extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.type);
+  }
+}
+
+/** Answers by ETag, so that an unchanged one is a 304 of a few bytes; gone with the page. */
+const known = new Map<string, { tag: string; body: unknown }>();
+
+async function ask(url: string, init: RequestInit): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, { ...init, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    throw new Away("no answer");
+  }
+  if (answer.status === 401) {
+    location.assign(SIGN_IN);
+    throw new Away("signed out");
+  }
+  // 409 with Retry-After is a repeat that met its original under way.
+  if (answer.status >= 500 || answer.status === 429 || answer.status === 408 || answer.headers.has("retry-after")) {
+    throw new Away(String(answer.status));
+  }
+  if (!answer.ok && answer.status !== 304) throw new Refused((await answer.json()) as Problem);
+  return answer;
+}
+
+/** Read `/api/<service>/v1/<path>`; throws Away or Refused. */
+export async function read<T>(service: Service, path: string, language: string): Promise<T> {
+  const url = `/api/${service}/v1/${path}`;
+  const name = `${language} ${url}`;
+  const before = known.get(name);
+  const headers: Record<string, string> = { "Accept-Language": language };
+  if (before) headers["If-None-Match"] = before.tag;
+  const answer = await ask(url, { headers });
+  if (answer.status === 304 && before) return before.body as T;
+  const body = (await answer.json()) as T;
+  const tag = answer.headers.get("etag");
+  if (tag) known.set(name, { tag, body });
+  return body;
+}
+
+/** Write once per `key`, however often it is repeated; throws Away or Refused. */
+export async function write<T>(service: Service, path: string, body: unknown, key: string, language: string): Promise<T> {
+  const answer = await ask(`/api/${service}/v1/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": key, "Accept-Language": language },
+    body: JSON.stringify(body),
+  });
+  return (await answer.json()) as T;
+}

@@ -1,0 +1,101 @@
+/** What the app knows at the moment, and when it heard it. Guests' words are in memory alone. */
+import { signal } from "@preact/signals";
+import { Away, read, Refused } from "./api";
+import type { Authority, Incident, Inbox, Me, Row, Site } from "./api";
+import { language } from "./words";
+
+export const me = signal<Me | null>(kept("me"));
+export const site = signal<Site | null>(kept("site"));
+export const authority = signal<Authority | null>(kept("authority"));
+/** When `authority` was heard, in milliseconds; what is older than a minute is shown with its time. */
+export const as_of = signal<number>(kept("as_of") ?? 0);
+export const mine = signal<Row[] | null>(null);
+export const offered = signal<Row[]>([]);
+export const open = signal<Row[] | null>(null);
+export const inbox = signal<Inbox | null>(null);
+export const incidents = signal<Incident[]>([]);
+export const online = signal<boolean>(navigator.onLine);
+/** One sentence on top of the screen, such as why something did not work; empty for none. */
+export const notice = signal<string>("");
+
+/** What has no word of a guest is on the device too, so that the app opens without a network. */
+function kept<T>(name: string): T | null {
+  try {
+    return JSON.parse(localStorage.getItem(name) ?? "null") as T | null;
+  } catch {
+    return null;
+  }
+}
+
+function keep(name: string, value: unknown): void {
+  localStorage.setItem(name, JSON.stringify(value));
+}
+
+/** Run what asks a service; whether it answered. Being away is shown and is no fault. */
+export async function heard(asking: () => Promise<void>): Promise<boolean> {
+  try {
+    await asking();
+    online.value = true;
+    return true;
+  } catch (fault) {
+    if (fault instanceof Away) {
+      online.value = false;
+      return false;
+    }
+    if (fault instanceof Refused) return false;
+    throw fault;
+  }
+}
+
+/** Ask what the first screen shows. */
+export async function refresh(): Promise<void> {
+  const spoken = language.value;
+  await Promise.all([
+    heard(async () => {
+      const found = await read<Me>("compensation", "me", spoken);
+      if (me.value && me.value.employee_id !== found.employee_id) forget_the_last();
+      me.value = found;
+      keep("me", found);
+    }),
+    heard(async () => {
+      site.value = await read<Site>("compensation", "site", spoken);
+      keep("site", site.value);
+    }),
+    hear_authority(),
+    heard(async () => {
+      mine.value = (await read<{ complaints: Row[] }>("complaints", "complaints?view=mine", spoken)).complaints;
+    }),
+    heard(async () => {
+      offered.value = (await read<{ complaints: Row[] }>("complaints", "complaints?view=offered", spoken)).complaints;
+    }),
+    heard(async () => {
+      inbox.value = await read<Inbox>("notifier", "me/inbox", spoken);
+    }),
+    heard(async () => {
+      incidents.value = (await read<{ incidents: Incident[] }>("compensation", "incidents", spoken)).incidents;
+    }),
+  ]);
+}
+
+export async function hear_authority(): Promise<void> {
+  await heard(async () => {
+    authority.value = await read<Authority>("compensation", "me/authority", language.value);
+    as_of.value = Date.now();
+    keep("authority", authority.value);
+    keep("as_of", as_of.value);
+  });
+}
+
+/** Another employee signed in here: nothing of the one before is shown. */
+function forget_the_last(): void {
+  for (const one of ["me", "authority", "as_of"]) localStorage.removeItem(one);
+  authority.value = mine.value = open.value = inbox.value = null;
+  offered.value = [];
+}
+
+/** What I may still give, by the windows that are mine: the smallest that is left. */
+export function left_now(): { left: number; ceiling: number; until: string | null } | null {
+  const windows = authority.value?.scopes.filter((one) => /^employee_/.test(one.scope)) ?? [];
+  const tightest = windows.toSorted((a, b) => a.left_minor - b.left_minor)[0];
+  return tightest ? { left: tightest.left_minor, ceiling: tightest.ceiling_minor, until: tightest.until } : null;
+}

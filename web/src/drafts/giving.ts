@@ -1,0 +1,81 @@
+/** A wish on its way to the service: stored with its key before it is sent, and sent again until it is answered. */
+import { signal } from "@preact/signals";
+import { Away, Refused, write } from "../api";
+import type { DoesNotFit, Given, Wish } from "../api";
+import { hear_authority, me, online } from "../desk";
+import { DeviceKeys } from "./keys";
+import { type Draft, is_over, standing } from "./rules";
+import { DraftStore, opened } from "./store";
+
+/** All drafts of the employee who is signed in, the newest first. */
+export const drafts = signal<Draft[]>([]);
+
+let store: DraftStore | null = null;
+
+async function stored(): Promise<DraftStore> {
+  const employee = me.value?.employee_id ?? "";
+  if (store?.employee !== employee) {
+    const database = await opened();
+    store = new DraftStore(database, new DeviceKeys(database), employee);
+  }
+  return store;
+}
+
+async function show(): Promise<void> {
+  drafts.value = await (await stored()).all();
+}
+
+/** One page sends at a time; the key would keep a second one from giving twice, but would wait in vain. */
+function alone<T>(work: () => Promise<T>): Promise<T> {
+  return navigator.locks ? (navigator.locks.request("drafts", work) as Promise<T>) : work();
+}
+
+/** Keep a wish and send it; returns the draft with what became of it, which is nothing while the service is away. */
+export async function give(wish: Wish, seen: { title: string; worth: string; language: string }): Promise<Draft> {
+  const draft: Draft = { key: crypto.randomUUID(), made: Date.now(), wish, ...seen };
+  await (await stored()).put(draft);
+  return await alone(() => send(draft));
+}
+
+async function send(draft: Draft): Promise<Draft> {
+  const after = { ...draft };
+  try {
+    after.given = await write<Given>("compensation", "checks", draft.wish, draft.key, draft.language);
+    online.value = true;
+  } catch (fault) {
+    if (fault instanceof Away) online.value = false;
+    else if (!(fault instanceof Refused)) throw fault;
+    else if (fault.problem.type === "authority_exhausted") after.unfit = fault.problem as unknown as DoesNotFit;
+    else after.refused = fault.problem;
+  }
+  await (await stored()).put(after);
+  await show();
+  if (after.given || after.unfit) void hear_authority();
+  return after;
+}
+
+/** Send what waits, and let go what is over; called when the network is back and when the page is shown again. */
+export async function replay(): Promise<void> {
+  await alone(async () => {
+    const now = Date.now();
+    const held = await stored();
+    for (const draft of (await held.all()).reverse()) {
+      if (is_over(draft, now)) await held.drop(draft.key);
+      else if (standing(draft, now) === "waiting" && !(await send(draft)).given && !online.value) break;
+    }
+    await show();
+  });
+}
+
+/** The employee says that it still holds. */
+export async function confirm(draft: Draft): Promise<Draft> {
+  const after = { ...draft, confirmed: Date.now() };
+  await (await stored()).put(after);
+  return await alone(() => send(after));
+}
+
+/** The employee lets a draft go. */
+export async function drop(draft: Draft): Promise<void> {
+  await (await stored()).drop(draft.key);
+  await show();
+}

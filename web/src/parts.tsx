@@ -1,0 +1,121 @@
+/** Parts that several screens are made of. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { as_of, inbox, notice, online, site } from "./desk";
+import { drafts } from "./drafts/giving";
+import { undecided } from "./drafts/rules";
+import { Icon, type IconName } from "./icons";
+import { route, to } from "./route";
+import { moment, say } from "./words";
+
+const STALE_MS = 60_000;
+
+/** A screen: the way back, its title, what it says, and what the thumb reaches first at its foot. */
+export function Screen(props: { title: string; back?: string; lead?: string; foot?: ComponentChildren; children: ComponentChildren }) {
+  const title = useRef<HTMLHeadingElement>(null);
+  // A screen reader reads on from the new screen's title.
+  useEffect(() => {
+    document.title = `${props.title} – Service Check`;
+    if (document.activeElement === document.body) title.current?.focus({ preventScroll: true });
+  }, [props.title]);
+  return (
+    <>
+      <header>
+        {props.back !== undefined ? (
+          <a class="round" href={props.back} aria-label={say("app.back")}>
+            <Icon name="back" />
+          </a>
+        ) : (
+          <p class="site">{site.value?.name ?? "Service Check"}</p>
+        )}
+        <Standing />
+      </header>
+      <main class={props.foot ? "footed" : ""}>
+        <h1 ref={title} tabIndex={-1}>
+          {props.title}
+        </h1>
+        {props.lead && <p class="lead">{props.lead}</p>}
+        <p class="notice" role="status">
+          {notice.value}
+        </p>
+        {props.children}
+      </main>
+      {props.foot && <div class="foot">{props.foot}</div>}
+    </>
+  );
+}
+
+/** Whether what is shown is fresh, and how many drafts wait. */
+function Standing() {
+  const waiting = undecided(drafts.value, Date.now());
+  const stale = !online.value || (as_of.value > 0 && Date.now() - as_of.value > STALE_MS);
+  return (
+    <div class="standing">
+      {waiting > 0 && (
+        <a class="pill" href={to("drafts")}>
+          {say("app.drafts.count", { count: waiting })}
+        </a>
+      )}
+      {stale && (
+        <span class="pill quiet" role="status">
+          {!online.value && <Icon name="away" />}
+          {as_of.value ? say("app.as_of", { time: moment(as_of.value, site.value?.timezone) }) : say("app.offline")}
+        </span>
+      )}
+    </div>
+  );
+}
+
+const TABS: { name: string; icon: IconName; key: string }[] = [
+  { name: "", icon: "gift", key: "app.tab.give" },
+  { name: "cases", icon: "cases", key: "app.tab.cases" },
+  { name: "inbox", icon: "inbox", key: "app.tab.inbox" },
+  { name: "me", icon: "me", key: "app.tab.me" },
+];
+
+/** The four places that every screen is one tap away from. */
+export function Tabs() {
+  const unread = inbox.value?.unread ?? 0;
+  return (
+    <nav aria-label={say("app.tab.title")}>
+      {TABS.map((tab) => (
+        <a key={tab.name} href={to(tab.name)} aria-current={route.value[0] === tab.name ? "page" : undefined}>
+          <Icon name={tab.icon} />
+          <span>{say(tab.key)}</span>
+          {tab.name === "inbox" && unread > 0 && (
+            <b class="badge" aria-label={say("app.inbox.unread", { count: unread })}>
+              {unread}
+            </b>
+          )}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+/** One of a few, each a tap. */
+export function Choices<T extends string>(props: {
+  legend: string;
+  options: readonly { value: T; title: string }[];
+  value: T | undefined;
+  pick: (value: T) => void;
+}) {
+  return (
+    <fieldset class="choices">
+      <legend>{props.legend}</legend>
+      <div>
+        {props.options.map((one) => (
+          <label key={one.value}>
+            <input type="radio" name={props.legend} checked={props.value === one.value} onChange={() => props.pick(one.value)} />
+            <span>{one.title}</span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+/** Where there is nothing to show, why. */
+export function Nothing({ words }: { words: string }) {
+  return <p class="nothing">{words}</p>;
+}

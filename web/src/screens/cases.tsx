@@ -1,0 +1,73 @@
+/** CASES: mine and those that nobody has, each with its clock. */
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { read, type Row } from "../api";
+import { heard, mine, offered, online, open, site } from "../desk";
+import { Icon } from "../icons";
+import { Nothing, Screen } from "../parts";
+import { to } from "../route";
+import { language, moment, say } from "../words";
+
+/** This moment, so that clocks go on. */
+const now = signal(Date.now());
+const TICK_MS = 30_000;
+setInterval(() => (now.value = Date.now()), TICK_MS);
+
+export function Cases() {
+  useEffect(
+    () =>
+      void heard(async () => {
+        open.value = (await read<{ complaints: Row[] }>("complaints", "complaints?view=open", language.value)).complaints;
+      }),
+    [],
+  );
+  const others = open.value?.filter((one) => !mine.value?.some((own) => own.complaint_id === one.complaint_id)) ?? [];
+  const none = !offered.value.length && !mine.value?.length && !others.length;
+  return (
+    <Screen title={say("app.cases.title")}>
+      {none && <Nothing words={say(online.value ? "app.cases.none" : "app.offline_unknown")} />}
+      <Group title="app.give.offered" rows={offered.value} />
+      <Group title="app.give.mine" rows={mine.value ?? []} />
+      <Group title="app.cases.open" rows={others} />
+    </Screen>
+  );
+}
+
+function Group({ title, rows }: { title: string; rows: Row[] }) {
+  if (!rows.length) return null;
+  return (
+    <>
+      <h2>{say(title)}</h2>
+      <Rows rows={rows} />
+    </>
+  );
+}
+
+export function Rows({ rows }: { rows: Row[] }) {
+  return (
+    <div class="rows">
+      {rows.map((one) => (
+        <a key={one.complaint_id} class={`row ${one.overdue ? "late" : ""}`} href={to("case", one.complaint_id)}>
+          <Icon name={one.category} />
+          <span>
+            <b>{[say(`category.${one.category}`), one.place].filter(Boolean).join(" · ")}</b>
+            {one.beginning && <small class="line">{one.beginning}</small>}
+            <Clock by={one.promised_by} overdue={one.overdue} />
+          </span>
+          <Icon name="next" />
+        </a>
+      ))}
+    </div>
+  );
+}
+
+/** By when the customer hears from us. */
+export function Clock({ by, overdue }: { by: string | null; overdue: boolean }) {
+  if (!by) return null;
+  const late = overdue || Date.parse(by) < now.value;
+  return (
+    <small class={late ? "clock late" : "clock"}>
+      {say(late ? "app.case.late" : "app.case.by", { time: moment(by, site.value?.timezone) })}
+    </small>
+  );
+}

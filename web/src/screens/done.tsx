@@ -1,0 +1,132 @@
+/** DONE: what the guest takes along, in their language; below it what the employee may still do. */
+import { useEffect, useState } from "preact/hooks";
+import { Away, type Given, Refused, write } from "../api";
+import { notice, site } from "../desk";
+import { drafts } from "../drafts/giving";
+import { Icon } from "../icons";
+import { Choices, Nothing, Screen } from "../parts";
+import { Qr } from "../qr";
+import { to } from "../route";
+import { LANGUAGES, language, type Language, load, moment, money, say, sayIn, worth } from "../words";
+
+export function Done({ draft }: { draft: string }) {
+  const found = drafts.value.find((one) => one.key === draft);
+  const spoken = (found && found.language in LANGUAGES ? found.language : "en") as Language;
+  const [ready, set] = useState(false);
+  const [back, taken] = useState(false);
+  useEffect(() => void load(spoken).then(() => set(true)), [spoken]);
+  const foot = (
+    <a class="primary" href={to("")}>
+      {say("app.done.next")}
+    </a>
+  );
+  if (!found?.given) {
+    return (
+      <Screen title={say("app.drafts.title")} foot={foot}>
+        <Nothing words={say("app.sheet.again")} />
+      </Screen>
+    );
+  }
+  const given = found.given;
+  return (
+    <Screen title={say(back ? "app.done.taken_back" : "app.done.title")} back={to("")} foot={foot}>
+      {ready && !back && <Ticket given={given} spoken={spoken} />}
+      {given.information && !back && (
+        <details class="strip">
+          <summary>
+            <Icon name="law" />
+            {say("app.rights")}
+          </summary>
+          <p>{given.information}</p>
+        </details>
+      )}
+      {!back && given.reachable !== null && <p class="lead">{say(given.reachable ? "app.done.written" : "app.done.not_written")}</p>}
+      <Left given={given} />
+      {given.explain_by && !back && <Explain given={given} />}
+      {!back && <TakeBack id={given.check_id} taken={() => taken(true)} />}
+    </Screen>
+  );
+}
+
+/** The guest sees this half of the screen. */
+function Ticket({ given, spoken }: { given: Given; spoken: Language }) {
+  const [shown, show] = useState<"page" | "till">("page");
+  const until = moment(given.valid_until, site.value?.timezone, spoken);
+  return (
+    <section class="ticket" lang={spoken}>
+      <p class="what">{given.title}</p>
+      {worth(given, spoken) && <p class="worth">{worth(given, spoken)}</p>}
+      <Qr text={shown === "page" ? given.link : given.code} label={sayIn(spoken, shown === "page" ? "app.done.scan" : "app.done.till")} />
+      <p>{sayIn(spoken, shown === "page" ? "app.done.scan" : "app.done.till")}</p>
+      <p class="code">{given.code}</p>
+      <p>{sayIn(spoken, "app.done.until", { time: until })}</p>
+      <Choices
+        legend={sayIn(spoken, "app.done.show")}
+        options={[
+          { value: "page", title: sayIn(spoken, "app.done.for_guest") },
+          { value: "till", title: sayIn(spoken, "app.done.for_till") },
+        ]}
+        value={shown}
+        pick={show}
+      />
+    </section>
+  );
+}
+
+function Left({ given }: { given: Given }) {
+  const mine = given.left.filter((one) => one.scope.startsWith("employee_")).sort((a, b) => a.left_minor - b.left_minor)[0];
+  return mine ? <p class="lead">{say("app.done.left", { amount: money(mine.left_minor, given.currency) })}</p> : null;
+}
+
+/** Run a write; says why it did not work, and returns whether it did. */
+async function done(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (fault) {
+    if (fault instanceof Away) notice.value = say("app.away");
+    else if (fault instanceof Refused) notice.value = say("app.refused.other");
+    else throw fault;
+    return false;
+  }
+}
+
+function Explain({ given }: { given: Given }) {
+  const [line, write_line] = useState("");
+  const [said, set] = useState(false);
+  const key = useState(() => crypto.randomUUID())[0];
+  if (said) return <p class="lead">{say("app.done.explained")}</p>;
+  const send = (): Promise<unknown> =>
+    write("compensation", `checks/${given.check_id}/explain`, { explanation: line }, key, language.value);
+  return (
+    <details class="strip">
+      <summary>{say("app.done.explain", { time: moment(given.explain_by ?? "", site.value?.timezone) })}</summary>
+      <div class="field">
+        <label for="line">{say("app.done.line")}</label>
+        <input id="line" maxLength={500} value={line} onInput={(event) => write_line(event.currentTarget.value)} />
+      </div>
+      <button type="button" class="plain" disabled={!line} onClick={() => void done(send).then(set)}>
+        {say("app.send")}
+      </button>
+    </details>
+  );
+}
+
+/** Two taps: the second one names what happens. */
+export function TakeBack({ id, taken }: { id: string; taken: () => void }) {
+  const [sure, ask] = useState(false);
+  const key = useState(() => crypto.randomUUID())[0];
+  const send = (): Promise<unknown> => write("compensation", `checks/${id}/void`, {}, key, language.value);
+  if (!sure) {
+    return (
+      <button type="button" class="quiet-button" onClick={() => ask(true)}>
+        {say("app.done.take_back")}
+      </button>
+    );
+  }
+  return (
+    <button type="button" class="plain danger" onClick={() => void done(send).then((worked) => worked && taken())}>
+      {say("app.done.take_back_sure")}
+    </button>
+  );
+}

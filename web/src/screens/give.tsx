@@ -1,0 +1,88 @@
+/** GIVE: what is left, who the guest is, and what happened, which is the first tap. */
+import type { Category } from "../api";
+import { incidents, left_now, mine, offered, site } from "../desk";
+import { booking } from "../gift";
+import { Icon } from "../icons";
+import { Screen } from "../parts";
+import { to } from "../route";
+import { Scan } from "../scan";
+import { moment, money, say } from "../words";
+import { Rows } from "./cases";
+
+/** How many of my cases stand here; the others are a tap away. */
+const SHOWN = 3;
+const CATEGORIES: Category[] = ["food", "delay", "noise", "cleanliness", "staff", "billing", "baggage", "facilities", "safety", "other"];
+
+export function Give() {
+  return (
+    <Screen title={say("app.give.title")}>
+      <Left />
+      <Booking />
+      <section aria-label={say("app.give.title")} class="chips">
+        {CATEGORIES.map((one) => (
+          <a key={one} href={to("what", one)}>
+            <Icon name={one} />
+            <span>{say(`category.${one}`)}</span>
+          </a>
+        ))}
+      </section>
+      {incidents.value.map((one) => (
+        <a key={one.incident_id} class="row accent" href={to("what", one.reason)}>
+          <span>
+            <b>{say("app.incident.title", { about: say(`category.${one.reason}`) })}</b>
+            <small>{say("app.incident.affected", { count: one.affected })}</small>
+          </span>
+          <Icon name="next" />
+        </a>
+      ))}
+      {offered.value.length > 0 && (
+        <>
+          <h2>{say("app.give.offered")}</h2>
+          <Rows rows={offered.value} />
+        </>
+      )}
+      {(mine.value?.length ?? 0) > 0 && (
+        <>
+          <h2>{say("app.give.mine")}</h2>
+          <Rows rows={mine.value?.slice(0, SHOWN) ?? []} />
+        </>
+      )}
+    </Screen>
+  );
+}
+
+/** What is left of my own windows, as a bar; the number is what may be given, never what anything costs. */
+function Left() {
+  const now = left_now();
+  const currency = site.value?.currency;
+  if (!now || !currency) return <div class="left empty" />;
+  const until = now.until && moment(now.until, site.value?.timezone);
+  return (
+    <div class="left">
+      <p>
+        <b>{money(now.left, currency)}</b> {until ? say("app.left.until", { time: until }) : say("app.left.title")}
+      </p>
+      <progress max={now.ceiling} value={now.left} aria-label={say("app.left.title")} />
+    </div>
+  );
+}
+
+function Booking() {
+  return (
+    <div class="field scan">
+      <label for="booking">{say("app.give.booking")}</label>
+      <div>
+        <input
+          id="booking"
+          value={booking.value}
+          autocomplete="off"
+          autocapitalize="characters"
+          maxLength={100}
+          placeholder={say("app.optional")}
+          onInput={(event) => (booking.value = event.currentTarget.value)}
+        />
+        <Scan found={(text) => (booking.value = text)} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+/** LIMIT: what fits now, one tap each, and who on shift can give what was wished. */
+import { useState } from "preact/hooks";
+import { Away, type Category, type Option, Refused, type Wish, write } from "../api";
+import { notice } from "../desk";
+import { drafts } from "../drafts/giving";
+import type { Draft } from "../drafts/rules";
+import { give_and_show } from "../gift";
+import { Icon } from "../icons";
+import { Nothing, Screen } from "../parts";
+import { to } from "../route";
+import { known, language, say, worth } from "../words";
+
+/** Refusals after which the employee may say that it is meant so, and what the wish says then. */
+const MEANT: Record<string, { again: true } | { consent: true }> = {
+  already_compensated: { again: true },
+  consent_required: { consent: true },
+};
+
+export function Limit({ draft }: { draft: string }) {
+  const found = drafts.value.find((one) => one.key === draft);
+  if (found?.refused) return <Refusal draft={found} type={found.refused.type} />;
+  if (!found?.unfit) {
+    return (
+      <Screen title={say("app.limit.title")} back={to("")}>
+        <Nothing words={say("app.sheet.again")} />
+      </Screen>
+    );
+  }
+  return <Fits draft={found} />;
+}
+
+function Fits({ draft }: { draft: Draft }) {
+  const [sending, send] = useState(false);
+  const { unfit } = draft;
+  if (!unfit) return null;
+  const give = (option: Option): void => {
+    send(true);
+    void give_and_show(instead(draft.wish, option, unfit.complaint_id), option);
+  };
+  return (
+    <Screen title={say("app.limit.title")} back={to("")} lead={say("app.limit.lead", { title: draft.title, scope: say(`app.scope.${unfit.bound_by}`) })}>
+      {unfit.alternatives.length === 0 && <Nothing words={say("app.limit.none")} />}
+      <div class="rows">
+        {unfit.alternatives.map((one) => (
+          <button key={one.item} type="button" class="row" disabled={sending} onClick={() => give(one)}>
+            <span>
+              <b>{one.title}</b>
+              <small>{worth(one) || say("app.what.words")}</small>
+            </span>
+            <Icon name="gift" />
+          </button>
+        ))}
+      </div>
+      {unfit.colleague_id && unfit.complaint_id && <Colleague id={unfit.colleague_id} complaint={unfit.complaint_id} title={draft.title} />}
+      {unfit.complaint_id && (
+        <a class="plain" href={to("case", unfit.complaint_id)}>
+          {say("app.limit.case")}
+        </a>
+      )}
+    </Screen>
+  );
+}
+
+/** The same wish with what fits, for the complaint that the first one recorded. */
+function instead(wish: Wish, option: Option, complaint: string | null): Wish {
+  const base = { item: option.item, reason: wish.reason as Category, currency: option.currency };
+  if (complaint) return { ...base, complaint_id: complaint };
+  return "on_the_spot" in wish ? { ...base, on_the_spot: wish.on_the_spot } : { ...base, complaint_id: wish.complaint_id };
+}
+
+function Colleague({ id, complaint, title }: { id: string; complaint: string; title: string }) {
+  const [asked, ask] = useState(false);
+  const key = useState(() => crypto.randomUUID())[0];
+  const hand_over = async (): Promise<void> => {
+    try {
+      // Only an owner hands over; to claim what is mine already changes nothing.
+      await write("complaints", `complaints/${complaint}/claim`, {}, `${key}-claim`, language.value);
+      await write("complaints", `complaints/${complaint}/handover`, { colleague_id: id }, key, language.value);
+      ask(true);
+    } catch (fault) {
+      if (!(fault instanceof Away || fault instanceof Refused)) throw fault;
+      notice.value = say(fault instanceof Away ? "app.away" : "app.refused.other");
+    }
+  };
+  return (
+    <>
+      <h2>{say("app.limit.colleague")}</h2>
+      <div class="row still">
+        <span>
+          <b>{id}</b>
+          <small>{say("app.limit.can", { title })}</small>
+        </span>
+        <button type="button" class="small" disabled={asked} onClick={() => void hand_over()}>
+          {say(asked ? "app.limit.asked" : "app.limit.ask")}
+        </button>
+      </div>
+    </>
+  );
+}
+
+function Refusal({ draft, type }: { draft: Draft; type: string }) {
+  const [sending, send] = useState(false);
+  const meant = MEANT[type];
+  const option = { title: draft.title, item: draft.wish.item, kind: "experience", value_minor: 0, currency: "" } as Option;
+  const give = (): void => {
+    send(true);
+    void give_and_show({ ...draft.wish, ...meant }, option);
+  };
+  return (
+    <Screen title={draft.title} back={to("")} lead={say(known(`app.refused.${type}`) ? `app.refused.${type}` : "app.refused.other")}>
+      {meant && (
+        <button type="button" class="primary" disabled={sending} onClick={give}>
+          {say(`app.meant.${type}`)}
+        </button>
+      )}
+      <a class="plain" href={to("")}>
+        {say("app.limit.other")}
+      </a>
+    </Screen>
+  );
+}

@@ -1,0 +1,95 @@
+/** REDEEM: a till holds a check by its code, takes what the bill says, and can put it back. */
+import { useState } from "preact/hooks";
+import { Away, type Captured, type Held, Refused, write } from "../api";
+import { notice, site } from "../desk";
+import { Screen } from "../parts";
+import { to } from "../route";
+import { Scan } from "../scan";
+import { known, language, money, say } from "../words";
+
+/** Minor units in one of the major unit, as the till's keys have it; the site's currencies all have two decimals. */
+const MINOR = 100;
+
+/** "12,50" as 1250; undefined for an empty field. */
+const minor = (typed: string): number | undefined =>
+  typed.trim() ? Math.round(Number(typed.replace(/\s/g, "").replace(",", ".")) * MINOR) : undefined;
+
+export function Redeem() {
+  const [code, type] = useState("");
+  const [amount, type_amount] = useState("");
+  const [held, hold] = useState<Held | null>(null);
+  const [taken, take] = useState<Captured | null>(null);
+  const currency = site.value?.currency ?? "NOK";
+  const step = async <T,>(path: string, body: unknown, then: (answer: T) => void): Promise<void> => {
+    try {
+      then(await write<T>("compensation", path, body, crypto.randomUUID(), language.value));
+      notice.value = "";
+    } catch (fault) {
+      if (fault instanceof Away) notice.value = say("app.away");
+      else if (!(fault instanceof Refused)) throw fault;
+      else notice.value = say(known(`app.refused.${fault.problem.type}`) ? `app.refused.${fault.problem.type}` : "app.refused.other");
+    }
+  };
+  const again = (): void => {
+    hold(null);
+    take(null);
+    type("");
+    type_amount("");
+  };
+  if (taken) {
+    return (
+      <Screen title={say("app.redeem.taken")} back={to("me")} lead={taken.title ?? ""} foot={<button type="button" class="primary" onClick={again}>{say("app.redeem.next")}</button>}>
+        <p class="figure">{money(taken.amount_minor, taken.currency)}</p>
+        <button type="button" class="quiet-button" onClick={() => void step(`redemptions/${taken.redemption_id}/rollback`, {}, again)}>
+          {say("app.redeem.put_back")}
+        </button>
+      </Screen>
+    );
+  }
+  if (held) {
+    const most = minor(amount);
+    const body = most === undefined ? {} : { amount_minor: most };
+    return (
+      <Screen
+        title={held.title ?? say("app.redeem.title")}
+        back={to("me")}
+        foot={<button type="button" class="primary" onClick={() => void step<Captured>(`redemptions/${held.redemption_id}/capture`, body, take)}>{say("app.redeem.take")}</button>}
+      >
+        <p class="figure">{money(held.amount_minor, held.currency)}</p>
+        <p class="lead">{say("app.redeem.held")}</p>
+        <Amount value={amount} type={type_amount} currency={currency} />
+        <button type="button" class="quiet-button" onClick={() => void step(`redemptions/${held.redemption_id}/cancel`, {}, again)}>
+          {say("app.cancel")}
+        </button>
+      </Screen>
+    );
+  }
+  const asked = minor(amount);
+  const reserve = (): void => void step<Held>("redemptions", { code, ...(asked === undefined ? {} : { amount_minor: asked }) }, hold);
+  return (
+    <Screen
+      title={say("app.redeem.title")}
+      back={to("me")}
+      lead={say("app.redeem.lead")}
+      foot={<button type="button" class="primary" disabled={!code} onClick={reserve}>{say("app.redeem.hold")}</button>}
+    >
+      <div class="field scan">
+        <label for="code">{say("app.redeem.code")}</label>
+        <div>
+          <input id="code" value={code} autocomplete="off" autocapitalize="characters" maxLength={64} onInput={(event) => type(event.currentTarget.value)} />
+          <Scan found={type} />
+        </div>
+      </div>
+      <Amount value={amount} type={type_amount} currency={currency} />
+    </Screen>
+  );
+}
+
+function Amount({ value, type, currency }: { value: string; type: (text: string) => void; currency: string }) {
+  return (
+    <div class="field">
+      <label for="amount">{say("app.redeem.amount", { currency })}</label>
+      <input id="amount" inputMode="decimal" value={value} placeholder={say("app.redeem.all")} onInput={(event) => type(event.currentTarget.value)} />
+    </div>
+  );
+}

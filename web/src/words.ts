@@ -1,0 +1,98 @@
+/** What the app says: words of shared/words, amounts and times as the reader writes them. */
+import { signal } from "@preact/signals";
+
+export const LANGUAGES = { nb: "Norsk", sv: "Svenska", da: "Dansk", en: "English" } as const;
+export type Language = keyof typeof LANGUAGES;
+type Text = string | Record<string, string>;
+type Texts = Record<string, Text>;
+
+const KEPT = "language";
+const LOCALES: Record<Language, string> = { nb: "nb-NO", sv: "sv-SE", da: "da-DK", en: "en-GB" };
+const LOADED: Record<Language, () => Promise<{ default: Texts }>> = {
+  nb: () => import("words:nb"),
+  sv: () => import("words:sv"),
+  da: () => import("words:da"),
+  en: () => import("words:en"),
+};
+const texts = new Map<Language, Texts>();
+
+/** The employee's language; the guest's may be another. */
+export const language = signal<Language>(preferred());
+
+function preferred(): Language {
+  const wanted = [localStorage.getItem(KEPT) ?? "", ...navigator.languages].map((one) => one.slice(0, 2));
+  const ours = wanted.map((one) => (one === "no" || one === "nn" ? "nb" : one)).find((one) => one in LANGUAGES);
+  return (ours ?? "en") as Language;
+}
+
+/** Load the words of a language; they are with the app, so that it works without a network. */
+export async function load(wanted: Language): Promise<void> {
+  if (!texts.has(wanted)) texts.set(wanted, (await LOADED[wanted]()).default);
+}
+
+/** Speak another language from now on, also at the next opening. */
+export async function speak(wanted: Language): Promise<void> {
+  await load(wanted);
+  localStorage.setItem(KEPT, wanted);
+  document.documentElement.lang = wanted;
+  language.value = wanted;
+}
+
+type Values = Record<string, string | number>;
+
+/** The text of a key in a language that is loaded, in the plural form of `count` if it has forms. */
+export function sayIn(spoken: Language, key: string, values: Values = {}): string {
+  let found = texts.get(spoken)?.[key];
+  if (typeof found === "object") {
+    const form = new Intl.PluralRules(LOCALES[spoken]).select(Number(values.count ?? 0));
+    found = found[form] ?? found.other;
+  }
+  if (found === undefined) throw new Error(`no words for ${key}`);
+  return found.replace(/\{([a-z_]+)\}/g, (_, name: string) => String(values[name]));
+}
+
+export const say = (key: string, values?: Values): string => sayIn(language.value, key, values);
+
+/** Whether there are words for a key: what a newer service says may not be known here. */
+export const known = (key: string): boolean => texts.get(language.value)?.[key] !== undefined;
+
+/** An amount, like "1 200 kr"; minor units by ISO 4217. */
+export function money(minor: number, currency: string, spoken: Language = language.value): string {
+  const style = { style: "currency", currency, currencyDisplay: "narrowSymbol" } as const;
+  const digits = new Intl.NumberFormat(LOCALES[spoken], style).resolvedOptions().maximumFractionDigits ?? 2;
+  const amount = minor / 10 ** digits;
+  const whole = Number.isInteger(amount) ? { maximumFractionDigits: 0, minimumFractionDigits: 0 } : {};
+  return new Intl.NumberFormat(LOCALES[spoken], { ...style, ...whole }).format(amount);
+}
+
+/** What a check is worth to the guest; empty for what costs nothing. */
+export function worth(
+  one: { kind: string; value_minor: number; currency: string; percent?: number | null; bill_up_to_minor?: number | null },
+  spoken: Language = language.value,
+): string {
+  if (one.percent && one.bill_up_to_minor) {
+    const amount = money(one.bill_up_to_minor, one.currency, spoken);
+    return sayIn(spoken, "app.off_a_bill", { percent: one.percent, amount });
+  }
+  if (!one.value_minor) return "";
+  const amount = money(one.value_minor, one.currency, spoken);
+  return one.kind === "money" || one.kind === "refund" ? amount : sayIn(spoken, "app.worth", { amount });
+}
+
+/** A clock time, and the day unless it is today. */
+export function moment(at: string | number, zone: string | undefined, spoken: Language = language.value): string {
+  const when = new Date(at);
+  const locale = LOCALES[spoken];
+  const at_site = zone ? { timeZone: zone } : {};
+  const day = (one: Date): string => one.toLocaleDateString("sv-SE", at_site);
+  const time = when.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", ...at_site });
+  if (day(when) === day(new Date())) return time;
+  return `${when.toLocaleDateString(locale, { day: "numeric", month: "short", ...at_site })} ${time}`;
+}
+
+/** A length of time in its largest whole unit, like "7 days" or "20 min". */
+export function length(seconds: number, spoken: Language = language.value): string {
+  const [unit, size] = seconds >= 86_400 ? (["day", 86_400] as const) : seconds >= 3_600 ? (["hour", 3_600] as const) : (["minute", 60] as const);
+  const style = { style: "unit", unit, unitDisplay: unit === "minute" ? "short" : "long" } as const;
+  return new Intl.NumberFormat(LOCALES[spoken], style).format(Math.max(1, Math.round(seconds / size)));
+}
