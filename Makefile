@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos messages roll mutants demo bench triage-report up down engine engine-down clients contracts manifests image sbom clean
+.PHONY: help setup fmt lint types imports check test test-unit test-integration test-browser test-deploy chaos messages roll mutants demo bench triage-report up down engine engine-down clients contracts web manifests image sbom clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -114,8 +114,12 @@ WITH_ENGINE = set -a; [ ! -e .run/engine.env ] || . ./.run/engine.env; set +a;
 clients: $(READY) ## Judge the API documents by what makes clients of them; needs npm; EXAMPLES=200 before a release
 	@$(BIN)/python -m tests.clients $(EXAMPLES)
 
-contracts: $(READY) ## Write docs/reference again
+contracts: $(READY) ## Write docs/reference and the phone app's types again; the types need npm
 	@$(BIN)/python -m shared.ops docs
+	@$(BIN)/python -m devstack.web types
+
+web: $(READY) ## Build the phone app into web/dist, if it is not up to date
+	@$(BIN)/python -m devstack.web
 
 manifests: contracts ## Write deploy/k8s/rendered again; needs kubectl
 	@command -v kubectl >/dev/null || { echo "kubectl is not here: https://kubernetes.io/docs/tasks/tools"; exit 1; }

@@ -49,6 +49,12 @@ def node_folder() -> Path:
     return folder
 
 
+def npm_of(folder: Path) -> list[Path]:
+    """How npm is called; the package's own `npm` is a copy that does not find the rest of it."""
+    script = folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [folder / "node", script] if script.exists() else [folder / "npm"]
+
+
 def run(folder: Path, at: Path, *words: str | Path) -> None:
     """Run a command with Node's folder first on PATH; raises CalledProcessError if it fails."""
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -77,8 +83,8 @@ def build() -> None:
         print("web/dist is up to date")
         return
     folder = node_folder()
-    run(folder, WEB, folder / "npm", *NPM_CI)
-    run(folder, WEB, folder / "npm", "run", "--silent", "build")
+    run(folder, WEB, *npm_of(folder), *NPM_CI)
+    run(folder, WEB, *npm_of(folder), "run", "--silent", "build")
     made.write_text(stamp(), encoding="utf-8")
 
 
@@ -110,7 +116,7 @@ def types() -> None:
     if not old:
         return
     folder, tools = node_folder(), WEB / "contracts"
-    run(folder, tools, folder / "npm", *NPM_CI)
+    run(folder, tools, *npm_of(folder), *NPM_CI)
     WORK.mkdir(parents=True, exist_ok=True)
     for service in old:
         source, written = WORK / f"{service}.json", WORK / f"{service}.d.ts"

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from shared.contracts.compensation import Safety
-from shared.contracts.complaints import Category, Flag, Language
+from devstack.web import ASKED, WEB, heading
+from services.complaints.timeline.rules import What
+from shared.contracts.compensation import Safety, Scope
+from shared.contracts.complaints import Category, Flag, Language, Outcome
+from shared.contracts.lifecycle import State
+from shared.contracts.notifier import Notice
 from shared.runtime.http.pages import Fault, Pages
 from shared.runtime.words import LOCALES, WORDS, Text, say, texts, texts_in
 
@@ -119,6 +123,51 @@ def sources() -> dict[Path, str]:
     }
 
 
+def keys_of_the_app() -> tuple[set[str], set[str]]:
+    """Keys in the phone app's sources: whole ones, and the beginnings of those whose end is a value."""
+    folder = ROOT / "web" / "src"
+    read = [
+        path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.ts*")
+        if "contracts" not in path.parts
+    ]
+    whole = {key for text in read for key in re.findall(r'"((?:app|category)\.[a-z_.]+)"', text)}
+    begun = {key for text in read for key in re.findall(r"`((?:app|category)\.[a-z_.]*)\$\{", text)}
+    return whole, begun
+
+
+def test_every_text_that_the_phone_app_says_is_there_and_no_other() -> None:
+    whole, begun = keys_of_the_app()
+    there = {key for key in texts(Language.EN) if key.startswith("app.")}
+    assert whole - set(texts(Language.EN)) == set()
+    assert {one for one in begun if not any(key.startswith(one) for key in there)} <= {"category."}
+    assert {key for key in there - whole if not key.startswith(tuple(begun - {"app."}))} == set()
+
+
+def test_the_phone_app_has_words_for_whatever_a_service_tells_it() -> None:
+    told = {
+        "app.scope.": Scope,
+        "app.state.": State,
+        "app.told.": [*Notice, "thanked"],
+        "app.happened.": What,
+        "app.outcome.": Outcome,
+    }
+    missing = {
+        f"{group}{value}"
+        for group, values in told.items()
+        for value in values
+        if f"{group}{value}" not in texts(Language.EN)
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("service", ASKED)
+def test_the_phone_apps_types_are_of_the_api_documents(service: str) -> None:
+    """`make contracts` writes them."""
+    types = (WEB / "src" / "contracts" / f"{service}.d.ts").read_text(encoding="utf-8")
+    assert types.startswith(heading(service))
+
+
 def test_every_text_that_the_code_says_is_there() -> None:
     """Whatever `say` or a page's `words` is asked for by a plain key."""
     asked = {
@@ -148,7 +197,8 @@ def test_every_text_that_is_there_is_said_somewhere() -> None:
     unsaid = [
         key
         for key in texts(Language.EN)
-        if not any(re.fullmatch(pattern, key) for pattern in patterns)
+        if not key.startswith("app.")
+        and not any(re.fullmatch(pattern, key) for pattern in patterns)
     ]
     assert unsaid == []
 

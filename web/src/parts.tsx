@@ -40,7 +40,7 @@ export function Screen(props: { title: string; back?: string; lead?: string; foo
         </p>
         {props.children}
       </main>
-      {props.foot && <div class="foot">{props.foot}</div>}
+      {props.foot && <footer class="foot">{props.foot}</footer>}
     </>
   );
 }

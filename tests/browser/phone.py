@@ -1,0 +1,184 @@
+"""An employee with the built phone app: its files and the real services at one address, as `web` serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from shared.runtime.http.server import http_server
+from shared.testing.clock import START
+from tests.browser.guest import PHONE, PICTURES, SMALL
+from tests.suites.services import ROOT, Aboard
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page, Request
+
+DIST = ROOT / "web" / "dist"
+#: The size of a target for a thumb in the phone app, in CSS pixels.
+TARGET_PX = 48
+#: What `web` sends with the app: nothing inline, nothing from elsewhere.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+#: What Chromium says of answers and networks that a test asked for.
+ASKED_FOR = ("Failed to load resource", "net::ERR")
+
+
+class Front:
+    """The built app, and the services behind /api with the bearer of whoever is signed in."""
+
+    def __init__(self, aboard: Aboard) -> None:
+        self.aboard = aboard
+        self.employee = "e-ingrid"
+        self.signed_out = False
+        #: Answers that the services gave and that got lost on the way.
+        self.lost = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = str(scope["path"])
+        if not path.startswith("/api/"):
+            await self._file(path, send)
+            return
+        if self.signed_out:
+            await answer(send, 401, b"{}", "application/problem+json")
+            return
+        _, _, name, rest = path.split("/", 3)
+        bearer = self.aboard.bearer(self.employee).encode()
+        headers = [one for one in scope["headers"] if one[0] not in (b"cookie", b"authorization")]
+        inner = {
+            **scope,
+            "path": f"/{rest}",
+            "raw_path": f"/{rest}".encode(),
+            "headers": [*headers, (b"authorization", b"Bearer " + bearer)],
+        }
+        if scope["method"] == "POST" and self.lost:
+            self.lost -= 1
+            await self.aboard.apps[name].api(inner, receive, _nothing)
+            await answer(send, 503, b"{}", "application/problem+json")
+            return
+        await self.aboard.apps[name].api(inner, receive, send)
+
+    async def _file(self, path: str, send: Any) -> None:
+        name = "app/index.html" if path == "/app/" else path.lstrip("/")
+        file = DIST / name
+        if path.startswith("/sign-in"):
+            await answer(send, 200, b"<title>Sign in</title>", "text/html")
+        elif file.is_file() and DIST in file.resolve().parents:
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            await answer(send, 200, file.read_bytes(), kind)
+        else:
+            await answer(send, 404, b"", "text/plain")
+
+
+async def _nothing(_message: Any) -> None:
+    """An answer that nobody gets."""
+
+
+async def answer(send: Any, status: int, body: bytes, kind: str) -> None:
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-security-policy", POLICY.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Employee:
+    """One employee, their phone, and what the phone asked of the services."""
+
+    def __init__(self, front: Front, base: str, context: BrowserContext, page: Page) -> None:
+        self.front = front
+        self.aboard = front.aboard
+        self.base = base
+        self.context = context
+        self.asked: list[Request] = []
+        self.said: list[str] = []
+        self.attach(page)
+
+    def attach(self, page: Page) -> None:
+        """Go on with another page of the same browser."""
+        self.page = page
+        page.on("request", lambda one: self.asked.append(one) if "/api/" in one.url else None)
+        page.on("pageerror", lambda fault: self.said.append(str(fault)))
+        page.on(
+            "console",
+            lambda one: (
+                self.said.append(one.text)
+                if one.type in {"error", "warning"} and not one.text.startswith(ASKED_FOR)
+                else None
+            ),
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def with_phone(
+        cls, browser: Browser, directory: Path, language: str = "en"
+    ) -> AsyncIterator[Self]:
+        """The employee, until the end of the `with` block; their phone has the time of the services."""
+        aboard = await Aboard(directory).begin()
+        front = Front(aboard)
+        server = http_server(front, stop_s=1)
+        server.config.port = 0
+        serving = asyncio.create_task(server.serve())
+        context = await browser.new_context(viewport=PHONE, locale=language, has_touch=True)
+        try:
+            while not server.started:
+                await asyncio.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            await context.clock.install(time=START)
+            yield cls(front, f"http://127.0.0.1:{port}", context, await context.new_page())
+        finally:
+            await context.close()
+            server.should_exit = True
+            await serving
+
+    async def opens(self, screen: str = "") -> None:
+        """Open the app at a screen and wait until it has asked what it shows."""
+        await self.page.goto(f"{self.base}/app/#/{screen}")
+        await self.page.locator("h1").wait_for()
+        await self.page.wait_for_load_state("networkidle")
+
+    async def taps(self, words: str) -> None:
+        """Tap what has these words."""
+        await self.page.locator("a, button, label", has_text=words).first.click()
+
+    async def sees(self, words: str) -> None:
+        """Wait until these words are on the screen."""
+        await self.page.get_by_text(words).first.wait_for()
+
+    async def later(self, **by: float) -> None:
+        """Let time pass, for the services and the phone."""
+        self.aboard.later(**by)
+        await self.page.clock.fast_forward(int(timedelta(**by).total_seconds() * 1000))
+
+    async def looks(self, state: str, language: str = "en") -> None:
+        """Look at a screen with everybody's eyes, light and dark; raises AssertionError."""
+        from axe_playwright_python.async_playwright import Axe
+
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            found = await Axe().run(self.page)
+            assert found.response["violations"] == [], f"{state}: {found.generate_report()}"
+            if PICTURES:
+                where = Path(PICTURES) / f"app-{state}-{language}-{scheme}.png"
+                await self.page.screenshot(path=where)
+        small = await self.page.evaluate(SMALL, TARGET_PX - 0.5)
+        assert [one for one in small if "<input" not in one] == [], f"{state}: {small}"
+        width = await self.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"], f"{state}: {width} px wide"
+        text = await self.page.locator("#app").inner_text()
+        assert "undefined" not in text
+        assert "NaN" not in text
+        assert self.said == [], state
+
+    async def given(self) -> list[dict[str, Any]]:
+        """The checks that were given, by the service's own facts."""
+        facts = await self.aboard.facts("compensation")
+        return [one for one in facts if one["type"] == "recovery.check.issued.v1"]

@@ -1,0 +1,251 @@
+"""The phone app in a real browser, against the real services: three taps, no network, every screen for everybody."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from devstack import web
+from shared.contracts.complaints import Language
+from shared.runtime.words import say
+from tests.browser.phone import Employee
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The built app; skips where npm is missing or reaches no registry, and says so."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm: the phone app is not built; `make web` builds it")
+    try:
+        web.build()
+    except subprocess.CalledProcessError as fault:
+        if fault.cmd[-1] == "build":
+            raise
+        pytest.skip("npm reaches no registry: the phone app is not built")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def employee(built: None, browser: Browser, tmp_path: Path) -> AsyncIterator[Employee]:
+    async with Employee.with_phone(browser, tmp_path) as one:
+        yield one
+
+
+async def three_taps(one: Employee) -> None:
+    await one.taps("Food and service")
+    await one.page.locator("a.best").click()
+    await one.taps("Give now")
+
+
+async def test_three_taps_lead_from_opening_to_the_code(employee: Employee) -> None:
+    """The third request of a gift would be one too many on a slow line."""
+    await employee.opens()
+    employee.asked.clear()
+    await three_taps(employee)
+    await employee.page.locator("svg.qr").wait_for()
+    (check,) = await employee.given()
+    gift = [one for one in employee.asked if "authority" not in one.url]
+    assert [(one.method, one.url.partition("/v1/")[2]) for one in gift] == [
+        ("GET", "options?reason=food"),
+        ("POST", "checks"),
+    ]
+    sizes = [await one.sizes() for one in gift]
+    assert sum(one["responseBodySize"] + one["requestBodySize"] for one in sizes) <= 5 * 1024
+    assert check["reason"] == "food"
+    assert employee.said == []
+
+
+async def test_the_second_opening_loads_nothing_of_the_app(employee: Employee) -> None:
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.context.set_offline(True)
+    await employee.page.reload()
+    await employee.sees("What happened?")
+
+
+async def test_no_screen_says_what_a_check_costs_the_site(employee: Employee) -> None:
+    """The guest looks on: dinner for two is worth 1,200 crowns and costs the site 480."""
+    await employee.opens("what/food")
+    await employee.page.locator("a.best").wait_for()
+    text = await employee.page.locator("main").inner_text()
+    assert "1,200" in text
+    costs = {check.cost_minor for check in employee.aboard.policy.options()} - {
+        check.value_minor for check in employee.aboard.policy.options()
+    }
+    assert costs
+    assert [
+        cost for cost in costs if f"{cost // 100:,} " in text or f" {cost // 100:,}" in text
+    ] == []
+
+
+async def test_what_is_given_without_a_network_is_a_draft_and_given_once_when_it_is_back(
+    employee: Employee,
+) -> None:
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.sees("Give now")
+    await employee.context.set_offline(True)
+    await employee.taps("Give now")
+    await employee.sees("Waits for a network, not given yet")
+    assert await employee.given() == []
+    await employee.page.reload()
+    await employee.sees("Waits for a network, not given yet")
+    await employee.context.set_offline(False)
+    await employee.sees("Show")
+    assert len(await employee.given()) == 1
+    await employee.taps("Show")
+    await employee.page.locator("svg.qr").wait_for()
+    assert employee.said == []
+
+
+async def test_an_answer_that_gets_lost_gives_nothing_twice(employee: Employee) -> None:
+    await employee.opens()
+    employee.front.lost = 1
+    await three_taps(employee)
+    await employee.sees("Waits for a network, not given yet")
+    assert len(await employee.given()) == 1
+    await employee.taps("Send now")
+    await employee.sees("Show")
+    assert len(await employee.given()) == 1
+
+
+async def test_a_draft_older_than_half_an_hour_is_asked_for_once_more(employee: Employee) -> None:
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.context.set_offline(True)
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.taps("Keep until you are online")
+    await employee.sees("Waits for a network, not given yet")
+    await employee.later(minutes=31)
+    await employee.context.set_offline(False)
+    await employee.page.reload()
+    await employee.sees("Does it still hold?")
+    assert await employee.given() == []
+    await employee.taps("Still give")
+    await employee.page.locator("svg.qr").wait_for()
+    assert len(await employee.given()) == 1
+
+
+async def test_a_draft_of_yesterday_is_not_given(employee: Employee) -> None:
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    employee.front.lost = 0
+    await employee.context.set_offline(True)
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.taps("Keep until you are online")
+    await employee.sees("Waits for a network, not given yet")
+    await employee.later(hours=25)
+    await employee.context.set_offline(False)
+    await employee.page.reload()
+    await employee.sees("Too old, was not given")
+    assert await employee.given() == []
+
+
+async def test_a_draft_is_not_shown_to_another_employee_and_holds_no_words_in_clear(
+    employee: Employee,
+) -> None:
+    await employee.opens()
+    await employee.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    await employee.taps("Food and service")
+    await employee.page.locator("a.best").click()
+    await employee.page.locator("#note").fill("canary-of-a-guest")
+    await employee.context.set_offline(True)
+    await employee.taps("Give now")
+    await employee.sees("Waits for a network, not given yet")
+    kept = await employee.page.evaluate(STORED)
+    assert "drafts" in kept
+    assert "canary" not in kept
+    employee.front.employee = "e-noor"
+    employee.front.signed_out = True
+    await employee.context.set_offline(False)
+    await employee.page.wait_for_url("**/sign-in?next=*")
+    employee.front.signed_out = False
+    await employee.opens("drafts")
+    await employee.sees("Nothing waits.")
+    assert await employee.given() == []
+    employee.front.employee = "e-ingrid"
+    await employee.opens()
+    await employee.page.reload()
+    await employee.opens("drafts")
+    await employee.sees("Show")
+    assert len(await employee.given()) == 1
+
+
+#: Everything that the phone keeps, as text.
+STORED = """
+async () => {
+  const database = await new Promise(done => {
+    const asked = indexedDB.open("service-check");
+    asked.onsuccess = () => done(asked.result);
+  });
+  const all = await new Promise(done => {
+    const asked = database.transaction("drafts").objectStore("drafts").getAll();
+    asked.onsuccess = () => done(asked.result);
+  });
+  const text = all.map(one => new TextDecoder().decode(one.words)).join();
+  return JSON.stringify({drafts: text, rest: {...localStorage}});
+}
+"""
+
+
+async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:
+    await employee.opens()
+    for number in range(12):
+        complaint = await employee.aboard.raise_complaint(number)
+        await employee.aboard.give(complaint, "dinner-for-two", f"k{number}")
+    before = len(await employee.given())
+    await employee.page.goto(f"{employee.base}/app/#/sheet/food/dinner-for-two")
+    await employee.taps("Give now")
+    await employee.sees("These fit now")
+    await employee.looks("limit")
+    await employee.page.locator("button.row").first.click()
+    await employee.page.locator("svg.qr").wait_for()
+    assert len(await employee.given()) == before + 1
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_every_screen_is_for_everybody(
+    built: None, browser: Browser, tmp_path: Path, language: Language
+) -> None:
+    async with Employee.with_phone(browser, tmp_path, language) as one:
+        complaint = await one.aboard.raise_complaint(text="The soup was cold, and nobody came.")
+        await one.opens()
+        await one.looks("give", language)
+        await one.taps(say(language, "category.food"))
+        await one.page.locator("a.best").wait_for()
+        await one.looks("what", language)
+        await one.page.locator("a.best").click()
+        await one.sees(say(language, "app.sheet.give"))
+        await one.looks("sheet", language)
+        await one.taps(say(language, "app.sheet.give"))
+        await one.page.locator("svg.qr").wait_for()
+        await one.looks("done", language)
+        await one.opens(f"case/{complaint}")
+        await one.sees(say(language, "app.case.timeline"))
+        await one.taps(say(language, "app.case.claim"))
+        await one.sees(say(language, "app.case.hand_over"))
+        await one.looks("case", language)
+        await one.opens(f"what/food/{complaint}")
+        await one.taps(say(language, "app.what.let_them"))
+        for box in (await one.page.locator("input[type=checkbox]").all())[:2]:
+            await box.check()
+        await one.taps(say(language, "app.what.let_choose", count=2))
+        await one.sees(say(language, "app.offer.title"))
+        await one.looks("offer", language)
+        for screen in ("cases", "inbox", "me", "drafts", "redeem"):
+            await one.opens(screen)
+            await one.looks(screen, language)
