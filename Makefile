@@ -145,4 +145,4 @@ sbom: $(READY) ## List what is in the image, and refuse unknown licences and sec
 clean: ## Remove what was made here
 	@[ ! -e .run/stack.env ] || $(BIN)/python -m devstack down
 	@[ ! -e .run/engine.env ] || $(BIN)/python -m devstack.engine down
-	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf web/dist web/node_modules web/contracts/node_modules .venv .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
