@@ -207,7 +207,12 @@ async () => {
 async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> None:
     await employee.opens()
     for number in count():
-        complaint = await employee.aboard.raise_complaint(number)
+        complaint = await employee.aboard.raise_complaint(
+            number,
+            customer=f"booking-{number}",
+            contact=None,
+            text=f"The soup was cold, table {number}.",
+        )
         wish = await employee.aboard.give(complaint, "dinner-for-two", f"k{number}")
         if wish.status_code == HTTPStatus.CONFLICT:
             break
@@ -216,6 +221,9 @@ async def test_at_the_limit_what_fits_is_one_tap_away(employee: Employee) -> Non
     await employee.taps("Give now")
     await employee.sees("These fit now")
     await employee.looks("limit")
+    await employee.aboard.carry()
+    await employee.page.get_by_role("button", name="Ask").click()
+    await employee.page.get_by_role("button", name="Asked").wait_for()
     await employee.page.locator("button.row").first.click()
     await employee.page.locator("svg.qr").wait_for()
     assert len(await employee.given()) == before + 1

@@ -45,6 +45,7 @@ export class Refused extends Error {
 }
 
 /** Answers by ETag, so that an unchanged one is a 304 of a few bytes; gone with the page. */
+const KNOWN_MAX = 100;
 const known = new Map<string, { tag: string; body: unknown }>();
 
 async function ask(url: string, init: RequestInit): Promise<Response> {
@@ -77,6 +78,7 @@ export async function read<T>(service: Service, path: string, language: string):
   if (answer.status === 304 && before) return before.body as T;
   const body = (await answer.json()) as T;
   const tag = answer.headers.get("etag");
+  if (known.size >= KNOWN_MAX) known.clear();
   if (tag) known.set(name, { tag, body });
   return body;
 }
@@ -89,4 +91,22 @@ export async function write<T>(service: Service, path: string, body: unknown, ke
     body: JSON.stringify(body),
   });
   return (await answer.json()) as T;
+}
+
+/** Keys of writes that were not answered, so that the same tap again is the same write; few, as answers end them. */
+const unanswered = new Map<string, string>();
+
+/** Write what one tap asks for: after no answer, the same tap again changes nothing more; throws Away or Refused. */
+export async function tap<T>(service: Service, path: string, body: unknown, language: string): Promise<T> {
+  const name = `${service} ${path} ${JSON.stringify(body)}`;
+  const key = unanswered.get(name) ?? crypto.randomUUID();
+  unanswered.set(name, key);
+  try {
+    const answer = await write<T>(service, path, body, key, language);
+    unanswered.delete(name);
+    return answer;
+  } catch (fault) {
+    if (!(fault instanceof Away)) unanswered.delete(name);
+    throw fault;
+  }
 }

@@ -1,6 +1,6 @@
 /** CASE: what happened, what to say, and what I can do: claim, give, fix, settle, hand over. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Colleagues, type Complaint, type Entry, type Playbook, read, Refused, write } from "../api";
+import { Away, type Colleagues, type Complaint, type Entry, type Playbook, read, Refused, tap } from "../api";
 import { heard, me, notice, online, refresh, site } from "../desk";
 import { Nothing, Screen } from "../parts";
 import { to } from "../route";
@@ -18,7 +18,7 @@ const OVER = ["confirmed", "closed_no_response", "withdrawn", "not_a_complaint",
 /** Run a write of a case, show it again, and say why it did not work. */
 async function act(path: string, body: unknown, again: () => Promise<void>): Promise<void> {
   try {
-    await write("complaints", path, body, crypto.randomUUID(), language.value);
+    await tap("complaints", path, body, language.value);
     notice.value = "";
   } catch (fault) {
     if (fault instanceof Away) notice.value = say("app.away");

@@ -1,6 +1,6 @@
 /** DONE: what the guest takes along, in their language; below it what the employee may still do. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Given, Refused, write } from "../api";
+import { Away, type Given, Refused, tap } from "../api";
 import { notice, site } from "../desk";
 import { drafts } from "../drafts/giving";
 import { Icon } from "../icons";
@@ -94,10 +94,9 @@ async function done(work: () => Promise<unknown>): Promise<boolean> {
 function Explain({ given }: { given: Given }) {
   const [line, write_line] = useState("");
   const [said, set] = useState(false);
-  const key = useState(() => crypto.randomUUID())[0];
   if (said) return <p class="lead">{say("app.done.explained")}</p>;
   const send = (): Promise<unknown> =>
-    write("compensation", `checks/${given.check_id}/explain`, { explanation: line }, key, language.value);
+    tap("compensation", `checks/${given.check_id}/explain`, { explanation: line }, language.value);
   return (
     <details class="strip">
       <summary>{say("app.done.explain", { time: moment(given.explain_by ?? "", site.value?.timezone) })}</summary>
@@ -115,8 +114,7 @@ function Explain({ given }: { given: Given }) {
 /** Two taps: the second one names what happens. */
 export function TakeBack({ id, taken }: { id: string; taken: () => void }) {
   const [sure, ask] = useState(false);
-  const key = useState(() => crypto.randomUUID())[0];
-  const send = (): Promise<unknown> => write("compensation", `checks/${id}/void`, {}, key, language.value);
+  const send = (): Promise<unknown> => tap("compensation", `checks/${id}/void`, {}, language.value);
   if (!sure) {
     return (
       <button type="button" class="quiet-button" onClick={() => ask(true)}>

@@ -1,6 +1,6 @@
 /** INBOX: thanks first of all, and what colleagues and promises ask of me. */
 import { useEffect } from "preact/hooks";
-import { write } from "../api";
+import { tap } from "../api";
 import { heard, inbox, online, site } from "../desk";
 import { Icon } from "../icons";
 import { Nothing, Screen } from "../parts";
@@ -14,7 +14,7 @@ export function Inbox() {
     if (!found?.unread) return;
     // The same number names the same reading, so that a repeat changes nothing.
     void heard(async () => {
-      await write("notifier", "me/inbox/read", { up_to: newest }, `inbox-${newest}-${crypto.randomUUID()}`, language.value);
+      await tap("notifier", "me/inbox/read", { up_to: newest }, language.value);
       inbox.value = { ...found, unread: 0 };
     });
   }, [newest]);

@@ -1,7 +1,7 @@
 /** LIMIT: what fits now, one tap each, and who on shift can give what was wished. */
 import { useState } from "preact/hooks";
-import { Away, type Category, type Option, Refused, type Wish, write } from "../api";
-import { notice } from "../desk";
+import { Away, type Category, type Option, Refused, type Wish, tap } from "../api";
+import { me, notice } from "../desk";
 import { drafts } from "../drafts/giving";
 import type { Draft } from "../drafts/rules";
 import { give_and_show } from "../gift";
@@ -68,14 +68,22 @@ function instead(wish: Wish, option: Option, complaint: string | null): Wish {
   return "on_the_spot" in wish ? { ...base, on_the_spot: wish.on_the_spot } : { ...base, complaint_id: wish.complaint_id };
 }
 
+/** Only an owner hands over; what was told on the spot is mine already. */
+async function own(complaint: string): Promise<void> {
+  try {
+    await tap("complaints", `complaints/${complaint}/claim`, {}, language.value);
+  } catch (fault) {
+    const mine = fault instanceof Refused && fault.problem.employee_id === me.value?.employee_id;
+    if (!mine) throw fault;
+  }
+}
+
 function Colleague({ id, complaint, title }: { id: string; complaint: string; title: string }) {
   const [asked, ask] = useState(false);
-  const key = useState(() => crypto.randomUUID())[0];
   const hand_over = async (): Promise<void> => {
     try {
-      // Only an owner hands over; to claim what is mine already changes nothing.
-      await write("complaints", `complaints/${complaint}/claim`, {}, `${key}-claim`, language.value);
-      await write("complaints", `complaints/${complaint}/handover`, { colleague_id: id }, key, language.value);
+      await own(complaint);
+      await tap("complaints", `complaints/${complaint}/handover`, { colleague_id: id }, language.value);
       ask(true);
     } catch (fault) {
       if (!(fault instanceof Away || fault instanceof Refused)) throw fault;

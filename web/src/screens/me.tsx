@@ -1,6 +1,6 @@
 /** ME: what I may give in each window, what I gave today, my shift, my language, and the way out. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Check, read, Refused, SIGN_IN, SIGN_OUT, write } from "../api";
+import { Away, type Check, read, Refused, SIGN_IN, SIGN_OUT, tap } from "../api";
 import { authority, heard, hear_authority, me, notice, refresh, site } from "../desk";
 import { drafts } from "../drafts/giving";
 import { undecided } from "../drafts/rules";
@@ -68,7 +68,7 @@ function Shift() {
   const on = me.value?.on_shift ?? false;
   const change = async (): Promise<void> => {
     try {
-      await write("compensation", on ? "me/shift/end" : "me/shift", on ? {} : { hours: SHIFT_HOURS }, crypto.randomUUID(), language.value);
+      await tap("compensation", on ? "me/shift/end" : "me/shift", on ? {} : { hours: SHIFT_HOURS }, language.value);
     } catch (fault) {
       if (!(fault instanceof Away || fault instanceof Refused)) throw fault;
       notice.value = say(fault instanceof Away ? "app.away" : "app.refused.other");

@@ -1,6 +1,6 @@
 /** REDEEM: a till holds a check by its code, takes what the bill says, and can put it back. */
 import { useState } from "preact/hooks";
-import { Away, type Captured, type Held, Refused, write } from "../api";
+import { Away, type Captured, type Held, Refused, tap } from "../api";
 import { notice, site } from "../desk";
 import { Screen } from "../parts";
 import { to } from "../route";
@@ -22,7 +22,7 @@ export function Redeem() {
   const currency = site.value?.currency ?? "NOK";
   const step = async <T,>(path: string, body: unknown, then: (answer: T) => void): Promise<void> => {
     try {
-      then(await write<T>("compensation", path, body, crypto.randomUUID(), language.value));
+      then(await tap<T>("compensation", path, body, language.value));
       notice.value = "";
     } catch (fault) {
       if (fault instanceof Away) notice.value = say("app.away");

@@ -1,6 +1,6 @@
 /** WHAT: the best option first, which is the second tap; then the next ones, and what bears on the choice. */
 import { useEffect, useState } from "preact/hooks";
-import { Away, type Category, type Offered, type Option, type Options, Refused, write } from "../api";
+import { Away, type Category, type Offered, type Option, type Options, Refused, tap } from "../api";
 import { notice, online, site } from "../desk";
 import { ask_options, asked, booking, valid_s } from "../gift";
 import { Icon } from "../icons";
@@ -146,7 +146,7 @@ function Bearing({ found }: { found: Options }) {
 async function let_choose(reason: string, complaint: string, items: string[], made: (offer: Offered) => void): Promise<void> {
   try {
     const body = { complaint_id: complaint, items, reason: reason as Category };
-    made(await write<Offered>("compensation", "offers", body, crypto.randomUUID(), language.value));
+    made(await tap<Offered>("compensation", "offers", body, language.value));
   } catch (fault) {
     if (fault instanceof Away) notice.value = say("app.away");
     else if (fault instanceof Refused) notice.value = say("app.refused.other");
