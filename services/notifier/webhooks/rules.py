@@ -110,7 +110,7 @@ def queue(endpoint: str, event_id: str, fact: Fact, site: str, now: datetime) ->
     """
     data = fact.written(set(SHOWN[type(fact)]))
     payload = f'{{"type":"{fact.TYPE}","timestamp":"{format_time(now)}","data":{data}}}'
-    of_endpoint = fingerprint("endpoint", endpoint)[:8]
+    of_endpoint = fingerprint("webhooks of", endpoint)[:8]
     return WebhookQueued(
         webhook_id=f"wh-{of_endpoint}{fingerprint('webhook', endpoint, event_id)[len(of_endpoint) :]}",
         endpoint=endpoint,
