@@ -155,6 +155,28 @@ async def test_what_cannot_be_right_is_a_dead_letter_with_its_reason(aboard: Abo
     assert await dead_reasons(aboard) == [late, late, site, late]
 
 
+async def test_a_description_of_later_today_replaces_nothing_and_does_not_outlive_an_erasure(
+    aboard: Aboard, tell: Told
+):
+    """The latest counts, so one of tomorrow would beat every correction; clocks differ by minutes and not by hours."""
+    at, minutes = aboard.clock(), timedelta(minutes=1)
+    await tell(
+        describes(aboard, segment="silver", described_at=at + 4 * minutes),
+        describes(aboard, segment="gold", described_at=at + 6 * minutes),
+    )
+    (letter,) = [dict(line.headers) for line in await aboard.dead("complaints")]
+    assert (letter["reason"], letter["where"]) == (Reason.TIME_OUT_OF_RANGE, "/data/described_at")
+    aboard.later(minutes=5)
+    await tell(describes(aboard, segment="gold"))
+    await write_down(aboard, "k", ADDRESS)
+    assert (await triaged(aboard))["segment"] == "gold"
+    tomorrow = describes(aboard, segment="silver", described_at=aboard.clock() + timedelta(hours=9))
+    ref = aboard.apps["complaints"].parts.vault.pseudonyms.customer_at(SITE, ADDRESS)
+    await erase(aboard, ref)
+    await tell(tomorrow)
+    assert document(aboard, "complaints", f"profile:{ref}").get("profile") is None
+
+
 @pytest.mark.parametrize(
     ("model", "wrong"),
     [

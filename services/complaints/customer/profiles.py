@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from services.complaints.customer.rules import Erasure, KeptProfile, bought, described
-from services.complaints.intake.rules import STAY_AHEAD_MAX, plausible
+from services.complaints.intake.rules import DESCRIBED_AHEAD_MAX, STAY_AHEAD_MAX, plausible
 from services.complaints.lifecycle.rules import Complaint, of_customer
 from shared.contracts.event import Event
 from shared.contracts.intake import CustomerDescribed, CustomerPurchased, Named, Profile
@@ -65,7 +65,7 @@ class Profiles:
 
         Raises Rejected(time_out_of_range, unknown_site, customer_erased), and Unavailable.
         """
-        if not plausible(fact.described_at, view.now):
+        if not plausible(fact.described_at, view.now, DESCRIBED_AHEAD_MAX):
             raise Rejected(Reason.TIME_OUT_OF_RANGE, where=("/data/described_at",))
         for name in ("stay_begins_at", "stay_ends_at"):
             if not plausible(getattr(fact, name), view.now, STAY_AHEAD_MAX):

@@ -40,6 +40,9 @@ OCCURRED_PAST_MAX = timedelta(days=3 * 366)
 OCCURRED_AHEAD_MAX = timedelta(days=1)
 #: Nobody books a stay that ends later than that; one that ended is complained about as long as anything that happened.
 STAY_AHEAD_MAX = timedelta(days=3 * 366)
+#: The latest description of a customer counts, so one of the future would beat corrections and an erasure until then.
+#: The clocks of the systems that describe customers differ from ours by no more.
+DESCRIBED_AHEAD_MAX = timedelta(minutes=5)
 #: How the sources begin that complaints itself gives to what it receives: customers and ids of these are told apart
 #: by them, so no publisher may use one. `/site/…` is open to all: a system may name the customers of a site's desk.
 RESERVED_SOURCES = frozenset({"c", "causes", "http", "mail", "webhooks"})
