@@ -50,9 +50,13 @@ def test_a_file_is_received_once_however_often_it_is_imported(tmp_path: Path):
         status, said = imported(everything, file)
         assert (status, "nothing new" in said) == (1, True), said
         assert imported(everything, file, "--again")[0] == 1
+        for bad in (b"no row\n", b"\n[1]\n"):
+            assert imported(everything, "-", text=bad)[0] == 1
         piped = "".join(json.dumps(one) + "\n" for one in rows[:10]).encode()
         status, said = imported(everything, "-", text=piped)
         assert (status, "10 rows were published and 0 rejected" in said) == (0, True), said
+        kept = sorted(everything.services.directory.glob("stdin*"))
+        assert [json.loads(one.read_text())["line"] for one in kept] == [1, 2]
         everything.settle_down("complaints")
         found = auditor.facts(everything.read())
         received = auditor.of(found, ComplaintReceived.TYPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
 
@@ -51,11 +52,13 @@ def import_file(
     """Publish the complaints of a file to the intake topic; given again, the command goes on where it ended.
 
     A row that is published again changes nothing, and equal rows without an id are one complaint. Rows that are no
-    complaint are in FILE.rejects.jsonl, by line and reason; then the status is 1. So it is where the last line of a
-    file has no end and is left until it has one. Run it as a user of Kafka who may write to the topic.
+    complaint are in FILE.rejects.jsonl (of standard input: stdin-TIME.rejects.jsonl), by line and reason; then the
+    status is 1. So it is where the last line of a file has no end and is left until it has one. Run it as a user of
+    Kafka who may write to the topic.
     """
     broker = settings_or_exit(BrokerSettings).broker
-    path = Path("stdin" if file == STDIN else file)
+    # What is piped next is something else: it must not replace the rows that were rejected of this.
+    path = Path(f"stdin-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}" if file == STDIN else file)
     rejects, kept = (path.with_name(f"{path.name}.{end}") for end in ("rejects.jsonl", "position"))
     as_csv = as_csv or path.suffix.lower() == ".csv"
     unfinished = False
@@ -83,8 +86,9 @@ def import_file(
         _fail(f"{file}: {error}")
     except KafkaError as error:
         _fail(f"failed: {type(error).__name__}; give the same command again")
-    if not position.rejected:
-        rejects.unlink(missing_ok=True)
+    finally:
+        if rejects.is_file() and rejects.stat().st_size == 0:
+            rejects.unlink()
     nothing_new = position.offset > 0 and position == begun
     read_so = "has nothing new" if nothing_new else "was read to its end"
     typer.echo(
