@@ -69,6 +69,7 @@ def test_html_is_read_as_its_reader_sees_it() -> None:
         "".join(f"ord{n} " for n in range(TEXT_MAX // 8)),
         "🤬" * 5_000,
         "\u202e" * TEXT_MAX,
+        "a" + "\u0300\u0316" * (TEXT_MAX // 2),
     ],
     ids=lambda text: repr(text[:8]),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from unicodedata import normalize
 
 from shared.contracts.intake import TEXT_MAX
+from shared.contracts.names import composed
 
 #: Characters that are not seen and may stand inside a word: zero-width ones, soft hyphens, marks of direction, and
 #: what chooses the look of the character before it.
@@ -33,7 +33,7 @@ def plain(text: str) -> str:
     if "&" in text:  # before what is not seen is left out, which may be written so too
         text = html.unescape(text)
     if not text.isascii() and not _is_plain(text):
-        text = _INVISIBLE.sub("", normalize("NFKC", text)[:TEXT_MAX])
+        text = _INVISIBLE.sub("", composed(text)[:TEXT_MAX])
     if "<" in text:
         text = _TAG.sub(" ", _INLINE.sub("", text))
     return text

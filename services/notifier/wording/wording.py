@@ -16,6 +16,7 @@ from services.notifier.wording.blocks import Block, Card, Heading, Link, Outline
 from services.notifier.wording.forms import HtmlForm, as_text, pictures
 from services.notifier.wording.occasions import OCCASIONS, TO_STAFF, subject
 from services.notifier.wording.short import short
+from shared.contracts.names import composed
 from shared.contracts.notifier import Occasion
 from shared.runtime.words import known_language, say
 
@@ -189,7 +190,7 @@ def greeting_name(name: str) -> str:
     Letters of any script, with single spaces, hyphens, apostrophes and dots of initials between:
     no address, no link, no markup, no control or invisible character fits.
     """
-    plain = unicodedata.normalize("NFC", " ".join(one_line(name[:NAME_LOOK_MAX]).split()))
+    plain = composed(" ".join(one_line(name[:NAME_LOOK_MAX]).split()), "NFC")
     if len(plain) > NAME_CHARS_MAX:
         return ""
     letters = "".join(char for char in plain if not unicodedata.category(char).startswith("M"))
